@@ -1,0 +1,41 @@
+#pragma once
+// Where a call was made, and the exceptions that say what went wrong there.
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+
+namespace wengert {
+
+/// A place in the user's source. Every tensor operation takes one as its last, defaulted parameter, so that it names its caller.
+/// (The builtins rather than std::source_location, which clang 14 does not have.)
+struct Location {
+  const char* file = "";
+  std::uint32_t line = 0;
+
+  static constexpr Location here(const char* file = __builtin_FILE(), std::uint32_t line = __builtin_LINE()) { return {file, line}; }
+};
+/// "model.cpp:41": the file's name without its folders, so that no build path shows. "?" where the place is unknown.
+std::string to_string(Location where);
+
+/// The base of every exception that this library throws on purpose.
+struct Error : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+/// Shapes, sizes, dimensions or indices that do not fit the operation.
+struct ShapeError : Error {
+  using Error::Error;
+};
+/// Element types that do not fit the operation.
+struct DtypeError : Error {
+  using Error::Error;
+};
+/// Misuse of a tape: consumed or foreign values, a source that the target does not depend on, a tape opened inside another.
+struct TapeError : Error {
+  using Error::Error;
+};
+/// A file or a stream that does not hold what its reader expects; the message names the file, the row and the column or offset.
+struct DataError : Error {
+  using Error::Error;
+};
+
+}  // namespace wengert
