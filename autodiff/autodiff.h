@@ -1,0 +1,9 @@
+#pragma once
+// Everything that a program needs to record operations and to differentiate them.
+#include "autodiff/derivatives.h"
+#include "autodiff/error.h"
+#include "autodiff/ops.h"
+#include "autodiff/shape.h"
+#include "autodiff/tape.h"
+#include "autodiff/tensor.h"
+#include "autodiff/version.h"

@@ -1,0 +1,69 @@
+#include "autodiff/shape.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "autodiff/storage.h"
+
+namespace wengert {
+
+void Shape::resize(int rank) {
+  if (rank > kInline) {
+    Shape longer;
+    longer.long_ = static_cast<Index*>(pool::allocate(static_cast<std::size_t>(rank) * sizeof(Index)));
+    longer.rank_ = rank;
+    std::copy_n(begin(), std::min(rank, rank_), longer.long_);
+    swap(longer);
+  } else if (rank_ > kInline) {
+    Shape shorter;
+    shorter.rank_ = rank;
+    std::copy_n(begin(), rank, shorter.inline_);
+    swap(shorter);
+  } else {
+    rank_ = rank;
+  }
+}
+
+void Shape::copy_long(const Shape& o) {
+  long_ = static_cast<Index*>(pool::allocate(static_cast<std::size_t>(o.rank_) * sizeof(Index)));
+  rank_ = o.rank_;
+  std::copy_n(o.long_, rank_, long_);
+}
+
+void Shape::release_long() noexcept { pool::release(long_, static_cast<std::size_t>(rank_) * sizeof(Index)); }
+
+std::string to_string(const Shape& shape) { return fmt::format("({}{})", fmt::join(shape, ", "), shape.rank() == 1 ? "," : ""); }
+
+Index checked_size(const char* operation, const Shape& shape) {
+  constexpr Index kMost = Index(1) << 60;   // elements; times the widest element still fits 64 bits
+  Index n = 1;
+  bool empty = false;
+  for (Index d : shape) {
+    if (d < 0) throw ShapeError(fmt::format("{}: shape {} has the negative size {}", operation, to_string(shape), d));
+    empty |= d == 0;
+  }
+  for (Index d : shape)
+    if (!empty && __builtin_mul_overflow(n, d, &n)) n = kMost + 1;
+  if (n > kMost) throw ShapeError(fmt::format("{}: shape {} has more elements than memory can hold", operation, to_string(shape)));
+  return empty ? 0 : n;
+}
+
+int checked_dim(const char* operation, Index dim, int rank) {
+  if (dim < -rank || dim >= rank) {
+    throw ShapeError(rank == 0 ? fmt::format("{}: dimension {} of a tensor of rank 0, which has none", operation, dim)
+                               : fmt::format("{}: dimension {} is outside [{}, {}] of a tensor of rank {}", operation, dim, -rank, rank - 1, rank));
+  }
+  return static_cast<int>(dim < 0 ? dim + rank : dim);
+}
+
+Shape row_major_strides(const Shape& shape) {
+  Shape strides;
+  strides.resize(shape.rank());
+  Index step = 1;
+  for (int i = shape.rank(); i-- > 0; step *= shape[i]) strides[i] = step;
+  return strides;
+}
+
+}  // namespace wengert

@@ -1,0 +1,119 @@
+#pragma once
+// Sizes of a tensor, one for each dimension.
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+#include <span>
+#include <string>
+
+#include "autodiff/error.h"
+
+namespace wengert {
+
+/// Sizes, strides, positions and dimensions count in this type.
+using Index = std::int64_t;
+
+/// A short list of numbers: the sizes of a tensor, its strides, or the dimensions that an operation works on.
+/// Up to kInline of them lie in the object itself; longer lists take a block of the storage pool.
+class Shape {
+ public:
+  static constexpr int kInline = 4;
+
+  Shape() noexcept : rank_(0) {}
+  Shape(std::initializer_list<Index> sizes) : Shape(std::span<const Index>(sizes.begin(), sizes.size())) {}
+  explicit Shape(std::span<const Index> sizes) : rank_(0) {
+    resize(static_cast<int>(sizes.size()));
+    if (!sizes.empty()) std::memcpy(begin(), sizes.data(), sizes.size_bytes());
+  }
+  Shape(const Shape& o) : rank_(0) {
+    if (o.rank_ <= kInline) {
+      copy_inline(o);
+    } else {
+      copy_long(o);
+    }
+  }
+  Shape(Shape&& o) noexcept {
+    copy_inline(o);
+    o.rank_ = 0;
+  }
+  Shape& operator=(const Shape& o) {
+    if (rank_ <= kInline && o.rank_ <= kInline) {
+      copy_inline(o);
+    } else if (this != &o) {
+      Shape copy(o);
+      swap(copy);
+    }
+    return *this;
+  }
+  Shape& operator=(Shape&& o) noexcept {
+    swap(o);
+    return *this;
+  }
+  ~Shape() {
+    if (rank_ > kInline) release_long();
+  }
+
+  int rank() const { return rank_; }
+  Index operator[](int i) const { return begin()[i]; }
+  Index& operator[](int i) { return begin()[i]; }
+  const Index* begin() const { return rank_ > kInline ? long_ : inline_; }
+  const Index* end() const { return begin() + rank_; }
+  Index* begin() { return rank_ > kInline ? long_ : inline_; }
+  Index* end() { return begin() + rank_; }
+  Index back() const { return begin()[rank_ - 1]; }
+  operator std::span<const Index>() const { return {begin(), static_cast<std::size_t>(rank_)}; }
+
+  /// How many elements a tensor of these sizes has: their product, 1 for rank 0. A tensor's own shape never overflows
+  /// (checked_size saw to that when it was made).
+  Index size() const {
+    Index n = 1;
+    for (Index d : *this) n *= d;
+    return n;
+  }
+  /// Changes the rank and keeps what both have; new entries are not set.
+  void resize(int rank);
+  void push_back(Index size) {
+    resize(rank_ + 1);
+    begin()[rank_ - 1] = size;
+  }
+
+  friend bool operator==(const Shape& a, const Shape& b) {
+    return a.rank_ == b.rank_ && std::memcmp(a.begin(), b.begin(), static_cast<std::size_t>(a.rank_) * sizeof(Index)) == 0;
+  }
+
+ private:
+  void swap(Shape& o) noexcept {
+    Index mine[kInline];
+    std::memcpy(mine, inline_, sizeof mine);
+    const int rank = rank_;
+    copy_inline(o);
+    std::memcpy(o.inline_, mine, sizeof mine);
+    o.rank_ = rank;
+  }
+  void copy_inline(const Shape& o) {   // all bytes at once: cheaper than a loop over the rank
+    std::memcpy(inline_, o.inline_, sizeof inline_);
+    rank_ = o.rank_;
+  }
+  void copy_long(const Shape& o);
+  void release_long() noexcept;
+
+  union {
+    Index inline_[kInline] = {};
+    Index* long_;
+  };
+  int rank_;
+};
+/// The dimensions that an operation works on; negative ones count from the last.
+using Dims = Shape;
+
+/// "(2, 3)", "(5,)" for rank 1, "()" for rank 0.
+std::string to_string(const Shape& shape);
+/// shape.size(), after checking that no size is negative and that the product (and its bytes) fits; otherwise a ShapeError of `operation`.
+Index checked_size(const char* operation, const Shape& shape);
+/// `dim` counted from the front. A ShapeError of `operation` that names the valid range [-rank, rank - 1] if it is outside.
+int checked_dim(const char* operation, Index dim, int rank);
+/// Strides of a dense row-major tensor.
+Shape row_major_strides(const Shape& shape);
+
+}  // namespace wengert
