@@ -39,7 +39,10 @@ class Operand {
 #define WENGERT_OPERATOR(F, op) Tensor operator op(Operand a, Operand b);
 WENGERT_ARITHMETIC(WENGERT_OPERATOR)   // + - * /
 #undef WENGERT_OPERATOR
-inline Tensor& operator+=(Tensor& a, Operand b) { return a = Operand(a, b.where) + std::move(b); }
+Tensor& operator+=(Tensor& a, Operand b);
+Tensor& operator-=(Tensor& a, Operand b);
+Tensor& operator*=(Tensor& a, Operand b);
+Tensor& operator/=(Tensor& a, Operand b);
 
 /// Element by element, each of functions.h: exp log sqrt square abs negative sin cos tanh sigmoid relu ... Shape in, same shape out.
 #define WENGERT_FUNCTION(F, name) \
