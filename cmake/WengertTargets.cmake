@@ -39,6 +39,7 @@ function(wengert_library_options target)
   set_target_properties(${target} PROPERTIES
     VERSION ${PROJECT_VERSION}
     SOVERSION ${PROJECT_VERSION_MAJOR}
+    INSTALL_RPATH $ORIGIN
     # A static library too may end in a plugin.
     POSITION_INDEPENDENT_CODE ON
     # The active tape of a thread is an inline thread_local variable of a public header and must exist once per process, in programs and

@@ -22,7 +22,13 @@ function(wengert_script_test name)
   wengert_test_properties(${name} TIMEOUT "${arg_TIMEOUT}" LABELS "${arg_LABELS}")
 endfunction()
 
-# The sanitizers' options are harmless to programs built without them.
+# Harmless to programs built without the sanitizers.
+set(WENGERT_SANITIZER_OPTIONS
+  ASAN_OPTIONS=detect_stack_use_after_return=1:check_initialization_order=1:strict_init_order=1:allocator_may_return_null=1
+  UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+  TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1)
+
+# What every test has: a time limit, a status that means skipped, the sanitizers' options.
 function(wengert_test_properties name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "LABELS")
   if(NOT arg_TIMEOUT)
@@ -32,5 +38,5 @@ function(wengert_test_properties name)
     TIMEOUT ${arg_TIMEOUT}
     LABELS "${arg_LABELS}"
     SKIP_RETURN_CODE 77
-    ENVIRONMENT "ASAN_OPTIONS=detect_stack_use_after_return=1:check_initialization_order=1:strict_init_order=1:allocator_may_return_null=1;UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1;TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1")
+    ENVIRONMENT "${WENGERT_SANITIZER_OPTIONS}")
 endfunction()

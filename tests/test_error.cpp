@@ -21,7 +21,7 @@ BOOST_AUTO_TEST_CASE(a_defaulted_location_names_its_caller) {
 
 BOOST_AUTO_TEST_CASE(the_text_of_a_location_hides_the_folders) {
   BOOST_TEST(to_string(Location{"model.cpp", 41}) == "model.cpp:41");
-  BOOST_TEST(to_string(Location{"/home/somebody/work/model.cpp", 41}) == "model.cpp:41");
+  BOOST_TEST(to_string(Location{"/some/folder/model.cpp", 41}) == "model.cpp:41");
   BOOST_TEST(to_string(Location{"../src/model.cpp", 7}) == "model.cpp:7");
 }
 

@@ -5,8 +5,8 @@
 #include <string>
 
 BOOST_AUTO_TEST_CASE(the_string_and_the_numbers_agree) {
-  const std::string numbers = std::to_string(WENGERT_VERSION_MAJOR) + "." + std::to_string(WENGERT_VERSION_MINOR) + "." +
-                              std::to_string(WENGERT_VERSION_PATCH);
+  const std::string numbers =
+      std::to_string(WENGERT_VERSION_MAJOR) + "." + std::to_string(WENGERT_VERSION_MINOR) + "." + std::to_string(WENGERT_VERSION_PATCH);
   BOOST_TEST(numbers == WENGERT_VERSION_STRING);
 }
 
