@@ -24,5 +24,6 @@ foreach(name nn optim autodiff)
     string(APPEND WENGERT_LINK " -lwengert_${name}")
   endif()
 endforeach()
+file(RELATIVE_PATH WENGERT_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})  # so that the tree can be moved
 configure_file(cmake/wengert.pc.in cmake/wengert.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/cmake/wengert.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -40,6 +40,7 @@ function(wengert_library_options target)
     VERSION ${PROJECT_VERSION}
     SOVERSION ${PROJECT_VERSION_MAJOR}
     INSTALL_RPATH $ORIGIN
+    DEFINE_SYMBOL ""  # static and shared objects are the same, and compiled once where ccache is used
     # A static library too may end in a plugin.
     POSITION_INDEPENDENT_CODE ON
     # The active tape of a thread is an inline thread_local variable of a public header and must exist once per process, in programs and
