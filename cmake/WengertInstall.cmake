@@ -1,0 +1,29 @@
+# Install rules and the package files of find_package and pkg-config.
+include(CMakePackageConfigHelpers)
+include(GNUInstallDirs)
+
+set(headers ${CMAKE_INSTALL_INCLUDEDIR}/wengert)  # the exported include directory: the bare names autodiff/, nn/ belong to others
+set(package ${CMAKE_INSTALL_LIBDIR}/cmake/wengert)
+
+install(TARGETS wengert wengert_autodiff wengert_nn wengert_optim
+  EXPORT wengertTargets
+  FILE_SET HEADERS DESTINATION ${headers}
+  INCLUDES DESTINATION ${headers})
+install(EXPORT wengertTargets NAMESPACE wengert:: DESTINATION ${package})
+
+get_target_property(WENGERT_LIBRARY_TYPE wengert_autodiff TYPE)
+configure_package_config_file(cmake/wengertConfig.cmake.in cmake/wengertConfig.cmake INSTALL_DESTINATION ${package})
+write_basic_package_version_file(cmake/wengertConfigVersion.cmake COMPATIBILITY SameMajorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/cmake/wengertConfig.cmake ${PROJECT_BINARY_DIR}/cmake/wengertConfigVersion.cmake DESTINATION ${package})
+
+# The libraries that exist, users before what they use.
+set(WENGERT_LINK "")
+foreach(name nn optim autodiff)
+  get_target_property(type wengert_${name} TYPE)
+  if(NOT type STREQUAL INTERFACE_LIBRARY)
+    string(APPEND WENGERT_LINK " -lwengert_${name}")
+  endif()
+endforeach()
+file(RELATIVE_PATH WENGERT_PREFIX ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig ${CMAKE_INSTALL_PREFIX})  # so that the tree can be moved
+configure_file(cmake/wengert.pc.in cmake/wengert.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/cmake/wengert.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

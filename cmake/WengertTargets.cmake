@@ -1,0 +1,66 @@
+# How the project's own targets are made: wengert_library, wengert_example, wengert_compile_options.
+
+# Options of one target, never of the directory or the user's code (all PRIVATE).
+function(wengert_compile_options target)
+  target_compile_features(${target} PRIVATE cxx_std_20)
+  set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
+  target_compile_options(${target} PRIVATE
+    -Wall -Wextra
+    $<$<BOOL:${WENGERT_WERROR}>:-Werror>
+    # No build path in messages; in debug builds the debugger still finds the sources.
+    $<IF:$<CONFIG:Debug>,-fmacro-prefix-map,-ffile-prefix-map>=${PROJECT_SOURCE_DIR}/=)
+endfunction()
+
+# wengert_library(NAME SOURCES ... HEADERS ... [LINK ...] [PRIVATE_LINK ...])
+# makes wengert::NAME from the folder it is called in. HEADERS are the public ones, which are installed; others are internal.
+# Without SOURCES it is header-only.
+function(wengert_library name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;HEADERS;LINK;PRIVATE_LINK")
+  set(target wengert_${name})
+  if(arg_SOURCES)
+    add_library(${target} ${arg_SOURCES})
+    set(scope PUBLIC)
+    wengert_library_options(${target})
+    target_link_libraries(${target} PRIVATE ${arg_PRIVATE_LINK})
+  else()
+    add_library(${target} INTERFACE)
+    set(scope INTERFACE)
+  endif()
+  add_library(wengert::${name} ALIAS ${target})
+  set_target_properties(${target} PROPERTIES EXPORT_NAME ${name})
+  target_compile_features(${target} ${scope} cxx_std_20)
+  target_link_libraries(${target} ${scope} ${arg_LINK})
+  target_include_directories(${target} ${scope} $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
+  target_sources(${target} ${scope} FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${arg_HEADERS})
+endfunction()
+
+function(wengert_library_options target)
+  wengert_compile_options(${target})
+  set_target_properties(${target} PROPERTIES
+    VERSION ${PROJECT_VERSION}
+    SOVERSION ${PROJECT_VERSION_MAJOR}
+    INSTALL_RPATH $ORIGIN
+    DEFINE_SYMBOL ""  # static and shared objects are the same, and compiled once where ccache is used
+    # A static library too may end in a plugin.
+    POSITION_INDEPENDENT_CODE ON
+    # The active tape of a thread is an inline thread_local variable of a public header and must exist once per process, in programs and
+    # dlopen'ed plugins together. Hidden visibility would give every shared object its own; so nothing is hidden, whatever the
+    # enclosing project's default is.
+    CXX_VISIBILITY_PRESET default
+    VISIBILITY_INLINES_HIDDEN OFF)
+  target_compile_options(${target} PRIVATE
+    $<$<CONFIG:Release,RelWithDebInfo>:-O3>
+    # errno after sqrt, exp ...: nobody reads it, and it keeps loops from being vectorized. Values do not change.
+    -fno-math-errno
+    # Products and sums fuse only where the code says so: results do not depend on the compiler or on the SIMD target.
+    -ffp-contract=off
+    # Without it, position-independent code calls its own functions through the PLT and does not inline them.
+    -fno-semantic-interposition)
+endfunction()
+
+# wengert_example(NAME) makes the program NAME from examples/NAME.cpp.
+function(wengert_example name)
+  add_executable(${name} ${name}.cpp)
+  wengert_compile_options(${name})
+  target_link_libraries(${name} PRIVATE wengert::wengert)
+endfunction()

@@ -1,0 +1,42 @@
+# wengert_test(NAME [TIMEOUT seconds] [LABELS ...] [LIBRARIES ...])
+# makes the program test_NAME from tests/test_NAME.cpp (Boost.Test, `#define BOOST_TEST_MODULE NAME` on its first line) and registers it
+# with ctest. Its report is left in test-reports/, where `./dev test` counts the test cases.
+function(wengert_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "LABELS;LIBRARIES")
+  set(target test_${name})
+  add_executable(${target} ${target}.cpp)
+  wengert_compile_options(${target})
+  target_compile_definitions(${target} PRIVATE BOOST_TEST_DYN_LINK)
+  target_link_libraries(${target} PRIVATE wengert::wengert Boost::unit_test_framework ${arg_LIBRARIES})
+  add_test(NAME ${name}
+    COMMAND ${target} --color_output=no --report_level=detailed --report_format=XML --report_sink=${WENGERT_TEST_REPORTS}/${name}.xml
+    WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  wengert_test_properties(${name} TIMEOUT "${arg_TIMEOUT}" LABELS "${arg_LABELS}")
+endfunction()
+
+# wengert_script_test(NAME [TIMEOUT seconds] [LABELS ...] COMMAND ...)
+# registers a command as one test: it passes with status 0, is skipped with 77, and fails otherwise.
+function(wengert_script_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "LABELS;COMMAND")
+  add_test(NAME ${name} COMMAND ${arg_COMMAND} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  wengert_test_properties(${name} TIMEOUT "${arg_TIMEOUT}" LABELS "${arg_LABELS}")
+endfunction()
+
+# Harmless to programs built without the sanitizers.
+set(WENGERT_SANITIZER_OPTIONS
+  ASAN_OPTIONS=detect_stack_use_after_return=1:check_initialization_order=1:strict_init_order=1:allocator_may_return_null=1
+  UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+  TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1)
+
+# What every test has: a time limit, a status that means skipped, the sanitizers' options.
+function(wengert_test_properties name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "LABELS")
+  if(NOT arg_TIMEOUT)
+    set(arg_TIMEOUT 120)
+  endif()
+  set_tests_properties(${name} PROPERTIES
+    TIMEOUT ${arg_TIMEOUT}
+    LABELS "${arg_LABELS}"
+    SKIP_RETURN_CODE 77
+    ENVIRONMENT "${WENGERT_SANITIZER_OPTIONS}")
+endfunction()

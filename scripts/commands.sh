@@ -1,0 +1,98 @@
+# shellcheck shell=bash
+# The commands of dev, one function each. Sourced by dev, run from the project's root.
+
+# configure PRESET [CMake options]: quiet unless it fails.
+configure() {
+  local log=build/$1/configure.log
+  mkdir -p "build/$1"
+  cmake --preset "$@" >"$log" 2>&1 || {
+    cat "$log" >&2
+    return 1
+  }
+}
+
+run_build() {
+  require_packages "${packages_test[@]}"
+  configure "$1" -DWENGERT_TESTS=ON
+  cmake --build --preset "$1"
+}
+
+run_tests() {
+  local reports=build/$1/test-reports
+  run_build "$1"
+  rm -rf "$reports"
+  mkdir -p "$reports"
+  ctest --preset "$1" --parallel 2 --output-junit "test-reports/ctest.xml" || true  # the count below knows what failed
+  python3 scripts/count-tests "$reports"
+}
+
+run_demo() {
+  require_packages "${packages_demo[@]}"
+  # A first configuration leaves the tests out, whose packages may be missing; an existing build keeps what it has.
+  if [[ -f build/release/build.ninja ]]; then configure release; else configure release -DWENGERT_TESTS=OFF; fi
+  cmake --build --preset release --target regression mlp
+  build/release/examples/regression
+  build/release/examples/mlp
+}
+
+run_bench() {
+  require_packages "${packages_bench[@]}"
+  configure release -DWENGERT_BENCHMARKS=ON
+  cmake --build --preset release --target benchmarks
+  build/release/benchmarks/bench "$@"
+}
+
+# Python is called by its path, because only the system's has the system's packages.
+run_docs() {
+  require_packages "${packages_docs[@]}"
+  mkdir -p build/docs
+  (cd docs && doxygen Doxyfile)
+  rm -rf build/docs/html
+  /usr/bin/python3 -m sphinx -b html -W --keep-going -q -d build/docs/doctrees docs build/docs/html
+  echo "build/docs/html/index.html"
+}
+
+# The C++ files of the project, also those that are not committed yet, NUL between them.
+cpp_files() {
+  git ls-files -z --cached --others --exclude-standard -- '*.h' '*.cpp'
+}
+
+run_format() {
+  require_packages "${packages_format[@]}"
+  cpp_files | xargs -0 clang-format-14 -i
+}
+
+# Runs every check even if one fails.
+run_check() {
+  require_packages "${packages_check[@]}"
+  local failed=()
+  check_one format check_format
+  check_one includes python3 scripts/check-includes
+  check_one files python3 scripts/check-files
+  check_one headers check_headers
+  check_one lint check_lint
+  ((${#failed[@]} == 0)) || {
+    echo "failed: ${failed[*]}"
+    return 1
+  }
+}
+
+check_one() {
+  echo "== $1"
+  "${@:2}" || failed+=("$1")
+}
+
+check_format() {
+  cpp_files | xargs -0 clang-format-14 --dry-run -Werror
+}
+
+# Every public header compiles on its own.
+check_headers() {
+  configure release -DWENGERT_TESTS=ON && cmake --build --preset release --target all_verify_interface_header_sets
+}
+
+# Warnings go to the standard output, with paths from the project's root; the noise on the other stream is dropped.
+check_lint() {
+  configure release -DWENGERT_TESTS=ON &&
+    run-clang-tidy-14 -quiet -p build/release "$PWD/(autodiff|nn|optim)/.*\.cpp$" 2>/dev/null | sed "/^clang-tidy/d; s|$PWD/||g"
+}

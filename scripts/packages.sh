@@ -1,0 +1,41 @@
+# shellcheck shell=bash
+# The system packages of each command, by their names in Debian 12 and Ubuntu, and how they are installed. Sourced by dev.
+
+packages_library=(cmake g++ libcli11-dev libfmt-dev libhwy-dev libopenblas0-pthread libpng-dev librandom123-dev libsleef-dev ninja-build
+  nlohmann-json3-dev zlib1g-dev)
+packages_demo=("${packages_library[@]}" dataset-fashion-mnist)
+packages_test=("${packages_demo[@]}" git libboost-test-dev pkg-config python3)
+packages_bench=("${packages_library[@]}" libadolc-dev libbenchmark-dev libtorch-dev libtrilinos-sacado-dev)
+packages_docs=(doxygen furo libjs-mathjax python3-breathe python3-myst-parser python3-sphinx)
+packages_format=(clang-format-14 git)
+packages_check=("${packages_test[@]}" "${packages_format[@]}" clang-tidy-14)
+
+# require_packages NAME... installs those that are missing, and does nothing at all if none is.
+require_packages() {
+  if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
+    echo "dev: no apt here, so please see to it that these Debian packages' counterparts are installed: $*" >&2
+    return
+  fi
+  local missing
+  missing=$(comm -23 <(printf '%s\n' "$@" | sort -u) \
+    <(dpkg-query --show --showformat='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p' | sort -u))
+  [[ -n $missing ]] || return 0
+  echo "dev: installing" $missing
+  # shellcheck disable=SC2086
+  if ! { as_root apt-get update -qq && as_root apt-get install -y -qq --no-install-recommends $missing; } </dev/null; then
+    echo "dev: the installation failed; please install these packages yourself:" $missing >&2
+    exit 1
+  fi
+}
+
+as_root() {
+  local -x DEBIAN_FRONTEND=noninteractive
+  if [[ $(id -u) == 0 ]]; then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo --preserve-env=DEBIAN_FRONTEND "$@"
+  else
+    echo "dev: neither root nor sudo, so this cannot be run: $*" >&2
+    return 1
+  fi
+}
