@@ -1,6 +1,7 @@
 // Magazines, after J. Bonwick and J. Adams, "Magazines and Vmem" (USENIX 2001). A thread keeps two magazines of free blocks for each size
-// class, a loaded and a spare one, and works on the loaded one without a lock. When both are full (or empty) it exchanges a whole one with
-// the depot, so the lock is taken at most once in `capacity` calls, however calls alternate, and what one thread frees another can allocate.
+// class, a loaded and a spare one, and works on the loaded one without a lock. When both are full (or empty) it exchanges a whole one
+// with the depot, so the lock is taken at most once in a magazine's capacity of calls, however calls alternate, and what one thread frees
+// another can allocate.
 #include "autodiff/storage.h"
 
 #include <pthread.h>
@@ -42,7 +43,7 @@ struct SizeClass {
 constexpr SizeClass size_class(std::size_t bytes) {
   const std::size_t last = bytes - (bytes != 0);
   if (last < 256) return {last / 64, (last / 64 + 1) * 64};
-  const int bits = std::bit_width(last);        // last in [2^(bits-1), 2^bits)
+  const int bits = std::bit_width(last);          // last in [2^(bits-1), 2^bits)
   const std::size_t eighth = last >> (bits - 3);  // 4, 5, 6 or 7 eighths of 2^bits
   return {4 * static_cast<std::size_t>(bits - 8) + eighth - 4, (eighth + 1) << (bits - 3)};
 }
@@ -61,7 +62,8 @@ static_assert(size_class(max_bytes).index == class_count - 1 && size_class(max_b
 static_assert(size_class(257).bytes == 320 && class_bytes(size_class(257).index) == 320 && class_bytes(size_class(1000).index) == 1024);
 
 // ---- Free blocks. The links live in the block itself. Under AddressSanitizer they live in front of it instead: the whole block is
-// poisoned while it is free, the links are poisoned while it is in use, and the leak checker may follow them (it skips poisoned memory). ----
+// poisoned while it is free, the links are poisoned while it is in use, and the leak checker may follow them (it skips poisoned memory).
+// ----
 
 struct FreeBlock {
   FreeBlock* next;           // in the same magazine

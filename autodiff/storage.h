@@ -16,7 +16,7 @@ inline constexpr std::size_t alignment = 64;
 /// Throws std::bad_alloc where the heap has no more, or where no heap could ever hold so much.
 [[nodiscard]] void* allocate(std::size_t bytes);
 
-/// Takes back a block of allocate(bytes), from any thread and at any time, also while a thread or the process ends. A null block is nothing.
+/// Takes back a block of allocate(bytes), from any thread and at any time, also while a thread or the process ends. Null is let pass.
 void release(void* block, std::size_t bytes) noexcept;
 
 /// Gives the blocks kept by the calling thread and by the central depot back to the heap, and returns how many bytes that were.

@@ -91,8 +91,15 @@ BOOST_AUTO_TEST_CASE(blocks_are_aligned_distinct_and_writable_at_every_class_bou
 
 BOOST_AUTO_TEST_CASE(a_freed_block_serves_its_class_and_no_larger_one) {
   pool::trim();
-  for (auto [smallest, largest] : {std::pair<std::size_t, std::size_t>{0, 64}, {65, 128}, {193, 256}, {257, 320}, {449, 512}, {513, 640},
-                                   {897, 1024}, {1025, 1280}, {(1u << 20) + 1, 5u << 18}}) {
+  for (auto [smallest, largest] : {std::pair<std::size_t, std::size_t>{0, 64},
+                                   {65, 128},
+                                   {193, 256},
+                                   {257, 320},
+                                   {449, 512},
+                                   {513, 640},
+                                   {897, 1024},
+                                   {1025, 1280},
+                                   {(1u << 20) + 1, 5u << 18}}) {
     void* block = pool::allocate(smallest);
     pool::release(block, smallest);
     void* again = pool::allocate(largest);
@@ -148,7 +155,8 @@ BOOST_AUTO_TEST_CASE(trim_gives_everything_that_is_free_back) {
     std::vector<void*> blocks(3000);
     for (void*& block : blocks) block = pool::allocate(100);
     for (void* block : blocks) pool::release(block, 100);
-  }).join();
+  })
+      .join();
   void* kept = pool::allocate(10'000);
   pool::release(pool::allocate(777'777), 777'777);
   const auto before = pool::statistics();
@@ -317,7 +325,8 @@ std::string report_of_failing_child(Body body) {
   close(ends[1]);
   std::string report;
   std::array<char, 4096> buffer;
-  for (ssize_t count; (count = read(ends[0], buffer.data(), buffer.size())) > 0;) report.append(buffer.data(), static_cast<std::size_t>(count));
+  for (ssize_t count; (count = read(ends[0], buffer.data(), buffer.size())) > 0;)
+    report.append(buffer.data(), static_cast<std::size_t>(count));
   close(ends[0]);
   int status = 0;
   waitpid(child, &status, 0);

@@ -1,0 +1,297 @@
+#define BOOST_TEST_MODULE parallel
+#include "autodiff/kernels/parallel.h"
+
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <boost/test/unit_test.hpp>
+#include <chrono>
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <mutex>
+#include <set>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "autodiff/error.h"
+#include "autodiff/runtime.h"
+
+#if defined(__SANITIZE_THREAD__)
+#define THREAD_SANITIZER 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define THREAD_SANITIZER 1
+#endif
+#endif
+
+using namespace wengert;
+
+namespace {
+
+struct Threads {  // a number of threads for one scope
+  explicit Threads(int count) : before(num_threads()) { set_num_threads(count); }
+  ~Threads() { set_num_threads(before); }
+  int before;
+};
+
+// How often each block was called.
+std::vector<int> calls_of(std::int64_t blocks) {
+  std::vector<std::atomic<int>> calls(static_cast<std::size_t>(blocks));
+  parallel_blocks(blocks, [&](std::int64_t i) { ++calls[static_cast<std::size_t>(i)]; });
+  return {calls.begin(), calls.end()};
+}
+
+std::vector<int> once(std::int64_t blocks) { return std::vector<int>(static_cast<std::size_t>(blocks), 1); }
+
+void pass_time() { std::this_thread::sleep_for(std::chrono::microseconds(200)); }
+
+std::size_t threads_of_process() {
+  const std::filesystem::directory_iterator tasks("/proc/self/task");
+  return static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
+}
+
+// The number before any pool; the thread makes ThreadSanitizer start its own, which counts too.
+const std::size_t threads_at_start = [] {
+  std::thread([] {}).join();
+  pass_time();
+  return threads_of_process();
+}();
+
+// Whether there are so many threads more than at the start. A thread that has been joined stays visible for a moment.
+bool has_workers(std::size_t count) {
+  for (int i = 0; i < 5000 && threads_of_process() != threads_at_start + count; ++i) pass_time();
+  return threads_of_process() == threads_at_start + count;
+}
+
+#ifndef THREAD_SANITIZER
+int status_of_child(const std::function<int()>& body) {
+  std::fflush(nullptr);
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(30);
+    _exit(body());
+  }
+  int status = -1;
+  waitpid(child, &status, 0);
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+#endif
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(nothing_starts_with_one_thread_or_one_block) {  // first: no other case has started workers yet
+  {
+    const Threads one(1);
+    BOOST_TEST(calls_of(100) == once(100));
+  }
+  const Threads four(4);
+  BOOST_TEST(calls_of(1) == once(1));
+  BOOST_TEST(calls_of(0) == once(0));
+  BOOST_TEST(has_workers(0));
+  BOOST_TEST(calls_of(100) == once(100));
+  BOOST_TEST(has_workers(3));
+  set_num_threads(2);
+  BOOST_TEST(calls_of(100) == once(100));
+  BOOST_TEST(has_workers(1));
+  set_num_threads(1);
+  BOOST_TEST(has_workers(0));
+}
+
+BOOST_AUTO_TEST_CASE(every_block_is_called_once) {
+  for (int threads : {1, 2, 3, 8}) {
+    const Threads scope(threads);
+    for (std::int64_t blocks : {0, 1, 2, 3, 7, 64, 10'000}) BOOST_TEST(calls_of(blocks) == once(blocks));
+    for (int repeat = 0; repeat < 2000; ++repeat)
+      if (calls_of(5) != once(5)) BOOST_FAIL("repeat " << repeat << " with " << threads << " threads");
+  }
+}
+
+BOOST_AUTO_TEST_CASE(sleeping_workers_wake_for_the_next_job) {
+  const Threads scope(3);
+  for (int repeat = 0; repeat < 50; ++repeat) {
+    std::this_thread::sleep_for(std::chrono::microseconds(20 * repeat));  // from spinning to asleep
+    BOOST_TEST(calls_of(9) == once(9));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(several_threads_share_the_work) {
+  const Threads scope(3);
+  std::mutex mutex;
+  std::set<std::thread::id> workers;
+  parallel_blocks(60, [&](std::int64_t) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    const std::lock_guard lock(mutex);
+    workers.insert(std::this_thread::get_id());
+  });
+  BOOST_TEST(workers.size() == 3u);
+  BOOST_TEST(workers.count(std::this_thread::get_id()) == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(nested_calls_run_on_their_own_thread) {
+  const Threads scope(4);
+  std::atomic<int> calls{0};
+  std::atomic<bool> moved{false};
+  parallel_blocks(20, [&](std::int64_t) {
+    const auto here = std::this_thread::get_id();
+    parallel_blocks(30, [&](std::int64_t) {
+      ++calls;
+      if (std::this_thread::get_id() != here) moved = true;
+    });
+  });
+  BOOST_TEST(calls == 600);
+  BOOST_TEST(!moved);
+}
+
+BOOST_AUTO_TEST_CASE(several_users_at_once) {
+  const Threads scope(3);
+  std::atomic<int> wrong{0};
+  std::vector<std::thread> users;
+  for (int user = 0; user < 4; ++user)
+    users.emplace_back([&] {
+      for (int repeat = 0; repeat < 300; ++repeat)
+        if (calls_of(17) != once(17)) ++wrong;
+    });
+  for (auto& user : users) user.join();
+  BOOST_TEST(wrong == 0);
+}
+
+BOOST_AUTO_TEST_CASE(the_number_of_threads_may_change_at_any_time) {
+  const Threads scope(2);
+  std::atomic<bool> stop{false};
+  std::thread changer([&] {
+    for (int count = 1; !stop; count = count % 5 + 1) set_num_threads(count), std::this_thread::yield();
+  });
+  for (int repeat = 0; repeat < 500; ++repeat)
+    if (calls_of(11) != once(11)) BOOST_FAIL("repeat " << repeat);
+  stop = true;
+  changer.join();
+}
+
+BOOST_AUTO_TEST_CASE(the_first_exception_reaches_the_caller) {
+  for (int threads : {1, 3}) {
+    const Threads scope(threads);
+    for (std::int64_t thrower : {0, 5, 999}) {
+      std::atomic<int> calls{0};
+      const auto work = [&](std::int64_t i) {
+        ++calls;
+        if (i == thrower) throw std::runtime_error("block " + std::to_string(i));
+        if (thrower == 0) pass_time();
+      };
+      BOOST_CHECK_EXCEPTION(parallel_blocks(1000, work), std::runtime_error,
+                            [&](const auto& e) { return e.what() == "block " + std::to_string(thrower); });
+      if (thrower == 0) BOOST_TEST(calls < 1000);
+      BOOST_TEST(calls_of(50) == once(50));  // the pool is well
+    }
+    BOOST_CHECK_THROW(parallel_blocks(100, [](std::int64_t i) { throw i; }), std::int64_t);  // all at once
+  }
+}
+
+BOOST_AUTO_TEST_CASE(const_and_mutable_functions_are_called_in_place) {
+  const Threads scope(2);
+  struct Counter {
+    std::atomic<int>* calls;
+    void operator()(std::int64_t) const { ++*calls; }
+  };
+  std::atomic<int> calls{0};
+  const Counter constant{&calls};
+  parallel_blocks(10, constant);
+  parallel_blocks(10, Counter{&calls});
+  BOOST_TEST(calls == 20);
+}
+
+BOOST_AUTO_TEST_CASE(an_idle_pool_uses_no_processor) {
+  const Threads scope(3);
+  BOOST_TEST(calls_of(100) == once(100));
+  std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  const auto processor_time = [] {
+    timespec time;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
+  };
+  const double before = processor_time();
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  BOOST_TEST(processor_time() - before < 0.01);
+}
+
+BOOST_AUTO_TEST_CASE(numbers_out_of_range_are_errors) {
+  BOOST_CHECK_THROW(set_num_threads(0), Error);
+  BOOST_CHECK_THROW(set_num_threads(-3), Error);
+  BOOST_CHECK_THROW(set_num_threads(1025), Error);
+  BOOST_TEST(num_threads() >= 1);
+}
+
+#ifndef THREAD_SANITIZER  // which does not let a child of a process with threads start threads
+BOOST_AUTO_TEST_CASE(a_child_process_has_a_pool_of_its_own) {
+  const Threads scope(3);
+  BOOST_TEST(calls_of(100) == once(100));
+  for (int repeat = 0; repeat < 10; ++repeat) {
+    BOOST_TEST(status_of_child([] {
+                 if (calls_of(100) != once(100)) return 1;
+                 return threads_of_process() >= 3 ? 0 : 2;
+               }) == 0);
+  }
+  BOOST_TEST(calls_of(100) == once(100));
+}
+
+BOOST_AUTO_TEST_CASE(a_child_can_compute_while_another_thread_of_the_parent_did) {
+  const Threads scope(2);
+  std::atomic<bool> stop{false};
+  std::thread user([&] {
+    while (!stop) calls_of(20);
+  });
+  for (int repeat = 0; repeat < 20; ++repeat) BOOST_TEST(status_of_child([] { return calls_of(100) == once(100) ? 0 : 1; }) == 0);
+  stop = true;
+  user.join();
+}
+
+#ifndef __SANITIZE_ADDRESS__  // whose leak checker at exit cannot stop the other threads of a forked child
+BOOST_AUTO_TEST_CASE(a_process_may_exit_inside_a_block) {
+  const Threads scope(3);
+  BOOST_TEST(status_of_child([] {
+               parallel_blocks(100, [](std::int64_t i) {
+                 pass_time();
+                 if (i == 50) std::exit(7);
+               });
+               return 0;
+             }) == 7);
+}
+#endif
+#endif
+
+// The variable is read once a process, so each value needs a process: this program again, running the one case below.
+namespace {
+std::pair<int, std::string> run_with_variable(const std::string& value) {
+  const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
+  const std::string command =
+      "WENGERT_NUM_THREADS='" + value + "' WENGERT_TEST_CHILD=1 '" + program + "' --run_test=child_prints_threads --report_level=no 2>&1";
+  FILE* pipe = popen(command.c_str(), "r");
+  std::string output;
+  for (int c; (c = std::fgetc(pipe)) != EOF;) output += static_cast<char>(c);
+  return {pclose(pipe), output};
+}
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(child_prints_threads) {
+  if (!std::getenv("WENGERT_TEST_CHILD")) return;
+  try {
+    std::printf("threads %d.\n", num_threads());
+  } catch (const Error& error) {
+    std::printf("error %s\n", error.what());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_variable_sets_the_number_of_threads) {
+  BOOST_TEST(run_with_variable("7").second.find("threads 7.") != std::string::npos);
+  BOOST_TEST(run_with_variable("").second.find("threads ") != std::string::npos);
+  for (const char* bad : {"0", "-2", "two", "4x", "1025", "99999999999999999999", " 3"}) {
+    const std::string output = run_with_variable(bad).second;
+    BOOST_TEST(
+        output.find("error num_threads: the environment variable WENGERT_NUM_THREADS is \"" + std::string(bad) + "\"") != std::string::npos,
+        output);
+  }
+}
