@@ -8,6 +8,7 @@
 #include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <chrono>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
@@ -20,6 +21,7 @@
 
 #include "autodiff/error.h"
 #include "autodiff/runtime.h"
+#include "tests/support/child_process.h"
 
 #if defined(__SANITIZE_THREAD__)
 #define THREAD_SANITIZER 1
@@ -263,21 +265,8 @@ BOOST_AUTO_TEST_CASE(a_process_may_exit_inside_a_block) {
 #endif
 #endif
 
-// The variable is read once a process, so each value needs a process: this program again, running the one case below.
-namespace {
-std::pair<int, std::string> run_with_variable(const std::string& value) {
-  const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
-  const std::string command =
-      "WENGERT_NUM_THREADS='" + value + "' WENGERT_TEST_CHILD=1 '" + program + "' --run_test=child_prints_threads --report_level=no 2>&1";
-  FILE* pipe = popen(command.c_str(), "r");
-  std::string output;
-  for (int c; (c = std::fgetc(pipe)) != EOF;) output += static_cast<char>(c);
-  return {pclose(pipe), output};
-}
-}  // namespace
-
 BOOST_AUTO_TEST_CASE(child_prints_threads) {
-  if (!std::getenv("WENGERT_TEST_CHILD")) return;
+  if (!testing::is_child()) return;
   try {
     std::printf("threads %d.\n", num_threads());
   } catch (const Error& error) {
@@ -286,12 +275,14 @@ BOOST_AUTO_TEST_CASE(child_prints_threads) {
 }
 
 BOOST_AUTO_TEST_CASE(the_variable_sets_the_number_of_threads) {
-  BOOST_TEST(run_with_variable("7").second.find("threads 7.") != std::string::npos);
-  BOOST_TEST(run_with_variable("").second.find("threads ") != std::string::npos);
-  for (const char* bad : {"0", "-2", "two", "4x", "1025", "99999999999999999999", " 3"}) {
-    const std::string output = run_with_variable(bad).second;
-    BOOST_TEST(
-        output.find("error num_threads: the environment variable WENGERT_NUM_THREADS is \"" + std::string(bad) + "\"") != std::string::npos,
-        output);
+  const auto output_with = [](const std::string& value) {
+    return testing::run_in_child("child_prints_threads", {"WENGERT_NUM_THREADS=" + value}).output;
+  };
+  BOOST_TEST(output_with("7").find("threads 7.") != std::string::npos);
+  BOOST_TEST(output_with("").find("threads ") != std::string::npos);
+  for (const std::string bad : {"0", "-2", "two", "4x", "1025", "99999999999999999999", " 3"}) {
+    const std::string output = output_with(bad);
+    BOOST_TEST(output.find("error num_threads: the environment variable WENGERT_NUM_THREADS is \"" + bad + "\"") != std::string::npos,
+               output);
   }
 }
