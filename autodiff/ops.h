@@ -133,6 +133,8 @@ inline Tensor stack(std::initializer_list<Scalar> s, Dtype dtype = float64, Loca
 Tensor softmax(const Tensor& x, Index dim = -1, Location where = Location::here());
 /// ln softmax, without the overflow and the loss of digits of its parts.
 Tensor log_softmax(const Tensor& x, Index dim = -1, Location where = Location::here());
+/// int64 of index's shape and a last dimension of `classes`: 1 at the index (int64, in [0, classes)), 0 elsewhere.
+Tensor one_hot(const Tensor& index, Index classes, Location where = Location::here());
 /// Mean over the n rows of -log_softmax(logits)[i, labels[i]]: logits (n, c), labels (n) int64 in [0, c) -> rank 0.
 Tensor cross_entropy(const Tensor& logits, const Tensor& labels, Location where = Location::here());
 

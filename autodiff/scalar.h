@@ -375,6 +375,11 @@ template <class V> class BasicScalar {
 };
 static_assert(sizeof(Scalar) == 16);
 
+template <class... I> requires(std::is_integral_v<I> && ...) Scalar Tensor::operator()(I... index) const {
+  const Index position[] = {static_cast<Index>(index)..., 0};
+  return element_as_scalar({position, sizeof...(index)});
+}
+
 namespace detail {
 
 template <class V> WENGERT_INLINE Leaf<V> node(const BasicScalar<V>& s) { return s.leaf(); }

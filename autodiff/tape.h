@@ -109,7 +109,7 @@ class Tape {
   /// @{
   Scalar variable(double value);
   /// A floating tensor that this tape watches.
-  Tensor variable(const Tensor& value, Location where = Location::here());
+  Tensor variable(const Tensor& value);
   /// Many scalars at once; both spans must have the same length.
   void variables(std::span<const double> values, std::span<Scalar> out);
   std::vector<Scalar> variables(std::span<const double> values);

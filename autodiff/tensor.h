@@ -184,6 +184,8 @@ class Tensor {
   bool sole_owner() const {
     return elements_ && !elements_->base && !elements_->borrowed && elements_->references.load(std::memory_order_acquire) == 1;
   }
+  /// Whether a sweep may add into the elements in place.
+  bool is_accumulator() const { return sole_owner() && elements_->row_major; }
   /// The row-major `flat`th value as a double.
   double element(Index flat) const;
   /// @}
@@ -203,6 +205,8 @@ class Tensor {
   static Tensor copy_of(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location where);
   static Tensor borrowed(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location where);
   void copy_to(void* to, Dtype dtype) const;
+  Index checked_position(std::span<const Index> position) const;
+  Scalar element_as_scalar(std::span<const Index> position) const;
   void check_dtype(Dtype wanted) const {
     if (elements_->dtype != wanted) [[unlikely]] wrong_dtype(wanted);
   }
@@ -217,6 +221,9 @@ class Tensor {
   Elements* elements_ = nullptr;
   std::uint64_t number_ = 0;
 };
+
+/// A tensor on the elements of another one, with a shape and strides of its own, from the `offset`th element on. Not recorded.
+Tensor view(const Tensor& base, const Shape& shape, const Shape& strides, Index offset, Location where);
 
 /// "(2, 3) float32 made at model.cpp:41": how error messages speak of an operand.
 std::string describe(const Tensor& tensor);

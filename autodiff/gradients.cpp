@@ -1,0 +1,79 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "autodiff/dispatch.h"
+#include "autodiff/ops.h"
+
+namespace wengert {
+
+Gradients::Gradients() = default;
+Gradients::Gradients(const Gradients&) = default;
+Gradients::Gradients(Gradients&&) noexcept = default;
+Gradients& Gradients::operator=(const Gradients&) = default;
+Gradients& Gradients::operator=(Gradients&&) noexcept = default;
+Gradients::~Gradients() = default;
+
+void Gradients::add(Tensor gradient, const ParameterState* parameter) {
+  gradients_.push_back(std::move(gradient));
+  parameters_.push_back(parameter);
+}
+
+const Tensor& Gradients::of(const ParameterState* p) const {
+  const auto found = std::find(parameters_.begin(), parameters_.end(), p);
+  if (!p || found == parameters_.end())
+    throw TapeError(fmt::format("Gradients: no gradient of the parameter {}; it was not among the sources", p ? (p->name.empty() ? describe(p->value) : p->name) : "(none)"));
+  return gradients_[static_cast<std::size_t>(found - parameters_.begin())];
+}
+
+namespace {
+
+/// f(element&) for every element of the gradient, which is made this handle's own first.
+template <class F> void change(Tensor& g, F&& f) {
+  detail::dispatch_floating(g.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    T* p = g.mutable_data<T>();
+    for (Index i = 0, n = g.size(); i < n; ++i) p[i] = f(p[i]);
+  });
+}
+
+}  // namespace
+
+double Gradients::norm() const {
+  double squares = 0;
+  for (const Tensor& given : gradients_) {
+    const Tensor g = given.is_row_major() ? given : given.clone();
+    squares += detail::dispatch_floating(g.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const T* p = g.data<T>();
+      double s = 0;
+      for (Index i = 0, n = g.size(); i < n; ++i) s += static_cast<double>(p[i]) * static_cast<double>(p[i]);
+      return s;
+    });
+  }
+  return std::sqrt(squares);
+}
+double Gradients::clip_norm(double max) {
+  const double n = norm();
+  const double scale = max / (n + 1e-6);   // as the field does it: a norm of 0 needs no case of its own
+  if (scale < 1) *this *= scale;
+  return n;
+}
+Gradients& Gradients::clip_value(double limit) {
+  for (Tensor& g : gradients_) change(g, [=](auto v) { return std::clamp(v, static_cast<decltype(v)>(-limit), static_cast<decltype(v)>(limit)); });
+  return *this;
+}
+Gradients& Gradients::operator*=(double factor) {
+  for (Tensor& g : gradients_) change(g, [=](auto v) { return static_cast<decltype(v)>(v * factor); });
+  return *this;
+}
+Gradients& Gradients::operator+=(const Gradients& o) {
+  if (parameters_ != o.parameters_)
+    throw TapeError(fmt::format("Gradients: += of gradients of {} sources to gradients of {} others; both must be of the same sources in the same order", o.size(), size()));
+  NoRecord pause;
+  for (std::size_t i = 0; i < size(); ++i) gradients_[i] = (gradients_[i] + o.gradients_[i]).constant();
+  return *this;
+}
+
+}  // namespace wengert

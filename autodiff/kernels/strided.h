@@ -1,0 +1,81 @@
+#pragma once
+// Loops over strided operands with a dense row-major result.
+#include <array>
+#include <utility>
+
+#include "autodiff/shape.h"
+
+namespace wengert::kernels {
+
+/// N strided operands walked over one shape in row-major order: dimensions that all operands can walk as one are merged, the last
+/// one is the inner loop.
+template <int N> class Rows {
+ public:
+  /// `strides[n]` has the rank of `shape`; 0 repeats an operand along that dimension.
+  Rows(const Shape& shape, const std::array<const Shape*, N>& strides) {
+    for (int d = 0; d < shape.rank(); ++d) {
+      if (shape[d] == 1) continue;
+      const int last = sizes_.rank() - 1;
+      bool merges = last >= 0;
+      for (int n = 0; merges && n < N; ++n) merges = strides_[n][last] == (*strides[n])[d] * shape[d];
+      if (merges) {
+        sizes_[last] *= shape[d];
+      } else {
+        sizes_.push_back(shape[d]);
+      }
+      for (int n = 0; n < N; ++n) {
+        if (merges) {
+          strides_[n][last] = (*strides[n])[d];
+        } else {
+          strides_[n].push_back((*strides[n])[d]);
+        }
+      }
+    }
+    for (Index size : shape) empty_ |= size == 0;
+  }
+
+  /// f(offsets of the operands, elements in the row, strides in the row) for every row.
+  template <class F> void for_each(F&& f) const {
+    if (empty_) return;
+    std::array<Index, N> offset{}, step{};
+    if (sizes_.rank() == 0) return f(offset, Index(1), step);
+    const int inner = sizes_.rank() - 1;
+    for (int n = 0; n < N; ++n) step[n] = strides_[n][inner];
+    if (inner == 0) return f(offset, sizes_[0], step);
+    Shape position = sizes_;
+    for (Index& p : position) p = 0;
+    for (;;) {
+      f(offset, sizes_[inner], step);
+      int d = inner - 1;
+      for (; d >= 0; --d) {
+        if (++position[d] < sizes_[d]) {
+          for (int n = 0; n < N; ++n) offset[n] += strides_[n][d];
+          break;
+        }
+        position[d] = 0;
+        for (int n = 0; n < N; ++n) offset[n] -= strides_[n][d] * (sizes_[d] - 1);
+      }
+      if (d < 0) return;
+    }
+  }
+
+ private:
+  Shape sizes_;
+  std::array<Shape, N> strides_;
+  bool empty_ = false;
+};
+
+/// Copies strided elements to row-major ones, converting them.
+template <class From, class To> void copy_strided(const From* from, const Shape& shape, const Shape& strides, To* to) {
+  Rows<1>(shape, {&strides}).for_each([&](const auto& offset, Index n, const auto& step) {
+    const From* p = from + offset[0];
+    if (step[0] == 1) {
+      for (Index i = 0; i < n; ++i) to[i] = static_cast<To>(p[i]);
+    } else {
+      for (Index i = 0; i < n; ++i) to[i] = static_cast<To>(p[i * step[0]]);
+    }
+    to += n;
+  });
+}
+
+}  // namespace wengert::kernels

@@ -1,0 +1,31 @@
+#pragma once
+// Shapes and loops of elementwise operations.
+#include <array>
+
+#include "autodiff/dispatch.h"
+#include "autodiff/kernels/elementwise.h"
+#include "autodiff/records.h"
+
+namespace wengert::detail {
+
+/// The shape to which a and b broadcast; a ShapeError of `operation` that names both if they do not.
+Shape broadcast_shape(const char* operation, const Tensor& a, const Tensor& b);
+/// Strides of x as seen through a shape to which it broadcasts.
+Shape broadcast_strides(const Tensor& x, const Shape& shape);
+/// A DtypeError unless x is floating.
+void check_floating(const char* operation, const Tensor& x);
+/// A DtypeError unless both have one dtype.
+void check_same_dtype(const char* operation, const Tensor& a, const Tensor& b);
+
+/// y[i] = f(x[i]...) with all operands of element type X broadcast to y's shape.
+template <class X, class T, class F, class... Operands> void elementwise_into(Tensor& y, F&& f, const Operands&... x) {
+  T* out = static_cast<T*>(y.elements()->data);
+  const auto data = [](const Tensor& t) { return static_cast<const X*>(t.elements()->data); };
+  if (((x.is_row_major() && x.size() == y.size()) && ...)) return kernels::elementwise_flat(y.size(), out, f, data(x)...);
+  const std::array<Shape, sizeof...(Operands)> strides{broadcast_strides(x, y.shape())...};
+  std::array<const Shape*, sizeof...(Operands)> pointers;
+  for (std::size_t k = 0; k < strides.size(); ++k) pointers[k] = &strides[k];
+  kernels::elementwise_strided(y.shape(), pointers, out, f, data(x)...);
+}
+
+}  // namespace wengert::detail

@@ -1,0 +1,30 @@
+// Another element type.
+//
+//   y = x.to(dtype):   x_bar = y_bar.to(x's dtype),   y_dot = x_dot.to(dtype)
+#include "autodiff/ops/broadcast.h"
+
+namespace wengert {
+namespace {
+
+class Cast : public Operation {
+ public:
+  explicit Cast(Dtype to) : to_(to) {}
+  const char* name() const override { return "to"; }
+  ValueSet reads(int) const override { return kNoValues; }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = y_bar[0].to(s.x_dtype(), y_bar[0].made_at()); }
+  void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = x_dot[0].to(to_, x_dot[0].made_at()); }
+
+ private:
+  Dtype to_;
+};
+
+}  // namespace
+
+Tensor Tensor::to(Dtype dtype, Location where) const {
+  if (dtype == this->dtype()) return *this;
+  Tensor y = uninitialized(shape(), dtype, where);
+  copy_to(y.elements_->data, dtype);
+  return is_floating(dtype) ? record(Cast(dtype), where, {this}, std::move(y)) : y;
+}
+
+}  // namespace wengert

@@ -1,0 +1,66 @@
+// Comparisons and selection.
+//
+//   y = where(c, a, b):   a_bar = where(c, y_bar, 0),   b_bar = where(c, 0, y_bar)
+#include <fmt/format.h>
+
+#include <functional>
+
+#include "autodiff/ops/broadcast.h"
+
+namespace wengert {
+namespace {
+
+template <class Relation> Tensor compare(const char* name, Operand& a, Operand& b) {
+  const Dtype dtype = a.is_tensor() ? a.dtype() : b.is_tensor() ? b.dtype() : float64;
+  const Tensor &s = a.as(dtype), &t = b.as(dtype);
+  detail::check_same_dtype(name, s, t);
+  Tensor y = Tensor::uninitialized(detail::broadcast_shape(name, s, t), boolean, a.where);
+  detail::dispatch(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    detail::elementwise_into<T, bool>(y, [](T p, T q) { return Relation{}(p, q); }, s, t);
+  });
+  return y;
+}
+
+class Where : public Operation {
+ public:
+  const char* name() const override { return "where"; }
+  ValueSet reads(int) const override { return input(0); }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    if (x_bar.wants(1)) x_bar[1] = where(s.x(0), y_bar[0], 0);
+    if (x_bar.wants(2)) x_bar[2] = where(s.x(0), 0, y_bar[0]);
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    const auto or_zero = [](const Tensor& dot, const Tensor& like) { return dot.defined() ? dot : Tensor::zeros({}, like.dtype(), like.made_at()); };
+    y_dot[0] = where(s.x(0), or_zero(x_dot[1], x_dot[2]), or_zero(x_dot[2], x_dot[1]));
+  }
+};
+
+}  // namespace
+
+Tensor operator<(Operand a, Operand b) { return compare<std::less<>>("<", a, b); }
+Tensor operator<=(Operand a, Operand b) { return compare<std::less_equal<>>("<=", a, b); }
+Tensor operator>(Operand a, Operand b) { return compare<std::greater<>>(">", a, b); }
+Tensor operator>=(Operand a, Operand b) { return compare<std::greater_equal<>>(">=", a, b); }
+Tensor operator==(Operand a, Operand b) { return compare<std::equal_to<>>("==", a, b); }
+Tensor operator!=(Operand a, Operand b) { return compare<std::not_equal_to<>>("!=", a, b); }
+
+Tensor where(const Tensor& condition, Operand a, Operand b) {
+  if (condition.dtype() != boolean) throw DtypeError(fmt::format("where: the condition {} is not boolean; compare it, as in x > 0", describe(condition)));
+  const Dtype dtype = a.is_tensor() ? a.dtype() : b.is_tensor() ? b.dtype() : float64;
+  const Tensor &s = a.as(dtype), &t = b.as(dtype);
+  detail::check_same_dtype("where", s, t);
+  const Tensor both = expand(s.constant(), detail::broadcast_shape("where", s, t), a.where);
+  Tensor y = Tensor::uninitialized(detail::broadcast_shape("where", condition, both), dtype, a.where);
+  detail::dispatch(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    T* out = static_cast<T*>(y.elements()->data);
+    const std::array<Shape, 3> strides{detail::broadcast_strides(condition, y.shape()), detail::broadcast_strides(s, y.shape()), detail::broadcast_strides(t, y.shape())};
+    kernels::elementwise_strided(
+        y.shape(), {&strides[0], &strides[1], &strides[2]}, out, [](bool c, T p, T q) { return c ? p : q; }, static_cast<const bool*>(condition.elements()->data),
+        static_cast<const T*>(s.elements()->data), static_cast<const T*>(t.elements()->data));
+  });
+  return record(Where(), a.where, {&condition, &s, &t}, std::move(y));
+}
+
+}  // namespace wengert

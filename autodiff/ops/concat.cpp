@@ -1,0 +1,92 @@
+// Tensors joined along a dimension.
+//
+//   y = concat(x_1, ..., x_n):   x_i_bar = the part of y_bar where x_i went,   y_dot = concat(x_1_dot, ..., x_n_dot)
+#include <fmt/format.h>
+
+#include "autodiff/ops/broadcast.h"
+
+namespace wengert {
+namespace {
+
+class Concat : public Operation {
+ public:
+  Concat(int dim, pool::Vector<Index> starts) : dim_(dim), starts_(std::move(starts)) {}
+  const char* name() const override { return "concat"; }
+  ValueSet reads(int) const override { return kNoValues; }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    for (int i = 0; i < s.inputs(); ++i) {
+      const auto k = static_cast<std::size_t>(i);
+      if (x_bar.wants(i)) x_bar[i] = slice(y_bar[0], dim_, starts_[k], starts_[k + 1], 1, y_bar[0].made_at());
+    }
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    pool::Vector<Tensor> parts(x_dot.begin(), x_dot.end());
+    for (std::size_t k = 0; k < parts.size(); ++k) {
+      if (parts[k].defined()) continue;
+      Shape shape = s.y_shape();
+      shape[dim_] = starts_[k + 1] - starts_[k];
+      const Tensor* any = &x_dot[0];
+      while (!any->defined()) ++any;
+      parts[k] = Tensor::zeros(shape, any->dtype(), any->made_at());
+    }
+    y_dot[0] = concat(parts, dim_);
+  }
+
+ private:
+  int dim_;
+  pool::Vector<Index> starts_;   // along dim_, one more than there are inputs
+};
+
+}  // namespace
+
+Tensor concat(std::span<const Tensor> x, Index dim, Location where) {
+  if (x.empty()) throw ShapeError(fmt::format("concat at {}: no tensors to join", to_string(where)));
+  const Tensor& first = x[0];
+  const int d = checked_dim("concat", dim, first.rank());
+  Shape shape = first.shape();
+  pool::Vector<Index> starts{0};
+  starts.reserve(x.size() + 1);
+  for (const Tensor& t : x) {
+    detail::check_same_dtype("concat", first, t);
+    bool fits = t.rank() == first.rank();
+    for (int i = 0; fits && i < t.rank(); ++i) fits = i == d || t.shape()[i] == first.shape()[i];
+    if (!fits)
+      throw ShapeError(fmt::format("concat: {} and {} must agree in every dimension but {}; first made at {}, other at {}", to_string(first.shape()),
+                                   to_string(t.shape()), dim, to_string(first.made_at()), to_string(t.made_at())));
+    starts.push_back(starts.back() + t.shape()[d]);
+  }
+  shape[d] = starts.back();
+
+  Tensor y = Tensor::uninitialized(shape, first.dtype(), where);
+  Index inner = 1, outer = 1;   // elements of y behind and before the dimension
+  for (int i = 0; i < shape.rank(); ++i) (i < d ? outer : inner) *= i == d ? 1 : shape[i];
+  detail::dispatch(y.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    T* out = y.mutable_data<T>();
+    for (std::size_t k = 0; k < x.size(); ++k) {
+      const Tensor part = x[k].is_row_major() ? x[k].constant() : x[k].clone(where);
+      const Index row = (starts[k + 1] - starts[k]) * inner;
+      const T* in = part.data<T>();
+      for (Index o = 0; o < outer; ++o) std::copy_n(in + o * row, row, out + (o * shape[d] + starts[k]) * inner);
+    }
+  });
+  pool::Vector<const Tensor*> inputs(x.size());
+  for (std::size_t k = 0; k < x.size(); ++k) inputs[k] = &x[k];
+  detail::record_all(Concat(d, std::move(starts)), where, inputs, {&y, 1});
+  return y;
+}
+
+Tensor stack(std::span<const Tensor> x, Index dim, Location where) {
+  if (x.empty()) throw ShapeError(fmt::format("stack at {}: no tensors to join", to_string(where)));
+  const int d = checked_dim("stack", dim, x[0].rank() + 1);
+  pool::Vector<Tensor> rows(x.size());
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    if (!(x[k].shape() == x[0].shape()))
+      throw ShapeError(fmt::format("stack: {} and {} must have one shape; first made at {}, other at {}", to_string(x[0].shape()), to_string(x[k].shape()),
+                                   to_string(x[0].made_at()), to_string(x[k].made_at())));
+    rows[k] = unsqueeze(x[k], d, where);
+  }
+  return concat(rows, d, where);
+}
+
+}  // namespace wengert

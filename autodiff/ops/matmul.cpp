@@ -1,0 +1,166 @@
+// Matrix product.
+//
+//   C = A B:   A_bar = C_bar B^T,   B_bar = A^T C_bar,   C_dot = A_dot B + A B_dot
+//
+// With leading dimensions the same holds for each matrix; the sweep sums over those that were broadcast.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "autodiff/kernels/blas.h"
+#include "autodiff/ops/broadcast.h"
+
+namespace wengert {
+namespace {
+
+/// A matrix as GEMM takes it.
+template <class T> struct Matrix {
+  const T* data;
+  bool transposed;
+  Index stride;
+};
+
+bool is_gemm_matrix(const Tensor& x) {
+  const int r = x.rank();
+  const Index m = x.shape()[r - 2], n = x.shape()[r - 1], row = x.strides()[r - 2], column = x.strides()[r - 1];
+  return (column == 1 && (row >= n || m == 1)) || (row == 1 && (column >= m || n == 1));
+}
+/// The last two dimensions, which is_gemm_matrix.
+template <class T> Matrix<T> gemm_matrix(const Tensor& x, Index offset) {
+  const int r = x.rank();
+  const Index m = x.shape()[r - 2], n = x.shape()[r - 1], row = x.strides()[r - 2], column = x.strides()[r - 1];
+  const T* data = static_cast<const T*>(x.elements()->data) + offset;
+  if (column == 1 && (row >= n || m == 1)) return {data, false, std::max({row, n, Index(1)})};
+  return {data, true, std::max({column, m, Index(1)})};
+}
+
+/// c (+)= a b for the last two dimensions and every leading position of `c`, which is dense.
+template <class T> void products(const Tensor& a, const Tensor& b, Tensor& c, bool accumulate) {
+  const int r = c.rank();
+  const Index m = c.shape()[r - 2], n = c.shape()[r - 1], k = a.shape()[a.rank() - 1];
+  T* out = static_cast<T*>(c.elements()->data);
+  Shape batch(std::span<const Index>(c.shape()).first(static_cast<std::size_t>(r - 2)));
+  const auto batch_strides = [&](const Tensor& x) {
+    Shape s;
+    s.resize(r - 2);
+    for (int i = 0; i < r - 2; ++i) {
+      const int j = i - (r - x.rank());
+      s[i] = j < 0 || x.shape()[j] == 1 ? 0 : x.strides()[j];
+    }
+    return s;
+  };
+  const Shape sa = batch_strides(a), sb = batch_strides(b);
+  kernels::Rows<2>(batch, {&sa, &sb}).for_each([&](const auto& offset, Index rows, const auto& step) {
+    for (Index i = 0; i < rows; ++i, out += m * n) {
+      const auto A = gemm_matrix<T>(a, offset[0] + i * step[0]), B = gemm_matrix<T>(b, offset[1] + i * step[1]);
+      blas::gemm<T>(A.transposed, B.transposed, m, n, k, 1, A.data, A.stride, B.data, B.stride, accumulate ? 1 : 0, out, n);
+    }
+  });
+}
+
+Tensor gemm_ready(const Tensor& x) { return is_gemm_matrix(x) ? x.constant() : x.clone(x.made_at()); }
+
+/// The product of tensors of rank 2 or more, not recorded. A batch of rows times one matrix is one product.
+Tensor product(const Tensor& a, const Tensor& b, const Shape& shape, Location where) {
+  Tensor c = Tensor::uninitialized(shape, a.dtype(), where);
+  detail::dispatch_floating(a.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    if (a.rank() > 2 && b.rank() == 2 && a.is_row_major()) {
+      const Index k = a.shape().back(), n = shape.back(), rows = k > 0 ? a.size() / k : c.size() / std::max<Index>(n, 1);
+      const auto B = gemm_matrix<T>(b, 0);
+      blas::gemm<T>(false, B.transposed, rows, n, k, 1, a.data<T>(), std::max<Index>(k, 1), B.data, B.stride, 0, static_cast<T*>(c.elements()->data), n);
+    } else {
+      products<T>(a, b, c, false);
+    }
+  });
+  return c;
+}
+
+[[noreturn]] void does_not_fit(const Tensor& a, const Tensor& b) {
+  std::string what;
+  if (a.rank() == 0 || b.rank() == 0) {
+    what = "rank 0 is no matrix; multiply by a number with *";
+  } else {
+    const Index k = a.shape().back(), l = b.shape()[b.rank() == 1 ? 0 : b.rank() - 2];
+    what = k != l ? fmt::format("inner sizes {} and {} differ", k, l) : std::string("the leading dimensions do not broadcast");
+  }
+  std::string hint;
+  if (a.rank() == 2 && b.rank() == 2) {
+    if (a.size(1) == b.size(1)) hint = "; did you mean transpose(right)?";
+    else if (a.size(0) == b.size(0)) hint = "; did you mean transpose(left)?";
+  }
+  throw ShapeError(fmt::format("matmul: {} @ {}: {}; left made at {}, right at {}{}", to_string(a.shape()), to_string(b.shape()), what,
+                               to_string(a.made_at()), to_string(b.made_at()), hint));
+}
+
+/// (..., m, k) @ (..., k, n) -> (..., m, n).
+Shape product_shape(const Tensor& a, const Tensor& b) {
+  const int r = std::max(a.rank(), b.rank());
+  Shape shape;
+  shape.resize(r);
+  for (int i = 3; i <= r; ++i) {
+    const Index p = i <= a.rank() ? a.shape()[a.rank() - i] : 1, q = i <= b.rank() ? b.shape()[b.rank() - i] : 1;
+    if (p != q && p != 1 && q != 1) does_not_fit(a, b);
+    shape[r - i] = p == 1 ? q : p;
+  }
+  shape[r - 2] = a.shape()[a.rank() - 2];
+  shape[r - 1] = b.shape()[b.rank() - 1];
+  return shape;
+}
+
+/// Of operands of rank 2 or more.
+class Matmul : public Operation {
+ public:
+  const char* name() const override { return "matmul"; }
+  const char* latex() const override { return "#1 #2"; }
+  ValueSet reads(int i) const override { return input(1 - i); }
+  void vjp(const Saved& s, std::span<const Tensor> c_bar, Cotangents& x_bar) const override {
+    const Location where = c_bar[0].made_at();
+    if (x_bar.wants(0)) x_bar[0] = matmul(c_bar[0], transpose(s.x(1), -2, -1, where), where);   //  A_bar = C_bar B^T
+    if (!x_bar.wants(1)) return;
+    const Tensor& a = s.x(0);
+    if (s.x_shape(1).rank() == 2 && a.rank() > 2) {   // one matrix for a batch: the rows of all of them at once
+      x_bar[1] = matmul(transpose(rows_of(a, where), -2, -1, where), rows_of(c_bar[0], where), where);
+    } else {
+      x_bar[1] = matmul(transpose(a, -2, -1, where), c_bar[0], where);                          //  B_bar = A^T C_bar
+    }
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> c_dot) const override {
+    if (x_dot[0].defined()) c_dot[0] = matmul(x_dot[0], s.x(1));
+    if (!x_dot[1].defined()) return;
+    const Tensor right = matmul(s.x(0), x_dot[1]);
+    c_dot[0] = c_dot[0].defined() ? c_dot[0] + right : right;
+  }
+  bool add_vjp(const Saved& s, std::span<const Tensor> c_bar, int i, Tensor& x_bar) const override {   // GEMM with beta = 1
+    const Tensor& g = c_bar[0];
+    const Tensor& other = s.x(1 - i);
+    if (g.rank() != 2 || x_bar.rank() != 2 || other.rank() != 2 || !is_gemm_matrix(g) || !is_gemm_matrix(other)) return false;
+    const Tensor t = transpose(other, 0, 1, g.made_at());
+    detail::dispatch_floating(g.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      i == 0 ? products<T>(g, t, x_bar, true) : products<T>(t, g, x_bar, true);
+    });
+    return true;
+  }
+
+ private:
+  static Tensor rows_of(const Tensor& x, Location where) { return reshape(x, {-1, x.shape().back()}, where); }
+};
+
+}  // namespace
+
+Tensor matmul(const Tensor& a, const Tensor& b, Location where) {
+  detail::check_same_dtype("matmul", a, b);
+  detail::check_floating("matmul", a);
+  if (a.rank() == 0 || b.rank() == 0 || a.shape().back() != b.shape()[std::max(0, b.rank() - 2)]) does_not_fit(a, b);
+  // A vector on the left is a row, one on the right a column; the result drops their dimension.
+  if (a.rank() == 1) {
+    const Tensor row = matmul(unsqueeze(a, 0, where), b, where);
+    return squeeze(row, b.rank() == 1 ? 0 : -2, where);
+  }
+  if (b.rank() == 1) return squeeze(matmul(a, unsqueeze(b, 1, where), where), -1, where);
+  const Shape shape = product_shape(a, b);
+  return record(Matmul(), where, {&a, &b}, product(gemm_ready(a), gemm_ready(b), shape, where));
+}
+
+}  // namespace wengert

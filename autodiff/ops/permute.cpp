@@ -1,0 +1,68 @@
+// Dimensions in another order: views.
+//
+//   y = permute(x, p):   x_bar = permute(y_bar, p^-1),   y_dot = permute(x_dot, p)
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "autodiff/records.h"
+
+namespace wengert {
+namespace {
+
+class Permute : public Operation {
+ public:
+  explicit Permute(const Dims& dims) : dims_(dims) {}
+  const char* name() const override { return "permute"; }
+  ValueSet reads(int) const override { return kNoValues; }
+  void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    Dims inverse = dims_;
+    for (int i = 0; i < dims_.rank(); ++i) inverse[static_cast<int>(dims_[i])] = i;
+    x_bar[0] = permute(y_bar[0], inverse, y_bar[0].made_at());
+  }
+  void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = permute(x_dot[0], dims_, x_dot[0].made_at()); }
+
+ private:
+  Dims dims_;   // not negative
+};
+
+class Transpose : public Operation {
+ public:
+  Transpose(int dim0, int dim1) : dim0_(dim0), dim1_(dim1) {}
+  const char* name() const override { return "transpose"; }
+  const char* latex() const override { return "{#}^T"; }
+  ValueSet reads(int) const override { return kNoValues; }
+  void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = transpose(y_bar[0], dim0_, dim1_, y_bar[0].made_at()); }
+  void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = transpose(x_dot[0], dim0_, dim1_, x_dot[0].made_at()); }
+
+ private:
+  int dim0_, dim1_;
+};
+
+}  // namespace
+
+Tensor permute(const Tensor& x, const Dims& dims, Location where) {
+  Dims order = dims;
+  Shape shape, strides;
+  bool each_once = dims.rank() == x.rank();
+  for (int i = 0; each_once && i < dims.rank(); ++i) {
+    order[i] = checked_dim("permute", dims[i], x.rank());
+    for (int j = 0; j < i; ++j) each_once &= order[i] != order[j];
+  }
+  if (!each_once) throw ShapeError(fmt::format("permute: {} does not name each dimension of {} once", to_string(dims), describe(x)));
+  for (const Index d : order) {
+    shape.push_back(x.shape()[static_cast<int>(d)]);
+    strides.push_back(x.strides()[static_cast<int>(d)]);
+  }
+  return record(Permute(order), where, {&x}, view(x, shape, strides, 0, where));
+}
+
+Tensor transpose(const Tensor& x, Index dim0, Index dim1, Location where) {
+  const int p = checked_dim("transpose", dim0, x.rank()), q = checked_dim("transpose", dim1, x.rank());
+  Shape shape = x.shape(), strides = x.strides();
+  std::swap(shape[p], shape[q]);
+  std::swap(strides[p], strides[q]);
+  return record(Transpose(p, q), where, {&x}, view(x, shape, strides, 0, where));
+}
+
+}  // namespace wengert

@@ -1,0 +1,35 @@
+#include "autodiff/ops/reduction.h"
+
+#include <fmt/format.h>
+
+namespace wengert::detail {
+
+Reduced reduce_over(const char* operation, const Tensor& x, const Dims& dims) {
+  Reduced r{x.shape(), {}, {}, 1};
+  pool::Vector<char> reduced(static_cast<std::size_t>(x.rank()));
+  for (const Index given : dims) {
+    const int d = checked_dim(operation, given, x.rank());
+    if (reduced[static_cast<std::size_t>(d)]) throw ShapeError(fmt::format("{}: dimension {} of {} is named twice in {}", operation, given, describe(x), to_string(dims)));
+    reduced[static_cast<std::size_t>(d)] = true;
+    r.count *= x.shape()[d];
+    r.kept[d] = 1;
+  }
+  r.strides = row_major_strides(r.kept);
+  for (int d = 0; d < x.rank(); ++d) {
+    if (reduced[static_cast<std::size_t>(d)]) {
+      r.strides[d] = 0;
+    } else {
+      r.dropped.push_back(x.shape()[d]);
+    }
+  }
+  return r;
+}
+
+Dims all_dims(const Tensor& x) {
+  Dims dims;
+  dims.resize(x.rank());
+  for (int d = 0; d < x.rank(); ++d) dims[d] = d;
+  return dims;
+}
+
+}  // namespace wengert::detail

@@ -1,0 +1,133 @@
+// Parts of a tensor: views. Their rules put a cotangent back into a tensor of zeros; the sweep adds in place where it can, so that a
+// loop over all parts of a tensor stays linear.
+//
+//   y = x[a:b:s]:   x_bar = 0, x_bar[a:b:s] = y_bar,   y_dot = x_dot[a:b:s]
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "autodiff/ops/broadcast.h"
+
+namespace wengert {
+namespace {
+
+/// Positions start, start + step, ... along one dimension.
+struct Part {
+  int dim;
+  Index start, step;
+};
+
+Tensor part_of(const Tensor& x, const Part& p, Index count, Location where) {
+  Shape shape = x.shape(), strides = x.strides();
+  shape[p.dim] = count;
+  strides[p.dim] *= p.step;
+  return view(x, shape, strides, count > 0 ? p.start * x.strides()[p.dim] : 0, where);
+}
+
+/// whole[part] += g.
+void add_to_part(Tensor& whole, const Part& p, const Tensor& g) {
+  const Tensor to = part_of(whole, p, g.shape()[p.dim], g.made_at());   // the strides to walk by; the elements are `whole`'s
+  const Shape shape = g.shape(), to_strides = to.strides(), g_strides = g.strides();
+  const Index offset = p.start * whole.strides()[p.dim];
+  detail::dispatch_floating(whole.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    T* out = static_cast<T*>(whole.elements()->data) + offset;
+    const T* in = static_cast<const T*>(g.elements()->data);
+    kernels::Rows<2>(shape, {&to_strides, &g_strides}).for_each([&](const auto& at, Index n, const auto& step) {
+      for (Index i = 0; i < n; ++i) out[at[0] + i * step[0]] += in[at[1] + i * step[1]];
+    });
+  });
+}
+
+Tensor embed(const Tensor& g, const Shape& shape, const Part& p, Location where);
+Tensor slice_part(const Tensor& x, const Part& p, Index count, Location where);
+
+class Slice : public Operation {
+ public:
+  explicit Slice(const Part& part) : part_(part) {}
+  const char* name() const override { return "slice"; }
+  ValueSet reads(int) const override { return kNoValues; }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = embed(y_bar[0], s.x_shape(), part_, y_bar[0].made_at()); }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    y_dot[0] = slice_part(x_dot[0], part_, s.y_shape()[part_.dim], x_dot[0].made_at());
+  }
+  bool add_vjp(const Saved&, std::span<const Tensor> y_bar, int, Tensor& x_bar) const override {
+    add_to_part(x_bar, part_, y_bar[0]);
+    return true;
+  }
+
+ private:
+  Part part_;
+};
+
+/// The rule of Slice as an operation of its own: zeros with g in the part.
+class Embed : public Operation {
+ public:
+  explicit Embed(const Part& part) : part_(part) {}
+  const char* name() const override { return "embed"; }
+  ValueSet reads(int) const override { return kNoValues; }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    x_bar[0] = slice_part(y_bar[0], part_, s.x_shape()[part_.dim], y_bar[0].made_at());
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    y_dot[0] = embed(x_dot[0], s.y_shape(), part_, x_dot[0].made_at());
+  }
+
+ private:
+  Part part_;
+};
+
+class Select : public Operation {
+ public:
+  Select(int dim, Index index) : part_{dim, index, 1} {}
+  const char* name() const override { return "select"; }
+  ValueSet reads(int) const override { return kNoValues; }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    const Location where = y_bar[0].made_at();
+    x_bar[0] = embed(unsqueeze(y_bar[0], part_.dim, where), s.x_shape(), part_, where);
+  }
+  void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    y_dot[0] = select(x_dot[0], part_.dim, part_.start, x_dot[0].made_at());
+  }
+  bool add_vjp(const Saved&, std::span<const Tensor> y_bar, int, Tensor& x_bar) const override {
+    add_to_part(x_bar, part_, unsqueeze(y_bar[0], part_.dim, y_bar[0].made_at()));
+    return true;
+  }
+
+ private:
+  Part part_;
+};
+
+Tensor slice_part(const Tensor& x, const Part& p, Index count, Location where) { return record(Slice(p), where, {&x}, part_of(x, p, count, where)); }
+
+Tensor embed(const Tensor& g, const Shape& shape, const Part& p, Location where) {
+  Tensor y = Tensor::zeros(shape, g.dtype(), where);
+  if (g.size() > 0) add_to_part(y, p, g);
+  return record(Embed(p), where, {&g}, std::move(y));
+}
+
+}  // namespace
+
+Tensor slice(const Tensor& x, Index dim, Index start, Index stop, Index step, Location where) {
+  const int d = checked_dim("slice", dim, x.rank());
+  if (step < 1) throw ShapeError(fmt::format("slice: step {} of {} must be 1 or more", step, describe(x)));
+  const Index n = x.shape()[d];
+  const auto clip = [n](Index i) { return std::clamp<Index>(i < 0 ? i + n : i, 0, n); };
+  const Index from = clip(start), to = std::max(from, clip(stop));
+  return slice_part(x, {d, from, step}, (to - from + step - 1) / step, where);
+}
+
+Tensor select(const Tensor& x, Index dim, Index index, Location where) {
+  const int d = checked_dim("select", dim, x.rank());
+  const Index n = x.shape()[d], i = index < 0 ? index + n : index;
+  if (i < 0 || i >= n) throw ShapeError(fmt::format("select: index {} of dimension {} is outside [{}, {}] of {}", index, dim, -n, n - 1, describe(x)));
+  Shape shape, strides;
+  for (int k = 0; k < x.rank(); ++k) {
+    if (k == d) continue;
+    shape.push_back(x.shape()[k]);
+    strides.push_back(x.strides()[k]);
+  }
+  return record(Select(d, i), where, {&x}, view(x, shape, strides, i * x.strides()[d], where));
+}
+
+}  // namespace wengert

@@ -1,0 +1,84 @@
+// Softmax and its logarithm along a dimension.
+//
+//   y = softmax(x):       x_bar = y (y_bar - sum(y_bar y)),     y_dot = y (x_dot - sum(x_dot y))
+//   y = log_softmax(x):   x_bar = y_bar - e^y sum(y_bar),       y_dot = x_dot - sum(x_dot e^y)
+#include <algorithm>
+#include <cmath>
+
+#include "autodiff/ops/broadcast.h"
+
+namespace wengert {
+namespace {
+
+class Softmax : public Operation {
+ public:
+  explicit Softmax(int dim) : dim_(dim) {}
+  const char* name() const override { return "softmax"; }
+  const char* latex() const override { return R"(\operatorname{softmax}(#))"; }
+  ValueSet reads(int) const override { return output(); }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = carry(s.y(), y_bar[0]); }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = carry(s.y(), x_dot[0]); }
+
+ private:
+  Tensor carry(const Tensor& y, const Tensor& m) const { return y * (m - sum(m * y, dim_, true)); }   // the Jacobian is symmetric
+  int dim_;
+};
+
+class LogSoftmax : public Operation {
+ public:
+  explicit LogSoftmax(int dim) : dim_(dim) {}
+  const char* name() const override { return "log_softmax"; }
+  const char* latex() const override { return R"(\ln\operatorname{softmax}(#))"; }
+  ValueSet reads(int) const override { return output(); }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    x_bar[0] = y_bar[0] - exp(s.y()) * sum(y_bar[0], dim_, true);
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    y_dot[0] = x_dot[0] - sum(x_dot[0] * exp(s.y()), dim_, true);
+  }
+
+ private:
+  int dim_;
+};
+
+/// Rows of the last dimension of dense x: y = e^(x - max) / sum, or x - max - ln sum.
+template <class T> void softmax_rows(const T* x, T* y, Index rows, Index n, bool logarithm) {
+  for (Index r = 0; r < rows; ++r, x += n, y += n) {
+    const T top = *std::max_element(x, x + n);
+    double total = 0;
+    for (Index i = 0; i < n; ++i) {
+      y[i] = std::exp(x[i] - top);
+      total += static_cast<double>(y[i]);
+    }
+    if (logarithm) {
+      const T shift = static_cast<T>(std::log(total));
+      for (Index i = 0; i < n; ++i) y[i] = x[i] - top - shift;
+    } else {
+      const T scale = static_cast<T>(1 / total);
+      for (Index i = 0; i < n; ++i) y[i] *= scale;
+    }
+  }
+}
+
+template <class Op> Tensor along(const char* name, const Tensor& x, Index dim, bool logarithm, Location where) {
+  detail::check_floating(name, x);
+  const int d = checked_dim(name, dim, x.rank());
+  const bool last = d == x.rank() - 1;
+  const Tensor moved = last ? x.constant() : transpose(x.constant(), d, -1, where);
+  const Tensor rows = moved.contiguous(where);
+  Tensor y = Tensor::uninitialized(rows.shape(), x.dtype(), where);
+  const Index n = rows.shape().back();
+  detail::dispatch_floating(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    if (n > 0) softmax_rows(rows.data<T>(), y.mutable_data<T>(), rows.size() / n, n, logarithm);
+  });
+  if (!last) y = transpose(y, d, -1, where).contiguous(where);
+  return record(Op(d), where, {&x}, std::move(y));
+}
+
+}  // namespace
+
+Tensor softmax(const Tensor& x, Index dim, Location where) { return along<Softmax>("softmax", x, dim, false, where); }
+Tensor log_softmax(const Tensor& x, Index dim, Location where) { return along<LogSoftmax>("log_softmax", x, dim, true, where); }
+
+}  // namespace wengert

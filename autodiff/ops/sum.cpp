@@ -1,0 +1,98 @@
+// Sums and means.
+//
+//   y = sum_d x:   x_bar = y_bar, repeated along d,   y_dot = sum_d x_dot
+#include <fmt/format.h>
+
+#include <type_traits>
+
+#include "autodiff/ops/reduction.h"
+
+namespace wengert {
+namespace {
+
+/// Eight partial sums in double: neither the rounding of float32 nor one long chain of additions.
+template <class T> auto sum_row(const T* x, Index n, Index step) {
+  using Wide = std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>;
+  Wide partial[8] = {};
+  Index i = 0;
+  for (; i + 8 <= n; i += 8)
+    for (Index k = 0; k < 8; ++k) partial[k] += static_cast<Wide>(x[(i + k) * step]);
+  for (; i < n; ++i) partial[0] += static_cast<Wide>(x[i * step]);
+  return ((partial[0] + partial[1]) + (partial[2] + partial[3])) + ((partial[4] + partial[5]) + (partial[6] + partial[7]));
+}
+
+template <class T, class R> void sum_into(const Tensor& x, const detail::Reduced& r, Tensor& y) {
+  using Wide = decltype(sum_row<T>(nullptr, 0, 1));
+  pool::Vector<Wide> sums(static_cast<std::size_t>(y.size()), Wide(0));
+  const T* data = static_cast<const T*>(x.elements()->data);
+  kernels::Rows<2>(x.shape(), {&x.strides(), &r.strides}).for_each([&](const auto& offset, Index n, const auto& step) {
+    const T* row = data + offset[0];
+    Wide* to = sums.data() + offset[1];
+    if (step[1] == 0) {
+      *to += sum_row(row, n, step[0]);
+    } else {
+      for (Index i = 0; i < n; ++i) to[i * step[1]] += static_cast<Wide>(row[i * step[0]]);
+    }
+  });
+  R* out = y.mutable_data<R>();
+  for (Index i = 0; i < y.size(); ++i) out[i] = static_cast<R>(sums[static_cast<std::size_t>(i)]);
+}
+
+class Sum : public Operation {
+ public:
+  Sum(const Dims& dims, const Shape& kept) : dims_(dims), kept_(kept) {}
+  const char* name() const override { return "sum"; }
+  const char* latex() const override { return R"(\sum #)"; }
+  ValueSet reads(int) const override { return kNoValues; }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    const Location where = y_bar[0].made_at();
+    x_bar[0] = expand(reshape(y_bar[0], kept_, where), s.x_shape(), where);
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    y_dot[0] = reshape(sum(x_dot[0], dims_), s.y_shape());
+  }
+
+ private:
+  Dims dims_;
+  Shape kept_;
+};
+
+}  // namespace
+
+Tensor sum(const Tensor& x, const Dims& dims, bool keep, Location where) {
+  const detail::Reduced r = detail::reduce_over("sum", x, dims);
+  const Dtype dtype = x.dtype() == boolean ? int64 : x.dtype();   // of booleans: how many are true
+  Tensor y = Tensor::uninitialized(keep ? r.kept : r.dropped, dtype, where);
+  detail::dispatch(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    sum_into<T, std::conditional_t<std::is_same_v<T, bool>, std::int64_t, T>>(x, r, y);
+  });
+  return record(Sum(dims, r.kept), where, {&x}, std::move(y));
+}
+Tensor sum(const Tensor& x, Location where) { return sum(x, detail::all_dims(x), false, where); }
+
+Tensor mean(const Tensor& x, const Dims& dims, bool keep, Location where) {
+  detail::check_floating("mean", x);
+  const Index count = detail::reduce_over("mean", x, dims).count;
+  const Tensor total = sum(x, dims, keep, where);
+  return detail::zip(fn::Divide{}, total, Tensor::full({}, static_cast<double>(count), x.dtype(), where), where);
+}
+Tensor mean(const Tensor& x, Location where) { return mean(x, detail::all_dims(x), false, where); }
+
+Tensor sum_to(const Tensor& x, const Shape& shape, Location where) {
+  const int added = x.rank() - shape.rank();
+  if (added < 0) throw ShapeError(fmt::format("sum_to: {} has fewer dimensions than {}", describe(x), to_string(shape)));
+  Dims dims;
+  for (int d = 0; d < x.rank(); ++d) {
+    if (d < added || (shape[d - added] == 1 && x.shape()[d] != 1)) {
+      dims.push_back(d);
+    } else if (shape[d - added] != x.shape()[d]) {
+      throw ShapeError(fmt::format("sum_to: {} is no broadcast of {}", describe(x), to_string(shape)));
+    }
+  }
+  if (dims.rank() == 0) return x;
+  const Tensor y = sum(x, dims, false, where);
+  return y.shape() == shape ? y : reshape(y, shape, where);
+}
+
+}  // namespace wengert

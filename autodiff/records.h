@@ -1,0 +1,181 @@
+#pragma once
+// What a tape holds: statements of the scalar lane, calls of the tensor lane, and how they interleave.
+#include <bit>
+#include <new>
+#include <type_traits>
+
+#include "autodiff/operation.h"
+#include "autodiff/statements.h"
+
+namespace wengert::detail {
+
+constexpr std::uint32_t kNoSlot = ~std::uint32_t(0);
+
+/// An array in chunks: references stay valid while it grows, and it keeps its memory when it shrinks.
+template <class T> class Chunks {
+ public:
+  Chunks() : bits_(static_cast<unsigned>(std::bit_width(chunk_sizes.calls) - 1)) {}
+  Chunks(const Chunks&) = delete;
+  Chunks& operator=(const Chunks&) = delete;
+  ~Chunks() {
+    truncate();
+    for (T* c : chunks_) pool::release(c, sizeof(T) << bits_);
+  }
+  T& operator[](std::uint32_t i) { return chunks_[i >> bits_][i & ((1u << bits_) - 1)]; }
+  const T& operator[](std::uint32_t i) const { return chunks_[i >> bits_][i & ((1u << bits_) - 1)]; }
+  std::uint32_t size() const { return size_; }
+  /// After this, `n` pushes cannot throw.
+  void reserve(std::uint32_t n) {
+    while (capacity_ - size_ < n) {
+      chunks_.reserve(chunks_.size() + 1);
+      chunks_.push_back(static_cast<T*>(pool::allocate(sizeof(T) << bits_)));
+      capacity_ += 1u << bits_;
+    }
+  }
+  T& push(T&& value) { return *::new (&(*this)[size_++]) T(std::move(value)); }
+  void truncate() {
+    if constexpr (!std::is_trivially_destructible_v<T>)
+      for (std::uint32_t i = 0; i < size_; ++i) (*this)[i].~T();
+    size_ = 0;
+  }
+  std::size_t bytes() const { return chunks_.size() * (sizeof(T) << bits_); }
+
+ private:
+  unsigned bits_;
+  std::uint32_t size_ = 0;
+  std::uint64_t capacity_ = 0;
+  pool::Vector<T*> chunks_;
+};
+
+/// An input of a call: a tensor with the number of the recorded value that it is (0: a constant), and with elements only if a rule
+/// will read them. For `stack` of scalars the number is the scalar's.
+using Input = Tensor;
+
+/// A recorded value of the tensor lane.
+struct Slot {
+  Tensor bar;           // its cotangent, during a sweep
+  Tensor kept;          // its value, with its number, if a rule will read it
+  Shape shape;
+  Dtype dtype;
+  bool asked = false;   // it is a source or depends on one: its cotangent is wanted
+  bool source = false;
+};
+
+struct Call {
+  union {
+    const Operation* operation;     // of a tensor operation
+    Index flat;                     // of `element`: which one
+  };
+  const char* file;
+  std::uint32_t line;
+  std::uint32_t statements_before;  // the whole interleaving of the two lanes
+  std::uint32_t first_input;
+  std::uint32_t first_output;       // a slot; for `element` a scalar
+  std::uint32_t inputs;
+  std::uint8_t outputs;
+  enum Kind : std::uint8_t { tensors, stack, element } kind;
+  bool owned;                       // the operation has options and is this call's own
+
+  Location where() const { return {file, line}; }
+};
+
+/// Which parameters this tape has read, and the slot of each.
+class Leaves {
+ public:
+  std::uint32_t find(const ParameterState* p) const;
+  void add(const ParameterState* p, std::uint32_t slot);
+  void clear();
+
+ private:
+  struct Leaf {
+    ParameterRef parameter;
+    std::uint32_t slot;
+  };
+  pool::Vector<Leaf> list_;
+  pool::Vector<std::uint32_t> table_;   // open addressing into the list, 0: free; used from kLinear leaves on
+};
+
+class TapeState : public LaneRecords<double> {
+ public:
+  TapeState() = default;
+  ~TapeState() { release_calls(); }
+
+  Chunks<Slot> slots;
+  Chunks<Call> calls;
+  Chunks<Input> inputs;
+  std::uint64_t tensor_base = 1;
+  Leaves leaves;
+  pool::Vector<Tensor> recorded_scalar_bars;   // of a sweep that is recorded itself
+  TapeState* outer = nullptr;                  // the thread's next older live tape
+  Lane<double>* resume = nullptr;              // what was active before
+  const void* thread = nullptr;
+  Location opened_at;
+
+  void begin(const TapeOptions& options, Location where);
+  void end() noexcept;
+  /// Drops all records; their numbers are never used again.
+  void forget();
+
+  /// kNoSlot for a constant and for a value of an ended tape; a TapeError for a value of another live tape or one that was consumed.
+  std::uint32_t slot_of(const Tensor& t) {
+    const std::uint64_t d = t.number() - tensor_base;
+    if (d < slots.size()) [[likely]] return static_cast<std::uint32_t>(d);
+    return t.number() ? foreign_tensor(t) : kNoSlot;
+  }
+  std::uint32_t foreign_tensor(const Tensor& t);
+  std::uint32_t add_slot(const Shape& shape, Dtype dtype) {
+    slots.push({{}, {}, shape, dtype});
+    return slots.size() - 1;
+  }
+  Tensor leaf(const ParameterState& p);
+
+ private:
+  void release_calls();
+  NumberRange tensor_numbers_;
+};
+
+/// An operation with options, which its call owns.
+template <class Op> struct OwnedOperation final : Op {
+  explicit OwnedOperation(Op&& op) : Op(std::move(op)) {}
+  void dispose() const override { delete this; }
+};
+/// The one object of an operation without options.
+template <class Op> inline constexpr Op stateless_operation{};
+
+inline TapeState* active_tape() { return static_cast<TapeState*>(active_lane<double>); }
+
+/// Whether one of the inputs is tracked on the active tape. A TapeError for consumed values and for those of other live tapes.
+bool any_tracked(std::span<const Tensor* const> x);
+// ---- of ops/, for the sweeps ----
+
+/// into += x, which has the same shape and dtype; `into` is an accumulator.
+void add_in_place(Tensor& into, const Tensor& x);
+/// The `flat`th element -> rank 0, and a rank-0 tensor -> zeros with that one element. Each is the other's rule.
+Tensor pick(const Tensor& x, Index flat, Location where);
+Tensor place(const Tensor& x, const Shape& shape, Index flat, Location where);
+
+void append_call(TapeState& tape, const Operation* operation, bool owned, Location where, std::span<const Tensor* const> x, std::span<Tensor> y);
+
+/// Appends a call to the active tape, if one of the inputs is tracked there, and numbers the outputs. Nothing on the tape changes
+/// before everything that can throw has succeeded.
+template <class Op> void record_all(Op&& op, Location where, std::span<const Tensor* const> x, std::span<Tensor> y) {
+  using O = std::remove_cvref_t<Op>;
+  if (!any_tracked(x)) return;
+  if constexpr (sizeof(O) == sizeof(Operation)) {
+    append_call(*active_tape(), &stateless_operation<O>, false, where, x, y);
+  } else {
+    append_call(*active_tape(), new OwnedOperation<O>(std::forward<Op>(op)), true, where, x, y);
+  }
+}
+
+}  // namespace wengert::detail
+
+namespace wengert {
+
+/// Records a call of one output, which it returns with its number.
+template <class Op> Tensor record(Op&& op, Location where, std::initializer_list<const Tensor*> x, Tensor y) {
+  detail::record_all(std::forward<Op>(op), where, {x.begin(), x.size()}, {&y, 1});
+  return y;
+}
+
+}  // namespace wengert

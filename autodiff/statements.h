@@ -1,0 +1,336 @@
+#pragma once
+// Records of the scalar lane: chunks of statements, growth, the reverse sweep and the forward push.
+//
+// A chunk holds arguments and, behind them, one count byte a statement. A statement never crosses a chunk. Independent scalars
+// (variables, and tensor elements) take an index and nothing else: a run of them is a segment without arguments, which no sweep visits.
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <utility>
+
+#include "autodiff/numbers.h"
+#include "autodiff/scalar.h"
+#include "autodiff/storage.h"
+
+namespace wengert {
+namespace detail {
+
+/// Statements [first, end) lie in one chunk, their arguments in [begin, args); or they are independent scalars (args null).
+struct Segment {
+  std::uint32_t first, end;
+  char *begin, *args;
+  std::uintptr_t counts;
+};
+
+/// Raw memory from the pool that is all zero when it is new.
+template <class V> class Adjoints {
+ public:
+  Adjoints() = default;
+  Adjoints(const Adjoints&) = delete;
+  Adjoints& operator=(const Adjoints&) = delete;
+  ~Adjoints() { pool::release(data_, capacity_ * sizeof(V)); }
+  V* reserve(std::size_t n) {
+    if (capacity_ < n) {
+      const std::size_t wanted = std::max(n, 2 * capacity_);
+      void* grown = pool::allocate(wanted * sizeof(V));
+      pool::release(data_, capacity_ * sizeof(V));
+      data_ = static_cast<V*>(grown);
+      capacity_ = wanted;
+      std::fill_n(data_, wanted, V{});
+    }
+    return data_;
+  }
+  std::size_t bytes() const { return capacity_ * sizeof(V); }
+
+ private:
+  V* data_ = nullptr;
+  std::size_t capacity_ = 0;
+};
+
+[[noreturn]] void throw_too_many_statements();
+[[noreturn]] void throw_foreign_scalar(bool consumed);
+
+/// How large chunks are; the tests make them tiny, so that block boundaries are always crossed.
+struct ChunkSizes {
+  std::uint32_t statements = 21504;
+  std::uint32_t calls = 512;
+};
+inline constinit ChunkSizes chunk_sizes{};
+
+}  // namespace detail
+
+template <class V> class LaneRecords : public Lane<V> {
+ public:
+  using Lane<V>::kArgumentBytes, Lane<V>::kContinues, Lane<V>::kMostArguments;
+  using Lane<V>::args, Lane<V>::args_limit, Lane<V>::counts, Lane<V>::position, Lane<V>::base, Lane<V>::next, Lane<V>::close;
+
+  static constexpr std::uint32_t kMostStatements = std::uint32_t(1) << 31;
+
+  LaneRecords() = default;
+  LaneRecords(const LaneRecords&) = delete;
+  LaneRecords& operator=(const LaneRecords&) = delete;
+  ~LaneRecords() {
+    for (char* chunk : chunks_) pool::release(chunk, chunk_bytes());
+  }
+
+  /// Begins a tape.
+  void start(bool higher_order) {
+    if (chunks_.empty()) add_chunk();
+    numbers_.open();
+    base = numbers_.first();
+    this->higher_order = higher_order;
+    rewind();
+  }
+  void end() noexcept { numbers_.close(base + next()); }
+  /// Drops all records; their numbers are never used again.
+  void forget() {
+    base = numbers_.advance(base + next());
+    rewind();
+  }
+
+  BasicScalar<V> variable(const V& value) {
+    if (next() >= variables_limit_) [[unlikely]] begin_variables(1);
+    return BasicScalar<V>(value, base + position++);
+  }
+  /// Many at once: the counter stays in a register.
+  void variables(std::span<const double> values, std::span<BasicScalar<V>> out) {
+    if (values.empty()) return;
+    if (values.size() > kMostStatements - next() || next() >= variables_limit_) begin_variables(values.size());
+    const std::uint64_t number = base + next();
+    for (std::size_t k = 0; k < values.size(); ++k) {
+      out[k].value_ = values[k];
+      out[k].number_ = number + k;
+    }
+    position += values.size();
+  }
+  /// An independent scalar that the tensor lane defines.
+  std::uint32_t claim() {
+    if (next() >= variables_limit_) [[unlikely]] begin_variables(1);
+    return static_cast<std::uint32_t>(position++);
+  }
+
+  std::uint32_t statements() const { return next() - 1; }
+  std::size_t arguments() const {
+    std::size_t bytes = 0;
+    std::size_t continuing = 0;
+    for_each_segment([&](const detail::Segment& s) {
+      if (!s.args) return;
+      for (std::uint32_t k = s.first; k < s.end; ++k) {
+        const std::uint8_t count = reinterpret_cast<const std::uint8_t*>(s.counts)[k];
+        bytes += count % kContinues;
+        continuing += count / kContinues;
+      }
+    });
+    return bytes + continuing;
+  }
+  std::size_t bytes() const { return chunks_.size() * chunk_bytes() + adjoints_.bytes() + segments_.capacity() * sizeof(detail::Segment); }
+
+  /// Zero for every scalar. They stay all zero between sweeps, because a sweep clears what it reads: no pass over the memory is needed.
+  V* adjoints() { return adjoints_.reserve(next()); }
+  void clear_variable_adjoints(V* adjoints) const {
+    for_each_segment([&](const detail::Segment& s) {
+      if (!s.args) std::fill(adjoints + s.first, adjoints + s.end, V{});
+    });
+  }
+  void clear_adjoints(V* adjoints) const { std::fill(adjoints, adjoints + next(), V{}); }
+  /// Whether the scalar is independent (and not the result of a statement).
+  bool is_variable(std::uint32_t index) const {
+    if (index < first_statement_) return true;
+    if (index >= first_) return variables_limit_ != 0;
+    auto s = std::upper_bound(segments_.begin(), segments_.end(), index, [](std::uint32_t i, const detail::Segment& s) { return i < s.end; });
+    return !s->args;
+  }
+
+  template <class F> void for_each_segment(F&& f) const {
+    for (const detail::Segment& s : segments_) f(s);
+    f(current());
+  }
+
+  void make_room_for_statement() {
+    if (next() >= kMostStatements) detail::throw_too_many_statements();
+    const bool full = args > chunk_limit();
+    if (full && chunk_ + 1 == chunks_.size()) add_chunk();
+    close_segment();
+    if (full) args = chunks_[++chunk_];
+    open_segment();
+  }
+  /// What `number`, which is not of the current records, is: 0 for a constant; otherwise an error.
+  std::uint32_t foreign(std::uint64_t number) const {
+    if (numbers_.contains(number)) detail::throw_foreign_scalar(true);
+    switch (detail::owner_of(number)) {
+      case detail::Owner::nobody: return 0;
+      case detail::Owner::this_thread: return 0;   // of the tape around this isolated one: a constant here
+      case detail::Owner::another_thread: break;
+    }
+    detail::throw_foreign_scalar(false);
+  }
+
+ private:
+  template <class> friend class ReverseStatements;
+  template <class> friend class ForwardStatements;
+
+  // The chunk size of this object: fixed when its first chunk is made.
+  std::size_t chunk_arguments() const { return std::size_t(chunk_statements_) * kArgumentBytes; }
+  std::size_t chunk_bytes() const { return chunk_arguments() + chunk_statements_; }
+  char* chunk_limit() const { return chunks_[chunk_] + chunk_arguments() - (kMostArguments * kArgumentBytes + 4); }
+  void add_chunk() {
+    chunks_.reserve(chunks_.size() + 1);
+    chunks_.push_back(static_cast<char*>(pool::allocate(chunk_bytes())));
+  }
+  detail::Segment current() const { return {first_, next(), begin_, variables_limit_ ? nullptr : args, counts}; }
+  void close_segment() {
+    if (first_ != next()) segments_.push_back(current());
+    first_ = next();
+    variables_limit_ = 0;
+    close();
+  }
+  /// Of statements, at `args` in the current chunk.
+  void open_segment() {
+    if (segments_.size() == 1 && !segments_[0].args) first_statement_ = next();
+    begin_ = args;
+    const std::size_t used = static_cast<std::size_t>(args - chunks_[chunk_]);
+    counts = reinterpret_cast<std::uintptr_t>(chunks_[chunk_]) + chunk_arguments() + used / kArgumentBytes - next();
+    args_limit = this->higher_order ? nullptr : chunk_limit();
+  }
+  void begin_variables(std::size_t n) {
+    if (n > kMostStatements - next()) detail::throw_too_many_statements();
+    if (variables_limit_) return;
+    close_segment();
+    variables_limit_ = kMostStatements;
+    args_limit = nullptr;
+  }
+  void rewind() {
+    position = 1;
+    segments_.clear();
+    chunk_ = 0;
+    first_ = 1;
+    first_statement_ = 1;
+    variables_limit_ = 0;
+    args = chunks_[0];
+    open_segment();
+  }
+
+  pool::Vector<detail::Segment> segments_;   // closed ones
+  std::uint32_t first_ = 1;                  // the first statement of the current one
+  char* begin_ = nullptr;                    // and where its arguments begin
+  std::uint32_t first_statement_ = 1;        // all scalars before it are independent
+  std::uint32_t variables_limit_ = 0;        // a run of independent scalars is open and may grow up to here; 0: none is open
+  std::uint32_t chunk_statements_ = detail::chunk_sizes.statements;
+  pool::Vector<char*> chunks_;
+  std::size_t chunk_ = 0;                    // the current one
+  detail::Adjoints<V> adjoints_;
+  detail::NumberRange numbers_;
+};
+
+/// Walks the statements from the last one down to any point, so that the tensor lane's calls interleave with them.
+template <class V> class ReverseStatements {
+ public:
+  /// `clear`: statements' adjoints are set back to zero as they are read (no source is among them).
+  ReverseStatements(const LaneRecords<V>& lane, V* adjoints, bool clear)
+      : lane_(lane), adjoints_(adjoints), clear_(clear), next_(lane.segments_.size()), at_(lane.next()), segment_(lane.current()) {}
+
+  void down_to(std::uint32_t to) {
+    while (at_ > to) {
+      const std::uint32_t stop = std::max(to, segment_.first);
+      if (segment_.args) {
+        const auto* counts = reinterpret_cast<const std::uint8_t*>(segment_.counts);
+        segment_.args = (clear_ ? reverse<true> : reverse<false>)(counts, adjoints_, segment_.args, at_, stop);
+      }
+      at_ = stop;
+      if (at_ == segment_.first && next_ > 0) segment_ = lane_.segments_[--next_];
+    }
+  }
+
+ private:
+  static constexpr std::size_t kBytes = Lane<V>::kArgumentBytes;
+  static constexpr std::uint32_t kContinues = Lane<V>::kContinues;
+
+  //  argument_bar += partial * statement_bar
+  template <bool kClear>
+  __attribute__((noinline, aligned(64))) static char* reverse(const std::uint8_t* counts, V* __restrict adjoints, char* args, std::size_t from, std::size_t to) {
+    for (std::size_t s = from; s-- > to;) {
+      const V adjoint = adjoints[s];
+      if (kClear) adjoints[s] = V{};
+      const std::uint32_t count = counts[s];
+      const char *p = args, *begin = args - kBytes * std::size_t(count % kContinues);
+      args = const_cast<char*>(begin) - count / kContinues * 4;
+      asm("" : "+r"(begin));   // or g++ 12 derives `args` from the inner loop's end: a division in every statement's dependency chain
+      if (adjoint == V{}) [[unlikely]] continue;
+      do {
+        V partial;
+        std::uint32_t i;
+        p -= kBytes;
+        std::memcpy(&partial, p, sizeof partial);
+        std::memcpy(&i, p + sizeof partial, sizeof i);
+        adjoints[i] += partial * adjoint;
+      } while (p > begin);
+      if (count & kContinues) {
+        std::uint32_t i;
+        std::memcpy(&i, args, sizeof i);
+        adjoints[i] += adjoint;
+      }
+    }
+    return args;
+  }
+
+  const LaneRecords<V>& lane_;
+  V* adjoints_;
+  bool clear_;
+  std::size_t next_;   // segments not yet reached
+  std::uint32_t at_;
+  detail::Segment segment_;
+};
+
+/// Walks the statements from the first one up to any point and calls f(statement, argument, partial) for every argument.
+template <class V> class ForwardStatements {
+ public:
+  explicit ForwardStatements(const LaneRecords<V>& lane) : lane_(lane) { enter(); }
+  template <class F> void up_to(std::uint32_t to, F&& f) {
+    while (at_ < to) {
+      const std::uint32_t stop = std::min(to, segment_.end);
+      if (segment_.args) {
+        for (; at_ < stop; ++at_) statement(f);
+      }
+      at_ = stop;
+      if (at_ == segment_.end && at_ < lane_.next()) {
+        ++index_;
+        enter();
+      }
+    }
+  }
+
+ private:
+  void enter() {
+    segment_ = index_ < lane_.segments_.size() ? lane_.segments_[index_] : lane_.current();
+    args_ = segment_.begin;
+  }
+  template <class F> void statement(F&& f) {
+    const std::uint32_t count = reinterpret_cast<const std::uint8_t*>(segment_.counts)[at_];
+    std::uint32_t i;
+    if (count & Lane<V>::kContinues) {
+      std::memcpy(&i, args_, sizeof i);
+      args_ += sizeof i;
+      f(at_, i, V(1));
+    }
+    for (std::uint32_t k = count % Lane<V>::kContinues; k-- > 0; args_ += Lane<V>::kArgumentBytes) {
+      V partial;
+      std::memcpy(&partial, args_, sizeof partial);
+      std::memcpy(&i, args_ + sizeof partial, sizeof i);
+      f(at_, i, partial);
+    }
+  }
+
+  const LaneRecords<V>& lane_;
+  std::size_t index_ = 0;
+  std::uint32_t at_ = 1;
+  const char* args_ = nullptr;
+  detail::Segment segment_;
+};
+
+template <class V> __attribute__((noinline, cold)) std::uint32_t Lane<V>::foreign(std::uint64_t number) {
+  return static_cast<LaneRecords<V>*>(this)->foreign(number);
+}
+template <class V> __attribute__((noinline, cold)) void Lane<V>::make_room() { static_cast<LaneRecords<V>*>(this)->make_room_for_statement(); }
+
+}  // namespace wengert
