@@ -46,7 +46,7 @@ run_bench() {
 run_docs() {
   require_packages "${packages_docs[@]}"
   mkdir -p build/docs
-  (cd docs && doxygen Doxyfile)
+  { cat docs/Doxyfile && echo "INPUT = $(python3 scripts/public_headers.py | paste -s -d ' ')"; } | doxygen -
   rm -rf build/docs/html
   /usr/bin/python3 -m sphinx -b html -W --keep-going -q -d build/docs/doctrees docs build/docs/html
   echo "build/docs/html/index.html"
