@@ -49,12 +49,26 @@ mathjax2_config = {
 }
 
 
+FUNCTION = re.compile(r'''((?:^///.*\n)*)^struct \w+ \{
+(?:.*;.*\n)*?.*\*name = "(\w+)", \*latex = (?:"(.*?)"|R"\((.*?)\)");''', re.MULTILINE)
+
+
+def elementwise_functions():
+    """A table of the functions that autodiff/functions.h defines for scalars and tensors alike."""
+    rows = ["| function | value | |", "|---|---|---|"]
+    for comment, name, plain, raw in FUNCTION.findall((ROOT / "autodiff/functions.h").read_text()):
+        formula = (plain or raw).replace("#1", "a").replace("#2", "b").replace("#", "x")
+        comment = " ".join(line.removeprefix("///").strip() for line in comment.splitlines()).replace("|", "\\|")
+        rows.append(f"| `{name}` | ${formula}$ | {comment} |")
+    return "\n## Elementwise functions\n\nOf scalars and of tensors, element by element.\n\n" + "\n".join(rows) + "\n"
+
+
 def write_api_pages(app):
     """One page a folder, one section a public header: the group that scripts/doxygen-filter made of it."""
     for folder in ("autodiff", "nn", "optim"):
-        text = f"# {folder}\n"
+        text = f"# {folder}\n" + (elementwise_functions() if folder == "autodiff" else "")
         for header in public_headers():
-            if header.startswith(f"{folder}/"):
+            if header.startswith(f"{folder}/") and header != f"{folder}/{folder}.h":
                 text += f"\n## {header}\n\n```{{doxygengroup}} {re.sub('[/.]', '_', header)}\n:content-only:\n:members:\n```\n"
         page = pathlib.Path(app.srcdir) / "api" / f"{folder}.md"
         page.parent.mkdir(exist_ok=True)
