@@ -16,16 +16,19 @@ require_packages() {
     echo "dev: no apt here, so please see to it that these Debian packages' counterparts are installed: $*" >&2
     return
   fi
-  local missing
+  local missing log
   missing=$(comm -23 <(printf '%s\n' "$@" | sort -u) \
     <(dpkg-query --show --showformat='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p' | sort -u))
   [[ -n $missing ]] || return 0
   echo "dev: installing" $missing
+  log=$(mktemp)
   # shellcheck disable=SC2086
-  if ! { as_root apt-get update -qq && as_root apt-get install -y -qq --no-install-recommends $missing; } </dev/null; then
+  if ! { as_root apt-get update -qq && as_root apt-get install -y -qq --no-install-recommends $missing; } </dev/null >"$log" 2>&1; then
+    cat "$log" >&2
     echo "dev: the installation failed; please install these packages yourself:" $missing >&2
     exit 1
   fi
+  rm -f "$log"
 }
 
 as_root() {
