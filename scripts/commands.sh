@@ -82,8 +82,9 @@ check_one() {
   "${@:2}" || failed+=("$1")
 }
 
+# Names the files that `./dev format` would change.
 check_format() {
-  cpp_files | xargs -0 clang-format-14 --dry-run -Werror
+  cpp_files | xargs -0 clang-format-14 --dry-run -Werror 2>&1 | sed -n 's/: error: code should be clang-formatted.*//p' | cut -d : -f 1 | uniq
 }
 
 # Every public header compiles on its own.
