@@ -1,11 +1,13 @@
 # shellcheck shell=bash
 # The commands of dev, one function each. Sourced by dev, run from the project's root.
+source scripts/packages.sh
 
-# configure PRESET [CMake options]: quiet unless it fails.
+# configure PRESET [CMake options]: quiet unless it fails. Where CI=true, warnings are errors.
 configure() {
-  local log=build/$1/configure.log
+  local log=build/$1/configure.log werror=OFF
   mkdir -p "build/$1"
-  cmake --preset "$@" >"$log" 2>&1 || {
+  if [[ ${CI:-} == true ]]; then werror=ON; fi
+  cmake --preset "$@" -DWENGERT_WERROR=$werror >"$log" 2>&1 || {
     cat "$log" >&2
     return 1
   }
