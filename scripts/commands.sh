@@ -86,7 +86,7 @@ check_one() {
 
 # Names the files that `./dev format` would change.
 check_format() {
-  cpp_files | xargs -0 clang-format-14 --dry-run -Werror 2>&1 | sed -n 's/: error: code should be clang-formatted.*//p' | cut -d : -f 1 | uniq
+  cpp_files | xargs -0 clang-format-14 --dry-run -Werror 2>&1 | sed -n 's/:[0-9:]* error: code should be clang-formatted.*//p' | uniq
 }
 
 # Every public header compiles on its own.
