@@ -7,10 +7,14 @@ namespace wengert::detail {
 /// f(T{}) for the C++ type of the dtype.
 template <class F> decltype(auto) dispatch(Dtype dtype, F&& f) {
   switch (dtype) {
-    case float32: return f(float{});
-    case float64: return f(double{});
-    case int64: return f(std::int64_t{});
-    case boolean: break;
+    case float32:
+      return f(float{});
+    case float64:
+      return f(double{});
+    case int64:
+      return f(std::int64_t{});
+    case boolean:
+      break;
   }
   return f(bool{});
 }

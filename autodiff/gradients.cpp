@@ -23,7 +23,8 @@ void Gradients::add(Tensor gradient, const ParameterState* parameter) {
 const Tensor& Gradients::of(const ParameterState* p) const {
   const auto found = std::find(parameters_.begin(), parameters_.end(), p);
   if (!p || found == parameters_.end())
-    throw TapeError(fmt::format("Gradients: no gradient of the parameter {}; it was not among the sources", p ? (p->name.empty() ? describe(p->value) : p->name) : "(none)"));
+    throw TapeError(fmt::format("Gradients: no gradient of the parameter {}; it was not among the sources",
+                                p ? (p->name.empty() ? describe(p->value) : p->name) : "(none)"));
   return gradients_[static_cast<std::size_t>(found - parameters_.begin())];
 }
 
@@ -56,12 +57,13 @@ double Gradients::norm() const {
 }
 double Gradients::clip_norm(double max) {
   const double n = norm();
-  const double scale = max / (n + 1e-6);   // as the field does it: a norm of 0 needs no case of its own
+  const double scale = max / (n + 1e-6);  // as the field does it: a norm of 0 needs no case of its own
   if (scale < 1) *this *= scale;
   return n;
 }
 Gradients& Gradients::clip_value(double limit) {
-  for (Tensor& g : gradients_) change(g, [=](auto v) { return std::clamp(v, static_cast<decltype(v)>(-limit), static_cast<decltype(v)>(limit)); });
+  for (Tensor& g : gradients_)
+    change(g, [=](auto v) { return std::clamp(v, static_cast<decltype(v)>(-limit), static_cast<decltype(v)>(limit)); });
   return *this;
 }
 Gradients& Gradients::operator*=(double factor) {
@@ -70,7 +72,9 @@ Gradients& Gradients::operator*=(double factor) {
 }
 Gradients& Gradients::operator+=(const Gradients& o) {
   if (parameters_ != o.parameters_)
-    throw TapeError(fmt::format("Gradients: += of gradients of {} sources to gradients of {} others; both must be of the same sources in the same order", o.size(), size()));
+    throw TapeError(fmt::format(
+        "Gradients: += of gradients of {} sources to gradients of {} others; both must be of the same sources in the same order", o.size(),
+        size()));
   NoRecord pause;
   for (std::size_t i = 0; i < size(); ++i) gradients_[i] = (gradients_[i] + o.gradients_[i]).constant();
   return *this;

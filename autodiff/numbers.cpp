@@ -9,7 +9,7 @@ namespace {
 struct Block {
   std::uint64_t next, end;
 };
-constexpr std::uint64_t kBlockSize = std::uint64_t(1) << 42;   // 2^22 blocks; a thread's last one goes to another thread when it ends
+constexpr std::uint64_t kBlockSize = std::uint64_t(1) << 42;  // 2^22 blocks; a thread's last one goes to another thread when it ends
 static_assert(kBlockSize > NumberRange::kMostValues);
 
 std::atomic<LiveRange*> live_ranges{nullptr};
@@ -33,14 +33,14 @@ struct Blocks {
   }
 };
 Blocks& blocks() {
-  static auto* all = new Blocks;   // never destroyed: threads may end after the statics
+  static auto* all = new Blocks;  // never destroyed: threads may end after the statics
   return *all;
 }
 
 /// What this thread may give to its next ranges. One tape uses two at a time, a tape inside another one two more.
 struct IdleBlocks {
   std::vector<Block> list;
-  std::size_t in_use = 0;   // blocks that will come back: there is always room for them, so that closing cannot fail
+  std::size_t in_use = 0;  // blocks that will come back: there is always room for them, so that closing cannot fail
 
   Block take() {
     list.reserve(list.size() + in_use + 1);
@@ -69,7 +69,8 @@ LiveRange* claim_row() {
   auto* r = new LiveRange;
   r->thread.store(this_thread(), std::memory_order_relaxed);
   r->next = live_ranges.load(std::memory_order_relaxed);
-  while (!live_ranges.compare_exchange_weak(r->next, r, std::memory_order_release, std::memory_order_relaxed)) {}
+  while (!live_ranges.compare_exchange_weak(r->next, r, std::memory_order_release, std::memory_order_relaxed)) {
+  }
   return r;
 }
 
@@ -77,7 +78,7 @@ LiveRange* claim_row() {
 
 void NumberRange::take() {
   Block block = row_ ? Block{0, 0} : idle.take();
-  if (block.end - block.next < kMostValues) block = blocks().draw();   // the rest of a used-up block is nobody's
+  if (block.end - block.next < kMostValues) block = blocks().draw();  // the rest of a used-up block is nobody's
   if (!row_) row_ = claim_row();
   first_ = block.next;
   end_ = block.end;

@@ -8,8 +8,8 @@ namespace wengert::detail {
 
 /// One live range. Rows are never freed, so that the table can be read without a lock.
 struct LiveRange {
-  std::atomic<std::uint64_t> first{0}, end{0};   ///< equal: no range lives here
-  std::atomic<const void*> thread{nullptr};      ///< of the tape; null: the row is free
+  std::atomic<std::uint64_t> first{0}, end{0};  ///< equal: no range lives here
+  std::atomic<const void*> thread{nullptr};     ///< of the tape; null: the row is free
   LiveRange* next = nullptr;
 };
 

@@ -17,7 +17,8 @@ class Operand {
   Operand(const Parameter& p, Location where = Location::here()) : where(where), own_(p), tensor_(&own_) {}
   Operand(Number auto value, Location where = Location::here()) : where(where), value_(static_cast<double>(value)) {}
   Operand(const Scalar& s, Location where = Location::here()) : where(where), value_(s.value()), number_(s.number()) {}
-  template <class E> requires TemporaryExpression<E> Operand(E&& e, Location where = Location::here()) : Operand(Scalar(std::move(e)), where) {}
+  template <class E>
+  requires TemporaryExpression<E> Operand(E&& e, Location where = Location::here()) : Operand(Scalar(std::move(e)), where) {}
   Operand(const Operand&) = delete;
 
   bool is_tensor() const { return tensor_ != nullptr; }
@@ -34,10 +35,10 @@ class Operand {
   std::uint64_t number_ = 0;
 };
 
-// ---- elementwise, with NumPy broadcasting ------------------------------------------------------------------------------------------
+// ---- elementwise, with NumPy broadcasting -----------------------------------------------------------------------------------------
 
 #define WENGERT_OPERATOR(F, op) Tensor operator op(Operand a, Operand b);
-WENGERT_ARITHMETIC(WENGERT_OPERATOR)   // + - * /
+WENGERT_ARITHMETIC(WENGERT_OPERATOR)  // + - * /
 #undef WENGERT_OPERATOR
 Tensor& operator+=(Tensor& a, Operand b);
 Tensor& operator-=(Tensor& a, Operand b);
@@ -65,33 +66,39 @@ Tensor operator>=(Operand a, Operand b);
 Tensor operator==(Operand a, Operand b);
 Tensor operator!=(Operand a, Operand b);
 
-// ---- linear algebra ------------------------------------------------------------------------------------------------------------------
+// ---- linear algebra ---------------------------------------------------------------------------------------------------------------
 
 /// Matrix product by NumPy's rules: (..., m, k) @ (..., k, n) -> (..., m, n), leading dimensions broadcast; a vector on the left is a
 /// row, one on the right a column, and their dimension is dropped from the result.
 Tensor matmul(const Tensor& a, const Tensor& b, Location where = Location::here());
 
-// ---- reductions ----------------------------------------------------------------------------------------------------------------------
+// ---- reductions -------------------------------------------------------------------------------------------------------------------
 
 /// Over all elements -> rank 0; or over the given dimensions, which are dropped, or kept with size 1.
 Tensor sum(const Tensor& x, Location where = Location::here());
 Tensor sum(const Tensor& x, const Dims& dims, bool keep = false, Location where = Location::here());
-inline Tensor sum(const Tensor& x, Index dim, bool keep = false, Location where = Location::here()) { return sum(x, Dims{dim}, keep, where); }
+inline Tensor sum(const Tensor& x, Index dim, bool keep = false, Location where = Location::here()) {
+  return sum(x, Dims{dim}, keep, where);
+}
 /// As sum; NaN over no elements.
 Tensor mean(const Tensor& x, Location where = Location::here());
 Tensor mean(const Tensor& x, const Dims& dims, bool keep = false, Location where = Location::here());
-inline Tensor mean(const Tensor& x, Index dim, bool keep = false, Location where = Location::here()) { return mean(x, Dims{dim}, keep, where); }
+inline Tensor mean(const Tensor& x, Index dim, bool keep = false, Location where = Location::here()) {
+  return mean(x, Dims{dim}, keep, where);
+}
 /// The largest element (NaN if there is one); elements that tie share the gradient evenly.
 Tensor max(const Tensor& x, Location where = Location::here());
 /// The largest elements along the dimensions; ties share the gradient evenly. An empty dimension is a ShapeError.
 Tensor max(const Tensor& x, const Dims& dims, bool keep = false, Location where = Location::here());
-inline Tensor max(const Tensor& x, Index dim, bool keep = false, Location where = Location::here()) { return max(x, Dims{dim}, keep, where); }
+inline Tensor max(const Tensor& x, Index dim, bool keep = false, Location where = Location::here()) {
+  return max(x, Dims{dim}, keep, where);
+}
 /// Position of the first largest element along a dimension (of the first NaN, if there is one), int64. Not differentiated.
 Tensor argmax(const Tensor& x, Index dim, bool keep = false, Location where = Location::here());
 /// The sum over the dimensions that broadcasting `shape` to x's shape added or stretched: undoes a broadcast.
 Tensor sum_to(const Tensor& x, const Shape& shape, Location where = Location::here());
 
-// ---- shapes: views of the same elements where possible -----------------------------------------------------------------------------------
+// ---- shapes: views of the same elements where possible ----------------------------------------------------------------------------
 
 /// The same elements in row-major order under another shape; one size may be -1 (what is left). A copy if x is not row-major.
 Tensor reshape(const Tensor& x, const Shape& shape, Location where = Location::here());
@@ -127,7 +134,7 @@ inline Tensor stack(std::initializer_list<Scalar> s, Dtype dtype = float64, Loca
   return stack(std::span(s.begin(), s.size()), dtype, where);
 }
 
-// ---- classification --------------------------------------------------------------------------------------------------------------------
+// ---- classification ---------------------------------------------------------------------------------------------------------------
 
 /// e^x_i / sum_j e^x_j along a dimension. A row of -inf gives NaN.
 Tensor softmax(const Tensor& x, Index dim = -1, Location where = Location::here());

@@ -11,11 +11,11 @@ namespace wengert {
 
 /// What a Parameter is behind its handle: modules, optimizers and gradients agree on its address.
 struct ParameterState {
-  Tensor value;                          ///< a constant
-  std::string name;                      ///< for messages; a model's visitor sets it to the dotted path
-  bool frozen = false;                   ///< no tape watches it
+  Tensor value;         ///< a constant
+  std::string name;     ///< for messages; a model's visitor sets it to the dotted path
+  bool frozen = false;  ///< no tape watches it
   std::atomic<std::int32_t> references{0};
-  std::atomic<std::uint64_t> leaf{0};    ///< the number it had on the tape that read it last: a cache
+  std::atomic<std::uint64_t> leaf{0};  ///< the number it had on the tape that read it last: a cache
 };
 
 /// A shared reference to a parameter. Optimizers and lists hold these; a Parameter itself is a value.

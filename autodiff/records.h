@@ -53,28 +53,28 @@ using Input = Tensor;
 
 /// A recorded value of the tensor lane.
 struct Slot {
-  Tensor bar;           // its cotangent, during a sweep
-  Tensor kept;          // its value, with its number, if a rule will read it
+  Tensor bar;   // its cotangent, during a sweep
+  Tensor kept;  // its value, with its number, if a rule will read it
   Shape shape;
   Dtype dtype;
-  bool asked = false;   // it is a source or depends on one: its cotangent is wanted
+  bool asked = false;  // it is a source or depends on one: its cotangent is wanted
   bool source = false;
 };
 
 struct Call {
   union {
-    const Operation* operation;     // of a tensor operation
-    Index flat;                     // of `element`: which one
+    const Operation* operation;  // of a tensor operation
+    Index flat;                  // of `element`: which one
   };
   const char* file;
   std::uint32_t line;
   std::uint32_t statements_before;  // the whole interleaving of the two lanes
   std::uint32_t first_input;
-  std::uint32_t first_output;       // a slot; for `element` a scalar
+  std::uint32_t first_output;  // a slot; for `element` a scalar
   std::uint32_t inputs;
   std::uint8_t outputs;
   enum Kind : std::uint8_t { tensors, stack, element } kind;
-  bool owned;                       // the operation has options and is this call's own
+  bool owned;  // the operation has options and is this call's own
 
   Location where() const { return {file, line}; }
 };
@@ -92,7 +92,7 @@ class Leaves {
     std::uint32_t slot;
   };
   pool::Vector<Leaf> list_;
-  pool::Vector<std::uint32_t> table_;   // open addressing into the list, 0: free; used from kLinear leaves on
+  pool::Vector<std::uint32_t> table_;  // open addressing into the list, 0: free; used from kLinear leaves on
 };
 
 class TapeState : public LaneRecords<double> {
@@ -105,9 +105,9 @@ class TapeState : public LaneRecords<double> {
   Chunks<Input> inputs;
   std::uint64_t tensor_base = 1;
   Leaves leaves;
-  pool::Vector<Tensor> recorded_scalar_bars;   // of a sweep that is recorded itself
-  TapeState* outer = nullptr;                  // the thread's next older live tape
-  Lane<double>* resume = nullptr;              // what was active before
+  pool::Vector<Tensor> recorded_scalar_bars;  // of a sweep that is recorded itself
+  TapeState* outer = nullptr;                 // the thread's next older live tape
+  Lane<double>* resume = nullptr;             // what was active before
   const void* thread = nullptr;
   Location opened_at;
 
@@ -119,7 +119,8 @@ class TapeState : public LaneRecords<double> {
   /// kNoSlot for a constant and for a value of an ended tape; a TapeError for a value of another live tape or one that was consumed.
   std::uint32_t slot_of(const Tensor& t) {
     const std::uint64_t d = t.number() - tensor_base;
-    if (d < slots.size()) [[likely]] return static_cast<std::uint32_t>(d);
+    if (d < slots.size()) [[likely]]
+      return static_cast<std::uint32_t>(d);
     return t.number() ? foreign_tensor(t) : kNoSlot;
   }
   std::uint32_t foreign_tensor(const Tensor& t);
@@ -146,7 +147,7 @@ inline TapeState* active_tape() { return static_cast<TapeState*>(active_lane<dou
 
 /// Whether one of the inputs is tracked on the active tape. A TapeError for consumed values and for those of other live tapes.
 bool any_tracked(std::span<const Tensor* const> x);
-// ---- of ops/, for the sweeps ----
+// ---- of ops/, for the sweeps ---
 
 /// into += x, which has the same shape and dtype; `into` is an accumulator.
 void add_in_place(Tensor& into, const Tensor& x);
@@ -154,7 +155,8 @@ void add_in_place(Tensor& into, const Tensor& x);
 Tensor pick(const Tensor& x, Index flat, Location where);
 Tensor place(const Tensor& x, const Shape& shape, Index flat, Location where);
 
-void append_call(TapeState& tape, const Operation* operation, bool owned, Location where, std::span<const Tensor* const> x, std::span<Tensor> y);
+void append_call(TapeState& tape, const Operation* operation, bool owned, Location where, std::span<const Tensor* const> x,
+                 std::span<Tensor> y);
 
 /// Appends a call to the active tape, if one of the inputs is tracked there, and numbers the outputs. Nothing on the tape changes
 /// before everything that can throw has succeeded.

@@ -20,11 +20,9 @@
 #include "autodiff/math.h"
 #include "autodiff/tensor.h"
 
-#define WENGERT_INLINE __attribute__((always_inline)) inline
-
 namespace wengert {
 
-// ---- the part of a tape that user code writes into directly -------------------------------------------------------------------
+// ---- the part of a tape that user code writes into directly ------------------------------------------------------------------
 
 /// Where the next statement goes. Arguments are 12 bytes (for doubles), unaligned: {partial; u32 index}. Behind the arguments of a
 /// chunk lies one count byte a statement: bits 0-6 the number of arguments; bit 7 says that a u32 index precedes them, the scalar
@@ -33,14 +31,14 @@ template <class V> struct Lane {
   static constexpr std::uint32_t kArgumentBytes = sizeof(V) + sizeof(std::uint32_t);
   static constexpr std::uint32_t kContinues = 128, kMostArguments = 127;
 
-  char* args = nullptr;         ///< the next free byte
-  char* args_limit = nullptr;   ///< beyond it a statement of kMostArguments might not fit; null: take the slow path
-  std::uintptr_t counts = 0;    ///< the address of the count byte of statement 0, were it in this chunk
+  char* args = nullptr;        ///< the next free byte
+  char* args_limit = nullptr;  ///< beyond it a statement of kMostArguments might not fit; null: take the slow path
+  std::uintptr_t counts = 0;   ///< the address of the count byte of statement 0, were it in this chunk
   /// Low half: the index of the next statement; index 0 is nobody's. High half: the open statement, to which one Scalar alone
   /// refers so that `+=` may extend it; 0: none. In one word, so that recording a statement closes the one before for free.
   std::uint64_t position = 1;
-  std::uint64_t base = 1;       ///< the number of a scalar is base + its index
-  bool higher_order = false;    ///< expressions go through the tensor lane, so that their gradients can be recorded too
+  std::uint64_t base = 1;     ///< the number of a scalar is base + its index
+  bool higher_order = false;  ///< expressions go through the tensor lane, so that their gradients can be recorded too
 
   std::uint32_t next() const { return static_cast<std::uint32_t>(position); }
   std::uint64_t open_statement() const { return position >> 32; }
@@ -80,7 +78,7 @@ template <class V> WENGERT_INLINE char* put_argument(char* p, const V& partial, 
 template <class V, int K> struct Arguments {
   V partial[K > 0 ? K : 1];
   std::uint64_t number[K > 0 ? K : 1];
-  bool merged[K > 0 ? K : 1];   ///< into an earlier argument of the same scalar, where the compiler can see it
+  bool merged[K > 0 ? K : 1];  ///< into an earlier argument of the same scalar, where the compiler can see it
   int n = 0;
 
   WENGERT_INLINE void put(const V& m, std::uint64_t k) {
@@ -105,16 +103,39 @@ template <class V, int K> struct Arguments {
   }
 };
 
-// ---- crossings to the tensor lane (a tape for higher orders sends every expression through it) ------------------------------------
+// ---- crossings to the tensor lane (a tape for higher orders sends every expression through it) -----------------------------------
 
 Tensor scalar_to_tensor(double value, std::uint64_t number, Dtype dtype, Location where);
 std::uint64_t tensor_to_scalar(const Tensor& rank0, Index flat, Location where);
 template <class F> Tensor map(const F& f, const Tensor& x, Location where);
 template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Location where);
 
+/// map or zip with a function whose type is known to the callee alone.
+using FunctionOnTensors = Tensor (*)(const void* function, const Tensor* operands);
+template <class F> Tensor call_on_tensors(const void* function, const Tensor* operands);
+
+/// An expression as operations on tensors of rank 0, operands first. All of it is out of line: it must weigh nothing where expressions
+/// are recorded as statements.
+class ExpressionOnTensors {
+ public:
+  ExpressionOnTensors();
+  ~ExpressionOnTensors();
+  ExpressionOnTensors(const ExpressionOnTensors&) = delete;
+  void leaf(double value, std::uint64_t number);
+  void literal(double value);
+  void apply(FunctionOnTensors call, const void* function, int operands);
+  /// The number of the scalar that the expression is.
+  std::uint64_t record();
+
+ private:
+  void push(Tensor t);
+  Tensor* stack_;
+  int size_ = 0, capacity_;
+};
+
 }  // namespace detail
 
-// ---- expressions: trees of values ------------------------------------------------------------------------------------------------
+// ---- expressions: trees of values -----------------------------------------------------------------------------------------------
 
 /// The base of all nodes. `v` is a node's value, `push` carries the partial m of the root to the node's leaves.
 struct Expression {};
@@ -127,7 +148,7 @@ template <class V> struct Leaf : Expression {
   WENGERT_INLINE Leaf(const V& value, std::uint64_t number) : v(value), number(number) {}
   WENGERT_INLINE void push(auto& to, const auto& m) const { to.put(m, number); }
   WENGERT_INLINE std::uint64_t any_number() const { return number; }
-  Tensor tensor() const { return detail::scalar_to_tensor(v, number, float64, {}); }
+  void list(auto& to) const { to.leaf(v, number); }
 };
 struct Literal : Expression {
   using Value = double;
@@ -136,7 +157,7 @@ struct Literal : Expression {
   WENGERT_INLINE explicit Literal(double value) : v(value) {}
   WENGERT_INLINE void push(auto&, const auto&) const {}
   WENGERT_INLINE std::uint64_t any_number() const { return 0; }
-  Tensor tensor() const { return Tensor::full({}, v, float64, {}); }
+  void list(auto& to) const { to.literal(v); }
 };
 template <class F, class E> struct Unary : Expression {
   using Value = typename E::Value;
@@ -147,7 +168,10 @@ template <class F, class E> struct Unary : Expression {
   WENGERT_INLINE Unary(const F& f, const E& e) : e(e), v(f.value(e.v)), f(f) {}
   WENGERT_INLINE void push(auto& to, const Value& m) const { e.push(to, f.chain(m, e.v, v)); }
   WENGERT_INLINE std::uint64_t any_number() const { return e.any_number(); }
-  Tensor tensor() const { return detail::map(f, e.tensor(), {}); }
+  void list(auto& to) const {
+    e.list(to);
+    to.apply(&detail::call_on_tensors<F>, &f, 1);
+  }
 };
 template <class F, class L, class R> struct Binary : Expression {
   using Value = std::conditional_t<L::kArguments == 0, typename R::Value, typename L::Value>;
@@ -162,7 +186,11 @@ template <class F, class L, class R> struct Binary : Expression {
     if constexpr (R::kArguments > 0) r.push(to, f.right(m, l.v, r.v, v));
   }
   WENGERT_INLINE std::uint64_t any_number() const { return l.any_number() | r.any_number(); }
-  Tensor tensor() const { return detail::zip(f, l.tensor(), r.tensor(), {}); }
+  void list(auto& to) const {
+    l.list(to);
+    r.list(to);
+    to.apply(&detail::call_on_tensors<F>, &f, 2);
+  }
 };
 
 template <class T> struct IsScalar : std::false_type {};
@@ -174,9 +202,9 @@ template <class T> concept ScalarLike = IsScalar<std::remove_cvref_t<T>>::value 
 template <class T> concept Number = std::is_arithmetic_v<std::remove_cvref_t<T>>;
 template <class T> concept ScalarOperand = ScalarLike<T> || Number<T>;
 /// Two operands of an operator, at least one of which is of the scalar lane.
-template <class A, class B> concept ScalarOperands = ScalarOperand<A> && ScalarOperand<B> && (ScalarLike<A> || ScalarLike<B>);
+template <class A, class B> concept ScalarOperands = ScalarOperand<A> && ScalarOperand<B> &&(ScalarLike<A> || ScalarLike<B>);
 
-// ---- the scalar ---------------------------------------------------------------------------------------------------------------------
+// ---- the scalar -------------------------------------------------------------------------------------------------------------------
 
 /// A number that a tape can differentiate with respect to: its value, and the number of the recorded value that it is (0: a constant).
 /// `Scalar` is BasicScalar<double>; other value types (dual numbers) give second derivatives by forward over reverse.
@@ -194,8 +222,10 @@ template <class V> class BasicScalar {
     number_ = o.share();
     return *this;
   }
-  template <class E> requires TemporaryExpression<E> WENGERT_INLINE BasicScalar(E&& e) : value_(e.v), number_(record(e)) {}
-  template <class E> requires TemporaryExpression<E> WENGERT_INLINE BasicScalar& operator=(E&& e) {
+  template <class E>
+  requires TemporaryExpression<E> WENGERT_INLINE BasicScalar(E&& e) : value_(e.v), number_(record(e)) {}
+  template <class E>
+  requires TemporaryExpression<E> WENGERT_INLINE BasicScalar& operator=(E&& e) {
     number_ = record(e);
     value_ = e.v;
     return *this;
@@ -224,7 +254,8 @@ template <class V> class BasicScalar {
   /// leaves a moved-from Scalar that is still right.
   WENGERT_INLINE std::uint64_t share() const noexcept {
     Lane<V>* lane = active_lane<V>;
-    if (lane && number_ - lane->base == lane->open_statement()) [[unlikely]] lane->close();
+    if (lane && number_ - lane->base == lane->open_statement()) [[unlikely]]
+      lane->close();
     return number_;
   }
 
@@ -254,13 +285,15 @@ template <class V> class BasicScalar {
     return lane->commit(next, p, count, false);
   }
   /// Writes the arguments at p; 0 if one of them is not a scalar below `limit` of this tape.
-  template <int n> WENGERT_INLINE static std::uint32_t put_all(const detail::Arguments<V, n>& a, char*& p, std::uint64_t base, std::uint64_t limit) {
+  template <int n>
+  WENGERT_INLINE static std::uint32_t put_all(const detail::Arguments<V, n>& a, char*& p, std::uint64_t base, std::uint64_t limit) {
     std::uint32_t count = 0;
 #pragma GCC unroll 16
     for (int i = 0; i < n; ++i) {
       if (!a.merged[i]) {
         const std::uint64_t d = a.number[i] - base;
-        if (d >= limit) [[unlikely]] return 0;
+        if (d >= limit) [[unlikely]]
+          return 0;
         p = detail::put_argument(p, a.partial[i], static_cast<std::uint32_t>(d));
         ++count;
       }
@@ -278,7 +311,8 @@ template <class V> class BasicScalar {
       return;
     }
     if (!lane) {
-      if (number_ | e.any_number()) [[unlikely]] number_ = check_accumulated(E(e), number_);
+      if (number_ | e.any_number()) [[unlikely]]
+        number_ = check_accumulated(E(e), number_);
       value_ = value;
       return;
     }
@@ -298,7 +332,7 @@ template <class V> class BasicScalar {
     const std::uint64_t base = lane->base, own = number_ - base;
     if (own == lane->open_statement()) {
       char* p = lane->args;
-      const std::uint32_t count = put_all(a, p, base, own);   // an extended statement must not mention itself: smaller indices only
+      const std::uint32_t count = put_all(a, p, base, own);  // an extended statement must not mention itself: smaller indices only
       const std::uint32_t total = lane->count_of(own) % Lane<V>::kContinues + count;
       if (count && total <= Lane<V>::kMostArguments) [[likely]] {
         lane->args = p;
@@ -327,7 +361,8 @@ template <class V> class BasicScalar {
 
   // ---- cold paths: constants among the arguments, values of ended tapes (dropped), values that are errors ----
 
-  template <int K> __attribute__((noinline)) static char* put_carefully(Lane<V>& lane, const detail::Arguments<V, K>& a, char* p, std::uint32_t& count) {
+  template <int K>
+  __attribute__((noinline)) static char* put_carefully(Lane<V>& lane, const detail::Arguments<V, K>& a, char* p, std::uint32_t& count) {
     for (int i = 0; i < K; ++i) {
       if (a.merged[i]) continue;
       if (const std::uint32_t index = lane.index_of(a.number[i])) {
@@ -342,8 +377,8 @@ template <class V> class BasicScalar {
     char* p = put_carefully(lane, a, lane.args, count);
     return count ? lane.commit(lane.next(), p, count, false) : 0;
   }
-  template <int K>
-  __attribute__((noinline)) static std::uint64_t accumulate_carefully(Lane<V>& lane, const detail::Arguments<V, K>& a, std::uint64_t number) {
+  template <int K> __attribute__((noinline)) static std::uint64_t accumulate_carefully(Lane<V>& lane, const detail::Arguments<V, K>& a,
+                                                                                       std::uint64_t number) {
     std::uint32_t count = 0;
     const std::uint32_t own = lane.index_of(number);
     char* p = put_carefully(lane, a, lane.args + (own ? sizeof own : 0), count);
@@ -352,9 +387,7 @@ template <class V> class BasicScalar {
     return lane.commit(lane.next(), p, count | (own ? Lane<V>::kContinues : 0), true);
   }
   /// Outside every tape the result is a constant.
-  template <class E> WENGERT_INLINE static std::uint64_t unrecorded(const E& e) {
-    return e.any_number() ? check_accumulated(E(e), 0) : 0;
-  }
+  template <class E> WENGERT_INLINE static std::uint64_t unrecorded(const E& e) { return e.any_number() ? check_accumulated(E(e), 0) : 0; }
   template <class E> __attribute__((noinline, cold)) static std::uint64_t check_accumulated(E e, std::uint64_t number) {
     detail::Arguments<V, E::kArguments> a;
     e.push(a, V(1));
@@ -363,9 +396,12 @@ template <class V> class BasicScalar {
     return 0;
   }
   template <class E> __attribute__((noinline, cold)) static std::uint64_t record_through_tensors(E e) {
-    return detail::tensor_to_scalar(e.tensor(), 0, {});
+    detail::ExpressionOnTensors on_tensors;
+    e.list(on_tensors);
+    return on_tensors.record();
   }
-  template <int kSign, class E> __attribute__((noinline, cold)) static std::uint64_t accumulate_through_tensors(E e, V value, std::uint64_t number) {
+  template <int kSign, class E>
+  __attribute__((noinline, cold)) static std::uint64_t accumulate_through_tensors(E e, V value, std::uint64_t number) {
     using F = std::conditional_t<(kSign > 0), fn::Add, fn::Subtract>;
     return record_through_tensors(Binary<F, Leaf<V>, E>(F{}, Leaf<V>(value, number), e));
   }
@@ -375,7 +411,8 @@ template <class V> class BasicScalar {
 };
 static_assert(sizeof(Scalar) == 16);
 
-template <class... I> requires(std::is_integral_v<I> && ...) Scalar Tensor::operator()(I... index) const {
+template <class... I>
+requires(std::is_integral_v<I>&&...) Scalar Tensor::operator()(I... index) const {
   const Index position[] = {static_cast<Index>(index)..., 0};
   return element_as_scalar({position, sizeof...(index)});
 }
@@ -383,7 +420,8 @@ template <class... I> requires(std::is_integral_v<I> && ...) Scalar Tensor::oper
 namespace detail {
 
 template <class V> WENGERT_INLINE Leaf<V> node(const BasicScalar<V>& s) { return s.leaf(); }
-template <class E> requires TemporaryExpression<E> WENGERT_INLINE const E& node(const E& e) { return e; }
+template <class E>
+requires TemporaryExpression<E> WENGERT_INLINE const E& node(const E& e) { return e; }
 WENGERT_INLINE Literal node(double v) { return Literal(v); }
 template <class T> using Node = std::remove_cvref_t<decltype(node(std::declval<T>()))>;
 
@@ -394,12 +432,12 @@ template <class F> WENGERT_INLINE auto apply(const F& f, ScalarOperand auto&& a,
 
 }  // namespace detail
 
-// ---- operators and functions ----------------------------------------------------------------------------------------------------------
+// ---- operators and functions ------------------------------------------------------------------------------------------------------
 
-#define WENGERT_OPERATOR(F, op)                                                     \
-  template <class A, class B> requires ScalarOperands<A, B>                         \
-  WENGERT_INLINE auto operator op(A&& a, B&& b) {                                   \
-    return detail::apply(fn::F{}, std::forward<A>(a), std::forward<B>(b));          \
+#define WENGERT_OPERATOR(F, op)                                                 \
+  template <class A, class B>                                                   \
+  requires ScalarOperands<A, B> WENGERT_INLINE auto operator op(A&& a, B&& b) { \
+    return detail::apply(fn::F{}, std::forward<A>(a), std::forward<B>(b));      \
   }
 WENGERT_ARITHMETIC(WENGERT_OPERATOR)
 #undef WENGERT_OPERATOR
@@ -429,10 +467,9 @@ WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
 WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
 
-#define WENGERT_COMPARISON(op)                                                                        \
-  template <class A, class B> requires ScalarOperands<A, B> WENGERT_INLINE bool operator op(A&& a, B&& b) { \
-    return detail::node(a).v op detail::node(b).v;                                                    \
-  }
+#define WENGERT_COMPARISON(op) \
+  template <class A, class B>  \
+  requires ScalarOperands<A, B> WENGERT_INLINE bool operator op(A&& a, B&& b) { return detail::node(a).v op detail::node(b).v; }
 WENGERT_COMPARISON(<)
 WENGERT_COMPARISON(<=)
 WENGERT_COMPARISON(>)

@@ -91,7 +91,7 @@ class Shape {
     std::memcpy(o.inline_, mine, sizeof mine);
     o.rank_ = rank;
   }
-  void copy_inline(const Shape& o) {   // all bytes at once: cheaper than a loop over the rank
+  void copy_inline(const Shape& o) {  // all bytes at once: cheaper than a loop over the rank
     std::memcpy(inline_, o.inline_, sizeof inline_);
     rank_ = o.rank_;
   }

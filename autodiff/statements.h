@@ -90,7 +90,8 @@ template <class V> class LaneRecords : public Lane<V> {
   }
 
   BasicScalar<V> variable(const V& value) {
-    if (next() >= variables_limit_) [[unlikely]] begin_variables(1);
+    if (next() >= variables_limit_) [[unlikely]]
+      begin_variables(1);
     return BasicScalar<V>(value, base + position++);
   }
   /// Many at once: the counter stays in a register.
@@ -106,7 +107,8 @@ template <class V> class LaneRecords : public Lane<V> {
   }
   /// An independent scalar that the tensor lane defines.
   std::uint32_t claim() {
-    if (next() >= variables_limit_) [[unlikely]] begin_variables(1);
+    if (next() >= variables_limit_) [[unlikely]]
+      begin_variables(1);
     return static_cast<std::uint32_t>(position++);
   }
 
@@ -138,7 +140,8 @@ template <class V> class LaneRecords : public Lane<V> {
   bool is_variable(std::uint32_t index) const {
     if (index < first_statement_) return true;
     if (index >= first_) return variables_limit_ != 0;
-    auto s = std::upper_bound(segments_.begin(), segments_.end(), index, [](std::uint32_t i, const detail::Segment& s) { return i < s.end; });
+    auto s =
+        std::upper_bound(segments_.begin(), segments_.end(), index, [](std::uint32_t i, const detail::Segment& s) { return i < s.end; });
     return !s->args;
   }
 
@@ -159,9 +162,12 @@ template <class V> class LaneRecords : public Lane<V> {
   std::uint32_t foreign(std::uint64_t number) const {
     if (numbers_.contains(number)) detail::throw_foreign_scalar(true);
     switch (detail::owner_of(number)) {
-      case detail::Owner::nobody: return 0;
-      case detail::Owner::this_thread: return 0;   // of the tape around this isolated one: a constant here
-      case detail::Owner::another_thread: break;
+      case detail::Owner::nobody:
+        return 0;
+      case detail::Owner::this_thread:
+        return 0;  // of the tape around this isolated one: a constant here
+      case detail::Owner::another_thread:
+        break;
     }
     detail::throw_foreign_scalar(false);
   }
@@ -211,14 +217,14 @@ template <class V> class LaneRecords : public Lane<V> {
     open_segment();
   }
 
-  pool::Vector<detail::Segment> segments_;   // closed ones
-  std::uint32_t first_ = 1;                  // the first statement of the current one
-  char* begin_ = nullptr;                    // and where its arguments begin
-  std::uint32_t first_statement_ = 1;        // all scalars before it are independent
-  std::uint32_t variables_limit_ = 0;        // a run of independent scalars is open and may grow up to here; 0: none is open
+  pool::Vector<detail::Segment> segments_;  // closed ones
+  std::uint32_t first_ = 1;                 // the first statement of the current one
+  char* begin_ = nullptr;                   // and where its arguments begin
+  std::uint32_t first_statement_ = 1;       // all scalars before it are independent
+  std::uint32_t variables_limit_ = 0;       // a run of independent scalars is open and may grow up to here; 0: none is open
   std::uint32_t chunk_statements_ = detail::chunk_sizes.statements;
   pool::Vector<char*> chunks_;
-  std::size_t chunk_ = 0;                    // the current one
+  std::size_t chunk_ = 0;  // the current one
   detail::Adjoints<V> adjoints_;
   detail::NumberRange numbers_;
 };
@@ -247,16 +253,17 @@ template <class V> class ReverseStatements {
   static constexpr std::uint32_t kContinues = Lane<V>::kContinues;
 
   //  argument_bar += partial * statement_bar
-  template <bool kClear>
-  __attribute__((noinline, aligned(64))) static char* reverse(const std::uint8_t* counts, V* __restrict adjoints, char* args, std::size_t from, std::size_t to) {
+  template <bool kClear> __attribute__((noinline, aligned(64))) static char* reverse(const std::uint8_t* counts, V* __restrict adjoints,
+                                                                                     char* args, std::size_t from, std::size_t to) {
     for (std::size_t s = from; s-- > to;) {
       const V adjoint = adjoints[s];
       if (kClear) adjoints[s] = V{};
       const std::uint32_t count = counts[s];
       const char *p = args, *begin = args - kBytes * std::size_t(count % kContinues);
       args = const_cast<char*>(begin) - count / kContinues * 4;
-      asm("" : "+r"(begin));   // or g++ 12 derives `args` from the inner loop's end: a division in every statement's dependency chain
-      if (adjoint == V{}) [[unlikely]] continue;
+      asm("" : "+r"(begin));  // or g++ 12 derives `args` from the inner loop's end: a division in every statement's dependency chain
+      if (adjoint == V{}) [[unlikely]]
+        continue;
       do {
         V partial;
         std::uint32_t i;
@@ -277,7 +284,7 @@ template <class V> class ReverseStatements {
   const LaneRecords<V>& lane_;
   V* adjoints_;
   bool clear_;
-  std::size_t next_;   // segments not yet reached
+  std::size_t next_;  // segments not yet reached
   std::uint32_t at_;
   detail::Segment segment_;
 };
@@ -331,6 +338,8 @@ template <class V> class ForwardStatements {
 template <class V> __attribute__((noinline, cold)) std::uint32_t Lane<V>::foreign(std::uint64_t number) {
   return static_cast<LaneRecords<V>*>(this)->foreign(number);
 }
-template <class V> __attribute__((noinline, cold)) void Lane<V>::make_room() { static_cast<LaneRecords<V>*>(this)->make_room_for_statement(); }
+template <class V> __attribute__((noinline, cold)) void Lane<V>::make_room() {
+  static_cast<LaneRecords<V>*>(this)->make_room_for_statement();
+}
 
 }  // namespace wengert

@@ -28,7 +28,7 @@
 namespace wengert::pool {
 namespace {
 
-// ---- Size classes: 64, 128, 192, 256, then four for each power of two (320, 384, 448, 512, 640, ...), all multiples of 64. ----
+// ---- Size classes: 64, 128, 192, 256, then four for each power of two (320, 384, 448, 512, 640, ...), all multiples of 64. ---
 
 constexpr int max_bits = 47;  // no x86-64 or AArch64 process addresses more
 constexpr std::size_t max_bytes = std::size_t{1} << max_bits;
@@ -113,7 +113,7 @@ struct Magazine {
 
 Magazine empty_magazine(std::size_t index) { return {.top = nullptr, .room = capacities[index]}; }
 
-// ---- The heap. ----
+// ---- The heap. ---
 
 std::atomic<std::size_t> heap_bytes{0}, heap_blocks{0}, heap_allocations{0};
 
@@ -137,7 +137,7 @@ std::size_t free_to_heap(Magazine magazine, std::size_t index) {
   return bytes;
 }
 
-// ---- The depot: magazines that no thread holds. Constant-initialised and never destroyed, so it outlives every user. ----
+// ---- The depot: magazines that no thread holds. Constant-initialised and never destroyed, so it outlives every user. ---
 
 class Depot {
  public:
@@ -164,7 +164,7 @@ class Depot {
 };
 constinit Depot depot;
 
-// ---- What a thread keeps. Zero-initialised and trivially destructible: usable at any time in a thread's life, its end included. ----
+// ---- What a thread keeps. Zero-initialised and trivially destructible: usable at any time in a thread's life, its end included. ---
 
 // All zero, a shelf is shut: nothing to pop and no room to push, so that both allocate() and release() take their slow paths. Shelves are
 // shut before the thread's first call, which opens them, and again from the end of the thread.

@@ -37,14 +37,12 @@ Statistics statistics() noexcept;
 void reset_peak() noexcept;
 
 /// The pool as a standard allocator.
-template <class T>
-struct Allocator {
+template <class T> struct Allocator {
   static_assert(alignof(T) <= alignment);
   using value_type = T;
 
   Allocator() = default;
-  template <class U>
-  constexpr Allocator(const Allocator<U>&) noexcept {}
+  template <class U> constexpr Allocator(const Allocator<U>&) noexcept {}
 
   [[nodiscard]] T* allocate(std::size_t count) {
     if (count > std::numeric_limits<std::size_t>::max() / sizeof(T)) throw std::bad_array_new_length();
@@ -55,7 +53,6 @@ struct Allocator {
   friend constexpr bool operator==(Allocator, Allocator) noexcept { return true; }
 };
 
-template <class T>
-using Vector = std::vector<T, Allocator<T>>;
+template <class T> using Vector = std::vector<T, Allocator<T>>;
 
 }  // namespace wengert::pool

@@ -18,8 +18,8 @@ template struct Lane<double>;
 namespace detail {
 namespace {
 
-thread_local constinit TapeState* innermost = nullptr;   // the thread's youngest live tape
-thread_local constinit bool sweeping = false;            // a sweep computes: its values need no check
+thread_local constinit TapeState* innermost = nullptr;  // the thread's youngest live tape
+thread_local constinit bool sweeping = false;           // a sweep computes: its values need no check
 
 /// States whose memory the next tape of this thread takes over.
 std::vector<std::unique_ptr<TapeState>>& spare_states() {
@@ -29,10 +29,11 @@ std::vector<std::unique_ptr<TapeState>>& spare_states() {
 
 }  // namespace
 
-// ---- values that are not of the current records ---------------------------------------------------------------------------------
+// ---- values that are not of the current records --------------------------------------------------------------------------------
 
 void throw_too_many_statements() {
-  throw TapeError("tape: more than 2^31 scalars on one tape; call gradient() more often, or record blocks of the program on tapes of their own");
+  throw TapeError(
+      "tape: more than 2^31 scalars on one tape; call gradient() more often, or record blocks of the program on tapes of their own");
 }
 
 void throw_foreign_scalar(bool consumed) {
@@ -53,7 +54,7 @@ void check_unrecorded(std::uint64_t number) {
     throw TapeError("a value of another thread's live tape was used; use .constant()");
 }
 
-// ---- leaves -----------------------------------------------------------------------------------------------------------------------
+// ---- leaves ----------------------------------------------------------------------------------------------------------------------
 
 constexpr std::size_t kLinear = 16;
 static std::size_t hash_of(const ParameterState* p) { return (reinterpret_cast<std::uintptr_t>(p) >> 4) * 0x9e3779b97f4a7c15u >> 32; }
@@ -90,19 +91,23 @@ void Leaves::add(const ParameterState* p, std::uint32_t slot) {
 void Leaves::clear() { list_.clear(); }
 
 Tensor TapeState::leaf(const ParameterState& p) {
-  const std::uint64_t cached = p.leaf.load(std::memory_order_relaxed) - tensor_base;   // another thread's tape may have overwritten it
+  const std::uint64_t cached = p.leaf.load(std::memory_order_relaxed) - tensor_base;  // another thread's tape may have overwritten it
   std::uint32_t slot = cached < slots.size() ? static_cast<std::uint32_t>(cached) : leaves.find(&p);
   if (slot == kNoSlot) {
     slots.reserve(1);
     leaves.add(&p, slots.size());
     slot = add_slot(p.value.shape(), p.value.dtype());
     const_cast<ParameterState&>(p).leaf.store(tensor_base + slot, std::memory_order_relaxed);
+  } else if (!(slots[slot].shape == p.value.shape()) || slots[slot].dtype != p.value.dtype()) {
+    throw TapeError(fmt::format(
+        "parameter {}: it was {} {} when this tape read it first and has become {}; open a new tape after changing its shape or dtype",
+        p.name, to_string(slots[slot].shape), to_string(slots[slot].dtype), describe(p.value)));
   }
   Tensor value = p.value;
   return Tensor(value.take(), tensor_base + slot);
 }
 
-// ---- the life of a tape --------------------------------------------------------------------------------------------------------------
+// ---- the life of a tape -----------------------------------------------------------------------------------------------------------
 
 void TapeState::begin(const TapeOptions& options, Location where) {
   start(options.higher_order);
@@ -110,14 +115,14 @@ void TapeState::begin(const TapeOptions& options, Location where) {
   tensor_base = tensor_numbers_.first();
   opened_at = where;
   thread = this_thread();
-  if (active_lane<double>) active_lane<double>->close();   // no statement is open on a lane that is not active
+  if (active_lane<double>) active_lane<double>->close();  // no statement is open on a lane that is not active
   outer = std::exchange(innermost, this);
   resume = std::exchange(active_lane<double>, this);
 }
 
 void TapeState::end() noexcept {
   if (innermost == this) innermost = outer;
-  for (TapeState* t = innermost; t; t = t->outer) {   // a tape on the heap may end out of turn
+  for (TapeState* t = innermost; t; t = t->outer) {  // a tape on the heap may end out of turn
     if (t->resume == this) t->resume = resume;
     if (t->outer == this) t->outer = outer;
   }
@@ -145,7 +150,7 @@ void TapeState::release_calls() {
   recorded_scalar_bars.clear();
 }
 
-// ---- recording ------------------------------------------------------------------------------------------------------------------------
+// ---- recording --------------------------------------------------------------------------------------------------------------------
 
 bool any_tracked(std::span<const Tensor* const> x) {
   TapeState* tape = active_tape();
@@ -161,7 +166,8 @@ bool any_tracked(std::span<const Tensor* const> x) {
   return any;
 }
 
-void append_call(TapeState& tape, const Operation* operation, bool owned, Location where, std::span<const Tensor* const> x, std::span<Tensor> y) {
+void append_call(TapeState& tape, const Operation* operation, bool owned, Location where, std::span<const Tensor* const> x,
+                 std::span<Tensor> y) {
   ValueSet keep = kNoValues;
   const auto inputs = static_cast<std::uint32_t>(x.size());
   const auto dispose = [](const Operation* o) { o->dispose(); };
@@ -184,7 +190,16 @@ void append_call(TapeState& tape, const Operation* operation, bool owned, Locati
     y[j] = Tensor(y[j].take(), number);
     if (keep & output(static_cast<int>(j))) tape.slots[first_output + static_cast<std::uint32_t>(j)].kept = y[j];
   }
-  tape.calls.push(Call{{operation}, where.file, where.line, tape.next(), first_input, first_output, inputs, static_cast<std::uint8_t>(y.size()), Call::tensors, owned});
+  tape.calls.push(Call{{operation},
+                       where.file,
+                       where.line,
+                       tape.next(),
+                       first_input,
+                       first_output,
+                       inputs,
+                       static_cast<std::uint8_t>(y.size()),
+                       Call::tensors,
+                       owned});
 }
 
 }  // namespace detail
@@ -239,12 +254,13 @@ template <> struct Frame<0> {
   bool* wanted = reinterpret_cast<bool*>(flags.data());
 };
 
-// ---- the reverse sweep ------------------------------------------------------------------------------------------------------------------
+// ---- the reverse sweep ------------------------------------------------------------------------------------------------------------
 
 /// One gradient: seeds the target, walks calls and statements backwards, and leaves the cotangents of the sources in their slots.
 class Sweep {
  public:
-  Sweep(TapeState& tape, const GradientOptions& options) : t_(tape), consume_(!options.retain && !options.differentiable), record_(options.differentiable) {}
+  Sweep(TapeState& tape, const GradientOptions& options)
+      : t_(tape), consume_(!options.retain && !options.differentiable), record_(options.differentiable) {}
 
   void run(bool clear) {
     double* adjoints = adjoints_ = t_.adjoints();
@@ -320,13 +336,14 @@ class Sweep {
       f.wanted[i] = slot != kNoSlot && t_.slots[slot].asked;
       if (!f.wanted[i]) continue;
       Tensor& bar = t_.slots[slot].bar;
-      if (!record_ && bar.is_accumulator() && call.operation->add_vjp(saved, {y_bar, call.outputs}, static_cast<int>(i), bar)) f.wanted[i] = false;
+      if (!record_ && bar.is_accumulator() && call.operation->add_vjp(saved, {y_bar, call.outputs}, static_cast<int>(i), bar))
+        f.wanted[i] = false;
       left |= f.wanted[i];
     }
     if (!left) return;
     Cotangents x_bar(f.x_bar, f.wanted);
     call.operation->vjp(saved, {y_bar, call.outputs}, x_bar);
-    single = Tensor();   // so that its last reader may add in place
+    single = Tensor();  // so that its last reader may add in place
     several.clear();
     for (std::uint32_t i = 0; i < call.inputs; ++i)
       if (f.wanted[i] && f.x_bar[i].defined()) accumulate(t_.slots[slot_of_input(call, i)], std::move(f.x_bar[i]), call.where());
@@ -407,7 +424,7 @@ class Sweep {
   double* adjoints_ = nullptr;
 };
 
-// ---- what depends on what ------------------------------------------------------------------------------------------------------------------
+// ---- what depends on what ---------------------------------------------------------------------------------------------------------
 
 /// Which recorded values the target depends on, by structure alone: asked only when a cotangent is absent or exactly zero.
 class Reachability {
@@ -453,7 +470,7 @@ class Reachability {
   pool::Vector<char> scalars_, slots_;
 };
 
-// ---- gradients ------------------------------------------------------------------------------------------------------------------------------
+// ---- gradients --------------------------------------------------------------------------------------------------------------------
 
 /// Where the tape knows a source: its slot or its scalar index; kNoSlot where it does not.
 std::uint32_t find(TapeState& t, const Source& s) {
@@ -473,7 +490,8 @@ std::string name_of(const Source& s, std::size_t i) {
 }
 
 void check_thread(const TapeState& t, const char* what) {
-  if (t.thread != this_thread()) throw TapeError(fmt::format("{}: the tape opened at {} belongs to another thread", what, to_string(t.opened_at)));
+  if (t.thread != this_thread())
+    throw TapeError(fmt::format("{}: the tape opened at {} belongs to another thread", what, to_string(t.opened_at)));
 }
 
 bool has_statements(const TapeState& t) {
@@ -485,7 +503,8 @@ bool has_statements(const TapeState& t) {
 /// Leaves the tape as it must be after a sweep, however that ended.
 class AfterSweep {
  public:
-  AfterSweep(TapeState& t, bool consume, std::uint32_t slots) : t_(t), consume_(consume), slots_(slots), exceptions_(std::uncaught_exceptions()) {}
+  AfterSweep(TapeState& t, bool consume, std::uint32_t slots)
+      : t_(t), consume_(consume), slots_(slots), exceptions_(std::uncaught_exceptions()) {}
   /// The adjoints that the sweep did not clear itself.
   void clear_with(bool variables_only) { variables_only_ = variables_only; }
   ~AfterSweep() {
@@ -519,23 +538,30 @@ std::uint32_t find_target(TapeState& t, const Source& target, const GradientOpti
   check_thread(t, "gradient");
   const std::uint32_t y = find(t, target);
   if (y == kNoSlot) {
-    throw TapeError(target.tensor && target.tensor->defined()
-                        ? fmt::format("gradient: the target {} was not recorded on this tape; no parameter and no variable of the tape went into it", describe(*target.tensor))
-                        : "gradient: the target was not recorded on this tape; no parameter and no variable of the tape went into it");
+    throw TapeError(
+        target.tensor && target.tensor->defined()
+            ? fmt::format("gradient: the target {} was not recorded on this tape; no parameter and no variable of the tape went into it",
+                          describe(*target.tensor))
+            : "gradient: the target was not recorded on this tape; no parameter and no variable of the tape went into it");
   }
   if (o.differentiable && !t.higher_order && has_statements(t))
-    throw TapeError("gradient(.differentiable): the scalar statements of this tape hold first derivatives only; make it with Tape tape({.higher_order = true})");
+    throw TapeError(
+        "gradient(.differentiable): the scalar statements of this tape hold first derivatives only; make it with Tape tape({.higher_order "
+        "= true})");
   if (o.differentiable && active_tape() != &t)
-    throw TapeError("gradient(.differentiable): the sweep would be recorded on this tape, but recording is suspended or another tape is active");
+    throw TapeError(
+        "gradient(.differentiable): the sweep would be recorded on this tape, but recording is suspended or another tape is active");
   if (target.scalar) {
-    if (o.seed.defined() && o.seed.size() != 1) throw ShapeError(fmt::format("gradient: the seed {} of a scalar target must have one element", describe(o.seed)));
+    if (o.seed.defined() && o.seed.size() != 1)
+      throw ShapeError(fmt::format("gradient: the seed {} of a scalar target must have one element", describe(o.seed)));
     return y;
   }
   const Slot& slot = t.slots[y];
   if (!is_floating(slot.dtype)) throw DtypeError(fmt::format("gradient: the target {} is not floating", describe(*target.tensor)));
   if (!o.seed.defined() && slot.shape.size() != 1)
-    throw ShapeError(fmt::format("gradient: the target {} has {} elements; pass .seed, the cotangent of its shape, or reduce it with sum() or mean()",
-                                 describe(*target.tensor), slot.shape.size()));
+    throw ShapeError(
+        fmt::format("gradient: the target {} has {} elements; pass .seed, the cotangent of its shape, or reduce it with sum() or mean()",
+                    describe(*target.tensor), slot.shape.size()));
   if (o.seed.defined() && !(o.seed.shape() == slot.shape))
     throw ShapeError(fmt::format("gradient: the seed {} must have the shape of the target {}", describe(o.seed), describe(*target.tensor)));
   if (o.seed.defined() && o.seed.dtype() != slot.dtype)
@@ -576,7 +602,9 @@ Gradients Tape::sweep_sources(const Source& target, std::span<const Source> sour
     at[i] = find(t, sources[i]);
     if (at[i] == kNoSlot) {
       if (o.unreached == Unreached::error)
-        throw TapeError(fmt::format("gradient: {} is not on this tape, so the target does not depend on it; pass .unreached = Unreached::zero if that is meant", name_of(sources[i], i)));
+        throw TapeError(fmt::format(
+            "gradient: {} is not on this tape, so the target does not depend on it; pass .unreached = Unreached::zero if that is meant",
+            name_of(sources[i], i)));
     } else if (sources[i].scalar) {
       variables_only &= t.is_variable(at[i]);
     }
@@ -614,7 +642,8 @@ Gradients Tape::sweep_sources(const Source& target, std::span<const Source> sour
           reachable->run();
         }
         if (!(sources[i].scalar ? reachable->scalar(at[i]) : reachable->slot(at[i])))
-          throw TapeError(fmt::format("gradient: the target does not depend on {}; pass .unreached = Unreached::zero if that is meant", name_of(sources[i], i)));
+          throw TapeError(fmt::format("gradient: the target does not depend on {}; pass .unreached = Unreached::zero if that is meant",
+                                      name_of(sources[i], i)));
       }
       g = zero_for(sources[i]);
     }
@@ -639,18 +668,23 @@ std::vector<Tensor> Tape::gradient(const Tensor& target, std::span<const Tensor>
 
 void Tape::gradient(const Scalar& target, std::span<const Scalar> sources, std::span<double> out, const GradientOptions& o) {
   TapeState& t = *state_;
-  if (sources.size() != out.size()) throw ShapeError(fmt::format("gradient: {} sources, but room for {} derivatives", sources.size(), out.size()));
+  if (sources.size() != out.size())
+    throw ShapeError(fmt::format("gradient: {} sources, but room for {} derivatives", sources.size(), out.size()));
   if (o.differentiable) throw TapeError("gradient(.differentiable): numbers cannot be differentiated again; use differentiable_gradient()");
   const Source wanted(target);
   const std::uint32_t y = find_target(t, wanted, o);
-  bool variables_only = true;   // one vectorized pass in the usual case
-  for (const Scalar& s : sources) variables_only &= s.number() - t.base < t.next() && t.is_variable(static_cast<std::uint32_t>(s.number() - t.base));
+  bool variables_only = true;  // one vectorized pass in the usual case
+  for (const Scalar& s : sources)
+    variables_only &= s.number() - t.base < t.next() && t.is_variable(static_cast<std::uint32_t>(s.number() - t.base));
   if (!variables_only) {
     variables_only = true;
     for (std::size_t i = 0; i < sources.size(); ++i) {
       const std::uint32_t index = find(t, Source(sources[i]));
       if (index == kNoSlot && o.unreached == Unreached::error)
-        throw TapeError(fmt::format("gradient: source {} is not on this tape, so the target does not depend on it; pass .unreached = Unreached::zero if that is meant", i));
+        throw TapeError(
+            fmt::format("gradient: source {} is not on this tape, so the target does not depend on it; pass .unreached = Unreached::zero "
+                        "if that is meant",
+                        i));
       variables_only &= index == kNoSlot || t.is_variable(index);
     }
   }
@@ -676,10 +710,11 @@ void Tape::gradient(const Scalar& target, std::span<const Scalar> sources, std::
   reachable.run();
   for (std::size_t i = 0; i < sources.size(); ++i)
     if (out[i] == 0 && !reachable.scalar(static_cast<std::uint32_t>(sources[i].number() - t.base)))
-      throw TapeError(fmt::format("gradient: the target does not depend on source {}; pass .unreached = Unreached::zero if that is meant", i));
+      throw TapeError(
+          fmt::format("gradient: the target does not depend on source {}; pass .unreached = Unreached::zero if that is meant", i));
 }
 
-// ---- forward mode over the records -----------------------------------------------------------------------------------------------------------
+// ---- forward mode over the records ------------------------------------------------------------------------------------------------
 
 namespace detail {
 namespace {
@@ -701,9 +736,15 @@ class Push {
       const Call& call = t_.calls[k];
       push_statements(call.statements_before);
       switch (call.kind) {
-        case Call::element: push_element(call); break;
-        case Call::stack: push_stack(call); break;
-        case Call::tensors: push_call(call); break;
+        case Call::element:
+          push_element(call);
+          break;
+        case Call::stack:
+          push_stack(call);
+          break;
+        case Call::tensors:
+          push_call(call);
+          break;
       }
     }
     push_statements(t_.next());
@@ -770,20 +811,22 @@ Tensor Tape::push_forward(const Source& target, std::initializer_list<Source> so
     const std::uint32_t at = find(t, s);
     if (at == kNoSlot) continue;
     if (s.scalar ? tangents[i].size() != 1 : !(tangents[i].shape() == t.slots[at].shape))
-      throw ShapeError(fmt::format("jvp: tangent {} {} must have the shape of its source, {}", i, describe(tangents[i]), s.scalar ? "()" : to_string(t.slots[at].shape)));
+      throw ShapeError(fmt::format("jvp: tangent {} {} must have the shape of its source, {}", i, describe(tangents[i]),
+                                   s.scalar ? "()" : to_string(t.slots[at].shape)));
     push.seed(s, at, tangents[i]);
   }
   push.run();
   return push.result(target, y);
 }
 
-// ---- Tape ---------------------------------------------------------------------------------------------------------------------------------------
+// ---- Tape -------------------------------------------------------------------------------------------------------------------------
 
 Tape::Tape(TapeOptions options, Location where) {
   if (innermost && !options.isolated) {
-    throw TapeError(fmt::format("tape: opened at {} while the tape opened at {} is live on this thread; for derivatives of derivatives use that one with "
-                                ".differentiable = true, for an independent tape pass {{.isolated = true}}",
-                                to_string(where), to_string(innermost->opened_at)));
+    throw TapeError(fmt::format(
+        "tape: opened at {} while the tape opened at {} is live on this thread; for derivatives of derivatives use that one with "
+        ".differentiable = true, for an independent tape pass {{.isolated = true}}",
+        to_string(where), to_string(innermost->opened_at)));
   }
   auto& spare = spare_states();
   if (spare.empty()) {
@@ -806,13 +849,15 @@ Tape::~Tape() {
 
 Scalar Tape::variable(double value) { return state_->variable(value); }
 Tensor Tape::variable(const Tensor& value) {
-  if (!is_floating(value.dtype())) throw DtypeError(fmt::format("variable: {} is not floating; only float32 and float64 have derivatives", describe(value)));
+  if (!is_floating(value.dtype()))
+    throw DtypeError(fmt::format("variable: {} is not floating; only float32 and float64 have derivatives", describe(value)));
   state_->slots.reserve(1);
   Tensor shared = value;
   return Tensor(shared.take(), state_->tensor_base + state_->add_slot(value.shape(), value.dtype()));
 }
 void Tape::variables(std::span<const double> values, std::span<Scalar> out) {
-  if (values.size() != out.size()) throw ShapeError(fmt::format("variables: {} values, but room for {} scalars", values.size(), out.size()));
+  if (values.size() != out.size())
+    throw ShapeError(fmt::format("variables: {} values, but room for {} scalars", values.size(), out.size()));
   state_->variables(values, out);
 }
 std::vector<Scalar> Tape::variables(std::span<const double> values) {
@@ -824,6 +869,8 @@ std::vector<Scalar> Tape::variables(std::span<const double> values) {
 std::size_t Tape::statements() const { return state_->statements(); }
 std::size_t Tape::arguments() const { return state_->arguments(); }
 std::size_t Tape::calls() const { return state_->calls.size(); }
-std::size_t Tape::bytes() const { return state_->LaneRecords::bytes() + state_->slots.bytes() + state_->calls.bytes() + state_->inputs.bytes(); }
+std::size_t Tape::bytes() const {
+  return state_->LaneRecords::bytes() + state_->slots.bytes() + state_->calls.bytes() + state_->inputs.bytes();
+}
 
 }  // namespace wengert

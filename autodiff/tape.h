@@ -76,7 +76,7 @@ struct Source {
   std::uint64_t number = 0;
   bool scalar = false;
   const ParameterState* parameter = nullptr;
-  const Tensor* tensor = nullptr;   ///< for messages and for the shape of a zero gradient
+  const Tensor* tensor = nullptr;  ///< for messages and for the shape of a zero gradient
 
   Source(const Tensor& t) : number(t.number()), tensor(&t) {}
   Source(const Scalar& s) : number(s.number()), scalar(true) {}
@@ -88,9 +88,7 @@ struct Source {
 
 /// What loose sources may be.
 template <class T> concept Differentiable = std::is_same_v<T, Tensor> || std::is_same_v<T, Scalar> || std::is_same_v<T, Parameter>;
-template <Differentiable... S> struct Sources {
-  std::tuple<const S&...> sources;
-};
+template <Differentiable... S> struct Sources { std::tuple<const S&...> sources; };
 /// Names the sources of `tape.gradient(target, wrt(a, b), options)`.
 template <Differentiable... S> Sources<S...> wrt(const S&... sources) { return {{sources...}}; }
 
@@ -131,8 +129,10 @@ class Tape {
   template <class... S> auto gradient(const Tensor& target, const Sources<S...>& s, const GradientOptions& options = {}) {
     return unpack<false>(sweep(target, s, options), s);
   }
-  template <Differentiable... S> requires(sizeof...(S) > 0) auto gradient(const Scalar& target, const S&... s) { return gradient(target, wrt(s...)); }
-  template <Differentiable... S> requires(sizeof...(S) > 0) auto gradient(const Tensor& target, const S&... s) { return gradient(target, wrt(s...)); }
+  template <Differentiable... S>
+  requires(sizeof...(S) > 0) auto gradient(const Scalar& target, const S&... s) { return gradient(target, wrt(s...)); }
+  template <Differentiable... S>
+  requires(sizeof...(S) > 0) auto gradient(const Tensor& target, const S&... s) { return gradient(target, wrt(s...)); }
   /// The same, recorded: Scalars give Scalar, and all results can be differentiated again. Scalars need a tape made with
   /// `{.higher_order = true}`.
   template <Differentiable... S> auto differentiable_gradient(const Scalar& target, const S&... s) {
@@ -148,20 +148,29 @@ class Tape {
   /// Nothing is consumed.
   /// @{
   template <class... S> Tensor jvp(const Tensor& target, const Sources<S...>& s, std::initializer_list<Tensor> tangents) {
-    return std::apply([&](const S&... e) { return push_forward(detail::Source(target), {detail::Source(e)...}, {tangents.begin(), tangents.size()}); }, s.sources);
+    return std::apply(
+        [&](const S&... e) {
+          return push_forward(detail::Source(target), {detail::Source(e)...}, {tangents.begin(), tangents.size()});
+        },
+        s.sources);
   }
   template <class... S> double jvp(const Scalar& target, const Sources<S...>& s, std::initializer_list<Tensor> tangents) {
-    return std::apply([&](const S&... e) { return push_forward(detail::Source(target), {detail::Source(e)...}, {tangents.begin(), tangents.size()}); }, s.sources).item();
+    return std::apply(
+               [&](const S&... e) {
+                 return push_forward(detail::Source(target), {detail::Source(e)...}, {tangents.begin(), tangents.size()});
+               },
+               s.sources)
+        .item();
   }
   /// @}
 
   /// @name What it holds
   /// @{
-  std::size_t statements() const;   ///< of the scalar lane, inputs included
-  std::size_t arguments() const;    ///< of those statements
-  std::size_t calls() const;        ///< of the tensor lane
-  std::size_t bytes() const;        ///< of memory for all records, in use or kept for the next tape
-  /// @}
+  std::size_t statements() const;  ///< of the scalar lane, inputs included
+  std::size_t arguments() const;   ///< of those statements
+  std::size_t calls() const;       ///< of the tensor lane
+  std::size_t bytes() const;       ///< of memory for all records, in use or kept for the next tape
+                                   /// @}
 
  private:
   Gradients sweep_sources(const detail::Source& target, std::span<const detail::Source> sources, const GradientOptions& options);
@@ -190,7 +199,8 @@ class Tape {
       } else {
         return std::make_tuple(one<kRecorded, S>(g[i])...);
       }
-    }(std::index_sequence_for<S...>{});
+    }
+    (std::index_sequence_for<S...>{});
   }
 
   detail::TapeState* state_;

@@ -16,10 +16,14 @@ using detail::dispatch;
 
 const char* to_string(Dtype dtype) {
   switch (dtype) {
-    case float32: return "float32";
-    case float64: return "float64";
-    case int64: return "int64";
-    case boolean: return "boolean";
+    case float32:
+      return "float32";
+    case float64:
+      return "float64";
+    case int64:
+      return "int64";
+    case boolean:
+      return "boolean";
   }
   return "?";
 }
@@ -31,7 +35,7 @@ std::string describe(const Tensor& t) {
                     : fmt::format("{} {}", to_string(t.shape()), to_string(t.dtype()));
 }
 
-// ---- elements ------------------------------------------------------------------------------------------------------------------------
+// ---- elements ---------------------------------------------------------------------------------------------------------------------
 
 static_assert(sizeof(Elements) == 128);
 
@@ -61,7 +65,7 @@ void Tensor::release_reference(Elements* e) noexcept {
   const std::size_t bytes = block_bytes(*e);
   e->~Elements();
   pool::release(e, bytes);
-  if (base) release_reference(base);   // at most once: a base is no view
+  if (base) release_reference(base);  // at most once: a base is no view
 }
 
 Tensor view(const Tensor& of, const Shape& shape, const Shape& strides, Index offset, Location where) {
@@ -79,7 +83,7 @@ Tensor view(const Tensor& of, const Shape& shape, const Shape& strides, Index of
   return Tensor(e, 0);
 }
 
-// ---- making tensors --------------------------------------------------------------------------------------------------------------------
+// ---- making tensors ---------------------------------------------------------------------------------------------------------------
 
 Tensor Tensor::uninitialized(const Shape& shape, Dtype dtype, Location where) {
   return Tensor(new_elements(shape, checked_size("tensor", shape), dtype, where, true), 0);
@@ -115,7 +119,8 @@ Tensor Tensor::from(std::initializer_list<std::initializer_list<double>> rows, D
   Index at = 0;
   for (const auto& row : rows) {
     if (row.size() != columns)
-      throw ShapeError(fmt::format("tensor at {}: row {} has {} values, the first row {}", to_string(where), at / std::max<Index>(1, static_cast<Index>(columns)), row.size(), columns));
+      throw ShapeError(fmt::format("tensor at {}: row {} has {} values, the first row {}", to_string(where),
+                                   at / std::max<Index>(1, static_cast<Index>(columns)), row.size(), columns));
     for (double v : row) {
       dispatch(dtype, [&](auto zero) {
         using T = decltype(zero);
@@ -129,7 +134,8 @@ Tensor Tensor::from(std::initializer_list<std::initializer_list<double>> rows, D
 static void check_count(std::size_t count, const Shape& shape, Location where) {
   const Index size = checked_size("tensor", shape);
   if (size != static_cast<Index>(count))
-    throw ShapeError(fmt::format("tensor at {}: {} values for the shape {}, which has {} elements", to_string(where), count, to_string(shape), size));
+    throw ShapeError(
+        fmt::format("tensor at {}: {} values for the shape {}, which has {} elements", to_string(where), count, to_string(shape), size));
 }
 Tensor Tensor::copy_of(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location where) {
   check_count(count, shape, where);
@@ -140,14 +146,15 @@ Tensor Tensor::copy_of(const void* values, std::size_t count, const Shape& shape
 Tensor Tensor::borrowed(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location where) {
   check_count(count, shape, where);
   Elements* e = new_elements(shape, static_cast<Index>(count), dtype, where, false);
-  e->data = const_cast<void*>(values);   // never written to: mutable_data copies borrowed elements
+  e->data = const_cast<void*>(values);  // never written to: mutable_data copies borrowed elements
   e->borrowed = true;
   return Tensor(e, 0);
 }
 
 Tensor Tensor::arange(double start, double stop, double step, Dtype dtype, Location where) {
   if (!(step != 0) || !std::isfinite(step) || !std::isfinite(start) || !std::isfinite(stop))
-    throw ShapeError(fmt::format("arange at {}: start {}, stop {}, step {}: all must be finite and step not 0", to_string(where), start, stop, step));
+    throw ShapeError(
+        fmt::format("arange at {}: start {}, stop {}, step {}: all must be finite and step not 0", to_string(where), start, stop, step));
   const double steps = std::ceil((stop - start) / step);
   if (steps > 0x1p53) throw ShapeError(fmt::format("arange at {}: {} elements are more than memory can hold", to_string(where), steps));
   const auto n = std::max<Index>(0, static_cast<Index>(steps));
@@ -178,7 +185,7 @@ Tensor Tensor::eye(Index n, Dtype dtype, Location where) {
   return t;
 }
 
-// ---- reading and writing ------------------------------------------------------------------------------------------------------------------
+// ---- reading and writing ----------------------------------------------------------------------------------------------------------
 
 static Index offset_of(const Tensor& t, Index flat) {
   if (t.is_row_major()) return flat;
@@ -203,7 +210,8 @@ static Index flat_position(const Tensor& t, std::span<const Index> position, con
   Index flat = 0;
   for (int i = 0; i < t.rank(); ++i) {
     const Index n = t.shape()[i], given = position[static_cast<std::size_t>(i)], k = given < 0 ? given + n : given;
-    if (k < 0 || k >= n) throw ShapeError(fmt::format("{}: index {} of dimension {} is outside [{}, {}] of {}", operation, given, i, -n, n - 1, describe(t)));
+    if (k < 0 || k >= n)
+      throw ShapeError(fmt::format("{}: index {} of dimension {} is outside [{}, {}] of {}", operation, given, i, -n, n - 1, describe(t)));
     flat = flat * n + k;
   }
   return flat;
@@ -239,10 +247,12 @@ void Tensor::make_own() {
 }
 
 void Tensor::wrong_dtype(Dtype wanted) const {
-  throw DtypeError(fmt::format("data: the tensor {} was read as {}; convert it with .to({})", describe(*this), to_string(wanted), to_string(wanted)));
+  throw DtypeError(
+      fmt::format("data: the tensor {} was read as {}; convert it with .to({})", describe(*this), to_string(wanted), to_string(wanted)));
 }
 void Tensor::not_row_major() const {
-  throw ShapeError(fmt::format("data: the elements of {} do not lie in row-major order (strides {}); use .contiguous()", describe(*this), to_string(strides())));
+  throw ShapeError(fmt::format("data: the elements of {} do not lie in row-major order (strides {}); use .contiguous()", describe(*this),
+                               to_string(strides())));
 }
 
 }  // namespace wengert

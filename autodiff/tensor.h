@@ -36,14 +36,14 @@ using Scalar = BasicScalar<double>;
 /// none and keeps its base alive. A base is never a view itself, so that destruction never recurses.
 struct alignas(64) Elements {
   std::atomic<std::int32_t> references;
-  std::uint32_t line;   // where the tensor was made
+  std::uint32_t line;  // where the tensor was made
   const char* file;
   void* data;
-  Elements* base;       // of a view: whose elements these are
+  Elements* base;  // of a view: whose elements these are
   Index size;
   Dtype dtype;
-  bool row_major;       // dense, in row-major order
-  bool borrowed;        // the elements are the user's memory
+  bool row_major;  // dense, in row-major order
+  bool borrowed;   // the elements are the user's memory
   Shape shape, strides;
 };
 
@@ -152,7 +152,8 @@ class Tensor {
     return values;
   }
   /// One element as a Scalar: a tape records the crossing from the tensor lane to the scalar lane.
-  template <class... I> requires(std::is_integral_v<I> && ...) Scalar operator()(I... index) const;
+  template <class... I>
+  requires(std::is_integral_v<I>&&...) Scalar operator()(I... index) const;
 
   /// This tensor if its elements lie in row-major order, otherwise a copy that has them so. Recorded.
   Tensor contiguous(Location where = Location::here()) const;
@@ -208,11 +209,13 @@ class Tensor {
   Index checked_position(std::span<const Index> position) const;
   Scalar element_as_scalar(std::span<const Index> position) const;
   void check_dtype(Dtype wanted) const {
-    if (elements_->dtype != wanted) [[unlikely]] wrong_dtype(wanted);
+    if (elements_->dtype != wanted) [[unlikely]]
+      wrong_dtype(wanted);
   }
   void check_access(Dtype wanted) const {
     check_dtype(wanted);
-    if (!elements_->row_major) [[unlikely]] not_row_major();
+    if (!elements_->row_major) [[unlikely]]
+      not_row_major();
   }
   [[noreturn]] void wrong_dtype(Dtype wanted) const;
   [[noreturn]] void not_row_major() const;

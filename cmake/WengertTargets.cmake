@@ -11,11 +11,12 @@ function(wengert_compile_options target)
     $<IF:$<CONFIG:Debug>,-fmacro-prefix-map,-ffile-prefix-map>=${PROJECT_SOURCE_DIR}/=)
 endfunction()
 
-# wengert_library(NAME SOURCES ... HEADERS ... [LINK ...] [PRIVATE_LINK ...])
+# wengert_library(NAME SOURCES ... HEADERS ... [TEXTUAL_HEADERS ...] [LINK ...] [PRIVATE_LINK ...])
 # makes wengert::NAME from the folder it is called in. HEADERS are the public ones, which are installed; others are internal.
+# TEXTUAL_HEADERS are installed too, but do not compile on their own: a public header includes them at the right place.
 # Without SOURCES it is header-only.
 function(wengert_library name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;HEADERS;LINK;PRIVATE_LINK")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;HEADERS;TEXTUAL_HEADERS;LINK;PRIVATE_LINK")
   set(target wengert_${name})
   if(arg_SOURCES)
     add_library(${target} ${arg_SOURCES})
@@ -31,7 +32,10 @@ function(wengert_library name)
   target_compile_features(${target} ${scope} cxx_std_20)
   target_link_libraries(${target} ${scope} ${arg_LINK})
   target_include_directories(${target} ${scope} $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
-  target_sources(${target} ${scope} FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${arg_HEADERS})
+  target_sources(${target} ${scope}
+    FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${arg_HEADERS}
+    FILE_SET textual TYPE HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${arg_TEXTUAL_HEADERS})
+  set_target_properties(${target} PROPERTIES INTERFACE_HEADER_SETS_TO_VERIFY HEADERS)
 endfunction()
 
 function(wengert_library_options target)
@@ -62,5 +66,5 @@ endfunction()
 function(wengert_example name)
   add_executable(${name} ${name}.cpp)
   wengert_compile_options(${name})
-  target_link_libraries(${name} PRIVATE wengert::wengert)
+  target_link_libraries(${name} PRIVATE wengert::wengert CLI11::CLI11)
 endfunction()

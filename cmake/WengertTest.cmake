@@ -9,7 +9,7 @@ function(wengert_test name)
   target_compile_definitions(${target} PRIVATE BOOST_TEST_DYN_LINK)
   target_link_libraries(${target} PRIVATE wengert::wengert Boost::unit_test_framework ${arg_LIBRARIES})
   add_test(NAME ${name}
-    COMMAND ${target} --color_output=no --report_level=detailed --report_format=XML --report_sink=${WENGERT_TEST_REPORTS}/${name}.xml
+    COMMAND ${PROJECT_SOURCE_DIR}/scripts/run-boost-test ${WENGERT_TEST_REPORTS}/${name}.xml $<TARGET_FILE:${target}>
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
   wengert_test_properties(${name} TIMEOUT "${arg_TIMEOUT}" LABELS "${arg_LABELS}")
 endfunction()

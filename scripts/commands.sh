@@ -1,11 +1,13 @@
 # shellcheck shell=bash
 # The commands of dev, one function each. Sourced by dev, run from the project's root.
+source scripts/packages.sh
 
-# configure PRESET [CMake options]: quiet unless it fails.
+# configure PRESET [CMake options]: quiet unless it fails. Where CI=true, warnings are errors.
 configure() {
-  local log=build/$1/configure.log
+  local log=build/$1/configure.log werror=OFF
   mkdir -p "build/$1"
-  cmake --preset "$@" >"$log" 2>&1 || {
+  if [[ ${CI:-} == true ]]; then werror=ON; fi
+  cmake --preset "$@" -DWENGERT_WERROR=$werror >"$log" 2>&1 || {
     cat "$log" >&2
     return 1
   }
@@ -46,7 +48,7 @@ run_bench() {
 run_docs() {
   require_packages "${packages_docs[@]}"
   mkdir -p build/docs
-  (cd docs && doxygen Doxyfile)
+  { cat docs/Doxyfile && echo "INPUT = $(python3 scripts/public_headers.py | paste -s -d ' ')"; } | doxygen -
   rm -rf build/docs/html
   /usr/bin/python3 -m sphinx -b html -W --keep-going -q -d build/docs/doctrees docs build/docs/html
   echo "build/docs/html/index.html"
@@ -82,8 +84,9 @@ check_one() {
   "${@:2}" || failed+=("$1")
 }
 
+# Names the files that `./dev format` would change.
 check_format() {
-  cpp_files | xargs -0 clang-format-14 --dry-run -Werror
+  cpp_files | xargs -0 clang-format-14 --dry-run -Werror 2>&1 | sed -n 's/:[0-9:]* error: code should be clang-formatted.*//p' | uniq
 }
 
 # Every public header compiles on its own.

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# The system packages of each command, by their names in Debian 12 and Ubuntu, and how they are installed. Sourced by dev.
+# shellcheck disable=SC2034,SC2086  # The lists are for the commands; $missing is meant to be split.
+# The system packages of each command, by their names in Debian 12 and Ubuntu, and how they are installed. Sourced by commands.sh.
 
 packages_library=(cmake g++ libcli11-dev libfmt-dev libhwy-dev libopenblas0-pthread libpng-dev librandom123-dev libsleef-dev ninja-build
   nlohmann-json3-dev zlib1g-dev)
@@ -16,16 +17,18 @@ require_packages() {
     echo "dev: no apt here, so please see to it that these Debian packages' counterparts are installed: $*" >&2
     return
   fi
-  local missing
+  local missing log
   missing=$(comm -23 <(printf '%s\n' "$@" | sort -u) \
     <(dpkg-query --show --showformat='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p' | sort -u))
   [[ -n $missing ]] || return 0
   echo "dev: installing" $missing
-  # shellcheck disable=SC2086
-  if ! { as_root apt-get update -qq && as_root apt-get install -y -qq --no-install-recommends $missing; } </dev/null; then
+  log=$(mktemp)
+  if ! { as_root apt-get update -qq && as_root apt-get install -y -qq --no-install-recommends $missing; } </dev/null >"$log" 2>&1; then
+    cat "$log" >&2
     echo "dev: the installation failed; please install these packages yourself:" $missing >&2
     exit 1
   fi
+  rm -f "$log"
 }
 
 as_root() {

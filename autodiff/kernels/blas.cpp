@@ -27,9 +27,8 @@ namespace {
 // From cblas.h, so that building the library does not need OpenBLAS.
 enum CblasOrder : int { row_major = 101 };
 enum CblasTranspose : int { as_stored = 111, transposed = 112 };
-template <class T>
-using CblasGemm = void (*)(CblasOrder, CblasTranspose, CblasTranspose, int m, int n, int k, T alpha, const T* a, int lda, const T* b,
-                           int ldb, T beta, T* c, int ldc);
+template <class T> using CblasGemm = void (*)(CblasOrder, CblasTranspose, CblasTranspose, int m, int n, int k, T alpha, const T* a, int lda,
+                                              const T* b, int ldb, T beta, T* c, int ldc);
 
 constexpr std::array library_names = {"libopenblas.so.0", "libopenblas.so"};
 constexpr int openmp_build = 2;  // of openblas_get_parallel()
@@ -86,8 +85,7 @@ struct Library {
   void (*omp_set_threads)(int) = nullptr;
 };
 
-template <class Function>
-void find(void* handle, const char* name, Function*& function) {
+template <class Function> void find(void* handle, const char* name, Function*& function) {
   function = reinterpret_cast<Function*>(dlsym(handle, name));
 }
 
@@ -264,17 +262,15 @@ void check_size(const char* name, std::int64_t size, std::int64_t least) {
 }
 
 // c = beta c
-template <class T>
-void scale(std::int64_t m, std::int64_t n, T beta, T* c, std::int64_t ldc) {
+template <class T> void scale(std::int64_t m, std::int64_t n, T beta, T* c, std::int64_t ldc) {
   for (std::int64_t i = 0; i < m; ++i)
     for (std::int64_t j = 0; j < n; ++j) c[i * ldc + j] = beta == 0 ? T(0) : beta * c[i * ldc + j];
 }
 
 }  // namespace
 
-template <class T>
-void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, T alpha, const T* a, std::int64_t lda,
-          const T* b, std::int64_t ldb, T beta, T* c, std::int64_t ldc) {
+template <class T> void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, T alpha, const T* a,
+                             std::int64_t lda, const T* b, std::int64_t ldb, T beta, T* c, std::int64_t ldc) {
   check_size("m", m, 0);
   check_size("n", n, 0);
   check_size("k", k, 0);

@@ -10,9 +10,8 @@ namespace wengert::blas {
 /// products are cut into blocks of C by their sizes alone and spread over the thread pool, so the bits do not depend on num_threads().
 /// Throws Error where OpenBLAS cannot be loaded, where a size is negative or beyond its 32-bit integers, or a distance is below the row
 /// length.
-template <class T>
-void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, T alpha, const T* a, std::int64_t lda,
-          const T* b, std::int64_t ldb, T beta, T* c, std::int64_t ldc);
+template <class T> void gemm(bool transpose_a, bool transpose_b, std::int64_t m, std::int64_t n, std::int64_t k, T alpha, const T* a,
+                             std::int64_t lda, const T* b, std::int64_t ldb, T beta, T* c, std::int64_t ldc);
 
 /// Who decided for which processor OpenBLAS computes (its "core type").
 enum class CoreChoice {

@@ -37,7 +37,8 @@ void elementwise_strided(const Shape& shape, const std::array<const Shape*, size
       } else {
         for (Index i = 0; i < n; ++i) y[i] = static_cast<T>(f((x + offset[k])[i * step[k]]...));
       }
-    }(std::index_sequence_for<X...>{});
+    }
+    (std::index_sequence_for<X...>{});
     y += n;
   });
 }

@@ -40,8 +40,7 @@ void pause() {
 
 // Waits for `ready` for a short time without sleeping: the next job of a training step usually follows within microseconds, and waking a
 // sleeping thread takes longer. The bound matters: a pool that spins on takes the processor from everything else on the machine.
-template <class Ready>
-bool spin_until(Ready ready) {
+template <class Ready> bool spin_until(Ready ready) {
   const auto end = std::chrono::steady_clock::now() + spin_time;
   do {
     for (int i = 0; i < 32; ++i) {

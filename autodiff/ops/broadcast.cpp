@@ -11,11 +11,11 @@ Shape broadcast_shape(const char* operation, const Tensor& a, const Tensor& b) {
   if (s == t) return s;
   Shape r;
   r.resize(std::max(s.rank(), t.rank()));
-  for (int i = 1; i <= r.rank(); ++i) {   // from the last dimension
+  for (int i = 1; i <= r.rank(); ++i) {  // from the last dimension
     const Index p = i <= s.rank() ? s[s.rank() - i] : 1, q = i <= t.rank() ? t[t.rank() - i] : 1;
     if (p != q && p != 1 && q != 1) {
-      throw ShapeError(fmt::format("{}: {} and {} do not broadcast: sizes {} and {} in dimension {}; left made at {}, right at {}", operation, to_string(s),
-                                   to_string(t), p, q, -i, to_string(a.made_at()), to_string(b.made_at())));
+      throw ShapeError(fmt::format("{}: {} and {} do not broadcast: sizes {} and {} in dimension {}; left made at {}, right at {}",
+                                   operation, to_string(s), to_string(t), p, q, -i, to_string(a.made_at()), to_string(b.made_at())));
     }
     r[r.rank() - i] = p == 1 ? q : p;
   }
@@ -31,7 +31,8 @@ Shape broadcast_strides(const Tensor& x, const Shape& shape) {
 }
 
 void check_floating(const char* operation, const Tensor& x) {
-  if (!is_floating(x.dtype())) throw DtypeError(fmt::format("{}: {} is not floating; convert it with .to(float32) or .to(float64)", operation, describe(x)));
+  if (!is_floating(x.dtype()))
+    throw DtypeError(fmt::format("{}: {} is not floating; convert it with .to(float32) or .to(float64)", operation, describe(x)));
 }
 
 void check_same_dtype(const char* operation, const Tensor& a, const Tensor& b) {

@@ -17,7 +17,8 @@ template <class Relation> Tensor compare(const char* name, Operand& a, Operand& 
   Tensor y = Tensor::uninitialized(detail::broadcast_shape(name, s, t), boolean, a.where);
   detail::dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);
-    detail::elementwise_into<T, bool>(y, [](T p, T q) { return Relation{}(p, q); }, s, t);
+    detail::elementwise_into<T, bool>(
+        y, [](T p, T q) { return Relation{}(p, q); }, s, t);
   });
   return y;
 }
@@ -31,7 +32,9 @@ class Where : public Operation {
     if (x_bar.wants(2)) x_bar[2] = where(s.x(0), 0, y_bar[0]);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    const auto or_zero = [](const Tensor& dot, const Tensor& like) { return dot.defined() ? dot : Tensor::zeros({}, like.dtype(), like.made_at()); };
+    const auto or_zero = [](const Tensor& dot, const Tensor& like) {
+      return dot.defined() ? dot : Tensor::zeros({}, like.dtype(), like.made_at());
+    };
     y_dot[0] = where(s.x(0), or_zero(x_dot[1], x_dot[2]), or_zero(x_dot[2], x_dot[1]));
   }
 };
@@ -46,7 +49,8 @@ Tensor operator==(Operand a, Operand b) { return compare<std::equal_to<>>("==", 
 Tensor operator!=(Operand a, Operand b) { return compare<std::not_equal_to<>>("!=", a, b); }
 
 Tensor where(const Tensor& condition, Operand a, Operand b) {
-  if (condition.dtype() != boolean) throw DtypeError(fmt::format("where: the condition {} is not boolean; compare it, as in x > 0", describe(condition)));
+  if (condition.dtype() != boolean)
+    throw DtypeError(fmt::format("where: the condition {} is not boolean; compare it, as in x > 0", describe(condition)));
   const Dtype dtype = a.is_tensor() ? a.dtype() : b.is_tensor() ? b.dtype() : float64;
   const Tensor &s = a.as(dtype), &t = b.as(dtype);
   detail::check_same_dtype("where", s, t);
@@ -55,10 +59,12 @@ Tensor where(const Tensor& condition, Operand a, Operand b) {
   detail::dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);
     T* out = static_cast<T*>(y.elements()->data);
-    const std::array<Shape, 3> strides{detail::broadcast_strides(condition, y.shape()), detail::broadcast_strides(s, y.shape()), detail::broadcast_strides(t, y.shape())};
+    const std::array<Shape, 3> strides{detail::broadcast_strides(condition, y.shape()), detail::broadcast_strides(s, y.shape()),
+                                       detail::broadcast_strides(t, y.shape())};
     kernels::elementwise_strided(
-        y.shape(), {&strides[0], &strides[1], &strides[2]}, out, [](bool c, T p, T q) { return c ? p : q; }, static_cast<const bool*>(condition.elements()->data),
-        static_cast<const T*>(s.elements()->data), static_cast<const T*>(t.elements()->data));
+        y.shape(), {&strides[0], &strides[1], &strides[2]}, out, [](bool c, T p, T q) { return c ? p : q; },
+        static_cast<const bool*>(condition.elements()->data), static_cast<const T*>(s.elements()->data),
+        static_cast<const T*>(t.elements()->data));
   });
   return record(Where(), a.where, {&condition, &s, &t}, std::move(y));
 }

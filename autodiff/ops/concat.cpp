@@ -34,7 +34,7 @@ class Concat : public Operation {
 
  private:
   int dim_;
-  pool::Vector<Index> starts_;   // along dim_, one more than there are inputs
+  pool::Vector<Index> starts_;  // along dim_, one more than there are inputs
 };
 
 }  // namespace
@@ -51,14 +51,15 @@ Tensor concat(std::span<const Tensor> x, Index dim, Location where) {
     bool fits = t.rank() == first.rank();
     for (int i = 0; fits && i < t.rank(); ++i) fits = i == d || t.shape()[i] == first.shape()[i];
     if (!fits)
-      throw ShapeError(fmt::format("concat: {} and {} must agree in every dimension but {}; first made at {}, other at {}", to_string(first.shape()),
-                                   to_string(t.shape()), dim, to_string(first.made_at()), to_string(t.made_at())));
+      throw ShapeError(fmt::format("concat: {} and {} must agree in every dimension but {}; first made at {}, other at {}",
+                                   to_string(first.shape()), to_string(t.shape()), dim, to_string(first.made_at()),
+                                   to_string(t.made_at())));
     starts.push_back(starts.back() + t.shape()[d]);
   }
   shape[d] = starts.back();
 
   Tensor y = Tensor::uninitialized(shape, first.dtype(), where);
-  Index inner = 1, outer = 1;   // elements of y behind and before the dimension
+  Index inner = 1, outer = 1;  // elements of y behind and before the dimension
   for (int i = 0; i < shape.rank(); ++i) (i < d ? outer : inner) *= i == d ? 1 : shape[i];
   detail::dispatch(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -82,8 +83,8 @@ Tensor stack(std::span<const Tensor> x, Index dim, Location where) {
   pool::Vector<Tensor> rows(x.size());
   for (std::size_t k = 0; k < x.size(); ++k) {
     if (!(x[k].shape() == x[0].shape()))
-      throw ShapeError(fmt::format("stack: {} and {} must have one shape; first made at {}, other at {}", to_string(x[0].shape()), to_string(x[k].shape()),
-                                   to_string(x[0].made_at()), to_string(x[k].made_at())));
+      throw ShapeError(fmt::format("stack: {} and {} must have one shape; first made at {}, other at {}", to_string(x[0].shape()),
+                                   to_string(x[k].shape()), to_string(x[0].made_at()), to_string(x[k].made_at())));
     rows[k] = unsqueeze(x[k], d, where);
   }
   return concat(rows, d, where);

@@ -27,7 +27,7 @@ template <class T> double forward(const T* x, const std::int64_t* labels, T* p, 
   return total / static_cast<double>(n);
 }
 
-class CrossEntropy : public Operation {   // x: logits, labels; y: loss, softmax of the logits
+class CrossEntropy : public Operation {  // x: logits, labels; y: loss, softmax of the logits
  public:
   const char* name() const override { return "cross_entropy"; }
   const char* latex() const override { return R"(-\overline{\ln\operatorname{softmax}(#1)_{#2}})"; }
@@ -50,7 +50,8 @@ Tensor one_hot(const Tensor& index, Index classes, Location where) {
   const Tensor dense = index.constant().contiguous(where);
   const std::int64_t* at = dense.data<std::int64_t>();
   for (Index i = 0; i < dense.size(); ++i)
-    if (at[i] < 0 || at[i] >= classes) throw ShapeError(fmt::format("one_hot: index {} at position {} of {} is not in [0, {})", at[i], i, describe(index), classes));
+    if (at[i] < 0 || at[i] >= classes)
+      throw ShapeError(fmt::format("one_hot: index {} at position {} of {} is not in [0, {})", at[i], i, describe(index), classes));
   Shape shape = index.shape();
   shape.push_back(classes);
   Tensor y = Tensor::zeros(shape, int64, where);
@@ -63,13 +64,15 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& labels, Location where)
   detail::check_floating("cross_entropy", logits);
   if (labels.dtype() != int64) throw DtypeError(fmt::format("cross_entropy: the labels {} are not int64", describe(labels)));
   if (logits.rank() != 2 || labels.rank() != 1 || labels.size() != logits.size(0))
-    throw ShapeError(fmt::format("cross_entropy: logits {} and labels {} do not fit; logits must be (n, classes) and labels (n); logits made at {}, labels at {}",
-                                 to_string(logits.shape()), to_string(labels.shape()), to_string(logits.made_at()), to_string(labels.made_at())));
+    throw ShapeError(fmt::format(
+        "cross_entropy: logits {} and labels {} do not fit; logits must be (n, classes) and labels (n); logits made at {}, labels at {}",
+        to_string(logits.shape()), to_string(labels.shape()), to_string(logits.made_at()), to_string(labels.made_at())));
   const Index n = logits.size(0), c = logits.size(1);
   const Tensor x = logits.constant().contiguous(where), t = labels.constant().contiguous(where);
   const std::int64_t* label = t.data<std::int64_t>();
   for (Index i = 0; i < n; ++i)
-    if (label[i] < 0 || label[i] >= c) throw ShapeError(fmt::format("cross_entropy: label {} at position {} of {} is not in [0, {})", label[i], i, describe(labels), c));
+    if (label[i] < 0 || label[i] >= c)
+      throw ShapeError(fmt::format("cross_entropy: label {} at position {} of {} is not in [0, {})", label[i], i, describe(labels), c));
 
   Tensor y[2] = {Tensor::uninitialized({}, x.dtype(), where), Tensor::uninitialized(x.shape(), x.dtype(), where)};
   detail::dispatch_floating(x.dtype(), [&](auto zero) {

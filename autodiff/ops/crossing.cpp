@@ -3,6 +3,9 @@
 // The sweeps know these two kinds of calls by themselves; `pick` and `place` are their rules while a sweep is recorded.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <memory>
+
 #include "autodiff/ops/broadcast.h"
 
 namespace wengert {
@@ -14,8 +17,12 @@ class Pick : public Operation {
   explicit Pick(Index flat) : flat_(flat) {}
   const char* name() const override { return "pick"; }
   ValueSet reads(int) const override { return kNoValues; }
-  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = place(y_bar[0], s.x_shape(), flat_, y_bar[0].made_at()); }
-  void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = pick(x_dot[0], flat_, x_dot[0].made_at()); }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    x_bar[0] = place(y_bar[0], s.x_shape(), flat_, y_bar[0].made_at());
+  }
+  void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    y_dot[0] = pick(x_dot[0], flat_, x_dot[0].made_at());
+  }
 
  private:
   Index flat_;
@@ -26,8 +33,12 @@ class Place : public Operation {
   explicit Place(Index flat) : flat_(flat) {}
   const char* name() const override { return "place"; }
   ValueSet reads(int) const override { return kNoValues; }
-  void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = pick(y_bar[0], flat_, y_bar[0].made_at()); }
-  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = place(x_dot[0], s.y_shape(), flat_, x_dot[0].made_at()); }
+  void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    x_bar[0] = pick(y_bar[0], flat_, y_bar[0].made_at());
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    y_dot[0] = place(x_dot[0], s.y_shape(), flat_, x_dot[0].made_at());
+  }
 
  private:
   Index flat_;
@@ -53,13 +64,16 @@ Tensor record_stack(Tensor y, const Scalar* scalars, std::size_t n, Location whe
   const std::uint32_t first_input = tape->inputs.size();
   for (std::size_t i = 0; i < n; ++i) tape->inputs.push(Input(nullptr, tape->index_of(scalars[i].number()) ? scalars[i].number() : 0));
   const std::uint32_t slot = tape->add_slot(y.shape(), y.dtype());
-  tape->calls.push(Call{{nullptr}, where.file, where.line, tape->next(), first_input, slot, static_cast<std::uint32_t>(n), 1, Call::stack, false});
+  tape->calls.push(
+      Call{{nullptr}, where.file, where.line, tape->next(), first_input, slot, static_cast<std::uint32_t>(n), 1, Call::stack, false});
   return Tensor(y.take(), tape->tensor_base + slot);
 }
 
 }  // namespace
 
-Tensor pick(const Tensor& x, Index flat, Location where) { return record(Pick(flat), where, {&x}, Tensor::full({}, x.element(flat), x.dtype(), where)); }
+Tensor pick(const Tensor& x, Index flat, Location where) {
+  return record(Pick(flat), where, {&x}, Tensor::full({}, x.element(flat), x.dtype(), where));
+}
 
 Tensor place(const Tensor& x, const Shape& shape, Index flat, Location where) {
   Tensor y = Tensor::zeros(shape, x.dtype(), where);
@@ -89,6 +103,33 @@ std::uint64_t tensor_to_scalar(const Tensor& x, Index flat, Location where) {
   tape.calls.push(std::move(call));
   return tape.base + scalar;
 }
+
+// ---- expressions of a tape for higher orders --------------------------------------------------------------------------------------
+
+ExpressionOnTensors::ExpressionOnTensors() : stack_(nullptr), capacity_(0) {}
+ExpressionOnTensors::~ExpressionOnTensors() {
+  while (size_ > 0) stack_[--size_].~Tensor();
+  pool::release(stack_, static_cast<std::size_t>(capacity_) * sizeof(Tensor));
+}
+void ExpressionOnTensors::push(Tensor t) {
+  if (size_ == capacity_) {
+    const int capacity = std::max(8, 2 * capacity_);
+    auto* grown = static_cast<Tensor*>(pool::allocate(static_cast<std::size_t>(capacity) * sizeof(Tensor)));
+    std::uninitialized_move_n(stack_, size_, grown);
+    pool::release(stack_, static_cast<std::size_t>(capacity_) * sizeof(Tensor));
+    stack_ = grown;
+    capacity_ = capacity;
+  }
+  ::new (stack_ + size_++) Tensor(std::move(t));
+}
+void ExpressionOnTensors::leaf(double value, std::uint64_t number) { push(scalar_to_tensor(value, number, float64, {})); }
+void ExpressionOnTensors::literal(double value) { push(Tensor::full({}, value, float64, {})); }
+void ExpressionOnTensors::apply(FunctionOnTensors call, const void* function, int operands) {
+  Tensor result = call(function, stack_ + size_ - operands);
+  for (; operands > 0; --operands) stack_[--size_].~Tensor();
+  push(std::move(result));
+}
+std::uint64_t ExpressionOnTensors::record() { return tensor_to_scalar(stack_[0], 0, {}); }
 
 }  // namespace detail
 

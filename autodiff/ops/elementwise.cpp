@@ -21,7 +21,8 @@ namespace detail {
 namespace {
 
 constexpr ValueSet values(fn::Reads reads) {
-  return (reads & fn::Reads::a ? input(0) : kNoValues) | (reads & fn::Reads::b ? input(1) : kNoValues) | (reads & fn::Reads::y ? output() : kNoValues);
+  return (reads & fn::Reads::a ? input(0) : kNoValues) | (reads & fn::Reads::b ? input(1) : kNoValues) |
+         (reads & fn::Reads::y ? output() : kNoValues);
 }
 
 template <class F> class Map : public Operation {
@@ -37,11 +38,12 @@ template <class F> class Map : public Operation {
  private:
   Tensor carry(const Saved& s, const Tensor& m) const {
     if (recording()) return f_.chain(m, s.x(), s.y());
-    const Tensor &x = s.x().defined() ? s.x() : m, &y = s.y().defined() ? s.y() : m;   // what the rule does not read may be anything
+    const Tensor &x = s.x().defined() ? s.x() : m, &y = s.y().defined() ? s.y() : m;  // what the rule does not read may be anything
     Tensor r = Tensor::uninitialized(m.shape(), m.dtype(), m.made_at());
     dispatch_floating(m.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      elementwise_into<T, T>(r, [f = f_](T m, T x, T y) { return f.chain(m, x, y); }, m, x, y);
+      elementwise_into<T, T>(
+          r, [f = f_](T m, T x, T y) { return f.chain(m, x, y); }, m, x, y);
     });
     return r;
   }
@@ -85,7 +87,8 @@ template <class F> class Zip : public Operation {
     Tensor r = Tensor::uninitialized(m.shape(), m.dtype(), m.made_at());
     dispatch_floating(m.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      elementwise_into<T, T>(r, [&](T m, T a, T b, T y) { return rule(m, a, b, y); }, m, or_any(s.x(0)), or_any(s.x(1)), or_any(s.y()));
+      elementwise_into<T, T>(
+          r, [&](T m, T a, T b, T y) { return rule(m, a, b, y); }, m, or_any(s.x(0)), or_any(s.x(1)), or_any(s.y()));
     });
     return r;
   }
@@ -93,7 +96,8 @@ template <class F> class Zip : public Operation {
 };
 
 /// Sums, differences and products of integers are integers.
-template <class F> constexpr bool kIntegers = std::is_same_v<F, fn::Add> || std::is_same_v<F, fn::Subtract> || std::is_same_v<F, fn::Multiply>;
+template <class F> constexpr bool kIntegers =
+    std::is_same_v<F, fn::Add> || std::is_same_v<F, fn::Subtract> || std::is_same_v<F, fn::Multiply>;
 
 }  // namespace
 
@@ -102,7 +106,8 @@ template <class F> Tensor map(const F& f, const Tensor& x, Location where) {
   Tensor y = Tensor::uninitialized(x.shape(), x.dtype(), where);
   dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    elementwise_into<T, T>(y, [f](T x) { return f.value(x); }, x);
+    elementwise_into<T, T>(
+        y, [f](T x) { return f.value(x); }, x);
   });
   return record(Map<F>(f), where, {&x}, std::move(y));
 }
@@ -113,22 +118,37 @@ template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Loca
   Tensor y = Tensor::uninitialized(broadcast_shape(F::name, a, b), a.dtype(), where);
   if constexpr (kIntegers<F>) {
     if (a.dtype() == int64) {
-      elementwise_into<std::int64_t, std::int64_t>(y, [f](std::int64_t a, std::int64_t b) { return f.value(a, b); }, a, b);
+      elementwise_into<std::int64_t, std::int64_t>(
+          y, [f](std::int64_t a, std::int64_t b) { return f.value(a, b); }, a, b);
       return y;
     }
   }
   dispatch_floating(a.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    elementwise_into<T, T>(y, [f](T a, T b) { return f.value(a, b); }, a, b);
+    elementwise_into<T, T>(
+        y, [f](T a, T b) { return f.value(a, b); }, a, b);
   });
   return record(Zip<F>(f), where, {&a, &b}, std::move(y));
 }
 
-#define WENGERT_FUNCTION(F, ...) template Tensor map(const fn::F&, const Tensor&, Location);
+template <class F> Tensor call_on_tensors(const void* function, const Tensor* operands) {
+  const F& f = *static_cast<const F*>(function);
+  if constexpr (requires { F::reads_left; }) {
+    return zip(f, operands[0], operands[1], {});
+  } else {
+    return map(f, operands[0], {});
+  }
+}
+
+#define WENGERT_FUNCTION(F, ...)                              \
+  template Tensor map(const fn::F&, const Tensor&, Location); \
+  template Tensor call_on_tensors<fn::F>(const void*, const Tensor*);
 WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
 WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, ...) template Tensor zip(const fn::F&, const Tensor&, const Tensor&, Location);
+#define WENGERT_FUNCTION(F, ...)                                             \
+  template Tensor zip(const fn::F&, const Tensor&, const Tensor&, Location); \
+  template Tensor call_on_tensors<fn::F>(const void*, const Tensor*);
 WENGERT_ARITHMETIC(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
 
@@ -152,7 +172,8 @@ void add_in_place(Tensor& into, const Tensor& x) {
 const Tensor& Operand::as(Dtype dtype) {
   if (tensor_) return *tensor_;
   if (!is_floating(dtype) && value_ != std::trunc(value_))
-    throw DtypeError(fmt::format("the number {} beside a tensor of {} at {}; convert the tensor with .to(float32) or .to(float64)", value_, to_string(dtype), to_string(where)));
+    throw DtypeError(fmt::format("the number {} beside a tensor of {} at {}; convert the tensor with .to(float32) or .to(float64)", value_,
+                                 to_string(dtype), to_string(where)));
   own_ = number_ ? detail::scalar_to_tensor(value_, number_, dtype, where) : Tensor::full({}, value_, dtype, where);
   tensor_ = &own_;
   return own_;
@@ -169,11 +190,11 @@ template <class F> Tensor arithmetic(Operand& a, Operand& b) {
 
 }  // namespace
 
-#define WENGERT_OPERATOR(F, op)                                                    \
-  Tensor operator op(Operand a, Operand b) { return arithmetic<fn::F>(a, b); }     \
-  Tensor& operator op##=(Tensor& a, Operand b) {                                   \
-    Operand left(a, b.where);                                                      \
-    return a = arithmetic<fn::F>(left, b);                                         \
+#define WENGERT_OPERATOR(F, op)                                                \
+  Tensor operator op(Operand a, Operand b) { return arithmetic<fn::F>(a, b); } \
+  Tensor& operator op##=(Tensor& a, Operand b) {                               \
+    Operand left(a, b.where);                                                  \
+    return a = arithmetic<fn::F>(left, b);                                     \
   }
 WENGERT_ARITHMETIC(WENGERT_OPERATOR)
 #undef WENGERT_OPERATOR

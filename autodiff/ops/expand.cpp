@@ -13,7 +13,9 @@ class Expand : public Operation {
   const char* name() const override { return "expand"; }
   ValueSet reads(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = y_bar[0]; }
-  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = expand(x_dot[0], s.y_shape(), x_dot[0].made_at()); }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    y_dot[0] = expand(x_dot[0], s.y_shape(), x_dot[0].made_at());
+  }
 };
 
 }  // namespace
@@ -24,7 +26,9 @@ Tensor expand(const Tensor& x, const Shape& shape, Location where) {
   const int added = shape.rank() - x.rank();
   bool fits = added >= 0;
   for (int d = 0; fits && d < x.rank(); ++d) fits = x.shape()[d] == 1 || x.shape()[d] == shape[d + added];
-  if (!fits) throw ShapeError(fmt::format("expand: {} cannot be repeated to {}; only dimensions of size 1 and new leading ones can", describe(x), to_string(shape)));
+  if (!fits)
+    throw ShapeError(fmt::format("expand: {} cannot be repeated to {}; only dimensions of size 1 and new leading ones can", describe(x),
+                                 to_string(shape)));
   return record(Expand(), where, {&x}, view(x, shape, detail::broadcast_strides(x, shape), 0, where));
 }
 

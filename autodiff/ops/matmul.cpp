@@ -68,7 +68,8 @@ Tensor product(const Tensor& a, const Tensor& b, const Shape& shape, Location wh
     if (a.rank() > 2 && b.rank() == 2 && a.is_row_major()) {
       const Index k = a.shape().back(), n = shape.back(), rows = k > 0 ? a.size() / k : c.size() / std::max<Index>(n, 1);
       const auto B = gemm_matrix<T>(b, 0);
-      blas::gemm<T>(false, B.transposed, rows, n, k, 1, a.data<T>(), std::max<Index>(k, 1), B.data, B.stride, 0, static_cast<T*>(c.elements()->data), n);
+      blas::gemm<T>(false, B.transposed, rows, n, k, 1, a.data<T>(), std::max<Index>(k, 1), B.data, B.stride, 0,
+                    static_cast<T*>(c.elements()->data), n);
     } else {
       products<T>(a, b, c, false);
     }
@@ -86,8 +87,10 @@ Tensor product(const Tensor& a, const Tensor& b, const Shape& shape, Location wh
   }
   std::string hint;
   if (a.rank() == 2 && b.rank() == 2) {
-    if (a.size(1) == b.size(1)) hint = "; did you mean transpose(right)?";
-    else if (a.size(0) == b.size(0)) hint = "; did you mean transpose(left)?";
+    if (a.size(1) == b.size(1))
+      hint = "; did you mean transpose(right)?";
+    else if (a.size(0) == b.size(0))
+      hint = "; did you mean transpose(left)?";
   }
   throw ShapeError(fmt::format("matmul: {} @ {}: {}; left made at {}, right at {}{}", to_string(a.shape()), to_string(b.shape()), what,
                                to_string(a.made_at()), to_string(b.made_at()), hint));
@@ -116,13 +119,13 @@ class Matmul : public Operation {
   ValueSet reads(int i) const override { return input(1 - i); }
   void vjp(const Saved& s, std::span<const Tensor> c_bar, Cotangents& x_bar) const override {
     const Location where = c_bar[0].made_at();
-    if (x_bar.wants(0)) x_bar[0] = matmul(c_bar[0], transpose(s.x(1), -2, -1, where), where);   //  A_bar = C_bar B^T
+    if (x_bar.wants(0)) x_bar[0] = matmul(c_bar[0], transpose(s.x(1), -2, -1, where), where);  //  A_bar = C_bar B^T
     if (!x_bar.wants(1)) return;
     const Tensor& a = s.x(0);
-    if (s.x_shape(1).rank() == 2 && a.rank() > 2) {   // one matrix for a batch: the rows of all of them at once
+    if (s.x_shape(1).rank() == 2 && a.rank() > 2) {  // one matrix for a batch: the rows of all of them at once
       x_bar[1] = matmul(transpose(rows_of(a, where), -2, -1, where), rows_of(c_bar[0], where), where);
     } else {
-      x_bar[1] = matmul(transpose(a, -2, -1, where), c_bar[0], where);                          //  B_bar = A^T C_bar
+      x_bar[1] = matmul(transpose(a, -2, -1, where), c_bar[0], where);  //  B_bar = A^T C_bar
     }
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> c_dot) const override {
@@ -131,7 +134,7 @@ class Matmul : public Operation {
     const Tensor right = matmul(s.x(0), x_dot[1]);
     c_dot[0] = c_dot[0].defined() ? c_dot[0] + right : right;
   }
-  bool add_vjp(const Saved& s, std::span<const Tensor> c_bar, int i, Tensor& x_bar) const override {   // GEMM with beta = 1
+  bool add_vjp(const Saved& s, std::span<const Tensor> c_bar, int i, Tensor& x_bar) const override {  // GEMM with beta = 1
     const Tensor& g = c_bar[0];
     const Tensor& other = s.x(1 - i);
     if (g.rank() != 2 || x_bar.rank() != 2 || other.rank() != 2 || !is_gemm_matrix(g) || !is_gemm_matrix(other)) return false;

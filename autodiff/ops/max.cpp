@@ -17,7 +17,8 @@ template <class T> bool exceeds(T candidate, T best) {
 }
 
 void check_not_empty(const char* name, const Tensor& x, const detail::Reduced& r) {
-  if (r.count == 0 && r.dropped.size() > 0) throw ShapeError(fmt::format("{}: no largest element over a dimension of size 0 of {}", name, describe(x)));
+  if (r.count == 0 && r.dropped.size() > 0)
+    throw ShapeError(fmt::format("{}: no largest element over a dimension of size 0 of {}", name, describe(x)));
 }
 
 class Max : public Operation {
@@ -75,7 +76,7 @@ Tensor argmax(const Tensor& x, Index dim, bool keep, Location where) {
   const detail::Reduced r = detail::reduce_over("argmax", x, {dim});
   check_not_empty("argmax", x, r);
   const int d = checked_dim("argmax", dim, x.rank());
-  const Tensor along = transpose(x.constant(), d, -1, where);   // the dimension is the inner loop
+  const Tensor along = transpose(x.constant(), d, -1, where);  // the dimension is the inner loop
   const Shape& shape = along.shape();
   const Index n = shape.back();
   Shape outer(std::span<const Index>(shape).first(static_cast<std::size_t>(shape.rank() - 1)));

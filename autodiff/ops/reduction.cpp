@@ -9,7 +9,8 @@ Reduced reduce_over(const char* operation, const Tensor& x, const Dims& dims) {
   pool::Vector<char> reduced(static_cast<std::size_t>(x.rank()));
   for (const Index given : dims) {
     const int d = checked_dim(operation, given, x.rank());
-    if (reduced[static_cast<std::size_t>(d)]) throw ShapeError(fmt::format("{}: dimension {} of {} is named twice in {}", operation, given, describe(x), to_string(dims)));
+    if (reduced[static_cast<std::size_t>(d)])
+      throw ShapeError(fmt::format("{}: dimension {} of {} is named twice in {}", operation, given, describe(x), to_string(dims)));
     reduced[static_cast<std::size_t>(d)] = true;
     r.count *= x.shape()[d];
     r.kept[d] = 1;

@@ -6,10 +6,10 @@ namespace wengert::detail {
 
 /// Which dimensions of x a reduction runs over, and the shapes of its result.
 struct Reduced {
-  Shape kept;      ///< with size 1 in the reduced dimensions
-  Shape dropped;   ///< without them
-  Shape strides;   ///< of the result as seen through x's shape: 0 in the reduced dimensions
-  Index count;     ///< elements of x for each element of the result
+  Shape kept;     ///< with size 1 in the reduced dimensions
+  Shape dropped;  ///< without them
+  Shape strides;  ///< of the result as seen through x's shape: 0 in the reduced dimensions
+  Index count;    ///< elements of x for each element of the result
 };
 /// A ShapeError of `operation` for a dimension that is out of range or named twice.
 Reduced reduce_over(const char* operation, const Tensor& x, const Dims& dims);

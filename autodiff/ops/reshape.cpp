@@ -12,8 +12,12 @@ class Reshape : public Operation {
  public:
   const char* name() const override { return "reshape"; }
   ValueSet reads(int) const override { return kNoValues; }
-  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = reshape(y_bar[0], s.x_shape(), y_bar[0].made_at()); }
-  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = reshape(x_dot[0], s.y_shape(), x_dot[0].made_at()); }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    x_bar[0] = reshape(y_bar[0], s.x_shape(), y_bar[0].made_at());
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    y_dot[0] = reshape(x_dot[0], s.y_shape(), x_dot[0].made_at());
+  }
 };
 
 class Contiguous : public Operation {
@@ -45,8 +49,10 @@ Shape resolve(const Tensor& x, const Shape& wanted) {
     fits = fits && known == x.size();
   }
   if (!fits)
-    throw ShapeError(fmt::format("reshape: {} with {} elements cannot take the shape {}; sizes must be 0 or more, with at most one -1, and multiply to the number of elements",
-                                 describe(x), x.size(), to_string(wanted)));
+    throw ShapeError(
+        fmt::format("reshape: {} with {} elements cannot take the shape {}; sizes must be 0 or more, with at most one -1, and multiply to "
+                    "the number of elements",
+                    describe(x), x.size(), to_string(wanted)));
   return shape;
 }
 

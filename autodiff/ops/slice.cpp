@@ -26,7 +26,7 @@ Tensor part_of(const Tensor& x, const Part& p, Index count, Location where) {
 
 /// whole[part] += g.
 void add_to_part(Tensor& whole, const Part& p, const Tensor& g) {
-  const Tensor to = part_of(whole, p, g.shape()[p.dim], g.made_at());   // the strides to walk by; the elements are `whole`'s
+  const Tensor to = part_of(whole, p, g.shape()[p.dim], g.made_at());  // the strides to walk by; the elements are `whole`'s
   const Shape shape = g.shape(), to_strides = to.strides(), g_strides = g.strides();
   const Index offset = p.start * whole.strides()[p.dim];
   detail::dispatch_floating(whole.dtype(), [&](auto zero) {
@@ -47,7 +47,9 @@ class Slice : public Operation {
   explicit Slice(const Part& part) : part_(part) {}
   const char* name() const override { return "slice"; }
   ValueSet reads(int) const override { return kNoValues; }
-  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = embed(y_bar[0], s.x_shape(), part_, y_bar[0].made_at()); }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    x_bar[0] = embed(y_bar[0], s.x_shape(), part_, y_bar[0].made_at());
+  }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = slice_part(x_dot[0], part_, s.y_shape()[part_.dim], x_dot[0].made_at());
   }
@@ -98,7 +100,9 @@ class Select : public Operation {
   Part part_;
 };
 
-Tensor slice_part(const Tensor& x, const Part& p, Index count, Location where) { return record(Slice(p), where, {&x}, part_of(x, p, count, where)); }
+Tensor slice_part(const Tensor& x, const Part& p, Index count, Location where) {
+  return record(Slice(p), where, {&x}, part_of(x, p, count, where));
+}
 
 Tensor embed(const Tensor& g, const Shape& shape, const Part& p, Location where) {
   Tensor y = Tensor::zeros(shape, g.dtype(), where);
@@ -120,7 +124,8 @@ Tensor slice(const Tensor& x, Index dim, Index start, Index stop, Index step, Lo
 Tensor select(const Tensor& x, Index dim, Index index, Location where) {
   const int d = checked_dim("select", dim, x.rank());
   const Index n = x.shape()[d], i = index < 0 ? index + n : index;
-  if (i < 0 || i >= n) throw ShapeError(fmt::format("select: index {} of dimension {} is outside [{}, {}] of {}", index, dim, -n, n - 1, describe(x)));
+  if (i < 0 || i >= n)
+    throw ShapeError(fmt::format("select: index {} of dimension {} is outside [{}, {}] of {}", index, dim, -n, n - 1, describe(x)));
   Shape shape, strides;
   for (int k = 0; k < x.rank(); ++k) {
     if (k == d) continue;

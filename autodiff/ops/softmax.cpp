@@ -20,7 +20,7 @@ class Softmax : public Operation {
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = carry(s.y(), x_dot[0]); }
 
  private:
-  Tensor carry(const Tensor& y, const Tensor& m) const { return y * (m - sum(m * y, dim_, true)); }   // the Jacobian is symmetric
+  Tensor carry(const Tensor& y, const Tensor& m) const { return y * (m - sum(m * y, dim_, true)); }  // the Jacobian is symmetric
   int dim_;
 };
 

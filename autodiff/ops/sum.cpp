@@ -61,7 +61,7 @@ class Sum : public Operation {
 
 Tensor sum(const Tensor& x, const Dims& dims, bool keep, Location where) {
   const detail::Reduced r = detail::reduce_over("sum", x, dims);
-  const Dtype dtype = x.dtype() == boolean ? int64 : x.dtype();   // of booleans: how many are true
+  const Dtype dtype = x.dtype() == boolean ? int64 : x.dtype();  // of booleans: how many are true
   Tensor y = Tensor::uninitialized(keep ? r.kept : r.dropped, dtype, where);
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);

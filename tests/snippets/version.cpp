@@ -1,0 +1,5 @@
+#include <autodiff/version.h>
+
+#include <cstdio>
+
+int main() { std::printf("Wengert %s\n", wengert::version()); }
