@@ -238,8 +238,8 @@ constexpr std::int64_t even_part(std::int64_t size, std::int64_t block) {
   return std::min(size, (part + 15) / 16 * 16);
 }
 
-// How C is cut. Blocks of 1024 x 1024, or four of 512 x 512, run on one thread at 93 to 98% of the speed of a whole product; a product is cut
-// further until it has four blocks, as long as a block keeps some 40 us of work. The number of threads must not matter here: OpenBLAS's
+// How C is cut. Blocks of 1024 x 1024, or four of 512 x 512, run on one thread at 93 to 98% of the speed of a whole product; a product is
+// cut further until it has four blocks, as long as a block keeps some 40 us of work. The number of threads must not matter here: OpenBLAS's
 // bits depend on the block.
 BlockSize block_size(std::int64_t m, std::int64_t n, std::int64_t k) {
   constexpr double least_work = 8e6;
