@@ -42,16 +42,17 @@ template <class T>
 struct Allocator {
   static_assert(alignof(T) <= alignment);
   using value_type = T;
+  static constexpr std::size_t element_bytes = sizeof(T);  // NOLINT(bugprone-sizeof-expression): T may well be a pointer
 
   Allocator() = default;
   template <class U>
   constexpr Allocator(const Allocator<U>&) noexcept {}
 
   [[nodiscard]] T* allocate(std::size_t count) {
-    if (count > std::numeric_limits<std::size_t>::max() / sizeof(T)) throw std::bad_array_new_length();
-    return static_cast<T*>(pool::allocate(count * sizeof(T)));
+    if (count > std::numeric_limits<std::size_t>::max() / element_bytes) throw std::bad_array_new_length();
+    return static_cast<T*>(pool::allocate(count * element_bytes));
   }
-  void deallocate(T* block, std::size_t count) noexcept { pool::release(block, count * sizeof(T)); }
+  void deallocate(T* block, std::size_t count) noexcept { pool::release(block, count * element_bytes); }
 
   friend constexpr bool operator==(Allocator, Allocator) noexcept { return true; }
 };

@@ -153,6 +153,7 @@ BOOST_AUTO_TEST_CASE(several_users_at_once) {
   const Threads scope(3);
   std::atomic<int> wrong{0};
   std::vector<std::thread> users;
+  users.reserve(4);
   for (int user = 0; user < 4; ++user)
     users.emplace_back([&] {
       for (int repeat = 0; repeat < 300; ++repeat)
