@@ -28,7 +28,7 @@
 namespace wengert::pool {
 namespace {
 
-// ---- Size classes: 64, 128, 192, 256, then four for each power of two (320, 384, 448, 512, 640, ...), all multiples of 64. ---
+// ---- Size classes: 64, 128, 192, 256, then four for each power of two (320, 384, 448, 512, 640, ...), all multiples of 64. ----
 
 constexpr int max_bits = 47;  // no x86-64 or AArch64 process addresses more
 constexpr std::size_t max_bytes = std::size_t{1} << max_bits;
@@ -72,6 +72,7 @@ struct FreeBlock {
 };
 
 #ifdef WENGERT_ADDRESS_SANITIZER
+constexpr bool use_slabs = false;  // the leak checker knows allocations of the heap alone: one a block, then
 constexpr std::size_t link_bytes = 64;
 static_assert(sizeof(FreeBlock) <= link_bytes);
 
@@ -88,6 +89,7 @@ FreeBlock* from_user(void* user, std::size_t bytes) {
   return reinterpret_cast<FreeBlock*>(block);
 }
 #else
+constexpr bool use_slabs = true;
 constexpr std::size_t link_bytes = 0;
 
 void* to_user(FreeBlock* block, std::size_t) { return block; }
@@ -113,31 +115,58 @@ struct Magazine {
 
 Magazine empty_magazine(std::size_t index) { return {.top = nullptr, .room = capacities[index]}; }
 
-// ---- The heap. ---
+// ---- The heap. Blocks of up to 1 KB come by the slab, since the heap takes 64 bytes more for each aligned block, and ten times as long.
+// ----
 
 std::atomic<std::size_t> heap_bytes{0}, heap_blocks{0}, heap_allocations{0};
 
-FreeBlock* allocate_from_heap(std::size_t index) {
-  const std::size_t bytes = class_bytes(index) + link_bytes;
-  void* memory = std::aligned_alloc(alignment, bytes);
-  if (!memory && trim() > 0) memory = std::aligned_alloc(alignment, bytes);
+void* allocate_from_heap(std::size_t bytes, std::size_t aligned_to) {
+  void* memory = std::aligned_alloc(aligned_to, bytes);
+  if (!memory && trim() > 0) memory = std::aligned_alloc(aligned_to, bytes);
   if (!memory) throw std::bad_alloc();
   heap_bytes.fetch_add(bytes, std::memory_order_relaxed);
   heap_blocks.fetch_add(1, std::memory_order_relaxed);
   heap_allocations.fetch_add(1, std::memory_order_relaxed);
-  return from_user(static_cast<char*>(memory) + link_bytes, class_bytes(index));
+  return memory;
 }
 
-std::size_t free_to_heap(Magazine magazine, std::size_t index) {
-  std::size_t blocks = 0;
-  for (; magazine.top; ++blocks) std::free(magazine.pop());
-  const std::size_t bytes = blocks * (class_bytes(index) + link_bytes);
+std::size_t free_to_heap(void* memory, std::size_t bytes) {
+  std::free(memory);
   heap_bytes.fetch_sub(bytes, std::memory_order_relaxed);
-  heap_blocks.fetch_sub(blocks, std::memory_order_relaxed);
+  heap_blocks.fetch_sub(1, std::memory_order_relaxed);
   return bytes;
 }
 
-// ---- The depot: magazines that no thread holds. Constant-initialised and never destroyed, so it outlives every user. ---
+// Blocks of one class behind a header, at a multiple of its own size: a block's address tells its slab.
+struct Slab {
+  static constexpr std::size_t bytes = 32 << 10;
+  static constexpr std::size_t header_bytes = alignment;
+
+  // For trim(): how many of its blocks were found free, and how many of them trim() has dropped.
+  std::uint32_t found, dropped;
+
+  static bool holds(std::size_t index) { return use_slabs && class_bytes(index) <= 1024; }
+  static std::uint32_t block_count(std::size_t index) { return static_cast<std::uint32_t>((bytes - header_bytes) / class_bytes(index)); }
+  static Slab* of(FreeBlock* block) { return reinterpret_cast<Slab*>(reinterpret_cast<std::uintptr_t>(block) & ~(bytes - 1)); }
+};
+static_assert(sizeof(Slab) <= Slab::header_bytes && (Slab::bytes - Slab::header_bytes) / 64 <= capacities[0]);
+
+// One block, or a slab of blocks, which are no more than a magazine holds.
+Magazine magazine_from_heap(std::size_t index) {
+  Magazine magazine = empty_magazine(index);
+  if (!Slab::holds(index)) {
+    char* memory = static_cast<char*>(allocate_from_heap(class_bytes(index) + link_bytes, alignment));
+    magazine.push(from_user(memory + link_bytes, class_bytes(index)));
+    return magazine;
+  }
+  char* memory = static_cast<char*>(allocate_from_heap(Slab::bytes, Slab::bytes));
+  new (memory) Slab{};
+  for (std::size_t i = Slab::block_count(index); i-- > 0;)  // so that they are handed out upwards
+    magazine.push(new (memory + Slab::header_bytes + i * class_bytes(index)) FreeBlock);
+  return magazine;
+}
+
+// ---- The depot: magazines that no thread holds. Constant-initialised and never destroyed, so it outlives every user. ----
 
 class Depot {
  public:
@@ -164,7 +193,20 @@ class Depot {
 };
 constinit Depot depot;
 
-// ---- What a thread keeps. Zero-initialised and trivially destructible: usable at any time in a thread's life, its end included. ---
+// Held by trim(), which counts in the slabs themselves.
+constinit std::mutex trimming;
+
+// fork() waits until neither is held: a child must not inherit a lock of a thread that it does not have.
+void lock_for_fork() {
+  trimming.lock();
+  depot.lock();
+}
+void unlock_after_fork() {
+  depot.unlock();
+  trimming.unlock();
+}
+
+// ---- What a thread keeps. Zero-initialised and trivially destructible: usable at any time in a thread's life, its end included. ----
 
 // All zero, a shelf is shut: nothing to pop and no room to push, so that both allocate() and release() take their slow paths. Shelves are
 // shut before the thread's first call, which opens them, and again from the end of the thread.
@@ -193,15 +235,14 @@ void close_cache() {
   }
 }
 
-// The first call of a thread arranges for the end of the thread; the first of the process, for forks: a child must not inherit a depot
-// locked by a thread that it does not have.
+// The first call of a thread arranges for the end of the thread; the first of the process, for forks.
 void open_cache() {
   struct AtThreadExit {
     ~AtThreadExit() { close_cache(); }
   };
   thread_local const AtThreadExit at_thread_exit;
   static_cast<void>(at_thread_exit);
-  static const int fork_handlers = pthread_atfork([] { depot.lock(); }, [] { depot.unlock(); }, [] { depot.unlock(); });
+  static const int fork_handlers = pthread_atfork(lock_for_fork, unlock_after_fork, unlock_after_fork);
   static_cast<void>(fork_handlers);
   for (std::size_t i = 0; i < class_count; ++i) cache.shelves[i] = {.loaded = empty_magazine(i), .spare = empty_magazine(i)};
   cache.state = State::open;
@@ -216,7 +257,7 @@ void open_cache() {
     return shelf.loaded.pop();
   }
   Magazine magazine = depot.take(index);
-  if (!magazine.top) return allocate_from_heap(index);
+  if (!magazine.top) magazine = magazine_from_heap(index);
   FreeBlock* block = magazine.pop();
   if (cache.state == State::open)
     shelf.loaded = magazine;
@@ -240,6 +281,61 @@ void open_cache() {
     shelf.spare = std::exchange(shelf.loaded, magazine);
   }
   shelf.loaded.push(block);
+}
+
+// ---- Trimming. ----
+
+// All free blocks of a class that the calling thread can reach.
+FreeBlock* take_all(std::size_t index) {
+  FreeBlock* all = nullptr;
+  const auto add = [&all](Magazine magazine) {
+    while (magazine.top) all = new (magazine.pop()) FreeBlock{.next = all, .next_magazine = nullptr, .room = 0};
+  };
+  Shelf& shelf = cache.shelves[index];
+  add(shelf.loaded);
+  add(shelf.spare);
+  if (cache.state == State::open) shelf = {.loaded = empty_magazine(index), .spare = empty_magazine(index)};
+  for (Magazine magazine = depot.take(index); magazine.top; magazine = depot.take(index)) add(magazine);
+  return all;
+}
+
+void put_all(FreeBlock* blocks, std::size_t index) {
+  while (blocks) {
+    Magazine magazine = empty_magazine(index);
+    while (blocks && magazine.room > 0) magazine.push(std::exchange(blocks, blocks->next));
+    depot.put(index, magazine);
+  }
+}
+
+std::size_t trim_blocks(std::size_t index) {
+  std::size_t bytes = 0;
+  for (FreeBlock* block = take_all(index); block;) {
+    FreeBlock* next = block->next;
+    bytes += free_to_heap(block, class_bytes(index) + link_bytes);
+    block = next;
+  }
+  return bytes;
+}
+
+// Frees the slabs all of whose blocks are free and within reach.
+std::size_t trim_slabs(std::size_t index) {
+  FreeBlock* const blocks = take_all(index);
+  for (FreeBlock* block = blocks; block; block = block->next) ++Slab::of(block)->found;
+  const std::uint32_t block_count = Slab::block_count(index);
+  std::size_t bytes = 0;
+  FreeBlock* kept = nullptr;
+  for (FreeBlock* block = blocks; block;) {
+    FreeBlock* next = block->next;
+    Slab* slab = Slab::of(block);
+    if (slab->found < block_count)
+      block->next = std::exchange(kept, block);
+    else if (++slab->dropped == block_count)
+      bytes += free_to_heap(slab, Slab::bytes);
+    block = next;
+  }
+  for (FreeBlock* block = kept; block; block = block->next) Slab::of(block)->found = 0;
+  put_all(kept, index);
+  return bytes;
 }
 
 }  // namespace
@@ -269,13 +365,9 @@ void release(void* memory, std::size_t bytes) noexcept {
 }
 
 std::size_t trim() noexcept {
+  const std::lock_guard lock(trimming);
   std::size_t bytes = 0;
-  for (std::size_t i = 0; i < class_count; ++i) {
-    Shelf& shelf = cache.shelves[i];
-    bytes += free_to_heap(shelf.loaded, i) + free_to_heap(shelf.spare, i);
-    if (cache.state == State::open) shelf = {.loaded = empty_magazine(i), .spare = empty_magazine(i)};
-    for (Magazine magazine = depot.take(i); magazine.top; magazine = depot.take(i)) bytes += free_to_heap(magazine, i);
-  }
+  for (std::size_t i = 0; i < class_count; ++i) bytes += Slab::holds(i) ? trim_slabs(i) : trim_blocks(i);
   return bytes;
 }
 

@@ -20,13 +20,14 @@ inline constexpr std::size_t alignment = 64;
 void release(void* block, std::size_t bytes) noexcept;
 
 /// Gives the blocks kept by the calling thread and by the central depot back to the heap, and returns how many bytes that were.
-/// What other running threads keep for themselves (two magazines a size class) stays with them.
+/// What other running threads keep for themselves (two magazines a size class) stays with them. So does a slab, which holds 32 KB of
+/// blocks of up to 1 KB each, while one of them is in use.
 std::size_t trim() noexcept;
 
 /// What the pool holds. The heap figures are the process's, the figures in use are the calling thread's.
 struct Statistics {
   std::size_t heap_bytes = 0;        ///< Held from the heap now, in use or kept.
-  std::size_t heap_blocks = 0;       ///< Blocks held from the heap now.
+  std::size_t heap_blocks = 0;       ///< Pieces held from the heap now: slabs of blocks of up to 1 KB, and larger blocks.
   std::size_t heap_allocations = 0;  ///< How often the heap was asked so far; still in a steady state.
   std::int64_t in_use = 0;           ///< Bytes allocated less bytes released by this thread; below 0 where it frees other threads' blocks.
   std::int64_t peak_in_use = 0;      ///< The highest in_use since the thread began or called reset_peak().
@@ -40,15 +41,16 @@ void reset_peak() noexcept;
 template <class T> struct Allocator {
   static_assert(alignof(T) <= alignment);
   using value_type = T;
+  static constexpr std::size_t element_bytes = sizeof(T);  // NOLINT(bugprone-sizeof-expression): T may well be a pointer
 
   Allocator() = default;
   template <class U> constexpr Allocator(const Allocator<U>&) noexcept {}
 
   [[nodiscard]] T* allocate(std::size_t count) {
-    if (count > std::numeric_limits<std::size_t>::max() / sizeof(T)) throw std::bad_array_new_length();
-    return static_cast<T*>(pool::allocate(count * sizeof(T)));
+    if (count > std::numeric_limits<std::size_t>::max() / element_bytes) throw std::bad_array_new_length();
+    return static_cast<T*>(pool::allocate(count * element_bytes));
   }
-  void deallocate(T* block, std::size_t count) noexcept { pool::release(block, count * sizeof(T)); }
+  void deallocate(T* block, std::size_t count) noexcept { pool::release(block, count * element_bytes); }
 
   friend constexpr bool operator==(Allocator, Allocator) noexcept { return true; }
 };

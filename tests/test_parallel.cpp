@@ -153,6 +153,7 @@ BOOST_AUTO_TEST_CASE(several_users_at_once) {
   const Threads scope(3);
   std::atomic<int> wrong{0};
   std::vector<std::thread> users;
+  users.reserve(4);
   for (int user = 0; user < 4; ++user)
     users.emplace_back([&] {
       for (int repeat = 0; repeat < 300; ++repeat)
@@ -250,20 +251,45 @@ BOOST_AUTO_TEST_CASE(a_child_can_compute_while_another_thread_of_the_parent_did)
   stop = true;
   user.join();
 }
+#endif
 
-#ifndef __SANITIZE_ADDRESS__  // whose leak checker at exit cannot stop the other threads of a forked child
-BOOST_AUTO_TEST_CASE(a_process_may_exit_inside_a_block) {
-  const Threads scope(3);
-  BOOST_TEST(status_of_child([] {
-               parallel_blocks(100, [](std::int64_t i) {
-                 pass_time();
-                 if (i == 50) std::exit(7);
-               });
-               return 0;
-             }) == 7);
+BOOST_AUTO_TEST_CASE(child_exits_inside_a_block) {
+  if (!testing::is_child()) return;
+  set_num_threads(3);
+  parallel_blocks(100, [](std::int64_t i) {
+    pass_time();
+    if (i == 50) std::exit(7);
+  });
 }
-#endif
-#endif
+
+BOOST_AUTO_TEST_CASE(a_process_may_exit_inside_a_block) {
+  for (int repeat = 0; repeat < 5; ++repeat) {  // from the owner of the job or from a worker
+    const auto child = testing::run_in_child("child_exits_inside_a_block", {});
+    BOOST_TEST(child.status == 7, child.output);
+  }
+}
+
+namespace {
+struct ComputesAtExit {
+  ~ComputesAtExit() {
+    const bool good = calls_of(50) == once(50);
+    std::printf(good ? "computed at exit\n" : "wrong at exit\n");
+  }
+};
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(child_computes_in_a_static_destructor) {
+  if (!testing::is_child()) return;
+  static const ComputesAtExit first;  // destroyed after the pool has ended
+  set_num_threads(3);
+  BOOST_TEST(calls_of(50) == once(50));
+}
+
+BOOST_AUTO_TEST_CASE(static_destructors_may_compute) {
+  const auto child = testing::run_in_child("child_computes_in_a_static_destructor", {});
+  BOOST_TEST(child.status == 0, child.output);
+  BOOST_TEST(child.output.find("computed at exit") != std::string::npos, child.output);
+}
 
 BOOST_AUTO_TEST_CASE(child_prints_threads) {
   if (!testing::is_child()) return;

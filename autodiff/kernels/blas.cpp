@@ -236,13 +236,13 @@ constexpr std::int64_t even_part(std::int64_t size, std::int64_t block) {
   return std::min(size, (part + 15) / 16 * 16);
 }
 
-// How C is cut. Blocks of 512 x 512 run on one thread at 93% of the speed of a whole large product or better; a smaller product is cut
-// further until it has four blocks, as long as a block keeps some 40 us of work. The number of threads must not matter here: OpenBLAS's
+// How C is cut. Blocks of 1024 x 1024, or four of 512 x 512, run on one thread at 93 to 98% of the speed of a whole product; a product is
+// cut further until it has four blocks, as long as a block keeps some 40 us of work. The number of threads must not matter here: OpenBLAS's
 // bits depend on the block.
 BlockSize block_size(std::int64_t m, std::int64_t n, std::int64_t k) {
   constexpr double least_work = 8e6;
   constexpr std::int64_t enough_blocks = 4;
-  std::int64_t rows = even_part(m, 512), columns = even_part(n, 512);
+  std::int64_t rows = even_part(m, 1024), columns = even_part(n, 1024);
   const auto work = [&] { return 2.0 * static_cast<double>(rows) * static_cast<double>(columns) * static_cast<double>(k); };
   while (count_of(m, rows) * count_of(n, columns) < enough_blocks && work() >= 2 * least_work) {
     if (columns >= rows && columns > 32)
