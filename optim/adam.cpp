@@ -34,4 +34,7 @@ void Adam::apply(const Update<T>& u) const {
   }
 }
 
+void Adam::update(const Update<float>& u) const { apply(u); }
+void Adam::update(const Update<double>& u) const { apply(u); }
+
 }  // namespace wengert::optim

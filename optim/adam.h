@@ -25,8 +25,8 @@ class Adam final : public Optimizer {
   explicit Adam(const ParameterList& parameters, const AdamOptions& options = {});
 
  private:
-  void update(const Update<float>& u) const override { apply(u); }
-  void update(const Update<double>& u) const override { apply(u); }
+  void update(const Update<float>& u) const override;
+  void update(const Update<double>& u) const override;
   template <class T>
   void apply(const Update<T>& u) const;
 

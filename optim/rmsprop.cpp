@@ -37,4 +37,7 @@ void RMSprop::apply(const Update<T>& u) const {
   }
 }
 
+void RMSprop::update(const Update<float>& u) const { apply(u); }
+void RMSprop::update(const Update<double>& u) const { apply(u); }
+
 }  // namespace wengert::optim

@@ -27,8 +27,8 @@ class RMSprop final : public Optimizer {
   explicit RMSprop(const ParameterList& parameters, const RMSpropOptions& options = {});
 
  private:
-  void update(const Update<float>& u) const override { apply(u); }
-  void update(const Update<double>& u) const override { apply(u); }
+  void update(const Update<float>& u) const override;
+  void update(const Update<double>& u) const override;
   template <class T>
   void apply(const Update<T>& u) const;
 

@@ -27,4 +27,7 @@ void SGD::apply(const Update<T>& u) const {
   }
 }
 
+void SGD::update(const Update<float>& u) const { apply(u); }
+void SGD::update(const Update<double>& u) const { apply(u); }
+
 }  // namespace wengert::optim

@@ -24,8 +24,8 @@ class SGD final : public Optimizer {
   explicit SGD(const ParameterList& parameters, const SGDOptions& options = {});
 
  private:
-  void update(const Update<float>& u) const override { apply(u); }
-  void update(const Update<double>& u) const override { apply(u); }
+  void update(const Update<float>& u) const override;
+  void update(const Update<double>& u) const override;
   template <class T>
   void apply(const Update<T>& u) const;
 
