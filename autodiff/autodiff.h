@@ -3,6 +3,7 @@
 #include "autodiff/derivatives.h"
 #include "autodiff/error.h"
 #include "autodiff/ops.h"
+#include "autodiff/random.h"
 #include "autodiff/shape.h"
 #include "autodiff/tape.h"
 #include "autodiff/tensor.h"

@@ -109,6 +109,14 @@ struct Relu {
   WENGERT_INLINE auto value(const auto& x) const { return where(x <= 0, 0, x); }
   WENGERT_INLINE auto chain(const auto& m, const auto&, const auto& y) const { return where(y <= 0, 0, m); }
 };
+/// 1 where x >= 0, else 0, NaN for NaN: the perceptron's activation. The slope is 0 everywhere, so nothing is learnt through it.
+struct Step {
+  static constexpr const char *name = "step", *latex = R"(\theta(#))";
+  static constexpr Interval smooth{0.1, 3};
+  static constexpr Reads reads = Reads::nothing;
+  WENGERT_INLINE auto value(const auto& x) const { return where(x >= 0, 1, where(x < 0, 0, x)); }
+  WENGERT_INLINE auto chain(const auto& m, const auto&, const auto&) const { return 0 * m; }
+};
 /// ln(1 + e^(beta x)) / beta, computed as max(x, 0) + ln(1 + e^-|beta x|) / beta so that nothing overflows.
 struct Softplus {
   double beta = 1;
@@ -169,7 +177,8 @@ struct Divide {
   X(Cos, cos)                      \
   X(Tanh, tanh)                    \
   X(Sigmoid, sigmoid)              \
-  X(Relu, relu)
+  X(Relu, relu)                    \
+  X(Step, step)
 #define WENGERT_UNARY_FUNCTIONS_1(X) X(Softplus, softplus, beta, 1)
 #define WENGERT_ARITHMETIC(X) \
   X(Add, +)                   \

@@ -9,3 +9,11 @@ foreach(dependency fmt::fmt nlohmann_json::nlohmann_json PNG::PNG Threads::Threa
     find_package(${package} REQUIRED)
   endif()
 endforeach()
+
+# Random123 is headers without a package file.
+if(NOT TARGET Random123::Random123)
+  find_path(RANDOM123_INCLUDE_DIR Random123/philox.h REQUIRED)
+  mark_as_advanced(RANDOM123_INCLUDE_DIR)
+  add_library(Random123::Random123 INTERFACE IMPORTED GLOBAL)
+  target_include_directories(Random123::Random123 SYSTEM INTERFACE ${RANDOM123_INCLUDE_DIR})
+endif()

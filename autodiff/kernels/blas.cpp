@@ -274,10 +274,10 @@ template <class T> void gemm(bool transpose_a, bool transpose_b, std::int64_t m,
   check_size("m", m, 0);
   check_size("n", n, 0);
   check_size("k", k, 0);
+  if (m == 0 || n == 0) return;  // dense matrices without elements have rows of length 0
   check_size("lda", lda, std::max<std::int64_t>(1, transpose_a ? m : k));
   check_size("ldb", ldb, std::max<std::int64_t>(1, transpose_b ? k : n));
   check_size("ldc", ldc, std::max<std::int64_t>(1, n));
-  if (m == 0 || n == 0) return;
   if (k == 0) return scale(m, n, beta, c, ldc);
 
   const Library& blas = library();

@@ -1,0 +1,28 @@
+#include "nn/layers.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+namespace wengert::nn {
+
+Linear::Linear(Index in, Index out, LinearOptions options, Generator& generator) {
+  if (in < 0 || out < 0) throw ShapeError(fmt::format("Linear({}, {}): sizes cannot be negative", in, out));
+  const double k = in > 0 ? 1 / std::sqrt(static_cast<double>(in)) : 0;
+  weight = Parameter(generator.uniform({out, in}, -k, k));
+  if (options.bias) bias = Parameter(generator.uniform({out}, -k, k));
+}
+
+// Y = X W^T + b
+Tensor Linear::operator()(const Tensor& x, Location where) const {
+  if (x.rank() == 0 || x.shape().back() != in()) {
+    throw ShapeError(
+        fmt::format("{} at {}: the last size of the input must be {}, but the input is {}", label(), to_string(where), in(), describe(x)));
+  }
+  const Tensor y = matmul(x, transpose(weight, -2, -1, where), where);
+  return bias.ref().get() ? Operand(y, where) + bias : y;
+}
+
+std::string Linear::label() const { return fmt::format("Linear({}, {})", in(), out()); }
+
+}  // namespace wengert::nn

@@ -1,0 +1,7 @@
+#pragma once
+// Everything for networks: layers, losses, initialisers, and what models are made of.
+#include "nn/init.h"
+#include "nn/layers.h"
+#include "nn/losses.h"
+#include "nn/module.h"
+#include "nn/sequential.h"

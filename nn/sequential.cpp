@@ -1,0 +1,102 @@
+#include "nn/sequential.h"
+
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "autodiff/tape.h"
+#include "nn/table.h"
+
+namespace wengert::nn {
+namespace {
+
+using Rows = std::vector<std::vector<std::string>>;
+
+/// Runs the layers on x and adds a row for each; those of a Sequential inside stand below its own.
+Tensor run(Sequential& model, Tensor x, const std::string& prefix, Rows& rows) {
+  for (std::size_t i = 0; i < model.size(); ++i) {
+    const std::string name = prefix + std::to_string(i);
+    Module& layer = model[i];
+    const std::size_t row = rows.size();
+    rows.push_back({name, layer.label(), "", std::to_string(layer.parameter_count())});
+    auto* const inner = dynamic_cast<Sequential*>(&layer);
+    x = inner ? run(*inner, x, name + ".", rows) : model.call(i, x);
+    rows[row][2] = to_string(x.shape());
+  }
+  return x;
+}
+
+}  // namespace
+
+namespace detail {
+
+void needs_mutable(const Module& layer) {
+  throw Error(fmt::format(
+      "Sequential: a const model cannot run {}, whose operator() is not const; hint: declare that const, or run a copy of the model",
+      layer.label()));
+}
+
+}  // namespace detail
+
+Sequential::Sequential(const Sequential& o) : Module(o) {
+  layers_.reserve(o.layers_.size());
+  for (const auto& layer : o.layers_) layers_.push_back(layer->copy());
+}
+
+Sequential& Sequential::operator=(const Sequential& o) {
+  if (this == &o) return *this;
+  Sequential copy(o);  // all that can fail for want of memory comes first, and o may be one of these layers
+  Module::operator=(copy);
+  if (layers_.size() != copy.layers_.size()) {
+    layers_ = std::move(copy.layers_);
+    return *this;
+  }
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    if (!layers_[i]->assign(*copy.layers_[i])) layers_[i] = std::move(copy.layers_[i]);
+  }
+  return *this;
+}
+
+Tensor Sequential::operator()(const Tensor& x, Location where) {
+  Tensor y = x;
+  for (const auto& layer : layers_) y = layer->call(y, where);
+  return y;
+}
+
+Tensor Sequential::operator()(const Tensor& x, Location where) const {
+  Tensor y = x;
+  for (const auto& layer : layers_) y = std::as_const(*layer).call_const(y, where);
+  return y;
+}
+
+Tensor Sequential::call(std::size_t i, const Tensor& x, Location where) { return layer_at(i).call(x, where); }
+
+void Sequential::visit(Visitor& visitor) {
+  for (std::size_t i = 0; i < layers_.size(); ++i) visitor(i, layers_[i]->module());
+}
+
+std::string Sequential::summary(const Shape& input) const {
+  const ParameterList list = parameters();
+  return summary(input, list.empty() ? float32 : list[0]->value.dtype());
+}
+
+std::string Sequential::summary(const Shape& input, Dtype dtype) const {
+  const NoRecord pause;
+  Sequential copy(*this);
+  copy.eval();
+  Rows rows{{"", "layer", "output", "parameters"}, {"", "input", to_string(input), ""}};
+  const Tensor y = run(copy, Tensor::zeros(input, dtype), "", rows);
+  rows.push_back({"", "total", to_string(y.shape()), std::to_string(parameter_count())});
+  return format_table(rows);
+}
+
+detail::AnyLayer& Sequential::layer_at(std::size_t i) const {
+  if (i >= layers_.size()) throw Error(fmt::format("Sequential: there is no layer {}, only {} layers", i, layers_.size()));
+  return *layers_[i];
+}
+
+void Sequential::wrong_type(std::size_t i, const std::type_info& wanted) const {
+  throw Error(fmt::format("Sequential: layer {} is {}, not a {}", i, (*this)[i].label(), detail::type_name(wanted)));
+}
+
+}  // namespace wengert::nn

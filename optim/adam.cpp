@@ -1,0 +1,40 @@
+#include "optim/adam.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace wengert::optim {
+
+Adam::Adam(const ParameterList& parameters, const AdamOptions& options)
+    : Optimizer("Adam", parameters, options.lr, options.amsgrad ? 3 : 2), options_(options) {
+  require(options.beta1 >= 0 && options.beta1 < 1, "beta1 must be in [0, 1)");
+  require(options.beta2 >= 0 && options.beta2 < 1, "beta2 must be in [0, 1)");
+  require(options.eps >= 0, "eps must not be negative");
+  require(options.weight_decay >= 0, "weight_decay must not be negative");
+}
+
+template <class T>
+void Adam::apply(const Update<T>& u) const {
+  const auto t = static_cast<double>(u.count);
+  const T alpha(learning_rate() / (1 - std::pow(options_.beta1, t))), root(std::sqrt(1 - std::pow(options_.beta2, t)));
+  const T beta1(options_.beta1), rest1(1 - options_.beta1), beta2(options_.beta2), rest2(1 - options_.beta2);
+  const T lambda(options_.weight_decay), eps(options_.eps);
+  const bool maximize = options_.maximize;
+  T* const p = u.parameter;
+  T* const m = u.state[0];
+  T* const v = u.state[1];
+  T* const largest = u.state[2];
+  for (Index i = 0; i < u.size; ++i) {
+    T g = maximize ? -u.gradient[i] : u.gradient[i];
+    if (lambda != 0) g += lambda * p[i];
+    m[i] = beta1 * m[i] + rest1 * g;
+    v[i] = beta2 * v[i] + rest2 * g * g;
+    if (largest) largest[i] = std::max(largest[i], v[i]);
+    p[i] -= alpha * m[i] / (std::sqrt(largest ? largest[i] : v[i]) / root + eps);
+  }
+}
+
+void Adam::update(const Update<float>& u) const { apply(u); }
+void Adam::update(const Update<double>& u) const { apply(u); }
+
+}  // namespace wengert::optim

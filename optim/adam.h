@@ -1,0 +1,36 @@
+#pragma once
+// Adaptive moments.
+#include "optim/optimizer.h"
+
+namespace wengert::optim {
+
+struct AdamOptions {
+  double lr = 1e-3;      ///< alpha
+  double beta1 = 0.9;    ///< of the mean gradient
+  double beta2 = 0.999;  ///< of the mean squared gradient
+  double eps = 1e-8;
+  double weight_decay = 0;  ///< lambda: added to the gradient
+  bool amsgrad = false;     ///< divide by the largest mean square so far (Reddi et al. 2018)
+  bool maximize = false;    ///< ascent
+};
+
+/// Kingma and Ba 2015, as in PyTorch. At the t-th update:
+///
+///     g  = g (or -g to maximize) + lambda p
+///     m  = beta1 m + (1 - beta1) g
+///     v  = beta2 v + (1 - beta2) g^2
+///     p -= alpha / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + eps)      with max(v so far) for v under amsgrad
+class Adam final : public Optimizer {
+ public:
+  explicit Adam(const ParameterList& parameters, const AdamOptions& options = {});
+
+ private:
+  void update(const Update<float>& u) const override;
+  void update(const Update<double>& u) const override;
+  template <class T>
+  void apply(const Update<T>& u) const;
+
+  AdamOptions options_;
+};
+
+}  // namespace wengert::optim

@@ -1,0 +1,100 @@
+#include "optim/optimizer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+namespace wengert::optim {
+namespace {
+
+std::string name_of(const ParameterState& parameter, std::size_t i) {
+  return parameter.name.empty() ? fmt::format("parameter {}", i) : fmt::format("parameter {}", parameter.name);
+}
+
+}  // namespace
+
+Optimizer::Optimizer(const char* name, const ParameterList& parameters, double learning_rate, std::size_t states)
+    : name_(name), parameters_(parameters), states_each_(states), states_(states * parameters.size()), counts_(parameters.size()) {
+  require(!parameters.empty(), "there are no parameters; hint: does the model's visit name its members?");
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    if (std::find(parameters.begin(), parameters.begin() + i, parameters[i]) != parameters.begin() + i) {
+      throw Error(fmt::format("{}: {} is there twice", name_, name_of(*parameters[i].get(), i)));
+    }
+  }
+  set_learning_rate(learning_rate);
+}
+
+void Optimizer::require(bool condition, const char* problem) const {
+  if (!condition) throw Error(fmt::format("{}: {}", name_, problem));
+}
+
+void Optimizer::set_learning_rate(double rate) {
+  require(rate >= 0 && std::isfinite(rate), "the learning rate must be finite and not negative");
+  learning_rate_ = rate;
+}
+
+void Optimizer::step(const Gradients& gradients) {
+  const NoRecord pause;
+  pool::Vector<Tensor> dense(parameters_.size());  // undefined for frozen parameters
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    const ParameterState& parameter = *parameters_[i].get();
+    if (parameter.frozen) continue;
+    dense[i] = checked_gradient(parameter, i, gradients);
+    prepare_state(parameter, i);
+  }
+  for (std::size_t i = 0; i < parameters_.size(); ++i) {
+    if (!dense[i].defined()) continue;
+    dense[i].dtype() == float32 ? update_one<float>(i, dense[i]) : update_one<double>(i, dense[i]);
+  }
+}
+
+Tensor Optimizer::checked_gradient(const ParameterState& parameter, std::size_t i, const Gradients& gradients) const {
+  // Usually the lists agree; otherwise the gradient is looked for.
+  std::size_t at = i < gradients.size() && gradients.parameter(i) == &parameter ? i : 0;
+  while (at < gradients.size() && gradients.parameter(at) != &parameter) ++at;
+  if (at == gradients.size() || !gradients[at].defined()) {
+    throw TapeError(fmt::format("{}: there is no gradient of {}; hint: ask for those of the parameters that the optimizer was made with",
+                                name_, name_of(parameter, i)));
+  }
+  const Tensor& gradient = gradients[at];
+  if (gradient.shape() != parameter.value.shape()) {
+    throw ShapeError(
+        fmt::format("{}: {} is {}, but its gradient is {}", name_, name_of(parameter, i), describe(parameter.value), describe(gradient)));
+  }
+  if (gradient.dtype() != parameter.value.dtype() || !is_floating(gradient.dtype())) {
+    throw DtypeError(
+        fmt::format("{}: {} is {}, but its gradient is {}", name_, name_of(parameter, i), describe(parameter.value), describe(gradient)));
+  }
+  return gradient.contiguous();
+}
+
+void Optimizer::prepare_state(const ParameterState& parameter, std::size_t i) {
+  const Tensor& value = parameter.value;
+  for (std::size_t k = 0; k < states_each_; ++k) {
+    Tensor& state = states_[i * states_each_ + k];
+    if (!state.defined()) {
+      state = Tensor::zeros(value.shape(), value.dtype());
+    } else if (state.shape() != value.shape() || state.dtype() != value.dtype()) {
+      throw Error(fmt::format("{}: {} was {} {} at the steps before and is {} {} now; hint: make a new optimizer after such a change",
+                              name_, name_of(parameter, i), to_string(state.shape()), to_string(state.dtype()), to_string(value.shape()),
+                              to_string(value.dtype())));
+    }
+  }
+}
+
+// The one way in which parameters change: in place where the parameter alone has its elements, otherwise in a copy, which mutable_data
+// makes.
+template <class T>
+void Optimizer::update_one(std::size_t i, const Tensor& gradient) {
+  Update<T> u{};
+  u.parameter = parameters_[i]->value.mutable_data<T>();
+  u.gradient = gradient.data<T>();
+  for (std::size_t k = 0; k < states_each_; ++k) u.state[k] = states_[i * states_each_ + k].mutable_data<T>();
+  u.size = gradient.size();
+  u.count = ++counts_[i];
+  update(u);
+}
+
+}  // namespace wengert::optim

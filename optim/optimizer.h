@@ -1,0 +1,68 @@
+#pragma once
+// What all optimizers share: their parameters, the learning rate, and the way in which parameters change.
+#include <array>
+#include <cstddef>
+
+#include "autodiff/parameter.h"
+#include "autodiff/storage.h"
+#include "autodiff/tape.h"
+#include "autodiff/tensor.h"
+
+namespace wengert::optim {
+
+/// Changes parameters by their gradients: `optimizer.step(tape.gradient(loss, model.parameters()))`.
+///
+/// An optimizer refers to its parameters and keeps tensors of state for them. Assigning to a model (`model = best`) leaves it valid;
+/// changing a parameter's shape or dtype does not. A step takes nothing from the heap once every parameter has its state.
+class Optimizer {
+ public:
+  virtual ~Optimizer() = default;
+  Optimizer(const Optimizer&) = delete;
+  Optimizer& operator=(const Optimizer&) = delete;
+
+  /// One update of all parameters. It is not recorded, also under a live tape, and tensors that were taken from the parameters before keep
+  /// their values. Frozen parameters and their state stay as they are. The gradients may be of more parameters and in another order. An
+  /// Error names a parameter that has no gradient, or that does not fit its gradient or its state; then nothing has changed.
+  void step(const Gradients& gradients);
+
+  double learning_rate() const { return learning_rate_; }
+  /// From the next step on. An Error if it is negative or not finite.
+  void set_learning_rate(double rate);
+  const ParameterList& parameters() const { return parameters_; }
+
+ protected:
+  static constexpr std::size_t max_states = 3;
+
+  /// One parameter in a step: dense elements of it, of its gradient and of its state, all in the same order.
+  template <class T>
+  struct Update {
+    T* parameter;
+    const T* gradient;
+    std::array<T*, max_states> state;  ///< zeros before the first update
+    Index size;
+    Index count;  ///< of the parameter's updates, this one included
+  };
+  /// The published formula, in one pass over the elements.
+  virtual void update(const Update<float>& u) const = 0;
+  virtual void update(const Update<double>& u) const = 0;
+
+  /// `states` tensors are kept for each parameter. An Error, which begins with `name`, if there are no parameters or one is there twice.
+  Optimizer(const char* name, const ParameterList& parameters, double learning_rate, std::size_t states);
+  /// An Error, which begins with the optimizer's name, unless the condition holds.
+  void require(bool condition, const char* problem) const;
+
+ private:
+  Tensor checked_gradient(const ParameterState& parameter, std::size_t i, const Gradients& gradients) const;
+  void prepare_state(const ParameterState& parameter, std::size_t i);
+  template <class T>
+  void update_one(std::size_t i, const Tensor& gradient);
+
+  const char* name_;
+  ParameterList parameters_;
+  double learning_rate_ = 0;
+  std::size_t states_each_;
+  pool::Vector<Tensor> states_;  // states_each_ for each parameter, undefined before its first update
+  pool::Vector<Index> counts_;   // of updates
+};
+
+}  // namespace wengert::optim

@@ -1,0 +1,35 @@
+#pragma once
+// Gradient descent.
+#include "optim/optimizer.h"
+
+namespace wengert::optim {
+
+struct SGDOptions {
+  double lr = 1e-3;         ///< eta
+  double momentum = 0;      ///< mu
+  double dampening = 0;     ///< tau
+  double weight_decay = 0;  ///< lambda
+  bool nesterov = false;    ///< needs momentum, and no dampening
+  bool maximize = false;    ///< ascent
+};
+
+/// The slides' step, p -= eta g, where g is the mean gradient if the loss is a mean. With the options, as in PyTorch:
+///
+///     g  = g (or -g to maximize) + lambda p
+///     v  = g at the first update, then mu v + (1 - tau) g      with momentum
+///     g  = v, or g + mu v for Nesterov                         with momentum
+///     p -= eta g
+class SGD final : public Optimizer {
+ public:
+  explicit SGD(const ParameterList& parameters, const SGDOptions& options = {});
+
+ private:
+  void update(const Update<float>& u) const override;
+  void update(const Update<double>& u) const override;
+  template <class T>
+  void apply(const Update<T>& u) const;
+
+  SGDOptions options_;
+};
+
+}  // namespace wengert::optim
