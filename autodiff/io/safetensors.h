@@ -1,0 +1,35 @@
+#pragma once
+// Named tensors in one file, in the safetensors format: a length, a header of JSON, the elements.
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "autodiff/tensor.h"
+
+namespace wengert {
+
+using NamedTensor = std::pair<std::string, Tensor>;
+
+/// What a safetensors file holds.
+struct Safetensors {
+  std::vector<NamedTensor> tensors;                           ///< in the order of the header
+  std::vector<std::pair<std::string, std::string>> metadata;  ///< texts that the writer added, in the order of the header
+
+  /// The tensor of that name, or null.
+  const Tensor* find(std::string_view name) const;
+};
+
+/// Reads a whole file: tensors of float32 (F32), float64 (F64), int64 (I64) and boolean (BOOL), row-major. Everything that the header
+/// says is checked against the format and the file's size before memory is taken. What is wrong with a file is a DataError that names
+/// file and tensor; nothing is returned then.
+Safetensors read_safetensors(const std::string& path);
+
+/// Writes the tensors, each under a name of its own, and texts of the caller's choice. Each tensor's bytes start at a multiple of its
+/// element size from the start of the file, so that a mapped file can be used in place. The file appears whole or, on a DataError, not
+/// at all: an older one of that name then stays as it was.
+void write_safetensors(const std::string& path, std::span<const NamedTensor> tensors,
+                       std::span<const std::pair<std::string, std::string>> metadata = {});
+
+}  // namespace wengert
