@@ -1,0 +1,112 @@
+#include "autodiff/io/atomic_file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <system_error>
+#include <utility>
+
+#include "autodiff/error.h"
+
+namespace wengert {
+namespace {
+
+std::string resolved(const std::string& path) {
+  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
+  return real ? real.get() : path;
+}
+
+std::string folder_of(const std::string& path) {
+  return path.substr(0, path.find_last_of('/') + 1);  // npos + 1 is 0: a bare name has the empty folder
+}
+
+// A name of its own for every file of every process; short, so that it fits where the target's name does.
+std::string temporary_name(const std::string& target) {
+  static std::atomic<unsigned> count{0};
+  return fmt::format("{}.wengert-{}-{}.tmp", folder_of(target), ::getpid(), count++);
+}
+
+int open_retrying(const std::string& path, int flags) {
+  int descriptor;
+  do {
+    descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0666);  // NOLINT: the umask takes its bits away
+  } while (descriptor < 0 && errno == EINTR);
+  return descriptor;
+}
+
+// The rename itself shall survive a power failure. Some file systems cannot do it; the file is complete all the same.
+void synchronize_folder(const std::string& target) {
+  const std::string folder = folder_of(target);
+  const int descriptor = open_retrying(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
+  if (descriptor < 0) return;
+  ::fsync(descriptor);
+  ::close(descriptor);
+}
+
+}  // namespace
+
+AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), target_(resolved(path_)) {
+  struct stat status;
+  const bool exists = ::stat(target_.c_str(), &status) == 0;
+  if (exists && !S_ISREG(status.st_mode)) {
+    descriptor_ = open_retrying(target_, O_WRONLY);
+    if (descriptor_ < 0) fail(errno);
+    return;
+  }
+  std::string temporary;
+  do {
+    temporary = temporary_name(target_);
+    descriptor_ = open_retrying(temporary, O_WRONLY | O_CREAT | O_EXCL);
+  } while (descriptor_ < 0 && errno == EEXIST);  // left over by a process that had our number and was killed
+  if (descriptor_ < 0) fail(errno);
+  temporary_ = std::move(temporary);
+  if (exists) ::fchmod(descriptor_, status.st_mode & 07777);
+}
+
+AtomicFile::~AtomicFile() {
+  close();
+  if (!temporary_.empty()) ::unlink(temporary_.c_str());
+}
+
+void AtomicFile::write(std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(descriptor_, bytes.data(), bytes.size());
+    if (written >= 0) {
+      bytes.remove_prefix(static_cast<std::size_t>(written));
+    } else if (errno != EINTR) {
+      fail(errno);
+    }
+  }
+}
+
+void AtomicFile::commit() {
+  if (!temporary_.empty() && ::fsync(descriptor_) != 0) fail(errno);
+  if (::close(std::exchange(descriptor_, -1)) != 0) fail(errno);
+  if (temporary_.empty()) return;
+  if (std::rename(temporary_.c_str(), target_.c_str()) != 0) fail(errno);
+  temporary_.clear();
+  synchronize_folder(target_);
+}
+
+void AtomicFile::fail(int error) const {
+  throw DataError(fmt::format("{}: cannot be written: {}", path_, std::generic_category().message(error)));
+}
+
+void AtomicFile::close() noexcept {
+  if (descriptor_ >= 0) ::close(std::exchange(descriptor_, -1));
+}
+
+void write_file_atomically(const std::string& path, std::string_view contents) {
+  AtomicFile file(path);
+  file.write(contents);
+  file.commit();
+}
+
+}  // namespace wengert

@@ -1,0 +1,35 @@
+#pragma once
+// Output files that appear whole or not at all.
+#include <string>
+#include <string_view>
+
+namespace wengert {
+
+/// A file under construction: it is written beside `path` under a temporary name, and `commit` puts it in the place of `path`. Without
+/// `commit` (an exception, an early return) nothing is left and an older file at `path` stays as it was. A `path` that exists and is
+/// no regular file, such as a pipe, is written to directly. Every failure is a DataError that names `path` and the system's reason.
+class AtomicFile {
+ public:
+  explicit AtomicFile(std::string path);
+  AtomicFile(const AtomicFile&) = delete;
+  AtomicFile& operator=(const AtomicFile&) = delete;
+  ~AtomicFile();
+
+  void write(std::string_view bytes);
+  /// Waits until the bytes are on the disk, then renames. Nothing may be written afterwards.
+  void commit();
+
+ private:
+  [[noreturn]] void fail(int error) const;
+  void close() noexcept;
+
+  std::string path_;       // as the user wrote it, for messages
+  std::string target_;     // path_ with symbolic links followed: the link stays a link
+  std::string temporary_;  // empty when path_ is written directly
+  int descriptor_ = -1;
+};
+
+/// The file at `path` becomes `contents`, at once.
+void write_file_atomically(const std::string& path, std::string_view contents);
+
+}  // namespace wengert
