@@ -1,7 +1,16 @@
 #pragma once
 // Everything for networks: layers, losses, initialisers, and what models are made of.
+#include "nn/data/csv.h"
+#include "nn/data/idx.h"
+#include "nn/data/loader.h"
 #include "nn/init.h"
 #include "nn/layers.h"
 #include "nn/losses.h"
 #include "nn/module.h"
 #include "nn/sequential.h"
+#include "nn/training/figure.h"
+#include "nn/training/history.h"
+#include "nn/training/image_grid.h"
+#include "nn/training/metrics.h"
+#include "nn/training/named_value.h"
+#include "nn/training/progress.h"

@@ -1,0 +1,76 @@
+#pragma once
+// Tables of comma-separated values.
+#include <cstdint>
+#include <initializer_list>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "autodiff/tensor.h"
+
+namespace wengert::nn {
+
+struct CsvOptions {
+  char separator = ',';
+  /// Whether the first line holds the columns' names; without it they are called "1", "2" and so on.
+  bool header = true;
+  /// A file of more bytes is refused. (In memory a table takes up to twenty bytes for each byte of its file.)
+  std::uint64_t max_bytes = std::uint64_t{1} << 28;
+};
+
+struct NumberOptions {
+  /// What stands for a missing value; without it a missing value is an error.
+  std::optional<double> missing = std::nullopt;
+  /// A text that means a missing value, beside the empty field: "NA", "?" ...
+  std::string_view missing_mark = {};
+  /// Lets texts such as "nan" and "inf" pass as the numbers they name.
+  bool allow_nonfinite = false;
+};
+
+/// The text of a CSV file in rows and named columns. What is a number and what is missing is decided when a column is asked for.
+/// Every error is a DataError that names the file, the line (as an editor counts them) and the column.
+class Table {
+ public:
+  Index rows() const { return static_cast<Index>(lines_.size()); }
+  Index columns() const { return static_cast<Index>(names_.size()); }
+  const std::vector<std::string>& names() const { return names_; }
+  bool has(std::string_view column) const;
+
+  /// One column as numbers. An error if a field is missing, is text, or is not finite, unless the options allow it.
+  std::vector<double> numbers(std::string_view column, const NumberOptions& options = {}) const;
+  /// One column as it stands in the file, without quotes; "" where a value is missing.
+  std::vector<std::string> strings(std::string_view column) const;
+  /// Columns of numbers side by side: (rows, number of columns).
+  Tensor tensor(std::span<const std::string> columns, Dtype dtype = float32, const NumberOptions& options = {}) const;
+  Tensor tensor(std::initializer_list<std::string> columns, Dtype dtype = float32, const NumberOptions& options = {}) const {
+    return tensor(std::span(columns.begin(), columns.size()), dtype, options);
+  }
+
+ private:
+  friend class CsvParser;
+  friend Table read_csv(const std::string& path, const CsvOptions& options);
+  struct Field {
+    std::uint32_t begin, length;
+  };
+
+  std::size_t find(std::string_view column) const;
+  std::string_view text(std::size_t row, std::size_t column) const;
+  double number(std::size_t row, std::size_t column, const NumberOptions& options) const;
+  [[noreturn]] void unknown(std::string_view column) const;
+  [[noreturn]] void fail(std::size_t row, std::size_t column, const std::string& what) const;
+
+  std::string file_;  // for messages
+  std::string text_;  // the file, quoted fields unquoted in place
+  std::vector<std::string> names_;
+  std::vector<Field> fields_;         // row by row
+  std::vector<std::uint32_t> lines_;  // on which each row begins
+};
+
+/// Reads a CSV file as RFC 4180 describes it: fields in double quotes may hold separators, line breaks and doubled quotes. Lines may end
+/// in any convention; blank lines and a byte order mark are skipped. Files compressed by gzip are read as well.
+/// Refused, by a DataError: no such file, quotes that do not close or end in mid-field, rows with more or fewer fields than the first.
+Table read_csv(const std::string& path, const CsvOptions& options = {});
+
+}  // namespace wengert::nn

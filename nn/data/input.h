@@ -1,0 +1,48 @@
+#pragma once
+// Bytes of a data file, plain or compressed by gzip.
+#include <zlib.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace wengert::nn {
+
+/// A data file read from its beginning to its end. What gzip has compressed (told by its first bytes, not by its name) is inflated on
+/// the way, never further than it is asked for. Failures are DataErrors that name the file, and the offset where there is one.
+class Input {
+ public:
+  explicit Input(std::string path);
+  Input(const Input&) = delete;
+  Input& operator=(const Input&) = delete;
+  ~Input();
+
+  /// Reads `bytes` bytes; fewer only at the end of the file. Once the end has been met, gzip's checksum has been found right.
+  std::size_t read(unsigned char* to, std::size_t bytes);
+
+  const std::string& path() const { return path_; }
+  bool compressed() const { return inflating_; }
+  /// How many bytes there are in all, where that can be known beforehand: for a plain regular file.
+  std::optional<std::uint64_t> size() const { return size_; }
+
+ private:
+  [[noreturn]] void fail(const std::string& what) const;
+  std::size_t read_file(unsigned char* to, std::size_t bytes);
+  std::size_t read_plain(unsigned char* to, std::size_t bytes);
+  std::size_t read_inflated(unsigned char* to, std::size_t bytes);
+  bool refill();
+  bool next_member();
+
+  std::string path_;
+  int descriptor_ = -1;
+  std::optional<std::uint64_t> size_;
+  std::vector<unsigned char> buffer_;  // read ahead: all of it for gzip, the first bytes for a plain file
+  std::uint64_t offset_ = 0;           // of the file, behind what is in the buffer
+  bool inflating_ = false;
+  bool ended_ = false;  // gzip's last member is complete
+  z_stream stream_{};   // its next_in and avail_in say what of the buffer is left, also for a plain file
+};
+
+}  // namespace wengert::nn

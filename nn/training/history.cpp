@@ -1,0 +1,78 @@
+#include "nn/training/history.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <numeric>
+
+#include "autodiff/error.h"
+
+namespace wengert::nn {
+namespace {
+
+constexpr double gap = std::numeric_limits<double>::quiet_NaN();
+constexpr const char* epoch_name = "epoch";
+
+// "train loss" is the "loss" of "train"; "loss" is the "loss" of "".
+struct Measured {
+  std::string part, quantity;
+};
+
+Measured measured(const std::string& name) {
+  const std::size_t space = name.find_last_of(' ');
+  if (space == std::string::npos) return {"", name};
+  return {name.substr(0, space), name.substr(space + 1)};
+}
+
+template <class T, class Matches>
+std::size_t position_or_new(std::vector<T>& list, const T& fresh, Matches matches) {
+  const auto found = std::find_if(list.begin(), list.end(), matches);
+  const auto at = static_cast<std::size_t>(found - list.begin());
+  if (found == list.end()) list.push_back(fresh);
+  return at;
+}
+
+}  // namespace
+
+void History::add(std::span<const NamedValue> values) {
+  for (Column& column : columns_) column.values.push_back(gap);
+  ++epochs_;
+  for (const NamedValue& given : values) {
+    const Column fresh{std::string(given.name), std::vector<double>(epochs_, gap)};
+    const std::size_t at = position_or_new(columns_, fresh, [&](const Column& c) { return c.name == given.name; });
+    columns_[at].values.back() = given.value;
+  }
+}
+
+const std::vector<double>& History::values(std::string_view name) const {
+  std::string known;
+  for (const Column& column : columns_) {
+    if (column.name == name) return column.values;
+    known += fmt::format("{}\"{}\"", known.empty() ? "" : ", ", column.name);
+  }
+  throw Error(fmt::format("History::values: nothing is called \"{}\"; there are {}", name, known.empty() ? "no values yet" : known));
+}
+
+std::vector<Column> History::columns() const {
+  std::vector<Column> all = {{epoch_name, std::vector<double>(epochs_)}};
+  std::iota(all[0].values.begin(), all[0].values.end(), 1.0);
+  all.insert(all.end(), columns_.begin(), columns_.end());
+  return all;
+}
+
+PictureOutcome History::plot(const std::string& png_path) const {
+  if (columns_.empty()) throw Error("History::plot: nothing has been added yet");
+  Figure figure{columns(), {}};
+  std::vector<std::string> parts;
+  for (const Column& column : columns_) {
+    const auto [part, quantity] = measured(column.name);
+    const auto color = static_cast<int>(position_or_new(parts, part, [&, &p = part](const std::string& s) { return s == p; }));
+    const Panel fresh{.title = quantity, .x_label = epoch_name, .y_label = "", .curves = {}};
+    const std::size_t panel = position_or_new(figure.panels, fresh, [&, &q = quantity](const Panel& p) { return p.title == q; });
+    figure.panels[panel].curves.push_back({.x = epoch_name, .y = column.name, .label = part.empty() ? quantity : part, .color = color});
+  }
+  return write_figure(figure, png_path);
+}
+
+}  // namespace wengert::nn

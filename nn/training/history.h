@@ -1,0 +1,41 @@
+#pragma once
+// What a training has measured, epoch by epoch.
+#include <initializer_list>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "nn/training/figure.h"
+#include "nn/training/named_value.h"
+
+namespace wengert::nn {
+
+/// The values of each epoch, under their names:
+///
+///     history.add({{"train loss", 0.51}, {"test loss", 0.55}, {"train accuracy", 0.82}, {"test accuracy", 0.80}});
+///     history.plot("curves.png");
+class History {
+ public:
+  /// The values of the next epoch. A name that comes up later, or not in every epoch, leaves gaps.
+  void add(std::initializer_list<NamedValue> values) { add(std::span(values.begin(), values.size())); }
+  void add(std::span<const NamedValue> values);
+
+  std::size_t epochs() const { return epochs_; }
+  /// One value for each epoch, NaN where there was none. An Error that lists the names if there is no such one.
+  const std::vector<double>& values(std::string_view name) const;
+  /// The column "epoch" (1, 2, ...) and one for each name.
+  std::vector<Column> columns() const;
+
+  /// The columns as CSV. The file appears whole or not at all.
+  void write_csv(const std::string& csv_path) const { write_columns(columns(), csv_path); }
+  /// NAME.csv, NAME.gp and NAME.png for `png_path` NAME.png. Names that end in the same word ("train loss", "test loss") share a
+  /// panel, and what stands before that word ("train") has one colour in all panels. An Error if nothing has been added.
+  PictureOutcome plot(const std::string& png_path) const;
+
+ private:
+  std::vector<Column> columns_;  // without the epochs; all of length epochs_
+  std::size_t epochs_ = 0;
+};
+
+}  // namespace wengert::nn

@@ -1,0 +1,184 @@
+#include "nn/training/image_grid.h"
+
+#include <fmt/format.h>
+#include <png.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <string_view>
+
+#include "autodiff/io/atomic_file.h"
+#include "nn/training/bitmap_font.h"
+
+namespace wengert::nn {
+namespace {
+
+struct Color {
+  std::uint8_t red, green, blue;
+};
+
+constexpr Color paper{255, 255, 255}, ink{40, 40, 40}, mark{200, 30, 30}, not_a_number{255, 0, 255};
+constexpr Index comfortable_width = 100;  // of an image in the picture
+constexpr Index frame = 3;                // its thickness; room is left for it around every image
+constexpr Index gap = 14;                 // between cells
+constexpr Index font_scale = 2;           // pixels for one of the font
+constexpr Index line_height = (font::glyph_height + 2) * font_scale;
+constexpr Index largest_side = 65'535;  // beyond it viewers give up
+
+class Picture {
+ public:
+  Picture(Index width, Index height) : width_(width), height_(height), pixels_(static_cast<std::size_t>(3 * width * height), paper.red) {}
+
+  void fill(Index x, Index y, Index width, Index height, Color color) {
+    for (Index row = y; row < y + height; ++row) {
+      for (Index column = x; column < x + width; ++column) {
+        std::uint8_t* pixel = &pixels_[static_cast<std::size_t>(3 * (row * width_ + column))];
+        pixel[0] = color.red;
+        pixel[1] = color.green;
+        pixel[2] = color.blue;
+      }
+    }
+  }
+
+  void write(Index x, Index y, std::string_view text, Color color) {
+    for (const char c : text) {
+      for (int row = 0; row < font::glyph_height; ++row) {
+        for (int column = 0; column < font::glyph_width; ++column) {
+          if (font::is_set(c, row, column)) fill(x + column * font_scale, y + row * font_scale, font_scale, font_scale, color);
+        }
+      }
+      x += font::advance * font_scale;
+    }
+  }
+
+  void save(const std::string& path) const {
+    png_image image{};
+    image.version = PNG_IMAGE_VERSION;
+    image.width = static_cast<png_uint_32>(width_);
+    image.height = static_cast<png_uint_32>(height_);
+    image.format = PNG_FORMAT_RGB;
+    std::string png(PNG_IMAGE_PNG_SIZE_MAX(image), '\0');
+    png_alloc_size_t bytes = png.size();
+    if (!png_image_write_to_memory(&image, png.data(), &bytes, 0, pixels_.data(), 0, nullptr)) {
+      throw DataError(fmt::format("{}: the picture cannot be made: {}", path, image.message));
+    }
+    write_file_atomically(path, std::string_view(png).substr(0, bytes));
+  }
+
+ private:
+  Index width_, height_;
+  std::vector<std::uint8_t> pixels_;
+};
+
+std::vector<std::string_view> lines_of(std::string_view caption) {
+  std::vector<std::string_view> lines;
+  for (std::size_t begin = 0; begin <= caption.size();) {
+    const std::size_t end = std::min(caption.find('\n', begin), caption.size());
+    lines.push_back(caption.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return lines;
+}
+
+Index text_width(std::string_view line) { return line.empty() ? 0 : (static_cast<Index>(line.size()) * font::advance - 1) * font_scale; }
+
+// The images in gray or colour: element (image, channel, row, column), shown between low and high.
+struct Images {
+  std::vector<double> values;
+  Index count, channels, height, width;
+  double low, high;
+
+  Color color(Index image, Index row, Index column) const {
+    std::uint8_t channel[3];
+    for (Index c = 0; c < 3; ++c) {
+      const Index plane = image * channels + std::min(c, channels - 1);
+      const double value = values[static_cast<std::size_t>((plane * height + row) * width + column)];
+      if (std::isnan(value)) return not_a_number;
+      channel[c] = static_cast<std::uint8_t>(std::lround(255 * std::clamp((value - low) / (high - low), 0.0, 1.0)));
+    }
+    return {channel[0], channel[1], channel[2]};
+  }
+};
+
+Images images_of(const Tensor& images, const ImageGridOptions& options, Location where) {
+  const int rank = images.rank();
+  const Index channels = rank == 4 ? images.size(1) : 1;
+  if ((rank != 3 && rank != 4) || (channels != 1 && channels != 3) || images.size() == 0) {
+    throw ShapeError(
+        fmt::format("write_image_grid: {} is no (n, height, width), (n, 1, height, width) or (n, 3, height, width) with elements, at {}",
+                    describe(images), to_string(where)));
+  }
+  if (!options.captions.empty() && static_cast<Index>(options.captions.size()) != images.size(0)) {
+    throw ShapeError(
+        fmt::format("write_image_grid: {} captions for {} images, at {}", options.captions.size(), images.size(0), to_string(where)));
+  }
+  if (!(options.high > options.low)) {
+    throw Error(fmt::format("write_image_grid: high {} is not above low {}, at {}", options.high, options.low, to_string(where)));
+  }
+  return {images.to_vector<double>(), images.size(0), channels, images.size(-2), images.size(-1), options.low, options.high};
+}
+
+// Where things stand: cells of one size, each an image in its frame with its caption below, centred.
+struct Layout {
+  Index columns, rows, magnification, cell_width, cell_height, image_width, image_height;
+
+  Layout(const Images& images, const ImageGridOptions& options) {
+    columns = options.columns > 0 ? options.columns : static_cast<Index>(std::ceil(std::sqrt(static_cast<double>(images.count))));
+    columns = std::min(columns, images.count);
+    rows = (images.count + columns - 1) / columns;
+    magnification =
+        options.magnification > 0 ? options.magnification : std::max<Index>(1, (comfortable_width + images.width / 2) / images.width);
+    image_width = images.width * magnification;
+    image_height = images.height * magnification;
+    Index caption_width = 0, caption_lines = 0;
+    for (const std::string& caption : options.captions) {
+      const std::vector<std::string_view> lines = lines_of(caption);
+      caption_lines = std::max(caption_lines, static_cast<Index>(lines.size()));
+      for (const std::string_view line : lines) caption_width = std::max(caption_width, text_width(line));
+    }
+    cell_width = std::max(image_width + 2 * frame, caption_width) + gap;
+    cell_height = image_height + 2 * frame + (caption_lines > 0 ? caption_lines * line_height + font_scale : 0) + gap;
+  }
+
+  Index width() const { return columns * cell_width + gap; }
+  Index height() const { return rows * cell_height + gap; }
+};
+
+void draw_cell(Picture& picture, const Layout& layout, const Images& images, Index image, std::string_view caption, bool marked) {
+  const Index left = gap + image % layout.columns * layout.cell_width, top = gap + image / layout.columns * layout.cell_height;
+  const Index inner = layout.cell_width - gap, scale = layout.magnification;
+  const Index x = left + (inner - layout.image_width) / 2, y = top + frame;
+  if (marked) picture.fill(x - frame, y - frame, layout.image_width + 2 * frame, layout.image_height + 2 * frame, mark);
+  for (Index row = 0; row < images.height; ++row) {
+    for (Index column = 0; column < images.width; ++column) {
+      picture.fill(x + column * scale, y + row * scale, scale, scale, images.color(image, row, column));
+    }
+  }
+  Index baseline = y + layout.image_height + frame + font_scale;
+  for (const std::string_view line : lines_of(caption)) {
+    picture.write(left + (inner - text_width(line)) / 2, baseline, line, marked ? mark : ink);
+    baseline += line_height;
+  }
+}
+
+}  // namespace
+
+void write_image_grid(const Tensor& images, const std::string& png_path, const ImageGridOptions& options, Location where) {
+  const Images shown = images_of(images, options, where);
+  const Layout layout(shown, options);
+  if (layout.width() > largest_side || layout.height() > largest_side) {
+    throw ShapeError(fmt::format("write_image_grid: {} images make a picture of {} x {} pixels, more than {} on a side, at {}; show fewer",
+                                 shown.count, layout.width(), layout.height(), largest_side, to_string(where)));
+  }
+  Picture picture(layout.width(), layout.height());
+  for (Index image = 0; image < shown.count; ++image) {
+    const bool marked = std::find(options.marked.begin(), options.marked.end(), image) != options.marked.end();
+    const std::string_view caption =
+        options.captions.empty() ? std::string_view() : std::string_view(options.captions[static_cast<std::size_t>(image)]);
+    draw_cell(picture, layout, shown, image, caption, marked);
+  }
+  picture.save(png_path);
+}
+
+}  // namespace wengert::nn

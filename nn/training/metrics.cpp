@@ -1,0 +1,125 @@
+#include "nn/training/metrics.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+#include "autodiff/ops.h"
+#include "nn/training/text.h"
+
+namespace wengert::nn {
+namespace {
+
+constexpr std::size_t longest_column_name = 7;
+
+double share(Index part, Index whole) {
+  return whole == 0 ? std::numeric_limits<double>::quiet_NaN() : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+// "87.5%", "-" where there is nothing to take a share of.
+std::string percent(double share) { return std::isnan(share) ? "-" : fmt::format("{:.1f}%", 100 * share); }
+
+std::vector<std::string> numbered(Index classes) {
+  std::vector<std::string> names;
+  for (Index i = 0; i < classes; ++i) names.push_back(fmt::format("{}", i));
+  return names;
+}
+
+void check_pair(const char* operation, const Tensor& a, const Tensor& labels, int rank, Location where) {
+  if (a.rank() != rank || labels.rank() != 1 || a.size(0) != labels.size(0)) {
+    throw ShapeError(fmt::format("{}: {} and labels {} do not fit: {} and (n) are needed, at {}", operation, describe(a), describe(labels),
+                                 rank == 2 ? "(n, classes)" : "(n)", to_string(where)));
+  }
+  if (labels.dtype() != int64) {
+    throw DtypeError(
+        fmt::format("{}: labels {} must be int64, at {}; did you mean labels.to(int64)?", operation, describe(labels), to_string(where)));
+  }
+}
+
+}  // namespace
+
+Tensor predictions(const Tensor& logits, Location where) { return argmax(logits, -1, false, where); }
+
+double accuracy(const Tensor& logits, const Tensor& labels, Location where) {
+  check_pair("accuracy", logits, labels, 2, where);
+  const Tensor predicted = predictions(logits, where), expected = labels.contiguous(where);
+  const Index *p = predicted.data<Index>(), *e = expected.data<Index>();
+  return share(std::inner_product(p, p + predicted.size(), e, Index{0}, std::plus<>(), std::equal_to<>()), labels.size());
+}
+
+ConfusionMatrix::ConfusionMatrix(Index classes) : ConfusionMatrix(numbered(classes)) {}
+
+ConfusionMatrix::ConfusionMatrix(std::vector<std::string> names) : names_(std::move(names)), counts_(names_.size() * names_.size()) {}
+
+void ConfusionMatrix::add(const Tensor& predictions, const Tensor& labels, Location where) {
+  check_pair("ConfusionMatrix::add", predictions, labels, 1, where);
+  if (predictions.dtype() != int64) {
+    throw DtypeError(
+        fmt::format("ConfusionMatrix::add: predictions {} must be int64, at {}", describe(predictions), wengert::to_string(where)));
+  }
+  const std::vector<Index> predicted = predictions.to_vector<Index>(), expected = labels.to_vector<Index>();
+  for (const auto* classes_of : {&predicted, &expected}) {
+    for (const Index c : *classes_of) {
+      if (c < 0 || c >= classes()) {
+        throw ShapeError(fmt::format("ConfusionMatrix::add: class {} is not in [0, {}), at {}", c, classes(), wengert::to_string(where)));
+      }
+    }
+  }
+  for (std::size_t i = 0; i < predicted.size(); ++i) ++counts_[static_cast<std::size_t>(expected[i] * classes() + predicted[i])];
+}
+
+Index ConfusionMatrix::count(Index label, Index predicted) const {
+  return counts_[static_cast<std::size_t>(label * classes() + predicted)];
+}
+
+Index ConfusionMatrix::total() const { return std::accumulate(counts_.begin(), counts_.end(), Index{0}); }
+
+double ConfusionMatrix::accuracy() const {
+  Index right = 0;
+  for (Index c = 0; c < classes(); ++c) right += count(c, c);
+  return share(right, total());
+}
+
+double ConfusionMatrix::recall(Index label) const {
+  Index examples = 0;
+  for (Index predicted = 0; predicted < classes(); ++predicted) examples += count(label, predicted);
+  return share(count(label, label), examples);
+}
+
+double ConfusionMatrix::precision(Index predicted) const {
+  Index times = 0;
+  for (Index label = 0; label < classes(); ++label) times += count(label, predicted);
+  return share(count(predicted, predicted), times);
+}
+
+std::string ConfusionMatrix::to_string() const {
+  const std::string corner = "true \\ predicted", last_row = "precision", last_column = "recall";
+  std::size_t name_width = std::max(text::width(corner), text::width(last_row));
+  std::size_t column_width = text::width("100.0%");
+  for (const std::string& name : names_) {
+    name_width = std::max(name_width, text::width(name));
+    column_width = std::max(column_width, std::min(text::width(name), longest_column_name));
+  }
+  for (const Index n : counts_) column_width = std::max(column_width, fmt::formatted_size("{}", n));
+
+  const auto cell = [&](std::string_view s) { return "  " + text::right(text::clipped(s, column_width), column_width); };
+  std::string table = text::left(corner, name_width);
+  for (const std::string& name : names_) table += cell(name);
+  table += cell(last_column) + '\n';
+  for (Index label = 0; label < classes(); ++label) {
+    table += text::left(names_[static_cast<std::size_t>(label)], name_width);
+    for (Index predicted = 0; predicted < classes(); ++predicted) table += cell(fmt::format("{}", count(label, predicted)));
+    table += cell(percent(recall(label))) + '\n';
+  }
+  table += text::left(last_row, name_width);
+  for (Index predicted = 0; predicted < classes(); ++predicted) table += cell(percent(precision(predicted)));
+  table += cell(percent(accuracy())) + '\n';
+  return table;
+}
+
+}  // namespace wengert::nn

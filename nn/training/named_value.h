@@ -1,0 +1,13 @@
+#pragma once
+// A number with a name: a loss, an accuracy, a learning rate.
+#include <string_view>
+
+namespace wengert::nn {
+
+/// {"loss", 0.31}. Whoever takes one copies the name if it is to be kept.
+struct NamedValue {
+  std::string_view name;
+  double value = 0;
+};
+
+}  // namespace wengert::nn

@@ -1,0 +1,75 @@
+#define BOOST_TEST_MODULE metrics
+#include "nn/training/metrics.h"
+
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+
+#include "autodiff/error.h"
+#include "tests/support/throws.h"
+
+using namespace wengert;
+using nn::ConfusionMatrix;
+using wengert::testing::contains;
+using wengert::testing::message_of;
+
+BOOST_AUTO_TEST_CASE(accuracy_is_the_share_of_right_rows) {
+  const Tensor logits = Tensor::from({{0, 1, 0}, {3, 2, 1}, {-3, -2, -1}, {1, 0, 5}});
+  BOOST_TEST(nn::predictions(logits).to_vector<Index>() == (std::vector<Index>{1, 0, 2, 2}), boost::test_tools::per_element());
+  BOOST_TEST(nn::accuracy(logits, Tensor::from({1, 0, 2, 0}, int64)) == 0.75);
+  BOOST_TEST(nn::accuracy(logits.to(float64), Tensor::from({0, 1, 1, 1}, int64)) == 0);
+  BOOST_TEST(std::isnan(nn::accuracy(Tensor::zeros({0, 3}), Tensor::zeros({0}, int64))));
+}
+
+BOOST_AUTO_TEST_CASE(accuracy_says_what_does_not_fit) {
+  const Tensor logits = Tensor::zeros({4, 3});
+  BOOST_TEST(contains(message_of<ShapeError>([&] { nn::accuracy(logits, Tensor::zeros({3}, int64)); }), "accuracy: (4, 3)"));
+  BOOST_CHECK_THROW(nn::accuracy(logits, Tensor::zeros({4, 1}, int64)), ShapeError);
+  BOOST_TEST(contains(message_of<DtypeError>([&] { nn::accuracy(logits, Tensor::zeros({4})); }), "labels.to(int64)"));
+}
+
+BOOST_AUTO_TEST_CASE(confusion_counts_labels_against_predictions) {
+  ConfusionMatrix confusion({"cat", "dog", "eel"});
+  confusion.add(Tensor::from({0, 1, 1, 0}, int64), Tensor::from({0, 0, 1, 1}, int64));
+  confusion.add(Tensor::from({1}, int64), Tensor::from({1}, int64));
+  BOOST_TEST(confusion.count(0, 1) == 1);
+  BOOST_TEST(confusion.count(1, 1) == 2);
+  BOOST_TEST(confusion.total() == 5);
+  BOOST_TEST(confusion.accuracy() == 0.6);
+  BOOST_TEST(confusion.recall(0) == 0.5);
+  BOOST_TEST(confusion.recall(1) == 2.0 / 3);
+  BOOST_TEST(confusion.precision(0) == 0.5);
+  BOOST_TEST(std::isnan(confusion.recall(2)));
+  BOOST_TEST(std::isnan(confusion.precision(2)));
+  BOOST_TEST(confusion.to_string() ==
+             "true \\ predicted     cat     dog     eel  recall\n"
+             "cat                    1       1       0   50.0%\n"
+             "dog                    1       2       0   66.7%\n"
+             "eel                    0       0       0       -\n"
+             "precision          50.0%   66.7%       -   60.0%\n");
+}
+
+BOOST_AUTO_TEST_CASE(long_names_are_cut_above_columns_only) {
+  ConfusionMatrix confusion({"T-shirt/top", "Größenordnung"});
+  confusion.add(Tensor::full({12}, 1, int64), Tensor::full({12}, 1, int64));
+  BOOST_TEST(confusion.to_string() ==
+             "true \\ predicted  T-shirt  Größeno   recall\n"
+             "T-shirt/top             0        0        -\n"
+             "Größenordnung           0       12   100.0%\n"
+             "precision               -   100.0%   100.0%\n");
+}
+
+BOOST_AUTO_TEST_CASE(classes_without_names_are_numbered) {
+  BOOST_TEST(contains(ConfusionMatrix(2).to_string(), "true \\ predicted       0       1  recall\n"));
+}
+
+BOOST_AUTO_TEST_CASE(classes_out_of_range_are_refused_and_nothing_is_counted) {
+  ConfusionMatrix confusion(2);
+  const Tensor good = Tensor::from({0, 1}, int64);
+  for (const Tensor& bad : {Tensor::from({0, 2}, int64), Tensor::from({-1, 0}, int64)}) {
+    BOOST_CHECK_THROW(confusion.add(good, bad), ShapeError);
+    BOOST_CHECK_THROW(confusion.add(bad, good), ShapeError);
+  }
+  BOOST_CHECK_THROW(confusion.add(good, Tensor::zeros({3}, int64)), ShapeError);
+  BOOST_CHECK_THROW(confusion.add(good.to(float32), good), DtypeError);
+  BOOST_TEST(confusion.total() == 0);
+}
