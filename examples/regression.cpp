@@ -1,0 +1,250 @@
+// The slides' single node, y_hat = f(w x + b), trained by full-batch gradient descent from w = b = 0 on E = 1/2 (y - y_hat)^2.
+// The tape derives dE/dw and dE/db; at the end they stand beside the slides' formulas and central differences.
+#include <autodiff/autodiff.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "example.h"
+#include "nn/data/csv.h"
+#include "nn/training/figure.h"
+
+using namespace wengert;
+
+namespace {
+
+struct Options {
+  std::string csv, x, y, activation = "identity", scale = "none", plot;
+  double rate = 0;
+  int epochs = 0, report_every = 0;
+};
+
+struct Record {
+  double x, y;
+};
+struct Node {
+  double w = 0, b = 0;
+};
+struct Gradient {
+  double dw, db;
+};
+
+// ---- the node ------------------------------------------------------------------------------------------------------------------------
+
+enum class Activation { identity, sigmoid, step };
+
+/// f(h), for numbers and for what the tape records.
+template <class T> T activate(Activation f, const T& h) {
+  switch (f) {
+    case Activation::identity:
+      return h;
+    case Activation::sigmoid:
+      return sigmoid(h);
+    case Activation::step:
+      break;
+  }
+  return step(h);
+}
+double predict(Activation f, const Node& node, double x) { return activate(f, Scalar(node.w * x + node.b)).value(); }
+
+/// Mean of E over the records.
+Scalar mean_error(Activation f, const std::vector<Record>& records, const Scalar& w, const Scalar& b) {
+  Scalar error = 0;
+  for (const auto& [x, y] : records) error += 0.5 * square(y - activate(f, Scalar(w * x + b)));
+  return error / static_cast<double>(records.size());
+}
+
+Gradient by_tape(Activation f, const std::vector<Record>& records, const Node& node) {
+  Tape tape;
+  const Scalar w = tape.variable(node.w), b = tape.variable(node.b);
+  const auto [dw, db] = tape.gradient(mean_error(f, records, w, b), wrt(w, b), {.unreached = Unreached::zero});
+  return {dw, db};
+}
+
+/// The slides' formulas: dE/dw = -(y - y_hat) f'(h) x, dE/db = -(y - y_hat) f'(h).
+Gradient by_hand(Activation f, const std::vector<Record>& records, const Node& node) {
+  Gradient g{0, 0};
+  for (const auto& [x, y] : records) {
+    const double y_hat = predict(f, node, x);
+    const double slope = f == Activation::identity ? 1 : f == Activation::sigmoid ? y_hat * (1 - y_hat) : 0;
+    g.dw += -(y - y_hat) * slope * x;
+    g.db += -(y - y_hat) * slope;
+  }
+  return {g.dw / static_cast<double>(records.size()), g.db / static_cast<double>(records.size())};
+}
+
+Gradient by_differences(Activation f, const std::vector<Record>& records, const Node& node) {
+  const auto difference = [&](double Node::*parameter) {
+    const double h = 1e-5 * std::max(1.0, std::abs(node.*parameter));
+    Node up = node, down = node;
+    up.*parameter += h;
+    down.*parameter -= h;
+    return (mean_error(f, records, up.w, up.b).value() - mean_error(f, records, down.w, down.b).value()) / (2 * h);
+  };
+  return {difference(&Node::w), difference(&Node::b)};
+}
+
+/// The perceptron's rule, averaged over the records: every wrong answer pulls the line towards its record.
+Gradient by_perceptron_rule(const std::vector<Record>& records, const Node& node) {
+  Gradient g{0, 0};
+  for (const auto& [x, y] : records) {
+    const double error = y - predict(Activation::step, node, x);
+    g.dw -= error * x;
+    g.db -= error;
+  }
+  return {g.dw / static_cast<double>(records.size()), g.db / static_cast<double>(records.size())};
+}
+
+// ---- data ----------------------------------------------------------------------------------------------------------------------------
+
+/// A column of numbers; or, for NAME=TEXT, 1 where the column holds that text and 0 elsewhere.
+std::vector<double> column(const nn::Table& table, const std::string& name) {
+  const std::size_t equals = name.find('=');
+  if (table.has(name) || equals == std::string::npos) return table.numbers(name);
+  std::vector<double> values;
+  const std::string text = name.substr(equals + 1);
+  for (const std::string& field : table.strings(name.substr(0, equals))) values.push_back(field == text);
+  if (std::count(values.begin(), values.end(), 1.0) == 0)
+    throw DataError(fmt::format("column \"{}\" never holds \"{}\"", name.substr(0, equals), text));
+  return values;
+}
+
+/// Brings the values to [0, 1] by their smallest and largest.
+void scale_to_unit(std::vector<double>& values, const std::string& name) {
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  const double least = *low, range = *high - *low;
+  if (range == 0) throw DataError(fmt::format("column \"{}\" has the same value, {}, in every row: it cannot be scaled", name, least));
+  for (double& v : values) v = (v - least) / range;
+}
+
+std::vector<Record> read_records(const Options& options) {
+  const nn::Table table = nn::read_csv(options.csv);
+  if (table.rows() == 0) throw DataError(fmt::format("{}: no rows below the header", options.csv));
+  std::vector<double> x = column(table, options.x), y = column(table, options.y);
+  if (options.scale != "none") scale_to_unit(x, options.x);
+  if (options.scale == "xy") scale_to_unit(y, options.y);
+  std::vector<Record> records;
+  for (std::size_t i = 0; i < x.size(); ++i) records.push_back({x[i], y[i]});
+  return records;
+}
+
+// ---- training ------------------------------------------------------------------------------------------------------------------------
+
+/// 1/2 of the sum of squared errors.
+double sum_of_squared_errors(Activation f, const std::vector<Record>& records, const Node& node) {
+  double sum = 0;
+  for (const auto& [x, y] : records) sum += (y - predict(f, node, x)) * (y - predict(f, node, x));
+  return sum / 2;
+}
+
+struct Course {
+  std::vector<double> epochs, errors;
+};
+
+Node train(Activation f, const std::vector<Record>& records, const Options& options, Course& course) {
+  Node node;
+  for (int epoch = 0; epoch < options.epochs; ++epoch) {
+    const auto [dw, db] = f == Activation::step ? by_perceptron_rule(records, node) : by_tape(f, records, node);
+    node.w -= options.rate * dw;
+    node.b -= options.rate * db;
+    if (!std::isfinite(node.w) || !std::isfinite(node.b))
+      throw Error(fmt::format("epoch {}: w and b have left the range of numbers; a smaller --rate than {} or --scale x may help", epoch,
+                              options.rate));
+    if (epoch % options.report_every != 0) continue;
+    const double error = sum_of_squared_errors(f, records, node);
+    fmt::print("epoch {} SSE {:.15g} w {:.15g} b {:.15g}\n", epoch, error, node.w, node.b);
+    course.epochs.push_back(epoch);
+    course.errors.push_back(error);
+  }
+  return node;
+}
+
+void print_verdict(Activation f, const std::vector<Record>& records, const Node& node) {
+  const Gradient tape = by_tape(f, records, node), hand = by_hand(f, records, node), differences = by_differences(f, records, node);
+  fmt::print("\n{:<8}{:>24}{:>24}{:>24}\n", "", "tape", "hand", "central difference");
+  fmt::print("{:<8}{:>24.15g}{:>24.15g}{:>24.15g}\n", "dE/dw", tape.dw, hand.dw, differences.dw);
+  fmt::print("{:<8}{:>24.15g}{:>24.15g}{:>24.15g}\n", "dE/db", tape.db, hand.db, differences.db);
+  // Central differences of mean E are good to about 1e-10 of its size; the two exact ones must agree to rounding.
+  const auto agree = [](double a, double b, double tolerance) { return std::abs(a - b) <= tolerance * (1 + std::abs(b)); };
+  const bool exact = agree(tape.dw, hand.dw, 1e-13) && agree(tape.db, hand.db, 1e-13);
+  const bool near = agree(tape.dw, differences.dw, 1e-7) && agree(tape.db, differences.db, 1e-7);
+  if (!exact || !near) throw Error("the three gradients do not agree");
+  fmt::print("The three agree.\n");
+}
+
+void plot(Activation f, const std::vector<Record>& records, const Node& node, const Course& course, const std::string& path) {
+  nn::Column x{"x", {}}, y{"y", {}}, line_x{"line x", {}}, line_y{"y_hat", {}};
+  for (const Record& r : records) {
+    x.values.push_back(r.x);
+    y.values.push_back(r.y);
+  }
+  const auto [low, high] = std::minmax_element(x.values.begin(), x.values.end());
+  for (int i = 0; i <= 200; ++i) {
+    line_x.values.push_back(*low + (*high - *low) * i / 200);
+    line_y.values.push_back(predict(f, node, line_x.values.back()));
+  }
+  const nn::PictureOutcome outcome =
+      nn::write_figure({.columns = {x, y, line_x, line_y, {"epoch", course.epochs}, {"SSE", course.errors}},
+                        .panels = {{.title = "Data and node",
+                                    .x_label = "x",
+                                    .y_label = "y",
+                                    .curves = {{.x = "x", .y = "y", .style = nn::Curve::Style::points}, {.x = "line x", .y = "y_hat"}}},
+                                   {.title = "Training", .x_label = "epoch", .y_label = "SSE", .curves = {{.x = "epoch", .y = "SSE"}}}}},
+                       path);
+  fmt::print("{}\n", outcome.message);
+}
+
+void regress(Options options) {
+  const Activation f = options.activation == "identity"  ? Activation::identity
+                       : options.activation == "sigmoid" ? Activation::sigmoid
+                                                         : Activation::step;
+  if (options.csv.empty()) {  // iris: the width of a petal by its length, or whether it is a setosa
+    options.csv = example::data_file("iris.csv");
+    if (options.x.empty()) options.x = "petal_length";
+    if (options.y.empty()) options.y = f == Activation::identity ? "petal_width" : "species=setosa";
+  }
+  if (options.x.empty() || options.y.empty()) throw Error("--csv needs --x COLUMN and --y COLUMN");
+  const std::vector<Record> records = read_records(options);
+  fmt::print("{} records: {} -> {}, activation {}, rate {}\n", records.size(), options.x, options.y, options.activation, options.rate);
+
+  if (f == Activation::step) {
+    const Gradient g = by_tape(f, records, Node{});
+    fmt::print(
+        "The step function is flat: its slope is 0 everywhere (and undefined at the step), so the tape says dE/dw = {} and dE/db = {}, "
+        "and\n"
+        "gradient descent would never move. The perceptron rule moves w and b by the error itself: w += rate (y - y_hat) x.\n",
+        g.dw, g.db);
+  }
+  Course course;
+  const Node node = train(f, records, options, course);
+  if (f == Activation::step) {
+    double right = 0;
+    for (const auto& [x, y] : records) right += predict(f, node, x) == y;
+    fmt::print("{} of {} records on the right side\n", right, records.size());
+  } else {
+    print_verdict(f, records, node);
+  }
+  if (!options.plot.empty()) plot(f, records, node, course, options.plot);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  CLI::App app("A single node, y_hat = f(w x + b), trained by gradient descent on E = 1/2 (y - y_hat)^2.", "regression");
+  app.add_option("--csv", options.csv, "data, with named columns (default: iris)");
+  app.add_option("--x", options.x, "column of inputs");
+  app.add_option("--y", options.y, "column of targets; NAME=TEXT is 1 where the column holds the text, else 0");
+  app.add_option("--activation", options.activation, "f: identity, sigmoid, or step (the perceptron)")
+      ->check(CLI::IsMember({"identity", "sigmoid", "step"}))
+      ->capture_default_str();
+  app.add_option("--scale", options.scale, "bring x, or x and y, to [0, 1]")
+      ->check(CLI::IsMember({"none", "x", "xy"}))
+      ->capture_default_str();
+  app.add_option("--rate", options.rate, "learning rate eta")->default_val(0.05)->check(CLI::PositiveNumber);
+  app.add_option("--epochs", options.epochs, "passes over all records")->default_val(2001)->check(CLI::PositiveNumber);
+  app.add_option("--report-every", options.report_every, "epochs between reports")->default_val(200)->check(CLI::PositiveNumber);
+  app.add_option("--plot", options.plot, "write the data, the node and the course of training as a picture: FILE.png");
+  return example::run(app, argc, argv, [&] { regress(options); });
+}

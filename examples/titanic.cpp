@@ -1,0 +1,155 @@
+// Who survived the Titanic: a 12-9-1 network of sigmoid nodes without biases, trained by batches drawn with replacement on
+// E = 1/2 (y - y_hat)^2. One network for each seed; the median of their validation errors says how good the method is.
+#include <autodiff/autodiff.h>
+#include <nn/nn.h>
+#include <optim/optim.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <optional>
+#include <vector>
+
+#include "autodiff/io/atomic_file.h"
+#include "example.h"
+#include "nn/data/csv.h"
+
+using namespace wengert;
+
+namespace {
+
+struct Options {
+  std::string train, test, predictions;
+  int seeds = 10, batches = 2048, batch_size = 128;
+  double rate = 0.5;
+};
+
+// ---- data ----------------------------------------------------------------------------------------------------------------------------
+
+struct Category {
+  const char* column;
+  std::array<const char*, 3> values;
+};
+constexpr std::array<const char*, 4> kNumbers{"Age", "SibSp", "Parch", "Fare"};
+constexpr std::array<Category, 3> kCategories{
+    {{"Sex", {"male", "female", nullptr}}, {"Embarked", {"C", "Q", "S"}}, {"Pclass", {"1", "2", "3"}}}};
+constexpr Index kInputs = 12;
+
+/// Smallest and largest value of a column over both tables, without the missing ones.
+std::pair<double, double> range(const std::vector<double>& a, const std::vector<double>& b) {
+  double low = INFINITY, high = -INFINITY;
+  for (const auto* column : {&a, &b}) {
+    for (const double v : *column) {
+      if (std::isnan(v)) continue;
+      low = std::min(low, v);
+      high = std::max(high, v);
+    }
+  }
+  return {low, high};
+}
+
+/// (rows, 12): the numbers brought to [0, 1] by their range over both tables, missing ones 0; then one-hot categories.
+Tensor inputs(const nn::Table& table, const nn::Table& other) {
+  Tensor x = Tensor::zeros({table.rows(), kInputs}, float64);
+  double* to = x.mutable_data<double>();
+  const nn::NumberOptions missing_is_nan{.missing = NAN};
+  Index at = 0;
+  for (const char* name : kNumbers) {
+    const std::vector<double> values = table.numbers(name, missing_is_nan);
+    const auto [low, high] = range(values, other.numbers(name, missing_is_nan));
+    for (std::size_t row = 0; row < values.size(); ++row)
+      if (!std::isnan(values[row])) to[static_cast<Index>(row) * kInputs + at] = (values[row] - low) / (high - low);
+    ++at;
+  }
+  for (const Category& category : kCategories) {
+    const std::vector<std::string> texts = table.strings(category.column);
+    for (const char* value : category.values) {
+      if (!value) continue;
+      for (std::size_t row = 0; row < texts.size(); ++row) to[static_cast<Index>(row) * kInputs + at] = texts[row] == value;
+      ++at;
+    }
+  }
+  return x;
+}
+
+// ---- the network -----------------------------------------------------------------------------------------------------------------------
+
+/// A sigmoid layer without biases; weights are drawn from N(0, 1 / sqrt(inputs)), as the workshop does.
+nn::Linear layer(Index in, Index out, Generator& generator) {
+  nn::Linear linear(in, out, {.bias = false}, generator);
+  linear.weight = generator.normal({out, in}, 0, 1 / std::sqrt(static_cast<double>(in)), float64);
+  return linear;
+}
+
+double mean_squared_error(nn::Sequential& network, const nn::Batch& data) { return nn::mse(network(data.x), data.y).item(); }
+
+struct Result {
+  double train, validation;
+  nn::Sequential network;
+};
+
+Result train_one(const nn::Split& data, const Options& options, std::uint64_t seed) {
+  Generator generator(seed);
+  nn::Sequential network(layer(kInputs, 9, generator), nn::Sigmoid(), layer(9, 1, generator), nn::Sigmoid());
+  optim::SGD descent(network.parameters(), {.lr = options.rate});
+  const Index rows = data.train.x.size(0);
+  std::vector<Index> drawn(static_cast<std::size_t>(options.batch_size));
+  for (int batch = 0; batch < options.batches; ++batch) {
+    const Tensor draw = generator.integers({options.batch_size}, 0, rows);
+    std::copy_n(draw.data<std::int64_t>(), drawn.size(), drawn.begin());
+    Tape tape;
+    const Tensor error = nn::half_squared_error(network(nn::take_rows(data.train.x, drawn)), nn::take_rows(data.train.y, drawn));
+    descent.step(tape.gradient(error, network.parameters()));
+  }
+  return {mean_squared_error(network, data.train), mean_squared_error(network, data.validation), std::move(network)};
+}
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t n = values.size();
+  return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+void write_predictions(const nn::Table& table, const Tensor& probability, const std::string& path) {
+  const std::vector<std::string> ids = table.strings("PassengerId");
+  std::string text = "PassengerId,Survived\n";
+  for (std::size_t row = 0; row < ids.size(); ++row)
+    text += fmt::format("{},{}\n", ids[row], static_cast<int>(probability.at({static_cast<Index>(row), 0}) >= 0.5));
+  write_file_atomically(path, text);
+  fmt::print("predictions for {} passengers: {}\n", ids.size(), path);
+}
+
+void titanic(const Options& options) {
+  const nn::Table train = nn::read_csv(options.train), test = nn::read_csv(options.test);
+  const Tensor x = inputs(train, test), y = train.tensor({"Survived"}, float64);
+  const nn::Split data = nn::split_validation(x, y, {.validation = 0.2, .shuffle = false});  // the last fifth of the rows
+  fmt::print("{} passengers to learn from, {} to validate with, 12-9-1 sigmoid nodes, {} batches of {}\n", data.train.x.size(0),
+             data.validation.x.size(0), options.batches, options.batch_size);
+
+  std::vector<double> train_errors, validation_errors;
+  std::optional<Result> best;
+  for (int seed = 1; seed <= options.seeds; ++seed) {
+    Result result = train_one(data, options, static_cast<std::uint64_t>(seed));
+    fmt::print("seed {:>2}  MSE train {:.4f}  validation {:.4f}\n", seed, result.train, result.validation);
+    train_errors.push_back(result.train);
+    validation_errors.push_back(result.validation);
+    if (!best || result.validation < best->validation) best = std::move(result);
+  }
+  fmt::print("median of {} seeds: MSE train {:.4f}, validation {:.4f}\n", options.seeds, median(train_errors), median(validation_errors));
+  if (!options.predictions.empty()) write_predictions(test, best->network(inputs(test, train)), options.predictions);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  CLI::App app("A 12-9-1 network on the passenger list of the Titanic.", "titanic");
+  app.add_option("--train", options.train, "passengers with the column Survived: CSV")->required();
+  app.add_option("--test", options.test, "passengers without it: CSV")->required();
+  app.add_option("--predictions", options.predictions, "write what the best network says of the test passengers: FILE.csv");
+  app.add_option("--seeds", options.seeds, "networks to train")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--batches", options.batches, "steps of training")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--batch", options.batch_size, "passengers in a step")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--rate", options.rate, "learning rate eta")->check(CLI::PositiveNumber)->capture_default_str();
+  return example::run(app, argc, argv, [&] { titanic(options); });
+}
