@@ -126,7 +126,7 @@ void convert_elements(const std::string& path, const Header& header, const unsig
   for (Index i = 0; i < n; ++i) {
     const Stored value = element_at<Stored>(from + static_cast<std::size_t>(i) * sizeof(Stored));
     if constexpr (std::is_integral_v<Wanted>) {
-      to[i] = static_cast<Wanted>(value);
+      to[i] = static_cast<Wanted>(+value);  // + makes a signed byte the number that it is, no character
     } else {
       const double scaled = static_cast<double>(value) * scale;
       if (std::is_floating_point_v<Stored> && !std::isfinite(scaled)) {
