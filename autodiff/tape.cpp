@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 
+#include "autodiff/location.h"
 #include "autodiff/records.h"
 
 namespace wengert {
@@ -179,6 +180,7 @@ void append_call(TapeState& tape, const Operation* operation, bool owned, Locati
     if (tape.slot_of(*x[i]) != kNoSlot) keep |= operation->reads(static_cast<int>(i));
   static_cast<void>(guard.release());
 
+  where = user_location(where);
   const std::uint32_t first_input = tape.inputs.size(), first_output = tape.slots.size();
   for (std::uint32_t i = 0; i < inputs; ++i) {
     const bool tracked = tape.slot_of(*x[i]) != kNoSlot, kept = i < 24 && (keep & input(static_cast<int>(i)));
@@ -328,6 +330,7 @@ class Sweep {
     }
     if (!any) return;
 
+    const RuleOf rule(call.where());
     Frame<kInputs> f(call.inputs);
     const Saved saved(t_, call);
     bool left = false;
@@ -780,6 +783,7 @@ class Push {
       any |= x_dot[i].defined();
     }
     if (!any) return;
+    const RuleOf rule(call.where());
     call.operation->jvp(Saved(t_, call), x_dot, y_dot);
     for (std::uint32_t j = 0; j < call.outputs; ++j) {
       const Shape& shape = t_.slots[call.first_output + j].shape;

@@ -8,6 +8,7 @@
 
 #include "autodiff/dispatch.h"
 #include "autodiff/kernels/strided.h"
+#include "autodiff/location.h"
 #include "autodiff/storage.h"
 
 namespace wengert {
@@ -47,6 +48,7 @@ std::size_t block_bytes(const Elements& e) {
 
 /// A header and, behind it, room for the elements.
 Elements* new_elements(const Shape& shape, Index size, Dtype dtype, Location where, bool with_room) {
+  where = detail::user_location(where);
   void* block = pool::allocate(sizeof(Elements) + (with_room ? static_cast<std::size_t>(size * bytes_of(dtype)) : 0));
   auto* e = ::new (block) Elements{{1}, where.line, where.file, nullptr, nullptr, size, dtype, true, false, shape, {}};
   e->data = e + 1;

@@ -9,7 +9,7 @@
 #include <new>
 #include <string>
 
-#include "autodiff/error.h"
+#include <autodiff/error.h>
 
 namespace example {
 

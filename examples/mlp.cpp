@@ -7,13 +7,13 @@
 #include <filesystem>
 #include <vector>
 
+#include <nn/data/idx.h>
+#include <nn/data/loader.h>
+#include <nn/training/history.h>
+#include <nn/training/image_grid.h>
+#include <nn/training/metrics.h>
+#include <nn/training/progress.h>
 #include "example.h"
-#include "nn/data/idx.h"
-#include "nn/data/loader.h"
-#include "nn/training/history.h"
-#include "nn/training/image_grid.h"
-#include "nn/training/metrics.h"
-#include "nn/training/progress.h"
 
 using namespace wengert;
 

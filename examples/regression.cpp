@@ -6,9 +6,9 @@
 #include <cmath>
 #include <vector>
 
+#include <nn/data/csv.h>
+#include <nn/training/figure.h>
 #include "example.h"
-#include "nn/data/csv.h"
-#include "nn/training/figure.h"
 
 using namespace wengert;
 

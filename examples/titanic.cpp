@@ -10,9 +10,9 @@
 #include <optional>
 #include <vector>
 
-#include "autodiff/io/atomic_file.h"
+#include <autodiff/io/atomic_file.h>
+#include <nn/data/csv.h>
 #include "example.h"
-#include "nn/data/csv.h"
 
 using namespace wengert;
 
