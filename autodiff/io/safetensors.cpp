@@ -293,8 +293,7 @@ class Reader {
 
 std::uint64_t data_bytes(const Tensor& tensor) { return static_cast<std::uint64_t>(tensor.size() * bytes_of(tensor.dtype())); }
 
-template <class T>
-std::string_view bytes_in(const Tensor& tensor) {
+template <class T> std::string_view bytes_in(const Tensor& tensor) {
   return {reinterpret_cast<const char*>(tensor.data<T>()), data_bytes(tensor)};
 }
 std::string_view bytes_in(const Tensor& tensor) {

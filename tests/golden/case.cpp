@@ -49,18 +49,15 @@ void read_operands(const json& entry, const Numbers& numbers, Case& c) {
   }
 }
 
-// Of a trajectory's expected tensors: what the library is to reproduce. The others tell what the optimizer saw (g0, loss) and kept inside.
-bool is_result(const std::string& name) {
-  return (name[0] == 'p' && name.find_first_not_of("0123456789", 1) == std::string::npos) || name.starts_with("out") || name == "lr" ||
-         name == "momentum" || name == "total_norm";
-}
+// Internals of the optimizer that made the data, which a library need not show, and need not have in this form.
+bool is_internal(const std::string& name) { return name.starts_with("state_") || name == "n_closure_calls"; }
 
-// Groups g7 and g8: tensors by role. All are given, because a trajectory's expected tensors hold its start and the gradients it saw.
+// Groups g7 and g8: tensors by role. All are given, because a trajectory's expected tensors hold its start and the gradients it is fed.
 void read_tensors(const json& entry, const Numbers& numbers, Case& c) {
   for (const json& tensor : entry.at("tensors")) {
     const std::string name = tensor.at("name");
     c.given.emplace(name, numbers.at(c.id, name));
-    if (tensor.at("role") == "expected" && (c.group != "g7_optim" || is_result(name))) c.expected.emplace(name, numbers.at(c.id, name));
+    if (tensor.at("role") == "expected" && !is_internal(name)) c.expected.emplace(name, numbers.at(c.id, name));
   }
 }
 

@@ -1,5 +1,6 @@
 // g6_nn
 #include <autodiff/autodiff.h>
+#include <nn/nn.h>
 
 #include <algorithm>
 
@@ -12,6 +13,11 @@ namespace {
 Tensor linear(In in) {
   const Tensor y = matmul(in[0], transpose(in[1]));
   return in.size() > 2 ? y + in[2] : y;
+}
+
+nn::LossOptions loss_options(At at) {
+  const std::string reduction = at.text("reduction");
+  return {.reduction = reduction == "none" ? nn::Reduction::none : reduction == "sum" ? nn::Reduction::sum : nn::Reduction::mean};
 }
 
 Tensor mean_cross_entropy(In in, At at) {
@@ -34,6 +40,7 @@ std::span<const Operation> network_operations() {
       {"softmax", [](In in, At at) -> Outputs { return softmax(in[0], at.integer("dim")); }},
       {"log_softmax", [](In in, At at) -> Outputs { return log_softmax(in[0], at.integer("dim")); }},
       {"cross_entropy", [](In in, At at) -> Outputs { return mean_cross_entropy(in, at); }},
+      {"mse_loss", [](In in, At at) -> Outputs { return nn::mse(in[0], in[1], loss_options(at)); }},
   };
   return kTable;
 }

@@ -1,5 +1,6 @@
 // g8_second: derivatives of derivatives.
 #include <autodiff/autodiff.h>
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
@@ -135,14 +136,12 @@ std::span<const Operation> gradgrad_functions() {
 // "hessian_norm" -> "norm"
 std::string_view function_name(const Case& c) { return std::string_view(c.op).substr(c.op.find('_') + 1); }
 
-template <class Entry>
-const Entry* find(std::span<const Entry> table, std::string_view name) {
+template <class Entry> const Entry* find(std::span<const Entry> table, std::string_view name) {
   const auto found = std::find_if(table.begin(), table.end(), [&](const Entry& entry) { return name == entry.name; });
   return found == table.end() ? nullptr : &*found;
 }
 
-template <class Entry>
-const Entry& named(std::span<const Entry> table, const Case& c) {
+template <class Entry> const Entry& named(std::span<const Entry> table, const Case& c) {
   const Entry* found = find(table, function_name(c));
   if (!found) throw Missing{c.op};
   return *found;
@@ -168,21 +167,24 @@ Values hessian(const Case& c, const Values& given) {
           {"third_vv", derivative(tape, sum(hv * v), x)}};
 }
 
+// "hv" and 2 -> "hv2"
+std::string numbered(const char* name, std::size_t k) { return fmt::format("{}{}", name, k); }
+
 // L = sum(gout * op(in...)); hv_k = sum_j d2L / (d in_k d in_j) v_j
 Values double_backward(const Case& c, const Values& given) {
   const Operation& operation = gradgrad_operation(c);
   Tape tape;
   std::vector<Tensor> in;
-  for (std::size_t k = 0; k < c.attributes.texts("args").size(); ++k) in.push_back(tape.variable(given.at("in" + std::to_string(k))));
+  for (std::size_t k = 0; k < c.attributes.texts("args").size(); ++k) in.push_back(tape.variable(given.at(numbered("in", k))));
   const Tensor out = operation.apply(in, c.attributes)[0];
   const std::vector<Tensor> gradients = derivatives(tape, sum(given.at("gout") * out), in);
   Tensor along = sum(gradients[0] * given.at("v0"));
-  for (std::size_t k = 1; k < in.size(); ++k) along = along + sum(gradients[k] * given.at("v" + std::to_string(k)));
+  for (std::size_t k = 1; k < in.size(); ++k) along = along + sum(gradients[k] * given.at(numbered("v", k)));
   const std::vector<Tensor> hv = derivatives(tape, along, in);
   Values results{{"out", out}};
   for (std::size_t k = 0; k < in.size(); ++k) {
-    results.emplace("grad_in" + std::to_string(k), gradients[k]);
-    results.emplace("hv" + std::to_string(k), hv[k]);
+    results.emplace(numbered("grad_in", k), gradients[k]);
+    results.emplace(numbered("hv", k), hv[k]);
   }
   return results;
 }
