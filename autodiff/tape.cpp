@@ -536,16 +536,17 @@ class AfterSweep {
   int exceptions_;
 };
 
-/// Finds and checks the target before anything is touched.
+/// Finds and checks the target before anything is touched. kNoSlot for a constant, if gradients of what is not reached may be zero.
 std::uint32_t find_target(TapeState& t, const Source& target, const GradientOptions& o) {
   check_thread(t, "gradient");
   const std::uint32_t y = find(t, target);
   if (y == kNoSlot) {
+    if (o.unreached == Unreached::zero) return kNoSlot;
+    const std::string who = target.tensor && target.tensor->defined() ? " " + describe(*target.tensor) : std::string();
     throw TapeError(
-        target.tensor && target.tensor->defined()
-            ? fmt::format("gradient: the target {} was not recorded on this tape; no parameter and no variable of the tape went into it",
-                          describe(*target.tensor))
-            : "gradient: the target was not recorded on this tape; no parameter and no variable of the tape went into it");
+        fmt::format("gradient: the target{} was not recorded on this tape: no parameter and no variable of the tape went into it; "
+                    "pass .unreached = Unreached::zero if it may be constant",
+                    who));
   }
   if (o.differentiable && !t.higher_order && has_statements(t))
     throw TapeError(
@@ -598,6 +599,11 @@ using namespace detail;
 Gradients Tape::sweep_sources(const Source& target, std::span<const Source> sources, const GradientOptions& o) {
   TapeState& t = *state_;
   const std::uint32_t y = find_target(t, target, o);
+  if (y == kNoSlot) {
+    Gradients zeros;
+    for (const Source& s : sources) zeros.add(zero_for(s), s.parameter);
+    return zeros;
+  }
   const std::uint32_t slots = t.slots.size();
   pool::Vector<std::uint32_t> at(sources.size());
   bool variables_only = true;
@@ -676,6 +682,10 @@ void Tape::gradient(const Scalar& target, std::span<const Scalar> sources, std::
   if (o.differentiable) throw TapeError("gradient(.differentiable): numbers cannot be differentiated again; use differentiable_gradient()");
   const Source wanted(target);
   const std::uint32_t y = find_target(t, wanted, o);
+  if (y == kNoSlot) {
+    std::fill(out.begin(), out.end(), 0.0);
+    return;
+  }
   bool variables_only = true;  // one vectorized pass in the usual case
   for (const Scalar& s : sources)
     variables_only &= s.number() - t.base < t.next() && t.is_variable(static_cast<std::uint32_t>(s.number() - t.base));
