@@ -160,6 +160,23 @@ BOOST_AUTO_TEST_CASE(modes_reach_all_modules) {
   BOOST_TEST(model.net.hidden.training());
 }
 
+BOOST_AUTO_TEST_CASE(assignment_leaves_the_mode_alone) {
+  Deep model;
+  model.eval();
+  const Deep best = model;
+  BOOST_TEST(!best.net.training());
+  model.train();
+  model = best;
+  BOOST_TEST(model.training());
+  BOOST_TEST(model.net.hidden.training());
+  nn::Sequential layers{nn::Tanh(), nn::ReLU()};
+  nn::Sequential kept = layers;
+  kept.eval();
+  layers = kept;
+  BOOST_TEST(layers.training());
+  BOOST_TEST(layers[0].training());
+}
+
 BOOST_AUTO_TEST_CASE(to_converts_parameters_and_floating_state) {
   Deep model;
   const auto before = values(model.net.out.weight);
