@@ -13,8 +13,7 @@
 namespace wengert::nn {
 
 class Module;
-template <class M>
-concept ModuleType = std::derived_from<M, Module>;
+template <class M> concept ModuleType = std::derived_from<M, Module>;
 
 /// Walks the members that a module names in its `visit`. A visitor overrides what it is interested in, and asks `path()` where it is.
 class Visitor {
@@ -38,8 +37,7 @@ class Visitor {
     module(member);
   }
   /// A list of modules: name.0, name.1, ...
-  template <ModuleType M>
-  void operator()(std::string_view name, std::vector<M>& members) {
+  template <ModuleType M> void operator()(std::string_view name, std::vector<M>& members) {
     const Level level(*this, name);
     for (std::size_t i = 0; i < members.size(); ++i) (*this)(i, members[i]);
   }
@@ -68,7 +66,7 @@ class Visitor {
       if (length_ > 0) visitor.path_ += '.';
       visitor.path_ += name;
     }
-    ~Level() { visitor_.path_.resize(length_); }
+    ~Level() { visitor_.path_.resize(length_); }  // NOLINT(bugprone-exception-escape): shrinking does not throw
     Level(const Level&) = delete;
     Level& operator=(const Level&) = delete;
 

@@ -14,8 +14,7 @@ Adam::Adam(const ParameterList& parameters, const AdamOptions& options)
   require(options.weight_decay >= 0, "weight_decay must not be negative");
 }
 
-template <class T>
-void Adam::apply(const Update<T>& u) const {
+template <class T> void Adam::apply(const Update<T>& u) const {
   const auto t = static_cast<double>(u.count);
   const T alpha(learning_rate() / (1 - std::pow(options_.beta1, t))), scale(1 / std::sqrt(1 - std::pow(options_.beta2, t)));
   const T beta1(options_.beta1), rest1(1 - options_.beta1), beta2(options_.beta2), rest2(1 - options_.beta2);

@@ -14,8 +14,7 @@ RMSprop::RMSprop(const ParameterList& parameters, const RMSpropOptions& options)
   require(options.momentum >= 0, "momentum must not be negative");
 }
 
-template <class T>
-void RMSprop::apply(const Update<T>& u) const {
+template <class T> void RMSprop::apply(const Update<T>& u) const {
   const T eta(learning_rate()), alpha(options_.alpha), rest(1 - options_.alpha), eps(options_.eps);
   const T lambda(options_.weight_decay), mu(options_.momentum);
   const bool maximize = options_.maximize;

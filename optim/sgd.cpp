@@ -9,8 +9,7 @@ SGD::SGD(const ParameterList& parameters, const SGDOptions& options)
   require(!options.nesterov || (options.momentum > 0 && options.dampening == 0), "nesterov needs momentum, and no dampening");
 }
 
-template <class T>
-void SGD::apply(const Update<T>& u) const {
+template <class T> void SGD::apply(const Update<T>& u) const {
   const T eta(learning_rate()), lambda(options_.weight_decay), mu(options_.momentum);
   const bool maximize = options_.maximize, nesterov = options_.nesterov;
   T* const p = u.parameter;
