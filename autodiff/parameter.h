@@ -67,7 +67,7 @@ class Parameter {
   void set(const Tensor& value) { ref_->value = value.constant(); }
   const std::string& name() const { return ref_->name; }
   bool frozen() const { return ref_->frozen; }
-  /// A frozen parameter is a constant: nothing is saved for it and no gradient is computed.
+  /// A frozen parameter is a constant: nothing is saved for it, no gradient is computed, and as a source it has the gradient zero.
   void freeze(bool on = true) { ref_->frozen = on; }
 
   const Shape& shape() const { return ref_->value.shape(); }

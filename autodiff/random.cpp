@@ -92,8 +92,7 @@ Integers checked_integers(Index low, Index high) {
 }
 
 /// Rounding may carry an element of [low, high) onto `high`: the largest T below it takes its place.
-template <class T>
-struct BelowHigh {
+template <class T> struct BelowHigh {
   T low, high;
   explicit BelowHigh(const Uniform& d) : low(static_cast<T>(d.low)), high(static_cast<T>(d.high)) {}
   T operator()(double value) const {
@@ -102,13 +101,11 @@ struct BelowHigh {
   }
 };
 
-template <class T>
-struct Rounded {
+template <class T> struct Rounded {
   T operator()(auto value) const { return static_cast<T>(value); }
 };
 
-template <class T>
-void fill(Tensor& out, Generator& g, const auto& distribution, const auto& convert) {
+template <class T> void fill(Tensor& out, Generator& g, const auto& distribution, const auto& convert) {
   const Index n = out.size();
   T* const to = out.mutable_data<T>();
   std::uint64_t counter = g.counter();

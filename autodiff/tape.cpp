@@ -492,6 +492,11 @@ std::string name_of(const Source& s, std::size_t i) {
   return fmt::format("source {}", i);
 }
 
+/// A list of a model's parameters may have frozen ones in it.
+bool may_be_unreached(const Source& s, const GradientOptions& o) {
+  return o.unreached == Unreached::zero || (s.parameter && s.parameter->frozen);
+}
+
 void check_thread(const TapeState& t, const char* what) {
   if (t.thread != this_thread())
     throw TapeError(fmt::format("{}: the tape opened at {} belongs to another thread", what, to_string(t.opened_at)));
@@ -610,7 +615,7 @@ Gradients Tape::sweep_sources(const Source& target, std::span<const Source> sour
   for (std::size_t i = 0; i < sources.size(); ++i) {
     at[i] = find(t, sources[i]);
     if (at[i] == kNoSlot) {
-      if (o.unreached == Unreached::error)
+      if (!may_be_unreached(sources[i], o))
         throw TapeError(fmt::format(
             "gradient: {} is not on this tape, so the target does not depend on it; pass .unreached = Unreached::zero if that is meant",
             name_of(sources[i], i)));
@@ -644,7 +649,7 @@ Gradients Tape::sweep_sources(const Source& target, std::span<const Source> sour
       }
     }
     if (!g.defined()) {
-      if (o.unreached == Unreached::error) {
+      if (!may_be_unreached(sources[i], o)) {
         if (!reachable) {
           reachable.emplace(t);
           reachable->add(target, y);

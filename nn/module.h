@@ -13,8 +13,7 @@
 namespace wengert::nn {
 
 class Module;
-template <class M>
-concept ModuleType = std::derived_from<M, Module>;
+template <class M> concept ModuleType = std::derived_from<M, Module>;
 
 /// Walks the members that a module names in its `visit`. A visitor overrides what it is interested in, and asks `path()` where it is.
 class Visitor {
@@ -24,23 +23,22 @@ class Visitor {
   /// @{
   void operator()(std::string_view name, Parameter& member) {
     if (!member.ref().get()) return;
-    const Step step(*this, name);
+    const Level level(*this, name);
     parameter(member);
   }
   /// Running statistics and the like: they belong to the module's state, and nobody trains them.
   void operator()(std::string_view name, Tensor& member) {
     if (!member.defined()) return;
-    const Step step(*this, name);
+    const Level level(*this, name);
     state(member);
   }
   void operator()(std::string_view name, Module& member) {
-    const Step step(*this, name);
+    const Level level(*this, name);
     module(member);
   }
   /// A list of modules: name.0, name.1, ...
-  template <ModuleType M>
-  void operator()(std::string_view name, std::vector<M>& members) {
-    const Step step(*this, name);
+  template <ModuleType M> void operator()(std::string_view name, std::vector<M>& members) {
+    const Level level(*this, name);
     for (std::size_t i = 0; i < members.size(); ++i) (*this)(i, members[i]);
   }
   /// A module that has a number for its name, as the layers of a Sequential do.
@@ -62,15 +60,15 @@ class Visitor {
 
  private:
   /// Appends a name to the path, for a scope.
-  class Step {
+  class Level {
    public:
-    Step(Visitor& visitor, std::string_view name) : visitor_(visitor), length_(visitor.path_.size()) {
+    Level(Visitor& visitor, std::string_view name) : visitor_(visitor), length_(visitor.path_.size()) {
       if (length_ > 0) visitor.path_ += '.';
       visitor.path_ += name;
     }
-    ~Step() { visitor_.path_.resize(length_); }
-    Step(const Step&) = delete;
-    Step& operator=(const Step&) = delete;
+    ~Level() { visitor_.path_.resize(length_); }  // NOLINT(bugprone-exception-escape): shrinking does not throw
+    Level(const Level&) = delete;
+    Level& operator=(const Level&) = delete;
 
    private:
     Visitor& visitor_;
@@ -137,9 +135,8 @@ class Module {
  protected:  // a Module is copied as part of a whole one, never alone
   Module() = default;
   Module(const Module&) = default;
-  Module(Module&&) = default;
-  Module& operator=(const Module&) = default;
-  Module& operator=(Module&&) = default;
+  /// The mode stays: it says how a module is used, not what it has learnt. (The best model may have been kept while it was evaluated.)
+  Module& operator=(const Module&) { return *this; }
 
  private:
   struct SetMode;

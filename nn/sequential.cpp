@@ -46,7 +46,6 @@ Sequential::Sequential(const Sequential& o) : Module(o) {
 Sequential& Sequential::operator=(const Sequential& o) {
   if (this == &o) return *this;
   Sequential copy(o);  // all that can fail for want of memory comes first, and o may be one of these layers
-  Module::operator=(copy);
   if (layers_.size() != copy.layers_.size()) {
     layers_ = std::move(copy.layers_);
     return *this;

@@ -14,14 +14,12 @@
 namespace wengert::nn {
 
 /// What a Sequential is made of: a module, a lambda or a function that takes a tensor and gives one.
-template <class L>
-concept Layer = std::copy_constructible<std::remove_const_t<L>> && requires(L& layer, const Tensor& x) {
+template <class L> concept Layer = std::copy_constructible<std::remove_const_t<L>> && requires(L& layer, const Tensor& x) {
   { layer(x) } -> std::convertible_to<Tensor>;
 };
 
 /// A lambda or a function as a module.
-template <Layer F>
-class Function final : public Stateless {
+template <Layer F> class Function final : public Stateless {
  public:
   explicit Function(F function) : function_(std::move(function)) {}
   Tensor operator()(const Tensor& x) { return function_(x); }
@@ -35,8 +33,7 @@ class Function final : public Stateless {
 namespace detail {
 
 /// Calls a layer and tells it the caller's place if it wants to know.
-template <class L>
-Tensor call(L& layer, const Tensor& x, Location where) {
+template <class L> Tensor call(L& layer, const Tensor& x, Location where) {
   if constexpr (std::invocable<L&, const Tensor&, Location>) {
     return layer(x, where);
   } else {
@@ -58,8 +55,7 @@ class AnyLayer {
   virtual Module& module() = 0;
 };
 
-template <ModuleType M>
-class LayerOf final : public AnyLayer {
+template <ModuleType M> class LayerOf final : public AnyLayer {
  public:
   explicit LayerOf(M module) : module_(std::move(module)) {}
   Tensor call(const Tensor& x, Location where) override { return detail::call(module_, x, where); }
@@ -86,8 +82,7 @@ class LayerOf final : public AnyLayer {
   M module_;
 };
 
-template <class L>
-std::unique_ptr<AnyLayer> make_layer(L&& layer) {
+template <class L> std::unique_ptr<AnyLayer> make_layer(L&& layer) {
   using D = std::decay_t<L>;
   if constexpr (ModuleType<D>) {
     static_assert(std::is_copy_assignable_v<D>, "a layer must be assignable, so that `model = best` keeps its parameters' identities");
@@ -140,15 +135,11 @@ class Sequential : public Module {
   Module& operator[](std::size_t i) { return layer_at(i).module(); }
   const Module& operator[](std::size_t i) const { return layer_at(i).module(); }
   /// A layer as what it is: model.layer<nn::Linear>(0).weight. An Error if it is something else.
-  template <ModuleType L>
-  L& layer(std::size_t i) {
+  template <ModuleType L> L& layer(std::size_t i) {
     if (auto* found = dynamic_cast<L*>(&(*this)[i])) return *found;
     wrong_type(i, typeid(L));
   }
-  template <ModuleType L>
-  const L& layer(std::size_t i) const {
-    return const_cast<Sequential*>(this)->layer<L>(i);
-  }
+  template <ModuleType L> const L& layer(std::size_t i) const { return const_cast<Sequential*>(this)->layer<L>(i); }
 
   void visit(Visitor& visitor) override;
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 namespace wengert::optim {
 
@@ -13,10 +14,9 @@ Adam::Adam(const ParameterList& parameters, const AdamOptions& options)
   require(options.weight_decay >= 0, "weight_decay must not be negative");
 }
 
-template <class T>
-void Adam::apply(const Update<T>& u) const {
+template <class T> void Adam::apply(const Update<T>& u) const {
   const auto t = static_cast<double>(u.count);
-  const T alpha(learning_rate() / (1 - std::pow(options_.beta1, t))), root(std::sqrt(1 - std::pow(options_.beta2, t)));
+  const T alpha(learning_rate() / (1 - std::pow(options_.beta1, t))), scale(1 / std::sqrt(1 - std::pow(options_.beta2, t)));
   const T beta1(options_.beta1), rest1(1 - options_.beta1), beta2(options_.beta2), rest2(1 - options_.beta2);
   const T lambda(options_.weight_decay), eps(options_.eps);
   const bool maximize = options_.maximize;
@@ -24,14 +24,18 @@ void Adam::apply(const Update<T>& u) const {
   T* const m = u.state[0];
   T* const v = u.state[1];
   T* const largest = u.state[2];
-  for (Index i = 0; i < u.size; ++i) {
-    T g = maximize ? -u.gradient[i] : u.gradient[i];
-    if (lambda != 0) g += lambda * p[i];
-    m[i] = beta1 * m[i] + rest1 * g;
-    v[i] = beta2 * v[i] + rest2 * g * g;
-    if (largest) largest[i] = std::max(largest[i], v[i]);
-    p[i] -= alpha * m[i] / (std::sqrt(largest ? largest[i] : v[i]) / root + eps);
-  }
+  const auto loop = [&](auto amsgrad) {
+    for (Index i = 0; i < u.size; ++i) {
+      T g = maximize ? -u.gradient[i] : u.gradient[i];
+      g = lambda != 0 ? g + lambda * p[i] : g;
+      m[i] = beta1 * m[i] + rest1 * g;
+      v[i] = beta2 * v[i] + rest2 * g * g;
+      T square = v[i];
+      if constexpr (amsgrad) square = largest[i] = std::max(largest[i], square);
+      p[i] -= alpha * m[i] / (std::sqrt(square) * scale + eps);
+    }
+  };
+  options_.amsgrad ? loop(std::true_type()) : loop(std::false_type());
 }
 
 void Adam::update(const Update<float>& u) const { apply(u); }

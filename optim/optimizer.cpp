@@ -86,8 +86,7 @@ void Optimizer::prepare_state(const ParameterState& parameter, std::size_t i) {
 
 // The one way in which parameters change: in place where the parameter alone has its elements, otherwise in a copy, which mutable_data
 // makes.
-template <class T>
-void Optimizer::update_one(std::size_t i, const Tensor& gradient) {
+template <class T> void Optimizer::update_one(std::size_t i, const Tensor& gradient) {
   Update<T> u{};
   u.parameter = parameters_[i]->value.mutable_data<T>();
   u.gradient = gradient.data<T>();

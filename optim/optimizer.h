@@ -34,8 +34,7 @@ class Optimizer {
   static constexpr std::size_t max_states = 3;
 
   /// One parameter in a step: dense elements of it, of its gradient and of its state, all in the same order.
-  template <class T>
-  struct Update {
+  template <class T> struct Update {
     T* parameter;
     const T* gradient;
     std::array<T*, max_states> state;  ///< zeros before the first update
@@ -54,8 +53,7 @@ class Optimizer {
  private:
   Tensor checked_gradient(const ParameterState& parameter, std::size_t i, const Gradients& gradients) const;
   void prepare_state(const ParameterState& parameter, std::size_t i);
-  template <class T>
-  void update_one(std::size_t i, const Tensor& gradient);
+  template <class T> void update_one(std::size_t i, const Tensor& gradient);
 
   const char* name_;
   ParameterList parameters_;

@@ -29,8 +29,7 @@ class RMSprop final : public Optimizer {
  private:
   void update(const Update<float>& u) const override;
   void update(const Update<double>& u) const override;
-  template <class T>
-  void apply(const Update<T>& u) const;
+  template <class T> void apply(const Update<T>& u) const;
 
   RMSpropOptions options_;
 };

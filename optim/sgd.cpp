@@ -9,21 +9,24 @@ SGD::SGD(const ParameterList& parameters, const SGDOptions& options)
   require(!options.nesterov || (options.momentum > 0 && options.dampening == 0), "nesterov needs momentum, and no dampening");
 }
 
-// The conditions are the same for all elements, and compilers take them out of the loop.
-template <class T>
-void SGD::apply(const Update<T>& u) const {
-  const T eta(learning_rate()), lambda(options_.weight_decay), mu(options_.momentum), rest(1 - options_.dampening);
-  const bool first = u.count == 1, maximize = options_.maximize, nesterov = options_.nesterov;
+template <class T> void SGD::apply(const Update<T>& u) const {
+  const T eta(learning_rate()), lambda(options_.weight_decay), mu(options_.momentum);
+  const bool maximize = options_.maximize, nesterov = options_.nesterov;
   T* const p = u.parameter;
+  const auto gradient = [&](Index i) {
+    const T g = maximize ? -u.gradient[i] : u.gradient[i];
+    return lambda != 0 ? g + lambda * p[i] : g;
+  };
+  if (options_.momentum == 0) {
+    for (Index i = 0; i < u.size; ++i) p[i] -= eta * gradient(i);
+    return;
+  }
+  const T rest(u.count == 1 ? 1 : 1 - options_.dampening);  // v begins as 0, so that it is g after the first update
   T* const v = u.state[0];
   for (Index i = 0; i < u.size; ++i) {
-    T g = maximize ? -u.gradient[i] : u.gradient[i];
-    if (lambda != 0) g += lambda * p[i];
-    if (v) {
-      v[i] = first ? g : mu * v[i] + rest * g;
-      g = nesterov ? g + mu * v[i] : v[i];
-    }
-    p[i] -= eta * g;
+    const T g = gradient(i);
+    v[i] = mu * v[i] + rest * g;
+    p[i] -= eta * (nesterov ? g + mu * v[i] : v[i]);
   }
 }
 

@@ -108,6 +108,17 @@ BOOST_AUTO_TEST_CASE(step_has_no_slope) {
   BOOST_TEST(values(tape.gradient(sum(layer(x)), x)) == (std::vector<double>{0, 0, 0}));
 }
 
+// The perceptron by hand: both lanes have the same step.
+BOOST_AUTO_TEST_CASE(scalars_have_the_step_as_well) {
+  Tape tape;
+  const Scalar w = tape.variable(0.5);
+  const Scalar below = step(w - 1), above = step(w);
+  BOOST_TEST(below.value() == 0);
+  BOOST_TEST(above.value() == 1);
+  const Scalar both = below + above;
+  BOOST_TEST(tape.gradient(both, w) == 0);
+}
+
 BOOST_AUTO_TEST_CASE(flatten_merges_dimensions) {
   const Tensor x = Tensor::zeros({2, 3, 4, 5});
   BOOST_TEST((nn::Flatten()(x).shape() == Shape{2, 60}));

@@ -68,8 +68,7 @@ bool same(const Parameter& a, const Parameter& b) { return a.ref() == b.ref(); }
 
 const Tensor xor_x = Tensor::from({{0, 0}, {0, 1}, {1, 0}, {1, 1}}), xor_y = Tensor::from({0, 1, 1, 0}, {4, 1});
 
-template <class Model, class Optimizer>
-double train_step(Model& model, Optimizer& optimizer) {
+template <class Model, class Optimizer> double train_step(Model& model, Optimizer& optimizer) {
   Tape tape;
   const Tensor loss = nn::half_squared_error(model(xor_x), xor_y);
   optimizer.step(tape.gradient(loss, model.parameters()));
@@ -160,6 +159,23 @@ BOOST_AUTO_TEST_CASE(modes_reach_all_modules) {
   BOOST_TEST(model.net.hidden.training());
 }
 
+BOOST_AUTO_TEST_CASE(assignment_leaves_the_mode_alone) {
+  Deep model;
+  model.eval();
+  const Deep best = model;
+  BOOST_TEST(!best.net.training());
+  model.train();
+  model = best;
+  BOOST_TEST(model.training());
+  BOOST_TEST(model.net.hidden.training());
+  nn::Sequential layers{nn::Tanh(), nn::ReLU()};
+  nn::Sequential kept = layers;
+  kept.eval();
+  layers = kept;
+  BOOST_TEST(layers.training());
+  BOOST_TEST(layers[0].training());
+}
+
 BOOST_AUTO_TEST_CASE(to_converts_parameters_and_floating_state) {
   Deep model;
   const auto before = values(model.net.out.weight);
@@ -186,6 +202,19 @@ BOOST_AUTO_TEST_CASE(frozen_parameters_are_constants) {
   BOOST_TEST(tape.calls() > 0u);
 }
 
+BOOST_AUTO_TEST_CASE(a_model_trains_with_some_layers_frozen) {
+  Net model;
+  model.hidden.freeze();
+  optim::SGD sgd(model.parameters(), {.lr = 0.5, .weight_decay = 0.1});
+  const auto frozen = values(model.hidden.weight), trained = values(model.out.weight);
+  train_step(model, sgd);
+  BOOST_TEST(values(model.hidden.weight) == frozen);
+  BOOST_TEST(values(model.out.weight) != trained);
+  Tape tape;
+  const Tensor loss = sum(model(xor_x));
+  BOOST_TEST(tape.gradient(loss, model.parameters()).of(model.hidden.weight.ref().get()).to_vector<double>() == std::vector<double>(16));
+}
+
 BOOST_AUTO_TEST_CASE(printing_lists_the_modules) {
   BOOST_TEST(nn::to_string(Net()) ==
              "        Net           33\n"
@@ -210,7 +239,12 @@ BOOST_AUTO_TEST_CASE(an_mlp_learns_xor) {
 }
 
 BOOST_AUTO_TEST_CASE(a_steady_training_step_allocates_nothing) {
-  Net model;
+  struct Wrapped : nn::Module {  // its names are too long to lie inside a string
+    Net a_network_inside_another;
+    Tensor operator()(const Tensor& x) const { return a_network_inside_another(x); }
+    void visit(nn::Visitor& v) override { v("a_network_inside_another", a_network_inside_another); }
+  };
+  Wrapped model;
   nn::Sequential sequential(nn::Linear(2, 8), nn::Tanh(), nn::Linear(8, 1), [](const Tensor& x) { return sigmoid(x); });
   optim::SGD sgd(model.parameters(), {.lr = 0.1, .momentum = 0.9}), other(sequential.parameters(), {.lr = 0.1});
   const auto steps = [&](int n) {

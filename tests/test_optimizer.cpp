@@ -22,8 +22,7 @@ Gradients gradients_of(std::initializer_list<std::pair<const Parameter*, Tensor>
 
 std::vector<double> values(const Parameter& p) { return p.value().to_vector<double>(); }
 
-template <class F>
-std::string message_of(F&& f) {
+template <class F> std::string message_of(F&& f) {
   try {
     f();
   } catch (const Error& e) {

@@ -48,8 +48,7 @@ double correlation(const std::vector<double>& a, const std::vector<double>& b) {
 
 // The largest distance between the samples' distribution and the given one (Kolmogorov and Smirnov), times sqrt(n): above 1.95 once in
 // 1000.
-template <class F>
-double distance(std::vector<double> values, F&& distribution) {
+template <class F> double distance(std::vector<double> values, F&& distribution) {
   std::sort(values.begin(), values.end());
   const auto n = static_cast<double>(values.size());
   double largest = 0;

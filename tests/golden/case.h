@@ -26,6 +26,7 @@ class Attributes {
   Index integer(const char* name) const { return values_.at(name).get<Index>(); }
   bool flag(const char* name) const { return has(name) && values_.at(name).get<bool>(); }
   std::string text(const char* name) const { return values_.at(name).get<std::string>(); }
+  std::vector<double> numbers(const char* name) const { return values_.at(name).get<std::vector<double>>(); }
   std::vector<std::string> texts(const char* name) const { return values_.at(name).get<std::vector<std::string>>(); }
   Shape list(const char* name) const;
 

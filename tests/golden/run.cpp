@@ -13,8 +13,8 @@
 namespace wengert::golden {
 namespace {
 
-// The tolerance of a float32 run is not the case's, which knows float64 alone; it comes from the case's condition. With x the inputs rounded
-// to float32 and f the library's own float64 result (which the float64 run holds against the data),
+// The tolerance of a float32 run is not the case's, which knows float64 alone; it comes from the case's condition. With x the inputs
+// rounded to float32 and f the library's own float64 result (which the float64 run holds against the data),
 //     |f32(x) - f(x)| <= kRelative |f(x)| + absolute + kCondition max_k |f(x + d_k) - f(x)|
 // where each d_k moves every input, the cotangents included, by one unit in its last place in float32, up or down at random. An algorithm
 // that is backward stable stays within a small multiple of that last term, however ill-conditioned the case is; one that loses digits where

@@ -19,15 +19,13 @@ struct Trajectory {
   double p[4][4];
 
   /// make(ParameterList) gives the optimizer; the gradients A p - b are computed here.
-  template <class Make>
-  void check(Make&& make) const {
+  template <class Make> void check(Make&& make) const {
     check_as<double>(make, 1e-10);
     check_as<float>(make, 2e-5);
   }
 
  private:
-  template <class T, class Make>
-  void check_as(Make&& make, double tolerance) const {
+  template <class T, class Make> void check_as(Make&& make, double tolerance) const {
     const Parameter parameter(Tensor::from(std::vector<T>(std::begin(p[0]), std::end(p[0]))), "p");
     auto optimizer = make(ParameterList{parameter});
     for (int step = 1; step <= 20; ++step) {
