@@ -24,8 +24,9 @@ template <class T> class Chunks {
   T& operator[](std::uint32_t i) { return chunks_[i >> bits_][i & ((1u << bits_) - 1)]; }
   const T& operator[](std::uint32_t i) const { return chunks_[i >> bits_][i & ((1u << bits_) - 1)]; }
   std::uint32_t size() const { return size_; }
-  /// After this, `n` pushes cannot throw.
+  /// After this, `n` pushes cannot throw. A TapeError where the numbers of records would run out of 32 bits.
   void reserve(std::uint32_t n) {
+    if (n > chunk_sizes.most_records - size_) throw_too_many_records();
     while (capacity_ - size_ < n) {
       chunks_.reserve(chunks_.size() + 1);
       chunks_.push_back(static_cast<T*>(pool::allocate(sizeof(T) << bits_)));

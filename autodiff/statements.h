@@ -49,12 +49,14 @@ template <class V> class Adjoints {
 };
 
 [[noreturn]] void throw_too_many_statements();
+[[noreturn]] void throw_too_many_records();
 [[noreturn]] void throw_foreign_scalar(bool consumed);
 
-/// How large chunks are; the tests make them tiny, so that block boundaries are always crossed.
+/// How large chunks are, and how many records there may be; the tests make both tiny, so that boundaries are always crossed.
 struct ChunkSizes {
   std::uint32_t statements = 21504;
   std::uint32_t calls = 512;
+  std::uint32_t most_records = ~std::uint32_t(0) - 1;  ///< calls, their inputs, their outputs: each on one tape
 };
 inline constinit ChunkSizes chunk_sizes{};
 

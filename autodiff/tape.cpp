@@ -37,6 +37,10 @@ void throw_too_many_statements() {
       "tape: more than 2^31 scalars on one tape; call gradient() more often, or record blocks of the program on tapes of their own");
 }
 
+void throw_too_many_records() {
+  throw TapeError("tape: more than 2^32 tensor operations, inputs or results on one tape; call gradient() more often, or use several tapes");
+}
+
 void throw_foreign_scalar(bool consumed) {
   throw TapeError(consumed ? "a Scalar was used after gradient() had consumed its records; pass .retain = true, or use .constant()"
                            : "a Scalar of another thread's live tape was used; pass its value(), or use .constant()");
