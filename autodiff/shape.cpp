@@ -37,7 +37,7 @@ void Shape::release_long() noexcept { pool::release(long_, static_cast<std::size
 std::string to_string(const Shape& shape) { return fmt::format("({}{})", fmt::join(shape, ", "), shape.rank() == 1 ? "," : ""); }
 
 Index checked_size(const char* operation, const Shape& shape) {
-  constexpr Index kMost = Index(1) << 60;  // elements; times the widest element still fits 64 bits
+  constexpr Index kMost = Index(1) << 59;  // elements: their bytes fit an Index as well
   Index n = 1;
   bool empty = false;
   for (Index d : shape) {

@@ -159,7 +159,7 @@ Tensor Tensor::arange(double start, double stop, double step, Dtype dtype, Locat
         fmt::format("arange at {}: start {}, stop {}, step {}: all must be finite and step not 0", to_string(where), start, stop, step));
   const double steps = std::ceil((stop - start) / step);
   if (steps > 0x1p53) throw ShapeError(fmt::format("arange at {}: {} elements are more than memory can hold", to_string(where), steps));
-  const auto n = std::max<Index>(0, static_cast<Index>(steps));
+  const auto n = static_cast<Index>(std::max(0.0, steps));
   Tensor t = uninitialized({n}, dtype, where);
   dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);

@@ -118,6 +118,7 @@ Tensor slice(const Tensor& x, Index dim, Index start, Index stop, Index step, Lo
   const Index n = x.shape()[d];
   const auto clip = [n](Index i) { return std::clamp<Index>(i < 0 ? i + n : i, 0, n); };
   const Index from = clip(start), to = std::max(from, clip(stop));
+  step = std::min(step, std::max<Index>(n, 1));  // a longer one reaches no further element, and might overflow
   return slice_part(x, {d, from, step}, (to - from + step - 1) / step, where);
 }
 
