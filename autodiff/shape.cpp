@@ -50,15 +50,6 @@ Index checked_size(const char* operation, const Shape& shape) {
   return empty ? 0 : n;
 }
 
-int checked_dim(const char* operation, Index dim, int rank) {
-  if (dim < -rank || dim >= rank) {
-    throw ShapeError(
-        rank == 0 ? fmt::format("{}: dimension {} of a tensor of rank 0, which has none", operation, dim)
-                  : fmt::format("{}: dimension {} is outside [{}, {}] of a tensor of rank {}", operation, dim, -rank, rank - 1, rank));
-  }
-  return static_cast<int>(dim < 0 ? dim + rank : dim);
-}
-
 Shape row_major_strides(const Shape& shape) {
   Shape strides;
   strides.resize(shape.rank());

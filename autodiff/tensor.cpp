@@ -36,6 +36,14 @@ std::string describe(const Tensor& t) {
                     : fmt::format("{} {}", to_string(t.shape()), to_string(t.dtype()));
 }
 
+int checked_dim(const char* operation, Index dim, const Tensor& x, int added) {
+  const int rank = x.rank() + added;
+  if (rank == 0) throw ShapeError(fmt::format("{}: dimension {} of {}: rank 0 has no dimensions", operation, dim, describe(x)));
+  if (dim < -rank || dim >= rank)
+    throw ShapeError(fmt::format("{}: dimension {} is outside [{}, {}] of {}", operation, dim, -rank, rank - 1, describe(x)));
+  return static_cast<int>(dim < 0 ? dim + rank : dim);
+}
+
 // ---- elements ---------------------------------------------------------------------------------------------------------------------
 
 static_assert(sizeof(Elements) == 128);
