@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 namespace wengert {
 
@@ -11,6 +12,12 @@ namespace wengert {
 struct Location {
   const char* file = "";
   std::uint32_t line = 0;
+
+  constexpr Location() = default;
+  /// (A template, so that {0, 1} is no place: it means dimensions.)
+  template <class File>
+  requires std::is_same_v<File, const char*>
+  constexpr Location(File file, std::uint32_t line) : file(file), line(line) {}
 
   static constexpr Location here(const char* file = __builtin_FILE(), std::uint32_t line = __builtin_LINE()) { return {file, line}; }
 };

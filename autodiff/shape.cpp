@@ -37,7 +37,7 @@ void Shape::release_long() noexcept { pool::release(long_, static_cast<std::size
 std::string to_string(const Shape& shape) { return fmt::format("({}{})", fmt::join(shape, ", "), shape.rank() == 1 ? "," : ""); }
 
 Index checked_size(const char* operation, const Shape& shape) {
-  constexpr Index kMost = Index(1) << 60;  // elements; times the widest element still fits 64 bits
+  constexpr Index kMost = Index(1) << 59;  // elements: their bytes fit an Index as well
   Index n = 1;
   bool empty = false;
   for (Index d : shape) {
@@ -48,15 +48,6 @@ Index checked_size(const char* operation, const Shape& shape) {
     if (!empty && __builtin_mul_overflow(n, d, &n)) n = kMost + 1;
   if (n > kMost) throw ShapeError(fmt::format("{}: shape {} has more elements than memory can hold", operation, to_string(shape)));
   return empty ? 0 : n;
-}
-
-int checked_dim(const char* operation, Index dim, int rank) {
-  if (dim < -rank || dim >= rank) {
-    throw ShapeError(
-        rank == 0 ? fmt::format("{}: dimension {} of a tensor of rank 0, which has none", operation, dim)
-                  : fmt::format("{}: dimension {} is outside [{}, {}] of a tensor of rank {}", operation, dim, -rank, rank - 1, rank));
-  }
-  return static_cast<int>(dim < 0 ? dim + rank : dim);
 }
 
 Shape row_major_strides(const Shape& shape) {

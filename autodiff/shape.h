@@ -111,8 +111,6 @@ using Dims = Shape;
 std::string to_string(const Shape& shape);
 /// shape.size(), after checking that no size is negative and that the product (and its bytes) fits; otherwise a ShapeError of `operation`.
 Index checked_size(const char* operation, const Shape& shape);
-/// `dim` counted from the front. A ShapeError of `operation` that names the valid range [-rank, rank - 1] if it is outside.
-int checked_dim(const char* operation, Index dim, int rank);
 /// Strides of a dense row-major tensor.
 Shape row_major_strides(const Shape& shape);
 

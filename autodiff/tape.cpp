@@ -125,6 +125,12 @@ void TapeState::begin(const TapeOptions& options, Location where) {
   resume = std::exchange(active_lane<double>, this);
 }
 
+Lane<double>* if_live(Lane<double>* lane) {
+  for (TapeState* t = innermost; t; t = t->outer)
+    if (t == lane) return lane;
+  return nullptr;
+}
+
 void TapeState::end() noexcept {
   if (innermost == this) innermost = outer;
   for (TapeState* t = innermost; t; t = t->outer) {  // a tape on the heap may end out of turn
@@ -646,6 +652,7 @@ Gradients Tape::sweep_sources(const Source& target, std::span<const Source> sour
     if (at[i] != kNoSlot) {
       if (!sources[i].scalar) {
         g = t.slots[at[i]].bar;
+        if (g.defined()) g = g.contiguous();  // the rules may have left a view, as of a cotangent that repeats one number
       } else if (o.differentiable) {
         g = t.recorded_scalar_bars[at[i]];
       } else if (const double adjoint = t.adjoints()[at[i]]; adjoint != 0) {
@@ -750,7 +757,7 @@ class Push {
     if (s.scalar) {
       scalar_dot_[at] += tangent.item();
     } else {
-      dot_[at] = dot_[at].defined() ? zip(fn::Add{}, dot_[at], tangent, {}) : tangent;
+      add(dot_[at], tangent, {});
     }
   }
   void run() {
@@ -777,6 +784,8 @@ class Push {
   }
 
  private:
+  // Everything is added: a source that is no leaf has its own tangent already.
+  static void add(Tensor& dot, Tensor more, Location where) { dot = dot.defined() ? zip(fn::Add{}, dot, more, where) : std::move(more); }
   void push_statements(std::uint32_t to) {
     statements_.up_to(to, [&](std::uint32_t s, std::uint32_t i, double partial) {
       if (scalar_dot_[i] != 0) scalar_dot_[s] += partial * scalar_dot_[i];
@@ -784,14 +793,15 @@ class Push {
   }
   void push_element(const Call& call) {
     const Tensor& x_dot = dot_[t_.inputs[call.first_input].number() - t_.tensor_base];
-    if (x_dot.defined()) scalar_dot_[call.first_output] = x_dot.element(call.flat);
+    if (x_dot.defined()) scalar_dot_[call.first_output] += x_dot.element(call.flat);
   }
   void push_stack(const Call& call) {
     const Slot& slot = t_.slots[call.first_output];
     pool::Vector<double> values(call.inputs);
     for (std::uint32_t i = 0; i < call.inputs; ++i)
       if (const std::uint64_t number = t_.inputs[call.first_input + i].number()) values[i] = scalar_dot_[number - t_.base];
-    dot_[call.first_output] = Tensor::from(std::span<const double>(values), slot.shape, call.where()).to(slot.dtype, call.where());
+    add(dot_[call.first_output], Tensor::from(std::span<const double>(values), slot.shape, call.where()).to(slot.dtype, call.where()),
+        call.where());
   }
   //  y_dot = rule(x_dot)
   void push_call(const Call& call) {
@@ -805,10 +815,8 @@ class Push {
     const RuleOf rule(call.where());
     call.operation->jvp(Saved(t_, call), x_dot, y_dot);
     for (std::uint32_t j = 0; j < call.outputs; ++j) {
-      const Shape& shape = t_.slots[call.first_output + j].shape;
-      Tensor& dot = dot_[call.first_output + j];
-      dot = std::move(y_dot[j]);
-      if (dot.defined() && !(dot.shape() == shape)) dot = expand(dot, shape, call.where());
+      if (y_dot[j].defined())
+        add(dot_[call.first_output + j], expand(y_dot[j], t_.slots[call.first_output + j].shape, call.where()), call.where());
     }
   }
 
@@ -821,7 +829,7 @@ class Push {
 }  // namespace
 }  // namespace detail
 
-Tensor Tape::push_forward(const Source& target, std::initializer_list<Source> sources, std::span<const Tensor> tangents) {
+Tensor Tape::push_forward(const Source& target, std::span<const Source> sources, std::span<const Tensor> tangents) {
   TapeState& t = *state_;
   check_thread(t, "jvp");
   if (sources.size() != tangents.size()) throw ShapeError(fmt::format("jvp: {} sources, but {} tangents", sources.size(), tangents.size()));
@@ -830,16 +838,24 @@ Tensor Tape::push_forward(const Source& target, std::initializer_list<Source> so
   PauseForSweep pause(true);
   Push push(t);
   for (std::size_t i = 0; i < sources.size(); ++i) {
-    const Source& s = sources.begin()[i];
+    const Source& s = sources[i];
     const std::uint32_t at = find(t, s);
     if (at == kNoSlot) continue;
     if (s.scalar ? tangents[i].size() != 1 : !(tangents[i].shape() == t.slots[at].shape))
       throw ShapeError(fmt::format("jvp: tangent {} {} must have the shape of its source, {}", i, describe(tangents[i]),
                                    s.scalar ? "()" : to_string(t.slots[at].shape)));
+    if (!s.scalar && tangents[i].dtype() != t.slots[at].dtype)
+      throw DtypeError(
+          fmt::format("jvp: tangent {} {} must have the dtype of its source, {}", i, describe(tangents[i]), to_string(t.slots[at].dtype)));
     push.seed(s, at, tangents[i]);
   }
   push.run();
   return push.result(target, y);
+}
+
+Tensor Tape::jvp(const Tensor& target, std::span<const Tensor> sources, std::span<const Tensor> tangents) {
+  const pool::Vector<Source> list(sources.begin(), sources.end());
+  return push_forward(Source(target), list, tangents);
 }
 
 // ---- Tape -------------------------------------------------------------------------------------------------------------------------

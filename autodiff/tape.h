@@ -71,6 +71,9 @@ namespace detail {
 
 class TapeState;
 
+/// The lane, or null if it is of a tape that has ended.
+Lane<double>* if_live(Lane<double>* lane);
+
 /// Something to differentiate with respect to.
 struct Source {
   std::uint64_t number = 0;
@@ -148,20 +151,12 @@ class Tape {
   /// Nothing is consumed.
   /// @{
   template <class... S> Tensor jvp(const Tensor& target, const Sources<S...>& s, std::initializer_list<Tensor> tangents) {
-    return std::apply(
-        [&](const S&... e) {
-          return push_forward(detail::Source(target), {detail::Source(e)...}, {tangents.begin(), tangents.size()});
-        },
-        s.sources);
+    return push(target, s, tangents);
   }
   template <class... S> double jvp(const Scalar& target, const Sources<S...>& s, std::initializer_list<Tensor> tangents) {
-    return std::apply(
-               [&](const S&... e) {
-                 return push_forward(detail::Source(target), {detail::Source(e)...}, {tangents.begin(), tangents.size()});
-               },
-               s.sources)
-        .item();
+    return push(target, s, tangents).item();
   }
+  Tensor jvp(const Tensor& target, std::span<const Tensor> sources, std::span<const Tensor> tangents);
   /// @}
 
   /// @name What it holds
@@ -174,7 +169,15 @@ class Tape {
 
  private:
   Gradients sweep_sources(const detail::Source& target, std::span<const detail::Source> sources, const GradientOptions& options);
-  Tensor push_forward(const detail::Source& target, std::initializer_list<detail::Source> sources, std::span<const Tensor> tangents);
+  Tensor push_forward(const detail::Source& target, std::span<const detail::Source> sources, std::span<const Tensor> tangents);
+  template <class Y, class... S> Tensor push(const Y& target, const Sources<S...>& s, std::initializer_list<Tensor> tangents) {
+    return std::apply(
+        [&](const S&... e) {
+          const detail::Source list[] = {detail::Source(e)...};
+          return push_forward(detail::Source(target), list, {tangents.begin(), tangents.size()});
+        },
+        s.sources);
+  }
   template <class Y, class... S> Gradients sweep(const Y& target, const Sources<S...>& s, const GradientOptions& options) {
     return std::apply(
         [&](const S&... e) {
@@ -213,7 +216,7 @@ class NoRecord {
     if (saved_) saved_->close();
     active_lane<double> = nullptr;
   }
-  ~NoRecord() { active_lane<double> = saved_; }
+  ~NoRecord() { active_lane<double> = detail::if_live(saved_); }
   NoRecord(const NoRecord&) = delete;
   NoRecord& operator=(const NoRecord&) = delete;
 

@@ -36,6 +36,14 @@ std::string describe(const Tensor& t) {
                     : fmt::format("{} {}", to_string(t.shape()), to_string(t.dtype()));
 }
 
+int checked_dim(const char* operation, Index dim, const Tensor& x, int added) {
+  const int rank = x.rank() + added;
+  if (rank == 0) throw ShapeError(fmt::format("{}: dimension {} of {}: rank 0 has no dimensions", operation, dim, describe(x)));
+  if (dim < -rank || dim >= rank)
+    throw ShapeError(fmt::format("{}: dimension {} is outside [{}, {}] of {}", operation, dim, -rank, rank - 1, describe(x)));
+  return static_cast<int>(dim < 0 ? dim + rank : dim);
+}
+
 // ---- elements ---------------------------------------------------------------------------------------------------------------------
 
 static_assert(sizeof(Elements) == 128);
@@ -159,7 +167,7 @@ Tensor Tensor::arange(double start, double stop, double step, Dtype dtype, Locat
         fmt::format("arange at {}: start {}, stop {}, step {}: all must be finite and step not 0", to_string(where), start, stop, step));
   const double steps = std::ceil((stop - start) / step);
   if (steps > 0x1p53) throw ShapeError(fmt::format("arange at {}: {} elements are more than memory can hold", to_string(where), steps));
-  const auto n = std::max<Index>(0, static_cast<Index>(steps));
+  const auto n = static_cast<Index>(std::max(0.0, steps));
   Tensor t = uninitialized({n}, dtype, where);
   dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);

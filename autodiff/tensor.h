@@ -118,7 +118,7 @@ class Tensor {
   /// How many elements there are.
   Index size() const { return elements_->size; }
   /// The size of one dimension, counted from the end if negative.
-  Index size(Index dim) const { return shape()[checked_dim("size", dim, rank())]; }
+  Index size(Index dim) const;
   Dtype dtype() const { return elements_->dtype; }
   bool is_row_major() const { return elements_->row_major; }
   /// Where the user made this tensor.
@@ -230,5 +230,10 @@ Tensor view(const Tensor& base, const Shape& shape, const Shape& strides, Index 
 
 /// "(2, 3) float32 made at model.cpp:41": how error messages speak of an operand.
 std::string describe(const Tensor& tensor);
+/// `dim` of x, to which an operation adds `added` dimensions, counted from the front. A ShapeError of `operation` that names the valid
+/// range if it is outside.
+int checked_dim(const char* operation, Index dim, const Tensor& x, int added = 0);
+
+inline Index Tensor::size(Index dim) const { return shape()[checked_dim("size", dim, *this)]; }
 
 }  // namespace wengert

@@ -42,7 +42,7 @@ class Concat : public Operation {
 Tensor concat(std::span<const Tensor> x, Index dim, Location where) {
   if (x.empty()) throw ShapeError(fmt::format("concat at {}: no tensors to join", to_string(where)));
   const Tensor& first = x[0];
-  const int d = checked_dim("concat", dim, first.rank());
+  const int d = checked_dim("concat", dim, first);
   Shape shape = first.shape();
   pool::Vector<Index> starts{0};
   starts.reserve(x.size() + 1);
@@ -79,9 +79,10 @@ Tensor concat(std::span<const Tensor> x, Index dim, Location where) {
 
 Tensor stack(std::span<const Tensor> x, Index dim, Location where) {
   if (x.empty()) throw ShapeError(fmt::format("stack at {}: no tensors to join", to_string(where)));
-  const int d = checked_dim("stack", dim, x[0].rank() + 1);
+  const int d = checked_dim("stack", dim, x[0], 1);
   pool::Vector<Tensor> rows(x.size());
   for (std::size_t k = 0; k < x.size(); ++k) {
+    detail::check_same_dtype("stack", x[0], x[k]);
     if (!(x[k].shape() == x[0].shape()))
       throw ShapeError(fmt::format("stack: {} and {} must have one shape; first made at {}, other at {}", to_string(x[0].shape()),
                                    to_string(x[k].shape()), to_string(x[0].made_at()), to_string(x[k].made_at())));

@@ -75,7 +75,7 @@ Tensor max(const Tensor& x, Location where) {
 Tensor argmax(const Tensor& x, Index dim, bool keep, Location where) {
   const detail::Reduced r = detail::reduce_over("argmax", x, {dim});
   check_not_empty("argmax", x, r);
-  const int d = checked_dim("argmax", dim, x.rank());
+  const int d = checked_dim("argmax", dim, x);
   const Tensor along = transpose(x.constant(), d, -1, where);  // the dimension is the inner loop
   const Shape& shape = along.shape();
   const Index n = shape.back();

@@ -52,7 +52,7 @@ Tensor permute(const Tensor& x, const Dims& dims, Location where) {
   Shape shape, strides;
   bool each_once = dims.rank() == x.rank();
   for (int i = 0; each_once && i < dims.rank(); ++i) {
-    order[i] = checked_dim("permute", dims[i], x.rank());
+    order[i] = checked_dim("permute", dims[i], x);
     for (int j = 0; j < i; ++j) each_once &= order[i] != order[j];
   }
   if (!each_once) throw ShapeError(fmt::format("permute: {} does not name each dimension of {} once", to_string(dims), describe(x)));
@@ -64,7 +64,7 @@ Tensor permute(const Tensor& x, const Dims& dims, Location where) {
 }
 
 Tensor transpose(const Tensor& x, Index dim0, Index dim1, Location where) {
-  const int p = checked_dim("transpose", dim0, x.rank()), q = checked_dim("transpose", dim1, x.rank());
+  const int p = checked_dim("transpose", dim0, x), q = checked_dim("transpose", dim1, x);
   Shape shape = x.shape(), strides = x.strides();
   std::swap(shape[p], shape[q]);
   std::swap(strides[p], strides[q]);

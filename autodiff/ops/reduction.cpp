@@ -8,7 +8,7 @@ Reduced reduce_over(const char* operation, const Tensor& x, const Dims& dims) {
   Reduced r{x.shape(), {}, {}, 1};
   pool::Vector<char> reduced(static_cast<std::size_t>(x.rank()));
   for (const Index given : dims) {
-    const int d = checked_dim(operation, given, x.rank());
+    const int d = checked_dim(operation, given, x);
     if (reduced[static_cast<std::size_t>(d)])
       throw ShapeError(fmt::format("{}: dimension {} of {} is named twice in {}", operation, given, describe(x), to_string(dims)));
     reduced[static_cast<std::size_t>(d)] = true;

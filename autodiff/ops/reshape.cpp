@@ -72,7 +72,7 @@ Tensor reshape(const Tensor& x, const Shape& wanted, Location where) {
 
 Tensor flatten(const Tensor& x, Index first, Index last, Location where) {
   if (x.rank() == 0) return reshape(x, {1}, where);
-  const int from = checked_dim("flatten", first, x.rank()), to = checked_dim("flatten", last, x.rank());
+  const int from = checked_dim("flatten", first, x), to = checked_dim("flatten", last, x);
   if (from > to) throw ShapeError(fmt::format("flatten: the first dimension {} of {} comes after the last, {}", first, describe(x), last));
   Shape shape;
   Index merged = 1;
@@ -85,7 +85,7 @@ Tensor flatten(const Tensor& x, Index first, Index last, Location where) {
 }
 
 Tensor squeeze(const Tensor& x, Index dim, Location where) {
-  const int d = checked_dim("squeeze", dim, x.rank());
+  const int d = checked_dim("squeeze", dim, x);
   if (x.shape()[d] != 1) throw ShapeError(fmt::format("squeeze: dimension {} of {} has size {}, not 1", dim, describe(x), x.shape()[d]));
   Shape shape, strides;
   for (int i = 0; i < x.rank(); ++i) {
@@ -97,7 +97,7 @@ Tensor squeeze(const Tensor& x, Index dim, Location where) {
 }
 
 Tensor unsqueeze(const Tensor& x, Index dim, Location where) {
-  const int d = checked_dim("unsqueeze", dim, x.rank() + 1);
+  const int d = checked_dim("unsqueeze", dim, x, 1);
   Shape shape, strides;
   for (int i = 0; i <= x.rank(); ++i) {
     if (i == d) {

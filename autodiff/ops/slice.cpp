@@ -113,16 +113,17 @@ Tensor embed(const Tensor& g, const Shape& shape, const Part& p, Location where)
 }  // namespace
 
 Tensor slice(const Tensor& x, Index dim, Index start, Index stop, Index step, Location where) {
-  const int d = checked_dim("slice", dim, x.rank());
+  const int d = checked_dim("slice", dim, x);
   if (step < 1) throw ShapeError(fmt::format("slice: step {} of {} must be 1 or more", step, describe(x)));
   const Index n = x.shape()[d];
   const auto clip = [n](Index i) { return std::clamp<Index>(i < 0 ? i + n : i, 0, n); };
   const Index from = clip(start), to = std::max(from, clip(stop));
+  step = std::min(step, std::max<Index>(n, 1));  // a longer one reaches no further element, and might overflow
   return slice_part(x, {d, from, step}, (to - from + step - 1) / step, where);
 }
 
 Tensor select(const Tensor& x, Index dim, Index index, Location where) {
-  const int d = checked_dim("select", dim, x.rank());
+  const int d = checked_dim("select", dim, x);
   const Index n = x.shape()[d], i = index < 0 ? index + n : index;
   if (i < 0 || i >= n)
     throw ShapeError(fmt::format("select: index {} of dimension {} is outside [{}, {}] of {}", index, dim, -n, n - 1, describe(x)));

@@ -62,7 +62,7 @@ template <class T> void softmax_rows(const T* x, T* y, Index rows, Index n, bool
 
 template <class Op> Tensor along(const char* name, const Tensor& x, Index dim, bool logarithm, Location where) {
   detail::check_floating(name, x);
-  const int d = checked_dim(name, dim, x.rank());
+  const int d = checked_dim(name, dim, x);
   const bool last = d == x.rank() - 1;
   const Tensor moved = last ? x.constant() : transpose(x.constant(), d, -1, where);
   const Tensor rows = moved.contiguous(where);

@@ -1,0 +1,142 @@
+#pragma once
+// Checks of derivatives: what the tape says, what was derived by hand and what finite differences say, side by side.
+#include <complex>
+#include <concepts>
+#include <initializer_list>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "autodiff/ops.h"
+
+namespace wengert {
+
+struct GradientCheckOptions {
+  /// Gradients derived by hand, one an input and of its shape: of a function of one element, or of sum(cotangent * f).
+  std::vector<Tensor> by_hand = {};
+  /// Gradients of the same from elsewhere (`complex_step`), which take the place of central differences.
+  std::vector<Tensor> instead_of_differences = {};
+  /// The cotangent of f(x): its shape and dtype. By default random numbers that differ; 1 for a function of one element.
+  Tensor cotangent = {};
+  /// 1: first derivatives; 2: the recorded sweep as well, against differences of the first derivatives and against forward mode.
+  int order = 2;
+  /// Of the central differences, times max(1, |x|). 0: 2e-4, or 0.02 where the function accepts float32 alone.
+  double step = 0;
+  /// Allowed error, as a fraction of the largest derivative. 0: 1e-8 in float64, 1e-4 in float32, 0.02 where the differences are float32.
+  double tolerance = 0;
+  /// Of the random cotangents and tangents.
+  std::uint64_t seed = 1;
+};
+
+/// The verdict of `check_gradient`: a value that prints as a small table.
+class GradientCheck {
+ public:
+  /// One comparison, shown by the element that is worst (the largest error as a fraction of what is allowed).
+  struct Row {
+    const char* what = "";     ///< as in "tape / differences"
+    int input = -1;            ///< whose gradient it is; -1: of one number, such as an inner product
+    std::string element = {};  ///< its position, as in "(1, 0)"
+    double value = 0;          ///< what the tape says
+    double expected = 0;       ///< what it should be
+    double allowed = 0;        ///< the error that passes
+    std::string where = {};    ///< the input, with its shape and where it was made
+    bool passed = true;
+    double error() const;
+  };
+
+  bool passed() const;
+  explicit operator bool() const { return passed(); }
+  const std::vector<Row>& rows() const { return rows_; }
+  /// The rows under a headline; the failed ones are marked, and the first of them is told in full.
+  std::string to_string() const;
+
+  void add(Row row) { rows_.push_back(std::move(row)); }
+
+ private:
+  std::vector<Row> rows_;
+};
+
+namespace detail {
+
+/// Refers to a function of tensors for the length of a call.
+class FunctionOfTensors {
+ public:
+  template <class F>
+  requires(!std::same_as<std::remove_cvref_t<F>, FunctionOfTensors>) explicit FunctionOfTensors(F& f)
+      : object_(&f),
+        call_([](const void* object, std::span<const Tensor> x) { return (*static_cast<F*>(const_cast<void*>(object)))(x); }) {}
+  Tensor operator()(std::span<const Tensor> x) const { return call_(object_, x); }
+
+ private:
+  const void* object_;
+  Tensor (*call_)(const void*, std::span<const Tensor>);
+};
+
+GradientCheck check_gradient(FunctionOfTensors f, std::span<const Tensor> x, const GradientCheckOptions& options);
+/// A ShapeError: f takes `wanted` arguments and was given `given`.
+[[noreturn]] void wrong_number_of_inputs(int wanted, std::size_t given);
+
+/// f with as many arguments of type X as it takes, or with all of them as a span.
+template <class X, class F, class... Leading> decltype(auto) apply_to_all(F&& f, std::span<const X> x) {
+  constexpr std::size_t kMost = 6;
+  if constexpr (std::is_invocable_v<F&, const Leading&..., const X&>) {
+    constexpr std::size_t n = sizeof...(Leading) + 1;
+    if (x.size() != n) wrong_number_of_inputs(static_cast<int>(n), x.size());
+    return [&]<std::size_t... i>(std::index_sequence<i...>)->decltype(auto) { return f(x[i]...); }
+    (std::make_index_sequence<n>{});
+  } else if constexpr (sizeof...(Leading) < kMost) {
+    return apply_to_all<X, F, Leading..., X>(std::forward<F>(f), x);
+  } else {
+    return f(x);
+  }
+}
+
+}  // namespace detail
+
+/// Checks the derivatives of f at x, where f takes one or more tensors (or one `std::span<const Tensor>`) and returns a tensor:
+///
+///     check_gradient([](const Tensor& a, const Tensor& b) { return matmul(a, b); }, {a, b})
+///
+/// The gradient of sum(w f(x)) for a cotangent w must agree with the one derived by hand, if given, and with central differences; forward
+/// mode with differences along a direction, and <w, J v> with <J^T w, v>; the gradient of the recorded gradient (order 2) with
+/// differences of the first, and with forward over reverse. Recording must not change values, a second run must give the same bits, and
+/// a cotangent of zeros a gradient of exact zeros. f must be smooth within two steps of x.
+///
+/// float32 inputs are compared with differences in float64, if f accepts such.
+template <class F> GradientCheck check_gradient(F&& f, std::initializer_list<Tensor> x, const GradientCheckOptions& options = {}) {
+  const auto call = [&](std::span<const Tensor> inputs) -> Tensor { return detail::apply_to_all<Tensor>(f, inputs); };
+  return detail::check_gradient(detail::FunctionOfTensors(call), {x.begin(), x.size()}, options);
+}
+
+/// The same for a function of one or more Scalars (or one `std::span<const Scalar>`) that returns a Scalar.
+template <class F> GradientCheck check_gradient(F&& f, std::span<const double> x, const GradientCheckOptions& options = {}) {
+  const auto call = [&](std::span<const Tensor> inputs) -> Tensor {
+    std::vector<Scalar> s;
+    for (Index i = 0; i < inputs[0].size(); ++i) s.push_back(inputs[0](i));
+    const Scalar y = detail::apply_to_all<Scalar>(f, std::span<const Scalar>(s));
+    return select(stack({y}, inputs[0].dtype()), 0, 0);
+  };
+  const Tensor inputs[] = {Tensor::from(x, {static_cast<Index>(x.size())})};
+  return detail::check_gradient(detail::FunctionOfTensors(call), inputs, options);
+}
+template <class F> GradientCheck check_gradient(F&& f, std::initializer_list<double> x, const GradientCheckOptions& options = {}) {
+  return check_gradient(f, std::span(x.begin(), x.size()), options);
+}
+
+/// The gradient of an analytic function of real numbers, without the cancellation of differences: Im f(x + i h) / h with h = 1e-100.
+/// f takes `std::span<const std::complex<double>>` or as many complex numbers. For `.instead_of_differences`.
+template <class F> Tensor complex_step(F&& f, std::span<const double> x) {
+  constexpr double h = 1e-100;
+  std::vector<double> gradient(x.size());
+  std::vector<std::complex<double>> z(x.begin(), x.end());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    z[i] += std::complex<double>(0, h);
+    gradient[i] = detail::apply_to_all<std::complex<double>>(f, std::span<const std::complex<double>>(z)).imag() / h;
+    z[i] = x[i];
+  }
+  return Tensor::from(gradient);
+}
+template <class F> Tensor complex_step(F&& f, std::initializer_list<double> x) { return complex_step(f, std::span(x.begin(), x.size())); }
+
+}  // namespace wengert
