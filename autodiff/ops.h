@@ -46,6 +46,7 @@ Tensor& operator*=(Tensor& a, Operand b);
 Tensor& operator/=(Tensor& a, Operand b);
 
 /// Element by element, each of functions.h: exp log sqrt square abs negative sin cos tanh sigmoid relu ... Shape in, same shape out.
+/// Floating dtypes, and int64 where the function has integer values (square, abs, negative, sign, relu); otherwise a DtypeError.
 #define WENGERT_FUNCTION(F, name) \
   inline Tensor name(const Tensor& x, Location where = Location::here()) { return detail::map(fn::F{}, x, where); }
 WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
@@ -54,7 +55,17 @@ WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
   inline Tensor name(const Tensor& x, double p = p_default, Location where = Location::here()) { return detail::map(fn::F{p}, x, where); }
 WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
+#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                                                          \
+  inline Tensor name(const Tensor& x, double p = p_default, double q = q_default, Location where = Location::here()) { \
+    return detail::map(fn::F{p, q}, x, where);                                                                         \
+  }
+WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
 inline Tensor operator-(const Tensor& x) { return negative(x, x.made_at()); }
+/// Of two operands, broadcast: pow maximum minimum atan2 hypot logaddexp xlogy. int64 for maximum and minimum too.
+#define WENGERT_FUNCTION(F, name) Tensor name(Operand a, Operand b);
+WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
 
 /// a where the boolean `condition` is true, b elsewhere; all three broadcast.
 Tensor where(const Tensor& condition, Operand a, Operand b);

@@ -466,6 +466,19 @@ WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
   template <ScalarLike E> WENGERT_INLINE auto name(E&& e, double p = p_default) { return detail::apply(fn::F{p}, std::forward<E>(e)); }
 WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
+#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                                           \
+  template <ScalarLike E> WENGERT_INLINE auto name(E&& e, double p = p_default, double q = q_default) { \
+    return detail::apply(fn::F{p, q}, std::forward<E>(e));                                              \
+  }
+WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
+#define WENGERT_FUNCTION(F, name)                                          \
+  template <class A, class B>                                              \
+  requires ScalarOperands<A, B> WENGERT_INLINE auto name(A&& a, B&& b) {   \
+    return detail::apply(fn::F{}, std::forward<A>(a), std::forward<B>(b)); \
+  }
+WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
 
 #define WENGERT_COMPARISON(op) \
   template <class A, class B>  \

@@ -50,7 +50,7 @@ mathjax2_config = {
 
 
 FUNCTION = re.compile(r'''((?:^///.*\n)*)^struct \w+ \{
-(?:.*;.*\n)*?.*\*name = "(\w+)", \*latex = (?:"(.*?)"|R"\((.*?)\)");''', re.MULTILINE)
+(?:.*;.*\n)*?.*\*name = "(\w+)",\s+\*latex = (?:"(.*?)"|R"\((.*?)\)");''', re.MULTILINE)
 
 
 def elementwise_functions():

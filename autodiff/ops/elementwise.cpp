@@ -14,8 +14,10 @@
 
 namespace wengert {
 
-/// Of functions.h, while a sweep is recorded.
-template <class F> Tensor rarely(const Tensor& condition, F&& f, const Tensor& otherwise) { return where(condition, f(), otherwise); }
+// What the formulas of functions.h call, while a sweep is recorded.
+template <class F, class B> Tensor rarely(const Tensor& condition, F&& f, const B& otherwise) { return where(condition, f(), otherwise); }
+template <class F> Tensor evaluate(const F& f, const Tensor& x) { return detail::map(f, x, x.made_at()); }
+inline Tensor zero_like(const Tensor& x) { return Tensor::zeros(x.shape(), x.dtype(), x.made_at()); }
 
 namespace detail {
 namespace {
@@ -95,15 +97,21 @@ template <class F> class Zip : public Operation {
   [[no_unique_address]] F f_;
 };
 
-/// Sums, differences and products of integers are integers.
-template <class F> constexpr bool kIntegers =
-    std::is_same_v<F, fn::Add> || std::is_same_v<F, fn::Subtract> || std::is_same_v<F, fn::Multiply>;
+/// Whether the function takes int64.
+template <class F> constexpr bool kIntegers = requires { F::integers; };
 
 }  // namespace
 
 template <class F> Tensor map(const F& f, const Tensor& x, Location where) {
-  check_floating(F::name, x);
+  if (!(kIntegers<F> && x.dtype() == int64)) check_floating(F::name, x);
   Tensor y = Tensor::uninitialized(x.shape(), x.dtype(), where);
+  if constexpr (kIntegers<F>) {
+    if (x.dtype() == int64) {
+      elementwise_into<std::int64_t, std::int64_t>(
+          y, [f](std::int64_t x) { return f.value(x); }, x);
+      return y;
+    }
+  }
   dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     elementwise_into<T, T>(
@@ -145,11 +153,13 @@ template <class F> Tensor call_on_tensors(const void* function, const Tensor* op
   template Tensor call_on_tensors<fn::F>(const void*, const Tensor*);
 WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
 WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
+WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
 #define WENGERT_FUNCTION(F, ...)                                             \
   template Tensor zip(const fn::F&, const Tensor&, const Tensor&, Location); \
   template Tensor call_on_tensors<fn::F>(const void*, const Tensor*);
 WENGERT_ARITHMETIC(WENGERT_FUNCTION)
+WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
 
 void add_in_place(Tensor& into, const Tensor& x) {
@@ -183,20 +193,24 @@ namespace {
 
 Dtype common_dtype(const Operand& a, const Operand& b) { return a.is_tensor() ? a.dtype() : b.is_tensor() ? b.dtype() : float64; }
 
-template <class F> Tensor arithmetic(Operand& a, Operand& b) {
+template <class F> Tensor zip(Operand& a, Operand& b) {
   const Dtype dtype = common_dtype(a, b);
   return detail::zip(F{}, a.as(dtype), b.as(dtype), a.where);
 }
 
 }  // namespace
 
-#define WENGERT_OPERATOR(F, op)                                                \
-  Tensor operator op(Operand a, Operand b) { return arithmetic<fn::F>(a, b); } \
-  Tensor& operator op##=(Tensor& a, Operand b) {                               \
-    Operand left(a, b.where);                                                  \
-    return a = arithmetic<fn::F>(left, b);                                     \
+#define WENGERT_OPERATOR(F, op)                                         \
+  Tensor operator op(Operand a, Operand b) { return zip<fn::F>(a, b); } \
+  Tensor& operator op##=(Tensor& a, Operand b) {                        \
+    Operand left(a, b.where);                                           \
+    return a = zip<fn::F>(left, b);                                     \
   }
 WENGERT_ARITHMETIC(WENGERT_OPERATOR)
 #undef WENGERT_OPERATOR
+#define WENGERT_FUNCTION(F, name) \
+  Tensor name(Operand a, Operand b) { return zip<fn::F>(a, b); }
+WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
 
 }  // namespace wengert
