@@ -81,6 +81,15 @@ template <class V, int K> struct Arguments {
   bool merged[K > 0 ? K : 1];  ///< into an earlier argument of the same scalar, where the compiler can see it
   int n = 0;
 
+  Arguments() = default;
+  WENGERT_INLINE Arguments(const Arguments& o) : n(o.n) {  // as of expressions: one by one
+#pragma GCC unroll 16
+    for (int i = 0; i < K; ++i) {
+      partial[i] = o.partial[i];
+      number[i] = o.number[i];
+      merged[i] = o.merged[i];
+    }
+  }
   WENGERT_INLINE void put(const V& m, std::uint64_t k) {
     partial[n] = m;
     number[n] = k;
@@ -138,7 +147,12 @@ class ExpressionOnTensors {
 // ---- expressions: trees of values -----------------------------------------------------------------------------------------------
 
 /// The base of all nodes. `v` is a node's value, `push` carries the partial m of the root to the node's leaves.
-struct Expression {};
+/// Nodes have copy constructors of their own, member by member: a copy of trivial bytes in a cold branch would make g++ keep the whole
+/// tree in memory on the hot path too.
+struct Expression {
+  Expression() = default;
+  WENGERT_INLINE Expression(const Expression&) {}
+};
 
 template <class V> struct Leaf : Expression {
   using Value = V;
@@ -146,6 +160,7 @@ template <class V> struct Leaf : Expression {
   V v;
   std::uint64_t number;
   WENGERT_INLINE Leaf(const V& value, std::uint64_t number) : v(value), number(number) {}
+  WENGERT_INLINE Leaf(const Leaf& o) : Expression(), v(o.v), number(o.number) {}
   WENGERT_INLINE void push(auto& to, const auto& m) const { to.put(m, number); }
   WENGERT_INLINE std::uint64_t any_number() const { return number; }
   void list(auto& to) const { to.leaf(v, number); }
@@ -155,6 +170,7 @@ struct Literal : Expression {
   static constexpr int kArguments = 0;
   double v;
   WENGERT_INLINE explicit Literal(double value) : v(value) {}
+  WENGERT_INLINE Literal(const Literal& o) : Expression(), v(o.v) {}
   WENGERT_INLINE void push(auto&, const auto&) const {}
   WENGERT_INLINE std::uint64_t any_number() const { return 0; }
   void list(auto& to) const { to.literal(v); }
@@ -166,6 +182,7 @@ template <class F, class E> struct Unary : Expression {
   Value v;
   [[no_unique_address]] F f;
   WENGERT_INLINE Unary(const F& f, const E& e) : e(e), v(f.value(e.v)), f(f) {}
+  WENGERT_INLINE Unary(const Unary& o) : Expression(), e(o.e), v(o.v), f(o.f) {}
   WENGERT_INLINE void push(auto& to, const Value& m) const { e.push(to, f.chain(m, e.v, v)); }
   WENGERT_INLINE std::uint64_t any_number() const { return e.any_number(); }
   void list(auto& to) const {
@@ -181,6 +198,7 @@ template <class F, class L, class R> struct Binary : Expression {
   Value v;
   [[no_unique_address]] F f;
   WENGERT_INLINE Binary(const F& f, const L& l, const R& r) : l(l), r(r), v(f.value(l.v, r.v)), f(f) {}
+  WENGERT_INLINE Binary(const Binary& o) : Expression(), l(o.l), r(o.r), v(o.v), f(o.f) {}
   WENGERT_INLINE void push(auto& to, const Value& m) const {
     if constexpr (L::kArguments > 0) l.push(to, f.left(m, l.v, r.v, v));
     if constexpr (R::kArguments > 0) r.push(to, f.right(m, l.v, r.v, v));

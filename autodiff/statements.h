@@ -4,6 +4,7 @@
 // A chunk holds arguments and, behind them, one count byte a statement. A statement never crosses a chunk. Independent scalars
 // (variables, and tensor elements) take an index and nothing else: a run of them is a segment without arguments, which no sweep visits.
 #include <algorithm>
+#include <bit>
 #include <cstdint>
 #include <cstring>
 #include <span>
@@ -91,6 +92,17 @@ template <class V> class LaneRecords : public Lane<V> {
     rewind();
   }
 
+  /// The index of the first of the scalars if they are variables registered before the first statement, with indices one after the
+  /// other, as `variables` gives them; otherwise 0.
+  std::uint32_t run_of_variables(std::span<const BasicScalar<V>> scalars) const {
+    if (scalars.empty()) return 0;
+    const std::uint64_t start = scalars[0].number_, index = start - base;
+    std::uint64_t scattered = 0;  // without a branch, and so vectorized
+    for (std::size_t k = 0; k < scalars.size(); ++k) scattered |= scalars[k].number_ - k - start;
+    const std::uint32_t end = first_statement_;
+    return !scattered && index < end && scalars.size() <= end - index ? static_cast<std::uint32_t>(index) : 0;
+  }
+
   BasicScalar<V> variable(const V& value) {
     if (next() >= variables_limit_) [[unlikely]]
       begin_variables(1);
@@ -101,9 +113,10 @@ template <class V> class LaneRecords : public Lane<V> {
     if (values.empty()) return;
     if (values.size() > kMostStatements - next() || next() >= variables_limit_) begin_variables(values.size());
     const std::uint64_t number = base + next();
+    static_assert(std::same_as<V, double>);
     for (std::size_t k = 0; k < values.size(); ++k) {
-      out[k].value_ = values[k];
-      out[k].number_ = number + k;
+      const Words words{std::bit_cast<std::uint64_t>(values[k]), number + k};
+      std::memcpy(static_cast<void*>(&out[k]), &words, sizeof words);  // as one store
     }
     position += values.size();
   }
@@ -178,6 +191,11 @@ template <class V> class LaneRecords : public Lane<V> {
   template <class> friend class ReverseStatements;
   template <class> friend class ForwardStatements;
 
+  /// What a Scalar is.
+  struct Words {
+    std::uint64_t value, number;
+  };
+
   // The chunk size of this object: fixed when its first chunk is made.
   std::size_t chunk_arguments() const { return std::size_t(chunk_statements_) * kArgumentBytes; }
   std::size_t chunk_bytes() const { return chunk_arguments() + chunk_statements_; }
@@ -231,6 +249,58 @@ template <class V> class LaneRecords : public Lane<V> {
   detail::NumberRange numbers_;
 };
 
+namespace detail {
+
+/// Statements from - 1 down to `to`, whose arguments end at `args`:
+///     argument_bar += partial * statement_bar
+/// Returns where the arguments of `to` begin. A zero statement_bar passes nothing on. `kFused`: one rounding instead of two.
+template <bool kClear, bool kFused, class V>
+WENGERT_INLINE char* reverse_statements_inline(const std::uint8_t* counts, V* __restrict adjoints, char* args, std::size_t from,
+                                               std::size_t to) {
+  constexpr std::size_t kBytes = Lane<V>::kArgumentBytes;
+  constexpr std::uint32_t kContinues = Lane<V>::kContinues;
+  for (std::size_t s = from; s-- > to;) {
+    const V adjoint = adjoints[s];
+    if (kClear) adjoints[s] = V{};
+    const std::uint32_t count = counts[s];
+    const char *p = args, *begin = args - kBytes * std::size_t(count % kContinues);
+    args = const_cast<char*>(begin) - count / kContinues * 4;
+    asm("" : "+r"(begin));  // or g++ 12 derives `args` from the inner loop's end: a division in every statement's dependency chain
+    if (adjoint == V{}) [[unlikely]]
+      continue;
+    do {
+      V partial;
+      std::uint32_t i;
+      p -= kBytes;
+      std::memcpy(&partial, p, sizeof partial);
+      std::memcpy(&i, p + sizeof partial, sizeof i);
+      if constexpr (kFused) {
+        adjoints[i] = __builtin_fma(partial, adjoint, adjoints[i]);
+      } else {
+        adjoints[i] += partial * adjoint;
+      }
+    } while (p > begin);
+    if (count & kContinues) {
+      std::uint32_t i;
+      std::memcpy(&i, args, sizeof i);
+      adjoints[i] += adjoint;
+    }
+  }
+  return args;
+}
+template <class V>
+__attribute__((noinline)) char* reverse_statements(const std::uint8_t* counts, V* adjoints, char* args, std::size_t from, std::size_t to,
+                                                   bool clear) {
+  return clear ? reverse_statements_inline<true, false>(counts, adjoints, args, from, to)
+               : reverse_statements_inline<false, false>(counts, adjoints, args, from, to);
+}
+/// Fused where the machine can: the product's rounding is most of an argument's latency. So the last bits of a gradient depend on
+/// whether the processor has FMA (all since 2013 do), and on nothing else.
+template <>
+char* reverse_statements(const std::uint8_t* counts, double* adjoints, char* args, std::size_t from, std::size_t to, bool clear);
+
+}  // namespace detail
+
 /// Walks the statements from the last one down to any point, so that the tensor lane's calls interleave with them.
 template <class V> class ReverseStatements {
  public:
@@ -243,7 +313,7 @@ template <class V> class ReverseStatements {
       const std::uint32_t stop = std::max(to, segment_.first);
       if (segment_.args) {
         const auto* counts = reinterpret_cast<const std::uint8_t*>(segment_.counts);
-        segment_.args = (clear_ ? reverse<true> : reverse<false>)(counts, adjoints_, segment_.args, at_, stop);
+        segment_.args = detail::reverse_statements(counts, adjoints_, segment_.args, at_, stop, clear_);
       }
       at_ = stop;
       if (at_ == segment_.first && next_ > 0) segment_ = lane_.segments_[--next_];
@@ -251,38 +321,6 @@ template <class V> class ReverseStatements {
   }
 
  private:
-  static constexpr std::size_t kBytes = Lane<V>::kArgumentBytes;
-  static constexpr std::uint32_t kContinues = Lane<V>::kContinues;
-
-  //  argument_bar += partial * statement_bar
-  template <bool kClear> __attribute__((noinline, aligned(64))) static char* reverse(const std::uint8_t* counts, V* __restrict adjoints,
-                                                                                     char* args, std::size_t from, std::size_t to) {
-    for (std::size_t s = from; s-- > to;) {
-      const V adjoint = adjoints[s];
-      if (kClear) adjoints[s] = V{};
-      const std::uint32_t count = counts[s];
-      const char *p = args, *begin = args - kBytes * std::size_t(count % kContinues);
-      args = const_cast<char*>(begin) - count / kContinues * 4;
-      asm("" : "+r"(begin));  // or g++ 12 derives `args` from the inner loop's end: a division in every statement's dependency chain
-      if (adjoint == V{}) [[unlikely]]
-        continue;
-      do {
-        V partial;
-        std::uint32_t i;
-        p -= kBytes;
-        std::memcpy(&partial, p, sizeof partial);
-        std::memcpy(&i, p + sizeof partial, sizeof i);
-        adjoints[i] += partial * adjoint;
-      } while (p > begin);
-      if (count & kContinues) {
-        std::uint32_t i;
-        std::memcpy(&i, args, sizeof i);
-        adjoints[i] += adjoint;
-      }
-    }
-    return args;
-  }
-
   const LaneRecords<V>& lane_;
   V* adjoints_;
   bool clear_;

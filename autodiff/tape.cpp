@@ -702,11 +702,9 @@ void Tape::gradient(const Scalar& target, std::span<const Scalar> sources, std::
     std::fill(out.begin(), out.end(), 0.0);
     return;
   }
-  bool variables_only = true;  // one vectorized pass in the usual case
-  for (const Scalar& s : sources)
-    variables_only &= s.number() - t.base < t.next() && t.is_variable(static_cast<std::uint32_t>(s.number() - t.base));
-  if (!variables_only) {
-    variables_only = true;
+  const std::uint32_t first = t.run_of_variables(sources);
+  bool variables_only = true;
+  if (!first) {
     for (std::size_t i = 0; i < sources.size(); ++i) {
       const std::uint32_t index = find(t, Source(sources[i]));
       if (index == kNoSlot && o.unreached == Unreached::error)
@@ -727,11 +725,19 @@ void Tape::gradient(const Scalar& target, std::span<const Scalar> sources, std::
   sweep.run(variables_only);
 
   const double* adjoints = t.adjoints();
-  bool zeros = false;
-  for (std::size_t i = 0; i < sources.size(); ++i) {
-    const std::uint64_t index = sources[i].number() - t.base;
-    out[i] = index < t.next() ? adjoints[index] : 0;
-    zeros |= out[i] == 0;
+  std::uint64_t zeros = 0;
+  if (first) {
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      const std::uint64_t magnitude = std::bit_cast<std::uint64_t>(out[i] = adjoints[first + i]) << 1;
+      zeros |= (magnitude - 1) & ~magnitude;  // the top bit, of zero alone: vectorized on any machine
+    }
+    zeros >>= 63;
+  } else {
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      const std::uint64_t index = sources[i].number() - t.base;
+      out[i] = index < t.next() ? adjoints[index] : 0;
+      zeros |= out[i] == 0;
+    }
   }
   if (!zeros || o.unreached == Unreached::zero) return;
   Reachability reachable(t);

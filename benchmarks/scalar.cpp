@@ -39,8 +39,9 @@ Side ours() {
   Side side{"ours", {}};
   for_each_function([&](auto f) {
     side.gradients.push_back([f](std::span<const double> x, std::span<double> x_bar) {
+      static thread_local std::vector<Scalar> inputs;  // every side keeps its memory
+      inputs.resize(x.size());
       Tape tape;
-      std::vector<Scalar> inputs(x.size());
       tape.variables(x, inputs);
       const Scalar y = f(std::span<const Scalar>(inputs));
       tape.gradient(y, inputs, x_bar);
