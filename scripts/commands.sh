@@ -41,7 +41,7 @@ run_bench() {
   require_packages "${packages_bench[@]}"
   configure release -DWENGERT_BENCHMARKS=ON
   cmake --build --preset release --target benchmarks
-  build/release/benchmarks/bench "$@"
+  python3 scripts/bench build/release/benchmarks "$@"
 }
 
 # Python is called by its path, because only the system's has the system's packages.

@@ -1,0 +1,22 @@
+#pragma once
+// Who computes the gradients of the scalar programs. Each side has a source of its own, so that no peer's header meets another's.
+#include <functional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace wengert::benchmark {
+
+/// Gradient of one of the programs: x -> x_bar.
+using GradientFunction = std::function<void(std::span<const double> x, std::span<double> x_bar)>;
+
+struct Side {
+  std::string name;
+  std::vector<GradientFunction> gradients;  // in the order of for_each_function
+};
+
+Side adolc();
+Side sacado();
+Side prototype();
+
+}  // namespace wengert::benchmark
