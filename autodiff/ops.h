@@ -82,6 +82,9 @@ Tensor operator!=(Operand a, Operand b);
 /// Matrix product by NumPy's rules: (..., m, k) @ (..., k, n) -> (..., m, n), leading dimensions broadcast; a vector on the left is a
 /// row, one on the right a column, and their dimension is dropped from the result.
 Tensor matmul(const Tensor& a, const Tensor& b, Location where = Location::here());
+/// x W^T + b: input (..., in), weight (out, in), bias (out) -> (..., out).
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Location where = Location::here());
+Tensor linear(const Tensor& x, const Tensor& weight, Location where = Location::here());
 
 // ---- reductions -------------------------------------------------------------------------------------------------------------------
 

@@ -69,10 +69,13 @@ std::vector<double> medians_in_turns(std::span<const std::function<void()>> cont
 }
 
 void report(std::span<const Row> rows, const Options& options) {
-  if (!rows.empty()) fmt::print("{:<16} {:<12} {:>8} {:>12} {:>12} {:>8}\n", "name", "peer", "threads", "ours, us", "peer, us", "ratio");
+  if (!rows.empty())
+    fmt::print("{:<20} {:<10} {:>7} {:>12} {:>12} {:>8} {:>9}\n", "name", "peer", "threads", "ours, us", "peer, us", "ratio", "GFLOP/s");
   nlohmann::json list = nlohmann::json::array();
   for (const Row& r : rows) {
-    fmt::print("{:<16} {:<12} {:>8} {:>12.1f} {:>12.1f} {:>8.2f}\n", r.name, r.peer, r.threads, r.ours_us, r.peer_us, r.ratio());
+    const std::string speed = r.flops > 0 ? fmt::format("{:.1f}", 1e-3 * r.flops / r.ours_us) : "";
+    fmt::print("{:<20} {:<10} {:>7} {:>12.1f} {:>12.1f} {:>8.2f} {:>9}\n", r.name, r.peer, r.threads, r.ours_us, r.peer_us, r.ratio(),
+               speed);
     list.push_back(
         {{"name", r.name}, {"peer", r.peer}, {"threads", r.threads}, {"ours_us", r.ours_us}, {"peer_us", r.peer_us}, {"ratio", r.ratio()}});
   }

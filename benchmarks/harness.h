@@ -29,6 +29,7 @@ struct Row {
   std::string name, peer;
   int threads = 1;
   double ours_us = 0, peer_us = 0;
+  double flops = 0;  ///< of one run, where a row has them: for GFLOP/s
 
   double ratio() const { return peer_us / ours_us; }
 };

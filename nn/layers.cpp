@@ -19,8 +19,7 @@ Tensor Linear::operator()(const Tensor& x, Location where) const {
     throw ShapeError(
         fmt::format("{} at {}: the last size of the input must be {}, but the input is {}", label(), to_string(where), in(), describe(x)));
   }
-  const Tensor y = matmul(x, transpose(weight, -2, -1, where), where);
-  return bias.ref().get() ? Operand(y, where) + bias : y;
+  return bias.ref().get() ? linear(x, weight, bias, where) : linear(x, weight, where);
 }
 
 std::string Linear::label() const { return fmt::format("Linear({}, {})", in(), out()); }

@@ -1,0 +1,129 @@
+// libtorch's side of the training benchmark: the same steps with its modules, optimizers and defaults. Its one argument is the number of
+// threads.
+#include <torch/torch.h>
+
+#include <cstdlib>
+#include <memory>
+
+#include "benchmarks/train_server.h"
+#include "benchmarks/train_work.h"
+
+namespace wengert::benchmark {
+namespace {
+
+using torch::Tensor;
+
+template <class T> Tensor tensor(const std::vector<T>& values, at::IntArrayRef shape) {
+  return torch::from_blob(const_cast<T*>(values.data()), shape, c10::CppTypeToScalarType<T>::value).clone();
+}
+
+struct Mlp {
+  explicit Mlp(const MlpWork& work)
+      : model(torch::nn::Linear(784, 256), torch::nn::ReLU(), torch::nn::Linear(256, 128), torch::nn::ReLU(), torch::nn::Linear(128, 10)),
+        x(tensor(work.x, {work.batch, 784})),
+        labels(tensor(work.labels, {work.batch})) {
+    const torch::NoGradGuard pause;
+    for (std::size_t l = 0; l < MlpWork::kLayers; ++l) {
+      auto& layer = *model->ptr(2 * l)->as<torch::nn::Linear>();
+      layer.weight.copy_(tensor(work.weight[l], layer.weight.sizes()));
+      layer.bias.copy_(tensor(work.bias[l], layer.bias.sizes()));
+    }
+  }
+  torch::nn::Sequential model;
+  Tensor x, labels;
+};
+
+double update(torch::optim::SGD& descent, const Tensor& loss) {
+  loss.backward();
+  descent.step();
+  return loss.item<double>();
+}
+
+Step train_mlp(std::int64_t batch) {
+  struct Training : Mlp {
+    using Mlp::Mlp;
+    torch::optim::SGD descent{model->parameters(), MlpWork::kRate};
+  };
+  return [t = std::make_shared<Training>(MlpWork(batch))] {
+    t->descent.zero_grad();
+    return update(t->descent, torch::nn::functional::cross_entropy(t->model->forward(t->x), t->labels));
+  };
+}
+
+Step infer_mlp(std::int64_t batch) {
+  return [m = std::make_shared<Mlp>(MlpWork(batch))] {
+    const torch::NoGradGuard pause;
+    const Tensor logits = m->model->forward(m->x);
+    return static_cast<double>(logits.data_ptr<float>()[0]);
+  };
+}
+
+Step unrolled_rnn() {
+  using Work = UnrolledRnnWork;
+  struct Rnn {
+    explicit Rnn(const Work& work)
+        : wx(tensor(work.wx, {Work::kInputs, Work::kHidden}).requires_grad_()),
+          wh(tensor(work.wh, {Work::kHidden, Work::kHidden}).requires_grad_()),
+          b(tensor(work.b, {Work::kHidden}).requires_grad_()),
+          wo(tensor(work.wo, {Work::kHidden, 1}).requires_grad_()),
+          y(tensor(work.y, {Work::kBatch, 1})) {
+      for (const auto& step : work.x) x.push_back(tensor(step, {Work::kBatch, Work::kInputs}));
+    }
+    Tensor wx, wh, b, wo, y;
+    std::vector<Tensor> x;
+    torch::optim::SGD descent{std::vector<Tensor>{wx, wh, b, wo}, Work::kRate};
+  };
+  return [r = std::make_shared<Rnn>(Work())] {
+    r->descent.zero_grad();
+    Tensor h = torch::zeros({Work::kBatch, Work::kHidden});
+    for (const Tensor& x : r->x) h = torch::tanh(torch::matmul(x, r->wx) + torch::matmul(h, r->wh) + r->b);
+    return update(r->descent, (torch::matmul(h, r->wo) - r->y).pow(2).mean());
+  };
+}
+
+Step tiny_ops() {
+  const TinyOpsWork work;
+  Tensor a = tensor(work.a, {TinyOpsWork::kSize}).requires_grad_();
+  return [a, c = tensor(work.c, {TinyOpsWork::kSize})]() mutable {
+    Tensor h = a;
+    for (int i = 0; i < TinyOpsWork::kRounds; ++i) h = h * c + a;
+    h.sum().backward();
+    const double value = a.grad().sum().item<double>();
+    a.mutable_grad() = Tensor();
+    return value;
+  };
+}
+
+Step logistic() {
+  struct Neuron {
+    explicit Neuron(const LogisticWork& work)
+        : x(tensor(work.x, {LogisticWork::kRecords, 1})), y(tensor(work.y, {LogisticWork::kRecords, 1})) {}
+    Tensor x, y;
+    Tensor w = torch::zeros({1, 1}, torch::kDouble).requires_grad_(), b = torch::zeros({1}, torch::kDouble).requires_grad_();
+    torch::optim::SGD descent{std::vector<Tensor>{w, b}, LogisticWork::kRate};
+  };
+  return [n = std::make_shared<Neuron>(LogisticWork())] {
+    n->descent.zero_grad();
+    return update(n->descent, 0.5 * (n->y - torch::sigmoid(torch::matmul(n->x, n->w) + n->b)).pow(2).mean());
+  };
+}
+
+std::vector<ServedRow> rows() {
+  std::vector<ServedRow> list;
+  for (const std::int64_t batch : MlpWork::kBatches) {
+    list.push_back({row_name("train/mlp_b", batch), MlpWork::flops(batch), [=] { return train_mlp(batch); }});
+    list.push_back({row_name("infer/mlp_b", batch), MlpWork::forward_flops(batch), [=] { return infer_mlp(batch); }});
+  }
+  list.push_back({"train/unrolled_rnn", UnrolledRnnWork::kFlops, unrolled_rnn});
+  list.push_back({"train/tiny_ops", 0, tiny_ops});
+  list.push_back({"train/logistic", 0, logistic});
+  return list;
+}
+
+}  // namespace
+}  // namespace wengert::benchmark
+
+int main(int argc, char** argv) {
+  at::set_num_threads(argc > 1 ? std::atoi(argv[1]) : 1);
+  return wengert::benchmark::serve(wengert::benchmark::rows());
+}

@@ -1,0 +1,122 @@
+// Our side of the training benchmark, as any user would write it. Its one argument is the number of threads.
+#include <charconv>
+#include <cstdlib>
+#include <memory>
+
+#include "autodiff/autodiff.h"
+#include "autodiff/runtime.h"
+#include "benchmarks/train_server.h"
+#include "benchmarks/train_work.h"
+#include "nn/nn.h"
+#include "optim/optim.h"
+
+namespace wengert::benchmark {
+namespace {
+
+struct Mlp {
+  explicit Mlp(const MlpWork& work)
+      : model(nn::Linear(784, 256), nn::ReLU(), nn::Linear(256, 128), nn::ReLU(), nn::Linear(128, 10)),
+        x(Tensor::from(work.x, {work.batch, 784})),
+        labels(Tensor::from(work.labels)) {
+    for (std::size_t l = 0; l < MlpWork::kLayers; ++l) {
+      auto& layer = model.layer<nn::Linear>(2 * l);
+      layer.weight = Tensor::from(work.weight[l], layer.weight.shape());
+      layer.bias = Tensor::from(work.bias[l]);
+    }
+  }
+  nn::Sequential model;
+  Tensor x, labels;
+};
+
+Step train_mlp(std::int64_t batch) {
+  struct Training : Mlp {
+    using Mlp::Mlp;
+    optim::SGD descent{model.parameters(), {.lr = MlpWork::kRate}};
+  };
+  return [t = std::make_shared<Training>(MlpWork(batch))] {
+    Tape tape;
+    const Tensor loss = nn::cross_entropy(t->model(t->x), t->labels);
+    t->descent.step(tape.gradient(loss, t->model.parameters()));
+    return loss.item();
+  };
+}
+
+Step infer_mlp(std::int64_t batch) {
+  return [m = std::make_shared<Mlp>(MlpWork(batch))] { return m->model(m->x).at({0, 0}); };
+}
+
+Step unrolled_rnn() {
+  using Work = UnrolledRnnWork;
+  struct Rnn {
+    explicit Rnn(const Work& work)
+        : wx(Tensor::from(work.wx, {Work::kInputs, Work::kHidden})),
+          wh(Tensor::from(work.wh, {Work::kHidden, Work::kHidden})),
+          b(Tensor::from(work.b)),
+          wo(Tensor::from(work.wo, {Work::kHidden, 1})),
+          y(Tensor::from(work.y, {Work::kBatch, 1})) {
+      for (const auto& step : work.x) x.push_back(Tensor::from(step, {Work::kBatch, Work::kInputs}));
+    }
+    Parameter wx, wh, b, wo;
+    Tensor y;
+    std::vector<Tensor> x;
+    ParameterList parameters{wx, wh, b, wo};
+    optim::SGD descent{parameters, {.lr = Work::kRate}};
+  };
+  return [r = std::make_shared<Rnn>(Work())] {
+    Tape tape;
+    Tensor h = Tensor::zeros({Work::kBatch, Work::kHidden});
+    for (const Tensor& x : r->x) h = tanh(matmul(x, r->wx) + matmul(h, r->wh) + r->b);
+    const Tensor loss = mean(square(matmul(h, r->wo) - r->y));
+    r->descent.step(tape.gradient(loss, r->parameters));
+    return loss.item();
+  };
+}
+
+Step tiny_ops() {
+  const TinyOpsWork work;
+  return [start = Tensor::from(work.a), c = Tensor::from(work.c)] {
+    Tape tape;
+    const Tensor a = tape.variable(start);
+    Tensor h = a;
+    for (int i = 0; i < TinyOpsWork::kRounds; ++i) h = h * c + a;
+    return sum(tape.gradient(sum(h), a)).item();
+  };
+}
+
+/// On the scalar lane, as the workshop writes it.
+Step logistic() {
+  struct Neuron : LogisticWork {
+    double w = 0, b = 0;
+  };
+  return [n = std::make_shared<Neuron>()] {
+    Tape tape;
+    const Scalar W = tape.variable(n->w), B = tape.variable(n->b);
+    Scalar E = 0;
+    for (std::size_t i = 0; i < n->x.size(); ++i) E += 0.5 * square(n->y[i] - sigmoid(W * n->x[i] + B));
+    const Scalar mean = E / static_cast<double>(n->x.size());
+    const auto [dw, db] = tape.gradient(mean, W, B);
+    n->w -= LogisticWork::kRate * dw;
+    n->b -= LogisticWork::kRate * db;
+    return mean.value();
+  };
+}
+
+std::vector<ServedRow> rows() {
+  std::vector<ServedRow> list;
+  for (const std::int64_t batch : MlpWork::kBatches)
+    list.push_back({row_name("train/mlp_b", batch), MlpWork::flops(batch), [=] { return train_mlp(batch); }});
+  list.push_back({"train/unrolled_rnn", UnrolledRnnWork::kFlops, unrolled_rnn});
+  list.push_back({"train/tiny_ops", 0, tiny_ops});
+  list.push_back({"train/logistic", 0, logistic});
+  for (const std::int64_t batch : MlpWork::kBatches)
+    list.push_back({row_name("infer/mlp_b", batch), MlpWork::forward_flops(batch), [=] { return infer_mlp(batch); }});
+  return list;
+}
+
+}  // namespace
+}  // namespace wengert::benchmark
+
+int main(int argc, char** argv) {
+  wengert::set_num_threads(argc > 1 ? std::atoi(argv[1]) : 1);
+  return wengert::benchmark::serve(wengert::benchmark::rows());
+}

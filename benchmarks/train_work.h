@@ -1,0 +1,113 @@
+#pragma once
+// The training steps that are compared, without a library: sizes, first weights and data, the same on every side.
+#include <array>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace wengert::benchmark {
+
+/// Uniform on [low, high), from splitmix64: equal on every side and every machine.
+class Numbers {
+ public:
+  explicit Numbers(std::uint64_t seed) : state_(seed) {}
+  double uniform(double low, double high) { return low + (high - low) * 0x1p-53 * static_cast<double>(bits() >> 11); }
+  template <class T> std::vector<T> uniform(std::int64_t count, double low, double high) {
+    std::vector<T> values(static_cast<std::size_t>(count));
+    for (T& v : values) v = static_cast<T>(uniform(low, high));
+    return values;
+  }
+  std::vector<std::int64_t> labels(std::int64_t count, std::int64_t classes) {
+    std::vector<std::int64_t> values(static_cast<std::size_t>(count));
+    for (std::int64_t& v : values) v = static_cast<std::int64_t>(bits() % static_cast<std::uint64_t>(classes));
+    return values;
+  }
+
+ private:
+  std::uint64_t bits() {
+    std::uint64_t z = state_ += 0x9e3779b97f4a7c15;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31);
+  }
+  std::uint64_t state_;
+};
+
+/// 784-256-128-10 with relu, cross-entropy of the mean, SGD.
+struct MlpWork {
+  static constexpr std::array<std::int64_t, 4> kSizes{784, 256, 128, 10};
+  static constexpr std::size_t kLayers = kSizes.size() - 1;
+  static constexpr double kRate = 0.1;
+  static constexpr std::array<std::int64_t, 3> kBatches{1, 64, 256};
+
+  explicit MlpWork(std::int64_t batch) : batch(batch) {
+    Numbers numbers(1);
+    for (std::size_t l = 0; l < kLayers; ++l) {
+      weight[l] = numbers.uniform<float>(kSizes[l] * kSizes[l + 1], -0.05, 0.05);
+      bias[l] = numbers.uniform<float>(kSizes[l + 1], -0.05, 0.05);
+    }
+    x = numbers.uniform<float>(batch * kSizes[0], 0, 1);
+    labels = numbers.labels(batch, kSizes.back());
+  }
+  /// Of the matrix products: forward; and with those of the gradients, which the input has none of.
+  static double forward_flops(std::int64_t batch) {
+    double products = 0;
+    for (std::size_t l = 0; l < kLayers; ++l) products += static_cast<double>(kSizes[l] * kSizes[l + 1]);
+    return 2 * static_cast<double>(batch) * products;
+  }
+  static double flops(std::int64_t batch) { return 3 * forward_flops(batch) - 2 * static_cast<double>(batch * kSizes[0] * kSizes[1]); }
+
+  std::int64_t batch;
+  std::array<std::vector<float>, kLayers> weight, bias;  // weight[l]: (out, in)
+  std::vector<float> x;                                  // (batch, in)
+  std::vector<std::int64_t> labels;
+};
+
+/// h = tanh(x_t Wx + h Wh + b), unrolled over T steps from matrix products, sums and tanh; mean square of h Wo - y; SGD.
+struct UnrolledRnnWork {
+  static constexpr std::int64_t kBatch = 16, kHidden = 32, kInputs = 8, kSteps = 100;
+  static constexpr double kRate = 0.01;
+  static constexpr double kFlops = static_cast<double>(2 * kBatch * kHidden * kSteps * (3 * kHidden + 2 * kInputs) + 6 * kBatch * kHidden);
+
+  UnrolledRnnWork() {
+    Numbers numbers(2);
+    wx = numbers.uniform<float>(kInputs * kHidden, -0.2, 0.2);
+    wh = numbers.uniform<float>(kHidden * kHidden, -0.2, 0.2);
+    b = numbers.uniform<float>(kHidden, -0.1, 0.1);
+    wo = numbers.uniform<float>(kHidden, -0.2, 0.2);
+    for (std::int64_t t = 0; t < kSteps; ++t) x.push_back(numbers.uniform<float>(kBatch * kInputs, -1, 1));
+    y = numbers.uniform<float>(kBatch, -1, 1);
+  }
+  std::vector<float> wx, wh, b, wo;   // (inputs, hidden), (hidden, hidden), (hidden), (hidden, 1)
+  std::vector<std::vector<float>> x;  // of each step, (batch, inputs)
+  std::vector<float> y;               // (batch, 1)
+};
+
+/// h = h c + a, again and again on a few numbers; the gradient of sum(h) by a. c stays near 1, so that nothing becomes denormal.
+struct TinyOpsWork {
+  static constexpr std::int64_t kSize = 16;
+  static constexpr int kRounds = 1000;
+
+  TinyOpsWork() {
+    Numbers numbers(3);
+    a = numbers.uniform<float>(kSize, 0.5, 1);
+    c = numbers.uniform<float>(kSize, 0.99, 1.01);
+  }
+  std::vector<float> a, c;
+};
+
+/// One sigmoid neuron on one feature, in double: E = mean of (y - sigmoid(x w + b))^2 / 2; SGD.
+struct LogisticWork {
+  static constexpr std::int64_t kRecords = 1000;
+  static constexpr double kRate = 5;
+
+  LogisticWork() {
+    x = Numbers(4).uniform<double>(kRecords, 0, 1);
+    for (double v : x) y.push_back(v < 0.5);
+  }
+  std::vector<double> x, y;
+};
+
+inline std::string row_name(const char* kind, std::int64_t batch) { return kind + std::to_string(batch); }
+
+}  // namespace wengert::benchmark
