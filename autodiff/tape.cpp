@@ -30,7 +30,7 @@ std::vector<std::unique_ptr<TapeState>>& spare_states() {
 
 }  // namespace
 
-// ---- values that are not of the current records --------------------------------------------------------------------------------
+// ---- values that are not of the current records -----------------------------------------------------------------------------
 
 void throw_too_many_statements() {
   throw TapeError(
@@ -59,7 +59,7 @@ void check_unrecorded(std::uint64_t number) {
     throw TapeError("a value of another thread's live tape was used; use .constant()");
 }
 
-// ---- leaves ----------------------------------------------------------------------------------------------------------------------
+// ---- leaves -----------------------------------------------------------------------------------------------------------------
 
 constexpr std::size_t kLinear = 16;
 static std::size_t hash_of(const ParameterState* p) { return (reinterpret_cast<std::uintptr_t>(p) >> 4) * 0x9e3779b97f4a7c15u >> 32; }
@@ -112,7 +112,7 @@ Tensor TapeState::leaf(const ParameterState& p) {
   return Tensor(value.take(), tensor_base + slot);
 }
 
-// ---- the life of a tape -----------------------------------------------------------------------------------------------------------
+// ---- the life of a tape -----------------------------------------------------------------------------------------------------
 
 void TapeState::begin(const TapeOptions& options, Location where) {
   start(options.higher_order);
@@ -161,7 +161,7 @@ void TapeState::release_calls() {
   recorded_scalar_bars.clear();
 }
 
-// ---- recording --------------------------------------------------------------------------------------------------------------------
+// ---- recording --------------------------------------------------------------------------------------------------------------
 
 bool any_tracked(std::span<const Tensor* const> x) {
   TapeState* tape = active_tape();
@@ -266,7 +266,7 @@ template <> struct Frame<0> {
   bool* wanted = reinterpret_cast<bool*>(flags.data());
 };
 
-// ---- the reverse sweep ------------------------------------------------------------------------------------------------------------
+// ---- the reverse sweep ------------------------------------------------------------------------------------------------------
 
 /// One gradient: seeds the target, walks calls and statements backwards, and leaves the cotangents of the sources in their slots.
 class Sweep {
@@ -437,7 +437,7 @@ class Sweep {
   double* adjoints_ = nullptr;
 };
 
-// ---- what depends on what ---------------------------------------------------------------------------------------------------------
+// ---- what depends on what ---------------------------------------------------------------------------------------------------
 
 /// Which recorded values the target depends on, by structure alone: asked only when a cotangent is absent or exactly zero.
 class Reachability {
@@ -483,7 +483,7 @@ class Reachability {
   pool::Vector<char> scalars_, slots_;
 };
 
-// ---- gradients --------------------------------------------------------------------------------------------------------------------
+// ---- gradients --------------------------------------------------------------------------------------------------------------
 
 /// Where the tape knows a source: its slot or its scalar index; kNoSlot where it does not.
 std::uint32_t find(TapeState& t, const Source& s) {
@@ -749,7 +749,7 @@ void Tape::gradient(const Scalar& target, std::span<const Scalar> sources, std::
           fmt::format("gradient: the target does not depend on source {}; pass .unreached = Unreached::zero if that is meant", i));
 }
 
-// ---- forward mode over the records ------------------------------------------------------------------------------------------------
+// ---- forward mode over the records ------------------------------------------------------------------------------------------
 
 namespace detail {
 namespace {
@@ -864,7 +864,7 @@ Tensor Tape::jvp(const Tensor& target, std::span<const Tensor> sources, std::spa
   return push_forward(Source(target), list, tangents);
 }
 
-// ---- Tape -------------------------------------------------------------------------------------------------------------------------
+// ---- Tape -------------------------------------------------------------------------------------------------------------------
 
 Tape::Tape(TapeOptions options, Location where) {
   if (innermost && !options.isolated) {
