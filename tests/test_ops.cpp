@@ -18,7 +18,7 @@ using namespace wengert;
 
 namespace {
 
-// ---- tensors to test with -------------------------------------------------------------------------------------------------------
+// ---- tensors to test with ---------------------------------------------------------------------------------------------------------
 
 Generator random_numbers(7);
 
@@ -87,7 +87,7 @@ Shape without(const Shape& shape, const std::vector<int>& dims, bool keep) {
   return s;
 }
 
-// ---- every operation of ops.h, differentiated ---------------------------------------------------------------------------------------
+// ---- every operation of ops.h, differentiated -------------------------------------------------------------------------------------
 
 using Inputs = std::span<const Tensor>;
 
@@ -290,7 +290,7 @@ BOOST_AUTO_TEST_CASE(derivatives_in_float32) {
   for (const Case& c : cases()) check_case(c, float32, true, 1);
 }
 
-// ---- values -------------------------------------------------------------------------------------------------------------------------
+// ---- values -----------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(arithmetic_broadcasts_like_numpy) {
   const std::vector<std::pair<Shape, Shape>> pairs{
@@ -569,7 +569,7 @@ BOOST_AUTO_TEST_CASE(conversions) {
   BOOST_TEST(g.element(2) == 3);
 }
 
-// ---- errors -------------------------------------------------------------------------------------------------------------------------
+// ---- errors -----------------------------------------------------------------------------------------------------------------------
 
 namespace {
 

@@ -1,18 +1,22 @@
 #pragma once
-// Whether a sanitizer slows this build down, so that tests choose smaller sizes.
+// Which sanitizers this program is built with: g++ tells by macros, clang by features. Tests choose smaller sizes then.
+#ifndef __has_feature
+#define __has_feature(feature) 0
+#endif
+#if defined(__SANITIZE_ADDRESS__) || __has_feature(address_sanitizer)
+#define WENGERT_TEST_ADDRESS_SANITIZER 1
+#else
+#define WENGERT_TEST_ADDRESS_SANITIZER 0
+#endif
+#if defined(__SANITIZE_THREAD__) || __has_feature(thread_sanitizer)
+#define WENGERT_TEST_THREAD_SANITIZER 1
+#else
+#define WENGERT_TEST_THREAD_SANITIZER 0
+#endif
 
 namespace wengert::testing {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitizer = true;
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-constexpr bool kSanitizer = true;
-#else
-constexpr bool kSanitizer = false;
-#endif
-#else
-constexpr bool kSanitizer = false;
-#endif
+constexpr bool kAddressSanitizer = WENGERT_TEST_ADDRESS_SANITIZER;
+constexpr bool kSanitizer = WENGERT_TEST_ADDRESS_SANITIZER || WENGERT_TEST_THREAD_SANITIZER;
 
 }  // namespace wengert::testing
