@@ -54,7 +54,7 @@ BOOST_AUTO_TEST_CASE(reads_beyond_the_last_element) {
   sink = x.data<float>()[5];
 }
 
-BOOST_AUTO_TEST_CASE(address_sanitizer_sees_misuse_of_a_tensors_elements, *boost::unit_test::enable_if<testing::address_sanitizer>()) {
+BOOST_AUTO_TEST_CASE(address_sanitizer_sees_misuse_of_a_tensors_elements, *boost::unit_test::enable_if<testing::kAddressSanitizer>()) {
   for (const char* test_case : {"reads_freed_elements", "reads_elements_that_a_sweep_has_freed", "reads_beyond_the_last_element"})
     BOOST_TEST(contains(child(test_case), "use-after-poison"), test_case);
 }

@@ -18,7 +18,7 @@
 #include "support/sanitizers.h"
 
 using namespace wengert;
-using wengert::testing::any_sanitizer;
+using wengert::testing::kSanitizer;
 
 namespace {
 
@@ -514,7 +514,7 @@ BOOST_AUTO_TEST_SUITE_END()
 BOOST_AUTO_TEST_SUITE(sizes)
 
 BOOST_AUTO_TEST_CASE(a_chain_of_ten_million_statements) {
-  const int n = any_sanitizer ? 100'000 : 10'000'000;
+  const int n = kSanitizer ? 100'000 : 10'000'000;
   Tape tape;
   Scalar x = tape.variable(3), y = x;
   for (int i = 0; i < n; ++i) y = y * (1 + 1.0 / n);
@@ -530,7 +530,7 @@ BOOST_AUTO_TEST_CASE(a_fan_out_of_a_million) {
 }
 
 BOOST_AUTO_TEST_CASE(a_million_uses_in_statements_of_their_own) {
-  const int n = any_sanitizer ? 100'000 : 1'000'000;
+  const int n = kSanitizer ? 100'000 : 1'000'000;
   Tape tape;
   Scalar x = tape.variable(1), y = x;
   for (int i = 0; i < n; ++i) y = y + x * 2;

@@ -17,7 +17,7 @@
 
 using namespace wengert;
 using wengert::testing::ForwardNumber;
-using wengert::testing::any_sanitizer;
+using wengert::testing::kSanitizer;
 
 namespace {
 
@@ -238,11 +238,11 @@ template <class F> void with_chunks(detail::ChunkSizes sizes, F&& f) {
 
 }  // namespace
 
-BOOST_AUTO_TEST_CASE(a_hundred_thousand_programs) { BOOST_TEST(failures(0, any_sanitizer ? 2'000 : 100'000) == 0); }
+BOOST_AUTO_TEST_CASE(a_hundred_thousand_programs) { BOOST_TEST(failures(0, kSanitizer ? 2'000 : 100'000) == 0); }
 
 BOOST_AUTO_TEST_CASE(programs_in_tiny_chunks) {
   for (std::uint32_t statements : {129u, 130u, 137u, 200u, 511u})
-    with_chunks({.statements = statements, .calls = 2}, [&] { BOOST_TEST(failures(statements, any_sanitizer ? 200 : 2'000) == 0); });
+    with_chunks({.statements = statements, .calls = 2}, [&] { BOOST_TEST(failures(statements, kSanitizer ? 200 : 2'000) == 0); });
 }
 
 BOOST_AUTO_TEST_CASE(programs_on_two_threads) {
@@ -255,7 +255,7 @@ BOOST_AUTO_TEST_CASE(programs_on_two_threads) {
 }
 
 BOOST_AUTO_TEST_CASE(programs_on_tapes_of_higher_order) {
-  const unsigned programs = any_sanitizer ? 60 : 600;
+  const unsigned programs = kSanitizer ? 60 : 600;
   for (unsigned seed = 0; seed < programs; ++seed) {
     const int length = length_of(seed) / 3 + 3;
     Tape tape({.higher_order = true});
@@ -270,7 +270,7 @@ BOOST_AUTO_TEST_CASE(programs_on_tapes_of_higher_order) {
 BOOST_AUTO_TEST_CASE(second_derivatives_on_tapes_of_higher_order) {
   using Second = ForwardNumber<ForwardNumber<double>>;
   constexpr Row direction = {1, -2, 0.5, 3};
-  const unsigned programs = any_sanitizer ? 20 : 300;
+  const unsigned programs = kSanitizer ? 20 : 300;
   for (unsigned seed = 0; seed < programs; ++seed) {
     const int length = length_of(seed) / 4 + 3;
     Row wanted;

@@ -81,7 +81,7 @@ template <class F> long heap_calls(F&& f, int rounds) {
 
 }  // namespace
 
-BOOST_AUTO_TEST_CASE(the_hook_counts, *boost::unit_test::enable_if<!testing::any_sanitizer>()) {
+BOOST_AUTO_TEST_CASE(the_hook_counts, *boost::unit_test::enable_if<!testing::kSanitizer>()) {
   counting = true;
   delete new int(1);
   counting = false;

@@ -713,7 +713,7 @@ BOOST_AUTO_TEST_SUITE(size)
 
 namespace {
 
-constexpr int many = testing::any_sanitizer ? 100'000 : 1'000'000;
+constexpr int many = testing::kSanitizer ? 100'000 : 1'000'000;
 
 long peak_kilobytes() {
   rusage usage{};
@@ -803,12 +803,12 @@ BOOST_AUTO_TEST_CASE(memory_stays_flat_over_many_steps) {
   for (int i = 0; i < 10'000; ++i) BOOST_REQUIRE(step() == first);
   BOOST_TEST(pool::statistics().heap_allocations == asked);
   BOOST_TEST(pool::statistics().in_use == used);
-  if (!testing::any_sanitizer) BOOST_TEST(peak_kilobytes() - peak < 1000);
+  if (!testing::kSanitizer) BOOST_TEST(peak_kilobytes() - peak < 1000);
 }
 
 BOOST_AUTO_TEST_CASE(a_loop_over_the_elements_of_a_tensor_is_linear) {
   // Were each element's cotangent a tensor of its own, this would write 8 * 10^10 bytes.
-  constexpr Index n = testing::any_sanitizer ? 20'000 : 100'000;
+  constexpr Index n = testing::kSanitizer ? 20'000 : 100'000;
   Tape tape;
   const Tensor x = tape.variable(Tensor::ones({n}, float64));
   Scalar s = 0;
@@ -984,7 +984,7 @@ void check_random_programs(std::uint64_t first, std::uint64_t count) {
   }
 }
 
-constexpr std::uint64_t programs = testing::any_sanitizer ? 40 : 400;
+constexpr std::uint64_t programs = testing::kSanitizer ? 40 : 400;
 
 }  // namespace
 

@@ -1,5 +1,5 @@
 #pragma once
-// Which sanitizers this program is built with: g++ tells by macros, clang by features.
+// Which sanitizers this program is built with: g++ tells by macros, clang by features. Tests choose smaller sizes then.
 #ifndef __has_feature
 #define __has_feature(feature) 0
 #endif
@@ -16,8 +16,7 @@
 
 namespace wengert::testing {
 
-constexpr bool address_sanitizer = WENGERT_TEST_ADDRESS_SANITIZER;
-constexpr bool thread_sanitizer = WENGERT_TEST_THREAD_SANITIZER;
-constexpr bool any_sanitizer = address_sanitizer || thread_sanitizer;
+constexpr bool kAddressSanitizer = WENGERT_TEST_ADDRESS_SANITIZER;
+constexpr bool kSanitizer = WENGERT_TEST_ADDRESS_SANITIZER || WENGERT_TEST_THREAD_SANITIZER;
 
 }  // namespace wengert::testing
