@@ -428,9 +428,11 @@ struct GeluTanh {
     const auto z = where(x > 30, 30, where(x < -30, -30, x));
     const auto v = twice_u(z);
     const auto left = call(Sigmoid{}, v), right = call(Sigmoid{}, -v);
-    return m * (left + left * right * z * constant(1.5957691216057308, x) * (1 + constant(0.134145, x) * z * z));
+    return m * (left + left * right * z * (constant(1.5957691216057308, x) + constant(0.21406444881780073, x) * z * z));
   }
-  WENGERT_INLINE static auto twice_u(const auto& x) { return constant(1.5957691216057308, x) * x * (1 + constant(0.044715, x) * x * x); }
+  WENGERT_INLINE static auto twice_u(const auto& x) {
+    return x * (constant(1.5957691216057308, x) + constant(0.07135481627260025, x) * x * x);
+  }
 };
 /// x sigmoid(x), also called swish.
 struct Silu {

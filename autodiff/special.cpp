@@ -1,6 +1,6 @@
 // digamma and polygamma: the asymptotic series for large x, the recurrence up to there, the reflection for negative x. The formulas are
-// those of the NIST Digital Library of Mathematical Functions (https://dlmf.nist.gov), named by their numbers. Everything is computed in long
-// double, so that near digamma's zero at 1.46 what the terms cancel is not what a double has.
+// those of the NIST Digital Library of Mathematical Functions (https://dlmf.nist.gov), named by their numbers. Everything is computed in
+// long double, so that near digamma's zero at 1.46 what the terms cancel is not what a double has.
 #include "autodiff/special.h"
 
 #include <math.h>  // lgamma_r is POSIX, not C++

@@ -38,7 +38,7 @@ void throw_too_many_statements() {
 }
 
 void throw_too_many_records() {
-  throw TapeError("tape: more than 2^32 tensor operations, inputs or results on one tape; call gradient() more often, or use several tapes");
+  throw TapeError("tape: more than 2^32 tensor operations, inputs or results on one tape; call gradient() more often");
 }
 
 void throw_foreign_scalar(bool consumed) {

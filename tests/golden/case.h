@@ -21,6 +21,7 @@ class Attributes {
   /// Whether it is there and not null.
   bool has(const char* name) const;
   double number(const char* name) const;
+  double number_or(const char* name, double otherwise) const { return has(name) ? number(name) : otherwise; }
   /// One of a list of numbers.
   double number(const char* name, std::size_t position) const { return values_.at(name).at(position).get<double>(); }
   Index integer(const char* name) const { return values_.at(name).get<Index>(); }

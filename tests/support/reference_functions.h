@@ -29,7 +29,7 @@ inline Real lgamma(Real x) {
   return ::lgammal_r(x, &sign);
 }
 
-/// zeta(s, x) by ten terms and the Euler-Maclaurin formula, for x >= 0.1; unlike the library's there is no recurrence and no reflection.
+/// zeta(s, x) by thirty terms and the Euler-Maclaurin formula, for x >= 0.1; unlike the library's there is no recurrence and no reflection.
 inline Real hurwitz_zeta(int s, Real x) {
   constexpr int kTerms = 30;
   Real sum = 0;
@@ -124,7 +124,7 @@ inline std::span<const Unary> unary() {
                                                      : 0; }, -5, 5},
       {"erf", [](Real x) { return std::erf(x); }, -6, 6},
       {"erfc", [](Real x) { return std::erfc(x); }, -6, 20},
-      {"lgamma", [](Real x) { return lgamma(x); }, 1e-10, 1e10},
+      {"lgamma", [](Real x) { return lgamma(x); }, -20, 1e10},
       {"digamma", [](Real x) { return digamma(x); }, 0.1, 1e3},
       {"polygamma", [](Real x) { return hurwitz_zeta(2, x); }, 0.1, 1e6},
   };
