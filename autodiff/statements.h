@@ -251,12 +251,20 @@ template <class V> class LaneRecords : public Lane<V> {
 
 namespace detail {
 
+template <class V> WENGERT_INLINE bool is_zero(const V& v) {
+  if constexpr (std::is_arithmetic_v<V>) {
+    return v == 0;
+  } else {
+    return v.is_zero();
+  }
+}
+
 /// Statements from - 1 down to `to`, whose arguments end at `args`:
 ///     argument_bar += partial * statement_bar
 /// Returns where the arguments of `to` begin. A zero statement_bar passes nothing on. `kFused`: one rounding instead of two.
-template <bool kClear, bool kFused, class V>
-WENGERT_INLINE char* reverse_statements_inline(const std::uint8_t* counts, V* __restrict adjoints, char* args, std::size_t from,
-                                               std::size_t to) {
+template <bool kClear, bool kFused, class V> WENGERT_INLINE char* reverse_statements_inline(const std::uint8_t* counts,
+                                                                                            V* __restrict adjoints, char* args,
+                                                                                            std::size_t from, std::size_t to) {
   constexpr std::size_t kBytes = Lane<V>::kArgumentBytes;
   constexpr std::uint32_t kContinues = Lane<V>::kContinues;
   for (std::size_t s = from; s-- > to;) {
@@ -266,7 +274,7 @@ WENGERT_INLINE char* reverse_statements_inline(const std::uint8_t* counts, V* __
     const char *p = args, *begin = args - kBytes * std::size_t(count % kContinues);
     args = const_cast<char*>(begin) - count / kContinues * 4;
     asm("" : "+r"(begin));  // or g++ 12 derives `args` from the inner loop's end: a division in every statement's dependency chain
-    if (adjoint == V{}) [[unlikely]]
+    if (is_zero(adjoint)) [[unlikely]]
       continue;
     do {
       V partial;
@@ -288,9 +296,8 @@ WENGERT_INLINE char* reverse_statements_inline(const std::uint8_t* counts, V* __
   }
   return args;
 }
-template <class V>
-__attribute__((noinline)) char* reverse_statements(const std::uint8_t* counts, V* adjoints, char* args, std::size_t from, std::size_t to,
-                                                   bool clear) {
+template <class V> __attribute__((noinline)) char* reverse_statements(const std::uint8_t* counts, V* adjoints, char* args, std::size_t from,
+                                                                      std::size_t to, bool clear) {
   return clear ? reverse_statements_inline<true, false>(counts, adjoints, args, from, to)
                : reverse_statements_inline<false, false>(counts, adjoints, args, from, to);
 }
