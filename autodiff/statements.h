@@ -51,7 +51,9 @@ template <class V> class Adjoints {
 
 [[noreturn]] void throw_too_many_statements();
 [[noreturn]] void throw_too_many_records();
-[[noreturn]] void throw_foreign_scalar(bool consumed);
+/// Why a Scalar cannot be used on this tape.
+enum class Foreign { consumed, of_another_thread, of_the_outer_tape };
+[[noreturn]] void throw_foreign_scalar(Foreign why);
 
 /// How large chunks are, and how many records there may be; the tests make both tiny, so that boundaries are always crossed.
 struct ChunkSizes {
@@ -68,6 +70,8 @@ template <class V> class LaneRecords : public Lane<V> {
   using Lane<V>::kArgumentBytes, Lane<V>::kContinues, Lane<V>::kMostArguments;
   using Lane<V>::args, Lane<V>::args_limit, Lane<V>::counts, Lane<V>::position, Lane<V>::base, Lane<V>::next, Lane<V>::close;
 
+  bool closed = false;  ///< values of the tape around this one are errors, not constants
+
   static constexpr std::uint32_t kMostStatements = std::uint32_t(1) << 31;
 
   LaneRecords() = default;
@@ -78,7 +82,8 @@ template <class V> class LaneRecords : public Lane<V> {
   }
 
   /// Begins a tape.
-  void start(bool higher_order) {
+  void start(bool higher_order, bool refuse_outer_values = false) {
+    closed = refuse_outer_values;
     if (chunks_.empty()) add_chunk();
     numbers_.open();
     base = numbers_.first();
@@ -175,16 +180,17 @@ template <class V> class LaneRecords : public Lane<V> {
   }
   /// What `number`, which is not of the current records, is: 0 for a constant; otherwise an error.
   std::uint32_t foreign(std::uint64_t number) const {
-    if (numbers_.contains(number)) detail::throw_foreign_scalar(true);
+    if (numbers_.contains(number)) detail::throw_foreign_scalar(detail::Foreign::consumed);
     switch (detail::owner_of(number)) {
       case detail::Owner::nobody:
         return 0;
       case detail::Owner::this_thread:
+        if (closed) detail::throw_foreign_scalar(detail::Foreign::of_the_outer_tape);
         return 0;  // of the tape around this isolated one: a constant here
       case detail::Owner::another_thread:
         break;
     }
-    detail::throw_foreign_scalar(false);
+    detail::throw_foreign_scalar(detail::Foreign::of_another_thread);
   }
 
  private:
