@@ -14,6 +14,7 @@
 #include <concepts>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <type_traits>
 
 #include "autodiff/error.h"
@@ -181,7 +182,7 @@ template <class F, class E> struct Unary : Expression {
   E e;
   Value v;
   [[no_unique_address]] F f;
-  WENGERT_INLINE Unary(const F& f, const E& e) : e(e), v(f.value(e.v)), f(f) {}
+  WENGERT_INLINE Unary(const F& f, const E& e) : e(e), v(fn::call(f, e.v)), f(f) {}
   WENGERT_INLINE Unary(const Unary& o) : Expression(), e(o.e), v(o.v), f(o.f) {}
   WENGERT_INLINE void push(auto& to, const Value& m) const { e.push(to, f.chain(m, e.v, v)); }
   WENGERT_INLINE std::uint64_t any_number() const { return e.any_number(); }
@@ -510,3 +511,6 @@ WENGERT_COMPARISON(!=)
 #undef WENGERT_COMPARISON
 
 }  // namespace wengert
+
+/// Of the value type: `std::numeric_limits<Scalar>::infinity()` is a number, which converts.
+template <class V> struct std::numeric_limits<wengert::BasicScalar<V>> : std::numeric_limits<V> {};

@@ -51,7 +51,9 @@ template <class V> class Adjoints {
 
 [[noreturn]] void throw_too_many_statements();
 [[noreturn]] void throw_too_many_records();
-[[noreturn]] void throw_foreign_scalar(bool consumed);
+/// Why a Scalar cannot be used on this tape.
+enum class Foreign { consumed, of_another_thread, of_the_outer_tape };
+[[noreturn]] void throw_foreign_scalar(Foreign why);
 
 /// How large chunks are, and how many records there may be; the tests make both tiny, so that boundaries are always crossed.
 struct ChunkSizes {
@@ -68,6 +70,8 @@ template <class V> class LaneRecords : public Lane<V> {
   using Lane<V>::kArgumentBytes, Lane<V>::kContinues, Lane<V>::kMostArguments;
   using Lane<V>::args, Lane<V>::args_limit, Lane<V>::counts, Lane<V>::position, Lane<V>::base, Lane<V>::next, Lane<V>::close;
 
+  bool closed = false;  ///< values of the tape around this one are errors, not constants
+
   static constexpr std::uint32_t kMostStatements = std::uint32_t(1) << 31;
 
   LaneRecords() = default;
@@ -78,7 +82,8 @@ template <class V> class LaneRecords : public Lane<V> {
   }
 
   /// Begins a tape.
-  void start(bool higher_order) {
+  void start(bool higher_order, bool refuse_outer_values = false) {
+    closed = refuse_outer_values;
     if (chunks_.empty()) add_chunk();
     numbers_.open();
     base = numbers_.first();
@@ -175,16 +180,17 @@ template <class V> class LaneRecords : public Lane<V> {
   }
   /// What `number`, which is not of the current records, is: 0 for a constant; otherwise an error.
   std::uint32_t foreign(std::uint64_t number) const {
-    if (numbers_.contains(number)) detail::throw_foreign_scalar(true);
+    if (numbers_.contains(number)) detail::throw_foreign_scalar(detail::Foreign::consumed);
     switch (detail::owner_of(number)) {
       case detail::Owner::nobody:
         return 0;
       case detail::Owner::this_thread:
+        if (closed) detail::throw_foreign_scalar(detail::Foreign::of_the_outer_tape);
         return 0;  // of the tape around this isolated one: a constant here
       case detail::Owner::another_thread:
         break;
     }
-    detail::throw_foreign_scalar(false);
+    detail::throw_foreign_scalar(detail::Foreign::of_another_thread);
   }
 
  private:
@@ -251,12 +257,20 @@ template <class V> class LaneRecords : public Lane<V> {
 
 namespace detail {
 
+template <class V> WENGERT_INLINE bool is_zero(const V& v) {
+  if constexpr (std::is_arithmetic_v<V>) {
+    return v == 0;
+  } else {
+    return v.is_zero();
+  }
+}
+
 /// Statements from - 1 down to `to`, whose arguments end at `args`:
 ///     argument_bar += partial * statement_bar
 /// Returns where the arguments of `to` begin. A zero statement_bar passes nothing on. `kFused`: one rounding instead of two.
-template <bool kClear, bool kFused, class V>
-WENGERT_INLINE char* reverse_statements_inline(const std::uint8_t* counts, V* __restrict adjoints, char* args, std::size_t from,
-                                               std::size_t to) {
+template <bool kClear, bool kFused, class V> WENGERT_INLINE char* reverse_statements_inline(const std::uint8_t* counts,
+                                                                                            V* __restrict adjoints, char* args,
+                                                                                            std::size_t from, std::size_t to) {
   constexpr std::size_t kBytes = Lane<V>::kArgumentBytes;
   constexpr std::uint32_t kContinues = Lane<V>::kContinues;
   for (std::size_t s = from; s-- > to;) {
@@ -266,7 +280,7 @@ WENGERT_INLINE char* reverse_statements_inline(const std::uint8_t* counts, V* __
     const char *p = args, *begin = args - kBytes * std::size_t(count % kContinues);
     args = const_cast<char*>(begin) - count / kContinues * 4;
     asm("" : "+r"(begin));  // or g++ 12 derives `args` from the inner loop's end: a division in every statement's dependency chain
-    if (adjoint == V{}) [[unlikely]]
+    if (is_zero(adjoint)) [[unlikely]]
       continue;
     do {
       V partial;
@@ -288,9 +302,8 @@ WENGERT_INLINE char* reverse_statements_inline(const std::uint8_t* counts, V* __
   }
   return args;
 }
-template <class V>
-__attribute__((noinline)) char* reverse_statements(const std::uint8_t* counts, V* adjoints, char* args, std::size_t from, std::size_t to,
-                                                   bool clear) {
+template <class V> __attribute__((noinline)) char* reverse_statements(const std::uint8_t* counts, V* adjoints, char* args, std::size_t from,
+                                                                      std::size_t to, bool clear) {
   return clear ? reverse_statements_inline<true, false>(counts, adjoints, args, from, to)
                : reverse_statements_inline<false, false>(counts, adjoints, args, from, to);
 }

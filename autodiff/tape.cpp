@@ -41,16 +41,26 @@ void throw_too_many_records() {
   throw TapeError("tape: more than 2^32 tensor operations, inputs or results on one tape; call gradient() more often");
 }
 
-void throw_foreign_scalar(bool consumed) {
-  throw TapeError(consumed ? "a Scalar was used after gradient() had consumed its records; pass .retain = true, or use .constant()"
-                           : "a Scalar of another thread's live tape was used; pass its value(), or use .constant()");
+void throw_foreign_scalar(Foreign why) {
+  switch (why) {
+    case Foreign::consumed:
+      throw TapeError("a Scalar was used after gradient() had consumed its records; pass .retain = true, or use .constant()");
+    case Foreign::of_another_thread:
+      throw TapeError("a Scalar of another thread's live tape was used; pass its value(), or use .constant()");
+    case Foreign::of_the_outer_tape:
+      break;
+  }
+  throw TapeError("a Scalar of the tape around this closed one was used; make it one of the inputs, or use .constant()");
 }
 
 std::uint32_t TapeState::foreign_tensor(const Tensor& x) {
   const std::string who = x.defined() ? fmt::format("the tensor {}", describe(x)) : std::string("a tensor");
   if (tensor_numbers_.contains(x.number()))
     throw TapeError(who + " was used after gradient() had consumed its records; pass .retain = true, or use .constant()");
-  if (owner_of(x.number()) == Owner::another_thread) throw TapeError(who + " belongs to another thread's live tape; use .constant()");
+  const Owner owner = owner_of(x.number());
+  if (owner == Owner::another_thread) throw TapeError(who + " belongs to another thread's live tape; use .constant()");
+  if (owner == Owner::this_thread && closed)
+    throw TapeError(who + " belongs to the tape around this closed one; make it one of the inputs, or use .constant()");
   return kNoSlot;
 }
 
@@ -115,7 +125,7 @@ Tensor TapeState::leaf(const ParameterState& p) {
 // ---- the life of a tape -----------------------------------------------------------------------------------------------------
 
 void TapeState::begin(const TapeOptions& options, Location where) {
-  start(options.higher_order);
+  start(options.higher_order, options.closed);
   tensor_numbers_.open();
   tensor_base = tensor_numbers_.first();
   opened_at = where;

@@ -19,6 +19,8 @@ struct TapeOptions {
   bool higher_order = false;
   /// A tape of its own inside another one, whose values are constants here.
   bool isolated = false;
+  /// With `isolated`: using a value of the outer tape is a TapeError rather than a constant.
+  bool closed = false;
 };
 
 /// What happens to a source that the target does not depend on.

@@ -1,0 +1,51 @@
+#include "autodiff/custom_scalar.h"
+
+#include <fmt/format.h>
+
+#include <cstring>
+
+namespace wengert {
+namespace {
+
+using detail::put_argument;
+
+/// Records up to 127 of the arguments, which are x[i] with a partial each, from `i` on. `number`: the statement that this one continues.
+std::uint64_t record_some(Lane<double>& lane, std::span<const Scalar> x, std::span<const double> partials, std::size_t& i,
+                          std::uint64_t number) {
+  if (lane.args > lane.args_limit) lane.make_room();
+  char* p = lane.args;
+  std::uint32_t count = 0;
+  if (const std::uint32_t continued = lane.index_of(number)) {
+    std::memcpy(p, &continued, sizeof continued);
+    p += sizeof continued;
+  }
+  for (; i < x.size() && count < Lane<double>::kMostArguments; ++i)
+    if (const std::uint32_t index = lane.index_of(x[i].number())) {
+      p = put_argument(p, partials[i], index);
+      ++count;
+    }
+  if (!count) return number;
+  return lane.commit(lane.next(), p, count | (number ? Lane<double>::kContinues : 0), false);
+}
+
+}  // namespace
+
+Scalar with_partials(double value, std::span<const Scalar> x, std::span<const double> partials) {
+  if (x.size() != partials.size())
+    throw ShapeError(fmt::format("with_partials: {} operands, but {} partial derivatives", x.size(), partials.size()));
+  Lane<double>* lane = active_lane<double>;
+  if (!lane) {
+    for (const Scalar& s : x) detail::check_unrecorded(s.number());
+    return value;
+  }
+  for (const Scalar& s : x) lane->index_of(s.number());  // what is an error is one before anything is recorded
+  if (lane->higher_order)
+    throw TapeError(
+        "with_partials: a function given by its first derivatives alone, on a tape made with {.higher_order = true}; write the function "
+        "with Scalar operations there");
+  std::uint64_t number = 0;
+  for (std::size_t i = 0; i < x.size();) number = record_some(*lane, x, partials, i, number);
+  return Scalar(value, number);
+}
+
+}  // namespace wengert
