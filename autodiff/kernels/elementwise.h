@@ -2,15 +2,40 @@
 // Elementwise loops: any number of operands, each broadcast to the shape of the result, which is dense and row-major.
 #include <array>
 #include <cstddef>
+#include <type_traits>
 #include <utility>
 
 #include "autodiff/kernels/strided.h"
+#include "autodiff/kernels/target.h"
 
 namespace wengert::kernels {
 
+template <class T, class F, class... X>
+__attribute__((always_inline)) inline void elementwise_loop(Index n, T* __restrict y, F& f, const X*... x) {
+  for (Index i = 0; i < n; ++i) y[i] = static_cast<T>(f(x[i]...));
+}
+#ifdef WENGERT_SEVERAL_TARGETS
+template <class T, class F, class... X> WENGERT_TARGET_AVX2 void elementwise_avx2(Index n, T* __restrict y, F& f, const X*... x) {
+  elementwise_loop(n, y, f, x...);
+}
+template <class T, class F, class... X> WENGERT_TARGET_AVX512 void elementwise_avx512(Index n, T* __restrict y, F& f, const X*... x) {
+  elementwise_loop(n, y, f, x...);
+}
+#endif
+
 /// y[i] = f(x[i]...) for operands that all walk by the same pattern.
 template <class T, class F, class... X> void elementwise_flat(Index n, T* __restrict y, F&& f, const X*... x) {
-  for (Index i = 0; i < n; ++i) y[i] = static_cast<T>(f(x[i]...));
+#ifdef WENGERT_SEVERAL_TARGETS
+  if constexpr ((std::is_same_v<T, float> && ... && std::is_same_v<X, float>)) {
+    constexpr Index kWorthIt = 64;
+    if (n >= kWorthIt) {
+      const Target best = target();
+      if (best == Target::avx512) return elementwise_avx512(n, y, f, x...);
+      if (best == Target::avx2) return elementwise_avx2(n, y, f, x...);
+    }
+  }
+#endif
+  elementwise_loop(n, y, f, x...);
 }
 
 /// The same with a stride for each operand along each dimension of `shape` (0: repeated).
