@@ -10,32 +10,16 @@
 
 namespace wengert::kernels {
 
-template <class T, class F, class... X>
-__attribute__((always_inline)) inline void elementwise_loop(Index n, T* __restrict y, F& f, const X*... x) {
-  for (Index i = 0; i < n; ++i) y[i] = static_cast<T>(f(x[i]...));
-}
-#ifdef WENGERT_SEVERAL_TARGETS
-template <class T, class F, class... X> WENGERT_TARGET_AVX2 void elementwise_avx2(Index n, T* __restrict y, F& f, const X*... x) {
-  elementwise_loop(n, y, f, x...);
-}
-template <class T, class F, class... X> WENGERT_TARGET_AVX512 void elementwise_avx512(Index n, T* __restrict y, F& f, const X*... x) {
-  elementwise_loop(n, y, f, x...);
-}
-#endif
-
 /// y[i] = f(x[i]...) for operands that all walk by the same pattern.
 template <class T, class F, class... X> void elementwise_flat(Index n, T* __restrict y, F&& f, const X*... x) {
-#ifdef WENGERT_SEVERAL_TARGETS
+  const auto loop = [&]() __attribute__((always_inline)) {
+    for (Index i = 0; i < n; ++i) y[i] = static_cast<T>(f(x[i]...));
+  };
+  constexpr Index kWorthIt = 64;
   if constexpr ((std::is_same_v<T, float> && ... && std::is_same_v<X, float>)) {
-    constexpr Index kWorthIt = 64;
-    if (n >= kWorthIt) {
-      const Target best = target();
-      if (best == Target::avx512) return elementwise_avx512(n, y, f, x...);
-      if (best == Target::avx2) return elementwise_avx2(n, y, f, x...);
-    }
+    if (n >= kWorthIt) return run_on_best_target(loop);
   }
-#endif
-  elementwise_loop(n, y, f, x...);
+  loop();
 }
 
 /// The same with a stride for each operand along each dimension of `shape` (0: repeated).
