@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <type_traits>
 
+#include "autodiff/exponential.h"
 #include "autodiff/special.h"
 
 #define WENGERT_INLINE __attribute__((always_inline)) inline
@@ -19,9 +20,9 @@ enum class Reads : unsigned { nothing = 0, x = 1, a = 1, b = 2, y = 4, both = 5 
 constexpr Reads operator|(Reads p, Reads q) { return static_cast<Reads>(static_cast<unsigned>(p) | static_cast<unsigned>(q)); }
 constexpr bool operator&(Reads p, Reads q) { return (static_cast<unsigned>(p) & static_cast<unsigned>(q)) != 0; }
 
-using std::abs, std::sqrt, std::exp, std::exp2, std::expm1, std::log, std::log2, std::log10, std::log1p, std::pow, std::hypot;
+using std::abs, std::sqrt, std::exp2, std::expm1, std::log, std::log2, std::log10, std::log1p, std::pow, std::hypot;
 using std::erf, std::erfc, std::floor, std::ceil, std::rint;
-using std::sin, std::cos, std::tan, std::asin, std::acos, std::atan, std::atan2, std::sinh, std::cosh, std::tanh, std::asinh, std::acosh,
+using std::sin, std::cos, std::tan, std::asin, std::acos, std::atan, std::atan2, std::sinh, std::cosh, std::asinh, std::acosh,
     std::atanh;
 
 template <class A, class B> WENGERT_INLINE constexpr auto where(bool condition, const A& a, const B& b) {

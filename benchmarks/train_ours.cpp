@@ -83,21 +83,20 @@ Step tiny_ops() {
   };
 }
 
-/// On the scalar lane, as the workshop writes it.
 Step logistic() {
-  struct Neuron : LogisticWork {
-    double w = 0, b = 0;
+  struct Neuron {
+    explicit Neuron(const LogisticWork& work)
+        : x(Tensor::from(work.x, {LogisticWork::kRecords, 1})), y(Tensor::from(work.y, {LogisticWork::kRecords, 1})) {}
+    Tensor x, y;
+    Parameter w{Tensor::zeros({1, 1}, float64)}, b{Tensor::zeros({1}, float64)};
+    ParameterList parameters{w, b};
+    optim::SGD descent{parameters, {.lr = LogisticWork::kRate}};
   };
-  return [n = std::make_shared<Neuron>()] {
+  return [n = std::make_shared<Neuron>(LogisticWork())] {
     Tape tape;
-    const Scalar W = tape.variable(n->w), B = tape.variable(n->b);
-    Scalar E = 0;
-    for (std::size_t i = 0; i < n->x.size(); ++i) E += 0.5 * square(n->y[i] - sigmoid(W * n->x[i] + B));
-    const Scalar mean = E / static_cast<double>(n->x.size());
-    const auto [dw, db] = tape.gradient(mean, W, B);
-    n->w -= LogisticWork::kRate * dw;
-    n->b -= LogisticWork::kRate * db;
-    return mean.value();
+    const Tensor E = 0.5 * mean(square(n->y - sigmoid(matmul(n->x, n->w) + n->b)));
+    n->descent.step(tape.gradient(E, n->parameters));
+    return E.item();
   };
 }
 

@@ -56,6 +56,8 @@ function(wengert_library_options target)
     $<$<CONFIG:Release,RelWithDebInfo>:-O3>
     # errno after sqrt, exp ...: nobody reads it, and it keeps loops from being vectorized. Values do not change.
     -fno-math-errno
+    # The same for the processor's floating-point exception flags: loops with a choice in them become SIMD.
+    -fno-trapping-math
     # Products and sums fuse only where the code says so: results do not depend on the compiler or on the SIMD target.
     -ffp-contract=off
     # Without it, position-independent code calls its own functions through the PLT and does not inline them.

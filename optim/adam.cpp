@@ -4,6 +4,8 @@
 #include <cmath>
 #include <type_traits>
 
+#include "autodiff/kernels/target.h"
+
 namespace wengert::optim {
 
 Adam::Adam(const ParameterList& parameters, const AdamOptions& options)
@@ -15,27 +17,29 @@ Adam::Adam(const ParameterList& parameters, const AdamOptions& options)
 }
 
 template <class T> void Adam::apply(const Update<T>& u) const {
-  const auto t = static_cast<double>(u.count);
-  const T alpha(learning_rate() / (1 - std::pow(options_.beta1, t))), scale(1 / std::sqrt(1 - std::pow(options_.beta2, t)));
-  const T beta1(options_.beta1), rest1(1 - options_.beta1), beta2(options_.beta2), rest2(1 - options_.beta2);
-  const T lambda(options_.weight_decay), eps(options_.eps);
-  const bool maximize = options_.maximize;
-  T* const p = u.parameter;
-  T* const m = u.state[0];
-  T* const v = u.state[1];
-  T* const largest = u.state[2];
-  const auto loop = [&](auto amsgrad) {
-    for (Index i = 0; i < u.size; ++i) {
-      T g = maximize ? -u.gradient[i] : u.gradient[i];
-      g = lambda != 0 ? g + lambda * p[i] : g;
-      m[i] = beta1 * m[i] + rest1 * g;
-      v[i] = beta2 * v[i] + rest2 * g * g;
-      T square = v[i];
-      if constexpr (amsgrad) square = largest[i] = std::max(largest[i], square);
-      p[i] -= alpha * m[i] / (std::sqrt(square) * scale + eps);
-    }
-  };
-  options_.amsgrad ? loop(std::true_type()) : loop(std::false_type());
+  kernels::run_on_best_target([&]() __attribute__((always_inline)) {
+    const auto t = static_cast<double>(u.count);
+    const T alpha(learning_rate() / (1 - std::pow(options_.beta1, t))), scale(1 / std::sqrt(1 - std::pow(options_.beta2, t)));
+    const T beta1(options_.beta1), rest1(1 - options_.beta1), beta2(options_.beta2), rest2(1 - options_.beta2);
+    const T lambda(options_.weight_decay), eps(options_.eps);
+    const bool maximize = options_.maximize;
+    T* const p = u.parameter;
+    T* const m = u.state[0];
+    T* const v = u.state[1];
+    T* const largest = u.state[2];
+    const auto loop = [&](auto amsgrad) __attribute__((always_inline)) {
+      for (Index i = 0; i < u.size; ++i) {
+        T g = maximize ? -u.gradient[i] : u.gradient[i];
+        g = lambda != 0 ? g + lambda * p[i] : g;
+        m[i] = beta1 * m[i] + rest1 * g;
+        v[i] = beta2 * v[i] + rest2 * g * g;
+        T square = v[i];
+        if constexpr (amsgrad) square = largest[i] = std::max(largest[i], square);
+        p[i] -= alpha * m[i] / (std::sqrt(square) * scale + eps);
+      }
+    };
+    options_.amsgrad ? loop(std::true_type()) : loop(std::false_type());
+  });
 }
 
 void Adam::update(const Update<float>& u) const { apply(u); }

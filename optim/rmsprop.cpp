@@ -4,6 +4,8 @@
 #include <cmath>
 #include <type_traits>
 
+#include "autodiff/kernels/target.h"
+
 namespace wengert::optim {
 
 RMSprop::RMSprop(const ParameterList& parameters, const RMSpropOptions& options)
@@ -15,35 +17,37 @@ RMSprop::RMSprop(const ParameterList& parameters, const RMSpropOptions& options)
 }
 
 template <class T> void RMSprop::apply(const Update<T>& u) const {
-  const T eta(learning_rate()), alpha(options_.alpha), rest(1 - options_.alpha), eps(options_.eps);
-  const T lambda(options_.weight_decay), mu(options_.momentum);
-  const bool maximize = options_.maximize;
-  T* const p = u.parameter;
-  T* const v = u.state[0];
-  T* const a = u.state[1];
-  T* const b = u.state[options_.centered ? 2 : 1];
-  const auto loop = [&](auto centered, auto momentum) {
-    for (Index i = 0; i < u.size; ++i) {
-      T g = maximize ? -u.gradient[i] : u.gradient[i];
-      g = lambda != 0 ? g + lambda * p[i] : g;
-      v[i] = alpha * v[i] + rest * g * g;
-      T variance = v[i];
-      if constexpr (centered) {
-        a[i] = alpha * a[i] + rest * g;
-        variance = std::max(variance - a[i] * a[i], T(0));  // rounding must not make it negative
+  kernels::run_on_best_target([&]() __attribute__((always_inline)) {
+    const T eta(learning_rate()), alpha(options_.alpha), rest(1 - options_.alpha), eps(options_.eps);
+    const T lambda(options_.weight_decay), mu(options_.momentum);
+    const bool maximize = options_.maximize;
+    T* const p = u.parameter;
+    T* const v = u.state[0];
+    T* const a = u.state[1];
+    T* const b = u.state[options_.centered ? 2 : 1];
+    const auto loop = [&](auto centered, auto momentum) __attribute__((always_inline)) {
+      for (Index i = 0; i < u.size; ++i) {
+        T g = maximize ? -u.gradient[i] : u.gradient[i];
+        g = lambda != 0 ? g + lambda * p[i] : g;
+        v[i] = alpha * v[i] + rest * g * g;
+        T variance = v[i];
+        if constexpr (centered) {
+          a[i] = alpha * a[i] + rest * g;
+          variance = std::max(variance - a[i] * a[i], T(0));  // rounding must not make it negative
+        }
+        T d = g / (std::sqrt(variance) + eps);
+        if constexpr (momentum) d = b[i] = mu * b[i] + d;
+        p[i] -= eta * d;
       }
-      T d = g / (std::sqrt(variance) + eps);
-      if constexpr (momentum) d = b[i] = mu * b[i] + d;
-      p[i] -= eta * d;
+    };
+    using Yes = std::true_type;
+    using No = std::false_type;
+    if (options_.momentum == 0) {
+      options_.centered ? loop(Yes(), No()) : loop(No(), No());
+    } else {
+      options_.centered ? loop(Yes(), Yes()) : loop(No(), Yes());
     }
-  };
-  using Yes = std::true_type;
-  using No = std::false_type;
-  if (options_.momentum == 0) {
-    options_.centered ? loop(Yes(), No()) : loop(No(), No());
-  } else {
-    options_.centered ? loop(Yes(), Yes()) : loop(No(), Yes());
-  }
+  });
 }
 
 void RMSprop::update(const Update<float>& u) const { apply(u); }

@@ -1,5 +1,9 @@
 #include "optim/sgd.h"
 
+#include <type_traits>
+
+#include "autodiff/kernels/target.h"
+
 namespace wengert::optim {
 
 SGD::SGD(const ParameterList& parameters, const SGDOptions& options)
@@ -10,24 +14,25 @@ SGD::SGD(const ParameterList& parameters, const SGDOptions& options)
 }
 
 template <class T> void SGD::apply(const Update<T>& u) const {
-  const T eta(learning_rate()), lambda(options_.weight_decay), mu(options_.momentum);
-  const bool maximize = options_.maximize, nesterov = options_.nesterov;
-  T* const p = u.parameter;
-  const auto gradient = [&](Index i) {
-    const T g = maximize ? -u.gradient[i] : u.gradient[i];
-    return lambda != 0 ? g + lambda * p[i] : g;
-  };
-  if (options_.momentum == 0) {
-    for (Index i = 0; i < u.size; ++i) p[i] -= eta * gradient(i);
-    return;
-  }
-  const T rest(u.count == 1 ? 1 : 1 - options_.dampening);  // v begins as 0, so that it is g after the first update
-  T* const v = u.state[0];
-  for (Index i = 0; i < u.size; ++i) {
-    const T g = gradient(i);
-    v[i] = mu * v[i] + rest * g;
-    p[i] -= eta * (nesterov ? g + mu * v[i] : v[i]);
-  }
+  kernels::run_on_best_target([&]() __attribute__((always_inline)) {
+    const T eta(learning_rate()), lambda(options_.weight_decay), mu(options_.momentum);
+    const T rest(u.count == 1 ? 1 : 1 - options_.dampening);  // v begins as 0, so that it is g after the first update
+    const bool maximize = options_.maximize, nesterov = options_.nesterov;
+    T* const p = u.parameter;
+    T* const v = u.state[0];
+    const auto loop = [&](auto momentum) __attribute__((always_inline)) {
+      for (Index i = 0; i < u.size; ++i) {
+        T g = maximize ? -u.gradient[i] : u.gradient[i];
+        g = lambda != 0 ? g + lambda * p[i] : g;
+        if constexpr (momentum) {
+          v[i] = mu * v[i] + rest * g;
+          g = nesterov ? g + mu * v[i] : v[i];
+        }
+        p[i] -= eta * g;
+      }
+    };
+    options_.momentum == 0 ? loop(std::false_type()) : loop(std::true_type());
+  });
 }
 
 void SGD::update(const Update<float>& u) const { apply(u); }

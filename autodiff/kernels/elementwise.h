@@ -2,15 +2,24 @@
 // Elementwise loops: any number of operands, each broadcast to the shape of the result, which is dense and row-major.
 #include <array>
 #include <cstddef>
+#include <type_traits>
 #include <utility>
 
 #include "autodiff/kernels/strided.h"
+#include "autodiff/kernels/target.h"
 
 namespace wengert::kernels {
 
 /// y[i] = f(x[i]...) for operands that all walk by the same pattern.
 template <class T, class F, class... X> void elementwise_flat(Index n, T* __restrict y, F&& f, const X*... x) {
-  for (Index i = 0; i < n; ++i) y[i] = static_cast<T>(f(x[i]...));
+  const auto loop = [&]() __attribute__((always_inline)) {
+    for (Index i = 0; i < n; ++i) y[i] = static_cast<T>(f(x[i]...));
+  };
+  constexpr Index kWorthIt = 64;
+  if constexpr ((std::is_same_v<T, float> && ... && std::is_same_v<X, float>)) {
+    if (n >= kWorthIt) return run_on_best_target(loop);
+  }
+  loop();
 }
 
 /// The same with a stride for each operand along each dimension of `shape` (0: repeated).
