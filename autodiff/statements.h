@@ -259,6 +259,7 @@ WENGERT_INLINE char* reverse_statements_inline(const std::uint8_t* counts, V* __
                                                std::size_t to) {
   constexpr std::size_t kBytes = Lane<V>::kArgumentBytes;
   constexpr std::uint32_t kContinues = Lane<V>::kContinues;
+  // [reverse]
   for (std::size_t s = from; s-- > to;) {
     const V adjoint = adjoints[s];
     if (kClear) adjoints[s] = V{};
@@ -286,6 +287,7 @@ WENGERT_INLINE char* reverse_statements_inline(const std::uint8_t* counts, V* __
       adjoints[i] += adjoint;
     }
   }
+  // [reverse]
   return args;
 }
 template <class V>
