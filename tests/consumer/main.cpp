@@ -11,7 +11,7 @@ using namespace wengert;
 
 // A line through four points, learnt from its gradients.
 static bool learns_a_line() {
-  const Tensor x = Tensor::from({{0}, {1}, {2}, {3}}), y = 2 * x - 1;
+  const Tensor x = Tensor::from({0, 1, 2, 3}, {4, 1}), y = 2 * x - 1;
   nn::Sequential model(nn::Linear(1, 1));
   optim::SGD descent(model.parameters(), {.lr = 0.1, .momentum = 0.5});
   for (int step = 0; step < 300; ++step) {
