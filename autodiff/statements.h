@@ -254,9 +254,9 @@ namespace detail {
 /// Statements from - 1 down to `to`, whose arguments end at `args`:
 ///     argument_bar += partial * statement_bar
 /// Returns where the arguments of `to` begin. A zero statement_bar passes nothing on. `kFused`: one rounding instead of two.
-template <bool kClear, bool kFused, class V>
-WENGERT_INLINE char* reverse_statements_inline(const std::uint8_t* counts, V* __restrict adjoints, char* args, std::size_t from,
-                                               std::size_t to) {
+template <bool kClear, bool kFused, class V> WENGERT_INLINE char* reverse_statements_inline(const std::uint8_t* counts,
+                                                                                            V* __restrict adjoints, char* args,
+                                                                                            std::size_t from, std::size_t to) {
   constexpr std::size_t kBytes = Lane<V>::kArgumentBytes;
   constexpr std::uint32_t kContinues = Lane<V>::kContinues;
   // [reverse]
@@ -290,9 +290,8 @@ WENGERT_INLINE char* reverse_statements_inline(const std::uint8_t* counts, V* __
   // [reverse]
   return args;
 }
-template <class V>
-__attribute__((noinline)) char* reverse_statements(const std::uint8_t* counts, V* adjoints, char* args, std::size_t from, std::size_t to,
-                                                   bool clear) {
+template <class V> __attribute__((noinline)) char* reverse_statements(const std::uint8_t* counts, V* adjoints, char* args, std::size_t from,
+                                                                      std::size_t to, bool clear) {
   return clear ? reverse_statements_inline<true, false>(counts, adjoints, args, from, to)
                : reverse_statements_inline<false, false>(counts, adjoints, args, from, to);
 }

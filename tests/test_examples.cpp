@@ -30,7 +30,7 @@ void check_refused(const CommandResult& result, const std::string& program, cons
   for (const std::string& part : parts) BOOST_TEST(contains(result.err, part), "\"" << part << "\" is not in: " << result.err);
 }
 
-// ---- data of the tests' own --------------------------------------------------------------------------------------------------------------
+// ---- data of the tests' own ------------------------------------------------------------------------------------------------------------
 
 /// IDX: two zeros, 8 for bytes, the rank, sizes of four bytes each, the elements.
 std::string idx(const std::vector<unsigned>& sizes, const std::string& elements) {
@@ -85,7 +85,7 @@ std::string reference_data(const std::string& file) {
 
 }  // namespace
 
-// ---- all ---------------------------------------------------------------------------------------------------------------------------------
+// ---- all ------------------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(help_lists_the_options) {
   for (const auto& [program, option] : {std::pair{"regression", "--report-every"}, {"mlp", "--data"}, {"titanic", "--predictions"}}) {
@@ -106,7 +106,7 @@ BOOST_AUTO_TEST_CASE(a_wrong_command_line_is_one_line) {
   for (const char* epochs : {"0", "-3", "1.5", "99999999999"}) check_refused(run("mlp", {"--epochs", epochs}), "mlp", {"--epochs"});
 }
 
-// ---- regression --------------------------------------------------------------------------------------------------------------------------
+// ---- regression -----------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_line_through_iris) {
   const CommandResult result = run("regression", {"--epochs", "2001", "--report-every", "200"});
@@ -193,7 +193,7 @@ BOOST_AUTO_TEST_CASE(the_workshops_logistic_regression_to_twelve_digits) {
   check(reports[10], "40.1561554035", "-11.8427649724", "5.25260019748");
 }
 
-// ---- mlp ---------------------------------------------------------------------------------------------------------------------------------
+// ---- mlp ------------------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_network_learns_tiny_images) {
   const TemporaryFolder data, output;
@@ -235,7 +235,7 @@ BOOST_AUTO_TEST_CASE(a_network_that_diverges_says_so) {
                 {});
 }
 
-// ---- titanic -----------------------------------------------------------------------------------------------------------------------------
+// ---- titanic --------------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(passengers_in_small) {
   const TemporaryFolder folder;
