@@ -253,6 +253,7 @@ struct Cosh {
   WENGERT_INLINE auto value(const auto& x) const { return cosh(x); }
   WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return m * sinh(x); }
 };
+// [tanh]
 /// Hyperbolic tangent. The slope 1 - y^2 loses all digits where y rounds to 1, so there it is 4 e^(-2|x|) / (1 + e^(-2|x|))^2.
 struct Tanh {
   static constexpr const char *name = "tanh", *latex = R"(\tanh #)";
@@ -265,6 +266,7 @@ struct Tanh {
   }
   WENGERT_INLINE static auto slope_of_tail(const auto& e) { return 4 * e / ((1 + e) * (1 + e)); }
 };
+// [tanh]
 /// Inverse hyperbolic sine. Beyond 1e9 the slope is 1 / |x| to the last digit, and x^2 would overflow in time.
 struct Asinh {
   static constexpr const char *name = "asinh", *latex = R"(\operatorname{arsinh} #)";
@@ -604,6 +606,7 @@ struct Multiply {
   WENGERT_INLINE auto left(const auto& m, const auto&, const auto& b, const auto&) const { return m * b; }
   WENGERT_INLINE auto right(const auto& m, const auto& a, const auto&, const auto&) const { return m * a; }
 };
+// [divide]
 /// a / b. Both partials share the one division m / b.
 struct Divide {
   static constexpr const char *name = "divide", *latex = R"(\frac{#1}{#2})";
@@ -613,6 +616,7 @@ struct Divide {
   WENGERT_INLINE auto left(const auto& m, const auto&, const auto& b, const auto&) const { return m / b; }
   WENGERT_INLINE auto right(const auto& m, const auto&, const auto& b, const auto& y) const { return -(m / b) * y; }
 };
+// [divide]
 /// a^b. By a, 0 where b is 0; by b, 0 where a is 0 and b >= 0: neither 0 times infinity nor 0 times ln 0 arises at a = 0.
 /// The exponent of the left slope is b - 1 except for 0^0, where any positive one will do.
 struct Pow {

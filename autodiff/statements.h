@@ -273,6 +273,7 @@ template <bool kClear, bool kFused, class V> WENGERT_INLINE char* reverse_statem
                                                                                             std::size_t from, std::size_t to) {
   constexpr std::size_t kBytes = Lane<V>::kArgumentBytes;
   constexpr std::uint32_t kContinues = Lane<V>::kContinues;
+  // [reverse]
   for (std::size_t s = from; s-- > to;) {
     const V adjoint = adjoints[s];
     if (kClear) adjoints[s] = V{};
@@ -300,6 +301,7 @@ template <bool kClear, bool kFused, class V> WENGERT_INLINE char* reverse_statem
       adjoints[i] += adjoint;
     }
   }
+  // [reverse]
   return args;
 }
 template <class V> __attribute__((noinline)) char* reverse_statements(const std::uint8_t* counts, V* adjoints, char* args, std::size_t from,

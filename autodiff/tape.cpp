@@ -287,12 +287,14 @@ class Sweep {
   void run(bool clear) {
     double* adjoints = adjoints_ = t_.adjoints();
     ReverseStatements<double> statements(t_, adjoints, clear);
+    // [sweep]
     for (std::uint32_t k = t_.calls.size(); k-- > 0;) {
       Call& call = t_.calls[k];
       statements.down_to(call.statements_before);
       reverse(call);
     }
     statements.down_to(1);
+    // [sweep]
   }
 
   void seed(std::uint32_t slot, Tensor bar) { t_.slots[slot].bar = std::move(bar); }

@@ -69,7 +69,8 @@ def write_api_pages(app):
         text = f"# {folder}\n" + (elementwise_functions() if folder == "autodiff" else "")
         for header in public_headers():
             if header.startswith(f"{folder}/") and header != f"{folder}/{folder}.h":
-                text += f"\n## {header}\n\n```{{doxygengroup}} {re.sub('[/.]', '_', header)}\n:content-only:\n:members:\n```\n"
+                group = re.sub("[/.]", "_", header)
+                text += f"\n## {header}\n\n```{{doxygengroup}} {group}\n:content-only:\n:members:\n:undoc-members:\n```\n"
         page = pathlib.Path(app.srcdir) / "api" / f"{folder}.md"
         page.parent.mkdir(exist_ok=True)
         if not page.exists() or page.read_text() != text:

@@ -3,11 +3,14 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <charconv>
+#include <cmath>
 #include <cstdio>
 #include <exception>
 #include <filesystem>
 #include <new>
 #include <string>
+#include <system_error>
 
 #include <autodiff/error.h>
 
@@ -28,23 +31,48 @@ template <class Program> int run(CLI::App& app, int argc, char** argv, Program&&
   }
   try {
     program();
+    if (std::fflush(stdout) != 0) throw std::system_error(errno, std::generic_category(), "the standard output");
     return 0;
   } catch (const wengert::Error& error) {
     fmt::print(stderr, "{}: {}\n", app.get_name(), error.what());
   } catch (const std::bad_alloc&) {
     fmt::print(stderr, "{}: out of memory\n", app.get_name());
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "{}: {}\n", app.get_name(), error.what());
   }
   return kBadInput;
+}
+
+/// For option.check(): a finite number that is at least `least`, or above it.
+inline CLI::Validator finite_number(const char* what, double least, bool above) {
+  return CLI::Validator(
+      [=](const std::string& text) {
+        double value = 0;
+        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+        const bool good = error == std::errc() && end == text.data() + text.size() && std::isfinite(value) && value >= least;
+        return good && !(above && value == least) ? std::string() : fmt::format("\"{}\" is not {}", text, what);
+      },
+      "");
+}
+inline const CLI::Validator positive = finite_number("a number above 0", 0, true);
+inline const CLI::Validator not_negative = finite_number("0 or a number above it", 0, false);
+
+/// Says before a long training that its output could not be written: an Error if the file's folder does not exist.
+inline void check_folder_of(const std::string& file) {
+  std::error_code ignored;
+  const std::filesystem::path folder = std::filesystem::path(file).parent_path();
+  if (!folder.empty() && !std::filesystem::is_directory(folder, ignored))
+    throw wengert::DataError(fmt::format("{}: there is no folder {}", file, folder.string()));
 }
 
 /// A file of the project's folder data/, seen from the current folder or from where the program was built.
 inline std::string data_file(const std::string& name) {
   namespace fs = std::filesystem;
   const fs::path here = fs::path("data") / name;
-  if (fs::exists(here)) return here.string();
   std::error_code error;
+  if (fs::exists(here, error)) return here.string();
   for (fs::path folder = fs::read_symlink("/proc/self/exe", error); folder.has_relative_path(); folder = folder.parent_path())
-    if (fs::exists(folder.parent_path() / here)) return (folder.parent_path() / here).string();
+    if (fs::exists(folder.parent_path() / here, error)) return (folder.parent_path() / here).string();
   return here.string();
 }
 

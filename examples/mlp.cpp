@@ -4,6 +4,7 @@
 #include <optim/optim.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <vector>
 
@@ -106,6 +107,8 @@ void mlp(const Options& options) {
       bar.update(++step, {{"loss", loss_sum / static_cast<double>(seen)}, {"accuracy", right / static_cast<double>(seen)}});
     }
     const double train_loss = loss_sum / static_cast<double>(seen), train_accuracy = right / static_cast<double>(seen);
+    if (!std::isfinite(train_loss))
+      throw Error(fmt::format("epoch {}: the loss is no number any more; a smaller --rate than {} may help", epoch, options.rate));
     const auto [test_loss, test_accuracy] = evaluate(model, test);
     bar.finish({{"test loss", test_loss}, {"test accuracy", test_accuracy}});
     fmt::print("epoch {}: train loss {:.4f} accuracy {:.4f}, test loss {:.4f} accuracy {:.4f}\n", epoch, train_loss, train_accuracy,
@@ -129,13 +132,13 @@ int main(int argc, char** argv) {
   Options options;
   CLI::App app("A multi-layer perceptron, 784-256-128-10, on images in IDX files.", "mlp");
   app.add_option("--data", options.data, "folder with the four IDX files")->capture_default_str();
-  app.add_option("--epochs", options.epochs, "passes over the training images")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--batch", options.batch, "images in a step")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--rate", options.rate, "learning rate")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--epochs", options.epochs, "passes over the training images")->check(example::positive)->capture_default_str();
+  app.add_option("--batch", options.batch, "images in a step")->check(example::positive)->capture_default_str();
+  app.add_option("--rate", options.rate, "learning rate")->check(example::positive)->capture_default_str();
   app.add_option("--momentum", options.momentum, "momentum")->check(CLI::Range(0.0, 0.999))->capture_default_str();
   app.add_option("--seed", options.seed, "of the weights and of the order of the images")->capture_default_str();
   app.add_option("--limit", options.limit, "use only the first images of each part; 0: all")
-      ->check(CLI::NonNegativeNumber)
+      ->check(example::not_negative)
       ->capture_default_str();
   app.add_option("--output", options.output, "folder for the pictures")->capture_default_str();
   return example::run(app, argc, argv, [&] { mlp(options); });

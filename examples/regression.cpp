@@ -99,31 +99,31 @@ Gradient by_perceptron_rule(const std::vector<Record>& records, const Node& node
 // ---- data ----------------------------------------------------------------------------------------------------------------------------
 
 /// A column of numbers; or, for NAME=TEXT, 1 where the column holds that text and 0 elsewhere.
-std::vector<double> column(const nn::Table& table, const std::string& name) {
+std::vector<double> column(const nn::Table& table, const std::string& file, const std::string& name) {
   const std::size_t equals = name.find('=');
   if (table.has(name) || equals == std::string::npos) return table.numbers(name);
   std::vector<double> values;
   const std::string text = name.substr(equals + 1);
   for (const std::string& field : table.strings(name.substr(0, equals))) values.push_back(field == text);
   if (std::count(values.begin(), values.end(), 1.0) == 0)
-    throw DataError(fmt::format("column \"{}\" never holds \"{}\"", name.substr(0, equals), text));
+    throw DataError(fmt::format("{}, column \"{}\": no field is \"{}\"", file, name.substr(0, equals), text));
   return values;
 }
 
 /// Brings the values to [0, 1] by their smallest and largest.
-void scale_to_unit(std::vector<double>& values, const std::string& name) {
+void scale_to_unit(std::vector<double>& values, const std::string& file, const std::string& name) {
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
   const double least = *low, range = *high - *low;
-  if (range == 0) throw DataError(fmt::format("column \"{}\" has the same value, {}, in every row: it cannot be scaled", name, least));
+  if (range == 0) throw DataError(fmt::format("{}, column \"{}\": cannot be scaled, for every row holds {}", file, name, least));
   for (double& v : values) v = (v - least) / range;
 }
 
 std::vector<Record> read_records(const Options& options) {
   const nn::Table table = nn::read_csv(options.csv);
   if (table.rows() == 0) throw DataError(fmt::format("{}: no rows below the header", options.csv));
-  std::vector<double> x = column(table, options.x), y = column(table, options.y);
-  if (options.scale != "none") scale_to_unit(x, options.x);
-  if (options.scale == "xy") scale_to_unit(y, options.y);
+  std::vector<double> x = column(table, options.csv, options.x), y = column(table, options.csv, options.y);
+  if (options.scale != "none") scale_to_unit(x, options.csv, options.x);
+  if (options.scale == "xy") scale_to_unit(y, options.csv, options.y);
   std::vector<Record> records;
   for (std::size_t i = 0; i < x.size(); ++i) records.push_back({x[i], y[i]});
   return records;
@@ -205,15 +205,15 @@ void regress(Options options) {
     if (options.y.empty()) options.y = f == Activation::identity ? "petal_width" : "species=setosa";
   }
   if (options.x.empty() || options.y.empty()) throw Error("--csv needs --x COLUMN and --y COLUMN");
+  if (!options.plot.empty()) example::check_folder_of(options.plot);
   const std::vector<Record> records = read_records(options);
   fmt::print("{} records: {} -> {}, activation {}, rate {}\n", records.size(), options.x, options.y, options.activation, options.rate);
 
   if (f == Activation::step) {
     const Gradient g = by_tape(f, records, Node{});
     fmt::print(
-        "The step function is flat: its slope is 0 everywhere (and undefined at the step), so the tape says dE/dw = {} and dE/db = {}, "
-        "and\n"
-        "gradient descent would never move. The perceptron rule moves w and b by the error itself: w += rate (y - y_hat) x.\n",
+        "The step function is flat: its slope is 0 everywhere (and undefined at the step). So the tape says dE/dw = {} and dE/db = {},\n"
+        "and gradient descent would never move. The perceptron rule moves w and b by the error itself: w += rate (y - y_hat) x.\n",
         g.dw, g.db);
   }
   Course course;
@@ -242,9 +242,9 @@ int main(int argc, char** argv) {
   app.add_option("--scale", options.scale, "bring x, or x and y, to [0, 1]")
       ->check(CLI::IsMember({"none", "x", "xy"}))
       ->capture_default_str();
-  app.add_option("--rate", options.rate, "learning rate eta")->default_val(0.05)->check(CLI::PositiveNumber);
-  app.add_option("--epochs", options.epochs, "passes over all records")->default_val(2001)->check(CLI::PositiveNumber);
-  app.add_option("--report-every", options.report_every, "epochs between reports")->default_val(200)->check(CLI::PositiveNumber);
+  app.add_option("--rate", options.rate, "learning rate eta")->default_val(0.05)->check(example::positive);
+  app.add_option("--epochs", options.epochs, "passes over all records")->default_val(2001)->check(example::positive);
+  app.add_option("--report-every", options.report_every, "epochs between reports")->default_val(200)->check(example::positive);
   app.add_option("--plot", options.plot, "write the data, the node and the course of training as a picture: FILE.png");
   return example::run(app, argc, argv, [&] { regress(options); });
 }

@@ -48,8 +48,17 @@ std::pair<double, double> range(const std::vector<double>& a, const std::vector<
   return {low, high};
 }
 
+/// A missing category is none of the values; a text that is none of them is a mistake in the data.
+void check_category(const Category& category, const std::vector<std::string>& texts, const std::string& file) {
+  for (std::size_t row = 0; row < texts.size(); ++row) {
+    const auto is = [&](const char* value) { return value && texts[row] == value; };
+    if (!texts[row].empty() && std::none_of(category.values.begin(), category.values.end(), is))
+      throw DataError(fmt::format("{}, row {}, column \"{}\": unknown value \"{}\"", file, row + 1, category.column, texts[row]));
+  }
+}
+
 /// (rows, 12): the numbers brought to [0, 1] by their range over both tables, missing ones 0; then one-hot categories.
-Tensor inputs(const nn::Table& table, const nn::Table& other) {
+Tensor inputs(const nn::Table& table, const std::string& file, const nn::Table& other) {
   Tensor x = Tensor::zeros({table.rows(), kInputs}, float64);
   double* to = x.mutable_data<double>();
   const nn::NumberOptions missing_is_nan{.missing = NAN};
@@ -58,11 +67,12 @@ Tensor inputs(const nn::Table& table, const nn::Table& other) {
     const std::vector<double> values = table.numbers(name, missing_is_nan);
     const auto [low, high] = range(values, other.numbers(name, missing_is_nan));
     for (std::size_t row = 0; row < values.size(); ++row)
-      if (!std::isnan(values[row])) to[static_cast<Index>(row) * kInputs + at] = (values[row] - low) / (high - low);
+      if (!std::isnan(values[row]) && low < high) to[static_cast<Index>(row) * kInputs + at] = (values[row] - low) / (high - low);
     ++at;
   }
   for (const Category& category : kCategories) {
     const std::vector<std::string> texts = table.strings(category.column);
+    check_category(category, texts, file);
     for (const char* value : category.values) {
       if (!value) continue;
       for (std::size_t row = 0; row < texts.size(); ++row) to[static_cast<Index>(row) * kInputs + at] = texts[row] == value;
@@ -110,8 +120,7 @@ double median(std::vector<double> values) {
   return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
-void write_predictions(const nn::Table& table, const Tensor& probability, const std::string& path) {
-  const std::vector<std::string> ids = table.strings("PassengerId");
+void write_predictions(const std::vector<std::string>& ids, const Tensor& probability, const std::string& path) {
   std::string text = "PassengerId,Survived\n";
   for (std::size_t row = 0; row < ids.size(); ++row)
     text += fmt::format("{},{}\n", ids[row], static_cast<int>(probability.at({static_cast<Index>(row), 0}) >= 0.5));
@@ -121,7 +130,10 @@ void write_predictions(const nn::Table& table, const Tensor& probability, const 
 
 void titanic(const Options& options) {
   const nn::Table train = nn::read_csv(options.train), test = nn::read_csv(options.test);
-  const Tensor x = inputs(train, test), y = train.tensor({"Survived"}, float64);
+  if (!options.predictions.empty()) example::check_folder_of(options.predictions);
+  const std::vector<std::string> ids = options.predictions.empty() ? std::vector<std::string>{} : test.strings("PassengerId");
+  const Tensor x_test = inputs(test, options.test, train);
+  const Tensor x = inputs(train, options.train, test), y = train.tensor({"Survived"}, float64);
   const nn::Split data = nn::split_validation(x, y, {.validation = 0.2, .shuffle = false});  // the last fifth of the rows
   fmt::print("{} passengers to learn from, {} to validate with, 12-9-1 sigmoid nodes, {} batches of {}\n", data.train.x.size(0),
              data.validation.x.size(0), options.batches, options.batch_size);
@@ -136,7 +148,7 @@ void titanic(const Options& options) {
     if (!best || result.validation < best->validation) best = std::move(result);
   }
   fmt::print("median of {} seeds: MSE train {:.4f}, validation {:.4f}\n", options.seeds, median(train_errors), median(validation_errors));
-  if (!options.predictions.empty()) write_predictions(test, best->network(inputs(test, train)), options.predictions);
+  if (!options.predictions.empty()) write_predictions(ids, best->network(x_test), options.predictions);
 }
 
 }  // namespace
@@ -147,9 +159,9 @@ int main(int argc, char** argv) {
   app.add_option("--train", options.train, "passengers with the column Survived: CSV")->required();
   app.add_option("--test", options.test, "passengers without it: CSV")->required();
   app.add_option("--predictions", options.predictions, "write what the best network says of the test passengers: FILE.csv");
-  app.add_option("--seeds", options.seeds, "networks to train")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--batches", options.batches, "steps of training")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--batch", options.batch_size, "passengers in a step")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--rate", options.rate, "learning rate eta")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--seeds", options.seeds, "networks to train")->check(example::positive)->capture_default_str();
+  app.add_option("--batches", options.batches, "steps of training")->check(example::positive)->capture_default_str();
+  app.add_option("--batch", options.batch_size, "passengers in a step")->check(example::positive)->capture_default_str();
+  app.add_option("--rate", options.rate, "learning rate eta")->check(example::positive)->capture_default_str();
   return example::run(app, argc, argv, [&] { titanic(options); });
 }

@@ -19,7 +19,9 @@ struct AdamOptions {
 ///     g  = g (or -g to maximize) + lambda p
 ///     m  = beta1 m + (1 - beta1) g
 ///     v  = beta2 v + (1 - beta2) g^2
-///     p -= alpha / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + eps)      with max(v so far) for v under amsgrad
+///     p -= alpha / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + eps)
+///
+/// With `amsgrad` the largest v so far stands for v in the last line.
 class Adam final : public Optimizer {
  public:
   explicit Adam(const ParameterList& parameters, const AdamOptions& options = {});

@@ -33,8 +33,22 @@ run_demo() {
   # A first configuration leaves the tests out, whose packages may be missing; an existing build keeps what it has.
   if [[ -f build/release/build.ninja ]]; then configure release; else configure release -DWENGERT_TESTS=OFF; fi
   cmake --build --preset release --target regression mlp
-  build/release/examples/regression
-  build/release/examples/mlp
+  mkdir -p build/demo
+  build/release/examples/regression --plot build/demo/regression.png
+  echo
+  build/release/examples/mlp --output build/demo | tee build/demo/mlp.log
+  check_demo_accuracy
+}
+
+# What the network of the demo must reach.
+check_demo_accuracy() {
+  local least=0.87 reached
+  reached=$(sed -n 's/^test accuracy //p' build/demo/mlp.log)
+  if ! awk -v reached="$reached" -v least=$least 'BEGIN { exit !(reached >= least) }'; then
+    echo "dev: a test accuracy of $reached, where at least $least is expected" >&2
+    return 1
+  fi
+  echo "at least $least was expected. Pictures: build/demo"
 }
 
 run_bench() {

@@ -24,8 +24,7 @@ using namespace wengert;
 namespace {
 
 // Reproducible values in [-1, 1).
-template <class T>
-std::vector<T> values(std::int64_t count, std::uint32_t seed) {
+template <class T> std::vector<T> values(std::int64_t count, std::uint32_t seed) {
   std::vector<T> result(static_cast<std::size_t>(count));
   for (T& value : result) {
     seed = seed * 1664525u + 1013904223u;
@@ -41,8 +40,7 @@ struct Case {
   std::int64_t padding = 0;  // between the rows as stored
 };
 
-template <class T>
-struct Product {
+template <class T> struct Product {
   explicit Product(const Case& s)
       : lda((s.transpose_a ? s.m : s.k) + s.padding),
         ldb((s.transpose_b ? s.k : s.n) + s.padding),
@@ -55,8 +53,7 @@ struct Product {
   std::vector<T> a, b, c;
 };
 
-template <class T>
-std::vector<T> product(const Case& s) {
+template <class T> std::vector<T> product(const Case& s) {
   Product<T> p(s);
   blas::gemm<T>(s.transpose_a, s.transpose_b, s.m, s.n, s.k, static_cast<T>(s.alpha), p.a.data(), p.lda, p.b.data(), p.ldb,
                 static_cast<T>(s.beta), p.c.data(), p.ldc);
@@ -64,8 +61,7 @@ std::vector<T> product(const Case& s) {
 }
 
 // C by definition, in double; what lies between the rows of C stays.
-template <class T>
-std::vector<T> naive_product(const Case& s) {
+template <class T> std::vector<T> naive_product(const Case& s) {
   Product<T> p(s);
   for (std::int64_t i = 0; i < s.m; ++i)
     for (std::int64_t j = 0; j < s.n; ++j) {
@@ -78,8 +74,7 @@ std::vector<T> naive_product(const Case& s) {
   return p.c;
 }
 
-template <class T>
-void compare(const Case& s) {
+template <class T> void compare(const Case& s) {
   const std::vector<T> ours = product<T>(s), expected = naive_product<T>(s);
   const double tolerance = 4 * static_cast<double>(std::numeric_limits<T>::epsilon()) * (static_cast<double>(s.k) + 1);
   double worst = 0;

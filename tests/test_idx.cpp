@@ -23,8 +23,7 @@ using wengert::testing::TemporaryFolder;
 
 namespace {
 
-template <class T>
-std::string big_endian(T value) {
+template <class T> std::string big_endian(T value) {
   std::string bytes(sizeof value, '\0');
   std::memcpy(bytes.data(), &value, sizeof value);
   if constexpr (std::endian::native == std::endian::little) std::reverse(bytes.begin(), bytes.end());

@@ -352,8 +352,7 @@ BOOST_AUTO_TEST_CASE(a_child_process_can_allocate_while_a_thread_uses_the_depot)
 namespace {
 
 // What a child process that runs `body` writes to stderr before it ends by itself; fails if it ends well.
-template <class Body>
-std::string report_of_failing_child(Body body) {
+template <class Body> std::string report_of_failing_child(Body body) {
   int ends[2];
   BOOST_REQUIRE(pipe(ends) == 0);
   const pid_t child = fork();

@@ -106,7 +106,7 @@ class CsvParser {
     while (at_ < text_.size()) {
       if (!skip_line_end()) parse_record();
     }
-    if (table_.names_.empty()) fail_file("is empty: there is no line in it");
+    if (table_.names_.empty()) fail_file("the file is empty");
   }
 
  private:

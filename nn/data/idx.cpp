@@ -112,8 +112,7 @@ std::vector<unsigned char> read_payload(Input& input, const Header& header) {
 }
 
 // An element of the file: its bytes are in the order of big-endian machines.
-template <class Stored>
-Stored element_at(const unsigned char* from) {
+template <class Stored> Stored element_at(const unsigned char* from) {
   std::array<unsigned char, sizeof(Stored)> bytes;
   std::copy_n(from, bytes.size(), bytes.begin());
   if constexpr (std::endian::native == std::endian::little) std::reverse(bytes.begin(), bytes.end());

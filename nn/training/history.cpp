@@ -25,8 +25,7 @@ Measured measured(const std::string& name) {
   return {name.substr(0, space), name.substr(space + 1)};
 }
 
-template <class T, class Matches>
-std::size_t position_or_new(std::vector<T>& list, const T& fresh, Matches matches) {
+template <class T, class Matches> std::size_t position_or_new(std::vector<T>& list, const T& fresh, Matches matches) {
   const auto found = std::find_if(list.begin(), list.end(), matches);
   const auto at = static_cast<std::size_t>(found - list.begin());
   if (found == list.end()) list.push_back(fresh);

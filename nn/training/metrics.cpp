@@ -15,7 +15,7 @@
 namespace wengert::nn {
 namespace {
 
-constexpr std::size_t longest_column_name = 7;
+constexpr std::size_t longest_column_name = 8;
 
 double share(Index part, Index whole) {
   return whole == 0 ? std::numeric_limits<double>::quiet_NaN() : static_cast<double>(part) / static_cast<double>(whole);

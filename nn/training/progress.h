@@ -29,7 +29,7 @@ struct ProgressOptions {
 ///     for (...) bar.update(++step, {{"loss", loss}, {"accuracy", correct}});
 ///     bar.finish();
 ///
-///     epoch 3/10  ━━━━━━━━━━━━╸───────  312/469 batch  1204/s  0:00 left  loss 0.3100  accuracy 0.9100
+/// One line: the label, the bar, `312/469 batch  1204/s  0:00 left  loss 0.3100  accuracy 0.9100`.
 ///
 /// On a terminal the line is rewritten ten times a second at most; elsewhere a plain line comes every `seconds_between_lines`, and
 /// one at the end. Drawing never throws and never stops the loop: once the stream does not take what is written, the bar stays silent.

@@ -7,8 +7,7 @@
 namespace wengert::testing {
 
 /// Calls `f`, which must throw an E; its message, or "" with a failed check if it does not.
-template <class E, class F>
-std::string message_of(F&& f) {
+template <class E, class F> std::string message_of(F&& f) {
   try {
     f();
   } catch (const E& e) {

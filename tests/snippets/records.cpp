@@ -1,0 +1,93 @@
+#include <autodiff/autodiff.h>
+
+#include <cstdio>
+
+#include "autodiff/records.h"  // what a tape holds, for this program to print
+using namespace wengert;
+
+namespace {
+
+// Prints every statement of the active tape: which scalar it defines, and {partial derivative, argument}.
+void print_statements() {
+  const detail::TapeState& tape = *detail::active_tape();
+  std::uint32_t open = 0;
+  ForwardStatements<double>(tape).up_to(tape.next(), [&](std::uint32_t statement, std::uint32_t argument, double partial) {
+    if (statement != open) std::printf("%sscalar %u:", open ? "\n" : "", statement);
+    open = statement;
+    std::printf("  {%.6f, scalar %u}", partial, argument);
+  });
+  std::printf("\n");
+}
+
+// Prints every call of the active tape.
+void print_calls() {
+  const detail::TapeState& tape = *detail::active_tape();
+  for (std::uint32_t k = 0; k < tape.calls.size(); ++k) {
+    const detail::Call& call = tape.calls[k];
+    const char* name = call.kind == detail::Call::stack ? "stack" : call.kind == detail::Call::element ? "element" : call.operation->name();
+    std::printf("%-8s  inputs", name);
+    for (std::uint32_t i = 0; i < call.inputs; ++i) {
+      const Tensor& input = tape.inputs[call.first_input + i];
+      if (call.kind == detail::Call::stack) {
+        std::printf(" scalar %llu", static_cast<unsigned long long>(input.number() - tape.base));
+      } else {
+        std::printf(" tensor %llu%s", static_cast<unsigned long long>(input.number() - tape.tensor_base), input.defined() ? " (kept)" : "");
+      }
+    }
+    std::printf("  output %s %u  after %u statements\n", call.kind == detail::Call::element ? "scalar" : "tensor", call.first_output,
+                call.statements_before - 1);
+  }
+}
+
+void in_three_statements() {
+  // [three]
+  Tape tape;
+  const double x = 2, y = 1;
+  const Scalar w = tape.variable(0.5), b = tape.variable(-0.25);  // scalars 1 and 2
+
+  const Scalar h = w * x + b;
+  const Scalar y_hat = sigmoid(h);
+  const Scalar E = 0.5 * square(y - y_hat);
+  // [three]
+  std::printf("h = %.6f, y_hat = %.6f, E = %.6f\n", h.value(), y_hat.value(), E.value());
+  print_statements();
+  const double slope = y_hat.value() * (1 - y_hat.value());
+  // [sweep]
+  const auto [dE_dw, dE_db] = tape.gradient(E, w, b);
+  std::printf("dE/dw = %.6f by the tape, %.6f by hand\n", dE_dw, -(y - y_hat.value()) * slope * x);
+  std::printf("dE/db = %.6f by the tape, %.6f by hand\n", dE_db, -(y - y_hat.value()) * slope);
+  // [sweep]
+}
+
+void in_one_statement() {
+  Tape tape;
+  const double x = 2, y = 1;
+  const Scalar w = tape.variable(0.5), b = tape.variable(-0.25);
+  // [one]
+  const Scalar E = 0.5 * square(y - sigmoid(w * x + b));
+  // [one]
+  print_statements();
+}
+
+void in_both_lanes() {
+  Tape tape;
+  const Scalar w = tape.variable(0.5), b = tape.variable(-0.25);
+  // [lanes]
+  const Tensor h = stack({w * 2 + b, w * 3 + b});  // scalars 3 and 4 become the elements of tensor 0
+  const Tensor y_hat = sigmoid(h);                 // tensor 1
+  const Scalar E = 0.5 * square(1 - y_hat(1));     // element 1 becomes scalar 5; E is scalar 6
+  // [lanes]
+  print_statements();
+  print_calls();
+}
+
+}  // namespace
+
+int main() {
+  std::printf("three statements\n");
+  in_three_statements();
+  std::printf("\none statement\n");
+  in_one_statement();
+  std::printf("\nboth lanes\n");
+  in_both_lanes();
+}
