@@ -36,6 +36,10 @@ struct ShapeError : Error {
 struct DtypeError : Error {
   using Error::Error;
 };
+/// Matrices that have not what the operation needs: singular where an inverse is taken, not positive definite for a Cholesky factor.
+struct MatrixError : Error {
+  using Error::Error;
+};
 /// Misuse of a tape: consumed or foreign values, a source that the target does not depend on, a tape opened inside another.
 struct TapeError : Error {
   using Error::Error;

@@ -5,6 +5,8 @@
 // Each function takes its caller's file and line as a defaulted last parameter.
 #include <initializer_list>
 #include <span>
+#include <string_view>
+#include <vector>
 
 #include "autodiff/tape.h"
 
@@ -86,6 +88,38 @@ Tensor matmul(const Tensor& a, const Tensor& b, Location where = Location::here(
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Location where = Location::here());
 Tensor linear(const Tensor& x, const Tensor& weight, Location where = Location::here());
 
+/// (n) . (n) -> rank 0.
+Tensor dot(const Tensor& a, const Tensor& b, Location where = Location::here());
+/// (m), (n) -> (m, n): all products.
+Tensor outer(const Tensor& a, const Tensor& b, Location where = Location::here());
+/// (b, m, k) @ (b, k, n) -> (b, m, n), nothing broadcast.
+Tensor bmm(const Tensor& a, const Tensor& b, Location where = Location::here());
+/// beta c + alpha (a @ b), for matrices a and b; c broadcasts to the product.
+Tensor addmm(const Tensor& c, const Tensor& a, const Tensor& b, double alpha = 1, double beta = 1, Location where = Location::here());
+/// Sums of products by Einstein's convention, as in "ij,jk->ik": letters name dimensions, "..." any number of leading ones that broadcast; without
+/// an arrow the result has the letters that occur once, in alphabetical order.
+Tensor einsum(std::string_view equation, std::span<const Tensor> x, Location where = Location::here());
+inline Tensor einsum(std::string_view equation, std::initializer_list<Tensor> x, Location where = Location::here()) {
+  return einsum(equation, std::span(x.begin(), x.size()), where);
+}
+/// Of square matrices (..., n, n). A singular one is a MatrixError that names the pivot.
+Tensor inverse(const Tensor& a, Location where = Location::here());
+/// X with A X = B, for A (..., n, n) and B (..., n, k), or B (n); leading dimensions broadcast.
+Tensor solve(const Tensor& a, const Tensor& b, Location where = Location::here());
+/// The same for a lower (or upper) triangular matrix; its other triangle is not read.
+Tensor solve_triangular(const Tensor& l, const Tensor& b, bool upper = false, Location where = Location::here());
+/// (..., n, n) -> (...). The gradient is the matrix of cofactors, also of singular matrices.
+Tensor det(const Tensor& a, Location where = Location::here());
+struct SignAndLogarithm {
+  Tensor sign, logarithm;
+};
+/// The sign of det A (0 for a singular matrix; not differentiated) and ln |det A|, which does not overflow.
+SignAndLogarithm slogdet(const Tensor& a, Location where = Location::here());
+/// ln det A: -inf for a singular matrix; NaN, as is its gradient, where the determinant is negative.
+Tensor logdet(const Tensor& a, Location where = Location::here());
+/// L, lower triangular, with L L^T = (A + A^T) / 2. A matrix that is not positive definite is a MatrixError that names the leading minor.
+Tensor cholesky(const Tensor& a, Location where = Location::here());
+
 // ---- reductions -------------------------------------------------------------------------------------------------------------------
 
 /// Over all elements -> rank 0; or over the given dimensions, which are dropped, or kept with size 1.
@@ -100,6 +134,28 @@ Tensor mean(const Tensor& x, const Dims& dims, bool keep = false, Location where
 inline Tensor mean(const Tensor& x, Index dim, bool keep = false, Location where = Location::here()) {
   return mean(x, Dims{dim}, keep, where);
 }
+/// As sum: products, 1 over no elements. The gradient of a product is exact where elements are 0.
+Tensor prod(const Tensor& x, Location where = Location::here());
+Tensor prod(const Tensor& x, const Dims& dims, bool keep = false, Location where = Location::here());
+inline Tensor prod(const Tensor& x, Index dim, bool keep = false, Location where = Location::here()) {
+  return prod(x, Dims{dim}, keep, where);
+}
+/// ln sum e^x without overflow; -inf over no elements, and where all are -inf, with gradient 0.
+Tensor logsumexp(const Tensor& x, Location where = Location::here());
+Tensor logsumexp(const Tensor& x, const Dims& dims, bool keep = false, Location where = Location::here());
+inline Tensor logsumexp(const Tensor& x, Index dim, bool keep = false, Location where = Location::here()) {
+  return logsumexp(x, Dims{dim}, keep, where);
+}
+/// Variance: the squared distances from the mean over (number of elements - correction).
+Tensor var(const Tensor& x, double correction = 1, Location where = Location::here());
+Tensor var(const Tensor& x, const Dims& dims, double correction = 1, bool keep = false, Location where = Location::here());
+/// Standard deviation: the root of var, with gradient 0 where it is 0.
+Tensor stddev(const Tensor& x, double correction = 1, Location where = Location::here());
+Tensor stddev(const Tensor& x, const Dims& dims, double correction = 1, bool keep = false, Location where = Location::here());
+/// (sum |x|^p)^(1/p) for p >= 1, infinity included, where no power overflows. Gradient 0 at the zero vector.
+Tensor norm(const Tensor& x, double p = 2, Location where = Location::here());
+Tensor norm(const Tensor& x, double p, const Dims& dims, bool keep = false, Location where = Location::here());
+
 /// The largest element (NaN if there is one); elements that tie share the gradient evenly.
 Tensor max(const Tensor& x, Location where = Location::here());
 /// The largest elements along the dimensions; ties share the gradient evenly. An empty dimension is a ShapeError.
@@ -107,8 +163,30 @@ Tensor max(const Tensor& x, const Dims& dims, bool keep = false, Location where 
 inline Tensor max(const Tensor& x, Index dim, bool keep = false, Location where = Location::here()) {
   return max(x, Dims{dim}, keep, where);
 }
-/// Position of the first largest element along a dimension (of the first NaN, if there is one), int64. Not differentiated.
+/// As max: the smallest.
+Tensor min(const Tensor& x, Location where = Location::here());
+Tensor min(const Tensor& x, const Dims& dims, bool keep = false, Location where = Location::here());
+inline Tensor min(const Tensor& x, Index dim, bool keep = false, Location where = Location::here()) {
+  return min(x, Dims{dim}, keep, where);
+}
+/// Elements and the positions along a dimension where they were, int64.
+struct ValuesAndIndices {
+  Tensor values, indices;
+};
+/// The largest (smallest) element along a dimension and the first position where it is, which takes the whole gradient.
+ValuesAndIndices max_dim(const Tensor& x, Index dim, bool keep = false, Location where = Location::here());
+ValuesAndIndices min_dim(const Tensor& x, Index dim, bool keep = false, Location where = Location::here());
+/// Position of the first largest (smallest) element along a dimension, or in row-major order (of the first NaN, if there is one), int64.
+/// Not differentiated.
+Tensor argmax(const Tensor& x, Location where = Location::here());
 Tensor argmax(const Tensor& x, Index dim, bool keep = false, Location where = Location::here());
+Tensor argmin(const Tensor& x, Location where = Location::here());
+Tensor argmin(const Tensor& x, Index dim, bool keep = false, Location where = Location::here());
+
+/// Running sums, products and logsumexps along a dimension; x's shape.
+Tensor cumsum(const Tensor& x, Index dim, Location where = Location::here());
+Tensor cumprod(const Tensor& x, Index dim, Location where = Location::here());
+Tensor logcumsumexp(const Tensor& x, Index dim, Location where = Location::here());
 /// The sum over the dimensions that broadcasting `shape` to x's shape added or stretched: undoes a broadcast.
 Tensor sum_to(const Tensor& x, const Shape& shape, Location where = Location::here());
 
@@ -124,12 +202,19 @@ Tensor transpose(const Tensor& x, Index dim0 = -2, Index dim1 = -1, Location whe
 Tensor permute(const Tensor& x, const Dims& dims, Location where = Location::here());
 /// Repeats dimensions of size 1, and new leading ones, up to `shape`, without copying.
 Tensor expand(const Tensor& x, const Shape& shape, Location where = Location::here());
-/// Drops a dimension of size 1.
+/// Drops a dimension of size 1, or all of them.
+Tensor squeeze(const Tensor& x, Location where = Location::here());
 Tensor squeeze(const Tensor& x, Index dim, Location where = Location::here());
 /// Adds a dimension of size 1 before `dim`.
 Tensor unsqueeze(const Tensor& x, Index dim, Location where = Location::here());
 /// Positions start, start + step, ... before stop along a dimension; start and stop may be negative and are clipped, step > 0.
 Tensor slice(const Tensor& x, Index dim, Index start, Index stop, Index step = 1, Location where = Location::here());
+/// `length` positions from `start` on, which must be there.
+Tensor narrow(const Tensor& x, Index dim, Index start, Index length, Location where = Location::here());
+/// Parts of the given sizes along a dimension, which must sum to its size.
+std::vector<Tensor> split(const Tensor& x, const Shape& sizes, Index dim = 0, Location where = Location::here());
+/// At most `chunks` parts of ceil(n / chunks) positions along a dimension of size n, the last one with what is left.
+std::vector<Tensor> chunk(const Tensor& x, Index chunks, Index dim = 0, Location where = Location::here());
 /// One position along a dimension, which is dropped.
 Tensor select(const Tensor& x, Index dim, Index index, Location where = Location::here());
 /// Joins tensors along a dimension; the other sizes must agree.
@@ -147,6 +232,43 @@ Tensor stack(std::span<const Scalar> s, Dtype dtype = float64, Location where = 
 inline Tensor stack(std::initializer_list<Scalar> s, Dtype dtype = float64, Location where = Location::here()) {
   return stack(std::span(s.begin(), s.size()), dtype, where);
 }
+
+/// The dimensions backwards: a view.
+Tensor flip(const Tensor& x, const Dims& dims, Location where = Location::here());
+/// Moves the elements by shifts[i] positions towards the end of dimension dims[i]; those that leave come in again in front.
+Tensor roll(const Tensor& x, const Dims& shifts, const Dims& dims, Location where = Location::here());
+/// x beside itself, repeats[d] times along each dimension; new leading dimensions are allowed (NumPy's tile).
+Tensor repeat(const Tensor& x, const Dims& repeats, Location where = Location::here());
+/// `value` before and after each dimension, as often as the widths say; a negative width crops.
+Tensor pad(const Tensor& x, const Dims& before, const Dims& after, double value = 0, Location where = Location::here());
+/// Elements of x instead: mirrored at the edge, which is not repeated; the edge itself; from the other end.
+enum class Padding { reflect, replicate, circular };
+Tensor pad(const Tensor& x, const Dims& before, const Dims& after, Padding padding, Location where = Location::here());
+/// The matrices (last two dimensions) with 0 above the diagonal that lies `diagonal` columns right of the main one; with 0 below it.
+Tensor tril(const Tensor& x, Index diagonal = 0, Location where = Location::here());
+Tensor triu(const Tensor& x, Index diagonal = 0, Location where = Location::here());
+/// (..., m, n) -> (..., k): the elements on the diagonal that lies `offset` columns right of the main one. Their sum: the trace.
+Tensor diagonal(const Tensor& x, Index offset = 0, Location where = Location::here());
+Tensor trace(const Tensor& x, Location where = Location::here());
+/// The elements along a dimension in ascending or descending order, and where they were. Equal ones keep their order; NaN is the largest.
+ValuesAndIndices sort(const Tensor& x, Index dim = -1, bool descending = false, Location where = Location::here());
+/// The k largest (or smallest) elements along a dimension, in descending (ascending) order, and where they were.
+ValuesAndIndices topk(const Tensor& x, Index k, Index dim = -1, bool largest = true, Location where = Location::here());
+
+// ---- elements at given positions --------------------------------------------------------------------------------------------------
+
+/// The positions `index` (int64, rank 1, in [0, n)) along a dimension, in that order.
+Tensor index_select(const Tensor& x, Index dim, const Tensor& index, Location where = Location::here());
+/// y[i][j] = x[index[i][j]][j] for dim 0, and so on: the result has the shape of `index`, which has x's rank and is no larger but in `dim`.
+Tensor gather(const Tensor& x, Index dim, const Tensor& index, Location where = Location::here());
+/// A copy of x with source added at the positions `index` (rank 1) along a dimension; positions may repeat.
+Tensor index_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location where = Location::here());
+/// A copy of x with y[index[i][j]][j] += source[i][j] for dim 0, and so on; source has the shape of `index`.
+Tensor scatter_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location where = Location::here());
+/// `value` where the boolean mask, which broadcasts to x, is true; x elsewhere.
+Tensor masked_fill(const Tensor& x, const Tensor& mask, double value, Location where = Location::here());
+/// The elements where the boolean mask is true, in row-major order -> rank 1; both broadcast.
+Tensor masked_select(const Tensor& x, const Tensor& mask, Location where = Location::here());
 
 // ---- classification ---------------------------------------------------------------------------------------------------------------
 

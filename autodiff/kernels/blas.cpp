@@ -30,6 +30,25 @@ enum CblasTranspose : int { as_stored = 111, transposed = 112 };
 template <class T> using CblasGemm = void (*)(CblasOrder, CblasTranspose, CblasTranspose, int m, int n, int k, T alpha, const T* a, int lda,
                                               const T* b, int ldb, T beta, T* c, int ldc);
 
+enum CblasTriangle : int { upper_triangle = 121, lower_triangle = 122 };
+enum CblasDiagonal : int { any_diagonal = 131 };
+enum CblasSide : int { from_left = 141 };
+template <class T> using CblasTriangularSolve = void (*)(CblasOrder, CblasSide, CblasTriangle, CblasTranspose, CblasDiagonal, int m, int n,
+                                                         T alpha, const T* a, int lda, T* b, int ldb);
+// LAPACK's Fortran interface: column-major, everything by address.
+template <class T> using FactorLu = void (*)(const int* m, const int* n, T* a, const int* lda, int* pivots, int* info);
+template <class T> using SolveLu = void (*)(const char* transpose, const int* n, const int* columns, const T* a, const int* lda,
+                                            const int* pivots, T* b, const int* ldb, int* info);
+template <class T> using FactorCholesky = void (*)(const char* triangle, const int* n, T* a, const int* lda, int* info);
+
+// Null where the build of OpenBLAS has them not.
+template <class T> struct Factorizations {
+  FactorLu<T> factor_lu = nullptr;
+  SolveLu<T> solve_lu = nullptr;
+  FactorCholesky<T> factor_cholesky = nullptr;
+  CblasTriangularSolve<T> solve_triangular = nullptr;
+};
+
 constexpr std::array library_names = {"libopenblas.so.0", "libopenblas.so"};
 constexpr int openmp_build = 2;  // of openblas_get_parallel()
 
@@ -78,6 +97,8 @@ struct Library {
   BlasInfo info;
   CblasGemm<float> sgemm = nullptr;
   CblasGemm<double> dgemm = nullptr;
+  Factorizations<float> of_floats;
+  Factorizations<double> of_doubles;
   // Null where the build of OpenBLAS has them not.
   int (*get_threads)() = nullptr;
   void (*set_threads)(int) = nullptr;
@@ -150,6 +171,14 @@ Library open_library() {
     throw Error(
         "matrix product: the OpenBLAS that was found lacks the C interface with 32-bit integers; install another (Debian, Ubuntu: "
         "apt install libopenblas0-pthread)");
+  find(library.handle, "sgetrf_", library.of_floats.factor_lu);
+  find(library.handle, "dgetrf_", library.of_doubles.factor_lu);
+  find(library.handle, "sgetrs_", library.of_floats.solve_lu);
+  find(library.handle, "dgetrs_", library.of_doubles.solve_lu);
+  find(library.handle, "spotrf_", library.of_floats.factor_cholesky);
+  find(library.handle, "dpotrf_", library.of_doubles.factor_cholesky);
+  find(library.handle, "cblas_strsm", library.of_floats.solve_triangular);
+  find(library.handle, "cblas_dtrsm", library.of_doubles.solve_triangular);
   library.info.library = file_of(reinterpret_cast<void*>(library.sgemm));
   library.info.version = version_in(config);
   library.info.core = text_of(library.handle, "openblas_get_corename");
@@ -304,6 +333,74 @@ template void gemm(bool, bool, std::int64_t, std::int64_t, std::int64_t, float, 
                    float, float*, std::int64_t);
 template void gemm(bool, bool, std::int64_t, std::int64_t, std::int64_t, double, const double*, std::int64_t, const double*, std::int64_t,
                    double, double*, std::int64_t);
+
+namespace {
+
+int checked_order(const char* name, std::int64_t size) {
+  check_size(name, size, 0);
+  return static_cast<int>(size);
+}
+
+// Calls f(functions for T) with OpenBLAS on one thread.
+template <class T, class F> void with_factorizations(F&& f) {
+  const Library& blas = library();
+  const Factorizations<T>& functions = [&]() -> const auto& {
+    if constexpr (std::is_same_v<T, float>)
+      return blas.of_floats;
+    else
+      return blas.of_doubles;
+  }();
+  if (!functions.factor_lu || !functions.solve_lu || !functions.factor_cholesky || !functions.solve_triangular)
+    throw Error(fmt::format("linear algebra: {} was built without LAPACK; install another OpenBLAS (Debian, Ubuntu: apt install "
+                            "libopenblas0-pthread)",
+                            blas.info.library));
+  const OneThreadInProcess one_thread(blas);
+  const OneOpenMpThread one_openmp_thread(blas);
+  f(functions);
+}
+
+}  // namespace
+
+// LAPACK's columns are our rows: what it factorizes is the transposed matrix.
+template <class T> std::int64_t factor_lu(std::int64_t n, T* a, std::int32_t* pivots) {
+  const int order = checked_order("n", n), distance = std::max(1, order);
+  int info = 0;
+  with_factorizations<T>([&](const auto& f) { f.factor_lu(&order, &order, a, &distance, pivots, &info); });
+  return info;
+}
+
+template <class T> void solve_lu(bool transpose, std::int64_t n, std::int64_t columns, const T* factors, const std::int32_t* pivots, T* b) {
+  const int order = checked_order("n", n), count = checked_order("columns", columns), distance = std::max(1, order);
+  const char how = transpose ? 'N' : 'T';
+  int info = 0;
+  with_factorizations<T>([&](const auto& f) { f.solve_lu(&how, &order, &count, factors, &distance, pivots, b, &distance, &info); });
+}
+
+template <class T> std::int64_t factor_cholesky(std::int64_t n, T* a) {
+  const int order = checked_order("n", n), distance = std::max(1, order);
+  const char triangle = 'U';
+  int info = 0;
+  with_factorizations<T>([&](const auto& f) { f.factor_cholesky(&triangle, &order, a, &distance, &info); });
+  return info;
+}
+
+template <class T> void solve_triangular(bool upper, std::int64_t n, std::int64_t columns, const T* a, T* b) {
+  const int order = checked_order("n", n), count = checked_order("columns", columns);
+  if (order == 0 || count == 0) return;
+  with_factorizations<T>([&](const auto& f) {
+    f.solve_triangular(row_major, from_left, upper ? upper_triangle : lower_triangle, as_stored, any_diagonal, order, count, T(1), a, order,
+                       b, count);
+  });
+}
+
+template std::int64_t factor_lu(std::int64_t, float*, std::int32_t*);
+template std::int64_t factor_lu(std::int64_t, double*, std::int32_t*);
+template void solve_lu(bool, std::int64_t, std::int64_t, const float*, const std::int32_t*, float*);
+template void solve_lu(bool, std::int64_t, std::int64_t, const double*, const std::int32_t*, double*);
+template std::int64_t factor_cholesky(std::int64_t, float*);
+template std::int64_t factor_cholesky(std::int64_t, double*);
+template void solve_triangular(bool, std::int64_t, std::int64_t, const float*, float*);
+template void solve_triangular(bool, std::int64_t, std::int64_t, const double*, double*);
 
 const BlasInfo& info() { return library().info; }
 

@@ -1,4 +1,4 @@
-// The largest elements and where they are.
+// The largest and the smallest elements, and where they are.
 //
 //   y = max_d x:   x_bar = y_bar / (number of ties) where x = y, 0 elsewhere
 #include <fmt/format.h>
@@ -10,22 +10,27 @@
 namespace wengert {
 namespace {
 
-/// The larger one; a NaN wins.
-template <class T> bool exceeds(T candidate, T best) {
-  if constexpr (std::is_floating_point_v<T>) return candidate > best || (std::isnan(candidate) && !std::isnan(best));
-  return candidate > best;
+enum class Extreme { largest, smallest };
+constexpr const char* adjective(Extreme e) { return e == Extreme::largest ? "largest" : "smallest"; }
+
+/// Whether the candidate is further out; a NaN wins.
+template <class T> bool beats(Extreme e, T candidate, T best) {
+  if constexpr (std::is_floating_point_v<T>) {
+    if (std::isnan(candidate)) return !std::isnan(best);
+  }
+  return e == Extreme::largest ? candidate > best : candidate < best;
 }
 
-void check_not_empty(const char* name, const Tensor& x, const detail::Reduced& r) {
+void check_not_empty(const char* name, Extreme e, const Tensor& x, const detail::Reduced& r) {
   if (r.count == 0 && r.dropped.size() > 0)
-    throw ShapeError(fmt::format("{}: no largest element over a dimension of size 0 of {}", name, describe(x)));
+    throw ShapeError(fmt::format("{}: no {} element over a dimension of size 0 of {}", name, adjective(e), describe(x)));
 }
 
-class Max : public Operation {
+class ExtremeOf : public Operation {
  public:
-  Max(const Dims& dims, const Shape& kept) : dims_(dims), kept_(kept) {}
-  const char* name() const override { return "max"; }
-  const char* latex() const override { return R"(\max #)"; }
+  ExtremeOf(Extreme extreme, const Dims& dims, const Shape& kept) : extreme_(extreme), dims_(dims), kept_(kept) {}
+  const char* name() const override { return extreme_ == Extreme::largest ? "max" : "min"; }
+  const char* latex() const override { return extreme_ == Extreme::largest ? R"(\max #)" : R"(\min #)"; }
   ValueSet reads(int) const override { return input(0) | output(); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     x_bar[0] = share(s) * reshape(y_bar[0], kept_);
@@ -35,52 +40,42 @@ class Max : public Operation {
   }
 
  private:
-  /// 1 / (number of ties) where x is the largest: piecewise constant.
+  /// 1 / (number of ties) where x is the extreme: piecewise constant.
   Tensor share(const Saved& s) const {
     const Tensor best = (s.x().constant() == reshape(s.y().constant(), kept_)).to(s.x_dtype());
     return best / sum(best, dims_, true);
   }
+  Extreme extreme_;
   Dims dims_;
   Shape kept_;
 };
 
-}  // namespace
-
-Tensor max(const Tensor& x, const Dims& dims, bool keep, Location where) {
-  const detail::Reduced r = detail::reduce_over("max", x, dims);
-  check_not_empty("max", x, r);
+Tensor extreme_over(const char* name, Extreme e, const Tensor& x, const Dims& dims, bool keep, Location where) {
+  const detail::Reduced r = detail::reduce_over(name, x, dims);
+  check_not_empty(name, e, x, r);
   Tensor y = Tensor::uninitialized(keep ? r.kept : r.dropped, x.dtype(), where);
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const T* data = static_cast<const T*>(x.elements()->data);
     T* out = y.mutable_data<T>();
     pool::Vector<char> seen(static_cast<std::size_t>(y.size()));
-    kernels::Rows<2>(x.shape(), {&x.strides(), &r.strides}).for_each([&](const auto& offset, Index n, const auto& step) {
-      for (Index i = 0; i < n; ++i) {
-        const T v = data[offset[0] + i * step[0]];
-        const Index at = offset[1] + i * step[1];
-        char& first = seen[static_cast<std::size_t>(at)];
-        if (!first || exceeds(v, out[at])) out[at] = v;
-        first = true;
-      }
+    detail::for_each_reduced<T>(x, r, [&](Index at, T v) {
+      char& first = seen[static_cast<std::size_t>(at)];
+      if (!first || beats(e, v, out[at])) out[at] = v;
+      first = true;
     });
   });
-  return record(Max(dims, r.kept), where, {&x}, std::move(y));
-}
-Tensor max(const Tensor& x, Location where) {
-  if (x.size() == 0) throw ShapeError(fmt::format("max: {} has no elements", describe(x)));
-  return max(x, detail::all_dims(x), false, where);
+  return record(ExtremeOf(e, dims, r.kept), where, {&x}, std::move(y));
 }
 
-Tensor argmax(const Tensor& x, Index dim, bool keep, Location where) {
-  const detail::Reduced r = detail::reduce_over("argmax", x, {dim});
-  check_not_empty("argmax", x, r);
-  const int d = checked_dim("argmax", dim, x);
+Tensor position_of(const char* name, Extreme e, const Tensor& x, Index dim, bool keep, Location where) {
+  const detail::Reduced r = detail::reduce_over(name, x, {dim});
+  check_not_empty(name, e, x, r);
+  const int d = checked_dim(name, dim, x);
   const Tensor along = transpose(x.constant(), d, -1, where);  // the dimension is the inner loop
   const Shape& shape = along.shape();
   const Index n = shape.back();
-  Shape outer(std::span<const Index>(shape).first(static_cast<std::size_t>(shape.rank() - 1)));
-  Shape outer_strides(std::span<const Index>(along.strides()).first(static_cast<std::size_t>(shape.rank() - 1)));
+  const Shape outer(std::span<const Index>(shape).first(static_cast<std::size_t>(shape.rank() - 1)));
+  const Shape outer_strides(std::span<const Index>(along.strides()).first(static_cast<std::size_t>(shape.rank() - 1)));
   Tensor y = Tensor::uninitialized(outer, int64, where);
   std::int64_t* out = y.mutable_data<std::int64_t>();
   detail::dispatch(x.dtype(), [&](auto zero) {
@@ -92,15 +87,59 @@ Tensor argmax(const Tensor& x, Index dim, bool keep, Location where) {
         const T* row = data + offset[0] + i * outer_step[0];
         Index best = 0;
         for (Index k = 1; k < n; ++k)
-          if (exceeds(row[k * step], row[best * step])) best = k;
+          if (beats(e, row[k * step], row[best * step])) best = k;
         *out++ = best;
       }
     });
   });
   // The last dimension of `along` is gone; what stood there before stands at position d.
-  Tensor result = d == x.rank() - 1 ? y : transpose(unsqueeze(y, -1, where), d, -1, where);
-  result = reshape(result, keep ? r.kept : r.dropped, where);
-  return result;
+  const Tensor result = d == x.rank() - 1 ? y : transpose(unsqueeze(y, -1, where), d, -1, where);
+  return reshape(result, keep ? r.kept : r.dropped, where);
+}
+
+Tensor extreme_of_all(const char* name, Extreme e, const Tensor& x, Location where) {
+  if (x.size() == 0) throw ShapeError(fmt::format("{}: {} has no elements", name, describe(x)));
+  return extreme_over(name, e, x, detail::all_dims(x), false, where);
+}
+
+Tensor position_in_all(const char* name, Extreme e, const Tensor& x, Location where) {
+  if (x.size() == 0) throw ShapeError(fmt::format("{}: {} has no elements", name, describe(x)));
+  return position_of(name, e, reshape(x.constant(), {-1}, where), 0, false, where);
+}
+
+/// The first of the extreme elements along a dimension, to which the whole gradient goes.
+ValuesAndIndices first_extreme(const char* name, Extreme e, const Tensor& x, Index dim, bool keep, Location where) {
+  const Tensor at = position_of(name, e, x, dim, true, where);
+  const Tensor values = gather(x, dim, at, where);
+  if (keep) return {values, at};
+  return {squeeze(values, dim, where), squeeze(at, dim, where)};
+}
+
+}  // namespace
+
+Tensor max(const Tensor& x, const Dims& dims, bool keep, Location where) {
+  return extreme_over("max", Extreme::largest, x, dims, keep, where);
+}
+Tensor min(const Tensor& x, const Dims& dims, bool keep, Location where) {
+  return extreme_over("min", Extreme::smallest, x, dims, keep, where);
+}
+Tensor max(const Tensor& x, Location where) { return extreme_of_all("max", Extreme::largest, x, where); }
+Tensor min(const Tensor& x, Location where) { return extreme_of_all("min", Extreme::smallest, x, where); }
+
+Tensor argmax(const Tensor& x, Index dim, bool keep, Location where) {
+  return position_of("argmax", Extreme::largest, x, dim, keep, where);
+}
+Tensor argmin(const Tensor& x, Index dim, bool keep, Location where) {
+  return position_of("argmin", Extreme::smallest, x, dim, keep, where);
+}
+Tensor argmax(const Tensor& x, Location where) { return position_in_all("argmax", Extreme::largest, x, where); }
+Tensor argmin(const Tensor& x, Location where) { return position_in_all("argmin", Extreme::smallest, x, where); }
+
+ValuesAndIndices max_dim(const Tensor& x, Index dim, bool keep, Location where) {
+  return first_extreme("max_dim", Extreme::largest, x, dim, keep, where);
+}
+ValuesAndIndices min_dim(const Tensor& x, Index dim, bool keep, Location where) {
+  return first_extreme("min_dim", Extreme::smallest, x, dim, keep, where);
 }
 
 }  // namespace wengert

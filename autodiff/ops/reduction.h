@@ -15,4 +15,12 @@ struct Reduced {
 Reduced reduce_over(const char* operation, const Tensor& x, const Dims& dims);
 Dims all_dims(const Tensor& x);
 
+/// f(position in the dense result, element) for every element of x.
+template <class T, class F> void for_each_reduced(const Tensor& x, const Reduced& r, F&& f) {
+  const T* data = static_cast<const T*>(x.elements()->data);
+  kernels::Rows<2>(x.shape(), {&x.strides(), &r.strides}).for_each([&](const auto& offset, Index n, const auto& step) {
+    for (Index i = 0; i < n; ++i) f(offset[1] + i * step[1], data[offset[0] + i * step[0]]);
+  });
+}
+
 }  // namespace wengert::detail

@@ -96,6 +96,16 @@ Tensor squeeze(const Tensor& x, Index dim, Location where) {
   return record(Reshape(), where, {&x}, view(x, shape, strides, 0, where));
 }
 
+Tensor squeeze(const Tensor& x, Location where) {
+  Shape shape, strides;
+  for (int d = 0; d < x.rank(); ++d) {
+    if (x.shape()[d] == 1) continue;
+    shape.push_back(x.shape()[d]);
+    strides.push_back(x.strides()[d]);
+  }
+  return record(Reshape(), where, {&x}, view(x, shape, strides, 0, where));
+}
+
 Tensor unsqueeze(const Tensor& x, Index dim, Location where) {
   const int d = checked_dim("unsqueeze", dim, x, 1);
   Shape shape, strides;

@@ -122,6 +122,42 @@ Tensor slice(const Tensor& x, Index dim, Index start, Index stop, Index step, Lo
   return slice_part(x, {d, from, step}, (to - from + step - 1) / step, where);
 }
 
+Tensor narrow(const Tensor& x, Index dim, Index start, Index length, Location where) {
+  const int d = checked_dim("narrow", dim, x);
+  const Index n = x.shape()[d], from = start < 0 ? start + n : start;
+  if (from < 0 || from > n || length < 0 || length > n - from)
+    throw ShapeError(fmt::format("narrow: {} positions from {} on do not lie in dimension {} of {}, which has {}", length, start, dim,
+                                 describe(x), n));
+  return slice_part(x, {d, from, 1}, length, where);
+}
+
+std::vector<Tensor> split(const Tensor& x, const Shape& sizes, Index dim, Location where) {
+  const int d = checked_dim("split", dim, x);
+  Index total = 0;
+  bool fits = true;
+  for (const Index size : sizes) fits = fits && size >= 0 && !__builtin_add_overflow(total, size, &total);
+  if (!fits || total != x.shape()[d])
+    throw ShapeError(fmt::format("split: the sizes {} do not sum to {}, the size of dimension {} of {}", to_string(sizes), x.shape()[d],
+                                 dim, describe(x)));
+  std::vector<Tensor> parts;
+  Index start = 0;
+  for (const Index size : sizes) {
+    parts.push_back(slice_part(x, {d, start, 1}, size, where));
+    start += size;
+  }
+  return parts;
+}
+
+std::vector<Tensor> chunk(const Tensor& x, Index chunks, Index dim, Location where) {
+  const int d = checked_dim("chunk", dim, x);
+  if (chunks < 1) throw ShapeError(fmt::format("chunk: {} parts of {}; there must be 1 or more", chunks, describe(x)));
+  const Index n = x.shape()[d], size = std::max<Index>(1, (n + chunks - 1) / chunks);
+  std::vector<Tensor> parts;
+  for (Index start = 0; start == 0 || start < n; start += size)
+    parts.push_back(slice_part(x, {d, start, 1}, std::min(size, n - start), where));
+  return parts;
+}
+
 Tensor select(const Tensor& x, Index dim, Index index, Location where) {
   const int d = checked_dim("select", dim, x);
   const Index n = x.shape()[d], i = index < 0 ? index + n : index;

@@ -1,0 +1,204 @@
+// Elements at given positions, and adding to them.
+//
+//   y = index_select(x, d, i):        x_bar = index_add(0, d, i, y_bar),            y_dot = index_select(x_dot, d, i)
+//   y = index_add(x, d, i, s):        x_bar = y_bar,  s_bar = index_select(y_bar, d, i)
+//   y = gather(x, d, i):              x_bar = scatter_add(0, d, i, y_bar),          y_dot = gather(x_dot, d, i)
+//   y = scatter_add(x, d, i, s):      x_bar = y_bar,  s_bar = gather(y_bar, d, i)
+//
+// Each is linear in x and s, and each pair is the other's transpose. The sweep adds in place where it can, so that a loop over parts of a
+// tensor stays linear. Indices are checked before anything is read or written.
+#include <fmt/format.h>
+
+#include "autodiff/ops/broadcast.h"
+#include "autodiff/ops/composition.h"
+
+namespace wengert {
+namespace {
+
+/// How the positions along one dimension are given: one list for all rows, or a position for each element.
+enum class Positions { list, each };
+
+/// Dense, and every one in [0, n).
+Tensor checked_index(const char* name, const Tensor& index, const Tensor& x, int dim, Location where) {
+  if (index.dtype() != int64) throw DtypeError(fmt::format("{}: the index {} is not int64; convert it with .to(int64)", name, describe(index)));
+  const Tensor dense = index.constant().contiguous(where);
+  const std::int64_t* at = dense.data<std::int64_t>();
+  const Index n = x.shape()[dim];
+  for (Index i = 0; i < dense.size(); ++i)
+    if (at[i] < 0 || at[i] >= n)
+      throw ShapeError(fmt::format("{}: index {} at position {} of {} is not in [0, {}), the size of dimension {} of {}", name, at[i], i,
+                                   describe(index), n, dim, describe(x)));
+  return dense;
+}
+
+/// Calls f(offset in x, flat position in the dense result) for every element of the result, which has the given shape.
+template <class F>
+void for_each_position(const Shape& x_strides, int dim, const Tensor& index, Positions positions, const Shape& shape, F&& f) {
+  const std::int64_t* at = index.data<std::int64_t>();
+  const Index along = x_strides[dim];
+  Shape from = x_strides, index_strides = row_major_strides(shape);
+  from[dim] = 0;  // the index says where
+  if (positions == Positions::list) {
+    for (Index& s : index_strides) s = 0;
+    index_strides[dim] = 1;
+  }
+  Index flat = 0;
+  kernels::Rows<2>(shape, {&from, &index_strides}).for_each([&](const auto& offset, Index n, const auto& step) {
+    for (Index i = 0; i < n; ++i) f(offset[0] + i * step[0] + at[offset[1] + i * step[1]] * along, flat++);
+  });
+}
+
+/// y[position] += s.
+void add_at(Tensor& y, int dim, const Tensor& index, Positions positions, const Tensor& source) {
+  const Tensor s = source.constant().contiguous(source.made_at());
+  detail::dispatch(y.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    T* to = static_cast<T*>(y.elements()->data);
+    const T* from = s.data<T>();
+    for_each_position(y.strides(), dim, index, positions, s.shape(),
+                      [&](Index at, Index flat) { to[at] = static_cast<T>(to[at] + from[flat]); });
+  });
+}
+
+Tensor taken(const Tensor& x, int dim, const Tensor& index, Positions positions, Location where);
+Tensor added(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location where);
+
+class Take : public Operation {  // x: the tensor, the index
+ public:
+  Take(int dim, Positions positions) : dim_(dim), positions_(positions) {}
+  const char* name() const override { return positions_ == Positions::list ? "index_select" : "gather"; }
+  const char* latex() const override { return "{#1}_{#2}"; }
+  ValueSet reads(int) const override { return input(1); }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    const Location where = y_bar[0].made_at();
+    x_bar[0] = added(Tensor::zeros(s.x_shape(), y_bar[0].dtype(), where), dim_, s.x(1), positions_, y_bar[0], where);
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    y_dot[0] = taken(x_dot[0], dim_, s.x(1), positions_, x_dot[0].made_at());
+  }
+  bool add_vjp(const Saved& s, std::span<const Tensor> y_bar, int, Tensor& x_bar) const override {
+    add_at(x_bar, dim_, s.x(1), positions_, y_bar[0]);
+    return true;
+  }
+
+ private:
+  int dim_;
+  Positions positions_;
+};
+
+class AddAt : public Operation {  // x: the tensor, the index, what is added
+ public:
+  AddAt(int dim, Positions positions) : dim_(dim), positions_(positions) {}
+  const char* name() const override { return positions_ == Positions::list ? "index_add" : "scatter_add"; }
+  ValueSet reads(int i) const override { return i == 2 ? input(1) : kNoValues; }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    if (x_bar.wants(0)) x_bar[0] = y_bar[0];
+    if (x_bar.wants(2)) x_bar[2] = taken(y_bar[0], dim_, s.x(1), positions_, y_bar[0].made_at());
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    if (!x_dot[2].defined()) {
+      y_dot[0] = x_dot[0];
+      return;
+    }
+    const Location where = x_dot[2].made_at();
+    const Tensor start = x_dot[0].defined() ? x_dot[0] : Tensor::zeros(s.y_shape(), x_dot[2].dtype(), where);
+    y_dot[0] = added(start, dim_, s.x(1), positions_, x_dot[2], where);
+  }
+
+ private:
+  int dim_;
+  Positions positions_;
+};
+
+Tensor taken(const Tensor& x, int dim, const Tensor& index, Positions positions, Location where) {
+  Shape shape = index.shape();
+  if (positions == Positions::list) {
+    shape = x.shape();
+    shape[dim] = index.size();
+  }
+  Tensor y = Tensor::uninitialized(shape, x.dtype(), where);
+  detail::dispatch(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T* from = static_cast<const T*>(x.elements()->data);
+    T* to = y.mutable_data<T>();
+    for_each_position(x.strides(), dim, index, positions, shape, [&](Index at, Index flat) { to[flat] = from[at]; });
+  });
+  return record(Take(dim, positions), where, {&x, &index}, std::move(y));
+}
+
+Tensor added(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location where) {
+  Tensor y = x.clone(where);
+  add_at(y, dim, index, positions, source);
+  return record(AddAt(dim, positions), where, {&x, &index, &source}, std::move(y));
+}
+
+/// The index has x's rank, and no size beyond x's but along the dimension.
+void check_each(const char* name, const Tensor& x, int dim, const Tensor& index) {
+  bool fits = index.rank() == x.rank();
+  for (int d = 0; fits && d < x.rank(); ++d) fits = d == dim || index.shape()[d] <= x.shape()[d];
+  if (!fits)
+    throw ShapeError(fmt::format("{}: the index {} does not fit {}: it must have as many dimensions and be no larger in any but {}", name,
+                                 describe(index), describe(x), dim));
+}
+
+void check_list(const char* name, const Tensor& index) {
+  if (index.rank() != 1) throw ShapeError(fmt::format("{}: the index {} must have one dimension", name, describe(index)));
+}
+
+}  // namespace
+
+Tensor index_select(const Tensor& x, Index dim, const Tensor& index, Location where) {
+  const int d = checked_dim("index_select", dim, x);
+  check_list("index_select", index);
+  return taken(x, d, checked_index("index_select", index, x, d, where), Positions::list, where);
+}
+
+Tensor gather(const Tensor& x, Index dim, const Tensor& index, Location where) {
+  const int d = checked_dim("gather", dim, x);
+  check_each("gather", x, d, index);
+  return taken(x, d, checked_index("gather", index, x, d, where), Positions::each, where);
+}
+
+Tensor index_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location where) {
+  const int d = checked_dim("index_add", dim, x);
+  check_list("index_add", index);
+  detail::check_same_dtype("index_add", x, source);
+  Shape wanted = x.shape();
+  wanted[d] = index.size();
+  if (!(source.shape() == wanted))
+    throw ShapeError(fmt::format("index_add: {} cannot be added to {} at {} positions of dimension {}: it must have the shape {}",
+                                 describe(source), describe(x), index.size(), dim, to_string(wanted)));
+  return added(x, d, checked_index("index_add", index, x, d, where), Positions::list, source, where);
+}
+
+Tensor scatter_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location where) {
+  const int d = checked_dim("scatter_add", dim, x);
+  check_each("scatter_add", x, d, index);
+  detail::check_same_dtype("scatter_add", x, source);
+  if (!(source.shape() == index.shape()))
+    throw ShapeError(fmt::format("scatter_add: {} must have the shape of the index {}", describe(source), describe(index)));
+  return added(x, d, checked_index("scatter_add", index, x, d, where), Positions::each, source, where);
+}
+
+Tensor masked_fill(const Tensor& x, const Tensor& mask, double value, Location where) {
+  if (mask.dtype() != boolean)
+    throw DtypeError(fmt::format("masked_fill: the mask {} is not boolean; compare it, as in x > 0", describe(mask)));
+  if (!(detail::broadcast_shape("masked_fill", x, mask) == x.shape()))
+    throw ShapeError(fmt::format("masked_fill: the mask {} does not broadcast to {}", describe(mask), describe(x)));
+  const detail::ComposedAt here(where);
+  return wengert::where(mask, value, x);
+}
+
+Tensor masked_select(const Tensor& x, const Tensor& mask, Location where) {
+  if (mask.dtype() != boolean)
+    throw DtypeError(fmt::format("masked_select: the mask {} is not boolean; compare it, as in x > 0", describe(mask)));
+  const Shape shape = detail::broadcast_shape("masked_select", x, mask);
+  const detail::ComposedAt here(where);
+  const std::vector<bool> chosen = expand(mask, shape).to_vector<bool>();
+  std::vector<std::int64_t> positions;
+  for (std::size_t i = 0; i < chosen.size(); ++i)
+    if (chosen[i]) positions.push_back(static_cast<std::int64_t>(i));
+  return index_select(reshape(expand(x, shape), {shape.size()}), 0, Tensor::from(positions));
+}
+
+}  // namespace wengert

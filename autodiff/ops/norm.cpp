@@ -1,0 +1,65 @@
+// Norms, with gradient 0 at the zero vector.
+//
+//   |x|_p = s (sum_d |x / s|^p)^(1/p) with a power of two s near the largest |x|, so that no |x|^p overflows or vanishes. s cancels out of
+//   the value and of every derivative: it counts as a constant, and dividing by it rounds nothing.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "autodiff/ops/composition.h"
+#include "autodiff/ops/reduction.h"
+
+namespace wengert {
+namespace {
+
+/// s, with size 1 in the reduced dimensions.
+Tensor scale_of(const Tensor& x, const Dims& dims, const detail::Reduced& r) {
+  Tensor scale = Tensor::ones(r.kept, x.dtype());
+  if (r.count == 0) return scale;
+  const Tensor largest = max(abs(x.constant()), dims, true);
+  detail::dispatch_floating(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    constexpr int kMost = std::numeric_limits<T>::max_exponent - 4;  // 1 / s is normal, too
+    const T* from = largest.data<T>();
+    T* to = scale.mutable_data<T>();
+    for (Index i = 0; i < scale.size(); ++i)
+      if (from[i] > 0 && std::isfinite(from[i])) to[i] = std::ldexp(T(1), std::clamp(std::ilogb(from[i]), -kMost, kMost));
+  });
+  return scale;
+}
+
+/// x^p where x > 0, and 0 (with all derivatives) where x = 0.
+Tensor power_or_zero(const Tensor& x, double p) {
+  const Tensor zero = x == 0;
+  return where(zero, 0, pow(where(zero, 1, x), p));
+}
+
+}  // namespace
+
+namespace detail {
+
+Tensor sqrt_or_zero(const Tensor& x) {
+  const Tensor zero = x == 0;
+  return where(zero, 0, sqrt(where(zero, 1, x)));
+}
+
+}  // namespace detail
+
+Tensor norm(const Tensor& x, double p, const Dims& dims, bool keep, Location where) {
+  detail::check_floating("norm", x);
+  const detail::Reduced r = detail::reduce_over("norm", x, dims);
+  if (!(p >= 1)) throw Error(fmt::format("norm: p is {}; it must be 1 or more, or infinity; of {}", p, describe(x)));
+  const detail::ComposedAt here(where);
+  if (p == 1) return sum(abs(x), dims, keep);
+  if (std::isinf(p)) return r.count == 0 ? sum(x, dims, keep) : max(abs(x), dims, keep);
+  const Tensor scale = scale_of(x, dims, r);
+  const Tensor scaled = x / scale;
+  const Tensor y = p == 2 ? detail::sqrt_or_zero(sum(square(scaled), dims, true))
+                          : power_or_zero(sum(power_or_zero(abs(scaled), p), dims, true), 1 / p);
+  return reshape(scale * y, keep ? r.kept : r.dropped);
+}
+Tensor norm(const Tensor& x, double p, Location where) { return norm(x, p, detail::all_dims(x), false, where); }
+
+}  // namespace wengert

@@ -1,0 +1,39 @@
+// Products of elements.
+//
+// A product is a tree of multiplications of neighbours: log2(n) recorded multiplications of halves. Its derivatives of every order are
+// products of the other elements, exact where elements are 0, because nothing is ever divided.
+#include "autodiff/ops/composition.h"
+#include "autodiff/ops/reduction.h"
+
+namespace wengert {
+namespace {
+
+/// (..., n) -> (...), n > 0.
+Tensor product_of_last(Tensor x) {
+  while (x.shape().back() > 1) {
+    const Index n = x.shape().back(), even = n / 2 * 2;
+    const Tensor halves = slice(x, -1, 0, even, 2) * slice(x, -1, 1, even, 2);
+    x = even == n ? halves : concat({halves, slice(x, -1, even, n)}, -1);
+  }
+  return select(x, -1, 0);
+}
+
+}  // namespace
+
+Tensor prod(const Tensor& x, const Dims& dims, bool keep, Location where) {
+  const detail::Reduced r = detail::reduce_over("prod", x, dims);
+  if (x.dtype() == boolean) return prod(x.to(int64, where), dims, keep, where);
+  const detail::ComposedAt here(where);
+  if (r.count == 0) return sum(x, dims, keep) + 1;  // over nothing
+  Dims order;  // those that stay, then the reduced ones
+  for (int d = 0; d < x.rank(); ++d)
+    if (r.strides[d] != 0) order.push_back(d);
+  for (int d = 0; d < x.rank(); ++d)
+    if (r.strides[d] == 0) order.push_back(d);
+  Shape rows = r.dropped;
+  rows.push_back(r.count);
+  return reshape(product_of_last(reshape(permute(x, order), rows)), keep ? r.kept : r.dropped);
+}
+Tensor prod(const Tensor& x, Location where) { return prod(x, detail::all_dims(x), false, where); }
+
+}  // namespace wengert

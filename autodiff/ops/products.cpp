@@ -1,0 +1,52 @@
+// Products of vectors and matrices by name: matmul with the shapes that the name promises.
+#include <fmt/format.h>
+
+#include "autodiff/ops/broadcast.h"
+#include "autodiff/ops/composition.h"
+
+namespace wengert {
+namespace {
+
+void check_ranks(const char* name, const Tensor& a, const Tensor& b, int rank) {
+  detail::check_same_dtype(name, a, b);
+  if (a.rank() != rank || b.rank() != rank)
+    throw ShapeError(fmt::format("{}: left {}, right {}; both must have {} dimension{}", name, describe(a), describe(b), rank,
+                                 rank == 1 ? "" : "s"));
+}
+
+[[noreturn]] void do_not_fit(const char* name, const Tensor& a, const Tensor& b) {
+  throw ShapeError(fmt::format("{}: left {} and right {} do not fit", name, describe(a), describe(b)));
+}
+
+}  // namespace
+
+Tensor dot(const Tensor& a, const Tensor& b, Location where) {
+  check_ranks("dot", a, b, 1);
+  if (a.size() != b.size()) do_not_fit("dot", a, b);
+  return matmul(a, b, where);
+}
+
+Tensor outer(const Tensor& a, const Tensor& b, Location where) {
+  check_ranks("outer", a, b, 1);
+  return matmul(unsqueeze(a, 1, where), unsqueeze(b, 0, where), where);
+}
+
+Tensor bmm(const Tensor& a, const Tensor& b, Location where) {
+  check_ranks("bmm", a, b, 3);
+  if (a.size(0) != b.size(0) || a.size(2) != b.size(1)) do_not_fit("bmm", a, b);
+  return matmul(a, b, where);
+}
+
+Tensor addmm(const Tensor& c, const Tensor& a, const Tensor& b, double alpha, double beta, Location where) {
+  check_ranks("addmm", a, b, 2);
+  detail::check_same_dtype("addmm", c, a);
+  if (a.size(1) != b.size(0)) do_not_fit("addmm", a, b);
+  const detail::ComposedAt here(where);
+  const Tensor product = matmul(a, b);
+  if (!(detail::broadcast_shape("addmm", c, product) == product.shape()))
+    throw ShapeError(fmt::format("addmm: {} does not broadcast to the product's shape {}", describe(c), to_string(product.shape())));
+  const Tensor scaled = alpha == 1 ? product : alpha * product;
+  return (beta == 1 ? c : beta * c) + scaled;
+}
+
+}  // namespace wengert

@@ -1,0 +1,66 @@
+// Elements in order of size. The positions are found outside the tape; the values are gathered from them, so the rule is gather's.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "autodiff/ops/broadcast.h"
+#include "autodiff/ops/composition.h"
+
+namespace wengert {
+namespace {
+
+/// NaN counts as larger than every number.
+template <class T> bool less(T a, T b) {
+  if constexpr (std::is_floating_point_v<T>) return a < b || (std::isnan(b) && !std::isnan(a));
+  return a < b;
+}
+
+/// The first k positions along a dimension in ascending or descending order, equal elements in the order in which they are.
+Tensor order_of(const Tensor& x, int dim, Index k, bool descending) {
+  const Tensor rows = transpose(x.constant(), dim, -1).contiguous();
+  const Index n = rows.shape().back();
+  Shape shape = rows.shape();
+  shape[shape.rank() - 1] = k;
+  Tensor y = Tensor::uninitialized(shape, int64);
+  pool::Vector<std::int64_t> order(static_cast<std::size_t>(n));
+  detail::dispatch(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T* row = rows.data<T>();
+    std::int64_t* out = y.mutable_data<std::int64_t>();
+    for (Index r = 0; n > 0 && r < rows.size() / n; ++r, row += n, out += k) {
+      std::iota(order.begin(), order.end(), 0);
+      const auto before = [&](std::int64_t a, std::int64_t b) {
+        if (less(row[a], row[b])) return !descending;
+        if (less(row[b], row[a])) return descending;
+        return a < b;
+      };
+      std::partial_sort(order.begin(), order.begin() + k, order.end(), before);
+      std::copy_n(order.begin(), k, out);
+    }
+  });
+  return transpose(y, dim, -1).contiguous();
+}
+
+ValuesAndIndices in_order(const Tensor& x, int dim, Index k, bool descending, Location where) {
+  const detail::ComposedAt here(where);
+  const Tensor order = order_of(x, dim, k, descending);
+  return {gather(x, dim, order), order};
+}
+
+}  // namespace
+
+ValuesAndIndices sort(const Tensor& x, Index dim, bool descending, Location where) {
+  const int d = checked_dim("sort", dim, x);
+  return in_order(x, d, x.shape()[d], descending, where);
+}
+
+ValuesAndIndices topk(const Tensor& x, Index k, Index dim, bool largest, Location where) {
+  const int d = checked_dim("topk", dim, x);
+  if (k < 0 || k > x.shape()[d])
+    throw ShapeError(fmt::format("topk: {} elements of dimension {} of {}, which has {}", k, dim, describe(x), x.shape()[d]));
+  return in_order(x, d, k, largest, where);
+}
+
+}  // namespace wengert

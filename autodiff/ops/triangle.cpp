@@ -1,0 +1,60 @@
+// Triangles and diagonals of matrices, which are the last two dimensions. Composed.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "autodiff/ops/broadcast.h"
+#include "autodiff/ops/composition.h"
+
+namespace wengert {
+namespace {
+
+void check_matrix(const char* name, const Tensor& x) {
+  if (x.rank() < 2) throw ShapeError(fmt::format("{}: {} is no matrix; it must have two dimensions or more", name, describe(x)));
+}
+
+/// True where column - row is at most `diagonal`.
+Tensor on_or_below(const Tensor& x, Index diagonal) {
+  const Index m = x.size(-2), n = x.size(-1);
+  Tensor mask = Tensor::uninitialized({m, n}, boolean);
+  bool* out = mask.mutable_data<bool>();
+  for (Index i = 0; i < m; ++i)
+    for (Index j = 0; j < n; ++j) *out++ = j - i <= diagonal;
+  return mask;
+}
+
+}  // namespace
+
+Tensor tril(const Tensor& x, Index diagonal, Location where) {
+  check_matrix("tril", x);
+  const detail::ComposedAt here(where);
+  return wengert::where(on_or_below(x, diagonal), x, 0);
+}
+
+Tensor triu(const Tensor& x, Index diagonal, Location where) {
+  check_matrix("triu", x);
+  const detail::ComposedAt here(where);
+  return wengert::where(on_or_below(x, diagonal - 1), 0, x);
+}
+
+Tensor diagonal(const Tensor& x, Index offset, Location where) {
+  check_matrix("diagonal", x);
+  const Index m = x.size(-2), n = x.size(-1);
+  if (offset < -m || offset > n)
+    throw ShapeError(fmt::format("diagonal: offset {} is outside [{}, {}] of {}", offset, -m, n, describe(x)));
+  const detail::ComposedAt here(where);
+  const Index count = offset < 0 ? std::min(m + offset, n) : std::min(m, n - offset);
+  const Index first = offset < 0 ? -offset * n : offset;
+  Shape rows = x.shape();
+  rows.resize(x.rank() - 1);
+  rows[x.rank() - 2] = m * n;
+  return slice(reshape(x, rows), -1, first, count > 0 ? first + (count - 1) * (n + 1) + 1 : first, n + 1);
+}
+
+Tensor trace(const Tensor& x, Location where) {
+  check_matrix("trace", x);
+  const detail::ComposedAt here(where);
+  return sum(diagonal(x), -1);
+}
+
+}  // namespace wengert

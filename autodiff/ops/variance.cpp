@@ -1,0 +1,34 @@
+// Variance and standard deviation, in two passes: the mean first, then the squares of the distances from it, so that a large common
+// offset costs no digits. Composed, so that every order of derivative follows from the parts.
+//
+//   var = sum_d (x - mean)^2 / (n - correction),   stddev = sqrt(var), with gradient 0 where it is 0
+#include <algorithm>
+
+#include "autodiff/ops/composition.h"
+#include "autodiff/ops/reduction.h"
+
+namespace wengert {
+namespace {
+
+Tensor variance(const char* name, const Tensor& x, const Dims& dims, double correction, bool keep) {
+  detail::check_floating(name, x);
+  const Index count = detail::reduce_over(name, x, dims).count;
+  const Tensor distance = x - mean(x, dims, true);
+  return sum(square(distance), dims, keep) / std::max(0.0, static_cast<double>(count) - correction);
+}
+
+}  // namespace
+
+Tensor var(const Tensor& x, const Dims& dims, double correction, bool keep, Location where) {
+  const detail::ComposedAt here(where);
+  return variance("var", x, dims, correction, keep);
+}
+Tensor var(const Tensor& x, double correction, Location where) { return var(x, detail::all_dims(x), correction, false, where); }
+
+Tensor stddev(const Tensor& x, const Dims& dims, double correction, bool keep, Location where) {
+  const detail::ComposedAt here(where);
+  return detail::sqrt_or_zero(variance("stddev", x, dims, correction, keep));
+}
+Tensor stddev(const Tensor& x, double correction, Location where) { return stddev(x, detail::all_dims(x), correction, false, where); }
+
+}  // namespace wengert
