@@ -87,6 +87,7 @@ void mlp(const Options& options) {
   nn::Sequential model(nn::Linear(train.x.size(1), 256, {}, generator), nn::ReLU(), nn::Linear(256, 128, {}, generator), nn::ReLU(),
                        nn::Linear(128, data.classes, {}, generator));
   fmt::print("{} training and {} test images, {} parameters\n", train.y.size(), test.y.size(), model.parameter_count());
+  std::fflush(stdout);  // in front of the progress bar, also where the output is a file
   optim::SGD descent(model.parameters(), {.lr = options.rate, .momentum = options.momentum});
   nn::DataLoader loader(train, {.batch_size = options.batch, .shuffle = true, .generator = &generator});
   nn::History history;
