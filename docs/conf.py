@@ -37,6 +37,7 @@ html_theme = "furo"
 html_title = f"Wengert {release}"
 html_static_path = ["_static"]
 html_css_files = ["wengert.css"]
+html_js_files = ["theme.js"]
 html_copy_source = False
 html_show_sphinx = False
 
