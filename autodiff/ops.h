@@ -96,8 +96,8 @@ Tensor outer(const Tensor& a, const Tensor& b, Location where = Location::here()
 Tensor bmm(const Tensor& a, const Tensor& b, Location where = Location::here());
 /// beta c + alpha (a @ b), for matrices a and b; c broadcasts to the product.
 Tensor addmm(const Tensor& c, const Tensor& a, const Tensor& b, double alpha = 1, double beta = 1, Location where = Location::here());
-/// Sums of products by Einstein's convention, as in "ij,jk->ik": letters name dimensions, "..." any number of leading ones that broadcast; without
-/// an arrow the result has the letters that occur once, in alphabetical order.
+/// Sums of products by Einstein's convention, as in "ij,jk->ik": letters name dimensions, "..." any number of leading ones that broadcast;
+/// without an arrow the result has the letters that occur once, in alphabetical order.
 Tensor einsum(std::string_view equation, std::span<const Tensor> x, Location where = Location::here());
 inline Tensor einsum(std::string_view equation, std::initializer_list<Tensor> x, Location where = Location::here()) {
   return einsum(equation, std::span(x.begin(), x.size()), where);

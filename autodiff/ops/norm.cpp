@@ -56,8 +56,8 @@ Tensor norm(const Tensor& x, double p, const Dims& dims, bool keep, Location whe
   if (std::isinf(p)) return r.count == 0 ? sum(x, dims, keep) : max(abs(x), dims, keep);
   const Tensor scale = scale_of(x, dims, r);
   const Tensor scaled = x / scale;
-  const Tensor y = p == 2 ? detail::sqrt_or_zero(sum(square(scaled), dims, true))
-                          : power_or_zero(sum(power_or_zero(abs(scaled), p), dims, true), 1 / p);
+  const Tensor y =
+      p == 2 ? detail::sqrt_or_zero(sum(square(scaled), dims, true)) : power_or_zero(sum(power_or_zero(abs(scaled), p), dims, true), 1 / p);
   return reshape(scale * y, keep ? r.kept : r.dropped);
 }
 Tensor norm(const Tensor& x, double p, Location where) { return norm(x, p, detail::all_dims(x), false, where); }

@@ -126,8 +126,8 @@ Tensor narrow(const Tensor& x, Index dim, Index start, Index length, Location wh
   const int d = checked_dim("narrow", dim, x);
   const Index n = x.shape()[d], from = start < 0 ? start + n : start;
   if (from < 0 || from > n || length < 0 || length > n - from)
-    throw ShapeError(fmt::format("narrow: {} positions from {} on do not lie in dimension {} of {}, which has {}", length, start, dim,
-                                 describe(x), n));
+    throw ShapeError(
+        fmt::format("narrow: {} positions from {} on do not lie in dimension {} of {}, which has {}", length, start, dim, describe(x), n));
   return slice_part(x, {d, from, 1}, length, where);
 }
 
