@@ -22,8 +22,7 @@ constexpr bool operator&(Reads p, Reads q) { return (static_cast<unsigned>(p) & 
 
 using std::abs, std::sqrt, std::exp2, std::expm1, std::log, std::log2, std::log10, std::log1p, std::pow, std::hypot;
 using std::erf, std::erfc, std::floor, std::ceil, std::rint;
-using std::sin, std::cos, std::tan, std::asin, std::acos, std::atan, std::atan2, std::sinh, std::cosh, std::asinh, std::acosh,
-    std::atanh;
+using std::sin, std::cos, std::tan, std::asin, std::acos, std::atan, std::atan2, std::sinh, std::cosh, std::asinh, std::acosh, std::atanh;
 
 template <class A, class B> WENGERT_INLINE constexpr auto where(bool condition, const A& a, const B& b) {
   using R = std::common_type_t<A, B>;
