@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "autodiff/autodiff.h"
+#include "autodiff/scalar_derivatives.h"
 #include "benchmarks/harness.h"
 #include "benchmarks/scalar_functions.h"
 #include "benchmarks/scalar_sides.h"
@@ -116,6 +117,25 @@ void compare_gradients(const Program& program, std::size_t at, std::span<const S
   }
 }
 
+/// How many gradients a Hessian costs.
+void measure_hessian(const Options& options) {
+  if (!options.wants("scalar/hessian")) return;
+  const Rosenbrock f{.n = 100};
+  const std::vector<double> x = f.start();
+  std::vector<double> x_bar(x.size());
+  std::vector<Scalar> inputs(x.size());
+  const std::function<void()> runs[] = {[&] {
+                                          Tape tape;
+                                          tape.variables(x, inputs);
+                                          const Scalar y = f(std::span<const Scalar>(inputs));
+                                          tape.gradient(y, inputs, x_bar);
+                                        },
+                                        [&] { hessian(f, x); }};
+  const std::vector<double> times = medians_in_turns(runs, Time::of_this_thread, options.quick);
+  fmt::print("The Hessian of Rosenbrock's valley in 100 variables takes {:.1f} us: {:.1f} gradients of {:.2f} us.\n", times[1],
+             times[1] / times[0], times[0]);
+}
+
 void run(const Options& options) {
   const std::vector<Side> sides = contestants();
   const Side value_alone = plain();
@@ -137,6 +157,7 @@ void run(const Options& options) {
                program.arguments, bytes, 1000 * times[0] / static_cast<double>(program.operations), times.back());
     for (std::size_t k = 1; k < sides.size(); ++k) rows.push_back({program.name, sides[k].name, 1, times[0], times[k]});
   }
+  measure_hessian(options);
   report(rows, options);
 }
 

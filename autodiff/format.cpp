@@ -1,0 +1,96 @@
+#include "autodiff/format.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <vector>
+
+namespace wengert {
+namespace {
+
+constexpr Index kMostElements = 1000, kAtEachEnd = 3;
+
+std::string element_text(const Tensor& t, Index flat) {
+  const double value = t.element(flat);
+  switch (t.dtype()) {
+    case float32:
+      return fmt::format("{}", static_cast<float>(value));
+    case float64:
+      return fmt::format("{}", value);
+    case int64:
+      return fmt::format("{}", static_cast<std::int64_t>(value));
+    case boolean:
+      break;
+  }
+  return value != 0 ? "true" : "false";
+}
+
+/// Prints one tensor. Positions are row-major, whatever the strides.
+class Printer {
+ public:
+  explicit Printer(const Tensor& t) : t_(t), shortened_(t.size() > kMostElements) {
+    for_shown(0, 0, [&](Index flat) { width_ = std::max(width_, element_text(t_, flat).size()); });
+  }
+  std::string text() {
+    print(0, 0);
+    return out_ + fmt::format(" {} {}", to_string(t_.shape()), to_string(t_.dtype()));
+  }
+
+ private:
+  Index stride(int dim) const {
+    Index s = 1;
+    for (int k = dim + 1; k < t_.rank(); ++k) s *= t_.size(k);
+    return s;
+  }
+  /// The positions along a dimension that are shown; -1 for those left out.
+  std::vector<Index> shown(int dim) const {
+    std::vector<Index> list;
+    const Index n = t_.size(dim);
+    const bool gap = shortened_ && n > 2 * kAtEachEnd;
+    for (Index i = 0; i < n; ++i) {
+      if (gap && i == kAtEachEnd) {
+        list.push_back(-1);
+        i = n - kAtEachEnd;
+      }
+      list.push_back(i);
+    }
+    return list;
+  }
+  template <class F> void for_shown(int dim, Index first, F&& f) const {
+    if (dim == t_.rank()) return f(first);
+    for (Index i : shown(dim))
+      if (i >= 0) for_shown(dim + 1, first + i * stride(dim), f);
+  }
+  void print(int dim, Index first) {
+    if (dim == t_.rank()) {
+      out_ += t_.rank() == 0 ? element_text(t_, first) : fmt::format("{:>{}}", element_text(t_, first), width_);
+      return;
+    }
+    const bool innermost = dim + 1 == t_.rank();
+    // Rows stand below each other; blocks of rows have an empty line between them.
+    const std::string separator = innermost ? ", " : fmt::format(",{:\n>{}}{:>{}}", "", t_.rank() - dim - 1, "", dim + 1);
+    out_ += '[';
+    bool begun = false;
+    for (Index i : shown(dim)) {
+      if (begun) out_ += separator;
+      begun = true;
+      if (i < 0) {
+        out_ += "...";
+      } else {
+        print(dim + 1, first + i * stride(dim));
+      }
+    }
+    out_ += ']';
+  }
+
+  const Tensor& t_;
+  bool shortened_;
+  std::size_t width_ = 0;
+  std::string out_;
+};
+
+}  // namespace
+
+std::string to_string(const Tensor& t) { return t.defined() ? Printer(t).text() : "undefined tensor"; }
+
+}  // namespace wengert
