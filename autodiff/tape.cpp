@@ -88,15 +88,20 @@ std::uint32_t Leaves::find(const ParameterState* p) const {
 }
 
 void Leaves::add(const ParameterState* p, std::uint32_t slot) {
+  // What can throw comes first.
+  const std::size_t size = list_.size() + 1;
+  if (size > list_.capacity()) list_.reserve(std::max(kLinear, 2 * size));
+  const bool rebuild = size > kLinear && (2 * size > table_.size() || size == kLinear + 1);
+  if (rebuild) table_.assign(std::max<std::size_t>(64, std::bit_ceil(4 * size)), 0);
+
   list_.push_back({ParameterRef(const_cast<ParameterState*>(p)), slot});
-  if (list_.size() <= kLinear) return;
+  if (size <= kLinear) return;
   const auto enter = [&](std::uint32_t entry) {
     std::size_t i = hash_of(list_[entry - 1].parameter.get());
     while (table_[i & (table_.size() - 1)]) ++i;
     table_[i & (table_.size() - 1)] = entry;
   };
-  if (2 * list_.size() > table_.size() || list_.size() == kLinear + 1) {
-    table_.assign(std::max<std::size_t>(64, std::bit_ceil(4 * list_.size())), 0);
+  if (rebuild) {
     for (std::uint32_t entry = 1; entry <= list_.size(); ++entry) enter(entry);
   } else {
     enter(static_cast<std::uint32_t>(list_.size()));
