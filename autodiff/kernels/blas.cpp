@@ -349,11 +349,13 @@ template <class T, class F> void with_factorizations(F&& f) {
       return blas.of_floats;
     else
       return blas.of_doubles;
-  }();
+  }
+  ();
   if (!functions.factor_lu || !functions.solve_lu || !functions.factor_cholesky || !functions.solve_triangular)
-    throw Error(fmt::format("linear algebra: {} was built without LAPACK; install another OpenBLAS (Debian, Ubuntu: apt install "
-                            "libopenblas0-pthread)",
-                            blas.info.library));
+    throw Error(
+        fmt::format("linear algebra: {} was built without LAPACK; install another OpenBLAS (Debian, Ubuntu: apt install "
+                    "libopenblas0-pthread)",
+                    blas.info.library));
   const OneThreadInProcess one_thread(blas);
   const OneOpenMpThread one_openmp_thread(blas);
   f(functions);

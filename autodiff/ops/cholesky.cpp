@@ -40,7 +40,8 @@ template <class T> void factorize(Tensor& y, const Tensor& of, Index n) {
   const Index matrices = n == 0 ? 0 : y.size() / (n * n);
   for (Index i = 0; i < matrices; ++i, a += n * n) {
     if (const Index minor = blas::factor_cholesky(n, a); minor != 0)
-      detail::wrong_matrix("cholesky", of, i, fmt::format("is not positive definite: its leading minor of order {} is not positive", minor));
+      detail::wrong_matrix("cholesky", of, i,
+                           fmt::format("is not positive definite: its leading minor of order {} is not positive", minor));
     for (Index row = 0; row < n; ++row)
       for (Index column = row + 1; column < n; ++column) a[row * n + column] = 0;
   }

@@ -38,7 +38,8 @@ Names parse_term(std::string_view equation, std::string_view term, int ellipsis)
       i += 2;
       for (int k = ellipsis; k-- > 0;) names.push_back(kEllipsis + k);
     } else {
-      wrong_equation(equation, fmt::format("unexpected '{}' in the term \"{}\"; terms have letters and at most one \"...\"", term[i], term));
+      wrong_equation(equation,
+                     fmt::format("unexpected '{}' in the term \"{}\"; terms have letters and at most one \"...\"", term[i], term));
     }
   }
   return names;
@@ -121,8 +122,8 @@ std::array<Index, kNames> sizes_of(std::string_view equation, const Equation& e,
         size = here;
       } else if (size != here && !(name >= kEllipsis && here == 1)) {
         wrong_equation(equation, fmt::format("{} has size {} in {} and {} in another operand",
-                                             name >= kEllipsis ? "a dimension of \"...\"" : fmt::format("'{}'", static_cast<char>(name)), here,
-                                             describe(x[k]), size));
+                                             name >= kEllipsis ? "a dimension of \"...\"" : fmt::format("'{}'", static_cast<char>(name)),
+                                             here, describe(x[k]), size));
       }
     }
   return sizes;
@@ -196,7 +197,8 @@ template <class Needed> Factor contracted(const Factor& a, const Factor& b, cons
   };
   const auto sizes = [](const Factor& f, const Names& names) {
     Shape shape;
-    for (const int name : names) shape.push_back(f.value.shape()[static_cast<int>(std::find(f.names.begin(), f.names.end(), name) - f.names.begin())]);
+    for (const int name : names)
+      shape.push_back(f.value.shape()[static_cast<int>(std::find(f.names.begin(), f.names.end(), name) - f.names.begin())]);
     return shape;
   };
   const Index n = sizes(a, batch).size(), rows = sizes(a, left).size(), k = sizes(a, inner).size(), columns = sizes(b, right).size();
@@ -223,8 +225,8 @@ Tensor einsum(std::string_view equation, std::span<const Tensor> x, Location whe
   // Whether a name occurs in the result or in a factor from the given one on.
   const auto needed_from = [&](std::size_t first) {
     return [&, first](int name) {
-      return holds(e.result, name) ||
-             std::any_of(factors.begin() + static_cast<std::ptrdiff_t>(first), factors.end(), [&](const Factor& f) { return holds(f.names, name); });
+      return holds(e.result, name) || std::any_of(factors.begin() + static_cast<std::ptrdiff_t>(first), factors.end(),
+                                                  [&](const Factor& f) { return holds(f.names, name); });
     };
   };
   Factor product = summed(factors[0], needed_from(1));

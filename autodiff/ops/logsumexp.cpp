@@ -53,7 +53,8 @@ Tensor logsumexp(const Tensor& x, const Dims& dims, bool keep, Location where) {
     T* out = y.mutable_data<T>();
     detail::for_each_reduced<T>(x, r, [&](Index at, T v) { out[at] = v > out[at] || std::isnan(v) ? v : out[at]; });
     pool::Vector<double> sums(static_cast<std::size_t>(y.size()));
-    detail::for_each_reduced<T>(x, r, [&](Index at, T v) { sums[static_cast<std::size_t>(at)] += static_cast<double>(std::exp(v - out[at])); });
+    detail::for_each_reduced<T>(x, r,
+                                [&](Index at, T v) { sums[static_cast<std::size_t>(at)] += static_cast<double>(std::exp(v - out[at])); });
     for (Index i = 0; i < y.size(); ++i)
       if (std::isfinite(out[i])) out[i] = static_cast<T>(static_cast<double>(out[i]) + std::log(sums[static_cast<std::size_t>(i)]));
   });

@@ -8,8 +8,7 @@ namespace wengert::detail {
 
 void check_matrix(const char* operation, const Tensor& x) {
   check_floating(operation, x);
-  if (x.rank() < 2)
-    throw ShapeError(fmt::format("{}: {} is no matrix; it must have two dimensions or more", operation, describe(x)));
+  if (x.rank() < 2) throw ShapeError(fmt::format("{}: {} is no matrix; it must have two dimensions or more", operation, describe(x)));
 }
 
 void check_square(const char* operation, const Tensor& x) {
@@ -29,7 +28,8 @@ Factors factorize(const Tensor& x, Location where) {
   dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     T* a = f.lu.mutable_data<T>();
-    for (Index i = 0; i < matrices; ++i) f.zero_pivot[static_cast<std::size_t>(i)] = blas::factor_lu(n, a + i * n * n, f.pivots.data() + i * n);
+    for (Index i = 0; i < matrices; ++i)
+      f.zero_pivot[static_cast<std::size_t>(i)] = blas::factor_lu(n, a + i * n * n, f.pivots.data() + i * n);
   });
   return f;
 }

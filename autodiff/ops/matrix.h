@@ -14,7 +14,7 @@ void check_square(const char* operation, const Tensor& x);
 /// The factors of each matrix A^T = P L U of x (..., n, n), as kernels/blas.h has them.
 struct Factors {
   Tensor lu;
-  pool::Vector<std::int32_t> pivots;     // n a matrix
+  pool::Vector<std::int32_t> pivots;      // n a matrix
   pool::Vector<std::int64_t> zero_pivot;  // of each matrix: 0, or the first position (from 1) on U's diagonal that is 0
 };
 Factors factorize(const Tensor& x, Location where);

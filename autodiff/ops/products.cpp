@@ -10,8 +10,8 @@ namespace {
 void check_ranks(const char* name, const Tensor& a, const Tensor& b, int rank) {
   detail::check_same_dtype(name, a, b);
   if (a.rank() != rank || b.rank() != rank)
-    throw ShapeError(fmt::format("{}: left {}, right {}; both must have {} dimension{}", name, describe(a), describe(b), rank,
-                                 rank == 1 ? "" : "s"));
+    throw ShapeError(
+        fmt::format("{}: left {}, right {}; both must have {} dimension{}", name, describe(a), describe(b), rank, rank == 1 ? "" : "s"));
 }
 
 [[noreturn]] void do_not_fit(const char* name, const Tensor& a, const Tensor& b) {

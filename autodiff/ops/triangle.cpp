@@ -40,8 +40,7 @@ Tensor triu(const Tensor& x, Index diagonal, Location where) {
 Tensor diagonal(const Tensor& x, Index offset, Location where) {
   check_matrix("diagonal", x);
   const Index m = x.size(-2), n = x.size(-1);
-  if (offset < -m || offset > n)
-    throw ShapeError(fmt::format("diagonal: offset {} is outside [{}, {}] of {}", offset, -m, n, describe(x)));
+  if (offset < -m || offset > n) throw ShapeError(fmt::format("diagonal: offset {} is outside [{}, {}] of {}", offset, -m, n, describe(x)));
   const detail::ComposedAt here(where);
   const Index count = offset < 0 ? std::min(m + offset, n) : std::min(m, n - offset);
   const Index first = offset < 0 ? -offset * n : offset;

@@ -25,7 +25,7 @@ Tensor prod(const Tensor& x, const Dims& dims, bool keep, Location where) {
   if (x.dtype() == boolean) return prod(x.to(int64, where), dims, keep, where);
   const detail::ComposedAt here(where);
   if (r.count == 0) return sum(x, dims, keep) + 1;  // over nothing
-  Dims order;  // those that stay, then the reduced ones
+  Dims order;                                       // those that stay, then the reduced ones
   for (int d = 0; d < x.rank(); ++d)
     if (r.strides[d] != 0) order.push_back(d);
   for (int d = 0; d < x.rank(); ++d)
