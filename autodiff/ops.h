@@ -110,6 +110,7 @@ Tensor solve(const Tensor& a, const Tensor& b, Location where = Location::here()
 Tensor solve_triangular(const Tensor& l, const Tensor& b, bool upper = false, Location where = Location::here());
 /// (..., n, n) -> (...). The gradient is the matrix of cofactors, also of singular matrices.
 Tensor det(const Tensor& a, Location where = Location::here());
+/// det = sign e^logarithm
 struct SignAndLogarithm {
   Tensor sign, logarithm;
 };
@@ -146,12 +147,18 @@ Tensor logsumexp(const Tensor& x, const Dims& dims, bool keep = false, Location 
 inline Tensor logsumexp(const Tensor& x, Index dim, bool keep = false, Location where = Location::here()) {
   return logsumexp(x, Dims{dim}, keep, where);
 }
-/// Variance: the squared distances from the mean over (number of elements - correction).
-Tensor var(const Tensor& x, double correction = 1, Location where = Location::here());
+/// Variance: the squared distances from the mean over (number of elements - correction), where the correction is 1 if none is given.
+Tensor var(const Tensor& x, Location where = Location::here());
 Tensor var(const Tensor& x, const Dims& dims, double correction = 1, bool keep = false, Location where = Location::here());
+inline Tensor var(const Tensor& x, Index dim, double correction = 1, bool keep = false, Location where = Location::here()) {
+  return var(x, Dims{dim}, correction, keep, where);
+}
 /// Standard deviation: the root of var, with gradient 0 where it is 0.
-Tensor stddev(const Tensor& x, double correction = 1, Location where = Location::here());
+Tensor stddev(const Tensor& x, Location where = Location::here());
 Tensor stddev(const Tensor& x, const Dims& dims, double correction = 1, bool keep = false, Location where = Location::here());
+inline Tensor stddev(const Tensor& x, Index dim, double correction = 1, bool keep = false, Location where = Location::here()) {
+  return stddev(x, Dims{dim}, correction, keep, where);
+}
 /// (sum |x|^p)^(1/p) for p >= 1, infinity included, where no power overflows. Gradient 0 at the zero vector.
 Tensor norm(const Tensor& x, double p = 2, Location where = Location::here());
 Tensor norm(const Tensor& x, double p, const Dims& dims, bool keep = false, Location where = Location::here());

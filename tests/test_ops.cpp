@@ -99,6 +99,8 @@ struct Case {
 
 const Tensor condition = Tensor::from({{1, 0, 1}, {0, 0, 1}}, boolean);
 const Tensor labels = Tensor::from({2, 0, 1}, int64);
+const Tensor repeated = Tensor::from({1, 0, 1}, int64);
+const Tensor positions = Tensor::from({{2, 0, 1}, {2, 2, 0}}, int64);
 
 const std::vector<Case>& cases() {
   static const std::vector<Case> all{
@@ -159,6 +161,26 @@ const std::vector<Case>& cases() {
       {"linear", [](Inputs x) { return linear(x[0], x[1], x[2]); }, {{4, 3}, {2, 3}, {2}}},
       {"linear", [](Inputs x) { return linear(x[0], x[1]); }, {{2, 2, 3}, {4, 3}}},
       {"linear", [](Inputs x) { return linear(x[0], x[1], x[2]); }, {{3}, {2, 3}, {2}}},
+      {"dot", [](Inputs x) { return dot(x[0], x[1]); }, {{3}, {3}}},
+      {"outer", [](Inputs x) { return outer(x[0], x[1]); }, {{3}, {2}}},
+      {"bmm", [](Inputs x) { return bmm(x[0], x[1]); }, {{2, 2, 3}, {2, 3, 2}}},
+      {"addmm", [](Inputs x) { return addmm(x[0], x[1], x[2], 0.5, 2); }, {{3}, {2, 2}, {2, 3}}},
+      {"einsum", [](Inputs x) { return einsum("bij,bjk->ik", x); }, {{2, 2, 3}, {2, 3, 2}}},
+      {"einsum", [](Inputs x) { return einsum("i,ij,j", x); }, {{2}, {2, 3}, {3}}},
+      {"einsum", [](Inputs x) { return einsum("...ii->...i", {x[0] * x[0]}); }, {{2, 3, 3}}},
+      {"einsum", [](Inputs x) { return einsum("...ij,...jk,k->i...", x); }, {{1, 2, 3}, {3, 3, 2}, {2}}},
+      {"inverse", [](Inputs x) { return inverse(x[0] + 3 * Tensor::eye(3, x[0].dtype())); }, {{2, 3, 3}}},
+      {"solve", [](Inputs x) { return solve(x[0] + 3 * Tensor::eye(3, x[0].dtype()), x[1]); }, {{3, 3}, {3}}},
+      {"solve", [](Inputs x) { return solve(x[0] + 3 * Tensor::eye(2, x[0].dtype()), x[1]); }, {{2, 1, 2, 2}, {3, 2, 2}}},
+      {"solve_triangular", [](Inputs x) { return solve_triangular(x[0] + 3 * Tensor::eye(3, x[0].dtype()), x[1]); }, {{3, 3}, {3, 2}}},
+      {"solve_triangular",
+       [](Inputs x) { return solve_triangular(x[0] + 3 * Tensor::eye(2, x[0].dtype()), x[1], true); },
+       {{2, 2, 2}, {2}}},
+      {"det", [](Inputs x) { return det(x[0]); }, {{2, 3, 3}}},
+      {"logdet", [](Inputs x) { return logdet(x[0] + 3 * Tensor::eye(3, x[0].dtype())); }, {{3, 3}}},
+      {"slogdet", [](Inputs x) { return slogdet(x[0] - 3 * Tensor::eye(3, x[0].dtype())).logarithm; }, {{2, 3, 3}}},
+      {"cholesky", [](Inputs x) { return cholesky(matmul(x[0], transpose(x[0])) + Tensor::eye(3, x[0].dtype())); }, {{2, 3, 3}}},
+      {"cholesky", [](Inputs x) { return cholesky(x[0] + 5 * Tensor::eye(2, x[0].dtype())); }, {{2, 2}}},
       {"sum", [](Inputs x) { return sum(x[0] * x[0]); }, {{2, 3}}},
       {"sum", [](Inputs x) { return sum(x[0] * x[0], 1); }, {{2, 3, 2}}},
       {"sum",
@@ -181,6 +203,46 @@ const std::vector<Case>& cases() {
          return max(x[0], {0, 2}, true) * x[0];
        },
        {{2, 3, 2}}},
+      {"min", [](Inputs x) { return min(x[0] * x[0] * x[0]); }, {{2, 3}}},
+      {"min",
+       [](Inputs x) {
+         return min(x[0], {0, 2}, true) * x[0];
+       },
+       {{2, 3, 2}}},
+      {"max_dim", [](Inputs x) { return max_dim(x[0], 1).values * sum(x[0], 1); }, {{3, 4}}},
+      {"min_dim", [](Inputs x) { return min_dim(x[0], 0, true).values * x[0]; }, {{3, 2}}},
+      {"prod", [](Inputs x) { return prod(x[0]); }, {{5}}},
+      {"prod",
+       [](Inputs x) {
+         return prod(x[0], {0, 2}, true) * x[0];
+       },
+       {{2, 2, 3}}},
+      {"logsumexp", [](Inputs x) { return logsumexp(x[0]); }, {{2, 3}}},
+      {"logsumexp",
+       [](Inputs x) {
+         return logsumexp(x[0] * x[0], {0, -1}, true);
+       },
+       {{2, 3, 2}}},
+      {"var", [](Inputs x) { return var(x[0]); }, {{2, 3}}},
+      {"var",
+       [](Inputs x) {
+         return var(x[0], {0, 2}, 0, true) * x[0];
+       },
+       {{2, 2, 3}}},
+      {"stddev", [](Inputs x) { return stddev(x[0]); }, {{4}}},
+      {"stddev", [](Inputs x) { return stddev(x[0], 1, 0); }, {{2, 3}}},
+      {"norm", [](Inputs x) { return norm(x[0]); }, {{2, 3}}},
+      {"norm", [](Inputs x) { return norm(x[0], 1, {1}); }, {{2, 3}}},
+      {"norm",
+       [](Inputs x) {
+         return norm(x[0], 3, {0, 2}, true) * x[0];
+       },
+       {{2, 2, 2}}},
+      {"norm", [](Inputs x) { return norm(exp(x[0]), HUGE_VAL, {0}); }, {{3, 2}}},
+      {"cumsum", [](Inputs x) { return cumsum(x[0] * x[0], 1); }, {{2, 3, 2}}},
+      {"cumprod", [](Inputs x) { return cumprod(x[0], 0); }, {{5, 2}}},
+      {"cumprod", [](Inputs x) { return cumprod(x[0], -1); }, {{2, 4}}},
+      {"logcumsumexp", [](Inputs x) { return logcumsumexp(x[0], 1); }, {{2, 5}}},
       {"sum_to",
        [](Inputs x) {
          return sum_to(x[0] * x[0], {3, 1});
@@ -218,6 +280,62 @@ const std::vector<Case>& cases() {
        {{}}},
       {"squeeze", [](Inputs x) { return squeeze(x[0] * x[0], 1); }, {{2, 1, 3}}},
       {"unsqueeze", [](Inputs x) { return unsqueeze(x[0] * x[0], -1); }, {{2, 3}}},
+      {"squeeze", [](Inputs x) { return squeeze(x[0] * x[0]); }, {{1, 2, 1, 3}}},
+      {"narrow", [](Inputs x) { return narrow(x[0] * x[0], 1, 1, 2); }, {{2, 4}}},
+      {"split",
+       [](Inputs x) {
+         const auto parts = split(x[0], {1, 2}, 1);
+         return parts[0] * parts[1] * parts[1];
+       },
+       {{2, 3}}},
+      {"chunk", [](Inputs x) { return chunk(x[0] * x[0], 2)[1]; }, {{5, 2}}},
+      {"flip",
+       [](Inputs x) {
+         return flip(x[0], {0, -1}) * x[0];
+       },
+       {{2, 3, 2}}},
+      {"roll",
+       [](Inputs x) {
+         return roll(x[0], {1, -2}, {0, 1}) * x[0];
+       },
+       {{3, 4}}},
+      {"repeat",
+       [](Inputs x) {
+         return repeat(x[0] * x[0], {2, 1, 3});
+       },
+       {{2, 2}}},
+      {"pad",
+       [](Inputs x) {
+         return square(pad(x[0], {1, -1}, {0, 2}, 0.5));
+       },
+       {{2, 3}}},
+      {"pad",
+       [](Inputs x) {
+         return pad(x[0] * x[0], {0, 2}, {1, 1}, Padding::reflect);
+       },
+       {{2, 3}}},
+      {"pad",
+       [](Inputs x) {
+         return pad(x[0] * x[0], {3, 0}, {0, 2}, Padding::replicate);
+       },
+       {{2, 3}}},
+      {"pad",
+       [](Inputs x) {
+         return pad(x[0] * x[0], {2, 1}, {0, 3}, Padding::circular);
+       },
+       {{2, 3}}},
+      {"tril", [](Inputs x) { return tril(x[0] * x[0], -1); }, {{2, 3, 3}}},
+      {"triu", [](Inputs x) { return triu(x[0] * x[0], 1); }, {{3, 4}}},
+      {"diagonal", [](Inputs x) { return diagonal(x[0] * x[0], -1); }, {{2, 3, 4}}},
+      {"trace", [](Inputs x) { return trace(x[0] * x[0]); }, {{3, 3}}},
+      {"sort", [](Inputs x) { return sort(x[0], 0).values * x[0]; }, {{3, 2}}},
+      {"topk", [](Inputs x) { return square(topk(x[0], 2).values); }, {{2, 4}}},
+      {"index_select", [](Inputs x) { return index_select(x[0] * x[0], 1, labels); }, {{2, 3}}},
+      {"gather", [](Inputs x) { return gather(x[0] * x[0], 0, positions); }, {{3, 3}}},
+      {"index_add", [](Inputs x) { return square(index_add(x[0], 0, repeated, x[1])); }, {{3, 2}, {3, 2}}},
+      {"scatter_add", [](Inputs x) { return square(scatter_add(x[0], 0, positions, x[1])); }, {{3, 3}, {2, 3}}},
+      {"masked_fill", [](Inputs x) { return masked_fill(x[0] * x[0], condition, 2); }, {{4, 2, 3}}},
+      {"masked_select", [](Inputs x) { return masked_select(x[0] * x[0], condition); }, {{2, 3}}},
       {"slice", [](Inputs x) { return slice(x[0] * x[0], 1, 1, 6, 2); }, {{2, 6}}},
       {"slice", [](Inputs x) { return slice(x[0], 0, 0, 2) * slice(x[0], 0, -2, 3); }, {{3, 2}}},
       {"select", [](Inputs x) { return select(x[0], 0, 1) * select(x[0], 0, -1); }, {{3, 2}}},
@@ -253,7 +371,7 @@ const std::vector<Case>& cases() {
 
 /// Operations of ops.h that have no derivative; each has a test of its values below.
 const std::set<std::string> not_differentiated{
-    "operator<", "operator<=", "operator>", "operator>=", "operator==", "operator!=", "argmax", "one_hot"};
+    "operator<", "operator<=", "operator>", "operator>=", "operator==", "operator!=", "argmax", "argmin", "one_hot"};
 
 void check_case(const Case& c, Dtype dtype, bool dense, int order) {
   std::vector<Tensor> inputs;
@@ -274,7 +392,8 @@ std::string contents(const std::string& file) {
 BOOST_AUTO_TEST_CASE(every_operation_of_the_menu_is_tested) {
   std::set<std::string> declared, tested = not_differentiated;
   const std::string menu = contents("autodiff/ops.h");
-  const std::regex declaration(R"(^(?:inline )?Tensor&? (operator[-+*/<>=!]+|\w+)\()", std::regex::multiline);
+  const std::regex declaration(
+      R"(^(?:inline )?(?:Tensor&?|\w+AndIndices|std::vector<Tensor>|SignAndLogarithm) (operator[-+*/<>=!]+|\w+)\()", std::regex::multiline);
   for (std::sregex_iterator i(menu.begin(), menu.end(), declaration), end; i != end; ++i) declared.insert((*i)[1]);
   for (const char* arithmetic : {"operator+", "operator-", "operator*", "operator/"}) declared.insert(arithmetic);
   declared.erase("name");  // the elementwise functions, which are tested with the list that declares them

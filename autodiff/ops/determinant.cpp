@@ -42,7 +42,7 @@ template <class T> void determinants(const detail::Factors& f, Index n, Determin
     value[i] = static_cast<T>(negative ? -product : product);
     sign[i] = std::isnan(sum) ? static_cast<T>(sum) : static_cast<T>(smallest == 0 ? 0 : negative ? -1 : 1);
     logarithm[i] = static_cast<T>(sum);
-    d.nearly_singular |= n > 0 && smallest < largest * std::sqrt(static_cast<double>(std::numeric_limits<T>::epsilon())) * 1e-2;
+    d.nearly_singular |= n > 0 && smallest <= largest * std::sqrt(static_cast<double>(std::numeric_limits<T>::epsilon())) * 1e-2;
   }
 }
 

@@ -33,7 +33,7 @@ Tensor scale_of(const Tensor& x, const Dims& dims, const detail::Reduced& r) {
 /// x^p where x > 0, and 0 (with all derivatives) where x = 0.
 Tensor power_or_zero(const Tensor& x, double p) {
   const Tensor zero = x == 0;
-  return where(zero, 0, pow(where(zero, 1, x), p));
+  return where(zero, 0 * x, pow(where(zero, 1, x), p));
 }
 
 }  // namespace
@@ -42,7 +42,7 @@ namespace detail {
 
 Tensor sqrt_or_zero(const Tensor& x) {
   const Tensor zero = x == 0;
-  return where(zero, 0, sqrt(where(zero, 1, x)));
+  return where(zero, 0 * x, sqrt(where(zero, 1, x)));  // 0 * x: a NaN that comes back is not lost
 }
 
 }  // namespace detail

@@ -23,12 +23,12 @@ Tensor var(const Tensor& x, const Dims& dims, double correction, bool keep, Loca
   const detail::ComposedAt here(where);
   return variance("var", x, dims, correction, keep);
 }
-Tensor var(const Tensor& x, double correction, Location where) { return var(x, detail::all_dims(x), correction, false, where); }
+Tensor var(const Tensor& x, Location where) { return var(x, detail::all_dims(x), 1, false, where); }
 
 Tensor stddev(const Tensor& x, const Dims& dims, double correction, bool keep, Location where) {
   const detail::ComposedAt here(where);
   return detail::sqrt_or_zero(variance("stddev", x, dims, correction, keep));
 }
-Tensor stddev(const Tensor& x, double correction, Location where) { return stddev(x, detail::all_dims(x), correction, false, where); }
+Tensor stddev(const Tensor& x, Location where) { return stddev(x, detail::all_dims(x), 1, false, where); }
 
 }  // namespace wengert

@@ -86,6 +86,7 @@ std::span<const Function> hessian_functions() {
       {"softmax_ce", softmax_regression},
       {"sin_exp", [](const Tensor& x, const Values&, At) { return sin_exp(x); }},
       {"norm", [](const Tensor& x, const Values&, At) { return norm(x); }},
+      {"pow", [](const Tensor& x, const Values&, At) { return pow(element(x, 0), element(x, 2)) + pow(element(x, 1), element(x, 3)); }},
       {"prod", [](const Tensor& x, const Values&, At) { return prod(x); }},
       {"prod_zero", [](const Tensor& x, const Values&, At) { return prod(x); }},
       {"logsumexp_affine", [](const Tensor& x, const Values& data, At) { return logsumexp(affine(x, data)); }},
@@ -127,6 +128,10 @@ std::span<const Function> jacobian_functions() {
 std::span<const Operation> gradgrad_functions() {
   static constexpr Operation kTable[] = {
       {"mean_square", [](In in, At at) -> Outputs { return mean(square(in[0]), at.integer("dim")); }},
+      {"gather",
+       [](In in, At) -> Outputs {
+         return gather(square(in[0]), 1, Tensor::from({{0, 2, 0}, {1, 1, 2}}, int64));
+       }},
       {"reshape_transpose",
        [](In in, At) -> Outputs {
          return transpose(reshape(in[0], {3, 2})) * reshape(in[0], {2, 3});
