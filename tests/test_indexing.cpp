@@ -21,7 +21,7 @@ Tensor index(std::initializer_list<double> values) { return Tensor::from(values,
 
 }  // namespace
 
-// ---- values -----------------------------------------------------------------------------------------------------------------------------
+// ---- values ----------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(elements_at_positions) {
   const Tensor x = counted({2, 3});
@@ -104,7 +104,7 @@ BOOST_AUTO_TEST_CASE(order) {
   BOOST_TEST((sort(Tensor::zeros({2, 0})).indices.shape() == Shape{2, 0}));
 }
 
-// ---- nothing -----------------------------------------------------------------------------------------------------------------------------
+// ---- nothing ---------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(empty_pieces_and_empty_indices_pass_through) {
   const Tensor x = counted({2, 3});
@@ -130,7 +130,7 @@ BOOST_AUTO_TEST_CASE(an_unused_part_contributes_zero) {
   check_numbers(gradient_of([](const Tensor& x) { return split(x, {1, 2})[0]; }, counted({3})), {1, 0, 0});
 }
 
-// ---- errors -------------------------------------------------------------------------------------------------------------------------------
+// ---- errors ----------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(an_index_out_of_range_is_refused_before_anything_is_written) {
   const Tensor x = Tensor::zeros({2, 3});

@@ -43,7 +43,7 @@ double determinant(const Tensor& a) {
 
 }  // namespace
 
-// ---- products ---------------------------------------------------------------------------------------------------------------------------
+// ---- products --------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(products_by_name) {
   const Tensor a = Tensor::from({1, 2, 3}, float64), b = Tensor::from({4, 5}, float64);
@@ -88,7 +88,7 @@ BOOST_AUTO_TEST_CASE(wrong_equations_are_explained) {
   BOOST_TEST(contains(message_of<DtypeError>([&] { einsum("ij,ij", {a, a.to(float64)}); }), "einsum: the dtypes differ"));
 }
 
-// ---- inverses and systems -----------------------------------------------------------------------------------------------------------------
+// ---- inverses and systems --------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(inverses_and_solutions) {
   for (const Dtype dtype : {float64, float32}) {
@@ -130,7 +130,7 @@ BOOST_AUTO_TEST_CASE(an_indefinite_matrix_has_no_cholesky_factor) {
       contains(message_of<MatrixError>([&] { cholesky(a); }), "is not positive definite: its leading minor of order 3 is not positive"));
 }
 
-// ---- determinants ---------------------------------------------------------------------------------------------------------------------------
+// ---- determinants ----------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(determinants_against_expansion) {
   const Tensor a = matrix({{2, -1, 0, 3}, {1, 4, -2, 0}, {0, 5, 1, 1}, {-3, 2, 2, 1}});
@@ -162,7 +162,7 @@ BOOST_AUTO_TEST_CASE(the_logarithm_of_a_determinant_that_is_0_or_negative) {
   check_numbers(gradient_of(f, matrix({{0, 1}, {1, 0}})), {kNaN, kNaN, kNaN, kNaN});
 }
 
-// ---- errors -----------------------------------------------------------------------------------------------------------------------------------
+// ---- errors ----------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(operands_that_do_not_fit_are_explained) {
   const Tensor a = Tensor::ones({2, 3}), v = Tensor::ones({3}), square = Tensor::ones({3, 3}), whole = Tensor::ones({2, 2}, int64);

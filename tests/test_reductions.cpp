@@ -19,7 +19,7 @@ Tensor vector(std::initializer_list<double> values) { return Tensor::from(values
 
 }  // namespace
 
-// ---- products ---------------------------------------------------------------------------------------------------------------------------
+// ---- products --------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_product_with_zeros_has_exact_derivatives) {
   const auto f = [](const Tensor& x) { return prod(x); };
@@ -67,7 +67,7 @@ BOOST_AUTO_TEST_CASE(running_reductions_of_every_length) {
   check_numbers(numbers(logcumsumexp(vector({-1e4, 1e4, 1e4}), 0)), {-1e4, 1e4, 1e4 + std::log(2)});
 }
 
-// ---- logsumexp ----------------------------------------------------------------------------------------------------------------------------
+// ---- logsumexp -------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(logsumexp_of_large_and_infinite_numbers) {
   const auto f = [](const Tensor& x) { return logsumexp(x); };
@@ -96,7 +96,7 @@ BOOST_AUTO_TEST_CASE(logsumexp_with_plus_infinity_and_nan) {
   BOOST_TEST(std::isnan(gradient_of(f, vector({0, kNaN}))[0]));
 }
 
-// ---- statistics -----------------------------------------------------------------------------------------------------------------------------
+// ---- statistics ------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_constant_vector_deviates_by_0_with_gradient_0) {
   const auto f = [](const Tensor& x) { return stddev(x); };
@@ -117,7 +117,7 @@ BOOST_AUTO_TEST_CASE(a_large_offset_costs_the_variance_no_digits) {
   check_numbers(gradient_of([](const Tensor& x) { return var(x); }, x), {-1, -1.0 / 3, 1.0 / 3, 1});
 }
 
-// ---- norms ----------------------------------------------------------------------------------------------------------------------------------
+// ---- norms -----------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(the_zero_vector_has_norm_0_with_gradient_0) {
   for (const double p : {1.0, 2.0, 3.0, kInfinity}) {
@@ -147,7 +147,7 @@ BOOST_AUTO_TEST_CASE(dividing_by_a_norm_of_0_is_not_a_number) {
   check_numbers(gradient_of(f, vector({0, 0})), {kNaN, kNaN});
 }
 
-// ---- extremes -------------------------------------------------------------------------------------------------------------------------------
+// ---- extremes --------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(ties_share_the_gradient_or_the_first_takes_it) {
   const Tensor x = vector({1, 3, 3, 3});
@@ -173,7 +173,7 @@ BOOST_AUTO_TEST_CASE(positions_of_extremes) {
   BOOST_TEST((max_dim(x, 1).values.shape() == Shape{2}));
 }
 
-// ---- nothing to reduce ------------------------------------------------------------------------------------------------------------------------
+// ---- nothing to reduce -----------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(reductions_of_empty_tensors) {
   const Tensor x = Tensor::zeros({0, 3}, float64);
@@ -203,7 +203,7 @@ BOOST_AUTO_TEST_CASE(an_extreme_over_nothing_is_an_error_that_names_the_dimensio
   BOOST_TEST((max_dim(x, 1).values.shape() == Shape{0}));
 }
 
-// ---- errors -----------------------------------------------------------------------------------------------------------------------------------
+// ---- errors ----------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(wrong_dimensions_and_dtypes_are_explained) {
   const Tensor x = Tensor::zeros({2, 3}), whole = Tensor::zeros({2, 3}, int64);

@@ -3,10 +3,8 @@
 //   y = det A:        A_bar = y_bar C,               y_dot = sum(C A_dot),   C the matrix of cofactors
 //   y = ln |det A|:   A_bar = y_bar C / det A
 //
-// C is det(A) A^-T. Where A is singular, or too nearly so for its inverse to have digits, C is made from the determinants of the minors:
-// these are exact, and so are their derivatives, at a cost of n^5.
-#include <fmt/format.h>
-
+// C is det(A) A^-T. Where A is singular, or small and too nearly singular for its inverse to have digits, C is made from the determinants of
+// the minors: these are exact, and so are their derivatives, at a cost of n^5.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -22,7 +20,7 @@ namespace {
 struct Determinants {
   Tensor sign, logarithm;  // det = sign e^logarithm
   Tensor value;
-  bool nearly_singular = false;  // one of them
+  bool singular = false, nearly_singular = false;  // one of them
 };
 
 template <class T> void determinants(const detail::Factors& f, Index n, Determinants& d) {
@@ -42,6 +40,7 @@ template <class T> void determinants(const detail::Factors& f, Index n, Determin
     value[i] = static_cast<T>(negative ? -product : product);
     sign[i] = std::isnan(sum) ? static_cast<T>(sum) : static_cast<T>(smallest == 0 ? 0 : negative ? -1 : 1);
     logarithm[i] = static_cast<T>(sum);
+    d.singular |= smallest == 0;
     d.nearly_singular |= n > 0 && smallest <= largest * std::sqrt(static_cast<double>(std::numeric_limits<T>::epsilon())) * 1e-2;
   }
 }
@@ -87,7 +86,9 @@ Tensor cofactors_from_minors(const Tensor& a) {
 Tensor beside_matrices(const Tensor& x) { return unsqueeze(unsqueeze(x, -1), -1); }
 
 Tensor cofactors(const Tensor& a, const Tensor& determinant) {
-  if (determinants_of(a.constant()).nearly_singular) return cofactors_from_minors(a);
+  constexpr Index kSmall = 16;
+  const Determinants d = determinants_of(a.constant());
+  if (d.singular || (d.nearly_singular && a.size(-1) <= kSmall)) return cofactors_from_minors(a);
   return beside_matrices(determinant) * transpose(inverse(a));
 }
 
@@ -118,7 +119,7 @@ class LogDeterminant : public Operation {  // ln |det A|
 
  private:
   static Tensor slope(const Tensor& a) {
-    if (!determinants_of(a.constant()).nearly_singular) return transpose(inverse(a));
+    if (!determinants_of(a.constant()).singular) return transpose(inverse(a));
     return cofactors_from_minors(a) / beside_matrices(det(a));
   }
 };
