@@ -40,5 +40,7 @@ inline __attribute__((always_inline)) float tanh(float x) {
 
 inline double exp(double x) { return std::exp(x); }
 inline double tanh(double x) { return std::tanh(x); }
+inline long double exp(long double x) { return std::exp(x); }
+inline long double tanh(long double x) { return std::tanh(x); }
 
 }  // namespace wengert::fn

@@ -141,7 +141,7 @@ void check_same(const std::vector<double>& actual, const std::vector<double>& ex
 void check_same(const Tensor& actual, const std::vector<double>& expected, const char* what) {
   check_same(actual.to_vector<double>(), expected, what);
 }
-double dot(const Tensor& a, const Tensor& b) { return sum(a.to(float64) * b.to(float64)).item(); }
+double inner(const Tensor& a, const Tensor& b) { return sum(a.to(float64) * b.to(float64)).item(); }
 
 // A gradient that is recorded; 0 for a target that is a constant.
 Tensor recorded_gradient(Tape& tape, const Tensor& target, const Tensor& source) {
@@ -227,7 +227,7 @@ void check_both_modes(const UnaryRow& f, const std::vector<double>& at, Dtype dt
   const auto rounded = x.to_vector<double>();
   check_close(forward, slopes(f, rounded, v.to_vector<double>()), tolerance, "forward mode");
   check_close(reverse, slopes(f, rounded, w.to_vector<double>()), tolerance, "reverse mode");
-  BOOST_CHECK_SMALL(dot(w, forward) - dot(reverse, v), tolerance * (1 + std::abs(dot(w, forward))) * static_cast<double>(at.size()));
+  BOOST_CHECK_SMALL(inner(w, forward) - inner(reverse, v), tolerance * (1 + std::abs(inner(w, forward))) * static_cast<double>(at.size()));
 }
 
 void check_float32(const UnaryRow& f, const std::vector<double>& at) {
@@ -329,13 +329,13 @@ void check_both_modes(const BinaryRow& f, Dtype dtype) {
   const Tensor a_dot = tensor({4, 1}, -1, 1, 3), b_dot = tensor({3}, -1, 1, 4), w = tensor({4, 3}, -1, 1, 5);
   const Tensor y = f.on_tensors(a, b);
   BOOST_CHECK(y.shape() == Shape({4, 3}));
-  const double forward = dot(w, tape.jvp(y, wrt(a, b), {a_dot, b_dot}));
-  const double by_a = dot(w, tape.jvp(y, wrt(a), {a_dot})), by_b = dot(w, tape.jvp(y, wrt(b), {b_dot}));
+  const double forward = inner(w, tape.jvp(y, wrt(a, b), {a_dot, b_dot}));
+  const double by_a = inner(w, tape.jvp(y, wrt(a), {a_dot})), by_b = inner(w, tape.jvp(y, wrt(b), {b_dot}));
   const auto [a_bar, b_bar] = tape.gradient(y, wrt(a, b), {.seed = w});
   const double tolerance = dtype == float64 ? 1e-12 : 1e-4;
-  BOOST_CHECK_CLOSE_FRACTION(1 + forward, 1 + dot(a_bar, a_dot) + dot(b_bar, b_dot), tolerance);
-  BOOST_CHECK_CLOSE_FRACTION(1 + by_a, 1 + dot(a_bar, a_dot), tolerance);
-  BOOST_CHECK_CLOSE_FRACTION(1 + by_b, 1 + dot(b_bar, b_dot), tolerance);
+  BOOST_CHECK_CLOSE_FRACTION(1 + forward, 1 + inner(a_bar, a_dot) + inner(b_bar, b_dot), tolerance);
+  BOOST_CHECK_CLOSE_FRACTION(1 + by_a, 1 + inner(a_bar, a_dot), tolerance);
+  BOOST_CHECK_CLOSE_FRACTION(1 + by_b, 1 + inner(b_bar, b_dot), tolerance);
 }
 
 // The change of both slopes along a direction, against differences of the slopes.

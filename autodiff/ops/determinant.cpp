@@ -3,8 +3,8 @@
 //   y = det A:        A_bar = y_bar C,               y_dot = sum(C A_dot),   C the matrix of cofactors
 //   y = ln |det A|:   A_bar = y_bar C / det A
 //
-// C is det(A) A^-T. Where A is singular, or small and too nearly singular for its inverse to have digits, C is made from the determinants of
-// the minors: these are exact, and so are their derivatives, at a cost of n^5.
+// C is det(A) A^-T. Where A is singular, or small and too nearly singular for its inverse to have digits, C is made from the determinants
+// of the minors: these are exact, and so are their derivatives, at a cost of n^5.
 #include <algorithm>
 #include <cmath>
 #include <limits>

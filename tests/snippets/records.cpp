@@ -66,6 +66,7 @@ void in_one_statement() {
   // [one]
   const Scalar E = 0.5 * square(y - sigmoid(w * x + b));
   // [one]
+  static_cast<void>(E);
   print_statements();
 }
 
@@ -77,6 +78,7 @@ void in_both_lanes() {
   const Tensor y_hat = sigmoid(h);                 // tensor 1
   const Scalar E = 0.5 * square(1 - y_hat(1));     // element 1 becomes scalar 5; E is scalar 6
   // [lanes]
+  static_cast<void>(E);
   print_statements();
   print_calls();
 }

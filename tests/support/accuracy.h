@@ -8,7 +8,7 @@
 #include <type_traits>
 #include <vector>
 
-#include "support/reference_functions.h"
+#include "reference_functions.h"
 
 namespace wengert::accuracy {
 
