@@ -2,11 +2,18 @@
 
 # Options of one target, never of the directory or the user's code (all PRIVATE).
 function(wengert_compile_options target)
+  if(CMAKE_CXX_FLAGS MATCHES fsanitize AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+    set(quiet_under_sanitizers -Wno-maybe-uninitialized)
+  endif()
   target_compile_features(${target} PRIVATE cxx_std_20)
   set_target_properties(${target} PROPERTIES CXX_EXTENSIONS OFF)
   target_compile_options(${target} PRIVATE
     -Wall -Wextra
     $<$<BOOL:${WENGERT_WERROR}>:-Werror>
+    # g++ 12 finds these two in the standard library's own std::string and std::function where there is nothing to find, the second one
+    # under sanitizers alone.
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>
+    ${quiet_under_sanitizers}
     # No build path in messages; in debug builds the debugger still finds the sources.
     $<IF:$<CONFIG:Debug>,-fmacro-prefix-map,-ffile-prefix-map>=${PROJECT_SOURCE_DIR}/=)
 endfunction()
