@@ -53,8 +53,8 @@ Index checked_size(const char* operation, const Shape& shape) {
 Shape row_major_strides(const Shape& shape) {
   Shape strides;
   strides.resize(shape.rank());
-  Index step = 1;
-  for (int i = shape.rank(); i-- > 0; step *= shape[i]) strides[i] = step;
+  std::uint64_t step = 1;  // sizes beside a 0 may wrap
+  for (int i = shape.rank(); i-- > 0; step *= static_cast<std::uint64_t>(shape[i])) strides[i] = static_cast<Index>(step);
   return strides;
 }
 

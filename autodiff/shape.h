@@ -67,9 +67,9 @@ class Shape {
   /// How many elements a tensor of these sizes has: their product, 1 for rank 0. A tensor's own shape never overflows
   /// (checked_size saw to that when it was made).
   Index size() const {
-    Index n = 1;
-    for (Index d : *this) n *= d;
-    return n;
+    std::uint64_t n = 1;  // sizes beside a 0 may wrap
+    for (Index d : *this) n *= static_cast<std::uint64_t>(d);
+    return static_cast<Index>(n);
   }
   /// Changes the rank and keeps what both have; new entries are not set.
   void resize(int rank);

@@ -504,6 +504,8 @@ class Reachability {
 
 /// Where the tape knows a source: its slot or its scalar index; kNoSlot where it does not.
 std::uint32_t find(TapeState& t, const Source& s) {
+  if (!s.scalar && !s.parameter && (!s.tensor || !s.tensor->defined()))
+    throw TapeError("a source or target is undefined: it was default-constructed, or moved from");
   if (s.parameter) return t.leaves.find(s.parameter);
   if (s.scalar) {
     const std::uint32_t index = s.number ? t.index_of(s.number) : 0;

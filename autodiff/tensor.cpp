@@ -60,9 +60,7 @@ Elements* new_elements(const Shape& shape, Index size, Dtype dtype, Location whe
   void* block = pool::allocate(sizeof(Elements) + (with_room ? static_cast<std::size_t>(size * bytes_of(dtype)) : 0));
   auto* e = ::new (block) Elements{{1}, where.line, where.file, nullptr, nullptr, size, dtype, true, false, shape, {}};
   e->data = e + 1;
-  e->strides.resize(shape.rank());
-  Index step = 1;
-  for (int i = shape.rank(); i-- > 0; step *= shape[i]) e->strides[i] = step;
+  e->strides = row_major_strides(shape);
   return e;
 }
 

@@ -1027,6 +1027,15 @@ BOOST_AUTO_TEST_SUITE_END()
 
 BOOST_AUTO_TEST_SUITE(threads)
 
+BOOST_AUTO_TEST_CASE(undefined_sources_and_targets_are_errors) {
+  Tape tape;
+  const Tensor x = tape.variable(Tensor::from({2.0})), y = x * x;
+  BOOST_CHECK_THROW(tape.gradient(y, Tensor()), TapeError);
+  BOOST_CHECK_THROW(tape.gradient(y, Parameter()), TapeError);
+  BOOST_CHECK_THROW(tape.gradient(Tensor(), x), TapeError);
+  BOOST_TEST(tape.gradient(y, x).item() == 4);
+}
+
 BOOST_AUTO_TEST_CASE(two_threads_on_two_tapes_share_parameters) {
   const Parameter w(Tensor::from({{0.1, 0.2}, {0.3, 0.4}}, float64)), b(doubles({0.5, -0.5}));
   const ParameterList list{w, b};
