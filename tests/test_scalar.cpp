@@ -5,6 +5,7 @@
 #include <array>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <future>
 #include <limits>
 #include <memory>
 #include <new>
@@ -490,14 +491,14 @@ BOOST_AUTO_TEST_CASE(a_higher_order_tape_differentiates_gradients) {
 }
 
 BOOST_AUTO_TEST_CASE(exceptions_leave_the_tape_whole) {
-  const Scalar foreign = [] {
-    Scalar s;
-    std::thread([&] {
-      static thread_local Tape* leaked = new Tape;  // lives as long as the process, so that its values stay foreign
-      s = leaked->variable(1);
-    }).join();
-    return s;
-  }();
+  std::promise<Scalar> made;
+  std::promise<void> done;
+  std::jthread other([&] {
+    Tape tape;
+    made.set_value(tape.variable(1));
+    done.get_future().wait();
+  });
+  const Scalar foreign = made.get_future().get();
   Tape tape;
   Scalar x = tape.variable(2), s = x;
   s += x;
@@ -509,6 +510,7 @@ BOOST_AUTO_TEST_CASE(exceptions_leave_the_tape_whole) {
   BOOST_TEST(s.value() == 4);
   s += x;
   BOOST_TEST(tape.gradient(s, x) == 3);
+  done.set_value();
 }
 
 BOOST_AUTO_TEST_SUITE_END()
