@@ -19,8 +19,8 @@ class Operand {
   Operand(const Parameter& p, Location where = Location::here()) : where(where), own_(p), tensor_(&own_) {}
   Operand(Number auto value, Location where = Location::here()) : where(where), value_(static_cast<double>(value)) {}
   Operand(const Scalar& s, Location where = Location::here()) : where(where), value_(s.value()), number_(s.number()) {}
-  template <class E>
-  requires TemporaryExpression<E> Operand(E&& e, Location where = Location::here()) : Operand(Scalar(std::move(e)), where) {}
+  template <class E>  // NOLINTNEXTLINE(bugprone-forwarding-reference-overload): an expression is no Operand
+  requires TemporaryExpression<E> Operand(E&& e, Location where = Location::here()) : Operand(Scalar(std::forward<E>(e)), where) {}
   Operand(const Operand&) = delete;
 
   bool is_tensor() const { return tensor_ != nullptr; }

@@ -25,7 +25,7 @@ Parameter& Parameter::operator=(const Parameter& o) {
   }
   return *this;
 }
-Parameter& Parameter::operator=(Parameter&& o) {
+Parameter& Parameter::operator=(Parameter&& o) noexcept {
   if (ref_.get() && o.ref_.get()) {
     set(o.value());
   } else {

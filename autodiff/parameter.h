@@ -55,7 +55,7 @@ class Parameter {
   Parameter(const Parameter& o);
   Parameter(Parameter&& o) noexcept = default;
   Parameter& operator=(const Parameter& o);
-  Parameter& operator=(Parameter&& o);
+  Parameter& operator=(Parameter&& o) noexcept;
   Parameter& operator=(const Tensor& value);
   ~Parameter() = default;
 

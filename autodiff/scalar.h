@@ -152,7 +152,7 @@ class ExpressionOnTensors {
 /// tree in memory on the hot path too.
 struct Expression {
   Expression() = default;
-  WENGERT_INLINE Expression(const Expression&) {}
+  WENGERT_INLINE Expression(const Expression&) {}  // NOLINT(modernize-use-equals-default)
 };
 
 template <class V> struct Leaf : Expression {
@@ -241,7 +241,7 @@ template <class V> class BasicScalar {
     number_ = o.share();
     return *this;
   }
-  template <class E>
+  template <class E>  // NOLINTNEXTLINE(bugprone-forwarding-reference-overload): an expression is no scalar
   requires TemporaryExpression<E> WENGERT_INLINE BasicScalar(E&& e) : value_(e.v), number_(record(e)) {}
   template <class E>
   requires TemporaryExpression<E> WENGERT_INLINE BasicScalar& operator=(E&& e) {

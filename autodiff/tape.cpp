@@ -385,11 +385,9 @@ class Sweep {
     if (!(g.shape() == slot.shape)) g = sum_to(g, slot.shape, where);
     if (!slot.bar.defined()) {
       slot.bar = std::move(g);
-    } else if (record_) {
-      slot.bar = zip(fn::Add{}, slot.bar, g, where);
-    } else if (slot.bar.is_accumulator()) {
+    } else if (!record_ && slot.bar.is_accumulator()) {
       add_in_place(slot.bar, g);
-    } else if (g.is_accumulator()) {
+    } else if (!record_ && g.is_accumulator()) {
       add_in_place(g, slot.bar);
       slot.bar = std::move(g);
     } else {

@@ -55,7 +55,7 @@ class Tensor {
   Tensor() = default;
   Tensor(const Tensor& o) noexcept : elements_(o.elements_), number_(o.number_) { retain(elements_); }
   Tensor(Tensor&& o) noexcept : elements_(o.elements_), number_(o.number_) { o.forget(); }
-  Tensor& operator=(const Tensor& o) noexcept {
+  Tensor& operator=(const Tensor& o) noexcept {  // NOLINT(bugprone-unhandled-self-assignment): retained before released
     retain(o.elements_);
     release(elements_);
     elements_ = o.elements_;

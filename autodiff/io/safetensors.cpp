@@ -245,6 +245,7 @@ class Reader {
   // The ranges must tile the data: no two tensors share bytes, and no byte is without a tensor, as the format demands.
   void check_ranges(const std::vector<Entry>& entries) const {
     std::vector<const Entry*> sorted;
+    sorted.reserve(entries.size());
     for (const Entry& entry : entries) sorted.push_back(&entry);
     std::sort(sorted.begin(), sorted.end(), [](const Entry* a, const Entry* b) { return *a->offsets < *b->offsets; });
     std::uint64_t end = 0;

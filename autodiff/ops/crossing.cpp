@@ -100,7 +100,7 @@ std::uint64_t tensor_to_scalar(const Tensor& x, Index flat, Location where) {
   tape.inputs.push(Input(nullptr, x.number()));
   Call call{{nullptr}, where.file, where.line, tape.next(), tape.inputs.size() - 1, scalar, 1, 1, Call::element, false};
   call.flat = flat;
-  tape.calls.push(std::move(call));
+  tape.calls.push(Call(call));
   return tape.base + scalar;
 }
 
