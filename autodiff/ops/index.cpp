@@ -22,7 +22,7 @@ enum class Positions { list, each };
 Tensor checked_index(const char* name, const Tensor& index, const Tensor& x, int dim, Location where) {
   if (index.dtype() != int64)
     throw DtypeError(fmt::format("{}: the index {} is not int64; convert it with .to(int64)", name, describe(index)));
-  const Tensor dense = index.constant().contiguous(where);
+  Tensor dense = index.constant().contiguous(where);
   const std::int64_t* at = dense.data<std::int64_t>();
   const Index n = x.shape()[dim];
   for (Index i = 0; i < dense.size(); ++i)
