@@ -7,21 +7,14 @@
 
 #include "nn/nn.h"
 #include "optim/optim.h"
+#include "support/throws.h"
 
 using namespace wengert;
+using testing::message_of;
 
 namespace {
 
 std::vector<double> values(const Tensor& t) { return t.to_vector<double>(); }
-
-template <class F> std::string message_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& e) {
-    return e.what();
-  }
-  return {};
-}
 
 nn::Sequential mlp() { return nn::Sequential(nn::Linear(2, 3), nn::Tanh(), nn::Linear(3, 1)); }
 
@@ -161,7 +154,7 @@ BOOST_AUTO_TEST_CASE(a_const_model_runs_const_layers_only) {
   model(x);
   BOOST_TEST(model.layer<Counter>(0).calls == 1);
   const nn::Sequential& constant = model;
-  BOOST_TEST(message_of([&] { constant(x); }).find("cannot run Counter") != std::string::npos);
+  BOOST_TEST(message_of<Error>([&] { constant(x); }).find("cannot run Counter") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(layers_hear_where_the_model_was_called) {
@@ -175,7 +168,7 @@ BOOST_AUTO_TEST_CASE(wrong_indices_and_types_are_errors) {
   BOOST_TEST(model[1].label() == "Tanh");
   BOOST_TEST(std::as_const(model).layer<nn::Linear>(0).in() == 2);
   BOOST_CHECK_THROW(model[3], Error);
-  BOOST_TEST(message_of([&] { model.layer<nn::Linear>(1); }) == "Sequential: layer 1 is Tanh, not a Linear");
+  BOOST_TEST(message_of<Error>([&] { model.layer<nn::Linear>(1); }) == "Sequential: layer 1 is Tanh, not a Linear");
 }
 
 BOOST_AUTO_TEST_CASE(the_summary_shows_shapes_and_counts) {
