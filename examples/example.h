@@ -1,79 +1,58 @@
 #pragma once
-// What the example programs share: how they end, and where they find the data that comes with the project.
+// What the example programs share: their command lines, how they end, and where they find the data that comes with the project.
 #include <fmt/format.h>
 
-#include <CLI/CLI.hpp>
-#include <charconv>
 #include <cmath>
-#include <cstdio>
-#include <exception>
-#include <filesystem>
-#include <new>
+#include <cstdint>
+#include <functional>
+#include <memory>
 #include <string>
-#include <system_error>
+#include <vector>
 
 #include <autodiff/error.h>
 
 namespace example {
 
-inline constexpr int kBadInput = 2;
+/// Which numbers an option takes: finite ones from `least` to `most`, `least` itself only if it is `included`.
+struct Numbers {
+  const char* name = "a number";
+  double least = -HUGE_VAL, most = HUGE_VAL;
+  bool included = true;
+};
+inline constexpr Numbers kAny;
+inline constexpr Numbers kPositive{.name = "a number above 0", .least = 0, .included = false};
+inline constexpr Numbers kNotNegative{.name = "0 or a number above it", .least = 0};
 
-/// Parses the command line and runs the program. What the user can mend (the command line, a data file) ends it with one line on stderr
-/// and status 2.
-template <class Program> int run(CLI::App& app, int argc, char** argv, Program&& program) {
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::Success& help) {
-    return app.exit(help);
-  } catch (const CLI::ParseError& error) {
-    fmt::print(stderr, "{}: {}; see {} --help\n", app.get_name(), error.what(), app.get_name());
-    return kBadInput;
-  }
-  try {
-    program();
-    if (std::fflush(stdout) != 0) throw std::system_error(errno, std::generic_category(), "the standard output");
-    return 0;
-  } catch (const wengert::Error& error) {
-    fmt::print(stderr, "{}: {}\n", app.get_name(), error.what());
-  } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "{}: out of memory\n", app.get_name());
-  } catch (const std::exception& error) {
-    fmt::print(stderr, "{}: {}\n", app.get_name(), error.what());
-  }
-  return kBadInput;
-}
+/// The command line of a program. An option's help shows the value that its variable has beforehand.
+class CommandLine {
+ public:
+  CommandLine(std::string program, std::string description);
+  CommandLine(const CommandLine&) = delete;
+  CommandLine& operator=(const CommandLine&) = delete;
+  ~CommandLine();
 
-/// For option.check(): a finite number that is at least `least`, or above it.
-inline CLI::Validator finite_number(const char* what, double least, bool above) {
-  return CLI::Validator(
-      [=](const std::string& text) {
-        double value = 0;
-        const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-        const bool good = error == std::errc() && end == text.data() + text.size() && std::isfinite(value) && value >= least;
-        return good && !(above && value == least) ? std::string() : fmt::format("\"{}\" is not {}", text, what);
-      },
-      "");
-}
-inline const CLI::Validator positive = finite_number("a number above 0", 0, true);
-inline const CLI::Validator not_negative = finite_number("0 or a number above it", 0, false);
+  void option(const char* name, std::string& value, const char* help);
+  void option(const char* name, std::string& value, const char* help, const std::vector<std::string>& choices);
+  void option(const char* name, double& value, const char* help, Numbers allowed = kAny);
+  void option(const char* name, int& value, const char* help, Numbers allowed = kAny);
+  void option(const char* name, std::uint64_t& value, const char* help);
+  void flag(const char* name, bool& value, const char* help);
+  /// An option without which the program does not start.
+  void required(const char* name, std::string& value, const char* help);
+
+  /// Parses the command line and runs the program; returns its exit status. What the user can mend (the command line, a data file) ends it
+  /// with one line on stderr and status 2.
+  int run(int argc, char** argv, const std::function<void()>& program);
+
+ private:
+  struct Parser;
+  std::unique_ptr<Parser> parser_;
+};
 
 /// Says before a long training that its output could not be written: an Error if the file's folder does not exist.
-inline void check_folder_of(const std::string& file) {
-  std::error_code ignored;
-  const std::filesystem::path folder = std::filesystem::path(file).parent_path();
-  if (!folder.empty() && !std::filesystem::is_directory(folder, ignored))
-    throw wengert::DataError(fmt::format("{}: there is no folder {}", file, folder.string()));
-}
+void check_folder_of(const std::string& file);
 
 /// A file of the project's folder data/, seen from the current folder or from where the program was built.
-inline std::string data_file(const std::string& name) {
-  namespace fs = std::filesystem;
-  const fs::path here = fs::path("data") / name;
-  std::error_code error;
-  if (fs::exists(here, error)) return here.string();
-  for (fs::path folder = fs::read_symlink("/proc/self/exe", error); folder.has_relative_path(); folder = folder.parent_path())
-    if (fs::exists(folder.parent_path() / here, error)) return (folder.parent_path() / here).string();
-  return here.string();
-}
+std::string data_file(const std::string& name);
 
 }  // namespace example

@@ -131,16 +131,14 @@ void mlp(const Options& options) {
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app("A multi-layer perceptron, 784-256-128-10, on images in IDX files.", "mlp");
-  app.add_option("--data", options.data, "folder with the four IDX files")->capture_default_str();
-  app.add_option("--epochs", options.epochs, "passes over the training images")->check(example::positive)->capture_default_str();
-  app.add_option("--batch", options.batch, "images in a step")->check(example::positive)->capture_default_str();
-  app.add_option("--rate", options.rate, "learning rate")->check(example::positive)->capture_default_str();
-  app.add_option("--momentum", options.momentum, "momentum")->check(CLI::Range(0.0, 0.999))->capture_default_str();
-  app.add_option("--seed", options.seed, "of the weights and of the order of the images")->capture_default_str();
-  app.add_option("--limit", options.limit, "use only the first images of each part; 0: all")
-      ->check(example::not_negative)
-      ->capture_default_str();
-  app.add_option("--output", options.output, "folder for the pictures")->capture_default_str();
-  return example::run(app, argc, argv, [&] { mlp(options); });
+  example::CommandLine line("mlp", "A multi-layer perceptron, 784-256-128-10, on images in IDX files.");
+  line.option("--data", options.data, "folder with the four IDX files");
+  line.option("--epochs", options.epochs, "passes over the training images", example::kPositive);
+  line.option("--batch", options.batch, "images in a step", example::kPositive);
+  line.option("--rate", options.rate, "learning rate", example::kPositive);
+  line.option("--momentum", options.momentum, "momentum", {.name = "from 0 to 0.999", .least = 0, .most = 0.999});
+  line.option("--seed", options.seed, "of the weights and of the order of the images");
+  line.option("--limit", options.limit, "use only the first images of each part; 0: all", example::kNotNegative);
+  line.option("--output", options.output, "folder for the pictures");
+  return line.run(argc, argv, [&] { mlp(options); });
 }

@@ -16,8 +16,8 @@ namespace {
 
 struct Options {
   std::string csv, x, y, activation = "identity", scale = "none", plot;
-  double rate = 0;
-  int epochs = 0, report_every = 0;
+  double rate = 0.05;
+  int epochs = 2001, report_every = 200;
 };
 
 struct Record {
@@ -232,19 +232,15 @@ void regress(Options options) {
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app("A single node, y_hat = f(w x + b), trained by gradient descent on E = 1/2 (y - y_hat)^2.", "regression");
-  app.add_option("--csv", options.csv, "data, with named columns (default: iris)");
-  app.add_option("--x", options.x, "column of inputs");
-  app.add_option("--y", options.y, "column of targets; NAME=TEXT is 1 where the column holds the text, else 0");
-  app.add_option("--activation", options.activation, "f: identity, sigmoid, or step (the perceptron)")
-      ->check(CLI::IsMember({"identity", "sigmoid", "step"}))
-      ->capture_default_str();
-  app.add_option("--scale", options.scale, "bring x, or x and y, to [0, 1]")
-      ->check(CLI::IsMember({"none", "x", "xy"}))
-      ->capture_default_str();
-  app.add_option("--rate", options.rate, "learning rate eta")->default_val(0.05)->check(example::positive);
-  app.add_option("--epochs", options.epochs, "passes over all records")->default_val(2001)->check(example::positive);
-  app.add_option("--report-every", options.report_every, "epochs between reports")->default_val(200)->check(example::positive);
-  app.add_option("--plot", options.plot, "write the data, the node and the course of training as a picture: FILE.png");
-  return example::run(app, argc, argv, [&] { regress(options); });
+  example::CommandLine line("regression", "A single node, y_hat = f(w x + b), trained by gradient descent on E = 1/2 (y - y_hat)^2.");
+  line.option("--csv", options.csv, "data, with named columns (default: iris)");
+  line.option("--x", options.x, "column of inputs");
+  line.option("--y", options.y, "column of targets; NAME=TEXT is 1 where the column holds the text, else 0");
+  line.option("--activation", options.activation, "f: identity, sigmoid, or step (the perceptron)", {"identity", "sigmoid", "step"});
+  line.option("--scale", options.scale, "bring x, or x and y, to [0, 1]", {"none", "x", "xy"});
+  line.option("--rate", options.rate, "learning rate eta", example::kPositive);
+  line.option("--epochs", options.epochs, "passes over all records", example::kPositive);
+  line.option("--report-every", options.report_every, "epochs between reports", example::kPositive);
+  line.option("--plot", options.plot, "write the data, the node and the course of training as a picture: FILE.png");
+  return line.run(argc, argv, [&] { regress(options); });
 }

@@ -155,13 +155,13 @@ void titanic(const Options& options) {
 
 int main(int argc, char** argv) {
   Options options;
-  CLI::App app("A 12-9-1 network on the passenger list of the Titanic.", "titanic");
-  app.add_option("--train", options.train, "passengers with the column Survived: CSV")->required();
-  app.add_option("--test", options.test, "passengers without it: CSV")->required();
-  app.add_option("--predictions", options.predictions, "write what the best network says of the test passengers: FILE.csv");
-  app.add_option("--seeds", options.seeds, "networks to train")->check(example::positive)->capture_default_str();
-  app.add_option("--batches", options.batches, "steps of training")->check(example::positive)->capture_default_str();
-  app.add_option("--batch", options.batch_size, "passengers in a step")->check(example::positive)->capture_default_str();
-  app.add_option("--rate", options.rate, "learning rate eta")->check(example::positive)->capture_default_str();
-  return example::run(app, argc, argv, [&] { titanic(options); });
+  example::CommandLine line("titanic", "A 12-9-1 network on the passenger list of the Titanic.");
+  line.required("--train", options.train, "passengers with the column Survived: CSV");
+  line.required("--test", options.test, "passengers without it: CSV");
+  line.option("--predictions", options.predictions, "write what the best network says of the test passengers: FILE.csv");
+  line.option("--seeds", options.seeds, "networks to train", example::kPositive);
+  line.option("--batches", options.batches, "steps of training", example::kPositive);
+  line.option("--batch", options.batch_size, "passengers in a step", example::kPositive);
+  line.option("--rate", options.rate, "learning rate eta", example::kPositive);
+  return line.run(argc, argv, [&] { titanic(options); });
 }

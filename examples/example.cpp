@@ -1,0 +1,97 @@
+#include "example.h"
+
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <cstdio>
+#include <exception>
+#include <filesystem>
+#include <new>
+#include <system_error>
+#include <utility>
+
+namespace example {
+namespace {
+
+constexpr int kBadInput = 2;
+
+CLI::Validator validator(Numbers allowed) {
+  return {[allowed](const std::string& text) {
+            double value = 0;
+            const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+            const bool number = error == std::errc() && end == text.data() + text.size() && std::isfinite(value);
+            const bool good = number && value >= allowed.least && value <= allowed.most && (allowed.included || value != allowed.least);
+            return good ? std::string() : fmt::format("\"{}\" is not {}", text, allowed.name);
+          },
+          ""};
+}
+
+}  // namespace
+
+struct CommandLine::Parser {
+  CLI::App app;
+
+  Parser(std::string program, std::string description) : app(std::move(description), std::move(program)) {}
+
+  template <class T> CLI::Option* add(const char* name, T& value, const char* help) {
+    return app.add_option(name, value, help)->capture_default_str();
+  }
+};
+
+CommandLine::CommandLine(std::string program, std::string description)
+    : parser_(std::make_unique<Parser>(std::move(program), std::move(description))) {}
+CommandLine::~CommandLine() = default;
+
+void CommandLine::option(const char* name, std::string& value, const char* help) { parser_->add(name, value, help); }
+void CommandLine::option(const char* name, std::string& value, const char* help, const std::vector<std::string>& choices) {
+  parser_->add(name, value, help)->check(CLI::IsMember(choices));
+}
+void CommandLine::option(const char* name, double& value, const char* help, Numbers allowed) {
+  parser_->add(name, value, help)->check(validator(allowed));
+}
+void CommandLine::option(const char* name, int& value, const char* help, Numbers allowed) {
+  parser_->add(name, value, help)->check(validator(allowed));
+}
+void CommandLine::option(const char* name, std::uint64_t& value, const char* help) { parser_->add(name, value, help); }
+void CommandLine::flag(const char* name, bool& value, const char* help) { parser_->app.add_flag(name, value, help); }
+void CommandLine::required(const char* name, std::string& value, const char* help) { parser_->add(name, value, help)->required(); }
+
+int CommandLine::run(int argc, char** argv, const std::function<void()>& program) {
+  CLI::App& app = parser_->app;
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::Success& help) {
+    return app.exit(help);
+  } catch (const CLI::ParseError& error) {
+    fmt::print(stderr, "{}: {}; see {} --help\n", app.get_name(), error.what(), app.get_name());
+    return kBadInput;
+  }
+  try {
+    program();
+    if (std::fflush(stdout) != 0) throw std::system_error(errno, std::generic_category(), "the standard output");
+    return 0;
+  } catch (const std::bad_alloc&) {
+    fmt::print(stderr, "{}: out of memory\n", app.get_name());
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "{}: {}\n", app.get_name(), error.what());
+  }
+  return kBadInput;
+}
+
+void check_folder_of(const std::string& file) {
+  std::error_code ignored;
+  const std::filesystem::path folder = std::filesystem::path(file).parent_path();
+  if (!folder.empty() && !std::filesystem::is_directory(folder, ignored))
+    throw wengert::DataError(fmt::format("{}: there is no folder {}", file, folder.string()));
+}
+
+std::string data_file(const std::string& name) {
+  namespace fs = std::filesystem;
+  const fs::path here = fs::path("data") / name;
+  std::error_code error;
+  if (fs::exists(here, error)) return here.string();
+  for (fs::path folder = fs::read_symlink("/proc/self/exe", error); folder.has_relative_path(); folder = folder.parent_path())
+    if (fs::exists(folder.parent_path() / here, error)) return (folder.parent_path() / here).string();
+  return here.string();
+}
+
+}  // namespace example
