@@ -108,8 +108,8 @@ check_headers() {
   configure release -DWENGERT_TESTS=ON && cmake --build --preset release --target all_verify_interface_header_sets
 }
 
-# Warnings go to the standard output, with paths from the project's root; the noise on the other stream is dropped. The compiler's command line
-# may hold warning options that clang does not know.
+# Warnings go to the standard output, with paths from the project's root; the noise on the other stream is dropped. The compiler's command
+# line may hold warning options that clang does not know.
 check_lint() {
   configure release -DWENGERT_TESTS=ON &&
     run-clang-tidy-14 -quiet -extra-arg=-Wno-unknown-warning-option -p build/release "$PWD/(autodiff|nn|optim)/.*\.cpp$" 2>/dev/null |

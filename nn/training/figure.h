@@ -21,15 +21,15 @@ struct Curve {
 
 /// A pair of axes.
 struct Panel {
-  std::string title, x_label, y_label;
-  std::vector<Curve> curves;
+  std::string title = {}, x_label = {}, y_label = {};
+  std::vector<Curve> curves = {};
   bool logarithmic = false;  ///< the y axis
 };
 
 /// Panels side by side over one table of columns, which may differ in length.
 struct Figure {
-  std::vector<Column> columns;
-  std::vector<Panel> panels;
+  std::vector<Column> columns = {};
+  std::vector<Panel> panels = {};
 };
 
 /// What became of a picture.
