@@ -277,6 +277,87 @@ Tensor masked_fill(const Tensor& x, const Tensor& mask, double value, Location w
 /// The elements where the boolean mask is true, in row-major order -> rank 1; both broadcast.
 Tensor masked_select(const Tensor& x, const Tensor& mask, Location where = Location::here());
 
+// ---- convolution and pooling: images (n, channels, height, width) or sequences (n, channels, length) ------------------------------
+
+/// One number for height and width, or one for each: {.stride = 2}, {.stride = {2, 1}}.
+struct HeightWidth {
+  constexpr HeightWidth(Index both) : height(both), width(both) {}
+  constexpr HeightWidth(Index height, Index width) : height(height), width(width) {}
+  Index height, width;
+};
+
+struct Conv1dOptions {
+  Index stride = 1;    ///< distance between outputs, in the input
+  Index padding = 0;   ///< zeros before and after the input
+  Index dilation = 1;  ///< distance between the weight's positions, in the input
+  Index groups = 1;    ///< groups of input channels, each with output channels of its own
+};
+/// Cross-correlation: x (n, in, l), weight (out, in / groups, k), bias (out) -> (n, out, m), where
+/// m = (l + 2 padding - dilation (k - 1) - 1) / stride + 1.
+Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv1dOptions& options = {},
+              Location where = Location::here());
+Tensor conv1d(const Tensor& x, const Tensor& weight, const Conv1dOptions& options = {}, Location where = Location::here());
+
+struct Conv2dOptions {
+  HeightWidth stride = 1, padding = 0, dilation = 1;
+  Index groups = 1;
+};
+/// The same of images: x (n, in, h, w), weight (out, in / groups, kh, kw), bias (out).
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options = {},
+              Location where = Location::here());
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Conv2dOptions& options = {}, Location where = Location::here());
+
+struct ConvTranspose2dOptions {
+  HeightWidth stride = 1, padding = 0;
+  HeightWidth output_padding = 0;  ///< more rows and columns at the end, fewer than the stride or the dilation
+  HeightWidth dilation = 1;
+  Index groups = 1;
+};
+/// The transposed map of conv2d: x (n, in, h, w), weight (in, out / groups, kh, kw), bias (out) -> (n, out, ...), where
+/// h -> (h - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1.
+Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvTranspose2dOptions& options = {},
+                        Location where = Location::here());
+Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const ConvTranspose2dOptions& options = {},
+                        Location where = Location::here());
+
+struct MaxPool2dOptions {
+  HeightWidth stride = 0;   ///< 0: the kernel
+  HeightWidth padding = 0;  ///< at most half the kernel
+  HeightWidth dilation = 1;
+  bool ceil_mode = false;  ///< a last window that hangs over the end, if it starts inside
+};
+/// The largest element of each window: (n, c, h, w) -> (n, c, (h + 2 padding - dilation (kernel - 1) - 1) / stride + 1, ...). The first of
+/// several equal ones takes the gradient; a NaN is larger than every number, the padding smaller.
+Tensor max_pool2d(const Tensor& x, HeightWidth kernel, const MaxPool2dOptions& options = {}, Location where = Location::here());
+/// The same with row * w + column of each, int64.
+ValuesAndIndices max_pool2d_with_indices(const Tensor& x, HeightWidth kernel, const MaxPool2dOptions& options = {},
+                                         Location where = Location::here());
+
+struct AvgPool2dOptions {
+  HeightWidth stride = 0;         ///< 0: the kernel
+  HeightWidth padding = 0;        ///< at most half the kernel
+  bool ceil_mode = false;         ///< a last window that hangs over the end, if it starts inside
+  bool count_include_pad = true;  ///< whether the padding's zeros count for the mean
+};
+/// The mean of each window; shapes as max_pool2d.
+Tensor avg_pool2d(const Tensor& x, HeightWidth kernel, const AvgPool2dOptions& options = {}, Location where = Location::here());
+/// The means of windows that cover the image, so many that the result has the given size: row i is the mean of the rows
+/// [i h / size, (i + 1) h / size), rounded outwards. (n, c, h, w) -> (n, c, size).
+Tensor adaptive_avg_pool2d(const Tensor& x, HeightWidth size, Location where = Location::here());
+
+struct MaxPool1dOptions {
+  Index stride = 0, padding = 0, dilation = 1;
+  bool ceil_mode = false;
+};
+/// Of sequences: (n, c, l) -> (n, c, ...).
+Tensor max_pool1d(const Tensor& x, Index kernel, const MaxPool1dOptions& options = {}, Location where = Location::here());
+
+struct AvgPool1dOptions {
+  Index stride = 0, padding = 0;
+  bool ceil_mode = false, count_include_pad = true;
+};
+Tensor avg_pool1d(const Tensor& x, Index kernel, const AvgPool1dOptions& options = {}, Location where = Location::here());
+
 // ---- classification ---------------------------------------------------------------------------------------------------------------
 
 /// e^x_i / sum_j e^x_j along a dimension. A row of -inf gives NaN.

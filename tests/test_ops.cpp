@@ -365,6 +365,43 @@ const std::vector<Case>& cases() {
       {"log_softmax", [](Inputs x) { return log_softmax(x[0], 1); }, {{2, 3, 2}}},
       {"cross_entropy", [](Inputs x) { return cross_entropy(x[0], labels); }, {{3, 4}}},
       {"cross_entropy", [](Inputs x) { return cross_entropy(x[0] * x[0], labels) * x[1]; }, {{3, 3}, {2}}},
+      {"conv1d", [](Inputs x) { return conv1d(x[0], x[1], x[2], {.stride = 2, .padding = 1}); }, {{2, 2, 5}, {3, 2, 3}, {3}}},
+      {"conv1d", [](Inputs x) { return conv1d(x[0], x[1], {.dilation = 2, .groups = 2}); }, {{1, 2, 6}, {4, 1, 2}}},
+      {"conv2d", [](Inputs x) { return conv2d(x[0], x[1], x[2]); }, {{2, 2, 4, 3}, {2, 2, 3, 2}, {2}}},
+      {"conv2d",
+       [](Inputs x) {
+         return conv2d(x[0], x[1], {.stride = {2, 1}, .padding = {1, 2}, .dilation = {1, 2}, .groups = 2});
+       },
+       {{1, 4, 4, 3}, {2, 2, 2, 3}}},
+      {"conv2d", [](Inputs x) { return conv2d(x[0], x[0], {.padding = 1}); }, {{2, 2, 2, 2}}},
+      {"conv_transpose2d", [](Inputs x) { return conv_transpose2d(x[0], x[1], x[2]); }, {{2, 2, 2, 3}, {2, 2, 2, 2}, {2}}},
+      {"conv_transpose2d",
+       [](Inputs x) {
+         return conv_transpose2d(x[0], x[1], {.stride = {2, 3}, .padding = 1, .output_padding = 1, .dilation = {2, 1}, .groups = 2});
+       },
+       {{1, 4, 2, 2}, {4, 1, 2, 3}}},
+      {"max_pool2d", [](Inputs x) { return square(max_pool2d(x[0], 2)); }, {{2, 1, 4, 5}}},
+      {"max_pool2d",
+       [](Inputs x) {
+         return square(max_pool2d(x[0], {3, 2}, {.stride = {1, 2}, .padding = 1, .dilation = {1, 2}, .ceil_mode = true}));
+       },
+       {{1, 2, 4, 4}}},
+      {"max_pool2d_with_indices", [](Inputs x) { return square(max_pool2d_with_indices(x[0], 3, {.stride = 2}).values); }, {{1, 1, 5, 5}}},
+      {"avg_pool2d",
+       [](Inputs x) {
+         return avg_pool2d(x[0] * x[0], {2, 3});
+       },
+       {{2, 1, 4, 5}}},
+      {"avg_pool2d",
+       [](Inputs x) { return avg_pool2d(x[0] * x[0], 3, {.stride = 2, .padding = 1, .ceil_mode = true, .count_include_pad = false}); },
+       {{1, 2, 4, 4}}},
+      {"adaptive_avg_pool2d",
+       [](Inputs x) {
+         return adaptive_avg_pool2d(x[0] * x[0], {2, 3});
+       },
+       {{1, 2, 3, 5}}},
+      {"max_pool1d", [](Inputs x) { return square(max_pool1d(x[0], 3, {.stride = 2, .padding = 1})); }, {{2, 2, 5}}},
+      {"avg_pool1d", [](Inputs x) { return avg_pool1d(x[0] * x[0], 2, {.padding = 1}); }, {{1, 2, 5}}},
   };
   return all;
 }

@@ -1,0 +1,245 @@
+// Each image is unrolled in tiles to a matrix of columns, and the rest are products of matrices. For one group of an image, with
+// K = in_channels / groups * kernel height * kernel width rows and a column for each output position,
+//
+//   columns[(c, r, s), (i, j)] = x[c, i sh - ph + r dh, j sw - pw + s dw]
+//
+//   y = weight columns,   weight_bar = y_bar columns^T,   columns_bar = weight^T y_bar, of which every element is added to the element of x
+//   where it came from
+#include "autodiff/kernels/convolution.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "autodiff/kernels/blas.h"
+#include "autodiff/kernels/parallel.h"
+#include "autodiff/kernels/scratch.h"
+
+namespace wengert::kernels {
+namespace {
+
+/// Output positions that are unrolled at once: whole rows, or a part of one row where a row is too long. They are neighbours in y.
+struct Tile {
+  Range rows, columns;
+  Index first_position, positions;
+};
+
+/// One group of one image as matrices.
+struct Unrolled {
+  explicit Unrolled(const Convolution& c)
+      : height(c.height),
+        width(c.width),
+        channels(c.in_channels / c.groups),
+        outputs(c.out_channels / c.groups),
+        rows(channels * c.height.kernel * c.width.kernel),
+        positions(c.height.out * c.width.out) {}
+
+  WindowAxis height, width;
+  Index channels, outputs;  // of a group
+  Index rows;               // of the matrix of columns
+  Index positions;          // of an image of y
+
+  /// Whether the matrix of columns is x as it lies there.
+  bool is_image() const { return is_identity(height) && is_identity(width); }
+
+  /// What fits the second-level cache with room for the operands.
+  template <class T> Index positions_of_tile() const {
+    constexpr Index elements = (Index(1) << 19) / static_cast<Index>(sizeof(T));
+    const Index fit = std::clamp<Index>(elements / std::max<Index>(rows, 1), 16, std::max<Index>(positions, 16));
+    return width.out <= fit ? fit / width.out * width.out : fit;
+  }
+
+  /// f(tile) for all tiles.
+  template <class T, class F> void for_each_tile(F&& f) const {
+    const Index most = positions_of_tile<T>();
+    const Index tile_rows = std::max<Index>(1, most / width.out), tile_columns = std::min(most, width.out);
+    for (Index i = 0; i < height.out; i += tile_rows)
+      for (Index j = 0; j < width.out; j += tile_columns) {
+        const Range r{i, std::min(i + tile_rows, height.out)}, s{j, std::min(j + tile_columns, width.out)};
+        f(Tile{r, s, i * width.out + j, r.size() * s.size()});
+      }
+  }
+
+  /// f(elements of the matrix, elements of the image, how many, distance in the image) for every run of a tile along the width, and
+  /// g(elements of the matrix, how many) for the runs in the padding.
+  template <class Columns, class Image, class F, class G>
+  void for_each_run(const Tile& tile, Columns* columns, Image* image, F&& f, G&& g) const {
+    for (Index c = 0; c < channels; ++c, image += height.in * width.in)
+      for (Index r = 0; r < height.kernel; ++r) {
+        const Range valid_rows = inside(height, r, tile.rows);
+        for (Index s = 0; s < width.kernel; ++s) {
+          const Range valid = inside(width, s, tile.columns);
+          for (Index i = tile.rows.first; i < tile.rows.last; ++i, columns += tile.columns.size()) {
+            if (i < valid_rows.first || i >= valid_rows.last || valid.size() == 0) {
+              g(columns, tile.columns.size());
+              continue;
+            }
+            g(columns, valid.first - tile.columns.first);
+            f(columns + (valid.first - tile.columns.first), image + height.input(i, r) * width.in + width.input(valid.first, s),
+              valid.size(), width.stride);
+            g(columns + (valid.last - tile.columns.first), tile.columns.last - valid.last);
+          }
+        }
+      }
+  }
+
+  template <class T> void unroll(const Tile& tile, const T* image, T* columns) const {
+    for_each_run(
+        tile, columns, image,
+        [](T* to, const T* from, Index n, Index step) {
+          if (step == 1) {
+            std::copy_n(from, n, to);
+          } else {
+            for (Index i = 0; i < n; ++i) to[i] = from[i * step];
+          }
+        },
+        [](T* to, Index n) { std::fill_n(to, n, T(0)); });
+  }
+
+  /// The transposed map: adds every element of the matrix to the element of the image where it came from.
+  template <class T> void add_rolled(const Tile& tile, const T* columns, T* image) const {
+    for_each_run(
+        tile, columns, image,
+        [](const T* from, T* to, Index n, Index step) {
+          if (step == 1) {
+            for (Index i = 0; i < n; ++i) to[i] += from[i];
+          } else {
+            for (Index i = 0; i < n; ++i) to[i * step] += from[i];
+          }
+        },
+        [](const T*, Index) {});
+  }
+
+ private:
+  static bool is_identity(const WindowAxis& axis) {
+    return axis.kernel == 1 && axis.stride == 1 && axis.padding == 0 && axis.in == axis.out;
+  }
+};
+
+/// Rows of matrices without columns have this distance all the same.
+Index distance(Index columns) { return std::max<Index>(columns, 1); }
+
+/// planes[k][...] = values[k], or 0 without values.
+template <class T> void fill_planes(Index planes, Index size, const T* values, T* to) {
+  for (Index k = 0; k < planes; ++k, to += size) std::fill_n(to, size, values ? values[k] : T(0));
+}
+
+/// The sum in double, in eight parts: neither the rounding of float nor one long chain of additions.
+template <class T> double sum_of(const T* x, Index n) {
+  double parts[8] = {};
+  Index i = 0;
+  for (; i + 8 <= n; i += 8)
+    for (Index k = 0; k < 8; ++k) parts[k] += static_cast<double>(x[i + k]);
+  for (; i < n; ++i) parts[0] += static_cast<double>(x[i]);
+  return ((parts[0] + parts[1]) + (parts[2] + parts[3])) + ((parts[4] + parts[5]) + (parts[6] + parts[7]));
+}
+
+/// weight += y columns^T for one image. `columns` is scratch for a tile, null if the image needs none.
+template <class T> void add_weight_gradient(const Convolution& c, const Unrolled& u, const T* x, const T* y, T* columns, T* weight) {
+  const auto product = [&](const T* y_of_group, Index count, const T* matrix, T* of_group) {
+    blas::gemm<T>(false, true, u.outputs, u.rows, count, 1, y_of_group, distance(u.positions), matrix, distance(count), 1, of_group,
+                  distance(u.rows));
+  };
+  for (Index g = 0; g < c.groups; ++g) {
+    const T *image = x + g * u.channels * c.height.in * c.width.in, *of_y = y + g * u.outputs * u.positions;
+    T* const of_group = weight + g * u.outputs * u.rows;
+    if (!columns) {
+      product(of_y, u.positions, image, of_group);
+      continue;
+    }
+    u.for_each_tile<T>([&](const Tile& tile) {
+      u.unroll(tile, image, columns);
+      product(of_y + tile.first_position, tile.positions, columns, of_group);
+    });
+  }
+}
+
+/// In how many parts the batch is summed: enough for the threads, and not so many that the partial sums need much memory.
+Index parts_of_batch(Index batch, Index sums) {
+  constexpr Index most = 8, elements = Index(1) << 22;
+  return std::min(batch, std::clamp<Index>(elements / std::max<Index>(sums, 1), 1, most));
+}
+
+}  // namespace
+
+template <class T> void convolution_forward(const Convolution& c, const T* x, const T* weight, const T* bias, T* y) {
+  const Unrolled u(c);
+  const auto product = [&](const T* of_weight, Index count, const T* columns, T* of_y) {
+    blas::gemm<T>(false, false, u.outputs, count, u.rows, 1, of_weight, distance(u.rows), columns, count, bias ? 1 : 0, of_y, u.positions);
+  };
+  parallel_blocks(c.batch, [&](Index n) {
+    Scratch<T> scratch(u.is_image() ? 0 : u.rows * u.positions_of_tile<T>());
+    T* const to = y + n * c.output_size();
+    if (bias) fill_planes(c.out_channels, u.positions, bias, to);
+    for (Index g = 0; g < c.groups; ++g) {
+      const T *image = x + n * c.image_size() + g * u.channels * c.height.in * c.width.in, *of_weight = weight + g * u.outputs * u.rows;
+      T* const of_y = to + g * u.outputs * u.positions;
+      if (u.is_image()) {
+        product(of_weight, u.positions, image, of_y);
+        continue;
+      }
+      u.for_each_tile<T>([&](const Tile& tile) {
+        u.unroll(tile, image, scratch.data());
+        product(of_weight, tile.positions, scratch.data(), of_y + tile.first_position);
+      });
+    }
+  });
+}
+
+template <class T> void convolution_data_gradient(const Convolution& c, const T* y, const T* weight, const T* bias, T* x) {
+  const Unrolled u(c);
+  const Index plane = c.height.in * c.width.in;
+  const auto product = [&](const T* of_weight, Index count, const T* of_y, T beta, T* columns) {
+    blas::gemm<T>(true, false, u.rows, count, u.outputs, 1, of_weight, distance(u.rows), of_y, distance(u.positions), beta, columns, count);
+  };
+  parallel_blocks(c.batch, [&](Index n) {
+    Scratch<T> scratch(u.is_image() ? 0 : u.rows * u.positions_of_tile<T>());
+    T* const to = x + n * c.image_size();
+    fill_planes(c.in_channels, plane, bias, to);
+    for (Index g = 0; g < c.groups; ++g) {
+      const T *of_y = y + n * c.output_size() + g * u.outputs * u.positions, *of_weight = weight + g * u.outputs * u.rows;
+      T* const image = to + g * u.channels * plane;
+      if (u.is_image()) {
+        product(of_weight, u.positions, of_y, 1, image);
+        continue;
+      }
+      u.for_each_tile<T>([&](const Tile& tile) {
+        product(of_weight, tile.positions, of_y + tile.first_position, 0, scratch.data());
+        u.add_rolled(tile, scratch.data(), image);
+      });
+    }
+  });
+}
+
+template <class T> void convolution_weight_gradient(const Convolution& c, const T* x, const T* y, T* weight, T* bias) {
+  const Index weights = c.weight_size(), sums = weights + (bias ? c.out_channels : 0), parts = parts_of_batch(c.batch, sums);
+  std::fill_n(weight, weights, T(0));
+  if (bias) std::fill_n(bias, c.out_channels, T(0));
+  const Unrolled u(c);
+  // The first part is summed where the result goes, the others beside it.
+  Scratch<T> others(std::max<Index>(parts - 1, 0) * sums);
+  parallel_blocks(parts, [&](Index part) {
+    T* const mine = others.data() + (part - 1) * sums;
+    T *const of_weight = part == 0 ? weight : mine, *const of_bias = part == 0 || !bias ? bias : mine + weights;
+    if (part > 0) std::fill_n(mine, sums, T(0));
+    Scratch<T> columns(u.is_image() ? 0 : u.rows * u.positions_of_tile<T>());
+    for (Index n = part * c.batch / parts; n < (part + 1) * c.batch / parts; ++n) {
+      const T* const of_y = y + n * c.output_size();
+      add_weight_gradient(c, u, x + n * c.image_size(), of_y, u.is_image() ? nullptr : columns.data(), of_weight);
+      for (Index o = 0; of_bias && o < c.out_channels; ++o) of_bias[o] += static_cast<T>(sum_of(of_y + o * u.positions, u.positions));
+    }
+  });
+  for (Index part = 1; part < parts; ++part) {
+    const T* const from = others.data() + (part - 1) * sums;
+    for (Index i = 0; i < weights; ++i) weight[i] += from[i];
+    for (Index o = 0; bias && o < c.out_channels; ++o) bias[o] += from[weights + o];
+  }
+}
+
+template void convolution_forward(const Convolution&, const float*, const float*, const float*, float*);
+template void convolution_forward(const Convolution&, const double*, const double*, const double*, double*);
+template void convolution_data_gradient(const Convolution&, const float*, const float*, const float*, float*);
+template void convolution_data_gradient(const Convolution&, const double*, const double*, const double*, double*);
+template void convolution_weight_gradient(const Convolution&, const float*, const float*, float*, float*);
+template void convolution_weight_gradient(const Convolution&, const double*, const double*, double*, double*);
+
+}  // namespace wengert::kernels

@@ -1,0 +1,212 @@
+#include "autodiff/kernels/pooling.h"
+
+#include <limits>
+
+#include "autodiff/kernels/parallel.h"
+#include "autodiff/kernels/scratch.h"
+#include "autodiff/kernels/target.h"
+
+namespace wengert::kernels {
+namespace {
+
+/// f(first plane, last plane) for blocks of planes, over the thread pool.
+template <class F> void for_blocks_of_planes(const Pooling& p, F&& f) {
+  constexpr Index elements = Index(1) << 15;  // work that is worth waking a thread
+  const Index planes = std::max<Index>(1, elements / (p.height.in * p.width.in));
+  parallel_blocks(divided_up(p.planes, planes), [&](Index block) { f(block * planes, std::min((block + 1) * planes, p.planes)); });
+}
+
+Index plane_in(const Pooling& p) { return p.height.in * p.width.in; }
+Index plane_out(const Pooling& p) { return p.height.out * p.width.out; }
+
+// ---- maxima ------------------------------------------------------------------------------------------------------------------------
+
+/// The maxima of a part of a row: kept apart from the results so that the loops over outputs are vectors.
+struct RowPart {
+  static constexpr Index most = 64;
+  Index row;
+  Range columns;
+};
+
+template <class T, class Position>
+[[gnu::always_inline]] inline void max_of_row_part(const Pooling& p, const RowPart& part, const T* x, T* y, Position* at) {
+  constexpr std::int32_t nowhere = -1;
+  T best[RowPart::most];
+  std::int32_t where[RowPart::most];
+  const Index n = part.columns.size();
+  for (Index j = 0; j < n; ++j) {
+    best[j] = -std::numeric_limits<T>::infinity();
+    where[j] = nowhere;
+  }
+  const Range rows = unpadded(p.height, part.row);
+  for (Index r = rows.first; r < rows.last; ++r) {
+    const T* const row = x + p.height.input(part.row, r) * p.width.in;
+    for (Index s = 0; s < p.width.kernel; ++s) {
+      const Range columns = inside(p.width, s, part.columns);
+      const Index first = columns.first - part.columns.first, last = columns.last - part.columns.first, step = p.width.stride;
+      const Index offset = p.width.input(part.columns.first, s);
+      const auto position = static_cast<std::int32_t>(r * p.width.kernel + s);
+      for (Index j = first; j < last; ++j) {
+        const T v = row[offset + j * step], b = best[j];
+        const bool wins = !(v <= b) & (b == b);  // larger, or the first NaN
+        best[j] = wins ? v : b;
+        where[j] = wins ? position : where[j];
+      }
+    }
+  }
+  for (Index j = 0; j < n; ++j) {
+    if (where[j] == nowhere)  // all are -inf
+      where[j] = static_cast<std::int32_t>(rows.first * p.width.kernel + unpadded(p.width, part.columns.first + j).first);
+    y[j] = best[j];
+    at[j] = static_cast<Position>(where[j]);
+  }
+}
+
+/// How far the positions of a window are from its first one, in a plane of x.
+class WindowOffsets {
+ public:
+  explicit WindowOffsets(const Pooling& p) : offsets_(p.height.kernel * p.width.kernel) {
+    Index* to = offsets_.data();
+    for (Index r = 0; r < p.height.kernel; ++r)
+      for (Index s = 0; s < p.width.kernel; ++s) *to++ = r * p.height.dilation * p.width.in + s * p.width.dilation;
+  }
+  template <class Position> Index operator[](Position at) const { return offsets_.data()[at]; }
+
+ private:
+  Scratch<Index> offsets_;
+};
+
+/// f(position in y, position in x that `at` means) for every output of the planes [first, last).
+template <class Position, class F>
+void for_each_pooled(const Pooling& p, const WindowOffsets& offsets, const Position* at, Index first, Index last, F&& f) {
+  Index output = first * plane_out(p);
+  for (Index n = first; n < last; ++n)
+    for (Index i = 0; i < p.height.out; ++i) {
+      const Index row = n * plane_in(p) + p.height.input(i, 0) * p.width.in + p.width.input(0, 0);
+      for (Index j = 0; j < p.width.out; ++j, ++output) f(output, row + j * p.width.stride + offsets[at[output]]);
+    }
+}
+
+// ---- means -------------------------------------------------------------------------------------------------------------------------
+
+/// The inputs of a window along one dimension, and what its sum is divided by there.
+struct MeanWindow {
+  Range inputs;
+  Index divisor;
+};
+
+MeanWindow mean_window(const WindowAxis& axis, Divisor divisor, Index i) {
+  if (divisor == Divisor::adaptive) {  // [floor(i in / out), ceil((i + 1) in / out))
+    const Index whole = axis.in / axis.out, rest = axis.in % axis.out;
+    const Range inputs{i * whole + i * rest / axis.out, (i + 1) * whole + divided_up((i + 1) * rest, axis.out)};
+    return {inputs, inputs.size()};
+  }
+  const Index begin = axis.input(i, 0), end = std::min(begin + axis.kernel, axis.in + axis.padding);
+  const Range inputs{std::max<Index>(begin, 0), std::min(end, axis.in)};
+  return {inputs, divisor == Divisor::padded ? end - begin : inputs.size()};
+}
+
+/// to[i] += from[i]
+template <class T> void add_row(Index n, const T* from, T* to) {
+  run_on_best_target([=]() __attribute__((always_inline)) {
+    for (Index i = 0; i < n; ++i) to[i] += from[i];
+  });
+}
+
+}  // namespace
+
+template <class T, class Position> void max_pool(const Pooling& p, const T* x, T* y, Position* at) {
+  for_blocks_of_planes(p, [&](Index first, Index last) {
+    run_on_best_target([&]() __attribute__((always_inline)) {
+      for (Index n = first; n < last; ++n)
+        for (Index i = 0; i < p.height.out; ++i)
+          for (Index j = 0; j < p.width.out; j += RowPart::most) {
+            const Index output = n * plane_out(p) + i * p.width.out + j;
+            max_of_row_part(p, {i, {j, std::min(j + RowPart::most, p.width.out)}}, x + n * plane_in(p), y + output, at + output);
+          }
+    });
+  });
+}
+
+template <class T, class Position> void take_pooled(const Pooling& p, const T* x, const Position* at, T* y) {
+  const WindowOffsets offsets(p);
+  for_blocks_of_planes(p, [&](Index first, Index last) {
+    for_each_pooled(p, offsets, at, first, last, [&](Index output, Index input) { y[output] = x[input]; });
+  });
+}
+
+template <class T, class Position> void put_pooled(const Pooling& p, const T* y, const Position* at, T* x) {
+  const WindowOffsets offsets(p);
+  for_blocks_of_planes(p, [&](Index first, Index last) {
+    std::fill_n(x + first * plane_in(p), (last - first) * plane_in(p), T(0));
+    for_each_pooled(p, offsets, at, first, last, [&](Index output, Index input) { x[input] += y[output]; });
+  });
+}
+
+template <class Position> void pooled_indices(const Pooling& p, const Position* at, std::int64_t* index) {
+  const WindowOffsets offsets(p);
+  for_blocks_of_planes(p, [&](Index first, Index last) {
+    for_each_pooled(p, offsets, at, first, last,
+                    [&](Index output, Index input) { index[output] = input - output / plane_out(p) * plane_in(p); });
+  });
+}
+
+template <class T> void average_pool(const Pooling& p, Divisor divisor, const T* x, T* y) {
+  for_blocks_of_planes(p, [&](Index first, Index last) {
+    Scratch<T> row(p.width.in);  // the sum of the window's rows
+    for (Index n = first; n < last; ++n) {
+      const T* const plane = x + n * plane_in(p);
+      T* to = y + n * plane_out(p);
+      for (Index i = 0; i < p.height.out; ++i) {
+        const MeanWindow rows = mean_window(p.height, divisor, i);
+        std::fill_n(row.data(), p.width.in, T(0));
+        for (Index h = rows.inputs.first; h < rows.inputs.last; ++h) add_row(p.width.in, plane + h * p.width.in, row.data());
+        for (Index j = 0; j < p.width.out; ++j) {
+          const MeanWindow columns = mean_window(p.width, divisor, j);
+          T total = 0;
+          for (Index w = columns.inputs.first; w < columns.inputs.last; ++w) total += row.data()[w];
+          *to++ = total / static_cast<T>(rows.divisor * columns.divisor);
+        }
+      }
+    }
+  });
+}
+
+template <class T> void spread_average(const Pooling& p, Divisor divisor, const T* y, T* x) {
+  for_blocks_of_planes(p, [&](Index first, Index last) {
+    Scratch<T> row(p.width.in);  // what each of the window's rows gets
+    for (Index n = first; n < last; ++n) {
+      const T* from = y + n * plane_out(p);
+      T* const plane = x + n * plane_in(p);
+      std::fill_n(plane, plane_in(p), T(0));
+      for (Index i = 0; i < p.height.out; ++i) {
+        const MeanWindow rows = mean_window(p.height, divisor, i);
+        std::fill_n(row.data(), p.width.in, T(0));
+        for (Index j = 0; j < p.width.out; ++j) {
+          const MeanWindow columns = mean_window(p.width, divisor, j);
+          const T share = *from++ / static_cast<T>(rows.divisor * columns.divisor);
+          for (Index w = columns.inputs.first; w < columns.inputs.last; ++w) row.data()[w] += share;
+        }
+        for (Index h = rows.inputs.first; h < rows.inputs.last; ++h) add_row(p.width.in, row.data(), plane + h * p.width.in);
+      }
+    }
+  });
+}
+
+#define WENGERT_POOLING(T, Position)                                        \
+  template void max_pool(const Pooling&, const T*, T*, Position*);          \
+  template void take_pooled(const Pooling&, const T*, const Position*, T*); \
+  template void put_pooled(const Pooling&, const T*, const Position*, T*);
+WENGERT_POOLING(float, std::uint8_t)
+WENGERT_POOLING(float, std::int32_t)
+WENGERT_POOLING(double, std::uint8_t)
+WENGERT_POOLING(double, std::int32_t)
+#undef WENGERT_POOLING
+template void pooled_indices(const Pooling&, const std::uint8_t*, std::int64_t*);
+template void pooled_indices(const Pooling&, const std::int32_t*, std::int64_t*);
+template void average_pool(const Pooling&, Divisor, const float*, float*);
+template void average_pool(const Pooling&, Divisor, const double*, double*);
+template void spread_average(const Pooling&, Divisor, const float*, float*);
+template void spread_average(const Pooling&, Divisor, const double*, double*);
+
+}  // namespace wengert::kernels

@@ -1,0 +1,277 @@
+// Convolutions (cross-correlations, as networks have them), their transposed maps and the gradient by their weights: three maps of one
+// trilinear form, <conv(x, w), y> = <x, conv_transpose(y, w)> = <w, weights(x, y)>, so that each one's rules are the other two.
+//
+//   y = conv(x, w) + b:            x_bar = conv_transpose(y_bar, w),  w_bar, b_bar = weights(x, y_bar)
+//   x = conv_transpose(y, w) + b:  y_bar = conv(x_bar, w),            w_bar = weights(x_bar, y),  b_bar = x_bar summed but over channels
+//   w, b = weights(x, y):          x_bar = conv_transpose(y, w_bar),  y_bar = conv(x, w_bar) + b_bar
+//
+// where the b of weights(x, y) is y, summed over all but its channels.
+#include "autodiff/kernels/convolution.h"
+
+#include <fmt/format.h>
+
+#include <array>
+
+#include "autodiff/ops/broadcast.h"
+#include "autodiff/ops/windows.h"
+
+namespace wengert {
+namespace {
+
+/// The sizes of the form, and how many spatial dimensions its tensors have: 1 (the kernels' height is 1) or 2.
+struct Form {
+  kernels::Convolution sizes;
+  int dimensions;
+
+  Shape x_shape() const { return shape(sizes.batch, sizes.in_channels, sizes.height.in, sizes.width.in); }
+  Shape y_shape() const { return shape(sizes.batch, sizes.out_channels, sizes.height.out, sizes.width.out); }
+  Shape w_shape() const { return shape(sizes.out_channels, sizes.in_channels / sizes.groups, sizes.height.kernel, sizes.width.kernel); }
+
+ private:
+  Shape shape(Index a, Index b, Index height, Index width) const {
+    return dimensions == 1 ? Shape{a, b, width} : Shape{a, b, height, width};
+  }
+};
+
+/// The sum over all dimensions but that of the channels.
+Tensor sum_of_channels(const Tensor& y, Location where) { return sum(y, y.rank() == 3 ? Dims{0, 2} : Dims{0, 2, 3}, false, where); }
+/// A number for each channel, as a tensor of the given shape.
+Tensor in_channels(const Tensor& b, const Shape& shape, Location where) {
+  return expand(reshape(b, shape.rank() == 3 ? Shape{-1, 1} : Shape{-1, 1, 1}, where), shape, where);
+}
+
+Tensor dense(const Tensor& x, Location where) { return x.constant().contiguous(where); }
+template <class T> T* elements_of(Tensor& y) { return static_cast<T*>(y.elements()->data); }
+
+/// A rule's first operand may be undefined (unchanged), and then the bias alone changes.
+Tensor added(const Tensor& a, const Tensor& b) { return !a.defined() ? b : !b.defined() ? a : a + b; }
+
+// The bias is undefined where there is none.
+Tensor convolve(const Form& form, const Tensor& x, const Tensor& w, const Tensor& b, Location where);
+Tensor convolve_transposed(const Form& form, const Tensor& y, const Tensor& w, const Tensor& b, Location where);
+struct Weights {
+  Tensor w, b;
+};
+Weights weights(const Form& form, const Tensor& x, const Tensor& y, Location where);
+
+class Convolve : public Operation {  // inputs: x, w and, if there is one, b
+ public:
+  explicit Convolve(const Form& form) : form_(form) {}
+  const char* name() const override { return form_.dimensions == 1 ? "conv1d" : "conv2d"; }
+  const char* latex() const override { return R"(#1 \star #2 + #3)"; }
+  ValueSet reads(int i) const override { return i < 2 ? input(1 - i) : kNoValues; }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& bar) const override {
+    const Location where = y_bar[0].made_at();
+    const bool wants_bias = s.inputs() == 3 && bar.wants(2);
+    if (bar.wants(0)) bar[0] = convolve_transposed(form_, y_bar[0], s.x(1), {}, where);
+    if (bar.wants(1)) {
+      auto [w_bar, b_bar] = weights(form_, s.x(0), y_bar[0], where);
+      bar[1] = std::move(w_bar);
+      if (wants_bias) bar[2] = std::move(b_bar);
+    } else if (wants_bias) {
+      bar[2] = sum_of_channels(y_bar[0], where);
+    }
+  }
+  void jvp(const Saved& s, std::span<const Tensor> dot, std::span<Tensor> y_dot) const override {
+    const Tensor b_dot = s.inputs() == 3 ? dot[2] : Tensor();
+    if (dot[0].defined()) y_dot[0] = convolve(form_, dot[0], s.x(1), b_dot, dot[0].made_at());
+    if (dot[1].defined()) {
+      const Tensor& remaining = dot[0].defined() ? Tensor() : b_dot;
+      y_dot[0] = added(y_dot[0], convolve(form_, s.x(0), dot[1], remaining, dot[1].made_at()));
+    }
+    if (!y_dot[0].defined()) y_dot[0] = in_channels(b_dot, s.y_shape(), b_dot.made_at());
+  }
+
+ private:
+  Form form_;
+};
+
+class ConvolveTransposed : public Operation {  // inputs: y, w and, if there is one, b
+ public:
+  explicit ConvolveTransposed(const Form& form) : form_(form) {}
+  const char* name() const override { return form_.dimensions == 1 ? "conv_transpose1d" : "conv_transpose2d"; }
+  const char* latex() const override { return R"(#1 \star^\top #2 + #3)"; }
+  ValueSet reads(int i) const override { return i < 2 ? input(1 - i) : kNoValues; }
+  void vjp(const Saved& s, std::span<const Tensor> x_bar, Cotangents& bar) const override {
+    const Location where = x_bar[0].made_at();
+    if (bar.wants(0)) bar[0] = convolve(form_, x_bar[0], s.x(1), {}, where);
+    if (bar.wants(1)) bar[1] = weights(form_, x_bar[0], s.x(0), where).w;
+    if (s.inputs() == 3 && bar.wants(2)) bar[2] = sum_of_channels(x_bar[0], where);
+  }
+  void jvp(const Saved& s, std::span<const Tensor> dot, std::span<Tensor> x_dot) const override {
+    const Tensor b_dot = s.inputs() == 3 ? dot[2] : Tensor();
+    if (dot[0].defined()) x_dot[0] = convolve_transposed(form_, dot[0], s.x(1), b_dot, dot[0].made_at());
+    if (dot[1].defined()) {
+      const Tensor& remaining = dot[0].defined() ? Tensor() : b_dot;
+      x_dot[0] = added(x_dot[0], convolve_transposed(form_, s.x(0), dot[1], remaining, dot[1].made_at()));
+    }
+    if (!x_dot[0].defined()) x_dot[0] = in_channels(b_dot, s.y_shape(), b_dot.made_at());
+  }
+
+ private:
+  Form form_;
+};
+
+class WeightsOf : public Operation {  // inputs: x, y; outputs: w, b
+ public:
+  explicit WeightsOf(const Form& form) : form_(form) {}
+  const char* name() const override { return form_.dimensions == 1 ? "conv1d_weights" : "conv2d_weights"; }
+  ValueSet reads(int i) const override { return input(1 - i); }
+  void vjp(const Saved& s, std::span<const Tensor> bar_out, Cotangents& bar) const override {
+    const Tensor &w_bar = bar_out[0], &b_bar = bar_out[1];
+    if (!w_bar.defined()) {
+      if (bar.wants(1)) bar[1] = in_channels(b_bar, s.x_shape(1), b_bar.made_at());
+      return;
+    }
+    const Location where = w_bar.made_at();
+    if (bar.wants(0)) bar[0] = convolve_transposed(form_, s.x(1), w_bar, {}, where);
+    if (bar.wants(1)) bar[1] = convolve(form_, s.x(0), w_bar, b_bar, where);
+  }
+  void jvp(const Saved& s, std::span<const Tensor> dot, std::span<Tensor> out_dot) const override {
+    if (dot[1].defined()) {
+      auto [w_dot, b_dot] = weights(form_, s.x(0), dot[1], dot[1].made_at());
+      out_dot[0] = std::move(w_dot);
+      out_dot[1] = std::move(b_dot);
+    }
+    if (dot[0].defined()) out_dot[0] = added(out_dot[0], weights(form_, dot[0], s.x(1), dot[0].made_at()).w);
+  }
+
+ private:
+  Form form_;
+};
+
+template <class Op> Tensor record_with_bias(Op&& op, Location where, const Tensor& a, const Tensor& w, const Tensor& b, Tensor result) {
+  if (b.defined()) return record(std::forward<Op>(op), where, {&a, &w, &b}, std::move(result));
+  return record(std::forward<Op>(op), where, {&a, &w}, std::move(result));
+}
+
+Tensor convolve(const Form& form, const Tensor& x, const Tensor& w, const Tensor& b, Location where) {
+  const Tensor from = dense(x, where), by = dense(w, where), plus = b.defined() ? dense(b, where) : Tensor();
+  Tensor y = Tensor::uninitialized(form.y_shape(), x.dtype(), where);
+  detail::dispatch_floating(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    kernels::convolution_forward(form.sizes, from.data<T>(), by.data<T>(), plus.defined() ? plus.data<T>() : nullptr, elements_of<T>(y));
+  });
+  return record_with_bias(Convolve(form), where, x, w, b, std::move(y));
+}
+
+Tensor convolve_transposed(const Form& form, const Tensor& y, const Tensor& w, const Tensor& b, Location where) {
+  const Tensor from = dense(y, where), by = dense(w, where), plus = b.defined() ? dense(b, where) : Tensor();
+  Tensor x = Tensor::uninitialized(form.x_shape(), y.dtype(), where);
+  detail::dispatch_floating(y.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    kernels::convolution_data_gradient(form.sizes, from.data<T>(), by.data<T>(), plus.defined() ? plus.data<T>() : nullptr,
+                                       elements_of<T>(x));
+  });
+  return record_with_bias(ConvolveTransposed(form), where, y, w, b, std::move(x));
+}
+
+Weights weights(const Form& form, const Tensor& x, const Tensor& y, Location where) {
+  const Tensor from = dense(x, where), by = dense(y, where);
+  std::array<Tensor, 2> results{Tensor::uninitialized(form.w_shape(), x.dtype(), where),
+                                Tensor::uninitialized({form.sizes.out_channels}, x.dtype(), where)};
+  detail::dispatch_floating(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    kernels::convolution_weight_gradient(form.sizes, from.data<T>(), by.data<T>(), elements_of<T>(results[0]), elements_of<T>(results[1]));
+  });
+  const Tensor* const inputs[] = {&x, &y};
+  detail::record_all(WeightsOf(form), where, inputs, results);
+  return {std::move(results[0]), std::move(results[1])};
+}
+
+// ---- what the user calls -----------------------------------------------------------------------------------------------------------
+
+/// The operands of a call, for messages.
+struct Operands {
+  const char* name;
+  const Tensor &x, &weight, &bias;
+
+  [[noreturn]] void refuse(const std::string& what) const {
+    throw ShapeError(fmt::format("{}: input {}, weight {}{}: {}; input made at {}, weight at {}", name, to_string(x.shape()),
+                                 to_string(weight.shape()), bias.defined() ? ", bias " + to_string(bias.shape()) : "", what,
+                                 to_string(x.made_at()), to_string(weight.made_at())));
+  }
+
+  void check(int dimensions, const char* x_form, const char* weight_form) const {
+    detail::check_same_dtype(name, x, weight);
+    if (bias.defined()) detail::check_same_dtype(name, x, bias);
+    detail::check_floating(name, x);
+    if (x.rank() != dimensions + 2 || weight.rank() != dimensions + 2)
+      refuse(fmt::format("they must be {} and {}{}", x_form, weight_form,
+                         x.rank() == dimensions + 1 ? "; did you mean unsqueeze(input, 0)?" : ""));
+  }
+
+  void refuse_if(const std::string& wrong) const {
+    if (!wrong.empty()) refuse(wrong);
+  }
+
+  void check_bias(Index out) const {
+    if (bias.defined() && !(bias.shape() == Shape{out})) refuse(fmt::format("the bias must be ({},)", out));
+  }
+};
+
+Form checked_convolution(const Operands& o, int dimensions, const Conv2dOptions& options) {
+  if (dimensions == 1)
+    o.check(1, "(n, in, length)", "(out, in / groups, kernel)");
+  else
+    o.check(2, "(n, in, height, width)", "(out, in / groups, kernel height, kernel width)");
+  const Index groups = options.groups, in = o.x.size(1), out = o.weight.size(0);
+  if (groups < 1 || in % groups != 0 || out % groups != 0)
+    o.refuse(fmt::format("{} groups do not divide {} input and {} output channels", groups, in, out));
+  if (o.weight.size(1) != in / groups)
+    o.refuse(fmt::format("the input has {} channels, {} a group, but the weight takes {}", in, in / groups, o.weight.size(1)));
+  o.check_bias(out);
+  Form form{{o.x.size(0), in, out, groups, {}, {}}, dimensions};
+  kernels::WindowAxis &height = form.sizes.height, &width = form.sizes.width;
+  if (dimensions == 2) height = {o.x.size(2), 1, o.weight.size(2), options.stride.height, options.padding.height, options.dilation.height};
+  width = {o.x.size(-1), 1, o.weight.size(-1), options.stride.width, options.padding.width, options.dilation.width};
+  o.refuse_if(detail::place_windows("height", height));
+  o.refuse_if(detail::place_windows(dimensions == 1 ? "length" : "width", width));
+  checked_size(o.name, form.y_shape());
+  return form;
+}
+
+Form checked_transposed(const Operands& o, const ConvTranspose2dOptions& options) {
+  o.check(2, "(n, in, height, width)", "(in, out / groups, kernel height, kernel width)");
+  const Index groups = options.groups, in = o.x.size(1);
+  if (groups < 1 || in % groups != 0) o.refuse(fmt::format("{} groups do not divide {} input channels", groups, in));
+  if (o.weight.size(0) != in) o.refuse(fmt::format("the input has {} channels, but the weight takes {}", in, o.weight.size(0)));
+  Index out = 0;
+  if (__builtin_mul_overflow(o.weight.size(1), groups, &out)) o.refuse("the number of output channels overflows");
+  o.check_bias(out);
+  Form form{{o.x.size(0), out, in, groups, {}, {}}, 2};
+  kernels::WindowAxis &height = form.sizes.height, &width = form.sizes.width;
+  height = {1, o.x.size(2), o.weight.size(2), options.stride.height, options.padding.height, options.dilation.height};
+  width = {1, o.x.size(3), o.weight.size(3), options.stride.width, options.padding.width, options.dilation.width};
+  o.refuse_if(detail::place_transposed("height", height, options.output_padding.height));
+  o.refuse_if(detail::place_transposed("width", width, options.output_padding.width));
+  checked_size(o.name, form.x_shape());
+  return form;
+}
+
+}  // namespace
+
+Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv1dOptions& options, Location where) {
+  const Conv2dOptions with_height{
+      .stride = {1, options.stride}, .padding = {0, options.padding}, .dilation = {1, options.dilation}, .groups = options.groups};
+  return convolve(checked_convolution({"conv1d", x, weight, bias}, 1, with_height), x, weight, bias, where);
+}
+Tensor conv1d(const Tensor& x, const Tensor& weight, const Conv1dOptions& options, Location where) {
+  return conv1d(x, weight, Tensor(), options, where);
+}
+
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options, Location where) {
+  return convolve(checked_convolution({"conv2d", x, weight, bias}, 2, options), x, weight, bias, where);
+}
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Conv2dOptions& options, Location where) {
+  return conv2d(x, weight, Tensor(), options, where);
+}
+
+Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvTranspose2dOptions& options, Location where) {
+  return convolve_transposed(checked_transposed({"conv_transpose2d", x, weight, bias}, options), x, weight, bias, where);
+}
+Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const ConvTranspose2dOptions& options, Location where) {
+  return conv_transpose2d(x, weight, Tensor(), options, where);
+}
+
+}  // namespace wengert

@@ -1,0 +1,255 @@
+// Pooling: the largest element of each window, and the mean of each.
+//
+//   y = max_pool(x):   x_bar = put(y_bar) (each where its maximum stood, which the positions say),   y_dot = take(x_dot) (from there)
+//   y = take(x):       x_bar = put(y_bar),                                                           y_dot = take(x_dot)
+//   x = put(y):        y_bar = take(x_bar),                                                          x_dot = put(y_dot)
+//
+//   y = mean(x):       x_bar = spread(y_bar),                                                        y_dot = mean(x_dot)
+//   x = spread(y):     y_bar = mean(x_bar),                                                          x_dot = spread(y_dot)
+//
+// take and put, mean and spread are linear, and each other's transpose. Neither x nor the maxima are kept, only the positions.
+#include "autodiff/kernels/pooling.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "autodiff/ops/broadcast.h"
+#include "autodiff/ops/windows.h"
+
+namespace wengert {
+namespace {
+
+using kernels::Divisor;
+using kernels::Pooling;
+
+/// Windows on tensors whose last one dimension (the kernels' height is 1) or two are spatial.
+struct Form {
+  const char* name;
+  Pooling sizes;
+  Shape x_shape, y_shape;
+};
+
+template <class T> T* elements_of(const Tensor& y) { return static_cast<T*>(y.elements()->data); }
+
+/// The dense elements of x, and a result of the given shape for f(elements, elements of the result).
+template <class F> Tensor computed(const Tensor& x, const Shape& shape, Location where, F&& f) {
+  const Tensor from = x.constant().contiguous(where);
+  Tensor y = Tensor::uninitialized(shape, x.dtype(), where);
+  detail::dispatch_floating(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    f(from.data<T>(), elements_of<T>(y));
+  });
+  return y;
+}
+
+// ---- maxima ------------------------------------------------------------------------------------------------------------------------
+
+/// Where in its window each maximum stands: bytes for windows of up to 256 positions, else 32-bit integers. No dtype has these widths, so
+/// the tensor is one of that element size, a block of memory that records keep and count.
+Tensor uninitialized_positions(const Form& form, Location where) {
+  return Tensor::uninitialized(form.y_shape, form.sizes.height.kernel * form.sizes.width.kernel <= 256 ? boolean : float32, where);
+}
+/// f(positions as numbers).
+template <class F> void with_positions(const Tensor& positions, F&& f) {
+  positions.dtype() == boolean ? f(elements_of<std::uint8_t>(positions)) : f(elements_of<std::int32_t>(positions));
+}
+
+Tensor take(const Form& form, const Tensor& x, const Tensor& positions, Location where);
+Tensor put(const Form& form, const Tensor& y, const Tensor& positions, Location where);
+
+/// The maxima themselves and the linear map that takes elements of their positions have the same rules.
+class Take : public Operation {  // inputs: x, positions
+ public:
+  Take(const char* name, const Form& form) : name_(name), form_(form) {}
+  const char* name() const override { return name_; }
+  ValueSet reads(int) const override { return input(1); }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    x_bar[0] = put(form_, y_bar[0], s.x(1), y_bar[0].made_at());
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    y_dot[0] = take(form_, x_dot[0], s.x(1), x_dot[0].made_at());
+  }
+
+ private:
+  const char* name_;
+  Form form_;
+};
+
+class Put : public Operation {  // inputs: y, positions
+ public:
+  explicit Put(const Form& form) : form_(form) {}
+  const char* name() const override { return "put_pooled"; }
+  ValueSet reads(int) const override { return input(1); }
+  void vjp(const Saved& s, std::span<const Tensor> x_bar, Cotangents& y_bar) const override {
+    y_bar[0] = take(form_, x_bar[0], s.x(1), x_bar[0].made_at());
+  }
+  void jvp(const Saved& s, std::span<const Tensor> y_dot, std::span<Tensor> x_dot) const override {
+    x_dot[0] = put(form_, y_dot[0], s.x(1), y_dot[0].made_at());
+  }
+
+ private:
+  Form form_;
+};
+
+Tensor take(const Form& form, const Tensor& x, const Tensor& positions, Location where) {
+  Tensor y = computed(x, form.y_shape, where, [&](const auto* from, auto* to) {
+    with_positions(positions, [&](const auto* at) { kernels::take_pooled(form.sizes, from, at, to); });
+  });
+  return record(Take("take_pooled", form), where, {&x, &positions}, std::move(y));
+}
+
+Tensor put(const Form& form, const Tensor& y, const Tensor& positions, Location where) {
+  Tensor x = computed(y, form.x_shape, where, [&](const auto* from, auto* to) {
+    with_positions(positions, [&](const auto* at) { kernels::put_pooled(form.sizes, from, at, to); });
+  });
+  return record(Put(form), where, {&y, &positions}, std::move(x));
+}
+
+struct Maxima {
+  Tensor values, positions;
+};
+Maxima maxima(const Form& form, const Tensor& x, Location where) {
+  const Index height = form.sizes.height.kernel, width = form.sizes.width.kernel;
+  if (height > std::numeric_limits<std::int32_t>::max() / width)
+    throw ShapeError(fmt::format("{}: {}: a window of {} x {} has too many positions", form.name, describe(x), height, width));
+  Tensor positions = uninitialized_positions(form, where);
+  Tensor y = computed(x, form.y_shape, where, [&](const auto* from, auto* to) {
+    with_positions(positions, [&](auto* at) { kernels::max_pool(form.sizes, from, to, at); });
+  });
+  return {record(Take(form.name, form), where, {&x, &positions}, std::move(y)), std::move(positions)};
+}
+
+// ---- means -------------------------------------------------------------------------------------------------------------------------
+
+Tensor mean_of_windows(const Form& form, Divisor divisor, const Tensor& x, Location where);
+Tensor spread(const Form& form, Divisor divisor, const Tensor& y, Location where);
+
+class Mean : public Operation {
+ public:
+  Mean(const Form& form, Divisor divisor) : form_(form), divisor_(divisor) {}
+  const char* name() const override { return form_.name; }
+  ValueSet reads(int) const override { return kNoValues; }
+  void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    x_bar[0] = spread(form_, divisor_, y_bar[0], y_bar[0].made_at());
+  }
+  void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    y_dot[0] = mean_of_windows(form_, divisor_, x_dot[0], x_dot[0].made_at());
+  }
+
+ private:
+  Form form_;
+  Divisor divisor_;
+};
+
+class Spread : public Operation {
+ public:
+  Spread(const Form& form, Divisor divisor) : form_(form), divisor_(divisor) {}
+  const char* name() const override { return "spread_average"; }
+  ValueSet reads(int) const override { return kNoValues; }
+  void vjp(const Saved&, std::span<const Tensor> x_bar, Cotangents& y_bar) const override {
+    y_bar[0] = mean_of_windows(form_, divisor_, x_bar[0], x_bar[0].made_at());
+  }
+  void jvp(const Saved&, std::span<const Tensor> y_dot, std::span<Tensor> x_dot) const override {
+    x_dot[0] = spread(form_, divisor_, y_dot[0], y_dot[0].made_at());
+  }
+
+ private:
+  Form form_;
+  Divisor divisor_;
+};
+
+Tensor mean_of_windows(const Form& form, Divisor divisor, const Tensor& x, Location where) {
+  Tensor y = computed(x, form.y_shape, where, [&](const auto* from, auto* to) { kernels::average_pool(form.sizes, divisor, from, to); });
+  return record(Mean(form, divisor), where, {&x}, std::move(y));
+}
+
+Tensor spread(const Form& form, Divisor divisor, const Tensor& y, Location where) {
+  Tensor x = computed(y, form.x_shape, where, [&](const auto* from, auto* to) { kernels::spread_average(form.sizes, divisor, from, to); });
+  return record(Spread(form, divisor), where, {&y}, std::move(x));
+}
+
+// ---- what the user calls -----------------------------------------------------------------------------------------------------------
+
+void check_operand(const char* name, const Tensor& x, int dimensions) {
+  detail::check_floating(name, x);
+  if (x.rank() != dimensions + 2)
+    throw ShapeError(fmt::format("{}: {} is not {}{}", name, describe(x),
+                                 dimensions == 1 ? "(n, channels, length)" : "(n, channels, height, width)",
+                                 x.rank() == dimensions + 1 ? "; did you mean unsqueeze(input, 0)?" : ""));
+}
+
+/// The form with the numbers of windows that the axes say.
+Form form_of(const char* name, const Tensor& x, const kernels::WindowAxis& height, const kernels::WindowAxis& width) {
+  Form form{name, {x.size(0) * x.size(1), height, width}, x.shape(), x.shape()};
+  if (x.rank() == 4) form.y_shape[2] = height.out;
+  form.y_shape[x.rank() - 1] = width.out;
+  checked_size(name, form.y_shape);
+  return form;
+}
+
+/// The axis with its number of windows. A ShapeError if they do not fit, or where one of them lies in the padding alone.
+kernels::WindowAxis checked_axis(const char* name, const char* dimension, const Tensor& x, kernels::WindowAxis axis, bool ceil_mode) {
+  if (axis.stride == 0) axis.stride = axis.kernel;
+  std::string wrong = detail::place_windows(dimension, axis, ceil_mode);
+  if (wrong.empty() && axis.padding > axis.kernel / 2)
+    wrong = fmt::format("padding {} of the {} is more than half the kernel {}", axis.padding, dimension, axis.kernel);
+  if (wrong.empty() && axis.dilation > 1)  // without dilation every window reaches the input
+    for (Index i = 0; i < axis.out && wrong.empty(); ++i)
+      if (kernels::unpadded(axis, i).size() == 0) wrong = fmt::format("window {} of the {} lies in the padding alone", i, dimension);
+  if (!wrong.empty()) throw ShapeError(fmt::format("{}: {}: {}", name, describe(x), wrong));
+  return axis;
+}
+
+Form max_pool_form(const char* name, const Tensor& x, HeightWidth kernel, const MaxPool2dOptions& o) {
+  check_operand(name, x, 2);
+  const auto height =
+      checked_axis(name, "height", x, {x.size(2), 1, kernel.height, o.stride.height, o.padding.height, o.dilation.height}, o.ceil_mode);
+  const auto width =
+      checked_axis(name, "width", x, {x.size(3), 1, kernel.width, o.stride.width, o.padding.width, o.dilation.width}, o.ceil_mode);
+  return form_of(name, x, height, width);
+}
+
+}  // namespace
+
+Tensor max_pool2d(const Tensor& x, HeightWidth kernel, const MaxPool2dOptions& options, Location where) {
+  return maxima(max_pool_form("max_pool2d", x, kernel, options), x, where).values;
+}
+
+ValuesAndIndices max_pool2d_with_indices(const Tensor& x, HeightWidth kernel, const MaxPool2dOptions& options, Location where) {
+  const Form form = max_pool_form("max_pool2d_with_indices", x, kernel, options);
+  Maxima result = maxima(form, x, where);
+  Tensor indices = Tensor::uninitialized(form.y_shape, int64, where);
+  with_positions(result.positions, [&](const auto* at) { kernels::pooled_indices(form.sizes, at, elements_of<std::int64_t>(indices)); });
+  return {std::move(result.values), std::move(indices)};
+}
+
+Tensor max_pool1d(const Tensor& x, Index kernel, const MaxPool1dOptions& o, Location where) {
+  check_operand("max_pool1d", x, 1);
+  const auto axis = checked_axis("max_pool1d", "length", x, {x.size(2), 1, kernel, o.stride, o.padding, o.dilation}, o.ceil_mode);
+  return maxima(form_of("max_pool1d", x, {}, axis), x, where).values;
+}
+
+Tensor avg_pool2d(const Tensor& x, HeightWidth kernel, const AvgPool2dOptions& o, Location where) {
+  check_operand("avg_pool2d", x, 2);
+  const auto height =
+      checked_axis("avg_pool2d", "height", x, {x.size(2), 1, kernel.height, o.stride.height, o.padding.height}, o.ceil_mode);
+  const auto width = checked_axis("avg_pool2d", "width", x, {x.size(3), 1, kernel.width, o.stride.width, o.padding.width}, o.ceil_mode);
+  return mean_of_windows(form_of("avg_pool2d", x, height, width), o.count_include_pad ? Divisor::padded : Divisor::inside, x, where);
+}
+
+Tensor avg_pool1d(const Tensor& x, Index kernel, const AvgPool1dOptions& o, Location where) {
+  check_operand("avg_pool1d", x, 1);
+  const auto axis = checked_axis("avg_pool1d", "length", x, {x.size(2), 1, kernel, o.stride, o.padding}, o.ceil_mode);
+  return mean_of_windows(form_of("avg_pool1d", x, {}, axis), o.count_include_pad ? Divisor::padded : Divisor::inside, x, where);
+}
+
+Tensor adaptive_avg_pool2d(const Tensor& x, HeightWidth size, Location where) {
+  check_operand("adaptive_avg_pool2d", x, 2);
+  if (size.height < 1 || size.width < 1 || x.size(2) < 1 || x.size(3) < 1)
+    throw ShapeError(
+        fmt::format("adaptive_avg_pool2d: {} to {} x {}: every size must be at least 1", describe(x), size.height, size.width));
+  return mean_of_windows(form_of("adaptive_avg_pool2d", x, {x.size(2), size.height}, {x.size(3), size.width}), Divisor::adaptive, x, where);
+}
+
+}  // namespace wengert

@@ -1,0 +1,73 @@
+#include "autodiff/ops/windows.h"
+
+#include <fmt/format.h>
+
+#include <optional>
+
+namespace wengert::detail {
+namespace {
+
+/// Sums of a few numbers up to this do not overflow.
+constexpr Index kLargest = Index(1) << 60;
+
+std::optional<Index> product(Index a, Index b) {
+  Index result = 0;
+  if (__builtin_mul_overflow(a, b, &result) || result > kLargest) return std::nullopt;
+  return result;
+}
+
+std::string mistake_in(const char* dimension, const kernels::WindowAxis& axis) {
+  const auto below = [&](const char* what, Index value, Index least) {
+    return value < least ? fmt::format("the {} of the {} must be at least {}, not {}", what, dimension, least, value) : std::string();
+  };
+  for (std::string wrong : {below("kernel", axis.kernel, 1), below("stride", axis.stride, 1), below("padding", axis.padding, 0),
+                            below("dilation", axis.dilation, 1)})
+    if (!wrong.empty()) return wrong;
+  if (axis.padding > kLargest / 2 || axis.kernel > kLargest)
+    return fmt::format("a {} with kernel {} and padding {} overflows", dimension, axis.kernel, axis.padding);
+  return "";
+}
+
+/// From the first element of a window to its last; nothing if that overflows.
+std::optional<Index> extent_of(const kernels::WindowAxis& axis) {
+  const auto steps = product(axis.dilation, axis.kernel - 1);
+  return steps ? std::optional(*steps + 1) : std::nullopt;
+}
+
+/// What is so large that nothing but the first window or element is there may be any other large number.
+void limit(kernels::WindowAxis& axis) {
+  axis.stride = std::min(axis.stride, kLargest);
+  axis.dilation = std::min(axis.dilation, kLargest);
+}
+
+}  // namespace
+
+std::string place_windows(const char* dimension, kernels::WindowAxis& axis, bool hanging) {
+  if (std::string wrong = mistake_in(dimension, axis); !wrong.empty()) return wrong;
+  if (axis.in < 1) return fmt::format("the {} is 0", dimension);
+  limit(axis);
+  const auto extent = extent_of(axis);
+  const Index room = axis.in + 2 * axis.padding, spare = extent ? room - *extent + (hanging ? axis.stride - 1 : 0) : -1;
+  if (spare < 0)
+    return fmt::format("a kernel of {}{} is larger than the {} {} with padding {}", axis.kernel,
+                       axis.dilation > 1 ? fmt::format(" with dilation {}", axis.dilation) : "", dimension, axis.in, axis.padding);
+  axis.out = spare / axis.stride + 1;
+  if (hanging && (axis.out - 1) * axis.stride >= axis.in + axis.padding) --axis.out;
+  return "";
+}
+
+std::string place_transposed(const char* dimension, kernels::WindowAxis& axis, Index remaining) {
+  if (std::string wrong = mistake_in(dimension, axis); !wrong.empty()) return wrong;
+  if (axis.out < 1) return fmt::format("the {} is 0", dimension);
+  if (remaining < 0 || remaining >= std::max(axis.stride, axis.dilation))
+    return fmt::format("output_padding {} of the {} must be at least 0 and smaller than the stride {} or the dilation {}", remaining,
+                       dimension, axis.stride, axis.dilation);
+  limit(axis);
+  const auto steps = product(axis.out - 1, axis.stride), extent = extent_of(axis);
+  if (!steps || !extent) return fmt::format("the {} of the result overflows", dimension);
+  axis.in = *steps + *extent + std::min(remaining, kLargest) - 2 * axis.padding;
+  if (axis.in < 1) return fmt::format("padding {} leaves nothing of the {}", axis.padding, dimension);
+  return "";
+}
+
+}  // namespace wengert::detail
