@@ -94,7 +94,7 @@ std::string draw_gradient_norms(const Options& options, const UnrolledRnn& train
   nn::Column step{"step", {}};
   for (Index t = 0; t <= data.x.size(0); ++t) step.values.push_back(static_cast<double>(t));
   figure.columns.push_back(std::move(step));
-  for (const double radius : {0.5, 1.0, 2.0, 4.0})
+  for (const double radius : {0.5, 1.0, 1.5})
     figure.columns.push_back(
         gradient_norms(UnrolledRnn(options.nodes, radius, g), data, fmt::format("untrained, |eigenvalue| {}", radius)));
   figure.columns.push_back(gradient_norms(trained, data, "trained"));
