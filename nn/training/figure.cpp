@@ -29,7 +29,7 @@ namespace {
 
 // Okabe and Ito's palette, which the colour-blind can tell apart too.
 constexpr std::array palette = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"};
-constexpr int panel_width = 640, panel_height = 460;
+constexpr int panel_width = 640, panel_height = 460, key_row_height = 20;  // pixels
 constexpr std::size_t most_marked_points = 40;
 
 // In single quotes gnuplot obeys nothing, and two of them stand for one.
@@ -58,6 +58,21 @@ std::string curve_style(const Curve& curve, std::size_t index, std::size_t point
   return fmt::format("with lines linewidth 2 {} {}", dash, paint);
 }
 
+// What the key says of a curve.
+const std::string& label_of(const Curve& curve) { return curve.label.empty() ? curve.y : curve.label; }
+
+// Short keys stand beside the title. A longer one goes below the panel, a row for each curve; all panels leave room for the same number.
+int key_rows(const Figure& figure) {
+  constexpr std::size_t characters_of_a_line = 62, characters_of_a_sample = 5;
+  std::size_t most = 0;
+  for (const Panel& panel : figure.panels) {
+    std::size_t characters = panel.title.size();
+    for (const Curve& curve : panel.curves) characters += label_of(curve).size() + characters_of_a_sample;
+    if (characters > characters_of_a_line) most = std::max(most, panel.curves.size());
+  }
+  return static_cast<int>(most);
+}
+
 void append_panel(std::string& script, const Figure& figure, const Panel& panel, const std::string& data) {
   auto out = std::back_inserter(script);
   fmt::format_to(out, "\nset label 1 {} at graph 0, graph 1.06 left font ',13'\nset xlabel {}\nset ylabel {}\n{} logscale y\nplot",
@@ -66,7 +81,7 @@ void append_panel(std::string& script, const Figure& figure, const Panel& panel,
   for (std::size_t i = 0; i < panel.curves.size(); ++i) {
     const Curve& curve = panel.curves[i];
     const std::size_t x = position(figure, curve.x), y = position(figure, curve.y);
-    const std::string& label = curve.label.empty() ? curve.y : curve.label;
+    const std::string& label = label_of(curve);
     const bool told_by_title = panel.curves.size() == 1 && label == panel.title;
     fmt::format_to(out, "{} \\\n  {} skip 1 using {}:{} {} {}", i ? "," : "", data, x + 1, y + 1,
                    curve_style(curve, i, figure.columns[y].values.size()), told_by_title ? "notitle" : "title " + gnuplot_quoted(label));
@@ -96,6 +111,8 @@ Names names_of(const std::string& png_path) {
 // Names begin with ./ because gnuplot takes a leading < or | for a command to run.
 std::string script_of(const Figure& figure, const Names& names) {
   const std::string data = gnuplot_quoted("./" + names.file(".csv"));
+  const int rows = key_rows(figure);
+  const char* key = rows ? "at graph 0.5, graph -0.17 center top horizontal maxcols 1" : "at graph 1, graph 1.02 right bottom horizontal";
   std::string script = fmt::format(
       R"(# Draws {0} from {1}: run `gnuplot` on this file in its folder.
 if (strstrt(GPVAL_TERMINALS, 'pngcairo')) {{
@@ -109,13 +126,13 @@ set datafile separator comma
 set border 3 linecolor rgb '#606060'
 set tics nomirror out scale 0.5 textcolor rgb '#303030'
 set grid linetype 1 linewidth 0.5 linecolor rgb '#d8d8d8'
-set key at graph 1, graph 1.02 right bottom horizontal Right samplen 2 noautotitle
+set key {5} Right samplen 2 noautotitle
 set autoscale xfix
 set offsets graph 0.02, graph 0.02, graph 0.05, graph 0.05
-set multiplot layout 1, {4} margins char 9, char 3, char 4, char 3 spacing char 12, char 0
+set multiplot layout 1, {4} margins char 10, char 3, char {6}, char 3 spacing char 12, char 0
 )",
-      gnuplot_quoted("./" + names.file(".png")), data, panel_width * static_cast<int>(figure.panels.size()), panel_height,
-      figure.panels.size());
+      gnuplot_quoted("./" + names.file(".png")), data, panel_width * static_cast<int>(figure.panels.size()),
+      panel_height + rows * key_row_height, figure.panels.size(), key, 4 + rows * 1.4);
   for (const Panel& panel : figure.panels) append_panel(script, figure, panel, data);
   script += "\nunset multiplot\n";
   return script;

@@ -1,0 +1,94 @@
+// The workshop's convolutional network on handwritten digits, or on any images in IDX files.
+#include <autodiff/autodiff.h>
+#include <nn/nn.h>
+#include <optim/optim.h>
+
+#include <algorithm>
+#include <vector>
+
+#include <nn/data/idx.h>
+#include <nn/training/image_grid.h>
+#include <nn/training/metrics.h>
+#include "classification.h"
+#include "example.h"
+
+using namespace wengert;
+
+namespace {
+
+struct Options {
+  std::string data = "/usr/share/datasets/fashion-mnist", output = ".";
+  int epochs = 8, batch = 128;
+  double rate = 1e-3;
+  std::uint64_t seed = 1;
+  bool quick = false;
+};
+
+/// Images with their one channel, (n, 1, rows, columns), and labels; the first `limit` of them if that is set.
+nn::Batch examples_of(const nn::LabelledImages& images, Index limit) {
+  const Index n = limit > 0 ? std::min(limit, images.size()) : images.size();
+  return {unsqueeze(slice(images.images, 0, 0, n), 1), slice(images.labels, 0, 0, n)};
+}
+
+/// Two convolutions, each halved by pooling, and two dense layers.
+nn::Sequential network(Index classes, Index rows, Index columns, Generator& generator) {
+  const auto left = [](Index size) { return ((size - 4) / 2 - 4) / 2; };
+  return nn::Sequential(nn::Conv2d(1, 16, {.kernel = 5}, generator), nn::ReLU(), nn::MaxPool2d(2),   //
+                        nn::Conv2d(16, 32, {.kernel = 5}, generator), nn::ReLU(), nn::MaxPool2d(2),  //
+                        nn::Flatten(), nn::Linear(32 * left(rows) * left(columns), 128, {}, generator), nn::ReLU(),
+                        nn::Linear(128, classes, {}, generator));
+}
+
+/// What the first layer looks for, and what it finds in one image (1, rows, columns).
+void draw_first_layer(nn::Sequential& model, const Tensor& image, const std::string& prefix) {
+  const auto draw = [](const Tensor& pictures, const std::string& path) {
+    nn::write_image_grid(pictures, path, {.low = min(pictures).item(), .high = max(pictures).item()});
+    fmt::print("{}\n", path);
+  };
+  draw(model.layer<nn::Conv2d>(0).weight, prefix + "-filters.png");
+  draw(transpose(relu(model.call(0, unsqueeze(image, 0))), 0, 1), prefix + "-activations.png");
+}
+
+void mnist_cnn(Options options) {
+  constexpr Index kQuickImages = 1000;
+  const Index limit = options.quick ? kQuickImages : 0;
+  if (options.quick) options.epochs = 1;
+  const nn::ImageDataset data = nn::load_idx_images(options.data);
+  const nn::Batch train = examples_of(data.train, limit), test = examples_of(data.test, limit);
+  const std::vector<std::string> names = example::class_names(data, options.data);
+  example::make_folder(options.output);
+
+  Generator generator(options.seed);
+  nn::Sequential model = network(data.classes, train.x.size(2), train.x.size(3), generator);
+  fmt::print("{} training and {} test images\n{}\n", train.y.size(), test.y.size(),
+             model.summary({1, 1, train.x.size(2), train.x.size(3)}));
+  optim::Adam adam(model.parameters(), {.lr = options.rate});
+  const nn::DataLoader loader(train, {.batch_size = options.batch, .shuffle = true, .generator = &generator});
+  const example::Classifier classifier(model);
+  const nn::History history = example::fit(classifier, adam, loader, {.epochs = options.epochs, .test = &test});
+
+  nn::ConfusionMatrix confusion(names);
+  const example::Score final = example::evaluate(classifier, test, &confusion);
+  fmt::print("\n{}\n", confusion.to_string());
+  const std::string prefix = options.output + "/mnist_cnn";
+  fmt::print("{}\n", history.plot(prefix + "-training.png").message);
+  fmt::print("{}\n", example::draw_mistakes(classifier, test, test.x, names, prefix + "-mistakes.png"));
+  draw_first_layer(model, select(test.x, 0, 0), prefix);
+  nn::save(model, prefix + ".safetensors");
+  fmt::print("test accuracy {:.4f}\n", final.accuracy);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  example::CommandLine line("mnist_cnn", "Convolution 16@5x5, pool, 32@5x5, pool, dense 128, on images in IDX files.");
+  line.option("--data", options.data, "folder with the four IDX files");
+  line.option("--epochs", options.epochs, "passes over the training images", example::kPositive);
+  line.option("--batch", options.batch, "images in a step", example::kPositive);
+  line.option("--rate", options.rate, "learning rate of Adam", example::kPositive);
+  line.option("--seed", options.seed, "of the weights and of the order of the images");
+  line.option("--output", options.output, "folder for the pictures and the model");
+  line.flag("--quick", options.quick, "a few images, to see that everything works");
+  return line.run(argc, argv, [&] { mnist_cnn(options); });
+}
