@@ -6,6 +6,7 @@
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <random>
 #include <string>
@@ -160,4 +161,179 @@ BOOST_AUTO_TEST_CASE(outputs_that_are_not_asked_for_are_not_there) {
 BOOST_AUTO_TEST_CASE(kernels_of_nothing) {
   const WindowAxis a = axis(4, 3, 1, 1, 1);
   for (const Convolution& c : {Convolution{0, 2, 3, 1, a, a}, Convolution{2, 0, 3, 1, a, a}, Convolution{2, 3, 0, 1, a, a}}) check_both(c);
+}
+
+// ---- operations ---------------------------------------------------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(sequences_are_images_of_height_1) {
+  Generator random(3);
+  const Tensor x = random.normal({2, 4, 9}), w = random.normal({6, 2, 3}), b = random.normal({6});
+  const Tensor y = conv1d(x, w, b, {.stride = 2, .padding = 3, .dilation = 2, .groups = 2});
+  const Tensor image = conv2d(unsqueeze(x, 2), unsqueeze(w, 2), b, {.stride = {1, 2}, .padding = {0, 3}, .dilation = {1, 2}, .groups = 2});
+  BOOST_TEST((y.shape() == Shape{2, 6, 6}));
+  BOOST_TEST(y.to_vector<float>() == squeeze(image, 2).to_vector<float>(), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(results_have_the_same_bits_for_any_number_of_threads) {
+  Generator random(3);
+  const Tensor x = random.normal({9, 8, 14, 14}), w = random.normal({16, 8, 3, 3}), b = random.normal({16});
+  const auto results = [&](int threads) {
+    set_num_threads(threads);
+    Tape tape;
+    const Tensor v = tape.variable(x), u = tape.variable(w), t = tape.variable(b);
+    const Tensor y = max_pool2d(conv2d(v, u, t, {.padding = 1}), 2);
+    const auto [dx, dw, db] = tape.gradient(sum(square(y)), v, u, t);
+    std::vector<float> all = y.to_vector<float>();
+    for (const Tensor& g : {dx, dw, db}) {
+      const auto values = g.to_vector<float>();
+      all.insert(all.end(), values.begin(), values.end());
+    }
+    return all;
+  };
+  const auto one = results(1);
+  BOOST_TEST(results(2) == one, boost::test_tools::per_element());
+  BOOST_TEST(results(5) == one, boost::test_tools::per_element());
+  set_num_threads(2);
+}
+
+BOOST_AUTO_TEST_CASE(batches_of_nothing_have_shapes_and_zero_gradients) {
+  const Tensor x = Tensor::zeros({0, 2, 5, 5}), w = Tensor::ones({3, 2, 3, 3}), b = Tensor::ones({3});
+  Tape tape;
+  const Tensor v = tape.variable(x), u = tape.variable(w), t = tape.variable(b);
+  const Tensor y = conv2d(v, u, t, {.stride = 2});
+  BOOST_TEST((y.shape() == Shape{0, 3, 2, 2}));
+  const auto [dx, dw, db] = tape.gradient(sum(y), v, u, t);
+  BOOST_TEST((dx.shape() == x.shape()));
+  BOOST_TEST(max(abs(dw)).item() == 0);
+  BOOST_TEST(max(abs(db)).item() == 0);
+  BOOST_TEST((conv_transpose2d(Tensor::zeros({0, 3, 2, 2}), w).shape() == Shape{0, 2, 4, 4}));
+  BOOST_TEST((conv2d(Tensor::zeros({2, 0, 5, 5}), Tensor::zeros({3, 0, 3, 3}), b).to_vector<float>() == std::vector<float>(54, 1)));
+}
+
+BOOST_AUTO_TEST_CASE(a_stride_beyond_the_input_takes_one_window) {
+  const Tensor x = Tensor::ones({1, 1, 3, 3}), w = Tensor::ones({1, 1, 2, 2});
+  constexpr Index huge = std::numeric_limits<Index>::max();
+  BOOST_TEST(conv2d(x, w, {.stride = huge}).item() == 4);
+  BOOST_TEST(conv2d(x, Tensor::ones({1, 1, 1, 1}), {.dilation = huge}).size() == 9);
+  BOOST_TEST(conv_transpose2d(Tensor::ones({1, 1, 1, 1}), w, {.stride = huge}).size() == 4);
+}
+
+BOOST_AUTO_TEST_CASE(the_bias_alone_and_the_weight_alone) {
+  Generator random(3);
+  const Tensor x = random.normal({2, 2, 4, 4}, 0, 1, float64), w = random.normal({3, 2, 2, 2}, 0, 1, float64);
+  const Tensor b = random.normal({3}, 0, 1, float64);
+  const auto of = [&](auto&& f, const Tensor& at) { return check_gradient(f, {at}); };
+  for (const auto& check :
+       {of([&](const Tensor& t) { return conv2d(x, w, t); }, b), of([&](const Tensor& t) { return conv2d(x, t, b); }, w),
+        of([&](const Tensor& t) { return conv2d(t, w, b); }, x),
+        of([&](const Tensor& t) { return conv_transpose2d(x, transpose(w, 0, 1), t, {.stride = 2}); }, b),
+        of([&](const Tensor& t) { return conv_transpose2d(x, t); }, transpose(w, 0, 1))})
+    BOOST_TEST(check.passed(), check.to_string());
+}
+
+// The gradient by the bias inside the weight's gradient, differentiated by one alone.
+BOOST_AUTO_TEST_CASE(second_derivatives_through_the_gradient_of_the_bias) {
+  Generator random(3);
+  const Tensor x = random.normal({2, 2, 4, 4}, 0, 1, float64), w = random.normal({3, 2, 2, 2}, 0, 1, float64);
+  const Tensor b = random.normal({3}, 0, 1, float64);
+  Tape tape;
+  const Tensor u = tape.variable(w), t = tape.variable(b);
+  const auto [dw, db] = tape.differentiable_gradient(sum(exp(conv2d(x, u, t))), u, t);
+  const auto [dbw, dbb] = tape.gradient(sum(db), u, t);
+  // d/db sum(db) = sum over all outputs of exp(y) = db itself; by the weight it is dw of the same sum.
+  const auto close = [](const Tensor& p, const Tensor& q) {
+    const Tensor difference = abs(p.constant() - q.constant());
+    return max(difference).item() <= 1e-12 * max(abs(q.constant())).item();
+  };
+  BOOST_TEST(close(dbb, db));
+  BOOST_TEST(close(dbw, dw));
+}
+
+// ---- errors -------------------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+const Tensor image = Tensor::zeros({1, 4, 8, 6});
+const std::string image_made = "test_convolution.cpp:" + std::to_string(__LINE__ - 1);
+const Tensor filters = Tensor::zeros({6, 4, 3, 3});
+const std::string filters_made = "test_convolution.cpp:" + std::to_string(__LINE__ - 1);
+constexpr Index kHuge = std::numeric_limits<Index>::max();
+
+/// The whole message of a ShapeError.
+void check_refused(const std::string& expected, const std::function<Tensor()>& call) {
+  Tape tape;
+  BOOST_TEST(message_of<ShapeError>(call) == expected);
+  BOOST_TEST(tape.calls() == 0u);
+}
+
+std::string refused(const std::string& operands, const std::string& what) {
+  return operands + ": " + what + "; input made at " + image_made + ", weight at " + filters_made;
+}
+std::string conv2d_refused(const std::string& what) { return refused("conv2d: input (1, 4, 8, 6), weight (6, 4, 3, 3)", what); }
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(convolutions_that_do_not_fit_are_explained) {
+  const auto conv2d_with = [](const Conv2dOptions& options) { return [options] { return conv2d(image, filters, options); }; };
+  check_refused(conv2d_refused("the stride of the width must be at least 1, not 0"), conv2d_with({.stride = {1, 0}}));
+  check_refused(conv2d_refused("the padding of the height must be at least 0, not -1"), conv2d_with({.padding = -1}));
+  check_refused(conv2d_refused("the dilation of the height must be at least 1, not 0"), conv2d_with({.dilation = 0}));
+  check_refused(conv2d_refused("0 groups do not divide 4 input and 6 output channels"), conv2d_with({.groups = 0}));
+  check_refused(conv2d_refused("4 groups do not divide 4 input and 6 output channels"), conv2d_with({.groups = 4}));
+  check_refused(conv2d_refused("the input has 4 channels, 2 a group, but the weight takes 4"), conv2d_with({.groups = 2}));
+  check_refused(conv2d_refused("a kernel of 3 with dilation 3 is larger than the width 6 with padding 0"), conv2d_with({.dilation = 3}));
+  check_refused(conv2d_refused("a kernel of 3 with dilation 9223372036854775807 is larger than the height 8 with padding 1"),
+                conv2d_with({.padding = 1, .dilation = kHuge}));
+  check_refused(conv2d_refused("a height with kernel 3 and padding 9223372036854775807 overflows"), conv2d_with({.padding = kHuge}));
+  BOOST_TEST(contains(message_of<ShapeError>(conv2d_with({.padding = Index(1) << 40})), "conv2d: "));
+  check_refused("conv2d: input (1, 4, 8, 6), weight (6, 4, 3, 3), bias (4,): the bias must be (6,); input made at " + image_made +
+                    ", weight at " + filters_made,
+                [] { return conv2d(image, filters, Tensor::zeros({4})); });
+  const Tensor one_image = Tensor::zeros({4, 8, 6});
+  const std::string message = message_of<ShapeError>([&] { return conv2d(one_image, filters); });
+  BOOST_TEST(contains(message,
+                      "conv2d: input (4, 8, 6), weight (6, 4, 3, 3): they must be (n, in, height, width) and "
+                      "(out, in / groups, kernel height, kernel width); did you mean unsqueeze(input, 0)?; input made at "));
+  BOOST_TEST(contains(message_of<ShapeError>([] { return conv2d(Tensor::zeros({1, 4, 0, 6}), filters); }), "the height is 0"));
+  BOOST_TEST(contains(message_of<ShapeError>([] {
+                        return conv2d(image, Tensor::zeros({6, 4, 3, 0}));
+                      }),
+                      "the kernel of the width must be at least 1, not 0"));
+  BOOST_TEST(
+      contains(message_of<ShapeError>([] {
+                 return conv1d(Tensor::zeros({1, 2, 4}), Tensor::zeros({1, 2, 5}));
+               }),
+               "conv1d: input (1, 2, 4), weight (1, 2, 5): a kernel of 5 is larger than the length 4 with padding 0; input made at"));
+  BOOST_TEST(contains(message_of<ShapeError>([] { return conv1d(image, filters); }),
+                      "they must be (n, in, length) and (out, in / groups, kernel);"));
+}
+
+BOOST_AUTO_TEST_CASE(transposed_convolutions_that_do_not_fit_are_explained) {
+  const auto refuses = [](const ConvTranspose2dOptions& options, const std::string& what) {
+    const std::string message = message_of<ShapeError>([&] { return conv_transpose2d(image, transpose(filters, 0, 1), options); });
+    BOOST_TEST(contains(message, "conv_transpose2d: input (1, 4, 8, 6), weight (4, 6, 3, 3): " + what + "; input made at "));
+  };
+  refuses({.output_padding = 1}, "output_padding 1 of the height must be at least 0 and smaller than the stride 1 or the dilation 1");
+  refuses({.stride = 2, .output_padding = {0, -1}},
+          "output_padding -1 of the width must be at least 0 and smaller than the stride 2 or the dilation 1");
+  refuses({.padding = {0, 4}}, "padding 4 leaves nothing of the width");
+  refuses({.groups = 3}, "3 groups do not divide 4 input channels");
+  refuses({.stride = kHuge}, "the height of the result overflows");
+  refuses({.dilation = kHuge}, "the height of the result overflows");
+  refuses({.stride = -1}, "the stride of the height must be at least 1, not -1");
+  BOOST_TEST(contains(message_of<ShapeError>([] { return conv_transpose2d(image, filters); }),
+                      "the input has 4 channels, but the weight takes 6"));
+  BOOST_TEST(contains(message_of<ShapeError>([] {
+                        return conv_transpose2d(Tensor::zeros({1, 0, 2, 2}), Tensor::zeros({0, 4, 2, 2}), {.groups = kHuge});
+                      }),
+                      "the number of output channels overflows"));
+  BOOST_TEST(contains(message_of<ShapeError>([] { return conv_transpose2d(image, transpose(filters, 0, 1), Tensor::zeros({4})); }),
+                      "the bias must be (6,)"));
+}
+
+BOOST_AUTO_TEST_CASE(dtypes_that_do_not_fit_are_explained) {
+  BOOST_TEST(contains(message_of<DtypeError>([] { return conv2d(image, filters.to(float64)); }), "conv2d: the dtypes differ"));
+  BOOST_TEST(
+      contains(message_of<DtypeError>([] { return conv2d(image, filters, Tensor::zeros({6}, float64)); }), "conv2d: the dtypes differ"));
+  BOOST_TEST(contains(message_of<DtypeError>([] { return conv2d(image.to(int64), filters.to(int64)); }), "conv2d: "));
 }

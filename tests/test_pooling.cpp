@@ -1,7 +1,6 @@
 #define BOOST_TEST_MODULE pooling
 #include <autodiff/autodiff.h>
 #include <autodiff/kernels/pooling.h>
-#include <autodiff/runtime.h>
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
@@ -200,4 +199,116 @@ BOOST_AUTO_TEST_CASE(means_against_the_definition) {
       check_means<float>(p, Divisor::adaptive);
     }
   }
+}
+
+// ---- operations ---------------------------------------------------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(a_nan_is_the_maximum_of_its_windows) {
+  const Tensor x = Tensor::from({1, kNaN, 3, -kInfinity, kNaN, -kInfinity, 2, -kInfinity}, {1, 1, 2, 4}, float64);
+  Tape tape;
+  const Tensor v = tape.variable(x);
+  const auto [y, index] = max_pool2d_with_indices(v, 2);
+  BOOST_TEST(std::isnan(y.element(0)));
+  BOOST_TEST(y.element(1) == 3);
+  BOOST_TEST(index.to_vector<std::int64_t>() == (std::vector<std::int64_t>{1, 2}), boost::test_tools::per_element());
+  BOOST_TEST(tape.gradient(sum(y), v).to_vector<double>() == (Numbers{0, 1, 1, 0, 0, 0, 0, 0}), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(padding_is_less_than_every_number) {
+  const auto [y, index] = max_pool2d_with_indices(Tensor::full({1, 1, 2, 2}, -kInfinity), 2, {.stride = 1, .padding = 1});
+  BOOST_TEST(max(y).item() == -kInfinity);
+  BOOST_TEST(index.to_vector<std::int64_t>() == (std::vector<std::int64_t>{0, 0, 1, 0, 0, 1, 2, 2, 3}), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(windows_larger_than_a_byte_can_number) {
+  Generator random(3);
+  const Tensor x = random.normal({1, 2, 20, 20}, 0, 1, float64);
+  Tape tape;
+  const Tensor v = tape.variable(x);
+  const Tensor y = max_pool2d(v, 20);
+  BOOST_TEST(y.to_vector<double>() == max(x, {2, 3}).to_vector<double>(), boost::test_tools::per_element());
+  BOOST_TEST(sum(tape.gradient(sum(y * y), v)).item() == 2 * sum(y).item(), boost::test_tools::tolerance(1e-14));
+}
+
+BOOST_AUTO_TEST_CASE(sequences_are_images_of_height_1) {
+  Generator random(3);
+  const Tensor x = random.normal({2, 3, 10}), image = unsqueeze(x, 2);
+  const auto same_values = [](const Tensor& a, const Tensor& b) {
+    BOOST_TEST(a.to_vector<float>() == b.to_vector<float>(), boost::test_tools::per_element());
+  };
+  same_values(max_pool1d(x, 3, {.padding = 1, .dilation = 2, .ceil_mode = true}),
+              max_pool2d(image, {1, 3}, {.padding = {0, 1}, .dilation = {1, 2}, .ceil_mode = true}));
+  same_values(avg_pool1d(x, 3, {.stride = 2, .ceil_mode = true, .count_include_pad = false}),
+              avg_pool2d(image, {1, 3}, {.stride = {1, 2}, .ceil_mode = true, .count_include_pad = false}));
+}
+
+BOOST_AUTO_TEST_CASE(pools_of_nothing_have_shapes) {
+  BOOST_TEST((max_pool2d(Tensor::zeros({0, 3, 4, 6}), 2).shape() == Shape{0, 3, 2, 3}));
+  BOOST_TEST((avg_pool2d(Tensor::zeros({2, 0, 4, 6}), 2).shape() == Shape{2, 0, 2, 3}));
+  BOOST_TEST((adaptive_avg_pool2d(Tensor::zeros({0, 3, 4, 6}), {5, 1}).shape() == Shape{0, 3, 5, 1}));
+  Tape tape;
+  const Tensor v = tape.variable(Tensor::zeros({0, 3, 4, 6}));
+  BOOST_TEST((tape.gradient(sum(max_pool2d(v, 2)), v).shape() == v.shape()));
+}
+
+BOOST_AUTO_TEST_CASE(what_max_pooling_keeps_is_a_byte_an_output) {
+  Tape tape;
+  const Tensor v = tape.variable(Tensor::zeros({1, 64, 64, 64}));
+  const std::int64_t before = pool::statistics().in_use;
+  const Tensor y = max_pool2d(v + 1, 2);  // nobody else keeps the sum
+  const std::int64_t kept = pool::statistics().in_use - before;
+  BOOST_TEST(kept >= y.size() * 5);
+  BOOST_TEST(kept < v.size() * 4);
+}
+
+// ---- errors -------------------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+const Tensor image = Tensor::zeros({1, 2, 5, 6});
+const std::string described = "(1, 2, 5, 6) float32 made at test_pooling.cpp:" + std::to_string(__LINE__ - 1);
+constexpr Index kHuge = std::numeric_limits<Index>::max();
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(windows_that_do_not_fit_are_explained) {
+  const auto refuses = [](HeightWidth kernel, const MaxPool2dOptions& options, const std::string& what) {
+    Tape tape;
+    BOOST_TEST(message_of<ShapeError>([&] { return max_pool2d(tape.variable(image), kernel, options); }) ==
+               "max_pool2d: " + described + ": " + what);
+    BOOST_TEST(tape.calls() == 0u);
+  };
+  refuses(0, {}, "the kernel of the height must be at least 1, not 0");
+  refuses(2, {.stride = {1, -1}}, "the stride of the width must be at least 1, not -1");
+  refuses(2, {.padding = -1}, "the padding of the height must be at least 0, not -1");
+  refuses(2, {.padding = 2}, "padding 2 of the height is more than half the kernel 2");
+  refuses(2, {.dilation = 0}, "the dilation of the height must be at least 1, not 0");
+  refuses({6, 1}, {}, "a kernel of 6 is larger than the height 5 with padding 0");
+  refuses({2, 3}, {.dilation = 4}, "a kernel of 3 with dilation 4 is larger than the width 6 with padding 0");
+  refuses({1, 2}, {.padding = {0, 1}, .dilation = {1, 7}}, "window 0 of the width lies in the padding alone");
+  refuses(kHuge, {.padding = kHuge / 4, .ceil_mode = true},
+          "a height with kernel 9223372036854775807 and padding 2305843009213693951 overflows");
+  refuses(Index(1) << 40, {.stride = Index(1) << 41, .ceil_mode = true},
+          "a window of 1099511627776 x 1099511627776 has too many positions");
+}
+
+BOOST_AUTO_TEST_CASE(other_operands_that_do_not_fit_are_explained) {
+  BOOST_TEST(message_of<ShapeError>([] { return avg_pool2d(image, 2, {.padding = 2}); }) ==
+             "avg_pool2d: " + described + ": padding 2 of the height is more than half the kernel 2");
+  BOOST_TEST(message_of<ShapeError>([] { return max_pool1d(image, 2); }) == "max_pool1d: " + described + " is not (n, channels, length)");
+  BOOST_TEST(contains(message_of<ShapeError>([] {
+                        return max_pool2d(Tensor::zeros({2, 5, 6}), 2);
+                      }),
+                      " is not (n, channels, height, width); did you mean unsqueeze(input, 0)?"));
+  BOOST_TEST(contains(message_of<ShapeError>([] {
+                        return avg_pool1d(Tensor::zeros({1, 2, 3}), 4);
+                      }),
+                      "a kernel of 4 is larger than the length 3 with padding 0"));
+  BOOST_TEST(contains(message_of<ShapeError>([] { return max_pool2d(Tensor::zeros({1, 2, 0, 3}), 1); }), "the height is 0"));
+  BOOST_TEST(message_of<ShapeError>([] {
+               return adaptive_avg_pool2d(image, {3, 0});
+             }) == "adaptive_avg_pool2d: " + described + " to 3 x 0: every size must be at least 1");
+  BOOST_TEST(contains(message_of<ShapeError>([] { return adaptive_avg_pool2d(image, kHuge); }), "adaptive_avg_pool2d: "));
+  BOOST_TEST(contains(message_of<DtypeError>([] { return max_pool2d(image.to(int64), 2); }), "max_pool2d: "));
+  BOOST_TEST(contains(message_of<DtypeError>([] { return avg_pool2d(image.to(boolean), 2); }), "avg_pool2d: "));
 }

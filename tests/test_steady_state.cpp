@@ -110,6 +110,31 @@ BOOST_AUTO_TEST_CASE(a_training_step_of_an_mlp) {
   BOOST_TEST(loss_value < first);
 }
 
+BOOST_AUTO_TEST_CASE(a_training_step_of_a_convolutional_network) {
+  set_num_threads(2);
+  Generator random(1);
+  Parameter w1(random.normal({8, 1, 5, 5}, 0, 0.2)), b1(Tensor::zeros({8})), w2(random.normal({8, 8, 3, 3}, 0, 0.1)),
+      b2(Tensor::zeros({8}));
+  Parameter w3(random.normal({10, 32}, 0, 0.1));
+  const ParameterList list{w1, b1, w2, b2, w3};
+  Parameter* const all[] = {&w1, &b1, &w2, &b2, &w3};
+  const Tensor x = random.normal({16, 1, 16, 16}), labels = random.integers({16}, 0, 10);
+  double loss_value = 0;
+  const auto step = [&] {
+    Tape tape;
+    const Tensor first = max_pool2d(relu(conv2d(x, w1, b1)), 2);
+    const Tensor second = avg_pool2d(relu(conv2d(first, w2, b2, {.padding = 1})), 3);
+    const Tensor loss = cross_entropy(linear(flatten(second, 1), w3), labels);
+    loss_value = loss.item();
+    const Gradients g = tape.gradient(loss, list);
+    for (std::size_t i = 0; i < list.size(); ++i) all[i]->set(all[i]->value() - 0.1 * g[i]);
+  };
+  step();
+  const double first = loss_value;
+  BOOST_TEST(heap_calls(step, 30) == 0);
+  BOOST_TEST(loss_value < first);
+}
+
 BOOST_AUTO_TEST_CASE(a_step_of_the_scalar_lane_and_of_both_lanes) {
   const Parameter p(Tensor::from({0.5, -0.25}, float64));
   double slope = 0;

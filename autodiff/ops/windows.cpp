@@ -34,23 +34,21 @@ std::optional<Index> extent_of(const kernels::WindowAxis& axis) {
   return steps ? std::optional(*steps + 1) : std::nullopt;
 }
 
-/// What is so large that nothing but the first window or element is there may be any other large number.
-void limit(kernels::WindowAxis& axis) {
-  axis.stride = std::min(axis.stride, kLargest);
-  axis.dilation = std::min(axis.dilation, kLargest);
-}
+/// Beyond this a stride or a dilation no longer matters: there is nothing but the first window, or its first element.
+Index limited(Index distance) { return std::min(distance, kLargest); }
 
 }  // namespace
 
 std::string place_windows(const char* dimension, kernels::WindowAxis& axis, bool hanging) {
   if (std::string wrong = mistake_in(dimension, axis); !wrong.empty()) return wrong;
   if (axis.in < 1) return fmt::format("the {} is 0", dimension);
-  limit(axis);
+  axis.stride = limited(axis.stride);
   const auto extent = extent_of(axis);
   const Index room = axis.in + 2 * axis.padding, spare = extent ? room - *extent + (hanging ? axis.stride - 1 : 0) : -1;
   if (spare < 0)
     return fmt::format("a kernel of {}{} is larger than the {} {} with padding {}", axis.kernel,
                        axis.dilation > 1 ? fmt::format(" with dilation {}", axis.dilation) : "", dimension, axis.in, axis.padding);
+  axis.dilation = limited(axis.dilation);
   axis.out = spare / axis.stride + 1;
   if (hanging && (axis.out - 1) * axis.stride >= axis.in + axis.padding) --axis.out;
   return "";
@@ -62,7 +60,8 @@ std::string place_transposed(const char* dimension, kernels::WindowAxis& axis, I
   if (remaining < 0 || remaining >= std::max(axis.stride, axis.dilation))
     return fmt::format("output_padding {} of the {} must be at least 0 and smaller than the stride {} or the dilation {}", remaining,
                        dimension, axis.stride, axis.dilation);
-  limit(axis);
+  axis.stride = limited(axis.stride);
+  axis.dilation = limited(axis.dilation);
   const auto steps = product(axis.out - 1, axis.stride), extent = extent_of(axis);
   if (!steps || !extent) return fmt::format("the {} of the result overflows", dimension);
   axis.in = *steps + *extent + std::min(remaining, kLargest) - 2 * axis.padding;

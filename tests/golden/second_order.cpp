@@ -73,6 +73,10 @@ Tensor self_attention(const Tensor& x, At at) {
   return sum(square(matmul(weights, z)));
 }
 
+Tensor conv_gelu(const Tensor& x, const Values& data, At at) {
+  return sum(gelu(conv2d(reshape(x, {1, 1, 3, 3}), data.at("w"), {.padding = at.integer("padding")})));
+}
+
 Tensor affine(const Tensor& x, const Values& data) { return matmul(data.at("A"), x) + data.at("b"); }
 
 std::span<const Function> hessian_functions() {
@@ -94,6 +98,7 @@ std::span<const Function> hessian_functions() {
       {"self_attention", [](const Tensor& x, const Values&, At at) { return self_attention(x, at); }},
       {"relu_mlp", [](const Tensor& x, const Values& data, At) { return sum(square(relu(affine(x, data)))); }},
       {"linear", [](const Tensor& x, const Values& data, At) { return matmul(data.at("b"), x) + 0 * sum(square(x)); }},
+      {"conv_gelu", conv_gelu},
   };
   return kTable;
 }
@@ -109,6 +114,14 @@ Tensor broadcast_mix(const Tensor& x) {
   return flatten(reshape(x, {2, k}) * sum(transpose(reshape(x, {k, 2})), 0));
 }
 
+// The kernel is not among the case's tensors, because the cotangent has its name there. It stands in the Jacobian, in the first row whose
+// window begins with the sequence.
+Tensor sequence_convolution(const Tensor& x, const Values& data, At at) {
+  const Index padding = at.integer("padding"), size = x.size() + 2 * padding + 1 - data.at("out").size();
+  const Tensor kernel = slice(select(data.at("jacobian"), 0, padding), 0, 0, size).to(x.dtype());
+  return flatten(conv1d(reshape(x, {1, 1, -1}), reshape(kernel, {1, 1, -1}), {.padding = padding}));
+}
+
 std::span<const Function> jacobian_functions() {
   static constexpr Function kTable[] = {
       {"softmax_affine", [](const Tensor& x, const Values& data, At) { return softmax(affine(x, data)); }},
@@ -118,6 +131,7 @@ std::span<const Function> jacobian_functions() {
       {"cumprod", [](const Tensor& x, const Values&, At) { return cumprod(x, 0); }},
       {"outer_flat", [](const Tensor& x, const Values&, At) { return flatten(unsqueeze(x, 1) * unsqueeze(exp(x), 0)); }},
       {"broadcast_mix", [](const Tensor& x, const Values&, At) { return broadcast_mix(x); }},
+      {"conv1d", sequence_convolution},
   };
   return kTable;
 }
@@ -125,8 +139,15 @@ std::span<const Function> jacobian_functions() {
 // ---- functions of several operands, other than the operations of g1 to g6
 // -----------------------------------------------------------------
 
+HeightWidth kernel(At at) {
+  const Shape list = at.list("kernel");
+  return {list[0], list[1]};
+}
+
 std::span<const Operation> gradgrad_functions() {
   static constexpr Operation kTable[] = {
+      {"avg_pool2d", [](In in, At at) -> Outputs { return avg_pool2d(square(in[0]), kernel(at)); }},
+      {"max_pool2d", [](In in, At at) -> Outputs { return max_pool2d(in[0] * square(in[0]), kernel(at)); }},
       {"mean_square", [](In in, At at) -> Outputs { return mean(square(in[0]), at.integer("dim")); }},
       {"gather",
        [](In in, At) -> Outputs {
