@@ -3,11 +3,14 @@
 // DtypeError that names the operation, both operands and where they were made. Dimensions may be negative: they count from the last.
 // Both operands of an operation must have the same dtype (`.to()` converts); C++ numbers and Scalars take the tensor's.
 // Each function takes its caller's file and line as a defaulted last parameter.
+#include <cstdint>
 #include <initializer_list>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
 
+#include "autodiff/random.h"
 #include "autodiff/tape.h"
 
 namespace wengert {
@@ -366,7 +369,140 @@ Tensor softmax(const Tensor& x, Index dim = -1, Location where = Location::here(
 Tensor log_softmax(const Tensor& x, Index dim = -1, Location where = Location::here());
 /// int64 of index's shape and a last dimension of `classes`: 1 at the index (int64, in [0, classes)), 0 elsewhere.
 Tensor one_hot(const Tensor& index, Index classes, Location where = Location::here());
-/// Mean over the n rows of -log_softmax(logits)[i, labels[i]]: logits (n, c), labels (n) int64 in [0, c) -> rank 0.
-Tensor cross_entropy(const Tensor& logits, const Tensor& labels, Location where = Location::here());
+/// What becomes of the single losses: their mean, their sum, their sum over the size of the first dimension, or they stay as they are.
+enum class Reduction : std::uint8_t { mean, sum, batch_mean, none };
+struct CrossEntropyOptions {
+  Reduction reduction = Reduction::mean;
+  Tensor class_weight = {};    ///< (c), of the logits' dtype; undefined: all 1
+  Index ignore_index = -100;   ///< positions with this label count nothing
+  double label_smoothing = 0;  ///< in [0, 1]: how much of the target is spread evenly over the classes
+};
+/// -log_softmax(logits)[label] for logits (n, c, ...) and int64 labels (n, ...) in [0, c); or logits (c) and one label. Times the label's
+/// class weight; the mean divides by the sum of these weights, and is NaN with gradient 0 if all labels are ignored. A floating target of
+/// the logits' shape has the probabilities of the classes instead, and the mean is one over all positions.
+Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options = {}, Location where = Location::here());
+
+struct NllOptions {
+  Reduction reduction = Reduction::mean;
+  Tensor class_weight = {};
+  Index ignore_index = -100;
+};
+/// cross_entropy with labels for logarithms of probabilities in place of logits: -log_p[label].
+Tensor nll(const Tensor& log_p, const Tensor& labels, const NllOptions& options = {}, Location where = Location::here());
+
+// ---- normalisation and noise ------------------------------------------------------------------------------------------------------
+
+struct NormalizationOptions {
+  Tensor weight = {}, bias = {};  ///< undefined: 1 and 0
+  double eps = 1e-5;              ///< added to the variance
+};
+/// (x - mean) / sqrt(variance + eps) weight + bias, over the last dimensions, which must be `normalized`; weight and bias have that shape.
+/// Variances are biased: divided by the number of elements.
+Tensor layer_norm(const Tensor& x, const Shape& normalized, const NormalizationOptions& options = {}, Location where = Location::here());
+/// The same for x (n, c, ...), over all but n of each of `groups` groups of neighbouring channels; weight and bias (c).
+Tensor group_norm(const Tensor& x, Index groups, const NormalizationOptions& options = {}, Location where = Location::here());
+/// group_norm with a group for each channel.
+Tensor instance_norm(const Tensor& x, const NormalizationOptions& options = {}, Location where = Location::here());
+/// x / sqrt(mean of x^2 + eps) weight, over the last dimension; weight has its size.
+Tensor rms_norm(const Tensor& x, const NormalizationOptions& options = {}, Location where = Location::here());
+
+struct BatchNormOptions {
+  Tensor weight = {}, bias = {};  ///< (c); undefined: 1 and 0
+  bool training = false;
+  double momentum = 0.1;  ///< share of the new statistics in the running ones
+  double eps = 1e-5;      ///< added to the variance
+};
+struct BatchNormResult {
+  Tensor y;
+  Tensor running_mean, running_var;  ///< constants: updated in training, as given otherwise
+};
+/// Normalises each channel of x (n, c, ...): in training by its mean and biased variance over the batch, which must have more than one
+/// value a channel; otherwise by the running ones (c). The updated running variance is the unbiased one. In training the running
+/// statistics may be undefined, and stay so.
+BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const BatchNormOptions& options = {},
+                           Location where = Location::here());
+
+/// Zeros with probability p, and the other elements over 1 - p. x itself for p = 0. The mask depends on the generator alone, which moves on.
+Tensor dropout(const Tensor& x, double p = 0.5, Generator& generator = default_generator(), Location where = Location::here());
+/// x where x > 0, else weight x: one weight, or one for each channel (dimension 1).
+Tensor prelu(const Tensor& x, const Tensor& weight, Location where = Location::here());
+
+// ---- words and attention ----------------------------------------------------------------------------------------------------------
+
+/// Rows of weight (n, d) at the positions index (int64, any shape, in [0, n)) -> index.shape + (d). The row `padding` gets no gradient.
+Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Index> padding = {}, Location where = Location::here());
+
+struct AttentionOptions {
+  Tensor mask = {};  ///< broadcasts to (..., l, s): added to the scores; or boolean, true where the query may see the key
+  bool causal = false;  ///< query i sees the keys up to i alone
+  double dropout = 0;   ///< of the weights
+  Generator* generator = nullptr;  ///< of the dropout; without one the default generator
+};
+struct Attention {
+  Tensor output, weights;
+};
+/// softmax(q k^T / sqrt(d) + mask) v: q (..., l, d), k (..., s, d), v (..., s, e) -> output (..., l, e) and the weights (..., l, s).
+/// A query that may see no key has weights, output and gradients 0.
+Attention scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options = {},
+                                       Location where = Location::here());
+
+struct MultiheadWeights {
+  Tensor in_weight, in_bias;    ///< (3 e, e), rows of the queries, the keys, the values; (3 e), or undefined
+  Tensor out_weight, out_bias;  ///< (e, e); (e), or undefined
+};
+struct MultiheadOptions {
+  Index heads = 1;
+  Tensor attention_mask = {};  ///< (l, s) or (n heads, l, s): added to the scores; or boolean, true where a key is *hidden*
+  Tensor padding_mask = {};    ///< (n, s) boolean, true for keys to ignore
+  double dropout = 0;          ///< of the weights
+  Generator* generator = nullptr;
+};
+/// Attention of `heads` heads, each on e / heads columns of the projected query (l, n, e), key and value (s, n, e) -> output (l, n, e) and the
+/// weights (n, l, s), averaged over the heads.
+Attention multihead_attention(const Tensor& query, const Tensor& key, const Tensor& value, const MultiheadWeights& weights,
+                              const MultiheadOptions& options, Location where = Location::here());
+
+// ---- recurrence -------------------------------------------------------------------------------------------------------------------
+
+/// Of one layer and direction: (gates hidden, in), (gates hidden, hidden), and biases (gates hidden), both or neither.
+struct RecurrentWeights {
+  Tensor weight_ih, weight_hh, bias_ih = {}, bias_hh = {};
+};
+enum class Nonlinearity : std::uint8_t { tanh, relu };
+/// f(x W_ih^T + b_ih + h W_hh^T + b_hh): x (n, in), h (n, hidden) -> the new h.
+Tensor rnn_cell(const Tensor& x, const Tensor& h, const RecurrentWeights& w, Nonlinearity f = Nonlinearity::tanh,
+                Location where = Location::here());
+/// Gated recurrent unit, three gates r, z, n (reset, update, new): h' = (1 - z) n + z h with n = tanh(x_n + r h_n), the reset gate on the
+/// biased recurrent term.
+Tensor gru_cell(const Tensor& x, const Tensor& h, const RecurrentWeights& w, Location where = Location::here());
+struct LstmState {
+  Tensor h, c;
+};
+/// Long short-term memory, four gates i, f, g, o (input, forget, cell, output): c' = f c + i g, h' = o tanh(c').
+LstmState lstm_cell(const Tensor& x, const LstmState& state, const RecurrentWeights& w, Location where = Location::here());
+
+struct RecurrentOptions {
+  bool bidirectional = false;
+  bool batch_first = false;  ///< x and output are (n, t, ...)
+  double dropout = 0;        ///< between layers
+  Generator* generator = nullptr;
+  Tensor lengths = {};  ///< (n) int64: sequences end there; states stay, outputs are 0 beyond. Undefined: all are t long
+};
+struct Sequence {
+  Tensor output;  ///< (t, n, directions hidden) of the last layer, the forward direction first
+  Tensor h;       ///< (layers directions, n, hidden): the last states, layer by layer
+};
+struct LstmSequence {
+  Tensor output;
+  LstmState state;
+};
+/// Whole sequences x (t, n, in) through layers of cells: w has the weights of layer 0, forward and, if bidirectional, backward, then of
+/// layer 1, ... Initial states have the shape of the last ones; undefined, they are 0.
+Sequence rnn(const Tensor& x, const Tensor& h, std::span<const RecurrentWeights> w, Nonlinearity f, const RecurrentOptions& options = {},
+             Location where = Location::here());
+Sequence gru(const Tensor& x, const Tensor& h, std::span<const RecurrentWeights> w, const RecurrentOptions& options = {},
+             Location where = Location::here());
+LstmSequence lstm(const Tensor& x, const LstmState& state, std::span<const RecurrentWeights> w, const RecurrentOptions& options = {},
+                  Location where = Location::here());
 
 }  // namespace wengert

@@ -1,27 +1,75 @@
 #pragma once
-// Losses. Prediction and target have the same shape: there is no broadcasting here, where it would hide a mistake.
-#include <cstdint>
-
+// Losses. Prediction and target have the same shape: there is no broadcasting here, where it would hide a mistake. Those of classes are
+// operations (autodiff/ops.h); the others are composed of operations that are stable where the loss is.
 #include "autodiff/ops.h"
 
 namespace wengert::nn {
 
-/// What becomes of the single losses.
-enum class Reduction : std::uint8_t { mean, sum, none };
+/// What becomes of the single losses: `mean`, `sum`, `batch_mean` (their sum over the size of the first dimension) or `none`.
+using wengert::Reduction;
 
 struct LossOptions {
   Reduction reduction = Reduction::mean;
 };
+
+// ---- numbers --------------------------------------------------------------------------------------------------------------------------
 
 /// The slides' E = 1/2 (y - y_hat)^2. A record is one position of the first dimension (everything, for rank 0), and its loss is the sum of
 /// 1/2 (y - y_hat)^2 over its outputs. `mean` averages over the records, and not over the outputs; `sum` adds them up; `none` gives each
 /// record's loss, shape (n,). So the gradient of the mean is the slides' mean gradient, (y_hat - y) / n for every output.
 Tensor half_squared_error(const Tensor& prediction, const Tensor& target, LossOptions options = {}, Location where = Location::here());
 
-/// (prediction - target)^2, averaged or summed over all elements; `none` keeps their shape.
+/// (prediction - target)^2, averaged or summed over all elements; `none` keeps their shape. So for all that follow.
 Tensor mse(const Tensor& prediction, const Tensor& target, LossOptions options = {}, Location where = Location::here());
 
-/// Logits (n, c), labels (n) int64 -> the mean over the rows of -log_softmax(logits)[i, labels[i]].
+/// |prediction - target|, with slope 0 where they are equal.
+Tensor l1(const Tensor& prediction, const Tensor& target, LossOptions options = {}, Location where = Location::here());
+
+struct SmoothL1Options {
+  Reduction reduction = Reduction::mean;
+  double beta = 1;
+};
+/// With d = |prediction - target|: d^2 / (2 beta) where d < beta, else d - beta / 2. l1 for beta = 0.
+Tensor smooth_l1(const Tensor& prediction, const Tensor& target, SmoothL1Options options = {}, Location where = Location::here());
+
+struct HuberOptions {
+  Reduction reduction = Reduction::mean;
+  double delta = 1;
+};
+/// With d = |prediction - target|: d^2 / 2 where d <= delta, else delta (d - delta / 2). delta > 0.
+Tensor huber(const Tensor& prediction, const Tensor& target, HuberOptions options = {}, Location where = Location::here());
+
+// ---- probabilities --------------------------------------------------------------------------------------------------------------------
+
+struct BceOptions {
+  Reduction reduction = Reduction::mean;
+  Tensor weight = {};  ///< of each element; broadcasts to the prediction
+};
+/// -(t ln x + (1 - t) ln(1 - x)) for probabilities x. A logarithm below -100 counts as -100, with slope 0. Where x is a sigmoid,
+/// bce_with_logits keeps the digits that the sigmoid loses.
+Tensor bce(const Tensor& prediction, const Tensor& target, const BceOptions& options = {}, Location where = Location::here());
+
+struct BceWithLogitsOptions {
+  Reduction reduction = Reduction::mean;
+  Tensor weight = {};      ///< of each element; broadcasts to the logits
+  Tensor pos_weight = {};  ///< of the positive class, for each output; broadcasts to the logits
+};
+/// bce of sigmoid(logits), for logits of any size: pos_weight t softplus(-x) + (1 - t) softplus(x).
+Tensor bce_with_logits(const Tensor& logits, const Tensor& target, const BceWithLogitsOptions& options = {},
+                       Location where = Location::here());
+
+struct KlDivOptions {
+  Reduction reduction = Reduction::mean;  ///< `batch_mean` is the divergence of distributions, averaged over them
+  bool log_target = false;                ///< the target has logarithms of probabilities, as the prediction has
+};
+/// Kullback and Leibler's divergence t (ln t - x) for logarithms of probabilities x; where t is 0 it is 0.
+Tensor kl_div(const Tensor& log_prediction, const Tensor& target, KlDivOptions options = {}, Location where = Location::here());
+
+// ---- classes --------------------------------------------------------------------------------------------------------------------------
+
 using wengert::cross_entropy;
+using wengert::CrossEntropyOptions;
+using wengert::nll;
+using wengert::NllOptions;
 
 }  // namespace wengert::nn

@@ -72,6 +72,7 @@ void check_place(const Tensor& made, std::uint32_t line) {
 
 BOOST_AUTO_TEST_CASE(every_operation_tells_the_line_that_called_it) {
   const Tensor x = Tensor::from({{1, 2, 3}, {4, 5, 6}}, float64), labels = Tensor::from({0, 2}, int64);
+  const Tensor square_matrix = Tensor::eye(3, float64);
   const Scalar s = 2;
 #define HERE static_cast<std::uint32_t>(__LINE__)
   check_place(Tensor::zeros({2}), HERE);
@@ -113,6 +114,18 @@ BOOST_AUTO_TEST_CASE(every_operation_tells_the_line_that_called_it) {
   check_place(log_softmax(x), HERE);
   check_place(one_hot(labels, 3), HERE);
   check_place(cross_entropy(x, labels), HERE);
+  check_place(nll(x, labels), HERE);
+  check_place(layer_norm(x, {3}), HERE);
+  check_place(rms_norm(x), HERE);
+  check_place(group_norm(x, 3), HERE);
+  check_place(batch_norm(x, {}, {}, {.training = true}).y, HERE);
+  check_place(dropout(x), HERE);
+  check_place(prelu(x, Tensor::ones({1}, float64)), HERE);
+  check_place(embedding(labels, transpose(x)), HERE);
+  check_place(scaled_dot_product_attention(x, x, x).output, HERE);
+  check_place(rnn_cell(x, x, {square_matrix, square_matrix}), HERE);
+  check_place(gru_cell(x, x, {concat({square_matrix, square_matrix, square_matrix}), Tensor::ones({9, 3}, float64)}), HERE);
+  check_place(lstm_cell(x, {x, x}, {Tensor::ones({12, 3}, float64), Tensor::ones({12, 3}, float64)}).c, HERE);
   check_place(transpose(x).contiguous(), HERE);
   check_place(x.to(float32), HERE);
   check_place(x.clone(), HERE);

@@ -402,6 +402,109 @@ const std::vector<Case>& cases() {
        {{1, 2, 3, 5}}},
       {"max_pool1d", [](Inputs x) { return square(max_pool1d(x[0], 3, {.stride = 2, .padding = 1})); }, {{2, 2, 5}}},
       {"avg_pool1d", [](Inputs x) { return avg_pool1d(x[0] * x[0], 2, {.padding = 1}); }, {{1, 2, 5}}},
+      {"cross_entropy",
+       [](Inputs x) {
+         const Tensor weight = Tensor::from({0.5, 2, 1}, x[0].dtype());
+         return cross_entropy(x[0], positions, {.class_weight = weight, .ignore_index = 0, .label_smoothing = 0.2});
+       },
+       {{2, 3, 3}}},
+      {"cross_entropy",
+       [](Inputs x) {
+         return cross_entropy(x[0], labels, {.reduction = Reduction::none, .ignore_index = 1});
+       },
+       {{3, 4}}},
+      {"cross_entropy",
+       [](Inputs x) {
+         return cross_entropy(x[0], softmax(x[1]), {.reduction = Reduction::sum, .label_smoothing = 0.1});
+       },
+       {{2, 3}, {2, 3}}},
+      {"nll",
+       [](Inputs x) {
+         return nll(x[0] * x[0], labels, {.reduction = Reduction::batch_mean, .ignore_index = 1});
+       },
+       {{3, 4}}},
+      {"layer_norm",
+       [](Inputs x) {
+         return layer_norm(x[0], {4}, {.weight = x[1], .bias = x[2]});
+       },
+       {{2, 4}, {4}, {4}}},
+      {"layer_norm",
+       [](Inputs x) {
+         return layer_norm(x[0], {3, 2}, {.weight = x[1], .eps = 0.1});
+       },
+       {{2, 3, 2}, {3, 2}}},
+      {"group_norm",
+       [](Inputs x) {
+         return group_norm(x[0], 2, {.weight = x[1], .bias = x[2]});
+       },
+       {{2, 4, 3}, {4}, {4}}},
+      {"instance_norm", [](Inputs x) { return instance_norm(x[0], {.weight = x[1]}); }, {{2, 2, 3}, {2}}},
+      {"rms_norm", [](Inputs x) { return rms_norm(x[0], {.weight = x[1]}); }, {{2, 3}, {3}}},
+      {"batch_norm",
+       [](Inputs x) {
+         return batch_norm(x[0], {}, {}, {.weight = x[1], .bias = x[2], .training = true}).y;
+       },
+       {{3, 2, 2}, {2}, {2}}},
+      {"batch_norm",
+       [](Inputs x) {
+         const Tensor mean = Tensor::from({0.5, -1}, x[0].dtype()), var = Tensor::from({2, 0.5}, x[0].dtype());
+         return batch_norm(x[0] * x[0], mean, var, {.weight = x[1]}).y;
+       },
+       {{3, 2}, {2}}},
+      {"dropout",
+       [](Inputs x) {
+         Generator generator(5);
+         return dropout(x[0] * x[0], 0.4, generator);
+       },
+       {{3, 4}}},
+      {"prelu", [](Inputs x) { return prelu(x[0], x[1]); }, {{2, 3, 2}, {3}}},
+      {"prelu", [](Inputs x) { return prelu(x[0], x[1]); }, {{5}, {1}}},
+      {"embedding", [](Inputs x) { return embedding(positions, x[0] * x[0]); }, {{3, 2}}},
+      {"scaled_dot_product_attention",
+       [](Inputs x) { return scaled_dot_product_attention(x[0], x[1], x[2], {.mask = condition}).output; },
+       {{2, 2, 3}, {2, 3, 3}, {2, 3, 2}}},
+      {"scaled_dot_product_attention",
+       [](Inputs x) { return scaled_dot_product_attention(x[0], x[0], x[0], {.mask = x[1], .causal = true}).output; },
+       {{3, 2}, {3, 3}}},
+      {"multihead_attention",
+       [](Inputs x) { return multihead_attention(x[0], x[0], x[0], {x[1], x[2], x[3], x[4]}, {.heads = 2}).output; },
+       {{2, 1, 4}, {12, 4}, {12}, {4, 4}, {4}}},
+      {"multihead_attention",
+       [](Inputs x) {
+         const Attention a = multihead_attention(x[0], x[1], x[1], {x[2], {}, x[3], {}}, {.heads = 1, .padding_mask = condition});
+         return concat({a.output, transpose(a.weights, 0, 1)}, -1);
+       },
+       {{2, 2, 2}, {3, 2, 2}, {6, 2}, {2, 2}}},
+      {"rnn_cell", [](Inputs x) { return rnn_cell(x[0], x[1], {x[2], x[3], x[4], x[5]}); }, {{2, 3}, {2, 2}, {2, 3}, {2, 2}, {2}, {2}}},
+      {"gru_cell", [](Inputs x) { return gru_cell(x[0], x[1], {x[2], x[3], x[4], x[5]}); }, {{2, 2}, {2, 2}, {6, 2}, {6, 2}, {6}, {6}}},
+      {"gru_cell", [](Inputs x) { return gru_cell(x[0], x[1], {x[2], x[3]}); }, {{1, 1}, {1, 2}, {6, 1}, {6, 2}}},
+      {"lstm_cell",
+       [](Inputs x) {
+         const LstmState s = lstm_cell(x[0], {x[1], x[1]}, {x[2], x[3], x[4], x[5]});
+         return concat({s.h, s.c * s.c}, 1);
+       },
+       {{2, 2}, {2, 2}, {8, 2}, {8, 2}, {8}, {8}}},
+      {"lstm_cell", [](Inputs x) { return lstm_cell(x[0], {x[1], x[2]}, {x[3], x[4]}).c; }, {{1, 2}, {1, 1}, {1, 1}, {4, 2}, {4, 1}}},
+      {"rnn",
+       [](Inputs x) {
+         const std::vector<RecurrentWeights> w{{x[2], x[3]}, {x[4], x[3]}};
+         const Sequence s = rnn(x[0], x[1], w, Nonlinearity::tanh);
+         return s.output * sum(s.h);
+       },
+       {{3, 2, 1}, {2, 2, 2}, {2, 1}, {2, 2}, {2, 2}}},
+      {"gru",
+       [](Inputs x) {
+         const std::vector<RecurrentWeights> w{{x[1], x[2]}, {x[1], x[2]}};
+         return gru(x[0], {}, w, {.bidirectional = true, .batch_first = true, .lengths = Tensor::from({2, 3}, int64)}).output;
+       },
+       {{2, 3, 1}, {6, 1}, {6, 2}}},
+      {"lstm",
+       [](Inputs x) {
+         const std::vector<RecurrentWeights> w{{x[1], x[2], x[3], x[3]}, {x[1], x[2], x[3], x[3]}};
+         const LstmSequence s = lstm(x[0], {}, w, {.bidirectional = true, .lengths = Tensor::from({2, 1}, int64)});
+         return concat({s.output, narrow(s.state.c, 0, 0, 2), s.state.h}, 2);
+       },
+       {{2, 2, 1}, {4, 1}, {4, 1}, {4}}},
   };
   return all;
 }
@@ -430,7 +533,7 @@ BOOST_AUTO_TEST_CASE(every_operation_of_the_menu_is_tested) {
   std::set<std::string> declared, tested = not_differentiated;
   const std::string menu = contents("autodiff/ops.h");
   const std::regex declaration(
-      R"(^(?:inline )?(?:Tensor&?|\w+AndIndices|std::vector<Tensor>|SignAndLogarithm) (operator[-+*/<>=!]+|\w+)\()", std::regex::multiline);
+      R"(^(?:inline )?(?:Tensor&?|\w+AndIndices|std::vector<Tensor>|SignAndLogarithm|BatchNormResult|Attention|LstmState|\w*Sequence) (operator[-+*/<>=!]+|\w+)\()", std::regex::multiline);
   for (std::sregex_iterator i(menu.begin(), menu.end(), declaration), end; i != end; ++i) declared.insert((*i)[1]);
   for (const char* arithmetic : {"operator+", "operator-", "operator*", "operator/"}) declared.insert(arithmetic);
   declared.erase("name");  // the elementwise functions, which are tested with the list that declares them

@@ -135,6 +135,23 @@ BOOST_AUTO_TEST_CASE(a_training_step_of_a_convolutional_network) {
   BOOST_TEST(loss_value < first);
 }
 
+BOOST_AUTO_TEST_CASE(a_training_step_of_recurrent_networks) {
+  Generator random(1);
+  const auto parameter = [&](const Shape& shape) { return Parameter(random.uniform(shape, -0.3, 0.3)); };
+  const Parameter w4(parameter({32, 4})), u4(parameter({32, 8})), b4(parameter({32})), w3(parameter({24, 8})), u3(parameter({24, 8})),
+      b3(parameter({24}));
+  const ParameterList list{w4, u4, b4, w3, u3, b3};
+  const Tensor x = random.normal({6, 5, 4}), lengths = Tensor::from({6, 3, 5, 6, 1}, int64), labels = random.integers({5}, 0, 8);
+  const auto step = [&] {
+    Tape tape;
+    const RecurrentWeights four[] = {{w4, u4, b4, b4}}, three[] = {{w3, u3, b3, b3}};
+    const Tensor below = lstm(x, {}, four, {.lengths = lengths}).output, above = gru(below, {}, three).h;
+    const Tensor loss = cross_entropy(layer_norm(dropout(select(above, 0, 0), 0.25, random), {8}), labels);
+    static_cast<void>(tape.gradient(loss, list));
+  };
+  BOOST_TEST(heap_calls(step, 20) == 0);
+}
+
 BOOST_AUTO_TEST_CASE(a_step_of_the_scalar_lane_and_of_both_lanes) {
   const Parameter p(Tensor::from({0.5, -0.25}, float64));
   double slope = 0;

@@ -1,47 +1,198 @@
-// Softmax and the negative log-likelihood of a class in one: stable, and one pass each way.
+// Softmax and the negative log-likelihood of a class in one: stable, and one pass each way. Everything else about cross-entropies is
+// composed around it; smoothed labels and probabilities are composed of log_softmax.
 //
-//   y = mean_i (ln sum_j e^x_ij - x_i,label(i)):   x_bar = y_bar (softmax(x) - onehot(label)) / n,   y_dot = sum(x_dot (...)) / n
+//   y_i = ln sum_j e^x_ij - x_i,label(i),  p = softmax(x):
+//     x_bar_i = y_bar_i (p_i - onehot(label(i))) + p_i (p_bar_i - sum_j p_bar_ij p_ij)
+//     y_dot_i = sum_j p_ij x_dot_ij - x_dot_i,label(i),   p_dot_i = p_i (x_dot_i - sum_j x_dot_ij p_ij)
+//
+// Where the label is ignored y_i and its derivatives are 0. The rules read p alone, which therefore is an output with a cotangent of its
+// own, for the next order.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
 
+#include "autodiff/kernels/softmax.h"
 #include "autodiff/ops/broadcast.h"
+#include "autodiff/ops/composition.h"
 
 namespace wengert {
 namespace {
 
-/// p = softmax(x) row by row; returns the mean loss.
-template <class T> double forward(const T* x, const std::int64_t* labels, T* p, Index n, Index c) {
-  double total = 0;
-  for (Index i = 0; i < n; ++i, x += c, p += c) {
-    const T top = *std::max_element(x, x + c);
-    double sum = 0;
-    for (Index j = 0; j < c; ++j) {
-      p[j] = std::exp(x[j] - top);
-      sum += static_cast<double>(p[j]);
-    }
-    for (Index j = 0; j < c; ++j) p[j] = static_cast<T>(static_cast<double>(p[j]) / sum);
-    total += std::log(sum) + static_cast<double>(top) - static_cast<double>(x[labels[i]]);
-  }
-  return total / static_cast<double>(n);
-}
+constexpr std::int64_t kIgnored = -1;
 
-class CrossEntropy : public Operation {  // x: logits, labels; y: loss, softmax of the logits
+class CrossEntropy : public Operation {  // x: logits (n, c), labels (n); y: losses (n), softmax (n, c)
  public:
   const char* name() const override { return "cross_entropy"; }
-  const char* latex() const override { return R"(-\overline{\ln\operatorname{softmax}(#1)_{#2}})"; }
-  ValueSet reads(int) const override { return input(0) | input(1) | output(1); }
-  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = slope(s) * y_bar[0]; }
-  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = sum(slope(s) * x_dot[0]); }
+  const char* latex() const override { return R"(-\ln\operatorname{softmax}(#1)_{#2})"; }
+  ValueSet reads(int) const override { return input(1) | output(1); }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    const Tensor &p = s.y(1), &labels = s.x(1);
+    if (y_bar[0].defined()) x_bar[0] = recording() ? counted(labels, y_bar[0]) * (p - targets(labels, p)) : pulled_back(p, labels, y_bar[0]);
+    if (!y_bar[1].defined()) return;
+    const Tensor through_p = p * (y_bar[1] - sum(p * y_bar[1], 1, true));
+    x_bar[0] = x_bar[0].defined() ? x_bar[0] + through_p : through_p;
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    const Tensor &p = s.y(1), &labels = s.x(1), &dot = x_dot[0];
+    y_dot[0] = sum(counted(labels, (p - targets(labels, p)) * dot), 1);
+    y_dot[1] = p * (dot - sum(p * dot, 1, true));
+  }
 
  private:
-  /// (softmax(x) - onehot(label)) / n
-  static Tensor slope(const Saved& s) {
-    const Tensor p = recording() ? softmax(s.x(0)) : s.y(1);
-    return (p - one_hot(s.x(1), p.size(1)).to(p.dtype())) / p.size(0);
+  /// m, a row or a number for each label, and 0 where the label is ignored.
+  static Tensor counted(const Tensor& labels, const Tensor& m) {
+    return where(unsqueeze(labels, 1) != static_cast<double>(kIgnored), m.rank() == 1 ? unsqueeze(m, 1) : m, 0);
+  }
+  static Tensor targets(const Tensor& labels, const Tensor& p) { return one_hot(maximum(labels, 0), p.size(1)).to(p.dtype()); }
+  static Tensor pulled_back(const Tensor& p, const Tensor& labels, const Tensor& y_bar) {
+    const Tensor from = p.contiguous(), m = y_bar.contiguous();
+    Tensor x_bar = Tensor::uninitialized(p.shape(), p.dtype(), y_bar.made_at());
+    detail::dispatch_floating(p.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const Index n = p.size(0), c = p.size(1);
+      const auto* label = labels.data<std::int64_t>();
+      const T *in = from.data<T>(), *scale = m.data<T>();
+      T* out = x_bar.mutable_data<T>();
+      for (Index i = 0; i < n; ++i, in += c, out += c) {
+        if (label[i] == kIgnored) {
+          std::fill_n(out, c, T(0));
+        } else {
+          for (Index j = 0; j < c; ++j) out[j] = scale[i] * in[j];
+          out[label[i]] = scale[i] * (in[label[i]] - 1);
+        }
+      }
+    });
+    return x_bar;
   }
 };
+
+/// The losses of rows (n, c) for labels in [0, c) or kIgnored.
+Tensor losses_of_rows(const Tensor& logits, const Tensor& labels) {
+  const Location where = logits.made_at();
+  const Tensor x = logits.constant().contiguous(where);
+  Tensor y[2] = {Tensor::zeros(labels.shape(), x.dtype(), where), Tensor::uninitialized(x.shape(), x.dtype(), where)};
+  detail::dispatch_floating(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const Index n = x.size(0), c = x.size(1);
+    const T* in = x.data<T>();
+    const auto* label = labels.data<std::int64_t>();
+    T *loss = y[0].mutable_data<T>(), *p = y[1].mutable_data<T>();
+    if (c > 0)  // without classes every label is an ignored one
+      kernels::for_each_softmax_row(in, p, n, c, [=](Index i, T top, double total) {
+        const T scale = static_cast<T>(1 / total);
+        for (Index j = 0; j < c; ++j) p[i * c + j] *= scale;
+        loss[i] = label[i] == kIgnored ? T(0)
+                                       : static_cast<T>(std::log(total) + (static_cast<double>(top) - static_cast<double>(in[i * c + label[i]])));
+      });
+  });
+  const Tensor* inputs[] = {&logits, &labels};
+  detail::record_all(CrossEntropy(), where, inputs, y);
+  return y[0];
+}
+
+[[noreturn]] void does_not_fit(const char* name, const Tensor& logits, const Tensor& target) {
+  throw ShapeError(
+      fmt::format("{}: logits {} and labels {} do not fit; logits must be (n, classes) and labels (n), both with the same further "
+                  "dimensions; logits made at {}, labels at {}",
+                  name, to_string(logits.shape()), to_string(target.shape()), to_string(logits.made_at()), to_string(target.made_at())));
+}
+
+/// Where the classes are: dimension 1, or 0 of a single position.
+int class_dim(const Tensor& logits) { return logits.rank() == 1 ? 0 : 1; }
+
+/// (n, c, ...) as (positions, c).
+Tensor rows_of(const Tensor& x) {
+  const int dim = class_dim(x);
+  if (x.rank() == 2) return x;
+  Dims order;
+  for (int d = 0; d < x.rank(); ++d)
+    if (d != dim) order.push_back(d);
+  order.push_back(dim);
+  const Index c = x.shape()[dim];
+  return reshape(permute(x, order), {c > 0 ? x.size() / c : 0, c});
+}
+
+void check_class_weight(const char* name, const Tensor& logits, const Tensor& weight) {
+  if (!weight.defined()) return;
+  detail::check_same_dtype(name, logits, weight);
+  const Index classes = logits.shape()[class_dim(logits)];
+  if (weight.rank() != 1 || weight.size() != classes)
+    throw ShapeError(fmt::format("{}: the class weights {} must have the shape ({},), one for each class of the logits {}", name,
+                                 describe(weight), classes, describe(logits)));
+}
+
+/// The logits' shape without the classes.
+Shape positions_of(const Tensor& logits) {
+  Shape positions;
+  for (int d = 0; d < logits.rank(); ++d)
+    if (d != class_dim(logits)) positions.push_back(logits.shape()[d]);
+  return positions;
+}
+
+struct Labels {
+  Tensor values;  // in a row, with kIgnored for those to ignore
+  bool all_count = true;
+};
+Labels checked_labels(const char* name, const Tensor& logits, const Tensor& target, Index ignore) {
+  if (!(target.shape() == positions_of(logits))) does_not_fit(name, logits, target);
+  const Index classes = logits.shape()[class_dim(logits)];
+  Labels labels{reshape(target.constant(), {-1}).clone()};
+  auto* label = labels.values.mutable_data<std::int64_t>();
+  for (Index i = 0; i < labels.values.size(); ++i) {
+    if (label[i] == ignore) {
+      label[i] = kIgnored;
+      labels.all_count = false;
+    } else if (label[i] < 0 || label[i] >= classes) {
+      throw ShapeError(fmt::format("{}: label {} at position {} of {} is not in [0, {}), nor the ignored {}", name, label[i], i,
+                                   describe(target), classes, ignore));
+    }
+  }
+  return labels;
+}
+
+/// All but the mean, which the two kinds of targets take in different ways.
+Tensor reduced(const Tensor& losses, const Tensor& logits, Reduction reduction) {
+  const Shape positions = positions_of(logits);
+  if (reduction == Reduction::none) return reshape(losses, positions);
+  return reduction == Reduction::sum || positions.rank() == 0 ? sum(losses) : sum(losses) / static_cast<double>(positions[0]);
+}
+
+/// -sum_j weight_j log_p_j of each row.
+Tensor over_all_classes(const Tensor& log_p, const Tensor& weights) { return -sum(weights.defined() ? log_p * weights : log_p, 1); }
+
+/// The losses of all labels, from each one's, together with those of a distribution over all classes for the share `smoothing`.
+Tensor of_labels(const Tensor& logits, const Labels& targets, Tensor losses, const Tensor& class_weight, double smoothing,
+                 Reduction reduction) {
+  const auto& [labels, all_count] = targets;
+  if (all_count && smoothing == 0 && !class_weight.defined())
+    return reduction == Reduction::mean ? mean(losses) : reduced(losses, logits, reduction);
+
+  const Tensor counts = labels != static_cast<double>(kIgnored);
+  const Tensor weights =
+      class_weight.defined() ? where(counts, index_select(class_weight, 0, maximum(labels, 0)), 0) : counts.to(logits.dtype());
+  losses = losses * weights;
+  if (smoothing > 0) {
+    const Tensor log_p = log_softmax(rows_of(logits));
+    const Tensor spread = where(counts, over_all_classes(log_p, class_weight) / static_cast<double>(log_p.size(1)), 0);
+    losses = (1 - smoothing) * losses + smoothing * spread;
+  }
+  if (reduction != Reduction::mean) return reduced(losses, logits, reduction);
+  // Without a label that counts, 0 / 0 makes NaN of the value, but the gradient stays 0.
+  const Tensor total = sum(weights), share = where(counts, 1 / total, 0);
+  return sum(losses * share) + (total - total) / total;
+}
+
+Tensor of_probabilities(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options) {
+  detail::check_same_dtype("cross_entropy", logits, target);
+  const double e = options.label_smoothing;
+  const Tensor log_p = log_softmax(rows_of(logits));
+  Tensor t = rows_of(target);
+  if (e > 0) t = (1 - e) * t + e / static_cast<double>(log_p.size(1));
+  if (options.class_weight.defined()) t = t * options.class_weight;
+  const Tensor losses = over_all_classes(log_p, t);
+  return options.reduction == Reduction::mean ? mean(losses) : reduced(losses, logits, options.reduction);
+}
 
 }  // namespace
 
@@ -60,28 +211,36 @@ Tensor one_hot(const Tensor& index, Index classes, Location where) {
   return y;
 }
 
-Tensor cross_entropy(const Tensor& logits, const Tensor& labels, Location where) {
-  detail::check_floating("cross_entropy", logits);
-  if (labels.dtype() != int64) throw DtypeError(fmt::format("cross_entropy: the labels {} are not int64", describe(labels)));
-  if (logits.rank() != 2 || labels.rank() != 1 || labels.size() != logits.size(0))
-    throw ShapeError(fmt::format(
-        "cross_entropy: logits {} and labels {} do not fit; logits must be (n, classes) and labels (n); logits made at {}, labels at {}",
-        to_string(logits.shape()), to_string(labels.shape()), to_string(logits.made_at()), to_string(labels.made_at())));
-  const Index n = logits.size(0), c = logits.size(1);
-  const Tensor x = logits.constant().contiguous(where), t = labels.constant().contiguous(where);
-  const std::int64_t* label = t.data<std::int64_t>();
-  for (Index i = 0; i < n; ++i)
-    if (label[i] < 0 || label[i] >= c)
-      throw ShapeError(fmt::format("cross_entropy: label {} at position {} of {} is not in [0, {})", label[i], i, describe(labels), c));
+Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options, Location where) {
+  constexpr const char* name = "cross_entropy";
+  detail::check_floating(name, logits);
+  if (logits.rank() == 0) does_not_fit(name, logits, target);
+  check_class_weight(name, logits, options.class_weight);
+  if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1))
+    throw ShapeError(fmt::format("{}: the label smoothing {} is not in [0, 1]", name, options.label_smoothing));
+  const detail::ComposedAt here(where);
+  if (target.dtype() == int64) {
+    const Labels labels = checked_labels(name, logits, target, options.ignore_index);
+    const Tensor losses = losses_of_rows(rows_of(logits), labels.values);
+    return of_labels(logits, labels, losses, options.class_weight, options.label_smoothing, options.reduction);
+  }
+  if (!is_floating(target.dtype()) || !(target.shape() == logits.shape()))
+    throw DtypeError(fmt::format("{}: the target {} is not int64, nor has it probabilities in the shape of the logits {}", name,
+                                 describe(target), describe(logits)));
+  return of_probabilities(logits, target, options);
+}
 
-  Tensor y[2] = {Tensor::uninitialized({}, x.dtype(), where), Tensor::uninitialized(x.shape(), x.dtype(), where)};
-  detail::dispatch_floating(x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    *y[0].mutable_data<T>() = static_cast<T>(forward(x.data<T>(), label, y[1].mutable_data<T>(), n, c));
-  });
-  const Tensor* inputs[] = {&logits, &t};
-  detail::record_all(CrossEntropy(), where, inputs, y);
-  return y[0];
+Tensor nll(const Tensor& log_p, const Tensor& labels, const NllOptions& options, Location where) {
+  constexpr const char* name = "nll";
+  detail::check_floating(name, log_p);
+  if (labels.dtype() != int64) throw DtypeError(fmt::format("{}: the labels {} are not int64", name, describe(labels)));
+  if (log_p.rank() == 0) does_not_fit(name, log_p, labels);
+  check_class_weight(name, log_p, options.class_weight);
+  const detail::ComposedAt here(where);
+  const Labels targets = checked_labels(name, log_p, labels, options.ignore_index);
+  const Tensor picked = squeeze(gather(rows_of(log_p), 1, unsqueeze(maximum(targets.values, 0), 1)), 1);
+  const Tensor losses = targets.all_count ? -picked : wengert::where(targets.values != static_cast<double>(kIgnored), -picked, 0);
+  return of_labels(log_p, targets, losses, options.class_weight, 0, options.reduction);
 }
 
 }  // namespace wengert

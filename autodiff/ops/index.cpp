@@ -202,4 +202,17 @@ Tensor masked_select(const Tensor& x, const Tensor& mask, Location where) {
   return index_select(reshape(expand(x, shape), {shape.size()}), 0, Tensor::from(positions));
 }
 
+Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Index> padding, Location where) {
+  if (weight.rank() != 2) throw ShapeError(fmt::format("embedding: the weight {} must be (rows, features)", describe(weight)));
+  if (padding && (*padding < 0 || *padding >= weight.size(0)))
+    throw ShapeError(fmt::format("embedding: the padding row {} is not in [0, {}), the rows of {}", *padding, weight.size(0), describe(weight)));
+  const Tensor positions = checked_index("embedding", index, weight, 0, where);
+  const detail::ComposedAt here(where);
+  Shape shape = index.shape();
+  shape.push_back(weight.size(1));
+  const Tensor y = reshape(taken(weight, 0, reshape(positions, {positions.size()}), Positions::list, where), shape);
+  if (!padding) return y;
+  return wengert::where(unsqueeze(positions, -1) == static_cast<double>(*padding), y.constant(), y);
+}
+
 }  // namespace wengert

@@ -2,9 +2,9 @@
 //
 //   y = softmax(x):       x_bar = y (y_bar - sum(y_bar y)),     y_dot = y (x_dot - sum(x_dot y))
 //   y = log_softmax(x):   x_bar = y_bar - e^y sum(y_bar),       y_dot = x_dot - sum(x_dot e^y)
-#include <algorithm>
 #include <cmath>
 
+#include "autodiff/kernels/softmax.h"
 #include "autodiff/ops/broadcast.h"
 
 namespace wengert {
@@ -45,21 +45,16 @@ class LogSoftmax : public Operation {
 
 /// Rows of the last dimension of dense x: y = e^(x - max) / sum, or x - max - ln sum.
 template <class T> void softmax_rows(const T* x, T* y, Index rows, Index n, bool logarithm) {
-  for (Index r = 0; r < rows; ++r, x += n, y += n) {
-    const T top = *std::max_element(x, x + n);
-    double total = 0;
-    for (Index i = 0; i < n; ++i) {
-      y[i] = std::exp(x[i] - top);
-      total += static_cast<double>(y[i]);
-    }
+  kernels::for_each_softmax_row(x, y, rows, n, [=](Index r, T top, double total) {
+    T* row = y + r * n;
     if (logarithm) {
       const T shift = static_cast<T>(std::log(total));
-      for (Index i = 0; i < n; ++i) y[i] = x[i] - top - shift;
+      for (Index i = 0; i < n; ++i) row[i] = x[r * n + i] - top - shift;
     } else {
       const T scale = static_cast<T>(1 / total);
-      for (Index i = 0; i < n; ++i) y[i] *= scale;
+      for (Index i = 0; i < n; ++i) row[i] *= scale;
     }
-  }
+  });
 }
 
 template <class Op> Tensor along(const char* name, const Tensor& x, Index dim, bool logarithm, Location where) {

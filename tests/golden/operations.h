@@ -38,7 +38,9 @@ std::span<const Operation> binary_operations();   // g2
 std::span<const Operation> reductions();          // g3
 std::span<const Operation> shape_operations();    // g4
 std::span<const Operation> linear_algebra();      // g5
-std::span<const Operation> network_operations();  // g6
+std::span<const Operation> network_operations();  // g6: products and windows
+std::span<const Operation> layer_operations();    // g6: normalisation, noise, words, attention, recurrence
+std::span<const Operation> losses();              // g6: losses
 
 /// Throws Missing if no table has the name.
 const Operation& operation_named(std::string_view name);

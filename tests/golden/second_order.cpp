@@ -67,6 +67,9 @@ Tensor matmul_chain(const Tensor& x) {
   return sum(matmul(matmul(m, m), transpose(m)));
 }
 
+Tensor normalized(const Tensor& x, At at) { return layer_norm(x, {x.size(-1)}, {.eps = at.number("eps")}); }
+Tensor cubed(const Tensor& x) { return x * x * x; }
+
 Tensor self_attention(const Tensor& x, At at) {
   const Tensor z = reshape(x, at.list("shape"));
   const Tensor weights = softmax(matmul(z, transpose(z)) / std::sqrt(static_cast<double>(z.size(1))), -1);
@@ -95,6 +98,7 @@ std::span<const Function> hessian_functions() {
       {"prod_zero", [](const Tensor& x, const Values&, At) { return prod(x); }},
       {"logsumexp_affine", [](const Tensor& x, const Values& data, At) { return logsumexp(affine(x, data)); }},
       {"matmul_chain", [](const Tensor& x, const Values&, At) { return matmul_chain(x); }},
+      {"layer_norm", [](const Tensor& x, const Values&, At at) { return sum(cubed(normalized(reshape(x, {2, x.size(0) / 2}), at))); }},
       {"self_attention", [](const Tensor& x, const Values&, At at) { return self_attention(x, at); }},
       {"relu_mlp", [](const Tensor& x, const Values& data, At) { return sum(square(relu(affine(x, data)))); }},
       {"linear", [](const Tensor& x, const Values& data, At) { return matmul(data.at("b"), x) + 0 * sum(square(x)); }},
@@ -128,6 +132,7 @@ std::span<const Function> jacobian_functions() {
       {"mlp_tanh", [](const Tensor& x, const Values& data, At) { return matmul(transpose(data.at("A")), tanh(affine(x, data))); }},
       {"polar", [](const Tensor& x, const Values&, At) { return polar(x); }},
       {"normalize", [](const Tensor& x, const Values&, At) { return x / norm(x); }},
+      {"layer_norm", [](const Tensor& x, const Values&, At at) { return normalized(x, at); }},
       {"cumprod", [](const Tensor& x, const Values&, At) { return cumprod(x, 0); }},
       {"outer_flat", [](const Tensor& x, const Values&, At) { return flatten(unsqueeze(x, 1) * unsqueeze(exp(x), 0)); }},
       {"broadcast_mix", [](const Tensor& x, const Values&, At) { return broadcast_mix(x); }},
@@ -149,6 +154,14 @@ std::span<const Operation> gradgrad_functions() {
       {"avg_pool2d", [](In in, At at) -> Outputs { return avg_pool2d(square(in[0]), kernel(at)); }},
       {"max_pool2d", [](In in, At at) -> Outputs { return max_pool2d(in[0] * square(in[0]), kernel(at)); }},
       {"mean_square", [](In in, At at) -> Outputs { return mean(square(in[0]), at.integer("dim")); }},
+      {"layer_norm",
+       [](In in, At at) -> Outputs {
+         return layer_norm(in[0], in[1].shape(), {.weight = in[1], .bias = in[2], .eps = at.number("eps")});
+       }},
+      {"batch_norm",
+       [](In in, At at) -> Outputs {
+         return batch_norm(in[0], {}, {}, {.weight = in[1], .bias = in[2], .training = at.flag("training"), .eps = at.number("eps")}).y;
+       }},
       {"gather",
        [](In in, At) -> Outputs {
          return gather(square(in[0]), 1, Tensor::from({{0, 2, 0}, {1, 1, 2}}, int64));

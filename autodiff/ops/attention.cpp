@@ -1,0 +1,135 @@
+// Attention, composed: its cost is in its matrix products, and the softmax is stable by itself.
+//
+//   output = softmax(q k^T / sqrt(d) + mask) v
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+
+#include "autodiff/ops/broadcast.h"
+#include "autodiff/ops/composition.h"
+
+namespace wengert {
+namespace {
+
+constexpr double kHidden = -std::numeric_limits<double>::infinity();
+
+/// (l, s), true where key j <= query i.
+Tensor causal_mask(Index queries, Index keys) {
+  const auto count = [](Index n) { return Tensor::arange(0, static_cast<double>(n), 1, int64); };
+  return unsqueeze(count(queries), 1) >= count(keys);
+}
+
+/// The softmax of the scores' rows, and 0 for a row of -inf alone, where it would be NaN.
+Tensor attention_weights(const Tensor& scores) {
+  if (scores.size() == 0) return scores;
+  const Tensor top = max(scores.constant(), -1, true);
+  if (min(top).item() != kHidden) return softmax(scores);
+  const Tensor sees_none = top == kHidden;
+  return where(sees_none, 0, softmax(where(sees_none, 0, scores)));
+}
+
+Tensor dropped(const Tensor& x, double p, Generator* generator) {
+  return p == 0 ? x : dropout(x, p, generator ? *generator : default_generator());
+}
+
+void check_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask) {
+  const char* const name = "scaled_dot_product_attention";
+  detail::check_floating(name, q);
+  detail::check_same_dtype(name, q, k);
+  detail::check_same_dtype(name, q, v);
+  if (mask.defined() && mask.dtype() != boolean) detail::check_same_dtype(name, q, mask);
+  const bool fits = q.rank() >= 2 && k.rank() >= 2 && v.rank() >= 2 && q.size(-1) == k.size(-1) && k.size(-2) == v.size(-2);
+  if (!fits)
+    throw ShapeError(fmt::format("{}: query {}, key {} and value {} do not fit; they must be (..., l, d), (..., s, d) and (..., s, e)", name,
+                                 describe(q), describe(k), describe(v)));
+}
+
+/// x W^T + b, where b may be undefined.
+Tensor projected(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  return bias.defined() ? linear(x, weight, bias) : linear(x, weight);
+}
+
+bool same_value(const Tensor& a, const Tensor& b) { return a.elements() == b.elements() && a.number() == b.number(); }
+
+struct Projections {
+  Tensor q, k, v;
+};
+Projections project(const Tensor& query, const Tensor& key, const Tensor& value, const MultiheadWeights& w) {
+  const Index e = w.in_weight.size(1);
+  if (same_value(query, key) && same_value(key, value)) {  // one product instead of three
+    const auto parts = split(projected(query, w.in_weight, w.in_bias), {e, e, e}, -1);
+    return {parts[0], parts[1], parts[2]};
+  }
+  const auto part = [&](const Tensor& x, Index i) {
+    const Tensor bias = w.in_bias.defined() ? narrow(w.in_bias, 0, i * e, e) : Tensor();
+    return projected(x, narrow(w.in_weight, 0, i * e, e), bias);
+  };
+  return {part(query, 0), part(key, 1), part(value, 2)};
+}
+
+/// (t, n, e) -> (n heads, t, e / heads)
+Tensor in_heads(const Tensor& x, Index heads) {
+  return transpose(reshape(x, {x.size(0), x.size(1) * heads, x.size(2) / heads}), 0, 1);
+}
+
+/// What is added to the scores; undefined for nothing.
+Tensor additive_mask(const MultiheadOptions& options, Index n, Index keys, Dtype dtype) {
+  const auto hidden = [&](const Tensor& mask) { return where(mask, kHidden, 0).to(dtype); };
+  Tensor mask = options.attention_mask;
+  if (mask.defined() && mask.dtype() == boolean) mask = hidden(mask);
+  if (!options.padding_mask.defined()) return mask;
+  const Tensor each_head = expand(reshape(options.padding_mask, {n, 1, 1, keys}), {n, options.heads, 1, keys});
+  const Tensor padding = hidden(reshape(each_head, {n * options.heads, 1, keys}));
+  return mask.defined() ? mask + padding : padding;
+}
+
+void check_multihead(const Tensor& query, const Tensor& key, const Tensor& value, const MultiheadWeights& w, const MultiheadOptions& o) {
+  const char* const name = "multihead_attention";
+  detail::check_floating(name, query);
+  for (const Tensor* t : {&key, &value, &w.in_weight, &w.out_weight}) detail::check_same_dtype(name, query, *t);
+  if (query.rank() != 3 || key.rank() != 3 || !(value.shape() == key.shape()) || key.size(1) != query.size(1) || key.size(2) != query.size(2))
+    throw ShapeError(fmt::format("{}: query {}, key {} and value {} do not fit; they must be (l, n, e), (s, n, e) and (s, n, e)", name,
+                                 describe(query), describe(key), describe(value)));
+  const Index e = query.size(2);
+  if (o.heads < 1 || e % o.heads != 0)
+    throw ShapeError(fmt::format("{}: {} heads do not divide the {} features of the query {}", name, o.heads, e, describe(query)));
+  if (!(w.in_weight.shape() == Shape{3 * e, e}) || !(w.out_weight.shape() == Shape{e, e}))
+    throw ShapeError(fmt::format("{}: the weights {} and {} must be ({}, {}) and ({}, {}) for the query {}", name, describe(w.in_weight),
+                                 describe(w.out_weight), 3 * e, e, e, e, describe(query)));
+  const Tensor &mask = o.attention_mask, &padding = o.padding_mask;
+  const Index n = query.size(1), l = query.size(0), s = key.size(0);
+  if (mask.defined() && !(mask.shape() == Shape{l, s}) && !(mask.shape() == Shape{n * o.heads, l, s}))
+    throw ShapeError(
+        fmt::format("{}: the mask {} must be ({}, {}) or ({}, {}, {})", name, describe(mask), l, s, n * o.heads, l, s));
+  if (padding.defined() && (padding.dtype() != boolean || !(padding.shape() == Shape{n, s})))
+    throw ShapeError(fmt::format("{}: the padding mask {} must be boolean and ({}, {})", name, describe(padding), n, s));
+}
+
+}  // namespace
+
+Attention scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options, Location where) {
+  check_attention(q, k, v, options.mask);
+  const detail::ComposedAt here(where);
+  Tensor scores = matmul(q * (1 / std::sqrt(static_cast<double>(q.size(-1)))), transpose(k));
+  if (options.mask.defined())
+    scores = options.mask.dtype() == boolean ? wengert::where(options.mask, scores, kHidden) : scores + options.mask;
+  if (options.causal) scores = wengert::where(causal_mask(q.size(-2), k.size(-2)), scores, kHidden);
+  const Tensor weights = dropped(attention_weights(scores), options.dropout, options.generator);
+  return {matmul(weights, v), weights};
+}
+
+Attention multihead_attention(const Tensor& query, const Tensor& key, const Tensor& value, const MultiheadWeights& weights,
+                              const MultiheadOptions& options, Location where) {
+  check_multihead(query, key, value, weights, options);
+  const detail::ComposedAt here(where);
+  const Index l = query.size(0), n = query.size(1), e = query.size(2), s = key.size(0), heads = options.heads;
+  const Projections p = project(query, key, value, weights);
+  const Attention each = scaled_dot_product_attention(
+      in_heads(p.q, heads), in_heads(p.k, heads), in_heads(p.v, heads),
+      {.mask = additive_mask(options, n, s, query.dtype()), .dropout = options.dropout, .generator = options.generator});
+  const Tensor joined = reshape(transpose(each.output, 0, 1), {l, n, e});
+  return {projected(joined, weights.out_weight, weights.out_bias), mean(reshape(each.weights, {n, heads, l, s}), 1)};
+}
+
+}  // namespace wengert

@@ -1,0 +1,34 @@
+// Dropout and the leaky rectifier with a learnt slope: composed, because a selection and a product are all that either is.
+//
+//   y = where(mask, x / (1 - p), 0)
+//   y = where(x > 0, x, w x)
+#include <fmt/format.h>
+
+#include "autodiff/ops/broadcast.h"
+#include "autodiff/ops/composition.h"
+
+namespace wengert {
+
+Tensor dropout(const Tensor& x, double p, Generator& generator, Location where) {
+  detail::check_floating("dropout", x);
+  if (!(p >= 0 && p <= 1)) throw ShapeError(fmt::format("dropout: {} is no probability; the input is {}", p, describe(x)));
+  if (p == 0) return x;
+  const detail::ComposedAt here(where);
+  const Tensor kept = generator.bernoulli(x.shape(), 1 - p, boolean);
+  return wengert::where(kept, p < 1 ? x * (1 / (1 - p)) : x, 0);
+}
+
+Tensor prelu(const Tensor& x, const Tensor& weight, Location where) {
+  detail::check_floating("prelu", x);
+  detail::check_same_dtype("prelu", x, weight);
+  const bool one = weight.size() == 1, fits = weight.rank() == 1 && (one || (x.rank() > 1 && weight.size() == x.size(1)));
+  if (!fits)
+    throw ShapeError(fmt::format("prelu: the weight {} must have one element, or one for each channel (dimension 1) of the input {}",
+                                 describe(weight), describe(x)));
+  const detail::ComposedAt here(where);
+  Shape along_channels{weight.size()};
+  for (int d = 2; d < x.rank(); ++d) along_channels.push_back(1);
+  return wengert::where(x > 0, x, x * (one ? weight : reshape(weight, along_channels)));
+}
+
+}  // namespace wengert

@@ -1,0 +1,253 @@
+// Normalisation: by layers, groups of channels, instances, batches, and by the root mean square.
+//
+// All but the last stand on one operation, which sees x as (outer, groups, inner) and takes the statistics of each group over the other
+// two. It is an operation of its own for speed: composed, it would be ten passes over x. With n = outer inner, mean for the mean of a group:
+//
+//   r = 1 / sqrt(variance + eps),  y = r (x - mean x):
+//     x_bar = r (y_bar - mean y_bar - y mean(y y_bar)) - r_bar r^2 y / n          (the Jacobian of y is symmetric)
+//     y_dot = r (x_dot - mean x_dot - y mean(y x_dot)),   r_dot = -r^2 mean(y x_dot)
+//
+// The rules read the outputs y and r alone, so that x need not be kept; r has a cotangent of its own for the next order. Scaling and
+// shifting are composed.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "autodiff/ops/broadcast.h"
+#include "autodiff/ops/composition.h"
+
+namespace wengert {
+namespace {
+
+/// (outer, groups, inner), and how to walk them.
+struct Layout {
+  explicit Layout(const Shape& s) : outer(s[0]), groups(s[1]), inner(s[2]) {}
+  Index outer, groups, inner;
+  double count() const { return static_cast<double>(outer * inner); }
+  /// f(group, offset of its `inner` elements)
+  template <class F> void for_each_run(F&& f) const {
+    for (Index o = 0; o < outer; ++o)
+      for (Index g = 0; g < groups; ++g) f(g, (o * groups + g) * inner);
+  }
+};
+
+/// The sum of f(i) for i below n, in eight partial sums.
+template <class F> double sum_of(Index n, F&& f) {
+  double partial[8] = {};
+  Index i = 0;
+  for (; i + 8 <= n; i += 8)
+    for (Index k = 0; k < 8; ++k) partial[k] += f(i + k);
+  for (; i < n; ++i) partial[0] += f(i);
+  return ((partial[0] + partial[1]) + (partial[2] + partial[3])) + ((partial[4] + partial[5]) + (partial[6] + partial[7]));
+}
+
+/// One number for each group.
+using PerGroup = pool::Vector<double>;
+
+struct Moments {
+  explicit Moments(Index groups) : mean(static_cast<std::size_t>(groups)), variance(mean.size()) {}
+  PerGroup mean, variance;  // biased
+};
+
+/// The mean first, then the squares of the distances from it, so that a large common offset costs no digits.
+template <class T> Moments moments(const T* x, const Layout& l) {
+  Moments m(l.groups);
+  const auto add = [&](PerGroup& to, auto&& term) {
+    l.for_each_run([&](Index g, Index at) {
+      const T* run = x + at;
+      to[static_cast<std::size_t>(g)] += sum_of(l.inner, [&](Index i) { return term(g, static_cast<double>(run[i])); });
+    });
+    for (double& v : to) v /= l.count();
+  };
+  add(m.mean, [](Index, double v) { return v; });
+  add(m.variance, [&](Index g, double v) {
+    const double distance = v - m.mean[static_cast<std::size_t>(g)];
+    return distance * distance;
+  });
+  return m;
+}
+
+Tensor group_mean(const Tensor& x) { return mean(x, Dims{0, 2}, true); }
+
+class Standardize : public Operation {  // y: the standardized x, r of shape (1, groups, 1)
+ public:
+  const char* name() const override { return "normalization"; }
+  const char* latex() const override { return R"(\frac{# - \overline{#}}{\sqrt{\operatorname{var} # + \varepsilon}})"; }
+  ValueSet reads(int) const override { return output(0) | output(1); }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    const Tensor &y = s.y(0), &r = s.y(1);
+    if (y_bar[0].defined()) x_bar[0] = recording() ? carry(y, r, y_bar[0]) : carry_now(y, r, y_bar[0]);
+    if (!y_bar[1].defined()) return;
+    const Tensor through_r = y * (y_bar[1] * square(r) / -Layout(y.shape()).count());
+    x_bar[0] = x_bar[0].defined() ? x_bar[0] + through_r : through_r;
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    const Tensor &y = s.y(0), &r = s.y(1);
+    y_dot[0] = carry(y, r, x_dot[0]);
+    y_dot[1] = -(square(r) * group_mean(y * x_dot[0]));
+  }
+
+ private:
+  static Tensor carry(const Tensor& y, const Tensor& r, const Tensor& m) { return r * (m - group_mean(m) - y * group_mean(y * m)); }
+  /// The same in two passes.
+  static Tensor carry_now(const Tensor& y, const Tensor& r, const Tensor& y_bar) {
+    const Tensor m = y_bar.contiguous();
+    Tensor x_bar = Tensor::uninitialized(y.shape(), y.dtype(), y_bar.made_at());
+    const Layout l(y.shape());
+    detail::dispatch_floating(y.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const T *p = y.data<T>(), *q = m.data<T>(), *scale = r.data<T>();
+      T* out = x_bar.mutable_data<T>();
+      PerGroup mean_m(static_cast<std::size_t>(l.groups)), mean_ym(mean_m.size());
+      l.for_each_run([&](Index g, Index at) {
+        mean_m[static_cast<std::size_t>(g)] += sum_of(l.inner, [&](Index i) { return static_cast<double>(q[at + i]); }) / l.count();
+        mean_ym[static_cast<std::size_t>(g)] +=
+            sum_of(l.inner, [&](Index i) { return static_cast<double>(q[at + i]) * static_cast<double>(p[at + i]); }) / l.count();
+      });
+      l.for_each_run([&](Index g, Index at) {
+        const T a = static_cast<T>(mean_m[static_cast<std::size_t>(g)]), b = static_cast<T>(mean_ym[static_cast<std::size_t>(g)]);
+        for (Index i = at; i < at + l.inner; ++i) out[i] = scale[g] * (q[i] - a - p[i] * b);
+      });
+    });
+    return x_bar;
+  }
+};
+
+/// x of shape (outer, groups, inner), standardized. Gives the moments to whom they concern.
+Tensor standardize(const Tensor& x, double eps, Moments* statistics = nullptr) {
+  const Location where = x.made_at();
+  const Tensor dense = x.constant().contiguous(where);
+  const Layout l(x.shape());
+  Tensor y[2] = {Tensor::uninitialized(x.shape(), x.dtype(), where), Tensor::uninitialized({1, l.groups, 1}, x.dtype(), where)};
+  detail::dispatch_floating(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T* in = dense.data<T>();
+    T *out = y[0].mutable_data<T>(), *r = y[1].mutable_data<T>();
+    Moments m = moments(in, l);
+    for (Index g = 0; g < l.groups; ++g) r[g] = static_cast<T>(1 / std::sqrt(m.variance[static_cast<std::size_t>(g)] + eps));
+    l.for_each_run([&](Index g, Index at) {
+      const double mean = m.mean[static_cast<std::size_t>(g)], scale = 1 / std::sqrt(m.variance[static_cast<std::size_t>(g)] + eps);
+      for (Index i = at; i < at + l.inner; ++i) out[i] = static_cast<T>((static_cast<double>(in[i]) - mean) * scale);
+    });
+    if (statistics) *statistics = std::move(m);
+  });
+  const Tensor* inputs[] = {&x};
+  detail::record_all(Standardize(), where, inputs, y);
+  return y[0];
+}
+
+/// y weight + bias, each of them of a shape that broadcasts to y's, or undefined.
+Tensor scaled(const Tensor& y, const Tensor& weight, const Tensor& bias) {
+  const Tensor product = weight.defined() ? y * weight : y;
+  return bias.defined() ? product + bias : product;
+}
+
+/// (c) as (c, 1, ...), so that it stands along the channels of x; undefined stays undefined.
+Tensor along_channels(const Tensor& v, const Tensor& x) {
+  if (!v.defined() || x.rank() == 2) return v;
+  Shape shape{v.size()};
+  for (int d = 2; d < x.rank(); ++d) shape.push_back(1);
+  return reshape(v, shape);
+}
+
+/// A tensor that goes with x is undefined, or has x's dtype and the shape.
+void check_companion(const char* name, const char* what, const Tensor& t, const Shape& shape, const Tensor& x) {
+  if (!t.defined()) return;
+  detail::check_same_dtype(name, x, t);
+  if (!(t.shape() == shape))
+    throw ShapeError(fmt::format("{}: the {} {} must have the shape {} for the input {}", name, what, describe(t), to_string(shape), describe(x)));
+}
+
+void check_affine(const char* name, const Tensor& weight, const Tensor& bias, const Shape& shape, const Tensor& x) {
+  check_companion(name, "weight", weight, shape, x);
+  check_companion(name, "bias", bias, shape, x);
+}
+
+void check_channels(const char* name, const Tensor& x) {
+  detail::check_floating(name, x);
+  if (x.rank() < 2) throw ShapeError(fmt::format("{}: the input {} must be (n, channels, ...)", name, describe(x)));
+}
+
+Tensor normalized_groups(const char* name, const Tensor& x, Index groups, const NormalizationOptions& options) {
+  const Index n = x.size(0), channels = x.size(1);
+  if (groups < 1 || channels % groups != 0)
+    throw ShapeError(fmt::format("{}: the {} channels of the input {} do not make {} equal groups", name, channels, describe(x), groups));
+  check_affine(name, options.weight, options.bias, {channels}, x);
+  const Index all = n * groups;
+  const Tensor y = standardize(reshape(x, {1, all, all > 0 ? x.size() / all : 0}), options.eps);
+  return scaled(reshape(y, x.shape()), along_channels(options.weight, x), along_channels(options.bias, x));
+}
+
+/// (1 - momentum) old + momentum new, for statistics that somebody keeps.
+Tensor moved(const Tensor& running, const PerGroup& batch, double factor, double momentum) {
+  if (!running.defined()) return running;
+  PerGroup next(batch.size());
+  for (std::size_t i = 0; i < next.size(); ++i)
+    next[i] = (1 - momentum) * running.element(static_cast<Index>(i)) + momentum * factor * batch[i];
+  return Tensor::from(std::span<const double>(next), running.shape()).to(running.dtype());
+}
+
+}  // namespace
+
+Tensor layer_norm(const Tensor& x, const Shape& normalized, const NormalizationOptions& options, Location where) {
+  detail::check_floating("layer_norm", x);
+  bool fits = normalized.rank() > 0 && normalized.rank() <= x.rank();
+  for (int d = 1; fits && d <= normalized.rank(); ++d) fits = normalized[normalized.rank() - d] == x.shape()[x.rank() - d];
+  if (!fits) throw ShapeError(fmt::format("layer_norm: the input {} does not end in the dimensions {}", describe(x), to_string(normalized)));
+  check_affine("layer_norm", options.weight, options.bias, normalized, x);
+  const detail::ComposedAt here(where);
+  const Index inner = normalized.size(), rows = inner > 0 ? x.size() / inner : 0;
+  return scaled(reshape(standardize(reshape(x, {1, rows, inner}), options.eps), x.shape()), options.weight, options.bias);
+}
+
+Tensor group_norm(const Tensor& x, Index groups, const NormalizationOptions& options, Location where) {
+  check_channels("group_norm", x);
+  const detail::ComposedAt here(where);
+  return normalized_groups("group_norm", x, groups, options);
+}
+
+Tensor instance_norm(const Tensor& x, const NormalizationOptions& options, Location where) {
+  check_channels("instance_norm", x);
+  const detail::ComposedAt here(where);
+  return normalized_groups("instance_norm", x, std::max<Index>(x.size(1), 1), options);
+}
+
+Tensor rms_norm(const Tensor& x, const NormalizationOptions& options, Location where) {
+  detail::check_floating("rms_norm", x);
+  if (x.rank() == 0) throw ShapeError(fmt::format("rms_norm: the input {} has no last dimension", describe(x)));
+  check_affine("rms_norm", options.weight, options.bias, {x.shape().back()}, x);
+  const detail::ComposedAt here(where);
+  return scaled(x * rsqrt(mean(square(x), -1, true) + options.eps), options.weight, options.bias);
+}
+
+BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const BatchNormOptions& options,
+                           Location where) {
+  check_channels("batch_norm", x);
+  const Index channels = x.size(1), values = channels > 0 ? x.size() / channels : 0;
+  check_affine("batch_norm", options.weight, options.bias, {channels}, x);
+  check_companion("batch_norm", "running mean", running_mean, {channels}, x);
+  check_companion("batch_norm", "running variance", running_var, {channels}, x);
+  const detail::ComposedAt here(where);
+  const Tensor weight = along_channels(options.weight, x), bias = along_channels(options.bias, x);
+  if (!options.training) {
+    if (!running_mean.defined() || !running_var.defined())
+      throw ShapeError("batch_norm: evaluation needs the running mean and variance; did you mean .training = true?");
+    const Tensor centered = x - along_channels(running_mean.constant(), x);
+    const Tensor scale = rsqrt(along_channels(running_var.constant(), x) + options.eps);
+    return {scaled(centered, weight.defined() ? weight * scale : scale, bias), running_mean, running_var};
+  }
+  if (values < 2)
+    throw ShapeError(fmt::format("batch_norm: training needs more than one value a channel, and the input {} has {}; a batch of 1 has no "
+                                 "variance, evaluation takes the running one",
+                                 describe(x), values));
+  Moments m(channels);
+  const Index n = x.size(0);
+  const Tensor y = standardize(reshape(x, {n, channels, values / n}), options.eps, &m);
+  const double unbiased = static_cast<double>(values) / static_cast<double>(values - 1);
+  return {scaled(reshape(y, x.shape()), weight, bias), moved(running_mean, m.mean, 1, options.momentum),
+          moved(running_var, m.variance, unbiased, options.momentum)};
+}
+
+}  // namespace wengert

@@ -1,0 +1,26 @@
+#pragma once
+// What cells and the sequences made of them share.
+#include "autodiff/ops/broadcast.h"
+
+namespace wengert::detail {
+
+/// A cell's weights with both biases in one, which a loop over time adds up once.
+struct CellWeights {
+  explicit CellWeights(const RecurrentWeights& w)
+      : input(w.weight_ih), hidden(w.weight_hh), bias(w.bias_ih.defined() ? w.bias_ih + w.bias_hh : Tensor()) {}
+  Tensor input, hidden, bias;
+};
+
+/// The checks of a cell with the given number of gates; a ShapeError or DtypeError of `name`.
+void check_weights(const char* name, int gates, const Tensor& x, const RecurrentWeights& w);
+void check_state(const char* name, const char* what, const Tensor& state, const Shape& shape, const Tensor& x);
+
+/// x W_ih^T + h W_hh^T + bias.
+Tensor gate_sum(const Tensor& x, const Tensor& h, const CellWeights& w);
+
+// Cells without checks; where they are called is known from the scope.
+Tensor rnn_step(const Tensor& x, const Tensor& h, const CellWeights& w, Nonlinearity f);
+Tensor gru_step(const Tensor& x, const Tensor& h, const RecurrentWeights& w);
+LstmState lstm_step(const Tensor& x, const LstmState& state, const CellWeights& w);
+
+}  // namespace wengert::detail

@@ -1,0 +1,409 @@
+// The cells of recurrent networks. Each is a matrix product, which starts from the bias and adds both terms into one tile, and one pass
+// over the gates. These are operations of their own for speed: composed, a step of an LSTM would be twenty calls on the tape.
+//
+//   A = X W^T + H U^T + b:   X_bar = A_bar W,  W_bar = A_bar^T X,  H_bar = A_bar U,  U_bar = A_bar^T H,  b_bar = A_bar summed over the rows
+//
+// LSTM, s = (i, f, g, o) = (sigmoid, sigmoid, tanh, sigmoid) of the four parts of A:  c' = f c + i g,  t = tanh c',  h' = o t
+//   c'_total = c'_bar + h'_bar o (1 - t^2)
+//   i_bar = c'_total g,  f_bar = c'_total c,  g_bar = c'_total i,  o_bar = h'_bar t,  c_bar = c'_total f
+//   a_bar = s_bar slope(s), where slope(y) is y (1 - y), for the tanh 1 - y^2
+//
+// GRU, from A (of x) and B (of h):  r = sigmoid(a_r + b_r),  z = sigmoid(a_z + b_z),  n = tanh(a_n + r b_n),  h' = (1 - z) n + z h
+//   z_bar = h'_bar (h - n),  n_bar = h'_bar (1 - z),  m = n_bar (1 - n^2),  r_bar = m b_n
+//   a_bar = (r_bar slope(r), z_bar slope(z), m),  b_bar = (r_bar slope(r), z_bar slope(z), m r),  h_bar = h'_bar z
+//
+// The activated gates s are outputs with a cotangent of their own, which the next order of derivative needs and which adds to s_bar above.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "autodiff/exponential.h"
+#include "autodiff/kernels/blas.h"
+#include "autodiff/kernels/target.h"
+#include "autodiff/ops/composition.h"
+#include "autodiff/ops/recurrent.h"
+
+namespace wengert {
+namespace {
+
+using detail::CellWeights;
+
+/// Runs a loop over elements of type T, which is an always inlined lambda, on the best instruction set.
+template <class T, class F> void run(F&& loop) {
+  if constexpr (std::is_same_v<T, float>) {
+    kernels::run_on_best_target(loop);
+  } else {
+    loop();
+  }
+}
+
+template <class T> __attribute__((always_inline)) inline T logistic(T x) { return 1 / (1 + fn::exp(-x)); }
+
+Tensor sum_of(const Tensor& a, const Tensor& b) { return a.defined() ? (b.defined() ? a + b : a) : b; }
+Tensor like(const Tensor& t, const Tensor& model) {
+  return t.defined() ? t.contiguous() : Tensor::zeros(model.shape(), model.dtype(), model.made_at());
+}
+Tensor sigmoid_slope(const Tensor& y) { return y * (1 - y); }
+Tensor tanh_slope(const Tensor& y) { return 1 - y * y; }
+
+// ---- the matrix product -----------------------------------------------------------------------------------------------------------
+
+/// c += op(a) b for dense matrices.
+template <class T> void add_product(bool transpose_a, const Tensor& a, bool transpose_b, const Tensor& b, Tensor& c) {
+  const Index m = a.size(transpose_a ? 1 : 0), k = a.size(transpose_a ? 0 : 1), n = b.size(transpose_b ? 0 : 1);
+  const auto distance = [](const Tensor& t) { return std::max<Index>(t.size(1), 1); };
+  blas::gemm<T>(transpose_a, transpose_b, m, n, k, 1, a.data<T>(), distance(a), b.data<T>(), distance(b), 1,
+                static_cast<T*>(c.elements()->data), distance(c));
+}
+
+class GateSum : public Operation {  // x, W, h, U and, if there is one, the bias
+ public:
+  const char* name() const override { return "recurrent_gates"; }
+  const char* latex() const override { return R"(#1 #2^\top + #3 #4^\top + #5)"; }
+  ValueSet reads(int i) const override { return i < 4 ? input(i ^ 1) : kNoValues; }
+  void vjp(const Saved& s, std::span<const Tensor> a_bar, Cotangents& x_bar) const override {
+    const Location where = a_bar[0].made_at();
+    for (const int i : {0, 2}) {
+      if (x_bar.wants(i)) x_bar[i] = matmul(a_bar[0], s.x(i + 1), where);                                       //  X_bar = A_bar W
+      if (x_bar.wants(i + 1)) x_bar[i + 1] = matmul(transpose(a_bar[0], 0, 1, where), s.x(i), where);           //  W_bar = A_bar^T X
+    }
+    if (s.inputs() == 5 && x_bar.wants(4)) x_bar[4] = a_bar[0];
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> a_dot) const override {
+    for (const int i : {0, 2}) {
+      if (x_dot[i].defined()) a_dot[0] = sum_of(a_dot[0], linear(x_dot[i], s.x(i + 1)));
+      if (x_dot[i + 1].defined()) a_dot[0] = sum_of(a_dot[0], linear(s.x(i), x_dot[i + 1]));
+    }
+    if (s.inputs() == 5 && x_dot[4].defined()) a_dot[0] = sum_of(a_dot[0], expand(x_dot[4], s.y_shape()));
+  }
+  bool add_vjp(const Saved& s, std::span<const Tensor> a_bar, int i, Tensor& x_bar) const override {  // GEMM with beta = 1
+    const Tensor& g = a_bar[0];
+    if (i == 4 || !g.is_row_major() || !s.x(i ^ 1).is_row_major()) return false;
+    detail::dispatch_floating(g.dtype(), [&](auto zero) { add_product<decltype(zero)>(i & 1, g, false, s.x(i ^ 1), x_bar); });
+    return true;
+  }
+};
+
+// ---- LSTM -------------------------------------------------------------------------------------------------------------------------
+
+/// The four gates of (n, 4 hidden).
+struct LstmGates {
+  explicit LstmGates(const Tensor& s) {
+    const Index hidden = s.size(1) / 4;
+    Tensor* const parts[] = {&i, &f, &g, &o};
+    for (Index k = 0; k < 4; ++k) *parts[k] = narrow(s, 1, k * hidden, hidden);
+  }
+  Tensor i, f, g, o;
+};
+
+class Lstm : public Operation {  // the sum of the gates, c -> h', c', the activated gates
+ public:
+  const char* name() const override { return "lstm_cell"; }
+  const char* latex() const override { return R"(\operatorname{LSTM}(#1, #2))"; }
+  ValueSet reads(int) const override { return input(1) | output(1) | output(2); }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    recording() ? vjp_recorded(s, y_bar, x_bar) : vjp_now(s, y_bar, x_bar);
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    const LstmGates y(s.y(2));
+    const Tensor &c = s.x(1), t = tanh(s.y(1));
+    y_dot[2] = Tensor::zeros(s.y_shape(2), c.dtype());
+    if (x_dot[0].defined()) {
+      const LstmGates a(x_dot[0]);
+      y_dot[2] = concat({a.i * sigmoid_slope(y.i), a.f * sigmoid_slope(y.f), a.g * tanh_slope(y.g), a.o * sigmoid_slope(y.o)}, 1);
+    }
+    const LstmGates dot(y_dot[2]);
+    y_dot[1] = dot.f * c + dot.i * y.g + dot.g * y.i;
+    if (x_dot[1].defined()) y_dot[1] = y_dot[1] + y.f * x_dot[1];
+    y_dot[0] = dot.o * t + y.o * tanh_slope(t) * y_dot[1];
+  }
+
+ private:
+  static void vjp_recorded(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) {
+    const LstmGates y(s.y(2));
+    const Tensor &c = s.x(1), t = tanh(s.y(1));
+    const Tensor zero = Tensor::zeros(s.y_shape(1), c.dtype());
+    const Tensor h_bar = y_bar[0].defined() ? y_bar[0] : zero;
+    const Tensor c_total = sum_of(y_bar[1], h_bar * y.o * tanh_slope(t));
+    Tensor s_bar = concat({c_total * y.g, c_total * c, c_total * y.i, h_bar * t}, 1);
+    s_bar = sum_of(s_bar, y_bar[2]);
+    const LstmGates bar(s_bar);
+    if (x_bar.wants(0))
+      x_bar[0] = concat({bar.i * sigmoid_slope(y.i), bar.f * sigmoid_slope(y.f), bar.g * tanh_slope(y.g), bar.o * sigmoid_slope(y.o)}, 1);
+    if (x_bar.wants(1)) x_bar[1] = c_total * y.f;
+  }
+  static void vjp_now(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) {
+    const Tensor c = s.x(1).contiguous(), h_bar = like(y_bar[0], s.y(1)), c_next_bar = like(y_bar[1], s.y(1));
+    const Tensor &gates = s.y(2), c_next = s.y(1);
+    const Location where = c_next.made_at();
+    Tensor a_bar = Tensor::uninitialized(gates.shape(), gates.dtype(), where);
+    Tensor c_bar = Tensor::uninitialized(c.shape(), c.dtype(), where);
+    detail::dispatch_floating(c.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const Index n = c.size(0), hidden = c.size(1);
+      const T *gate = gates.data<T>(), *before = c.data<T>(), *after = c_next.data<T>(), *h = h_bar.data<T>(), *cn = c_next_bar.data<T>();
+      T *a = a_bar.mutable_data<T>(), *to = c_bar.mutable_data<T>();
+      run<T>([&]() __attribute__((always_inline)) {
+        for (Index row = 0; row < n; ++row) {
+          const T *__restrict i = gate + row * 4 * hidden, *__restrict f = i + hidden, *__restrict g = f + hidden, *__restrict o = g + hidden;
+          T *__restrict i_bar = a + row * 4 * hidden, *__restrict f_bar = i_bar + hidden, *__restrict g_bar = f_bar + hidden,
+                       *__restrict o_bar = g_bar + hidden;
+          for (Index j = 0; j < hidden; ++j) {
+            const Index at = row * hidden + j;
+            const T t = fn::tanh(after[at]), total = cn[at] + h[at] * o[j] * (1 - t * t);
+            i_bar[j] = total * g[j] * i[j] * (1 - i[j]);
+            f_bar[j] = total * before[at] * f[j] * (1 - f[j]);
+            g_bar[j] = total * i[j] * (1 - g[j] * g[j]);
+            o_bar[j] = h[at] * t * o[j] * (1 - o[j]);
+            to[at] = total * f[j];
+          }
+        }
+      });
+    });
+    if (y_bar[2].defined()) {
+      const LstmGates bar(y_bar[2]), y(gates);
+      a_bar = a_bar + concat({bar.i * sigmoid_slope(y.i), bar.f * sigmoid_slope(y.f), bar.g * tanh_slope(y.g), bar.o * sigmoid_slope(y.o)}, 1);
+    }
+    x_bar[0] = std::move(a_bar);
+    x_bar[1] = std::move(c_bar);
+  }
+};
+
+LstmState lstm_activation(const Tensor& sums, const Tensor& c) {
+  const Location where = sums.made_at();
+  const Tensor before = c.constant().contiguous(where);
+  Tensor y[3] = {Tensor::uninitialized(c.shape(), c.dtype(), where), Tensor::uninitialized(c.shape(), c.dtype(), where),
+                 Tensor::uninitialized(sums.shape(), c.dtype(), where)};
+  detail::dispatch_floating(c.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const Index n = c.size(0), hidden = c.size(1);
+    const T *a = sums.data<T>(), *from = before.data<T>();
+    T *h = y[0].mutable_data<T>(), *next = y[1].mutable_data<T>(), *s = y[2].mutable_data<T>();
+    run<T>([&]() __attribute__((always_inline)) {
+      for (Index row = 0; row < n; ++row) {
+        const T* __restrict in = a + row * 4 * hidden;
+        const T* __restrict c_row = from + row * hidden;
+        T *__restrict i = s + row * 4 * hidden, *__restrict f = i + hidden, *__restrict g = f + hidden, *__restrict o = g + hidden;
+        T *__restrict h_row = h + row * hidden, *__restrict c_next = next + row * hidden;
+        for (Index j = 0; j < hidden; ++j) {
+          i[j] = logistic(in[j]);
+          f[j] = logistic(in[hidden + j]);
+          g[j] = fn::tanh(in[2 * hidden + j]);
+          o[j] = logistic(in[3 * hidden + j]);
+          c_next[j] = f[j] * c_row[j] + i[j] * g[j];
+          h_row[j] = o[j] * fn::tanh(c_next[j]);
+        }
+      }
+    });
+  });
+  const Tensor* inputs[] = {&sums, &c};
+  detail::record_all(Lstm(), where, inputs, y);
+  return {std::move(y[0]), std::move(y[1])};
+}
+
+// ---- GRU --------------------------------------------------------------------------------------------------------------------------
+
+/// The three gates of (n, 3 hidden).
+struct GruGates {
+  explicit GruGates(const Tensor& s) {
+    const Index hidden = s.size(1) / 3;
+    Tensor* const parts[] = {&r, &z, &n};
+    for (Index k = 0; k < 3; ++k) *parts[k] = narrow(s, 1, k * hidden, hidden);
+  }
+  Tensor r, z, n;
+};
+
+class Gru : public Operation {  // A (of x), B (of h), h -> h', the activated gates
+ public:
+  const char* name() const override { return "gru_cell"; }
+  const char* latex() const override { return R"(\operatorname{GRU}(#1, #2, #3))"; }
+  ValueSet reads(int) const override { return input(1) | input(2) | output(1); }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    const Tensor &b = s.x(1), &h = s.x(2), &gates = s.y(1);
+    if (recording() || y_bar[1].defined() || !y_bar[0].defined()) {
+      vjp_recorded(b, h, gates, y_bar, x_bar);
+    } else {
+      vjp_now(b.contiguous(), h.contiguous(), gates, y_bar[0].contiguous(), x_bar);
+    }
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    const Tensor zero = Tensor::zeros(s.y_shape(1), s.x(1).dtype());
+    const Tensor &a_dot = x_dot[0].defined() ? x_dot[0] : zero, &b_dot = x_dot[1].defined() ? x_dot[1] : zero;
+    const GruGates y(s.y(1)), a(a_dot), b(b_dot), right(s.x(1));
+    const Tensor r = (a.r + b.r) * sigmoid_slope(y.r), z = (a.z + b.z) * sigmoid_slope(y.z);
+    const Tensor n = (a.n + r * right.n + y.r * b.n) * tanh_slope(y.n);
+    y_dot[1] = concat({r, z, n}, 1);
+    y_dot[0] = (1 - y.z) * n + z * (s.x(2) - y.n);
+    if (x_dot[2].defined()) y_dot[0] = y_dot[0] + y.z * x_dot[2];
+  }
+
+ private:
+  static void vjp_recorded(const Tensor& b, const Tensor& h, const Tensor& gates, std::span<const Tensor> y_bar, Cotangents& x_bar) {
+    const GruGates y(gates);
+    const Tensor h_bar = y_bar[0].defined() ? y_bar[0] : Tensor::zeros(h.shape(), h.dtype());
+    Tensor z_bar = h_bar * (h - y.n), n_bar = h_bar * (1 - y.z), extra_r;
+    if (y_bar[1].defined()) {
+      const GruGates bar(y_bar[1]);
+      z_bar = z_bar + bar.z;
+      n_bar = n_bar + bar.n;
+      extra_r = bar.r;
+    }
+    const Tensor m = n_bar * tanh_slope(y.n);
+    const Tensor r_bar = sum_of(m * GruGates(b).n, extra_r) * sigmoid_slope(y.r);
+    z_bar = z_bar * sigmoid_slope(y.z);
+    if (x_bar.wants(0)) x_bar[0] = concat({r_bar, z_bar, m}, 1);
+    if (x_bar.wants(1)) x_bar[1] = concat({r_bar, z_bar, m * y.r}, 1);
+    if (x_bar.wants(2)) x_bar[2] = h_bar * y.z;
+  }
+  static void vjp_now(const Tensor& b, const Tensor& h, const Tensor& gates, const Tensor& y_bar, Cotangents& x_bar) {
+    const Location where = gates.made_at();
+    Tensor a_bar = Tensor::uninitialized(gates.shape(), gates.dtype(), where);
+    Tensor b_bar = Tensor::uninitialized(gates.shape(), gates.dtype(), where);
+    Tensor h_bar = Tensor::uninitialized(h.shape(), h.dtype(), where);
+    detail::dispatch_floating(h.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const Index rows = h.size(0), hidden = h.size(1);
+      const T *gate = gates.data<T>(), *right = b.data<T>(), *before = h.data<T>(), *bar = y_bar.data<T>();
+      T *to_a = a_bar.mutable_data<T>(), *to_b = b_bar.mutable_data<T>(), *to_h = h_bar.mutable_data<T>();
+      run<T>([&]() __attribute__((always_inline)) {
+        for (Index row = 0; row < rows; ++row) {
+          const T *__restrict r = gate + row * 3 * hidden, *__restrict z = r + hidden, *__restrict n = z + hidden;
+          const T* __restrict b_n = right + row * 3 * hidden + 2 * hidden;
+          T *__restrict pa = to_a + row * 3 * hidden, *__restrict pb = to_b + row * 3 * hidden;
+          for (Index j = 0; j < hidden; ++j) {
+            const Index at = row * hidden + j;
+            const T m = bar[at] * (1 - z[j]) * (1 - n[j] * n[j]);
+            pa[j] = pb[j] = m * b_n[j] * r[j] * (1 - r[j]);
+            pa[hidden + j] = pb[hidden + j] = bar[at] * (before[at] - n[j]) * z[j] * (1 - z[j]);
+            pa[2 * hidden + j] = m;
+            pb[2 * hidden + j] = m * r[j];
+            to_h[at] = bar[at] * z[j];
+          }
+        }
+      });
+    });
+    x_bar[0] = std::move(a_bar);
+    x_bar[1] = std::move(b_bar);
+    x_bar[2] = std::move(h_bar);
+  }
+};
+
+Tensor gru_activation(const Tensor& a, const Tensor& b, const Tensor& h) {
+  const Location where = a.made_at();
+  const Tensor before = h.constant().contiguous(where);
+  Tensor y[2] = {Tensor::uninitialized(h.shape(), h.dtype(), where), Tensor::uninitialized(a.shape(), h.dtype(), where)};
+  detail::dispatch_floating(h.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const Index rows = h.size(0), hidden = h.size(1);
+    const T *left = a.data<T>(), *right = b.data<T>(), *from = before.data<T>();
+    T *to = y[0].mutable_data<T>(), *s = y[1].mutable_data<T>();
+    run<T>([&]() __attribute__((always_inline)) {
+      for (Index row = 0; row < rows; ++row) {
+        const T *__restrict p = left + row * 3 * hidden, *__restrict q = right + row * 3 * hidden, *__restrict h_row = from + row * hidden;
+        T *__restrict r = s + row * 3 * hidden, *__restrict z = r + hidden, *__restrict n = z + hidden, *__restrict out = to + row * hidden;
+        for (Index j = 0; j < hidden; ++j) {
+          r[j] = logistic(p[j] + q[j]);
+          z[j] = logistic(p[hidden + j] + q[hidden + j]);
+          n[j] = fn::tanh(p[2 * hidden + j] + r[j] * q[2 * hidden + j]);
+          out[j] = (1 - z[j]) * n[j] + z[j] * h_row[j];
+        }
+      }
+    });
+  });
+  const Tensor* inputs[] = {&a, &b, &h};
+  detail::record_all(Gru(), where, inputs, y);
+  return std::move(y[0]);
+}
+
+void check_cell(const char* name, int gates, const Tensor& x, const Tensor& h, const RecurrentWeights& w) {
+  if (x.rank() != 2) throw ShapeError(fmt::format("{}: the input {} must be (n, in)", name, describe(x)));
+  detail::check_weights(name, gates, x, w);
+  detail::check_state(name, "h", h, {x.size(0), w.weight_hh.size(1)}, x);
+}
+
+}  // namespace
+
+namespace detail {
+
+void check_weights(const char* name, int gates, const Tensor& x, const RecurrentWeights& w) {
+  check_floating(name, x);
+  if (!w.weight_ih.defined() || !w.weight_hh.defined()) throw ShapeError(fmt::format("{}: weight_ih and weight_hh must be there", name));
+  if (w.bias_ih.defined() != w.bias_hh.defined()) throw ShapeError(fmt::format("{}: both biases must be there, or neither", name));
+  for (const Tensor* t : {&w.weight_ih, &w.weight_hh, &w.bias_ih, &w.bias_hh})
+    if (t->defined()) check_same_dtype(name, x, *t);
+  const Index in = x.shape().back(), hidden = w.weight_hh.shape().back(), rows = gates * hidden;
+  const bool fits = w.weight_ih.shape() == Shape{rows, in} && w.weight_hh.shape() == Shape{rows, hidden} &&
+                    (!w.bias_ih.defined() || (w.bias_ih.shape() == Shape{rows} && w.bias_hh.shape() == Shape{rows}));
+  if (fits) return;
+  const auto shape_of = [](const Tensor& t) { return t.defined() ? to_string(t.shape()) : std::string("none"); };
+  throw ShapeError(fmt::format("{}: input {}, weights {} and {}, biases {} and {} do not fit; with in = {} and hidden = {} they must be "
+                               "({}, in), ({}, hidden) and ({},); weight_ih made at {}, weight_hh at {}",
+                               name, describe(x), shape_of(w.weight_ih), shape_of(w.weight_hh), shape_of(w.bias_ih), shape_of(w.bias_hh), in,
+                               hidden, rows, rows, rows, to_string(w.weight_ih.made_at()), to_string(w.weight_hh.made_at())));
+}
+
+void check_state(const char* name, const char* what, const Tensor& state, const Shape& shape, const Tensor& x) {
+  check_same_dtype(name, x, state);
+  if (!(state.shape() == shape))
+    throw ShapeError(fmt::format("{}: the state {} = {} must have the shape {} for the input {}", name, what, describe(state), to_string(shape),
+                                 describe(x)));
+}
+
+Tensor gate_sum(const Tensor& x, const Tensor& h, const CellWeights& w) {
+  const Location where = x.made_at();
+  const Tensor in = x.constant().contiguous(where), state = h.constant().contiguous(where);
+  const Tensor input = w.input.constant().contiguous(where), hidden = w.hidden.constant().contiguous(where);
+  const Index n = x.size(0), gates = w.input.size(0);
+  Tensor y = w.bias.defined() ? Tensor::uninitialized({n, gates}, x.dtype(), where) : Tensor::zeros({n, gates}, x.dtype(), where);
+  dispatch_floating(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    if (w.bias.defined()) {
+      const Tensor bias = w.bias.constant().contiguous(where);
+      T* const to = y.mutable_data<T>();
+      for (Index row = 0; row < n; ++row) std::copy_n(bias.data<T>(), gates, to + row * gates);
+    }
+    add_product<T>(false, in, true, input, y);
+    add_product<T>(false, state, true, hidden, y);
+  });
+  return w.bias.defined() ? record(GateSum(), where, {&x, &w.input, &h, &w.hidden, &w.bias}, std::move(y))
+                          : record(GateSum(), where, {&x, &w.input, &h, &w.hidden}, std::move(y));
+}
+
+Tensor rnn_step(const Tensor& x, const Tensor& h, const CellWeights& w, Nonlinearity f) {
+  const Tensor a = gate_sum(x, h, w);
+  return f == Nonlinearity::tanh ? tanh(a) : relu(a);
+}
+
+// The reset gate multiplies the biased recurrent term, so the two products stay apart.
+Tensor gru_step(const Tensor& x, const Tensor& h, const RecurrentWeights& w) {
+  const bool bias = w.bias_ih.defined();
+  return gru_activation(bias ? linear(x, w.weight_ih, w.bias_ih) : linear(x, w.weight_ih),
+                        bias ? linear(h, w.weight_hh, w.bias_hh) : linear(h, w.weight_hh), h);
+}
+
+LstmState lstm_step(const Tensor& x, const LstmState& state, const CellWeights& w) {
+  return lstm_activation(gate_sum(x, state.h, w), state.c);
+}
+
+}  // namespace detail
+
+Tensor rnn_cell(const Tensor& x, const Tensor& h, const RecurrentWeights& w, Nonlinearity f, Location where) {
+  check_cell("rnn_cell", 1, x, h, w);
+  const detail::ComposedAt here(where);
+  return detail::rnn_step(x, h, CellWeights(w), f);
+}
+
+Tensor gru_cell(const Tensor& x, const Tensor& h, const RecurrentWeights& w, Location where) {
+  check_cell("gru_cell", 3, x, h, w);
+  const detail::ComposedAt here(where);
+  return detail::gru_step(x, h, w);
+}
+
+LstmState lstm_cell(const Tensor& x, const LstmState& state, const RecurrentWeights& w, Location where) {
+  check_cell("lstm_cell", 4, x, state.h, w);
+  detail::check_state("lstm_cell", "c", state.c, {x.size(0), w.weight_hh.size(1)}, x);
+  const detail::ComposedAt here(where);
+  return detail::lstm_step(x, state, CellWeights(w));
+}
+
+}  // namespace wengert

@@ -1,0 +1,156 @@
+// Whole sequences through layers of cells: loops over time in other operations, so that every order of derivative follows.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+
+#include "autodiff/ops/composition.h"
+#include "autodiff/ops/recurrent.h"
+
+namespace wengert {
+namespace {
+
+/// The state of one layer and direction: h, and for an LSTM c.
+template <std::size_t N> using State = std::array<Tensor, N>;
+
+/// The states of all layers and directions: (layers directions, n, hidden) each.
+template <std::size_t N> struct Run {
+  Tensor output;
+  State<N> last;
+};
+
+struct Plan {
+  const char* name;
+  int gates;
+  std::span<const RecurrentWeights> weights;
+  const RecurrentOptions& options;
+
+  Index directions() const { return options.bidirectional ? 2 : 1; }
+  Index hidden() const { return weights[0].weight_hh.size(1); }
+  Index cells() const { return static_cast<Index>(weights.size()); }
+};
+
+/// What the first layer's output would be, for the check of the second one's weights.
+Tensor input_of_layer(const Plan& p, const Tensor& x, Index layer) {
+  if (layer == 0) return x;
+  Shape shape = x.shape();
+  shape[2] = p.directions() * p.hidden();
+  return expand(Tensor::zeros({1, 1, 1}, x.dtype(), x.made_at()), shape);
+}
+
+void check_lengths(const Plan& p, Index n, Index steps) {
+  const Tensor& lengths = p.options.lengths;
+  if (!lengths.defined()) return;
+  if (lengths.dtype() != int64) throw DtypeError(fmt::format("{}: the lengths {} are not int64", p.name, describe(lengths)));
+  if (!(lengths.shape() == Shape{n}))
+    throw ShapeError(fmt::format("{}: the lengths {} must have the shape ({},), one for each sequence", p.name, describe(lengths), n));
+  for (Index i = 0; i < n; ++i)
+    if (lengths.element(i) < 0 || lengths.element(i) > static_cast<double>(steps))
+      throw ShapeError(fmt::format("{}: length {} of sequence {} is not in [0, {}]", p.name, lengths.element(i), i, steps));
+}
+
+/// x is (t, n, in).
+template <std::size_t N> void check_sequence(const Plan& p, const Tensor& x, const State<N>& initial) {
+  if (p.weights.empty() || p.cells() % p.directions() != 0)
+    throw ShapeError(fmt::format("{}: {} sets of weights do not make layers of {} direction{}", p.name, p.weights.size(), p.directions(),
+                                 p.directions() == 1 ? "" : "s"));
+  for (Index i = 0; i < p.cells(); ++i)
+    detail::check_weights(p.name, p.gates, input_of_layer(p, x, i / p.directions()), p.weights[static_cast<std::size_t>(i)]);
+  static constexpr const char* names[] = {"h", "c"};
+  for (std::size_t k = 0; k < N; ++k)
+    if (initial[k].defined()) detail::check_state(p.name, names[k], initial[k], {p.cells(), x.size(1), p.hidden()}, x);
+  check_lengths(p, x.size(1), x.size(0));
+}
+
+/// One direction of one layer over x (t, n, in): `state` becomes the last one, and the result is (t, n, hidden).
+template <std::size_t N, class Step>
+Tensor run_direction(const Tensor& x, State<N>& state, bool backward, const Tensor& lengths, const Step& step) {
+  const Index steps = x.size(0);
+  const double shortest = lengths.defined() && lengths.size() > 0 ? min(lengths).item() : static_cast<double>(steps);
+  pool::Vector<Tensor> h(static_cast<std::size_t>(steps));
+  for (Index k = 0; k < steps; ++k) {
+    const Index t = backward ? steps - 1 - k : k;
+    State<N> next = step(select(x, 0, t), state);
+    Tensor& out = h[static_cast<std::size_t>(t)];
+    out = next[0];
+    if (shortest <= static_cast<double>(t)) {  // some sequences have ended: their states stay
+      const Tensor lives = unsqueeze(lengths > static_cast<double>(t), 1);
+      out = where(lives, next[0], 0);
+      for (std::size_t s = 0; s < N; ++s) next[s] = where(lives, next[s], state[s]);
+    }
+    state = std::move(next);
+  }
+  if (steps == 0) return Tensor::zeros({0, x.size(1), state[0].size(1)}, x.dtype());
+  return stack(std::span<const Tensor>(h));
+}
+
+/// All layers. `step(cell)` makes the step of one of the weights' cells.
+template <std::size_t N, class MakeStep> Run<N> run_layers(const Plan& p, const Tensor& input, const State<N>& initial, const MakeStep& step) {
+  const RecurrentOptions& o = p.options;
+  const auto start = [&](const Tensor& all, Index cell) {
+    return all.defined() ? select(all, 0, cell) : Tensor::zeros({input.size(1), p.hidden()}, input.dtype());
+  };
+  std::array<pool::Vector<Tensor>, N> last;
+  Tensor x = input;
+  for (Index layer = 0; layer < p.cells() / p.directions(); ++layer) {
+    if (layer > 0 && o.dropout > 0) x = dropout(x, o.dropout, o.generator ? *o.generator : default_generator());
+    Tensor outputs[2];
+    for (Index d = 0; d < p.directions(); ++d) {
+      const Index cell = layer * p.directions() + d;
+      State<N> state;
+      for (std::size_t k = 0; k < N; ++k) state[k] = start(initial[k], cell);
+      outputs[d] = run_direction<N>(x, state, d == 1, o.lengths, step(p.weights[static_cast<std::size_t>(cell)]));
+      for (std::size_t k = 0; k < N; ++k) last[k].push_back(std::move(state[k]));
+    }
+    x = p.directions() == 1 ? outputs[0] : concat({outputs[0], outputs[1]}, 2);
+  }
+  Run<N> result{x, {}};
+  for (std::size_t k = 0; k < N; ++k) result.last[k] = stack(std::span<const Tensor>(last[k]));
+  return result;
+}
+
+/// With the checks, and with the batch first if the user wants that.
+template <std::size_t N, class MakeStep>
+Run<N> run_sequence(const Plan& p, const Tensor& x, const State<N>& initial, Location where, const MakeStep& step) {
+  if (x.rank() != 3)
+    throw ShapeError(fmt::format("{}: the input {} must be {}", p.name, describe(x), p.options.batch_first ? "(n, t, in)" : "(t, n, in)"));
+  const detail::ComposedAt here(where);
+  const Tensor in_time = p.options.batch_first ? transpose(x, 0, 1) : x;
+  check_sequence<N>(p, in_time, initial);
+  Run<N> run = run_layers<N>(p, in_time, initial, step);
+  if (p.options.batch_first) run.output = transpose(run.output, 0, 1);
+  return run;
+}
+
+}  // namespace
+
+Sequence rnn(const Tensor& x, const Tensor& h, std::span<const RecurrentWeights> w, Nonlinearity f, const RecurrentOptions& options,
+             Location where) {
+  const auto make_step = [f](const RecurrentWeights& weights) {
+    return [f, w = detail::CellWeights(weights)](const Tensor& x, const State<1>& s) { return State<1>{detail::rnn_step(x, s[0], w, f)}; };
+  };
+  auto [output, last] = run_sequence<1>({"rnn", 1, w, options}, x, {h}, where, make_step);
+  return {std::move(output), std::move(last[0])};
+}
+
+Sequence gru(const Tensor& x, const Tensor& h, std::span<const RecurrentWeights> w, const RecurrentOptions& options, Location where) {
+  const auto make_step = [](const RecurrentWeights& weights) {
+    return [&weights](const Tensor& x, const State<1>& s) { return State<1>{detail::gru_step(x, s[0], weights)}; };
+  };
+  auto [output, last] = run_sequence<1>({"gru", 3, w, options}, x, {h}, where, make_step);
+  return {std::move(output), std::move(last[0])};
+}
+
+LstmSequence lstm(const Tensor& x, const LstmState& state, std::span<const RecurrentWeights> w, const RecurrentOptions& options,
+                  Location where) {
+  const auto make_step = [](const RecurrentWeights& weights) {
+    return [w = detail::CellWeights(weights)](const Tensor& x, const State<2>& s) {
+      LstmState next = detail::lstm_step(x, {s[0], s[1]}, w);
+      return State<2>{std::move(next.h), std::move(next.c)};
+    };
+  };
+  auto [output, last] = run_sequence<2>({"lstm", 4, w, options}, x, {state.h, state.c}, where, make_step);
+  return {std::move(output), {std::move(last[0]), std::move(last[1])}};
+}
+
+}  // namespace wengert
