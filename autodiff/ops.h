@@ -90,6 +90,9 @@ Tensor matmul(const Tensor& a, const Tensor& b, Location where = Location::here(
 /// x W^T + b: input (..., in), weight (out, in), bias (out) -> (..., out).
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Location where = Location::here());
 Tensor linear(const Tensor& x, const Tensor& weight, Location where = Location::here());
+/// relu(x W^T + b) as one operation, which a Sequential uses for neighbouring layers. Shapes as of linear.
+Tensor linear_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, Location where = Location::here());
+Tensor linear_relu(const Tensor& x, const Tensor& weight, Location where = Location::here());
 
 /// (n) . (n) -> rank 0.
 Tensor dot(const Tensor& a, const Tensor& b, Location where = Location::here());

@@ -8,6 +8,7 @@
 
 #include "autodiff/error.h"
 #include "autodiff/kernels/blas.h"
+#include "autodiff/kernels/isa.h"
 #include "autodiff/storage.h"
 #include "autodiff/version.h"
 
@@ -44,6 +45,17 @@ std::string instruction_sets() {
 #else
   return "those of the compiler's target";
 #endif
+}
+
+std::string kernel_line() {
+  try {
+    const kernels::Isa used = kernels::isa(), best = kernels::best_isa();
+    return used == best ? fmt::format("  kernels     {}\n", kernels::name_of(used))
+                        : fmt::format("  kernels     {}, as WENGERT_MAX_ISA says; the processor has {}\n", kernels::name_of(used),
+                                      kernels::name_of(best));
+  } catch (const Error& error) {
+    return fmt::format("  kernels     unknown: {}\n", error.what());
+  }
 }
 
 std::string_view chosen_by(blas::CoreChoice choice) {
@@ -91,7 +103,7 @@ std::string runtime_report() {
              "processor     {}\n"
              "  usable      {}\n",
              version(), processor_name(), instruction_sets()) +
-         thread_line() + blas_lines() +
+         kernel_line() + thread_line() + blas_lines() +
          fmt::format(
              "memory pool   {:.1f} MB in {} blocks, {} requests to the heap\n"
              "  this thread {:.1f} MB in use, {:.1f} MB at most\n",

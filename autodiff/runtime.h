@@ -13,8 +13,9 @@ int num_threads();
 /// Throws Error unless `count` is from 1 to 1024.
 void set_num_threads(int count);
 
-/// Several lines for people: processor, instruction sets, threads, OpenBLAS (file, version, core type and who chose it) and the memory
-/// pool. Loads OpenBLAS where no computation has done so before; if it cannot be loaded, the report says why.
+/// Several lines for people: processor, its instruction sets and the one that kernels use (the environment variable WENGERT_MAX_ISA lowers
+/// it to baseline, sse4, avx2, avx512 or neon), threads, OpenBLAS (file, version, core type and who chose it) and the memory pool. Loads
+/// OpenBLAS where no computation has done so before; if it cannot be loaded, the report says why.
 std::string runtime_report();
 
 }  // namespace wengert

@@ -17,3 +17,11 @@ if(NOT TARGET Random123::Random123)
   add_library(Random123::Random123 INTERFACE IMPORTED GLOBAL)
   target_include_directories(Random123::Random123 SYSTEM INTERFACE ${RANDOM123_INCLUDE_DIR})
 endif()
+
+# Of Highway the headers alone (autodiff/kernels/simd.h says why).
+if(NOT TARGET hwy::hwy_headers)
+  find_path(HIGHWAY_INCLUDE_DIR hwy/highway.h REQUIRED)
+  mark_as_advanced(HIGHWAY_INCLUDE_DIR)
+  add_library(hwy::hwy_headers INTERFACE IMPORTED GLOBAL)
+  target_include_directories(hwy::hwy_headers SYSTEM INTERFACE ${HIGHWAY_INCLUDE_DIR})
+endif()

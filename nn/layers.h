@@ -19,6 +19,8 @@ struct Linear : Module {
   Linear(Index in, Index out, LinearOptions options = {}, Generator& generator = default_generator());
 
   Tensor operator()(const Tensor& x, Location where = Location::here()) const;
+  /// relu of it, as one operation.
+  Tensor with_relu(const Tensor& x, Location where = Location::here()) const;
   void visit(Visitor& v) override {
     v("weight", weight);
     v("bias", bias);
@@ -29,6 +31,9 @@ struct Linear : Module {
   Index out() const { return weight.shape()[0]; }
 
   Parameter weight, bias;  ///< `bias` is undefined without the option
+
+ private:
+  void check(const Tensor& x, Location where) const;
 };
 
 // ---- activations: any shape -> the same shape ------------------------------------------------------------------------------------------

@@ -5,12 +5,26 @@
 #include <utility>
 
 #include "autodiff/tape.h"
+#include "nn/layers.h"
 #include "nn/table.h"
 
 namespace wengert::nn {
 namespace {
 
 using Rows = std::vector<std::vector<std::string>>;
+
+/// The layer as an L, null if it is something else, a type derived from L included: that may compute something else.
+template <class L> L* exactly(Module* layer) { return layer && typeid(*layer) == typeid(L) ? static_cast<L*>(layer) : nullptr; }
+
+/// What neighbouring layers have one operation for: the result of the first one, whose number `i` becomes that of the last one.
+/// Undefined where there is no such operation.
+template <class Layers> Tensor call_fused(const Layers& layers, std::size_t& i, const Tensor& x, Location where) {
+  const auto at = [&](std::size_t k) { return k < layers.size() ? &layers[k]->module() : nullptr; };
+  const auto* const linear = exactly<Linear>(at(i));
+  if (!linear || !exactly<ReLU>(at(i + 1))) return {};
+  ++i;
+  return linear->with_relu(x, where);
+}
 
 /// Runs the layers on x and adds a row for each; those of a Sequential inside stand below its own.
 Tensor run(Sequential& model, Tensor x, const std::string& prefix, Rows& rows) {
@@ -58,13 +72,19 @@ Sequential& Sequential::operator=(const Sequential& o) {
 
 Tensor Sequential::operator()(const Tensor& x, Location where) {
   Tensor y = x;
-  for (const auto& layer : layers_) y = layer->call(y, where);
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    Tensor fused = call_fused(layers_, i, y, where);
+    y = fused.defined() ? std::move(fused) : layers_[i]->call(y, where);
+  }
   return y;
 }
 
 Tensor Sequential::operator()(const Tensor& x, Location where) const {
   Tensor y = x;
-  for (const auto& layer : layers_) y = std::as_const(*layer).call_const(y, where);
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    Tensor fused = call_fused(layers_, i, y, where);
+    y = fused.defined() ? std::move(fused) : std::as_const(*layers_[i]).call_const(y, where);
+  }
   return y;
 }
 

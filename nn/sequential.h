@@ -99,6 +99,8 @@ template <class L> std::unique_ptr<AnyLayer> make_layer(L&& layer) {
 ///
 ///     nn::Sequential model(nn::Linear(2, 8), nn::Tanh(), nn::Linear(8, 1), [](const Tensor& x) { return 2 * x; });
 ///
+/// A Linear and the ReLU behind it run as one operation; `call` runs each layer by itself.
+///
 /// Copies copy every layer. Assignment from a Sequential of as many layers of the same types assigns layer by layer, so that optimizers
 /// stay valid; what does not agree is replaced. `Sequential(s)` for one Sequential s is a copy; `Sequential().add(s)` puts it inside
 /// another.

@@ -2,7 +2,7 @@
 # shellcheck disable=SC2034,SC2086  # The lists are for the commands; $missing is meant to be split.
 # The system packages of each command, by their names in Debian 12 and Ubuntu, and how they are installed. Sourced by commands.sh.
 
-packages_library=(cmake g++ libcli11-dev libfmt-dev libopenblas0-pthread libpng-dev librandom123-dev ninja-build
+packages_library=(cmake g++ libcli11-dev libfmt-dev libhwy-dev libopenblas0-pthread libpng-dev librandom123-dev ninja-build
   nlohmann-json3-dev zlib1g-dev)
 packages_demo=("${packages_library[@]}" dataset-fashion-mnist)
 command -v gnuplot >/dev/null || packages_demo+=(gnuplot-nox)  # any of gnuplot's packages will do

@@ -1,5 +1,6 @@
 #define BOOST_TEST_MODULE linear
 #include <boost/test/unit_test.hpp>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -112,6 +113,47 @@ BOOST_AUTO_TEST_CASE(forward_mode_is_that_of_matmul_and_plus) {
   check_close(change([](const auto&... t) { return linear(t...); }), change(composed));
 }
 
+BOOST_AUTO_TEST_CASE(linear_relu_is_relu_of_linear_to_second_order) {
+  for (const Shape& shape : kInputs) {
+    const Operands o(shape), dot(shape);
+    check_close(linear_relu(o.x, o.weight, o.bias), relu(linear(o.x, o.weight, o.bias)));
+    check_close(linear_relu(o.x, o.weight), relu(linear(o.x, o.weight)));
+    const auto derivatives = [&](auto&& f) {
+      std::vector<Tensor> all;
+      Tape tape;
+      const Tensor x = tape.variable(o.x), w = tape.variable(o.weight), b = tape.variable(o.bias);
+      const Tensor y = f(x, w, b);
+      all.push_back(tape.jvp(y, wrt(x, w, b), {dot.x, 2 * dot.weight, 3 * dot.bias}));
+      const auto [dx, dw, db] = tape.differentiable_gradient(sum(sin(y)), x, w, b);
+      const auto [ddx, ddw, ddb] = tape.gradient(sum(square(dx)) + sum(square(dw)) + sum(square(db)), x, w, b);
+      for (const Tensor& t : {dx, dw, db, ddx, ddw, ddb}) all.push_back(t);
+      return all;
+    };
+    const auto ours = derivatives([](const auto& x, const auto& w, const auto& b) { return linear_relu(x, w, b); });
+    const auto expected = derivatives([](const auto& x, const auto& w, const auto& b) { return relu(linear(x, w, b)); });
+    for (std::size_t i = 0; i < ours.size(); ++i) check_close(ours[i], expected[i]);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(linear_relu_of_floats_at_the_sizes_of_layers) {
+  Generator generator(3);
+  for (const Index batch : {1, 7, 64}) {
+    const Tensor x = generator.uniform({batch, 100}, -1, 1), w = generator.uniform({70, 100}, -1, 1), b = generator.uniform({70}, -1, 1);
+    const auto gradients = [&](auto&& f) {
+      Tape tape;
+      const Tensor p = tape.variable(x), q = tape.variable(w), r = tape.variable(b);
+      const auto [dx, dw, db] = tape.gradient(sum(square(f(p, q, r))), p, q, r);
+      return std::vector<Tensor>{dx, dw, db};
+    };
+    const auto ours = gradients([](const auto&... t) { return linear_relu(t...); });
+    const auto expected = gradients([](const auto& x, const auto& w, const auto& b) { return relu(matmul(x, transpose(w)) + b); });
+    for (std::size_t i = 0; i < ours.size(); ++i) {
+      const auto p = ours[i].to_vector<float>(), q = expected[i].to_vector<float>();
+      for (std::size_t j = 0; j < p.size(); ++j) BOOST_TEST(std::abs(p[j] - q[j]) <= 1e-4 * (1 + std::abs(q[j])));
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(what_does_not_fit_is_an_error_that_names_it) {
   const Tensor x = Tensor::zeros({4, 3}), weight = Tensor::zeros({5, 3}), bias = Tensor::zeros({5});
   const auto says = [](const char* text) {
@@ -121,6 +163,7 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_is_an_error_that_names_it) {
   BOOST_CHECK_EXCEPTION(linear(x, weight, Tensor::zeros({3})), ShapeError, says("bias (3,)"));
   BOOST_CHECK_EXCEPTION(linear(x, bias), ShapeError, says("(..., in), (out, in); input made at test_linear.cpp"));
   BOOST_CHECK_EXCEPTION(linear(Tensor::zeros({}), weight), ShapeError, says("input ()"));
+  BOOST_CHECK_EXCEPTION(linear_relu(x, bias), ShapeError, says("linear_relu: input (4, 3), weight (5,)"));
   BOOST_CHECK_EXCEPTION(linear(x.to(float64), weight), DtypeError, says("linear"));
   BOOST_CHECK_EXCEPTION(linear(x, weight, bias.to(float64)), DtypeError, says("linear"));
 }

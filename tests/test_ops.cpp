@@ -161,6 +161,8 @@ const std::vector<Case>& cases() {
       {"linear", [](Inputs x) { return linear(x[0], x[1], x[2]); }, {{4, 3}, {2, 3}, {2}}},
       {"linear", [](Inputs x) { return linear(x[0], x[1]); }, {{2, 2, 3}, {4, 3}}},
       {"linear", [](Inputs x) { return linear(x[0], x[1], x[2]); }, {{3}, {2, 3}, {2}}},
+      {"linear_relu", [](Inputs x) { return linear_relu(x[0], x[1], x[2]); }, {{4, 3}, {2, 3}, {2}}},
+      {"linear_relu", [](Inputs x) { return linear_relu(x[0], x[1]); }, {{2, 2, 3}, {4, 3}}},
       {"dot", [](Inputs x) { return dot(x[0], x[1]); }, {{3}, {3}}},
       {"outer", [](Inputs x) { return outer(x[0], x[1]); }, {{3}, {2}}},
       {"bmm", [](Inputs x) { return bmm(x[0], x[1]); }, {{2, 2, 3}, {2, 3, 2}}},

@@ -50,6 +50,36 @@ BOOST_AUTO_TEST_CASE(layers_follow_each_other) {
   BOOST_TEST(values(nn::Sequential()(x)) == values(x));
 }
 
+BOOST_AUTO_TEST_CASE(neighbours_that_run_as_one_operation_give_what_they_give_one_by_one) {
+  nn::Sequential model(nn::Linear(2, 5), nn::ReLU(), nn::Linear(5, 4, {.bias = false}), nn::ReLU(), nn::ReLU(), nn::Linear(4, 1));
+  const auto records = [](auto&& run) {
+    Tape tape;
+    const Tensor y = run();
+    const std::size_t calls = tape.calls();
+    return std::pair(calls, values(y));
+  };
+  const auto fused = records([&] { return model(x); });
+  const auto one_by_one = records([&] {
+    Tensor y = x;
+    for (std::size_t i = 0; i < model.size(); ++i) y = model.call(i, y);
+    return y;
+  });
+  BOOST_TEST(fused.second == one_by_one.second, boost::test_tools::tolerance(1e-6) << boost::test_tools::per_element());
+  BOOST_TEST(fused.first == 4u);
+  BOOST_TEST(one_by_one.first == 6u);
+  BOOST_TEST(values(std::as_const(model)(x)) == fused.second);
+}
+
+// What is derived from a layer may compute something else.
+BOOST_AUTO_TEST_CASE(a_layer_derived_from_linear_is_not_fused) {
+  struct Negative : nn::Linear {
+    using nn::Linear::Linear;
+    Tensor operator()(const Tensor& t) const { return -nn::Linear::operator()(t); }
+  };
+  nn::Sequential model(Negative(2, 3), nn::ReLU());
+  BOOST_TEST(values(model(x)) == values(relu(model.layer<Negative>(0)(x))));
+}
+
 BOOST_AUTO_TEST_CASE(lambdas_and_functions_are_layers) {
   const double factor = 3;
   nn::Sequential model(

@@ -19,6 +19,7 @@
 #include <type_traits>
 
 #include "autodiff/error.h"
+#include "autodiff/kernels/isa.h"
 #include "autodiff/kernels/parallel.h"
 
 namespace wengert::blas {
@@ -82,14 +83,14 @@ bool is_set(const char* variable) {
 // The core type to ask for, null to leave it to OpenBLAS. Every processor with these AVX-512 sets is served by SkylakeX within a few per
 // cent of the best (the types above it add bfloat16 kernels alone), AMD's AVX2 processors by Haswell, whose kernels Zen shares.
 const char* best_core() {
-#if defined(__x86_64__)
-  // These builtins also ask whether the operating system saves the registers.
-  const bool avx512 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512bw") &&
-                      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
-  if (avx512) return "SkylakeX";
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "Haswell";
-#endif
-  return nullptr;
+  switch (kernels::isa()) {
+    case kernels::Isa::avx512:
+      return "SkylakeX";
+    case kernels::Isa::avx2:
+      return "Haswell";
+    default:
+      return nullptr;
+  }
 }
 
 struct Library {

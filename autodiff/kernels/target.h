@@ -1,6 +1,8 @@
 #pragma once
-// Loops compiled for several instruction sets, of which the processor's best is taken at run time. Products and sums are never fused
-// (-ffp-contract=off), so elementwise results have the same bits everywhere.
+// Loops that the compiler makes SIMD of, compiled for several instruction sets, of which isa() is taken at run time. Products and sums are
+// never fused (-ffp-contract=off), so elementwise results have the same bits everywhere. (Kernels that choose their registers themselves
+// are written with Highway, simd.h. A loop over any function object cannot be: its file would have to be compiled once for each target.)
+#include "autodiff/kernels/isa.h"
 
 namespace wengert::kernels {
 
@@ -10,13 +12,13 @@ template <class F> __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl")))
 
 /// Runs a loop, which must be a lambda that is always inlined: `[&]() __attribute__((always_inline)) { for (...) ... }`.
 template <class F> void run_on_best_target(F&& loop) {
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl")) {
-    run_avx512(loop);
-  } else if (__builtin_cpu_supports("avx2")) {
-    run_avx2(loop);
-  } else {
-    loop();
+  switch (isa()) {
+    case Isa::avx512:
+      return run_avx512(loop);
+    case Isa::avx2:
+      return run_avx2(loop);
+    default:
+      return loop();
   }
 }
 #else

@@ -7,31 +7,22 @@
 
 #include <algorithm>
 
-#include "autodiff/kernels/blas.h"
+#include "autodiff/kernels/product.h"
 #include "autodiff/ops/broadcast.h"
 
 namespace wengert {
 namespace {
 
-/// A matrix as GEMM takes it.
-template <class T> struct Matrix {
-  const T* data;
-  bool transposed;
-  Index stride;
-};
-
+/// Whether rows or columns of the last two dimensions are dense, and the others do not overlap.
 bool is_gemm_matrix(const Tensor& x) {
   const int r = x.rank();
   const Index m = x.shape()[r - 2], n = x.shape()[r - 1], row = x.strides()[r - 2], column = x.strides()[r - 1];
   return (column == 1 && (row >= n || m == 1)) || (row == 1 && (column >= m || n == 1));
 }
 /// The last two dimensions, which is_gemm_matrix.
-template <class T> Matrix<T> gemm_matrix(const Tensor& x, Index offset) {
+template <class T> kernels::MatrixView<T> gemm_matrix(const Tensor& x, Index offset = 0) {
   const int r = x.rank();
-  const Index m = x.shape()[r - 2], n = x.shape()[r - 1], row = x.strides()[r - 2], column = x.strides()[r - 1];
-  const T* data = static_cast<const T*>(x.elements()->data) + offset;
-  if (column == 1 && (row >= n || m == 1)) return {data, false, std::max({row, n, Index(1)})};
-  return {data, true, std::max({column, m, Index(1)})};
+  return {static_cast<const T*>(x.elements()->data) + offset, x.strides()[r - 2], x.strides()[r - 1]};
 }
 
 /// c (+)= a b for the last two dimensions and every leading position of `c`, which is dense.
@@ -52,8 +43,8 @@ template <class T> void products(const Tensor& a, const Tensor& b, Tensor& c, bo
   const Shape sa = batch_strides(a), sb = batch_strides(b);
   kernels::Rows<2>(batch, {&sa, &sb}).for_each([&](const auto& offset, Index rows, const auto& step) {
     for (Index i = 0; i < rows; ++i, out += m * n) {
-      const auto A = gemm_matrix<T>(a, offset[0] + i * step[0]), B = gemm_matrix<T>(b, offset[1] + i * step[1]);
-      blas::gemm<T>(A.transposed, B.transposed, m, n, k, 1, A.data, A.stride, B.data, B.stride, accumulate ? 1 : 0, out, n);
+      kernels::product<T>(m, n, k, gemm_matrix<T>(a, offset[0] + i * step[0]), gemm_matrix<T>(b, offset[1] + i * step[1]), out, n,
+                          {.accumulate = accumulate});
     }
   });
 }
@@ -67,9 +58,7 @@ Tensor product(const Tensor& a, const Tensor& b, const Shape& shape, Location wh
     using T = decltype(zero);
     if (a.rank() > 2 && b.rank() == 2 && a.is_row_major()) {
       const Index k = a.shape().back(), n = shape.back(), rows = k > 0 ? a.size() / k : c.size() / std::max<Index>(n, 1);
-      const auto B = gemm_matrix<T>(b, 0);
-      blas::gemm<T>(false, B.transposed, rows, n, k, 1, a.data<T>(), std::max<Index>(k, 1), B.data, B.stride, 0,
-                    static_cast<T*>(c.elements()->data), n);
+      kernels::product<T>(rows, n, k, {a.data<T>(), k, 1}, gemm_matrix<T>(b), static_cast<T*>(c.elements()->data), n);
     } else {
       products<T>(a, b, c, false);
     }

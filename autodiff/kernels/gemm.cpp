@@ -1,0 +1,337 @@
+// Matrix products over the tile of tile-inl.h. Three ways:
+//
+// - Tiles, with panels of B copied side by side where that pays or where its columns do not lie so. A is read where it lies, except that a
+//   transposed A is copied where many columns use it: its lines are far from each other and would share few sets of the first cache.
+// - A few rows of A and a transposed B, as in a layer's forward pass at batch 1: dot products.
+// - A column times a row, as in that layer's gradient by its weights: rows of multiples.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "autodiff/kernels/gemm.cpp"
+#include "autodiff/kernels/simd.h"
+
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include <algorithm>
+
+#include "autodiff/kernels/gemm.h"
+#include "autodiff/kernels/parallel.h"
+#include "autodiff/kernels/scratch.h"
+#include "autodiff/kernels/tile-inl.h"
+
+#ifndef WENGERT_GEMM_ONCE
+#define WENGERT_GEMM_ONCE
+namespace wengert::kernels {
+
+struct Gemm {
+  Index m, n, k;
+  MatrixView<float> a, b;
+  float* c;
+  Index c_row;
+  ProductOptions<float> options;
+};
+
+/// Rows and columns of C from `row` and `column`.
+struct GemmBlock {
+  Index row, rows, column, columns;
+};
+
+inline constexpr Index depth_block = 256;  // of k: a panel of B is 32 KB at most
+inline constexpr Index packs_from = 64;    // rows of A
+inline constexpr Index most_rows = 192;    // of a block: a copy of A is 192 KB at most
+inline constexpr Index dots_below = 20;    // rows of A
+
+}  // namespace wengert::kernels
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace wengert::kernels::HWY_NAMESPACE {
+
+/// to[k][width] = from(k, column) for `columns` columns, and zeros behind them. Columns of `from` lie one behind the other.
+void pack_rows(const float* from, Index row, Index steps, Index columns, Index width, float* to) {
+  const Floats d;
+  if (columns == width) {
+    for (Index k = 0; k < steps; ++k, from += row, to += width)
+      for (Index j = 0; j < width; j += lanes) hn::StoreU(hn::LoadU(d, from + j), d, to + j);
+    return;
+  }
+  for (Index k = 0; k < steps; ++k, from += row, to += width) {
+    for (Index j = 0; j < columns; ++j) to[j] = from[j];
+    for (Index j = columns; j < width; ++j) to[j] = 0;
+  }
+}
+
+#if HWY_TARGET != HWY_SCALAR
+/// Four numbers of each of the columns 0, 4, 8, ... from p, one vector.
+template <class D> HWY_INLINE hn::Vec<D> load_columns(D d, const float* p, Index column) {
+  if constexpr (hn::MaxLanes(D()) == 4) {
+    return hn::LoadU(d, p);
+  } else {
+    const hn::Half<D> half;
+    constexpr Index apart = 4 * (hn::MaxLanes(D()) / 8);
+    return hn::Combine(d, load_columns(half, p + apart * column, column), load_columns(half, p, column));
+  }
+}
+
+/// to[k][width] = from[column][k] for as many columns as a vector has lanes, 4 steps at a time; returns how many steps that were.
+Index transpose_vectors(const float* from, Index column, Index steps, Index width, float* to) {
+  const Floats d;
+  const hn::Repartition<double, Floats> pairs;
+  Index k = 0;
+  for (; k + 4 <= steps; k += 4, to += 4 * width) {
+    const auto a = load_columns(d, from + k, column), b = load_columns(d, from + column + k, column);
+    const auto c = load_columns(d, from + 2 * column + k, column), e = load_columns(d, from + 3 * column + k, column);
+    const auto ab = hn::BitCast(pairs, hn::InterleaveLower(d, a, b)), ce = hn::BitCast(pairs, hn::InterleaveLower(d, c, e));
+    const auto ab_up = hn::BitCast(pairs, hn::InterleaveUpper(d, a, b)), ce_up = hn::BitCast(pairs, hn::InterleaveUpper(d, c, e));
+    hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab, ce)), d, to);
+    hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab, ce)), d, to + width);
+    hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab_up, ce_up)), d, to + 2 * width);
+    hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab_up, ce_up)), d, to + 3 * width);
+  }
+  return k;
+}
+#endif
+
+/// As pack_rows, where rows of `from` lie one behind the other.
+void pack_columns(const float* from, Index column, Index steps, Index columns, Index width, float* to) {
+  Index j = 0;
+#if HWY_TARGET != HWY_SCALAR
+  for (; j + lanes <= columns; j += lanes) {
+    const float* const here = from + j * column;
+    for (Index k = transpose_vectors(here, column, steps, width, to + j); k < steps; ++k)
+      for (Index i = 0; i < lanes; ++i) to[k * width + j + i] = here[i * column + k];
+  }
+#endif
+  for (; j < width; ++j)
+    for (Index k = 0; k < steps; ++k) to[k * width + j] = j < columns ? from[j * column + k] : 0;
+}
+
+void pack(const MatrixView<float>& b, Index steps, Index columns, Index width, float* to) {
+  if (b.column == 1) return pack_rows(b.data, b.row, steps, columns, width, to);
+  if (b.row == 1) return pack_columns(b.data, b.column, steps, columns, width, to);
+  for (Index k = 0; k < steps; ++k)
+    for (Index j = 0; j < width; ++j) to[k * width + j] = j < columns ? b.data[k * b.row + j * b.column] : 0;
+}
+
+/// Rows of tiles whose columns are not whole vectors, through a copy of C. B is packed to whole vectors.
+void multiply_last_columns(Tile t, Index rows, Index columns) {
+  HWY_ALIGN float c[tile_rows * panel] = {}, bias[panel] = {};
+  float* const to = t.c;
+  const float* const a = t.a;
+  const Index to_row = t.c_row;
+  if (t.bias) {
+    for (Index j = 0; j < columns; ++j) bias[j] = t.bias[j];
+    t.bias = bias;
+  }
+  t.c = c;
+  t.c_row = panel;
+  for (Index row = 0; row < rows; row += tile_rows) {
+    const Index count = HWY_MIN(rows - row, Index(tile_rows));
+    if (t.accumulate)
+      for (Index r = 0; r < count; ++r)
+        for (Index j = 0; j < columns; ++j) c[r * panel + j] = to[(row + r) * to_row + j];
+    t.a = a + row * t.a_row;
+    (columns <= lanes ? tiles<1> : tiles<2>)[count - 1](t);
+    for (Index r = 0; r < count; ++r)
+      for (Index j = 0; j < columns; ++j) to[(row + r) * to_row + j] = c[r * panel + j];
+  }
+}
+
+bool packs_b(const Gemm& g) { return g.m >= packs_from || g.b.column != 1; }
+bool copies_a(const Gemm& g, const GemmBlock& block) { return g.a.column != 1 && block.rows > 1 && block.columns >= 4 * panel; }
+
+/// What multiply_block needs for copies, in floats: a panel of B and the rows of A.
+Index scratch_size(const Gemm& g, const GemmBlock& block) {
+  const bool copies = copies_a(g, block);
+  if (!copies && !packs_b(g) && block.columns % panel == 0) return 0;
+  return HWY_MIN(g.k, depth_block) * (panel + (copies ? block.rows : 0));
+}
+
+void multiply_block(const Gemm& g, const GemmBlock& block, float* scratch) {
+  const bool packs = packs_b(g), copies = copies_a(g, block);
+  const bool wide = !packs && block.rows <= wide_rows;
+  float* const copy_of_a = scratch + HWY_MIN(g.k, depth_block) * panel;
+  const float* const a = g.a.data + block.row * g.a.row;
+  Tile t;
+  t.c_row = g.c_row;
+  Index k = 0;
+  do {
+    t.steps = HWY_MIN(g.k - k, depth_block);
+    t.accumulate = g.options.accumulate || k > 0;
+    t.relu = g.options.relu && k + t.steps == g.k;
+    t.a_row = g.a.row;
+    t.a_step = g.a.column;
+    const float* const a_here = a + k * g.a.column;
+    if (copies) {
+      pack({a_here, g.a.column, g.a.row}, t.steps, block.rows, block.rows, copy_of_a);
+      t.a_row = 1;
+      t.a_step = block.rows;
+    }
+    const Index end = block.column + block.columns;
+    for (Index j = block.column; j < end;) {
+      t.a = copies ? copy_of_a : a_here;
+      t.c = g.c + block.row * g.c_row + j;
+      t.bias = g.options.bias ? g.options.bias + j : nullptr;
+      MatrixView<float> b = g.b;
+      b.data += k * b.row + j * b.column;
+      if (wide && end - j >= wide_panel) {
+        t.b = b.data;
+        t.b_step = b.row;
+        multiply_rows(t, block.rows, wide_tiles, wide_rows);
+        j += wide_panel;
+        continue;
+      }
+      const Index columns = HWY_MIN(end - j, Index(panel));
+      if (packs || columns < panel) {
+        const Index width = columns <= lanes ? lanes : panel;
+        pack(b, t.steps, columns, width, scratch);
+        t.b = scratch;
+        t.b_step = width;
+      } else {
+        t.b = b.data;
+        t.b_step = b.row;
+      }
+      if (columns == panel) {
+        multiply_rows(t, block.rows, tiles<2>, tile_rows);
+      } else {
+        multiply_last_columns(t, block.rows, columns);
+      }
+      j += panel;
+    }
+    k += depth_block;
+  } while (k < g.k);
+}
+
+/// k = 1: rows of C are multiples of B's one row. Neither bias nor relu.
+void multiply_outer(const Gemm& g, const GemmBlock& block) {
+  const Floats d;
+  const float* const b = g.b.data + block.column;
+  for (Index i = block.row; i < block.row + block.rows; ++i) {
+    const float a = g.a.data[i * g.a.row];
+    const Vector left = hn::Set(d, a);
+    float* const c = g.c + i * g.c_row + block.column;
+    Index j = 0;
+    for (; j + lanes <= block.columns; j += lanes) {
+      const Vector right = hn::LoadU(d, b + j);
+      hn::StoreU(g.options.accumulate ? hn::MulAdd(left, right, hn::LoadU(d, c + j)) : hn::Mul(left, right), d, c + j);
+    }
+    for (; j < block.columns; ++j) c[j] = a * b[j] + (g.options.accumulate ? c[j] : 0);
+  }
+}
+
+/// Dot products of `rows` rows of A with `columns` columns of B, all of which lie one element behind the other.
+template <int rows, int columns> HWY_INLINE void dot_tile(const Gemm& g, Index row, Index column) {
+  const Floats d;
+  const float *a = g.a.data + row * g.a.row, *b = g.b.data + column * g.b.column;
+  Vector sum[rows][columns];
+  HWY_UNROLL(4)
+  for (int r = 0; r < rows; ++r) {
+    HWY_UNROLL(8)
+    for (int j = 0; j < columns; ++j) sum[r][j] = hn::Zero(d);
+  }
+  Index k = 0;
+  for (; k + lanes <= g.k; k += lanes) {
+    Vector left[rows];
+    HWY_UNROLL(4)
+    for (int r = 0; r < rows; ++r) left[r] = hn::LoadU(d, a + r * g.a.row + k);
+    HWY_UNROLL(8)
+    for (int j = 0; j < columns; ++j) {
+      const Vector right = hn::LoadU(d, b + j * g.b.column + k);
+      HWY_UNROLL(4)
+      for (int r = 0; r < rows; ++r) sum[r][j] = hn::MulAdd(left[r], right, sum[r][j]);
+    }
+  }
+  for (int r = 0; r < rows; ++r) {
+    for (int j = 0; j < columns; ++j) {
+      float y = hn::GetLane(hn::SumOfLanes(d, sum[r][j]));
+      for (Index rest = k; rest < g.k; ++rest) y += a[r * g.a.row + rest] * b[j * g.b.column + rest];
+      float* const c = g.c + (row + r) * g.c_row + column + j;
+      if (g.options.accumulate) y += *c;
+      if (g.options.bias) y += g.options.bias[column + j];
+      *c = g.options.relu && y <= 0 ? 0 : y;
+    }
+  }
+}
+
+void multiply_by_dots(const Gemm& g, const GemmBlock& block) {
+  constexpr int most = HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON ? 4 : 2;
+  const Index end = block.column + block.columns;
+  Index j = block.column;
+  for (; j + 8 <= end; j += 8) {
+    Index row = block.row, rows = block.rows;
+    for (; rows >= most; row += most, rows -= most) {
+      dot_tile<most, 4>(g, row, j);
+      dot_tile<most, 4>(g, row, j + 4);
+    }
+    for (; rows > 0; ++row, --rows) dot_tile<1, 8>(g, row, j);
+  }
+  for (; j < end; ++j)
+    for (Index row = 0; row < block.rows; ++row) dot_tile<1, 1>(g, block.row + row, j);
+}
+
+}  // namespace wengert::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace wengert::kernels {
+namespace {
+
+constexpr Index count_of(Index size, Index block) { return (size + block - 1) / block; }
+
+/// How C is cut: blocks of some 10 us, so that a thread is worth waking for the second one. Bits do not depend on it.
+void cut(const Gemm& g, Index& rows, Index& columns) {
+  constexpr double least_work = 2e6;
+  constexpr Index least_columns = 64;
+  rows = g.m;
+  columns = g.n;
+  const double work_of_row = 2.0 * static_cast<double>(g.n) * static_cast<double>(g.k);
+  if (g.m <= most_rows && work_of_row * static_cast<double>(g.m) < 2 * least_work) return;
+  const auto even = [](Index size, Index most, Index multiple) {
+    const Index part = count_of(size, count_of(size, most));
+    return count_of(part, multiple) * multiple;
+  };
+  rows = even(g.m, most_rows, 8);
+  const double work_of_column = 2.0 * static_cast<double>(std::min(rows, g.m)) * static_cast<double>(std::max(g.k, Index(1)));
+  columns = even(g.n, std::max(least_columns, static_cast<Index>(least_work / work_of_column)), least_columns);
+}
+
+/// Which of the ways multiplies; it depends on the matrices alone.
+enum class Way { tiles, dots, outer };
+Way way_of(const Gemm& g) {
+  const bool few_sums = g.m <= 4 || (g.m < dots_below && g.k >= depth_block);  // what a sum's end costs, compared with packing B
+  if (few_sums && g.b.row == 1 && g.b.column != 1 && g.a.column == 1) return Way::dots;
+  if (g.k == 1 && g.b.column == 1 && !g.options.bias && !g.options.relu) return Way::outer;
+  return Way::tiles;
+}
+
+void multiply(const Gemm& g, const GemmBlock& block) {
+  switch (way_of(g)) {
+    case Way::dots:
+      return WENGERT_BEST_TARGET(multiply_by_dots)(g, block);
+    case Way::outer:
+      return WENGERT_BEST_TARGET(multiply_outer)(g, block);
+    case Way::tiles:
+      break;
+  }
+  const Index size = WENGERT_BEST_TARGET(scratch_size)(g, block);
+  if (size == 0) return WENGERT_BEST_TARGET(multiply_block)(g, block, nullptr);
+  WENGERT_BEST_TARGET(multiply_block)(g, block, Scratch<float>(size).data());
+}
+
+}  // namespace
+
+void gemm(Index m, Index n, Index k, const MatrixView<float>& a, const MatrixView<float>& b, float* c, Index c_row,
+          const ProductOptions<float>& options) {
+  if (m == 0 || n == 0) return;
+  if (n == 1 && m > 1 && c_row == 1 && !options.bias) return gemm(1, m, k, b.transposed(), a.transposed(), c, m, options);
+  const Gemm g{m, n, k, a, b, c, c_row, options};
+  Index rows, columns;
+  cut(g, rows, columns);
+  const Index across = count_of(n, columns);
+  parallel_blocks(count_of(m, rows) * across, [&](Index i) {
+    const Index row = i / across * rows, column = i % across * columns;
+    multiply(g, {row, std::min(rows, m - row), column, std::min(columns, n - column)});
+  });
+}
+
+}  // namespace wengert::kernels
+#endif

@@ -1,0 +1,101 @@
+// Tiles of C in registers, for each SIMD target: included inside every target's pass over a kernel's file (simd.h), hence the guard that
+// flips.
+//
+// Each step broadcasts an element of A for every row and multiplies it with vectors of B; A needs no packing for that, whatever its strides
+// are. 8 rows by 2 vectors keep both multipliers of an AVX-512 processor busy with 10 loads for 16 products; with 16 registers it is 6
+// by 2.
+//
+// Every element of C is the sum in the order of segments and steps, fused or not as the target has it. So it depends neither on the tile in
+// which it is computed nor on how work is cut into tiles.
+#if defined(WENGERT_TILE_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef WENGERT_TILE_INL_H
+#undef WENGERT_TILE_INL_H
+#else
+#define WENGERT_TILE_INL_H
+#endif
+
+#include <hwy/highway.h>
+
+#include "autodiff/kernels/tile.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace wengert::kernels::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+using Floats = hn::ScalableTag<float>;
+using Vector = hn::Vec<Floats>;
+
+constexpr int lanes = hn::MaxLanes(Floats());
+constexpr int tile_rows = HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON ? 8 : 6;
+constexpr int panel = 2 * lanes;  // columns of a tile
+constexpr int wide_rows = HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON ? 4 : 3;
+constexpr int wide_panel = 4 * lanes;  // of a tile of few rows
+
+template <int rows, int vectors> void multiply_tile(const Tile& t) {
+  const Floats d;
+  Vector c[rows][vectors];
+  HWY_UNROLL(8)
+  for (int r = 0; r < rows; ++r) {
+    HWY_UNROLL(4)
+    for (int v = 0; v < vectors; ++v) {
+      c[r][v] = t.accumulate ? hn::LoadU(d, t.c + r * t.c_row + v * lanes) : t.bias ? hn::LoadU(d, t.bias + v * lanes) : hn::Zero(d);
+    }
+  }
+  const Index a_step = t.a_step, b_step = t.b_step;
+  Index row[rows];
+  HWY_UNROLL(8)
+  for (int r = 0; r < rows; ++r) row[r] = r * t.a_row;
+  for (Index s = 0; s < t.segments; ++s) {
+    const float *a = t.a + s * t.a_segment, *b = t.b + s * t.b_segment;
+    for (Index k = t.steps; k > 0; --k, a += a_step, b += b_step) {
+      Vector right[vectors];
+      HWY_UNROLL(4)
+      for (int v = 0; v < vectors; ++v) right[v] = hn::LoadU(d, b + v * lanes);
+      HWY_UNROLL(8)
+      for (int r = 0; r < rows; ++r) {
+        const Vector left = hn::Set(d, a[row[r]]);
+        HWY_UNROLL(4)
+        for (int v = 0; v < vectors; ++v) c[r][v] = hn::MulAdd(left, right[v], c[r][v]);
+      }
+    }
+  }
+  HWY_UNROLL(8)
+  for (int r = 0; r < rows; ++r) {
+    HWY_UNROLL(4)
+    for (int v = 0; v < vectors; ++v) {
+      const Vector y = t.relu ? hn::IfThenZeroElse(hn::Le(c[r][v], hn::Zero(d)), c[r][v]) : c[r][v];
+      hn::StoreU(y, d, t.c + r * t.c_row + v * lanes);
+    }
+  }
+}
+
+using TileFunction = void (*)(const Tile&);
+/// By rows - 1.
+template <int vectors> constexpr TileFunction tiles[8] = {multiply_tile<1, vectors>,
+                                                          multiply_tile<2, vectors>,
+                                                          multiply_tile<3, vectors>,
+                                                          multiply_tile<4, vectors>,
+                                                          multiply_tile<5, vectors>,
+                                                          multiply_tile<6, vectors>,
+                                                          multiply_tile<tile_rows == 8 ? 7 : 6, vectors>,
+                                                          multiply_tile<tile_rows, vectors>};
+constexpr TileFunction wide_tiles[4] = {multiply_tile<1, 4>, multiply_tile<2, 4>, multiply_tile<3, 4>, multiply_tile<wide_rows, 4>};
+
+/// The tile repeated down `rows` rows, in parts as equal as possible.
+HWY_INLINE void multiply_rows(Tile t, Index rows, const TileFunction* functions, int most) {
+  const float* const a = t.a;
+  float* const c = t.c;
+  const Index parts = (rows + most - 1) / most;
+  for (Index part = 0, row = 0; part < parts; ++part) {
+    const Index count = (rows - row + parts - part - 1) / (parts - part);
+    t.a = a + row * t.a_row;
+    t.c = c + row * t.c_row;
+    functions[count - 1](t);
+    row += count;
+  }
+}
+
+}  // namespace wengert::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif

@@ -1,0 +1,25 @@
+#pragma once
+// The one inner loop of matrix products and convolutions; tile-inl.h has its code.
+#include "autodiff/shape.h"
+
+namespace wengert::kernels {
+
+/// C = A B for a tile of C that fits the registers, where k counts through segments that lie apart:
+///
+///   C(row, column) (+)= sum over segments s and steps k of A(row; s, k) B(s, k; column)
+///
+/// Columns of B and C lie one behind the other; everything else has a stride, in elements.
+struct Tile {
+  const float* a = nullptr;
+  Index a_row = 0, a_segment = 0, a_step = 0;
+  const float* b = nullptr;
+  Index b_segment = 0, b_step = 0;
+  float* c = nullptr;
+  Index c_row = 0;
+  Index segments = 1, steps = 0;
+  const float* bias = nullptr;  ///< what a sum begins with, by columns; null: 0
+  bool accumulate = false;      ///< it begins with C instead
+  bool relu = false;            ///< C = max(sum, 0), and NaN stays
+};
+
+}  // namespace wengert::kernels

@@ -1,0 +1,288 @@
+#define BOOST_TEST_MODULE gemm
+#include "autodiff/kernels/gemm.h"
+
+#include <algorithm>
+#include <array>
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <cstdint>
+#include <cstdio>
+#include <limits>
+#include <string>
+#include <vector>
+
+#include "autodiff/error.h"
+#include "autodiff/kernels/isa.h"
+#include "autodiff/kernels/product.h"
+#include "autodiff/runtime.h"
+#include "tests/support/child_process.h"
+
+using namespace wengert;
+using kernels::Isa;
+
+namespace {
+
+/// Every instruction set that this processor has, from the best downwards; the best again afterwards.
+template <class F> void on_every_isa(F&& f) {
+  const Isa best = kernels::best_isa();
+  for (int level = static_cast<int>(best); level >= 0; --level) {
+    if (best == Isa::neon && level != static_cast<int>(Isa::neon) && level != static_cast<int>(Isa::baseline)) continue;
+    kernels::set_isa(static_cast<Isa>(level));
+    BOOST_TEST_CONTEXT("on " << kernels::name_of(kernels::isa())) { f(); }
+  }
+  kernels::set_isa(best);
+}
+
+/// Reproducible values in [-1, 1).
+std::vector<float> values(Index count, std::uint32_t seed) {
+  std::vector<float> result(static_cast<std::size_t>(count));
+  for (float& value : result) {
+    seed = seed * 1664525u + 1013904223u;
+    value = static_cast<float>(static_cast<double>(seed) / 2147483648.0 - 1.0);
+  }
+  return result;
+}
+
+struct Layout {
+  bool transposed = false;
+  Index padding = 0;  // between the rows as stored
+};
+
+struct Case {
+  Index m, n, k;
+  Layout a = {}, b = {};
+  bool accumulate = false, bias = false, relu = false;
+};
+
+struct Operands {
+  explicit Operands(const Case& s)
+      : a(view(s.a, s.m, s.k, a_elements, 1)),
+        b(view(s.b, s.k, s.n, b_elements, 2)),
+        c_row(s.n + 3),
+        c(values(c_row * s.m, 3)),
+        bias(values(s.n, 4)) {}
+  static kernels::MatrixView<float> view(const Layout& l, Index rows, Index columns, std::vector<float>& elements, std::uint32_t seed) {
+    const Index distance = (l.transposed ? rows : columns) + l.padding;
+    elements = values(distance * (l.transposed ? columns : rows), seed);
+    return l.transposed ? kernels::MatrixView<float>{elements.data(), 1, distance}
+                        : kernels::MatrixView<float>{elements.data(), distance, 1};
+  }
+  std::vector<float> a_elements, b_elements;
+  kernels::MatrixView<float> a, b;
+  Index c_row;
+  std::vector<float> c, bias;
+};
+
+kernels::ProductOptions<float> options(const Case& s, const Operands& o) {
+  return {.accumulate = s.accumulate, .bias = s.bias ? o.bias.data() : nullptr, .relu = s.relu};
+}
+
+std::vector<float> product(const Case& s, Operands o) {
+  kernels::gemm(s.m, s.n, s.k, o.a, o.b, o.c.data(), o.c_row, options(s, o));
+  return o.c;
+}
+std::vector<float> product(const Case& s) { return product(s, Operands(s)); }
+
+/// By definition, in double; what lies between the rows of C stays.
+std::vector<float> naive_product(const Case& s) {
+  Operands o(s);
+  for (Index i = 0; i < s.m; ++i)
+    for (Index j = 0; j < s.n; ++j) {
+      float& c = o.c[static_cast<std::size_t>(i * o.c_row + j)];
+      double sum = s.accumulate ? c : s.bias ? o.bias[static_cast<std::size_t>(j)] : 0;
+      for (Index l = 0; l < s.k; ++l)
+        sum += static_cast<double>(o.a.data[i * o.a.row + l * o.a.column]) * o.b.data[l * o.b.row + j * o.b.column];
+      c = static_cast<float>(s.relu ? std::max(sum, 0.0) : sum);
+    }
+  return o.c;
+}
+
+std::string text(const Case& s) {
+  std::string result = std::to_string(s.m) + " x " + std::to_string(s.n) + " x " + std::to_string(s.k);
+  if (s.a.transposed) result += " A'";
+  if (s.b.transposed) result += " B'";
+  if (s.accumulate) result += " accumulate";
+  if (s.bias) result += " bias";
+  if (s.relu) result += " relu";
+  return result;
+}
+
+void compare(const Case& s) {
+  const std::vector<float> ours = product(s), expected = naive_product(s);
+  const double tolerance = 1e-7 * (static_cast<double>(s.k) + 4);
+  double worst = 0;
+  for (std::size_t i = 0; i < ours.size(); ++i) worst = std::max(worst, static_cast<double>(std::abs(ours[i] - expected[i])));
+  BOOST_TEST(worst <= tolerance, text(s) << ": off by " << worst);
+}
+
+bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](float x, float y) { return x == y || (std::isnan(x) && std::isnan(y)); });
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(it_is_the_naive_product_on_every_instruction_set) {
+  constexpr std::array<std::array<Index, 3>, 16> sizes{{{1, 1, 1},
+                                                        {1, 70, 5},
+                                                        {3, 129, 33},
+                                                        {4, 17, 19},
+                                                        {9, 35, 7},
+                                                        {13, 1, 7},
+                                                        {1, 9, 300},
+                                                        {7, 16, 270},
+                                                        {19, 8, 259},
+                                                        {64, 10, 20},
+                                                        {65, 33, 17},
+                                                        {70, 130, 9},
+                                                        {100, 32, 1},
+                                                        {33, 300, 1},
+                                                        {130, 31, 40},
+                                                        {3, 2, 0}}};
+  on_every_isa([&] {
+    for (const auto& [m, n, k] : sizes)
+      for (const bool transposed_a : {false, true})
+        for (const bool transposed_b : {false, true})
+          for (const Index padding : {0, 3})
+            for (const auto& [accumulate, bias, relu] :
+                 {std::array{false, false, false}, {true, false, false}, {false, true, true}, {false, true, false}, {true, false, true}})
+              compare({m, n, k, {transposed_a, padding}, {transposed_b, padding}, accumulate, bias, relu});
+  });
+}
+
+BOOST_AUTO_TEST_CASE(blocks_cover_large_products_exactly) {
+  set_num_threads(3);
+  for (const auto& [m, n, k] : {std::array<Index, 3>{300, 200, 600}, {520, 70, 130}, {5, 3000, 300}, {257, 257, 257}})
+    for (const bool transposed : {false, true}) compare({m, n, k, {transposed, 1}, {!transposed, 2}, true});
+  set_num_threads(1);
+}
+
+BOOST_AUTO_TEST_CASE(bits_do_not_depend_on_the_number_of_threads) {
+  on_every_isa([] {
+    for (const auto& [m, n, k] : {std::array<Index, 3>{64, 256, 784}, {300, 70, 300}, {2, 3000, 700}, {520, 11, 513}}) {
+      const Case s{m, n, k, {true, 0}, {true, 0}, false, true, true};
+      set_num_threads(1);
+      const auto single = product(s);
+      for (const int threads : {2, 3}) {
+        set_num_threads(threads);
+        BOOST_TEST(same_bits(product(s), single), text(s) << " with " << threads << " threads");
+      }
+    }
+  });
+  set_num_threads(1);
+}
+
+BOOST_AUTO_TEST_CASE(views_without_dense_rows_or_columns) {
+  const std::vector<float> a = values(5 * 7 * 6, 1), b = values(70 * 7 * 4, 2);
+  on_every_isa([&] {
+    std::vector<float> c(5 * 70), expected(5 * 70);
+    kernels::gemm(5, 70, 7, {a.data(), 42, 6}, {b.data(), 280, 4}, c.data(), 70);
+    for (Index i = 0; i < 5; ++i)
+      for (Index j = 0; j < 70; ++j)
+        for (Index l = 0; l < 7; ++l)
+          expected[static_cast<std::size_t>(i * 70 + j)] +=
+              a[static_cast<std::size_t>(i * 42 + l * 6)] * b[static_cast<std::size_t>(l * 280 + j * 4)];
+    for (std::size_t i = 0; i < c.size(); ++i) BOOST_TEST(std::abs(c[i] - expected[i]) < 1e-5f);
+  });
+}
+
+BOOST_AUTO_TEST_CASE(nan_and_infinity_go_where_the_formula_takes_them) {
+  constexpr float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
+  on_every_isa([&] {
+    for (const Index m : {1, 3, 9, 70})
+      for (const Index k : {1, 21, 300})
+        for (const bool transposed_b : {false, true})
+          for (const bool relu : {false, true}) {
+            const Case s{m, 37, k, {}, {transposed_b, 0}, false, false, relu};
+            Operands o(s);
+            std::fill(o.a_elements.begin(), o.a_elements.end(), 1.0f);
+            std::fill(o.b_elements.begin(), o.b_elements.end(), 1.0f);
+            o.a_elements[static_cast<std::size_t>((m - 1) * k)] = infinity;  // the last row, whose neighbours must not see it
+            const auto at_b = [&](Index column) -> float& {
+              return o.b_elements[static_cast<std::size_t>(transposed_b ? column * k : column)];
+            };
+            at_b(36) = 0;
+            at_b(35) = nan;
+            at_b(34) = -infinity;
+            kernels::gemm(m, 37, k, {o.a_elements.data(), o.a.row, o.a.column}, {o.b_elements.data(), o.b.row, o.b.column}, o.c.data(),
+                          o.c_row, options(s, o));
+            const auto c = [&](Index i, Index j) { return o.c[static_cast<std::size_t>(i * o.c_row + j)]; };
+            for (Index j = 0; j < 34; ++j) BOOST_TEST(c(m - 1, j) == infinity);
+            BOOST_TEST(c(m - 1, 34) == (relu ? 0 : -infinity));
+            BOOST_TEST(std::isnan(c(m - 1, 35)));  // relu keeps it
+            BOOST_TEST(std::isnan(c(m - 1, 36)));  // infinity times 0
+            if (m == 1) continue;
+            for (Index j = 0; j < 34; ++j) BOOST_TEST(c(0, j) == static_cast<float>(k));
+            BOOST_TEST(std::isnan(c(0, 35)));
+            BOOST_TEST(c(0, 36) == static_cast<float>(k - 1));
+          }
+  });
+}
+
+BOOST_AUTO_TEST_CASE(denormal_numbers_are_kept) {
+  constexpr float tiny = std::numeric_limits<float>::denorm_min();
+  on_every_isa([&] {
+    for (const Index m : {1, 70})
+      for (const bool transposed_b : {false, true}) {
+        const std::vector<float> a(static_cast<std::size_t>(m) * 20, 1), b(20 * 33, tiny);
+        std::vector<float> c(static_cast<std::size_t>(m) * 33);
+        kernels::gemm(m, 33, 20, {a.data(), 20, 1}, {b.data(), transposed_b ? 1 : 33, transposed_b ? 20 : 1}, c.data(), 33);
+        for (const float y : c) BOOST_TEST(y == 20 * tiny);
+      }
+  });
+}
+
+BOOST_AUTO_TEST_CASE(relu_gives_no_negative_zero) {
+  on_every_isa([] {
+    const float a = -1, b[20] = {};
+    for (const Index n : {1, 20}) {
+      float c[20];
+      std::fill(std::begin(c), std::end(c), 5.0f);
+      kernels::gemm(1, n, 1, {&a, 1, 1}, {b, n, 1}, c, n, {.relu = true});
+      for (Index j = 0; j < n; ++j) BOOST_TEST(!std::signbit(c[j]));
+    }
+  });
+}
+
+BOOST_AUTO_TEST_CASE(whichever_library_computes_a_product_the_options_hold) {
+  for (const Index n : {40, 700}) {
+    const Case s{n, n, n, {true, 0}, {}, false, true, true};
+    Operands o(s);
+    kernels::product<float>(n, n, n, o.a, o.b, o.c.data(), o.c_row, options(s, o));
+    const auto expected = naive_product(s);
+    double worst = 0;
+    for (std::size_t i = 0; i < expected.size(); ++i) worst = std::max(worst, static_cast<double>(std::abs(o.c[i] - expected[i])));
+    BOOST_TEST(worst <= 1e-7 * static_cast<double>(n));
+  }
+}
+
+// ---- which instruction set ----------------------------------------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(child_reports_its_instruction_set) {
+  if (!testing::is_child()) return;
+  std::printf("%s", runtime_report().c_str());
+  compare({70, 33, 17});
+}
+
+BOOST_AUTO_TEST_CASE(the_environment_lowers_it_and_the_report_says_so) {
+  const auto run = [](const std::string& setting) { return testing::run_in_child("child_reports_its_instruction_set", {setting}); };
+  const auto says = [](const testing::ChildResult& child, const std::string& part) { return child.output.find(part) != std::string::npos; };
+  const auto free = run("WENGERT_MAX_ISA");
+  BOOST_TEST(free.status == 0, free.output);
+  BOOST_TEST(says(free, std::string("kernels     ") + kernels::name_of(kernels::best_isa()) + "\n"), free.output);
+  const auto lowered = run("WENGERT_MAX_ISA=baseline");
+  BOOST_TEST(lowered.status == 0, lowered.output);
+  if (kernels::best_isa() != Isa::baseline)
+    BOOST_TEST(says(lowered, "baseline, as WENGERT_MAX_ISA says; the processor has"), lowered.output);
+  const auto wrong = run("WENGERT_MAX_ISA=avx3");
+  BOOST_TEST(wrong.status != 0);
+  BOOST_TEST(says(wrong, "WENGERT_MAX_ISA is \"avx3\"; set it to baseline, sse4, avx2, avx512 or neon"), wrong.output);
+}
+
+BOOST_AUTO_TEST_CASE(every_level_of_the_environment) {
+  if (kernels::best_isa() < Isa::avx2) return;
+  for (const char* level : {"sse4", "avx2"}) {
+    const auto child = testing::run_in_child("child_reports_its_instruction_set", {std::string("WENGERT_MAX_ISA=") + level});
+    BOOST_TEST(child.status == 0, child.output);
+    BOOST_TEST(child.output.find(level[0] == 's' ? "kernels     SSE4.2" : "kernels     AVX2") != std::string::npos, child.output);
+  }
+}
