@@ -3,6 +3,7 @@
 // DtypeError that names the operation, both operands and where they were made. Dimensions may be negative: they count from the last.
 // Both operands of an operation must have the same dtype (`.to()` converts); C++ numbers and Scalars take the tensor's.
 // Each function takes its caller's file and line as a defaulted last parameter.
+#include <concepts>
 #include <cstdint>
 #include <initializer_list>
 #include <optional>
@@ -132,38 +133,38 @@ Tensor cholesky(const Tensor& a, Location where = Location::here());
 /// Over all elements -> rank 0; or over the given dimensions, which are dropped, or kept with size 1.
 Tensor sum(const Tensor& x, Location where = Location::here());
 Tensor sum(const Tensor& x, const Dims& dims, bool keep = false, Location where = Location::here());
-inline Tensor sum(const Tensor& x, Index dim, bool keep = false, Location where = Location::here()) {
-  return sum(x, Dims{dim}, keep, where);
+Tensor sum(const Tensor& x, std::integral auto dim, bool keep = false, Location where = Location::here()) {
+  return sum(x, Dims{static_cast<Index>(dim)}, keep, where);
 }
 /// As sum; NaN over no elements.
 Tensor mean(const Tensor& x, Location where = Location::here());
 Tensor mean(const Tensor& x, const Dims& dims, bool keep = false, Location where = Location::here());
-inline Tensor mean(const Tensor& x, Index dim, bool keep = false, Location where = Location::here()) {
-  return mean(x, Dims{dim}, keep, where);
+Tensor mean(const Tensor& x, std::integral auto dim, bool keep = false, Location where = Location::here()) {
+  return mean(x, Dims{static_cast<Index>(dim)}, keep, where);
 }
 /// As sum: products, 1 over no elements. The gradient of a product is exact where elements are 0.
 Tensor prod(const Tensor& x, Location where = Location::here());
 Tensor prod(const Tensor& x, const Dims& dims, bool keep = false, Location where = Location::here());
-inline Tensor prod(const Tensor& x, Index dim, bool keep = false, Location where = Location::here()) {
-  return prod(x, Dims{dim}, keep, where);
+Tensor prod(const Tensor& x, std::integral auto dim, bool keep = false, Location where = Location::here()) {
+  return prod(x, Dims{static_cast<Index>(dim)}, keep, where);
 }
 /// ln sum e^x without overflow; -inf over no elements, and where all are -inf, with gradient 0.
 Tensor logsumexp(const Tensor& x, Location where = Location::here());
 Tensor logsumexp(const Tensor& x, const Dims& dims, bool keep = false, Location where = Location::here());
-inline Tensor logsumexp(const Tensor& x, Index dim, bool keep = false, Location where = Location::here()) {
-  return logsumexp(x, Dims{dim}, keep, where);
+Tensor logsumexp(const Tensor& x, std::integral auto dim, bool keep = false, Location where = Location::here()) {
+  return logsumexp(x, Dims{static_cast<Index>(dim)}, keep, where);
 }
 /// Variance: the squared distances from the mean over (number of elements - correction), where the correction is 1 if none is given.
 Tensor var(const Tensor& x, Location where = Location::here());
 Tensor var(const Tensor& x, const Dims& dims, double correction = 1, bool keep = false, Location where = Location::here());
-inline Tensor var(const Tensor& x, Index dim, double correction = 1, bool keep = false, Location where = Location::here()) {
-  return var(x, Dims{dim}, correction, keep, where);
+Tensor var(const Tensor& x, std::integral auto dim, double correction = 1, bool keep = false, Location where = Location::here()) {
+  return var(x, Dims{static_cast<Index>(dim)}, correction, keep, where);
 }
 /// Standard deviation: the root of var, with gradient 0 where it is 0.
 Tensor stddev(const Tensor& x, Location where = Location::here());
 Tensor stddev(const Tensor& x, const Dims& dims, double correction = 1, bool keep = false, Location where = Location::here());
-inline Tensor stddev(const Tensor& x, Index dim, double correction = 1, bool keep = false, Location where = Location::here()) {
-  return stddev(x, Dims{dim}, correction, keep, where);
+Tensor stddev(const Tensor& x, std::integral auto dim, double correction = 1, bool keep = false, Location where = Location::here()) {
+  return stddev(x, Dims{static_cast<Index>(dim)}, correction, keep, where);
 }
 /// (sum |x|^p)^(1/p) for p >= 1, infinity included, where no power overflows. Gradient 0 at the zero vector.
 Tensor norm(const Tensor& x, double p = 2, Location where = Location::here());
@@ -173,14 +174,14 @@ Tensor norm(const Tensor& x, double p, const Dims& dims, bool keep = false, Loca
 Tensor max(const Tensor& x, Location where = Location::here());
 /// The largest elements along the dimensions; ties share the gradient evenly. An empty dimension is a ShapeError.
 Tensor max(const Tensor& x, const Dims& dims, bool keep = false, Location where = Location::here());
-inline Tensor max(const Tensor& x, Index dim, bool keep = false, Location where = Location::here()) {
-  return max(x, Dims{dim}, keep, where);
+Tensor max(const Tensor& x, std::integral auto dim, bool keep = false, Location where = Location::here()) {
+  return max(x, Dims{static_cast<Index>(dim)}, keep, where);
 }
 /// As max: the smallest.
 Tensor min(const Tensor& x, Location where = Location::here());
 Tensor min(const Tensor& x, const Dims& dims, bool keep = false, Location where = Location::here());
-inline Tensor min(const Tensor& x, Index dim, bool keep = false, Location where = Location::here()) {
-  return min(x, Dims{dim}, keep, where);
+Tensor min(const Tensor& x, std::integral auto dim, bool keep = false, Location where = Location::here()) {
+  return min(x, Dims{static_cast<Index>(dim)}, keep, where);
 }
 /// Elements and the positions along a dimension where they were, int64.
 struct ValuesAndIndices {
@@ -383,7 +384,8 @@ struct CrossEntropyOptions {
 /// -log_softmax(logits)[label] for logits (n, c, ...) and int64 labels (n, ...) in [0, c); or logits (c) and one label. Times the label's
 /// class weight; the mean divides by the sum of these weights, and is NaN with gradient 0 if all labels are ignored. A floating target of
 /// the logits' shape has the probabilities of the classes instead, and the mean is one over all positions.
-Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options = {}, Location where = Location::here());
+Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options = {},
+                     Location where = Location::here());
 
 struct NllOptions {
   Reduction reduction = Reduction::mean;
@@ -436,9 +438,9 @@ Tensor prelu(const Tensor& x, const Tensor& weight, Location where = Location::h
 Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Index> padding = {}, Location where = Location::here());
 
 struct AttentionOptions {
-  Tensor mask = {};  ///< broadcasts to (..., l, s): added to the scores; or boolean, true where the query may see the key
-  bool causal = false;  ///< query i sees the keys up to i alone
-  double dropout = 0;   ///< of the weights
+  Tensor mask = {};                ///< broadcasts to (..., l, s): added to the scores; or boolean, true where the query may see the key
+  bool causal = false;             ///< query i sees the keys up to i alone
+  double dropout = 0;              ///< of the weights
   Generator* generator = nullptr;  ///< of the dropout; without one the default generator
 };
 struct Attention {

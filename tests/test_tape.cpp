@@ -27,7 +27,6 @@ using testing::contains, testing::message_of;
 namespace {
 
 constexpr double nan_value = std::numeric_limits<double>::quiet_NaN();
-constexpr double infinity = std::numeric_limits<double>::infinity();
 
 Tensor doubles(std::initializer_list<double> values) { return Tensor::from(values, float64); }
 std::vector<double> values(const Tensor& t) { return t.to_vector<double>(); }
