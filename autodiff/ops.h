@@ -299,7 +299,8 @@ struct CrossEntropyOptions {
 /// -log_softmax(logits)[label] for logits (n, c, ...) and int64 labels (n, ...) in [0, c); or logits (c) and one label. Times the label's
 /// class weight; the mean divides by the sum of these weights, and is NaN with gradient 0 if all labels are ignored. A floating target of
 /// the logits' shape has the probabilities of the classes instead, and the mean is one over all positions.
-Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options = {}, Location where = Location::here());
+Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options = {},
+                     Location where = Location::here());
 
 struct NllOptions {
   Reduction reduction = Reduction::mean;
@@ -352,9 +353,9 @@ Tensor prelu(const Tensor& x, const Tensor& weight, Location where = Location::h
 Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Index> padding = {}, Location where = Location::here());
 
 struct AttentionOptions {
-  Tensor mask = {};  ///< broadcasts to (..., l, s): added to the scores; or boolean, true where the query may see the key
-  bool causal = false;  ///< query i sees the keys up to i alone
-  double dropout = 0;   ///< of the weights
+  Tensor mask = {};                ///< broadcasts to (..., l, s): added to the scores; or boolean, true where the query may see the key
+  bool causal = false;             ///< query i sees the keys up to i alone
+  double dropout = 0;              ///< of the weights
   Generator* generator = nullptr;  ///< of the dropout; without one the default generator
 };
 struct Attention {
