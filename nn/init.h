@@ -44,4 +44,18 @@ struct KaimingOptions {
 void kaiming_uniform(Parameter& p, Generator& generator, KaimingOptions options = {});
 void kaiming_normal(Parameter& p, Generator& generator, KaimingOptions options = {});
 
+struct OrthogonalOptions {
+  double gain = 1;
+};
+/// Saxe, McClelland and Ganguli 2014: as a matrix (first dimension, all others), gain times orthonormal rows, or columns where they are
+/// fewer; uniform over such matrices. A ShapeError for rank 0 and 1.
+void orthogonal(Parameter& p, Generator& generator, OrthogonalOptions options = {});
+
+struct TruncatedNormalOptions {
+  double mean = 0, stddev = 1;
+  double low = -2, high = 2;  ///< the interval, in the parameter's units
+};
+/// Normal numbers under the condition that they lie in [low, high]. An Error for an empty interval, or one beyond the distribution's reach.
+void truncated_normal(Parameter& p, Generator& generator, TruncatedNormalOptions options = {});
+
 }  // namespace wengert::nn::init

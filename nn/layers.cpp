@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace wengert::nn {
@@ -32,5 +33,22 @@ Tensor Linear::with_relu(const Tensor& x, Location where) const {
 }
 
 std::string Linear::label() const { return fmt::format("Linear({}, {})", in(), out()); }
+
+Embedding::Embedding(Index rows, Index features, EmbeddingOptions options, Generator& generator) : padding_idx(options.padding_idx) {
+  if (rows < 1 || features < 0) throw ShapeError(fmt::format("Embedding({}, {}): no such table", rows, features));
+  if (padding_idx && (*padding_idx < 0 || *padding_idx >= rows))
+    throw ShapeError(fmt::format("Embedding({}, {}): the padding row {} is not in [0, {})", rows, features, *padding_idx, rows));
+  Tensor start = generator.normal({rows, features});
+  if (padding_idx) std::fill_n(start.mutable_data<float>() + *padding_idx * features, features, 0.f);
+  weight = Parameter(start);
+}
+
+std::string Embedding::label() const { return fmt::format("Embedding({}, {})", weight.shape()[0], weight.shape()[1]); }
+
+Dropout::Dropout(double p, Generator& generator) : p(p), generator(generator.fork()) {
+  if (!(p >= 0 && p <= 1)) throw Error(fmt::format("Dropout({}): no probability", p));
+}
+
+std::string Dropout::label() const { return fmt::format("Dropout({})", p); }
 
 }  // namespace wengert::nn

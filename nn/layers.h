@@ -1,11 +1,13 @@
 #pragma once
 // Layers. Names, weight layouts, defaults and first values are PyTorch's, so that state files map one to one. A wrong input is a ShapeError
 // that names the layer and the input.
+#include <optional>
 #include <string>
 
 #include "autodiff/ops.h"
 #include "autodiff/parameter.h"
 #include "autodiff/random.h"
+#include "nn/activations.h"
 #include "nn/module.h"
 
 namespace wengert::nn {
@@ -36,53 +38,34 @@ struct Linear : Module {
   void check(const Tensor& x, Location where) const;
 };
 
-// ---- activations: any shape -> the same shape ------------------------------------------------------------------------------------------
+struct EmbeddingOptions {
+  std::optional<Index> padding_idx = {};  ///< a row that starts at 0 and gets no gradient
+};
+/// Rows of a table for positions: int64 of any shape -> shape + (features). The weight (rows, features) starts normal with variance 1.
+struct Embedding : Module {
+  Embedding(Index rows, Index features, EmbeddingOptions options = {}, Generator& generator = default_generator());
 
-struct Identity : Stateless {
-  Tensor operator()(const Tensor& x) const { return x; }
-};
-struct ReLU : Stateless {
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return relu(x, where); }
-};
-struct Sigmoid : Stateless {
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return sigmoid(x, where); }
-};
-struct Tanh : Stateless {
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return tanh(x, where); }
-};
+  Tensor operator()(const Tensor& index, Location where = Location::here()) const { return embedding(index, weight, padding_idx, where); }
+  void visit(Visitor& v) override { v("weight", weight); }
+  std::string label() const override;
 
-struct SoftplusOptions {
-  double beta = 1;
-};
-/// ln(1 + e^(beta x)) / beta
-struct Softplus : Stateless {
-  explicit Softplus(SoftplusOptions options = {}) : beta(options.beta) {}
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return softplus(x, beta, where); }
-
-  double beta;
+  Parameter weight;
+  std::optional<Index> padding_idx;
 };
 
-/// Softmax along a dimension. In front of cross_entropy it is one softmax too many: that takes logits.
-struct Softmax : Stateless {
-  explicit Softmax(Index dim = -1) : dim(dim) {}
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return softmax(x, dim, where); }
+/// In training zeros elements with probability p and divides the others by 1 - p; in evaluation x itself. Draws from a generator of its own,
+/// a fork of the given one; copies of the layer draw the same numbers.
+struct Dropout : Stateless {
+  explicit Dropout(double p = 0.5, Generator& generator = default_generator());
 
-  Index dim;
-};
-struct LogSoftmax : Stateless {
-  explicit LogSoftmax(Index dim = -1) : dim(dim) {}
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return log_softmax(x, dim, where); }
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return training() ? dropout(x, p, generator, where) : x; }
+  std::string label() const override;
 
-  Index dim;
+  double p;
+  mutable Generator generator;  ///< moves on in training, where nobody shares a model
 };
 
-/// The perceptron's activation: 1 where x >= 0, else 0. Its gradient is zero everywhere: gradient descent learns nothing through it.
-struct Step : Stateless {
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return step(x, where); }
-};
-
-// ---- shapes
-// ------------------------------------------------------------------------------------------------------------------------------
+// ---- shapes --------------------------------------------------------------------------------------------------------------------------
 
 /// Merges the dimensions first..last into one; by default all but the batch's: (n, c, h, w) -> (n, c h w).
 struct Flatten : Stateless {

@@ -56,8 +56,8 @@ struct ClampedLogs {
     static const double least = std::exp(-100.0);
     const Tensor positive = Operand(x, where) > least, below_one = (Operand(1, where) - x) > least;
     of_x = wengert::where(positive, Operand(log(wengert::where(positive, Operand(x, where), 1), where), where), -100);
-    of_rest = wengert::where(
-        below_one, Operand(log1p(negative(wengert::where(below_one, Operand(x, where), 0), where), where), where), -100);
+    of_rest =
+        wengert::where(below_one, Operand(log1p(negative(wengert::where(below_one, Operand(x, where), 0), where), where), where), -100);
   }
   Tensor of_x, of_rest;
 };

@@ -1,5 +1,7 @@
 #pragma once
 // Everything for networks: layers, losses, initialisers, and what models are made of.
+#include "nn/activations.h"
+#include "nn/attention.h"
 #include "nn/convolution_layers.h"
 #include "nn/data/csv.h"
 #include "nn/data/idx.h"
@@ -8,6 +10,9 @@
 #include "nn/layers.h"
 #include "nn/losses.h"
 #include "nn/module.h"
+#include "nn/normalization.h"
+#include "nn/recurrent.h"
+#include "nn/residual.h"
 #include "nn/sequential.h"
 #include "nn/training/figure.h"
 #include "nn/training/history.h"

@@ -110,3 +110,35 @@ BOOST_FIXTURE_TEST_CASE(the_generator_decides, Weight) {
   init::normal(other.p, 0, 1, other.generator);
   BOOST_TEST(values() != other.values());
 }
+
+BOOST_AUTO_TEST_CASE(orthogonal_rows_or_columns) {
+  for (const Shape& shape : {Shape{3, 5}, Shape{5, 3}, Shape{4, 4}, Shape{2, 3, 2}}) {
+    Generator generator(3);
+    Parameter p(Tensor::zeros(shape, float64));
+    init::orthogonal(p, generator, {.gain = 2});
+    const Index rows = shape[0], columns = shape.size() / rows;
+    const Tensor m = reshape(p.value(), {rows, columns});
+    const Tensor product = rows <= columns ? matmul(m, transpose(m)) : matmul(transpose(m), m);
+    const double error = max(abs(product - 4 * Tensor::eye(std::min(rows, columns), float64))).item();
+    BOOST_TEST(error < 1e-14 * 4);
+  }
+  Generator generator(1);
+  Parameter vector(Tensor::zeros({3}));
+  BOOST_CHECK_THROW(init::orthogonal(vector, generator), ShapeError);
+}
+
+BOOST_AUTO_TEST_CASE(truncated_normal_stays_inside_and_keeps_its_form) {
+  Weight w;
+  init::truncated_normal(w.p, w.generator, {.mean = 1, .stddev = 0.5, .low = 0, .high = 2});
+  for (const double v : w.values()) BOOST_REQUIRE((v >= 0 && v <= 2));
+  BOOST_TEST(std::abs(w.mean() - 1) < 0.01);
+  // Of a standard normal cut at +-2 the variance is 1 - 4 phi(2) / (2 Phi(2) - 1) = 0.7737.
+  BOOST_TEST(std::abs(w.variance() - 1 - 0.25 * 0.7737) < 0.01);
+  // Far in the tail the mean is that of an exponential distribution, about low + 1 / low.
+  init::truncated_normal(w.p, w.generator, {.low = 8, .high = 100});
+  for (const double v : w.values()) BOOST_REQUIRE(v >= 8);
+  BOOST_TEST(std::abs(w.mean() - 8.12) < 0.01);
+  BOOST_CHECK_THROW(init::truncated_normal(w.p, w.generator, {.low = 2, .high = 2}), Error);
+  BOOST_CHECK_THROW(init::truncated_normal(w.p, w.generator, {.low = 50, .high = 60}), Error);
+  BOOST_CHECK_THROW(init::truncated_normal(w.p, w.generator, {.stddev = 0}), Error);
+}

@@ -63,8 +63,8 @@ BOOST_AUTO_TEST_CASE(normalisation_against_loops) {
     check_numbers(numbers(layer_norm(x, {4, 5}, {.eps = 0.5})), standardized(x, 0.5, [](std::size_t i) { return i / 20; }), tolerance);
     check_numbers(numbers(group_norm(turned, 2)), standardized(x, 1e-5, [](std::size_t i) { return i / 10; }), tolerance);
     check_numbers(numbers(instance_norm(x)), standardized(x, 1e-5, [](std::size_t i) { return i / 5; }), tolerance);
-    check_numbers(numbers(batch_norm(turned, {}, {}, {.training = true}).y),
-                  standardized(x, 1e-5, [](std::size_t i) { return i / 5 % 4; }), tolerance);
+    check_numbers(numbers(batch_norm(turned, {}, {}, {.training = true}).y), standardized(x, 1e-5, [](std::size_t i) { return i / 5 % 4; }),
+                  tolerance);
   }
 }
 
@@ -116,7 +116,8 @@ BOOST_AUTO_TEST_CASE(normalisation_refuses_what_does_not_fit) {
   BOOST_TEST(contains(told([&] { rms_norm(x, {.weight = flat}); }), "rms_norm: the weight (4,)"));
   BOOST_TEST(contains(told([&] { batch_norm(x, flat, flat); }), "batch_norm: the running mean (4,)"));
   BOOST_TEST(contains(told([&] { batch_norm(x, {}, {}); }), "did you mean .training = true?"));
-  BOOST_TEST(contains(message_of<DtypeError>([&] { layer_norm(x, {5}, {.weight = Tensor::zeros({5}, float64)}); }), "layer_norm: the dtypes"));
+  BOOST_TEST(
+      contains(message_of<DtypeError>([&] { layer_norm(x, {5}, {.weight = Tensor::zeros({5}, float64)}); }), "layer_norm: the dtypes"));
   BOOST_TEST(contains(message_of<DtypeError>([&] { rms_norm(Tensor::zeros({2}, int64)); }), "rms_norm"));
 }
 
@@ -240,7 +241,8 @@ BOOST_AUTO_TEST_CASE(a_query_that_sees_no_key_gives_zeros) {
 BOOST_AUTO_TEST_CASE(multihead_attention_treats_one_tensor_like_three_equal_ones) {
   const Tensor x = random_numbers({3, 2, 4}, 1);
   const MultiheadWeights w{random_numbers({12, 4}, 2), random_numbers({12}, 3), random_numbers({4, 4}, 4), random_numbers({4}, 5)};
-  const Attention one = multihead_attention(x, x, x, w, {.heads = 2}), three = multihead_attention(x, x.clone(), x.clone(), w, {.heads = 2});
+  const Attention one = multihead_attention(x, x, x, w, {.heads = 2}),
+                  three = multihead_attention(x, x.clone(), x.clone(), w, {.heads = 2});
   check_numbers(numbers(one.output), numbers(three.output), 1e-13);
   BOOST_TEST((one.weights.shape() == Shape{2, 3, 3}));
   check_numbers(numbers(sum(one.weights, -1)), Numbers(6, 1), 1e-14);
@@ -259,11 +261,20 @@ BOOST_AUTO_TEST_CASE(attention_refuses_what_does_not_fit) {
   const Tensor x = Tensor::zeros({3, 2, 4}), matrix = Tensor::zeros({4, 4}), in = Tensor::zeros({12, 4});
   const auto told = [](auto&& f) { return message_of<ShapeError>(f); };
   BOOST_TEST(contains(told([&] { scaled_dot_product_attention(x, matrix, x); }), "scaled_dot_product_attention: query (3, 2, 4)"));
-  BOOST_TEST(contains(told([&] { multihead_attention(x, x, x, {in, {}, matrix, {}}, {.heads = 3}); }), "3 heads do not divide the 4 features"));
+  BOOST_TEST(contains(told([&] {
+                        multihead_attention(x, x, x, {in, {}, matrix, {}}, {.heads = 3});
+                      }),
+                      "3 heads do not divide the 4 features"));
   BOOST_TEST(contains(told([&] { multihead_attention(x, x, x, {matrix, {}, matrix, {}}, {.heads = 2}); }), "must be (12, 4) and (4, 4)"));
   BOOST_TEST(contains(told([&] { multihead_attention(x, matrix, x, {in, {}, matrix, {}}, {.heads = 2}); }), "key (4, 4)"));
-  BOOST_TEST(contains(told([&] { multihead_attention(x, x, x, {in, {}, matrix, {}}, {.heads = 2, .attention_mask = matrix}); }), "the mask (4, 4)"));
-  BOOST_TEST(contains(told([&] { multihead_attention(x, x, x, {in, {}, matrix, {}}, {.heads = 2, .padding_mask = matrix}); }), "the padding mask"));
+  BOOST_TEST(contains(told([&] {
+                        multihead_attention(x, x, x, {in, {}, matrix, {}}, {.heads = 2, .attention_mask = matrix});
+                      }),
+                      "the mask (4, 4)"));
+  BOOST_TEST(contains(told([&] {
+                        multihead_attention(x, x, x, {in, {}, matrix, {}}, {.heads = 2, .padding_mask = matrix});
+                      }),
+                      "the padding mask"));
 }
 
 // ---- recurrence -------------------------------------------------------------------------------------------------------------------------
@@ -289,7 +300,8 @@ BOOST_AUTO_TEST_CASE(cells_against_loops) {
   for (const Dtype dtype : {float64, float32}) {
     const Index n = 3, in = 2, hidden = 5;
     const double tolerance = dtype == float64 ? 1e-14 : 1e-5;
-    const Tensor x = random_numbers({n, in}, 1, dtype), h = random_numbers({n, hidden}, 2, dtype), c = random_numbers({n, hidden}, 3, dtype);
+    const Tensor x = random_numbers({n, in}, 1, dtype), h = random_numbers({n, hidden}, 2, dtype),
+                 c = random_numbers({n, hidden}, 3, dtype);
     const RecurrentWeights simple = weights_of(1, in, hidden, 10, dtype), three = weights_of(3, in, hidden, 20, dtype),
                            four = weights_of(4, in, hidden, 30, dtype);
     const Tensor by_tanh = rnn_cell(x, h, simple), by_relu = rnn_cell(x, h, simple, Nonlinearity::relu), by_gru = gru_cell(x, h, three);
@@ -298,7 +310,9 @@ BOOST_AUTO_TEST_CASE(cells_against_loops) {
     for (Index row = 0; row < n; ++row)
       for (Index j = 0; j < hidden; ++j) {
         const auto left = [&](const RecurrentWeights& w, Index gate) { return product(x, w.weight_ih, w.bias_ih, row, gate * hidden + j); };
-        const auto right = [&](const RecurrentWeights& w, Index gate) { return product(h, w.weight_hh, w.bias_hh, row, gate * hidden + j); };
+        const auto right = [&](const RecurrentWeights& w, Index gate) {
+          return product(h, w.weight_hh, w.bias_hh, row, gate * hidden + j);
+        };
         const auto both = [&](const RecurrentWeights& w, Index gate) { return left(w, gate) + right(w, gate); };
         near(by_tanh.at({row, j}), std::tanh(both(simple, 0)));
         near(by_relu.at({row, j}), std::max(0.0, both(simple, 0)));
@@ -315,7 +329,8 @@ BOOST_AUTO_TEST_CASE(cells_against_loops) {
 BOOST_AUTO_TEST_CASE(gradients_of_cells_are_those_of_their_parts) {
   const Index n = 4, in = 3, hidden = 37;
   for (const Dtype dtype : {float64, float32}) {
-    const Tensor x0 = random_numbers({n, in}, 1, dtype), h0 = random_numbers({n, hidden}, 2, dtype), c0 = random_numbers({n, hidden}, 3, dtype);
+    const Tensor x0 = random_numbers({n, in}, 1, dtype), h0 = random_numbers({n, hidden}, 2, dtype),
+                 c0 = random_numbers({n, hidden}, 3, dtype);
     const auto gate = [&](const Tensor& a, Index i) { return narrow(a, 1, i * hidden, hidden); };
     const auto sums = [](const Tensor& x, const Tensor& h, const RecurrentWeights& w) {
       return matmul(x, transpose(w.weight_ih)) + w.bias_ih + matmul(h, transpose(w.weight_hh)) + w.bias_hh;
@@ -433,7 +448,10 @@ BOOST_AUTO_TEST_CASE(recurrence_refuses_what_does_not_fit) {
   BOOST_TEST(contains(told([&] { lstm_cell(x, {h, x}, w); }), "the state c = (2, 3)"));
   BOOST_TEST(contains(told([&] { gru_cell(x, h, w); }), "gru_cell: input (2, 3)"));
   BOOST_TEST(contains(told([&] { rnn_cell(x, h, {}); }), "rnn_cell: weight_ih and weight_hh must be there"));
-  BOOST_TEST(contains(told([&] { lstm_cell(x, {h, h}, {w.weight_ih, w.weight_hh, w.bias_ih, {}}); }), "both biases must be there, or neither"));
+  BOOST_TEST(contains(told([&] {
+                        lstm_cell(x, {h, h}, {w.weight_ih, w.weight_hh, w.bias_ih, {}});
+                      }),
+                      "both biases must be there, or neither"));
   BOOST_TEST(contains(told([&] { lstm(x, {}, layers); }), "lstm: the input (2, 3)"));
   BOOST_TEST(contains(told([&] { lstm(sequence, {}, {}); }), "lstm: 0 sets of weights"));
   BOOST_TEST(contains(told([&] { lstm(sequence, {}, layers, {.bidirectional = true}); }), "do not make layers of 2 directions"));

@@ -97,6 +97,61 @@ BOOST_AUTO_TEST_CASE(activations_are_their_functions) {
   BOOST_TEST(values(nn::Softmax()(x)) == values(softmax(x, -1)));
   BOOST_TEST(values(nn::Softmax(0)(x)) == values(softmax(x, 0)));
   BOOST_TEST(values(nn::LogSoftmax(0)(x)) == values(log_softmax(x, 0)));
+  BOOST_TEST(values(nn::ReLU6()(4 * x)) == values(relu6(4 * x)));
+  BOOST_TEST(values(nn::SELU()(x)) == values(selu(x)));
+  BOOST_TEST(values(nn::SiLU()(x)) == values(silu(x)));
+  BOOST_TEST(values(nn::Mish()(x)) == values(mish(x)));
+  BOOST_TEST(values(nn::LogSigmoid()(x)) == values(log_sigmoid(x)));
+  BOOST_TEST(values(nn::Hardsigmoid()(x)) == values(hardsigmoid(x)));
+  BOOST_TEST(values(nn::Hardswish()(x)) == values(hardswish(x)));
+  BOOST_TEST(values(nn::Softsign()(x)) == values(softsign(x)));
+  BOOST_TEST(values(nn::GELU()(x)) == values(gelu(x)));
+  BOOST_TEST(values(nn::GELU({.tanh = true})(x)) == values(gelu_tanh(x)));
+  BOOST_TEST(values(nn::LeakyReLU()(x)) == values(leaky_relu(x, 0.01)));
+  BOOST_TEST(values(nn::LeakyReLU(0.2)(x)) == values(leaky_relu(x, 0.2)));
+  BOOST_TEST(values(nn::ELU(0.5)(x)) == values(elu(x, 0.5)));
+  BOOST_TEST(values(nn::Softshrink()(x)) == values(softshrink(x)));
+  BOOST_TEST(values(nn::Hardtanh()(x)) == values(hardtanh(x, -1, 1)));
+  BOOST_TEST(values(nn::Hardtanh({.low = 0, .high = 0.7})(x)) == values(hardtanh(x, 0, 0.7)));
+}
+
+BOOST_AUTO_TEST_CASE(prelu_learns_its_slopes) {
+  const nn::PReLU one, three({.channels = 3, .start = 0.5});
+  BOOST_TEST(values(one(Tensor::from({-4, 2}))) == (std::vector<double>{-1, 2}));
+  BOOST_TEST(values(three(Tensor::from({{-2, -4, 6}}))) == (std::vector<double>{-1, -2, 6}));
+  Tape tape;
+  const Tensor slopes = tape.gradient(sum(three(Tensor::from({{-2, -4, 6}}))), three.weight);
+  BOOST_TEST(values(slopes) == (std::vector<double>{-2, -4, 0}));
+}
+
+BOOST_AUTO_TEST_CASE(embedding_looks_rows_up) {
+  const nn::Embedding layer(5, 3), padded(5, 3, {.padding_idx = 2});
+  const Tensor index = Tensor::from({{2, 0}, {2, 4}}, int64);
+  BOOST_TEST((layer(index).shape() == Shape{2, 2, 3}));
+  BOOST_TEST(values(select(layer(index), 0, 0)) == values(concat({narrow(layer.weight, 0, 2, 1), narrow(layer.weight, 0, 0, 1)})));
+  BOOST_TEST(values(select(padded.weight, 0, 2)) == (std::vector<double>{0, 0, 0}));
+  Tape tape;
+  const Tensor gradient = tape.gradient(sum(padded(index)), padded.weight);
+  BOOST_TEST(values(select(gradient, 0, 2)) == (std::vector<double>{0, 0, 0}));
+  BOOST_TEST(values(select(gradient, 0, 4)) == (std::vector<double>{1, 1, 1}));
+  BOOST_TEST(layer.label() == "Embedding(5, 3)");
+  BOOST_CHECK_THROW(nn::Embedding(0, 3), ShapeError);
+  BOOST_CHECK_THROW(nn::Embedding(2, 3, {.padding_idx = 2}), ShapeError);
+  BOOST_CHECK_THROW(layer(Tensor::from({5}, int64)), ShapeError);
+}
+
+BOOST_AUTO_TEST_CASE(dropout_is_for_training_and_draws_from_its_own_stream) {
+  const Tensor x = Tensor::ones({40, 50});
+  Generator generator(3), same(3);
+  nn::Dropout layer(0.5, generator);
+  const nn::Dropout twin(0.5, same);
+  const auto first = values(layer(x));
+  BOOST_TEST(first == values(twin(x)));
+  BOOST_TEST(first != values(layer(x)));
+  layer.eval();
+  BOOST_TEST(values(layer(x)) == values(x));
+  BOOST_TEST(layer.label() == "Dropout(0.5)");
+  BOOST_CHECK_THROW(nn::Dropout(-0.1), Error);
 }
 
 BOOST_AUTO_TEST_CASE(step_has_no_slope) {

@@ -41,8 +41,8 @@ void check_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Te
   if (mask.defined() && mask.dtype() != boolean) detail::check_same_dtype(name, q, mask);
   const bool fits = q.rank() >= 2 && k.rank() >= 2 && v.rank() >= 2 && q.size(-1) == k.size(-1) && k.size(-2) == v.size(-2);
   if (!fits)
-    throw ShapeError(fmt::format("{}: query {}, key {} and value {} do not fit; they must be (..., l, d), (..., s, d) and (..., s, e)", name,
-                                 describe(q), describe(k), describe(v)));
+    throw ShapeError(fmt::format("{}: query {}, key {} and value {} do not fit; they must be (..., l, d), (..., s, d) and (..., s, e)",
+                                 name, describe(q), describe(k), describe(v)));
 }
 
 /// x W^T + b, where b may be undefined.
@@ -69,9 +69,7 @@ Projections project(const Tensor& query, const Tensor& key, const Tensor& value,
 }
 
 /// (t, n, e) -> (n heads, t, e / heads)
-Tensor in_heads(const Tensor& x, Index heads) {
-  return transpose(reshape(x, {x.size(0), x.size(1) * heads, x.size(2) / heads}), 0, 1);
-}
+Tensor in_heads(const Tensor& x, Index heads) { return transpose(reshape(x, {x.size(0), x.size(1) * heads, x.size(2) / heads}), 0, 1); }
 
 /// What is added to the scores; undefined for nothing.
 Tensor additive_mask(const MultiheadOptions& options, Index n, Index keys, Dtype dtype) {
@@ -88,7 +86,8 @@ void check_multihead(const Tensor& query, const Tensor& key, const Tensor& value
   const char* const name = "multihead_attention";
   detail::check_floating(name, query);
   for (const Tensor* t : {&key, &value, &w.in_weight, &w.out_weight}) detail::check_same_dtype(name, query, *t);
-  if (query.rank() != 3 || key.rank() != 3 || !(value.shape() == key.shape()) || key.size(1) != query.size(1) || key.size(2) != query.size(2))
+  if (query.rank() != 3 || key.rank() != 3 || !(value.shape() == key.shape()) || key.size(1) != query.size(1) ||
+      key.size(2) != query.size(2))
     throw ShapeError(fmt::format("{}: query {}, key {} and value {} do not fit; they must be (l, n, e), (s, n, e) and (s, n, e)", name,
                                  describe(query), describe(key), describe(value)));
   const Index e = query.size(2);
@@ -100,8 +99,7 @@ void check_multihead(const Tensor& query, const Tensor& key, const Tensor& value
   const Tensor &mask = o.attention_mask, &padding = o.padding_mask;
   const Index n = query.size(1), l = query.size(0), s = key.size(0);
   if (mask.defined() && !(mask.shape() == Shape{l, s}) && !(mask.shape() == Shape{n * o.heads, l, s}))
-    throw ShapeError(
-        fmt::format("{}: the mask {} must be ({}, {}) or ({}, {}, {})", name, describe(mask), l, s, n * o.heads, l, s));
+    throw ShapeError(fmt::format("{}: the mask {} must be ({}, {}) or ({}, {}, {})", name, describe(mask), l, s, n * o.heads, l, s));
   if (padding.defined() && (padding.dtype() != boolean || !(padding.shape() == Shape{n, s})))
     throw ShapeError(fmt::format("{}: the padding mask {} must be boolean and ({}, {})", name, describe(padding), n, s));
 }

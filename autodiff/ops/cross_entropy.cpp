@@ -28,7 +28,8 @@ class CrossEntropy : public Operation {  // x: logits (n, c), labels (n); y: los
   ValueSet reads(int) const override { return input(1) | output(1); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const Tensor &p = s.y(1), &labels = s.x(1);
-    if (y_bar[0].defined()) x_bar[0] = recording() ? counted(labels, y_bar[0]) * (p - targets(labels, p)) : pulled_back(p, labels, y_bar[0]);
+    if (y_bar[0].defined())
+      x_bar[0] = recording() ? counted(labels, y_bar[0]) * (p - targets(labels, p)) : pulled_back(p, labels, y_bar[0]);
     if (!y_bar[1].defined()) return;
     const Tensor through_p = p * (y_bar[1] - sum(p * y_bar[1], 1, true));
     x_bar[0] = x_bar[0].defined() ? x_bar[0] + through_p : through_p;
@@ -82,8 +83,9 @@ Tensor losses_of_rows(const Tensor& logits, const Tensor& labels) {
       kernels::for_each_softmax_row(in, p, n, c, [=](Index i, T top, double total) {
         const T scale = static_cast<T>(1 / total);
         for (Index j = 0; j < c; ++j) p[i * c + j] *= scale;
-        loss[i] = label[i] == kIgnored ? T(0)
-                                       : static_cast<T>(std::log(total) + (static_cast<double>(top) - static_cast<double>(in[i * c + label[i]])));
+        loss[i] = label[i] == kIgnored
+                      ? T(0)
+                      : static_cast<T>(std::log(total) + (static_cast<double>(top) - static_cast<double>(in[i * c + label[i]])));
       });
   });
   const Tensor* inputs[] = {&logits, &labels};

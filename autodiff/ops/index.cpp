@@ -205,7 +205,8 @@ Tensor masked_select(const Tensor& x, const Tensor& mask, Location where) {
 Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Index> padding, Location where) {
   if (weight.rank() != 2) throw ShapeError(fmt::format("embedding: the weight {} must be (rows, features)", describe(weight)));
   if (padding && (*padding < 0 || *padding >= weight.size(0)))
-    throw ShapeError(fmt::format("embedding: the padding row {} is not in [0, {}), the rows of {}", *padding, weight.size(0), describe(weight)));
+    throw ShapeError(
+        fmt::format("embedding: the padding row {} is not in [0, {}), the rows of {}", *padding, weight.size(0), describe(weight)));
   const Tensor positions = checked_index("embedding", index, weight, 0, where);
   const detail::ComposedAt here(where);
   Shape shape = index.shape();

@@ -157,7 +157,8 @@ void check_companion(const char* name, const char* what, const Tensor& t, const 
   if (!t.defined()) return;
   detail::check_same_dtype(name, x, t);
   if (!(t.shape() == shape))
-    throw ShapeError(fmt::format("{}: the {} {} must have the shape {} for the input {}", name, what, describe(t), to_string(shape), describe(x)));
+    throw ShapeError(
+        fmt::format("{}: the {} {} must have the shape {} for the input {}", name, what, describe(t), to_string(shape), describe(x)));
 }
 
 void check_affine(const char* name, const Tensor& weight, const Tensor& bias, const Shape& shape, const Tensor& x) {
@@ -195,7 +196,8 @@ Tensor layer_norm(const Tensor& x, const Shape& normalized, const NormalizationO
   detail::check_floating("layer_norm", x);
   bool fits = normalized.rank() > 0 && normalized.rank() <= x.rank();
   for (int d = 1; fits && d <= normalized.rank(); ++d) fits = normalized[normalized.rank() - d] == x.shape()[x.rank() - d];
-  if (!fits) throw ShapeError(fmt::format("layer_norm: the input {} does not end in the dimensions {}", describe(x), to_string(normalized)));
+  if (!fits)
+    throw ShapeError(fmt::format("layer_norm: the input {} does not end in the dimensions {}", describe(x), to_string(normalized)));
   check_affine("layer_norm", options.weight, options.bias, normalized, x);
   const detail::ComposedAt here(where);
   const Index inner = normalized.size(), rows = inner > 0 ? x.size() / inner : 0;
@@ -239,9 +241,10 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Te
     return {scaled(centered, weight.defined() ? weight * scale : scale, bias), running_mean, running_var};
   }
   if (values < 2)
-    throw ShapeError(fmt::format("batch_norm: training needs more than one value a channel, and the input {} has {}; a batch of 1 has no "
-                                 "variance, evaluation takes the running one",
-                                 describe(x), values));
+    throw ShapeError(
+        fmt::format("batch_norm: training needs more than one value a channel, and the input {} has {}; a batch of 1 has no "
+                    "variance, evaluation takes the running one",
+                    describe(x), values));
   Moments m(channels);
   const Index n = x.size(0);
   const Tensor y = standardize(reshape(x, {n, channels, values / n}), options.eps, &m);

@@ -64,8 +64,8 @@ class GateSum : public Operation {  // x, W, h, U and, if there is one, the bias
   void vjp(const Saved& s, std::span<const Tensor> a_bar, Cotangents& x_bar) const override {
     const Location where = a_bar[0].made_at();
     for (const int i : {0, 2}) {
-      if (x_bar.wants(i)) x_bar[i] = matmul(a_bar[0], s.x(i + 1), where);                                       //  X_bar = A_bar W
-      if (x_bar.wants(i + 1)) x_bar[i + 1] = matmul(transpose(a_bar[0], 0, 1, where), s.x(i), where);           //  W_bar = A_bar^T X
+      if (x_bar.wants(i)) x_bar[i] = matmul(a_bar[0], s.x(i + 1), where);                              //  X_bar = A_bar W
+      if (x_bar.wants(i + 1)) x_bar[i + 1] = matmul(transpose(a_bar[0], 0, 1, where), s.x(i), where);  //  W_bar = A_bar^T X
     }
     if (s.inputs() == 5 && x_bar.wants(4)) x_bar[4] = a_bar[0];
   }
@@ -145,9 +145,8 @@ class Lstm : public Operation {  // the sum of the gates, c -> h', c', the activ
       T *a = a_bar.mutable_data<T>(), *to = c_bar.mutable_data<T>();
       run<T>([&]() __attribute__((always_inline)) {
         for (Index row = 0; row < n; ++row) {
-          const T *__restrict i = gate + row * 4 * hidden, *__restrict f = i + hidden, *__restrict g = f + hidden, *__restrict o = g + hidden;
-          T *__restrict i_bar = a + row * 4 * hidden, *__restrict f_bar = i_bar + hidden, *__restrict g_bar = f_bar + hidden,
-                       *__restrict o_bar = g_bar + hidden;
+          const T* __restrict i = gate + row * 4 * hidden, * __restrict f = i + hidden, * __restrict g = f + hidden, * __restrict o = g + hidden;
+          T* __restrict i_bar = a + row * 4 * hidden, * __restrict f_bar = i_bar + hidden, * __restrict g_bar = f_bar + hidden, * __restrict o_bar = g_bar + hidden;
           for (Index j = 0; j < hidden; ++j) {
             const Index at = row * hidden + j;
             const T t = fn::tanh(after[at]), total = cn[at] + h[at] * o[j] * (1 - t * t);
@@ -162,7 +161,8 @@ class Lstm : public Operation {  // the sum of the gates, c -> h', c', the activ
     });
     if (y_bar[2].defined()) {
       const LstmGates bar(y_bar[2]), y(gates);
-      a_bar = a_bar + concat({bar.i * sigmoid_slope(y.i), bar.f * sigmoid_slope(y.f), bar.g * tanh_slope(y.g), bar.o * sigmoid_slope(y.o)}, 1);
+      a_bar =
+          a_bar + concat({bar.i * sigmoid_slope(y.i), bar.f * sigmoid_slope(y.f), bar.g * tanh_slope(y.g), bar.o * sigmoid_slope(y.o)}, 1);
     }
     x_bar[0] = std::move(a_bar);
     x_bar[1] = std::move(c_bar);
@@ -183,8 +183,8 @@ LstmState lstm_activation(const Tensor& sums, const Tensor& c) {
       for (Index row = 0; row < n; ++row) {
         const T* __restrict in = a + row * 4 * hidden;
         const T* __restrict c_row = from + row * hidden;
-        T *__restrict i = s + row * 4 * hidden, *__restrict f = i + hidden, *__restrict g = f + hidden, *__restrict o = g + hidden;
-        T *__restrict h_row = h + row * hidden, *__restrict c_next = next + row * hidden;
+        T* __restrict i = s + row * 4 * hidden, * __restrict f = i + hidden, * __restrict g = f + hidden, * __restrict o = g + hidden;
+        T* __restrict h_row = h + row * hidden, * __restrict c_next = next + row * hidden;
         for (Index j = 0; j < hidden; ++j) {
           i[j] = logistic(in[j]);
           f[j] = logistic(in[hidden + j]);
@@ -267,9 +267,9 @@ class Gru : public Operation {  // A (of x), B (of h), h -> h', the activated ga
       T *to_a = a_bar.mutable_data<T>(), *to_b = b_bar.mutable_data<T>(), *to_h = h_bar.mutable_data<T>();
       run<T>([&]() __attribute__((always_inline)) {
         for (Index row = 0; row < rows; ++row) {
-          const T *__restrict r = gate + row * 3 * hidden, *__restrict z = r + hidden, *__restrict n = z + hidden;
+          const T* __restrict r = gate + row * 3 * hidden, * __restrict z = r + hidden, * __restrict n = z + hidden;
           const T* __restrict b_n = right + row * 3 * hidden + 2 * hidden;
-          T *__restrict pa = to_a + row * 3 * hidden, *__restrict pb = to_b + row * 3 * hidden;
+          T* __restrict pa = to_a + row * 3 * hidden, * __restrict pb = to_b + row * 3 * hidden;
           for (Index j = 0; j < hidden; ++j) {
             const Index at = row * hidden + j;
             const T m = bar[at] * (1 - z[j]) * (1 - n[j] * n[j]);
@@ -299,8 +299,8 @@ Tensor gru_activation(const Tensor& a, const Tensor& b, const Tensor& h) {
     T *to = y[0].mutable_data<T>(), *s = y[1].mutable_data<T>();
     run<T>([&]() __attribute__((always_inline)) {
       for (Index row = 0; row < rows; ++row) {
-        const T *__restrict p = left + row * 3 * hidden, *__restrict q = right + row * 3 * hidden, *__restrict h_row = from + row * hidden;
-        T *__restrict r = s + row * 3 * hidden, *__restrict z = r + hidden, *__restrict n = z + hidden, *__restrict out = to + row * hidden;
+        const T* __restrict p = left + row * 3 * hidden, * __restrict q = right + row * 3 * hidden, * __restrict h_row = from + row * hidden;
+        T* __restrict r = s + row * 3 * hidden, * __restrict z = r + hidden, * __restrict n = z + hidden, * __restrict out = to + row * hidden;
         for (Index j = 0; j < hidden; ++j) {
           r[j] = logistic(p[j] + q[j]);
           z[j] = logistic(p[hidden + j] + q[hidden + j]);
@@ -336,17 +336,18 @@ void check_weights(const char* name, int gates, const Tensor& x, const Recurrent
                     (!w.bias_ih.defined() || (w.bias_ih.shape() == Shape{rows} && w.bias_hh.shape() == Shape{rows}));
   if (fits) return;
   const auto shape_of = [](const Tensor& t) { return t.defined() ? to_string(t.shape()) : std::string("none"); };
-  throw ShapeError(fmt::format("{}: input {}, weights {} and {}, biases {} and {} do not fit; with in = {} and hidden = {} they must be "
-                               "({}, in), ({}, hidden) and ({},); weight_ih made at {}, weight_hh at {}",
-                               name, describe(x), shape_of(w.weight_ih), shape_of(w.weight_hh), shape_of(w.bias_ih), shape_of(w.bias_hh), in,
-                               hidden, rows, rows, rows, to_string(w.weight_ih.made_at()), to_string(w.weight_hh.made_at())));
+  throw ShapeError(
+      fmt::format("{}: input {}, weights {} and {}, biases {} and {} do not fit; with in = {} and hidden = {} they must be "
+                  "({}, in), ({}, hidden) and ({},); weight_ih made at {}, weight_hh at {}",
+                  name, describe(x), shape_of(w.weight_ih), shape_of(w.weight_hh), shape_of(w.bias_ih), shape_of(w.bias_hh), in, hidden,
+                  rows, rows, rows, to_string(w.weight_ih.made_at()), to_string(w.weight_hh.made_at())));
 }
 
 void check_state(const char* name, const char* what, const Tensor& state, const Shape& shape, const Tensor& x) {
   check_same_dtype(name, x, state);
   if (!(state.shape() == shape))
-    throw ShapeError(fmt::format("{}: the state {} = {} must have the shape {} for the input {}", name, what, describe(state), to_string(shape),
-                                 describe(x)));
+    throw ShapeError(fmt::format("{}: the state {} = {} must have the shape {} for the input {}", name, what, describe(state),
+                                 to_string(shape), describe(x)));
 }
 
 Tensor gate_sum(const Tensor& x, const Tensor& h, const CellWeights& w) {

@@ -85,7 +85,8 @@ Tensor run_direction(const Tensor& x, State<N>& state, bool backward, const Tens
 }
 
 /// All layers. `step(cell)` makes the step of one of the weights' cells.
-template <std::size_t N, class MakeStep> Run<N> run_layers(const Plan& p, const Tensor& input, const State<N>& initial, const MakeStep& step) {
+template <std::size_t N, class MakeStep>
+Run<N> run_layers(const Plan& p, const Tensor& input, const State<N>& initial, const MakeStep& step) {
   const RecurrentOptions& o = p.options;
   const auto start = [&](const Tensor& all, Index cell) {
     return all.defined() ? select(all, 0, cell) : Tensor::zeros({input.size(1), p.hidden()}, input.dtype());

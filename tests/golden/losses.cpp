@@ -28,8 +28,9 @@ Tensor class_loss(In in, At at) {
 }
 
 Tensor nll_loss(In in, At at) {
-  return nn::nll(in[0], in[1],
-                 {.reduction = reduction(at), .class_weight = optional(in, at, "has_weight", 2), .ignore_index = at.integer("ignore_index")});
+  return nn::nll(
+      in[0], in[1],
+      {.reduction = reduction(at), .class_weight = optional(in, at, "has_weight", 2), .ignore_index = at.integer("ignore_index")});
 }
 
 // In g8 the target is one number for all logits.
@@ -53,12 +54,23 @@ std::span<const Operation> losses() {
       {"nll_loss", [](In in, At at) -> Outputs { return nll_loss(in, at); }},
       {"mse_loss", [](In in, At at) -> Outputs { return nn::mse(in[0], in[1], {reduction(at)}); }},
       {"l1_loss", [](In in, At at) -> Outputs { return nn::l1(in[0], in[1], {reduction(at)}); }},
-      {"smooth_l1_loss", [](In in, At at) -> Outputs { return nn::smooth_l1(in[0], in[1], {reduction(at), at.number("beta")}); }},
-      {"huber_loss", [](In in, At at) -> Outputs { return nn::huber(in[0], in[1], {reduction(at), at.number("delta")}); }},
+      {"smooth_l1_loss",
+       [](In in, At at) -> Outputs {
+         return nn::smooth_l1(in[0], in[1], {reduction(at), at.number("beta")});
+       }},
+      {"huber_loss",
+       [](In in, At at) -> Outputs {
+         return nn::huber(in[0], in[1], {reduction(at), at.number("delta")});
+       }},
       {"bce_loss",
-       [](In in, At at) -> Outputs { return nn::bce(in[0], in[1], {reduction(at), optional(in, at, "has_weight", 2)}); }},
+       [](In in, At at) -> Outputs {
+         return nn::bce(in[0], in[1], {reduction(at), optional(in, at, "has_weight", 2)});
+       }},
       {"bce_with_logits", [](In in, At at) -> Outputs { return bce_with_logits(in, at); }},
-      {"kl_div", [](In in, At at) -> Outputs { return nn::kl_div(in[0], in[1], {reduction(at), at.flag("log_target")}); }},
+      {"kl_div",
+       [](In in, At at) -> Outputs {
+         return nn::kl_div(in[0], in[1], {reduction(at), at.flag("log_target")});
+       }},
   };
   return kTable;
 }

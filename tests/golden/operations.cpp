@@ -8,8 +8,8 @@ namespace wengert::golden {
 namespace {
 
 const Operation* find_operation(std::string_view name) {
-  for (const auto table :
-       {unary_operations(), binary_operations(), reductions(), shape_operations(), linear_algebra(), network_operations(), layer_operations(), losses()}) {
+  for (const auto table : {unary_operations(), binary_operations(), reductions(), shape_operations(), linear_algebra(),
+                           network_operations(), layer_operations(), losses()}) {
     const auto found = std::find_if(table.begin(), table.end(), [&](const Operation& o) { return name == o.name; });
     if (found != table.end()) return &*found;
   }

@@ -98,7 +98,10 @@ std::span<const Function> hessian_functions() {
       {"prod_zero", [](const Tensor& x, const Values&, At) { return prod(x); }},
       {"logsumexp_affine", [](const Tensor& x, const Values& data, At) { return logsumexp(affine(x, data)); }},
       {"matmul_chain", [](const Tensor& x, const Values&, At) { return matmul_chain(x); }},
-      {"layer_norm", [](const Tensor& x, const Values&, At at) { return sum(cubed(normalized(reshape(x, {2, x.size(0) / 2}), at))); }},
+      {"layer_norm",
+       [](const Tensor& x, const Values&, At at) {
+         return sum(cubed(normalized(reshape(x, {2, x.size(0) / 2}), at)));
+       }},
       {"self_attention", [](const Tensor& x, const Values&, At at) { return self_attention(x, at); }},
       {"relu_mlp", [](const Tensor& x, const Values& data, At) { return sum(square(relu(affine(x, data)))); }},
       {"linear", [](const Tensor& x, const Values& data, At) { return matmul(data.at("b"), x) + 0 * sum(square(x)); }},
@@ -155,9 +158,7 @@ std::span<const Operation> gradgrad_functions() {
       {"max_pool2d", [](In in, At at) -> Outputs { return max_pool2d(in[0] * square(in[0]), kernel(at)); }},
       {"mean_square", [](In in, At at) -> Outputs { return mean(square(in[0]), at.integer("dim")); }},
       {"layer_norm",
-       [](In in, At at) -> Outputs {
-         return layer_norm(in[0], in[1].shape(), {.weight = in[1], .bias = in[2], .eps = at.number("eps")});
-       }},
+       [](In in, At at) -> Outputs { return layer_norm(in[0], in[1].shape(), {.weight = in[1], .bias = in[2], .eps = at.number("eps")}); }},
       {"batch_norm",
        [](In in, At at) -> Outputs {
          return batch_norm(in[0], {}, {}, {.weight = in[1], .bias = in[2], .training = at.flag("training"), .eps = at.number("eps")}).y;
