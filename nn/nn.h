@@ -8,6 +8,7 @@
 #include "nn/losses.h"
 #include "nn/module.h"
 #include "nn/sequential.h"
+#include "nn/state.h"
 #include "nn/training/figure.h"
 #include "nn/training/history.h"
 #include "nn/training/image_grid.h"
