@@ -39,24 +39,33 @@ template <class F> void change(Tensor& g, F&& f) {
   });
 }
 
-}  // namespace
-
-double Gradients::norm() const {
-  double squares = 0;
-  for (const Tensor& given : gradients_) {
+/// s = f(s, element) over all elements, from s = 0 on.
+template <class F> double fold(const pool::Vector<Tensor>& gradients, F&& f) {
+  double s = 0;
+  for (const Tensor& given : gradients) {
     const Tensor g = given.is_row_major() ? given : given.clone();
-    squares += detail::dispatch_floating(g.dtype(), [&](auto zero) {
+    detail::dispatch_floating(g.dtype(), [&](auto zero) {
       using T = decltype(zero);
       const T* p = g.data<T>();
-      double s = 0;
-      for (Index i = 0, n = g.size(); i < n; ++i) s += static_cast<double>(p[i]) * static_cast<double>(p[i]);
-      return s;
+      for (Index i = 0, n = g.size(); i < n; ++i) s = f(s, static_cast<double>(p[i]));
     });
   }
-  return std::sqrt(squares);
+  return s;
 }
-double Gradients::clip_norm(double max) {
-  const double n = norm();
+
+}  // namespace
+
+double Gradients::norm(double p) const {
+  if (!(p >= 1)) throw Error(fmt::format("Gradients: {} makes no norm; p must be 1 or more", p));
+  if (p == 2) return std::sqrt(fold(gradients_, [](double s, double v) { return s + v * v; }));
+  if (p == 1) return fold(gradients_, [](double s, double v) { return s + std::abs(v); });
+  // max(NaN, x) would be x: a NaN, once it is there, stays.
+  const double largest = fold(gradients_, [](double s, double v) { return std::abs(v) <= s || std::isnan(s) ? s : std::abs(v); });
+  if (std::isinf(p) || largest == 0 || !std::isfinite(largest)) return largest;
+  return largest * std::pow(fold(gradients_, [&](double s, double v) { return s + std::pow(std::abs(v) / largest, p); }), 1 / p);
+}
+double Gradients::clip_norm(double max, double p) {
+  const double n = norm(p);
   const double scale = max / (n + 1e-6);  // as the field does it: a norm of 0 needs no case of its own
   if (scale < 1) *this *= scale;
   return n;

@@ -52,10 +52,11 @@ class Gradients {
   const Tensor* begin() const { return gradients_.data(); }
   const Tensor* end() const { return gradients_.data() + gradients_.size(); }
 
-  /// Euclidean norm of all elements together (computed in double).
-  double norm() const;
-  /// Scales everything by max / norm() where the norm is larger than `max`, and returns the norm before.
-  double clip_norm(double max);
+  /// The p-norm of all elements together (computed in double), by default Euclid's; for p = infinity the largest magnitude. An Error unless
+  /// p >= 1.
+  double norm(double p = 2) const;
+  /// Scales everything by max / norm(p) where the norm is larger than `max`, and returns the norm before.
+  double clip_norm(double max, double p = 2);
   /// Brings every element into [-limit, limit].
   Gradients& clip_value(double limit);
   Gradients& operator*=(double factor);

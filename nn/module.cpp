@@ -37,12 +37,6 @@ struct CollectNamed final : Visitor {
   void parameter(Parameter& p) override { list.push_back({std::string(path()), p.ref()}); }
 };
 
-struct CollectState final : Visitor {
-  std::vector<NamedTensor> list;
-  void parameter(Parameter& p) override { list.push_back({std::string(path()), p.value()}); }
-  void state(Tensor& t) override { list.push_back({std::string(path()), t}); }
-};
-
 struct Count final : Visitor {
   Index count = 0;
   void parameter(Parameter& p) override { count += p.size(); }
@@ -135,12 +129,6 @@ void Module::to(Dtype dtype) {
 void Module::freeze(bool on) {
   Freeze freeze(on);
   visit(freeze);
-}
-
-std::vector<NamedTensor> state(const Module& module) {
-  CollectState collect;
-  module.inspect(collect);
-  return std::move(collect.list);
 }
 
 std::string to_string(const Module& module) {

@@ -87,10 +87,6 @@ struct NamedParameter {
   std::string name;  ///< the dotted path
   ParameterRef parameter;
 };
-struct NamedTensor {
-  std::string name;  ///< the dotted path
-  Tensor value;
-};
 
 /// The base of layers and models: a plain struct whose members are its parameters and layers, whose operator() is the forward pass and
 /// whose `visit` names the members.
@@ -142,10 +138,6 @@ class Module {
   struct SetMode;
   bool training_ = true;
 };
-
-/// Values of all parameters and running statistics, by dotted path, in the order of `visit`. The tensors share the module's elements until
-/// one of both sides changes.
-std::vector<NamedTensor> state(const Module& module);
 
 /// The module and all modules inside it, a line each: path, label and parameter count.
 std::string to_string(const Module& module);

@@ -14,6 +14,7 @@
 #include "nn/recurrent.h"
 #include "nn/residual.h"
 #include "nn/sequential.h"
+#include "nn/state.h"
 #include "nn/training/figure.h"
 #include "nn/training/history.h"
 #include "nn/training/image_grid.h"

@@ -1,6 +1,13 @@
 #pragma once
 // Everything that changes parameters.
+#include "optim/adadelta.h"
+#include "optim/adagrad.h"
 #include "optim/adam.h"
+#include "optim/adamax.h"
+#include "optim/adamw.h"
+#include "optim/nadam.h"
 #include "optim/optimizer.h"
+#include "optim/radam.h"
 #include "optim/rmsprop.h"
+#include "optim/schedule.h"
 #include "optim/sgd.h"

@@ -98,16 +98,6 @@ BOOST_AUTO_TEST_CASE(a_part_keeps_the_names_of_the_whole) {
   BOOST_TEST(model.net.parameters()[0]->name == "net.hidden.weight");
 }
 
-BOOST_AUTO_TEST_CASE(state_has_running_values_as_well) {
-  const Deep model;
-  const auto list = nn::state(model);
-  BOOST_TEST(list.size() == deep_names.size() + 2);
-  BOOST_TEST(list[8].name == "steps");
-  BOOST_TEST(list[9].name == "average");
-  BOOST_TEST((list[9].value.shape() == Shape{2}));
-  BOOST_TEST((list[0].value.elements() == model.net.hidden.weight.value().elements()));
-}
-
 BOOST_AUTO_TEST_CASE(copies_are_deep) {
   const Deep model;
   Deep copy = model;

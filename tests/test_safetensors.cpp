@@ -70,8 +70,8 @@ BOOST_AUTO_TEST_CASE(every_dtype_and_shape_survives_writing_and_reading) {
   BOOST_TEST((read.metadata == metadata));
   BOOST_TEST_REQUIRE(read.tensors.size() == tensors.size());
   for (std::size_t i = 0; i < tensors.size(); ++i) {
-    BOOST_TEST(read.tensors[i].first == tensors[i].first);
-    const Tensor &ours = tensors[i].second, &theirs = read.tensors[i].second;
+    BOOST_TEST(read.tensors[i].name == tensors[i].name);
+    const Tensor &ours = tensors[i].value, &theirs = read.tensors[i].value;
     BOOST_TEST((theirs.shape() == ours.shape()));
     BOOST_TEST((theirs.dtype() == ours.dtype()));
   }
@@ -91,7 +91,7 @@ BOOST_AUTO_TEST_CASE(a_view_is_written_in_row_major_order) {
   const Folder folder;
   const std::vector<NamedTensor> tensors = {{"t", transpose(Tensor::from({{1, 2, 3}, {4, 5, 6}}))}};
   write_safetensors(folder / "view.safetensors", tensors);
-  const Tensor read = read_safetensors(folder / "view.safetensors").tensors[0].second;
+  const Tensor read = read_safetensors(folder / "view.safetensors").tensors[0].value;
   BOOST_TEST((read.shape() == Shape{3, 2}));
   BOOST_TEST((read.to_vector<float>() == std::vector<float>{1, 4, 2, 5, 3, 6}));
 }
@@ -110,6 +110,29 @@ BOOST_AUTO_TEST_CASE(elements_are_aligned_for_use_in_place) {
   BOOST_TEST(header.find(R"("d":{"dtype":"F64","shape":[1],"data_offsets":[0,8]})") != std::string::npos);
   BOOST_TEST(header.find(R"("f":{"dtype":"F32","shape":[3],"data_offsets":[8,20]})") != std::string::npos);
   BOOST_TEST(header.find(R"("b":{"dtype":"BOOL","shape":[3],"data_offsets":[20,23]})") != std::string::npos);
+}
+
+BOOST_AUTO_TEST_CASE(a_mapped_file_is_used_in_place) {
+  const Folder folder;
+  const std::string path = folder / "mapped.safetensors";
+  write_safetensors(path, std::vector<NamedTensor>{{"a", Tensor::from({1, 2, 3})}, {"none", Tensor::zeros({0})}});
+  const MappedSafetensors file(path);
+  const Tensor& a = *file.contents().find("a");
+  BOOST_TEST(a.elements()->borrowed);
+  BOOST_TEST(file.contents().find("none")->size() == 0);
+  write_safetensors(path, std::vector<NamedTensor>{{"a", Tensor::zeros({1})}});  // a new file of that name: the old one is still mapped
+  BOOST_TEST((a.to_vector<float>() == std::vector<float>{1, 2, 3}));
+  BOOST_TEST(!read_safetensors(path).find("a")->elements()->borrowed);
+}
+
+BOOST_AUTO_TEST_CASE(data_that_is_not_aligned_is_copied) {
+  const Folder folder;
+  const float values[] = {1.5, -2};
+  const std::string header = R"({"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}} )";
+  BOOST_TEST_REQUIRE(header.size() % 4 != 0);
+  write_bytes(folder / "odd", little_endian(header.size()) + header + std::string(reinterpret_cast<const char*>(values), sizeof values));
+  const MappedSafetensors file(folder / "odd");
+  BOOST_TEST((file.contents().find("a")->to_vector<float>() == std::vector<float>{1.5, -2}));
 }
 
 BOOST_AUTO_TEST_CASE(a_file_without_tensors_is_a_file) {
@@ -220,7 +243,7 @@ BOOST_AUTO_TEST_CASE(wrong_shapes_are_refused) {
 BOOST_AUTO_TEST_CASE(sizes_that_overflow_beside_a_zero_are_an_empty_tensor) {
   const Folder folder;
   write_bytes(folder / "empty", file_of(R"({"a":{"dtype":"F32","shape":[0,4294967296,4294967296],"data_offsets":[0,0]}})", 0));
-  BOOST_TEST(read_safetensors(folder / "empty").tensors[0].second.size() == 0);
+  BOOST_TEST(read_safetensors(folder / "empty").tensors[0].value.size() == 0);
 }
 
 BOOST_AUTO_TEST_CASE(wrong_byte_ranges_are_refused) {

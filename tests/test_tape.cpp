@@ -524,6 +524,10 @@ BOOST_AUTO_TEST_CASE(gradients_are_a_value) {
   BOOST_TEST(g[b].item() == 12);
   CHECK_MESSAGE_OF(TapeError, g[other], "other");
   BOOST_TEST(g.norm() == 13);
+  BOOST_TEST(g.norm(1) == 19);
+  BOOST_TEST(g.norm(std::numeric_limits<double>::infinity()) == 12);
+  BOOST_TEST(g.norm(3) == std::cbrt(27 + 64 + 1728), tolerance(1e-14));
+  CHECK_MESSAGE_OF(Error, g.norm(0.5), "0.5 makes no norm");
   const Gradients before = g;
   BOOST_TEST(g.clip_norm(26) == 13);
   BOOST_TEST(values(g[a]) == (List{3, 4}), per_element());

@@ -5,15 +5,17 @@
 #include <algorithm>
 #include <bit>
 #include <cstdio>
-#include <filesystem>
-#include <fstream>
+#include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
+#include <type_traits>
 #include <unordered_set>
 
+#include "autodiff/dispatch.h"
 #include "autodiff/io/atomic_file.h"
+#include "autodiff/io/in_quotes.h"
 
 namespace wengert {
 namespace {
@@ -34,15 +36,6 @@ constexpr DtypeName kDtypes[] = {{float32, "F32"}, {float64, "F64"}, {int64, "I6
 
 const char* name_of(Dtype dtype) {
   return std::find_if(std::begin(kDtypes), std::end(kDtypes), [&](const DtypeName& d) { return d.dtype == dtype; })->name;
-}
-
-// A text of the file as a message may show it: short, in quotes, without control characters.
-std::string shown(std::string_view text) {
-  constexpr std::size_t kMost = 60;
-  std::string start(text.substr(0, kMost));
-  for (char& c : start)
-    if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
-  return fmt::format("\"{}{}\"", start, text.size() > kMost ? "..." : "");
 }
 
 // One tensor as the header describes it. Offsets count from the end of the header.
@@ -80,11 +73,11 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   }
   bool key(std::string& text) override {
     if (depth_ == 1) {
-      if (!names_.insert(text).second) fail(fmt::format("the name {} occurs twice", shown(text)));
+      if (!names_.insert(text).second) fail(fmt::format("the name {} occurs twice", in_quotes(text)));
       name_ = text;
       in_metadata_ = text == kMetadata;
     } else {
-      if (!fields_.insert(text).second) fail_here(fmt::format("the key {} occurs twice", shown(text)));
+      if (!fields_.insert(text).second) fail_here(fmt::format("the key {} occurs twice", in_quotes(text)));
       field_ = text;
     }
     return true;
@@ -122,7 +115,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     return true;
   }
   bool number_integer(std::int64_t value) override { unexpected(fmt::format("the number {}", value)); }
-  bool number_float(double, const std::string& text) override { unexpected(fmt::format("the number {}", shown(text))); }
+  bool number_float(double, const std::string& text) override { unexpected(fmt::format("the number {}", in_quotes(text))); }
   bool null() override { unexpected("null"); }
   bool boolean(bool) override { unexpected("true or false"); }
   bool binary(nlohmann::json::binary_t&) override { unexpected("binary data"); }
@@ -132,20 +125,20 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
 
  private:
   [[noreturn]] void fail(const std::string& what) const { throw DataError(fmt::format("{}: {}", path_, what)); }
-  [[noreturn]] void fail_here(const std::string& what) const { fail(fmt::format("tensor {}: {}", shown(name_), what)); }
+  [[noreturn]] void fail_here(const std::string& what) const { fail(fmt::format("tensor {}: {}", in_quotes(name_), what)); }
   [[noreturn]] void unexpected(const std::string& token) const {
     if (depth_ == 0) fail(fmt::format("the header is {}, not a JSON object", token));
-    if (depth_ == 1) fail(fmt::format("{}: {} where an object belongs", shown(name_), token));
-    if (in_metadata_) fail(fmt::format("{} {}: {} where a text belongs", kMetadata, shown(field_), token));
+    if (depth_ == 1) fail(fmt::format("{}: {} where an object belongs", in_quotes(name_), token));
+    if (in_metadata_) fail(fmt::format("{} {}: {} where a text belongs", kMetadata, in_quotes(field_), token));
     if (field_ == "dtype") fail_here(fmt::format("dtype: {} where a text belongs", token));
     if (field_ == "shape") fail_here(fmt::format("shape: {} in what must be a list of sizes (integers from 0)", token));
     if (field_ == "data_offsets") fail_here(fmt::format("data_offsets: {} in what must be a list of two integers from 0", token));
-    fail_here(fmt::format("the key {} is none of dtype, shape, data_offsets", shown(field_)));
+    fail_here(fmt::format("the key {} is none of dtype, shape, data_offsets", in_quotes(field_)));
   }
   Dtype dtype_named(const std::string& text) const {
     for (const DtypeName& d : kDtypes)
       if (text == d.name) return d.dtype;
-    fail_here(fmt::format("the dtype {} is none of F32, F64, I64, BOOL", shown(text)));
+    fail_here(fmt::format("the dtype {} is none of F32, F64, I64, BOOL", in_quotes(text)));
   }
   void check_complete(const Entry& entry) const {
     if (!entry.dtype || !entry.shape || !entry.offsets)
@@ -162,17 +155,10 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   std::unordered_set<std::string> names_, fields_;
 };
 
+// The tensors of a mapped file, which they borrow.
 class Reader {
  public:
-  explicit Reader(const std::string& path) : path_(path) {
-    std::error_code error;
-    const auto status = std::filesystem::status(path, error);
-    if (!std::filesystem::exists(status)) fail("there is no such file");
-    if (!std::filesystem::is_regular_file(status)) fail("is not a file");
-    file_bytes_ = std::filesystem::file_size(path, error);
-    file_.open(path, std::ios::binary);
-    if (error || !file_) fail("cannot be opened");
-  }
+  explicit Reader(const MappedFile& file) : path_(file.path()), bytes_(file.bytes()) {}
 
   Safetensors read() {
     Header header;
@@ -185,44 +171,38 @@ class Reader {
     result.tensors.reserve(header.entries.size());
     for (std::size_t i = 0; i < shapes.size(); ++i) {
       Entry& entry = header.entries[i];
-      Tensor tensor = read_elements(entry, shapes[i]);
-      result.tensors.emplace_back(std::move(entry.name), std::move(tensor));
+      Tensor tensor = elements_of(entry, shapes[i]);
+      result.tensors.push_back({std::move(entry.name), std::move(tensor)});
     }
     return result;
   }
 
  private:
   [[noreturn]] void fail(const std::string& what) const { throw DataError(fmt::format("{}: {}", path_, what)); }
-  [[noreturn]] void fail(const Entry& entry, const std::string& what) const { fail(fmt::format("tensor {}: {}", shown(entry.name), what)); }
-
-  void read_bytes(void* to, std::uint64_t offset, std::uint64_t bytes) {
-    file_.seekg(static_cast<std::streamoff>(offset));
-    file_.read(static_cast<char*>(to), static_cast<std::streamsize>(bytes));
-    if (!file_) fail(fmt::format("cannot be read at byte {}", offset));
+  [[noreturn]] void fail(const Entry& entry, const std::string& what) const {
+    fail(fmt::format("tensor {}: {}", in_quotes(entry.name), what));
   }
 
   void read_header(Header& header) {
-    if (file_bytes_ < kLengthBytes)
-      fail(fmt::format("is cut off: {} bytes, where the header's length takes {}", file_bytes_, kLengthBytes));
-    std::uint64_t bytes;
-    read_bytes(&bytes, 0, sizeof bytes);
-    if (bytes > file_bytes_ - kLengthBytes)
-      fail(fmt::format("the header is said to have {} bytes, but the file has {}: it is cut off, or not a safetensors file", bytes,
-                       file_bytes_));
-    if (bytes > kMostHeaderBytes) fail(fmt::format("the header has {} bytes, more than the format's {}", bytes, kMostHeaderBytes));
-    data_begin_ = kLengthBytes + bytes;
-    std::string text(bytes, '\0');
-    read_bytes(text.data(), kLengthBytes, bytes);
+    if (bytes_.size() < kLengthBytes)
+      fail(fmt::format("is cut off: {} bytes, where the header's length takes {}", bytes_.size(), kLengthBytes));
+    std::uint64_t length;
+    std::memcpy(&length, bytes_.data(), sizeof length);
+    if (length > bytes_.size() - kLengthBytes)
+      fail(fmt::format("the header is said to have {} bytes, but the file has {}: it is cut off, or not a safetensors file", length,
+                       bytes_.size()));
+    if (length > kMostHeaderBytes) fail(fmt::format("the header has {} bytes, more than the format's {}", length, kMostHeaderBytes));
+    data_ = bytes_.subspan(kLengthBytes + length);
+    const auto* text = reinterpret_cast<const char*>(bytes_.data()) + kLengthBytes;
     HeaderReader reader(path_, header);
-    nlohmann::json::sax_parse(text, &reader);
+    nlohmann::json::sax_parse(text, text + length, &reader);
   }
 
   // The shape, where its elements fill the entry's byte range exactly.
   Shape checked_shape(const Entry& entry) const {
-    const std::uint64_t data_bytes = file_bytes_ - data_begin_;
     if (entry.begin() > entry.end()) fail(entry, fmt::format("its data ends at {}, before it begins at {}", entry.end(), entry.begin()));
-    if (entry.end() > data_bytes)
-      fail(entry, fmt::format("its data ends at {}, but the file has {} bytes of data", entry.end(), data_bytes));
+    if (entry.end() > data_.size())
+      fail(entry, fmt::format("its data ends at {}, but the file has {} bytes of data", entry.end(), data_.size()));
     std::uint64_t bytes = static_cast<std::uint64_t>(bytes_of(*entry.dtype));
     bool overflow = false;
     for (std::uint64_t size : *entry.shape) {
@@ -256,40 +236,30 @@ class Reader {
         fail(*entry, fmt::format("its data begins at {}, after {} bytes that are no tensor's", entry->begin(), entry->begin() - end));
       end = entry->end();
     }
-    if (end != file_bytes_ - data_begin_) fail(fmt::format("{} bytes at its end are no tensor's", file_bytes_ - data_begin_ - end));
+    if (end != data_.size()) fail(fmt::format("{} bytes at its end are no tensor's", data_.size() - end));
   }
 
-  Tensor read_elements(const Entry& entry, const Shape& shape) {
-    Tensor tensor = Tensor::uninitialized(shape, *entry.dtype);
-    switch (*entry.dtype) {
-      case float32:
-        read_into(tensor.mutable_data<float>(), entry);
-        break;
-      case float64:
-        read_into(tensor.mutable_data<double>(), entry);
-        break;
-      case int64:
-        read_into(tensor.mutable_data<std::int64_t>(), entry);
-        break;
-      case boolean:
-        read_booleans(tensor.mutable_data<bool>(), entry);
-        break;
-    }
-    return tensor;
+  Tensor elements_of(const Entry& entry, const Shape& shape) const {
+    return detail::dispatch(*entry.dtype, [&](auto zero) {
+      using T = decltype(zero);
+      const std::byte* from = data_.data() + entry.begin();
+      if constexpr (std::is_same_v<T, bool>) check_booleans(entry, from);
+      const auto count = static_cast<std::size_t>(shape.size());
+      if (count == 0) return Tensor::zeros(shape, *entry.dtype);
+      if (reinterpret_cast<std::uintptr_t>(from) % alignof(T) == 0)
+        return Tensor::borrow(std::span(reinterpret_cast<const T*>(from), count), shape);
+      Tensor aligned = Tensor::uninitialized(shape, *entry.dtype);  // other writers need not align
+      std::memcpy(aligned.mutable_data<T>(), from, count * sizeof(T));
+      return aligned;
+    });
   }
-  void read_into(void* to, const Entry& entry) {
-    if (entry.begin() != entry.end()) read_bytes(to, data_begin_ + entry.begin(), entry.end() - entry.begin());
-  }
-  void read_booleans(void* to, const Entry& entry) {
-    read_into(to, entry);
-    const auto* bytes = static_cast<const unsigned char*>(to);
+  void check_booleans(const Entry& entry, const std::byte* bytes) const {
     for (std::uint64_t i = 0; i < entry.end() - entry.begin(); ++i)  // a bool of another value would be undefined behaviour
-      if (bytes[i] > 1) fail(entry, fmt::format("element {} is {}, which is no BOOL", i, bytes[i]));
+      if (bytes[i] > std::byte{1}) fail(entry, fmt::format("element {} is {}, which is no BOOL", i, std::to_integer<int>(bytes[i])));
   }
 
   const std::string& path_;
-  std::ifstream file_;
-  std::uint64_t file_bytes_ = 0, data_begin_ = 0;
+  std::span<const std::byte> bytes_, data_;  // of the file, and behind its header
 };
 
 std::uint64_t data_bytes(const Tensor& tensor) { return static_cast<std::uint64_t>(tensor.size() * bytes_of(tensor.dtype())); }
@@ -298,17 +268,7 @@ template <class T> std::string_view bytes_in(const Tensor& tensor) {
   return {reinterpret_cast<const char*>(tensor.data<T>()), data_bytes(tensor)};
 }
 std::string_view bytes_in(const Tensor& tensor) {
-  switch (tensor.dtype()) {
-    case float32:
-      return bytes_in<float>(tensor);
-    case float64:
-      return bytes_in<double>(tensor);
-    case int64:
-      return bytes_in<std::int64_t>(tensor);
-    case boolean:
-      return bytes_in<bool>(tensor);
-  }
-  __builtin_unreachable();
+  return detail::dispatch(tensor.dtype(), [&](auto zero) { return bytes_in<decltype(zero)>(tensor); });
 }
 
 // The header's text. Its length is a multiple of 8, so that the data behind it is aligned.
@@ -318,7 +278,7 @@ std::string header_text(const std::string& path, std::span<const NamedTensor> te
     try {
       return nlohmann::json(text).dump();
     } catch (const nlohmann::json::type_error&) {
-      throw DataError(fmt::format("{}: the name or text {} is not UTF-8", path, shown(text)));
+      throw DataError(fmt::format("{}: the name or text {} is not UTF-8", path, in_quotes(text)));
     }
   };
   std::string text = "{";
@@ -345,8 +305,8 @@ void check_names(const std::string& path, std::span<const NamedTensor> tensors) 
     if (!names.insert(name).second)
       throw DataError(fmt::format("{}: {}", path,
                                   name == kMetadata ? fmt::format("{} cannot be a tensor's name", kMetadata)
-                                                    : fmt::format("two tensors have the name {}", shown(name))));
-    if (!tensor.defined()) throw DataError(fmt::format("{}: tensor {} is undefined", path, shown(name)));
+                                                    : fmt::format("two tensors have the name {}", in_quotes(name))));
+    if (!tensor.defined()) throw DataError(fmt::format("{}: tensor {} is undefined", path, in_quotes(name)));
   }
 }
 
@@ -358,7 +318,14 @@ const Tensor* Safetensors::find(std::string_view name) const {
   return nullptr;
 }
 
-Safetensors read_safetensors(const std::string& path) { return Reader(path).read(); }
+MappedSafetensors::MappedSafetensors(const std::string& path) : file_(path), contents_(Reader(file_).read()) {}
+
+Safetensors read_safetensors(const std::string& path) {
+  const MappedSafetensors file(path);
+  Safetensors copy = file.contents();
+  for (NamedTensor& tensor : copy.tensors) tensor.value = tensor.value.clone();
+  return copy;
+}
 
 void write_safetensors(const std::string& path, std::span<const NamedTensor> tensors,
                        std::span<const std::pair<std::string, std::string>> metadata) {
@@ -367,19 +334,19 @@ void write_safetensors(const std::string& path, std::span<const NamedTensor> ten
   std::vector<std::size_t> order(tensors.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t i, std::size_t j) { return bytes_of(tensors[i].second.dtype()) > bytes_of(tensors[j].second.dtype()); });
+                   [&](std::size_t i, std::size_t j) { return bytes_of(tensors[i].value.dtype()) > bytes_of(tensors[j].value.dtype()); });
   std::vector<std::uint64_t> begins(tensors.size());
   std::uint64_t end = 0;
   for (std::size_t i : order) {
     begins[i] = end;
-    end += data_bytes(tensors[i].second);
+    end += data_bytes(tensors[i].value);
   }
   const std::string header = header_text(path, tensors, begins, metadata);
   const std::uint64_t header_bytes = header.size();
   AtomicFile file(path);
   file.write({reinterpret_cast<const char*>(&header_bytes), sizeof header_bytes});
   file.write(header);
-  for (std::size_t i : order) file.write(bytes_in(tensors[i].second.constant().contiguous()));
+  for (std::size_t i : order) file.write(bytes_in(tensors[i].value.constant().contiguous()));
   file.commit();
 }
 

@@ -6,11 +6,10 @@
 #include <utility>
 #include <vector>
 
-#include "autodiff/tensor.h"
+#include "autodiff/io/mapped_file.h"
+#include "autodiff/named_tensor.h"
 
 namespace wengert {
-
-using NamedTensor = std::pair<std::string, Tensor>;
 
 /// What a safetensors file holds.
 struct Safetensors {
@@ -25,6 +24,19 @@ struct Safetensors {
 /// says is checked against the format and the file's size before memory is taken. What is wrong with a file is a DataError that names
 /// file and tensor; nothing is returned then.
 Safetensors read_safetensors(const std::string& path);
+
+/// The same without reading the elements: the tensors borrow the mapped file (see MappedFile), so a large file opens at once, and what is
+/// never looked at is never read. They, their copies and their views must not outlive this object; `clone()` makes one independent.
+class MappedSafetensors {
+ public:
+  explicit MappedSafetensors(const std::string& path);
+
+  const Safetensors& contents() const { return contents_; }
+
+ private:
+  MappedFile file_;
+  Safetensors contents_;
+};
 
 /// Writes the tensors, each under a name of its own, and texts of the caller's choice. Each tensor's bytes start at a multiple of its
 /// element size from the start of the file, so that a mapped file can be used in place. The file appears whole or, on a DataError, not

@@ -109,6 +109,52 @@ std::unique_ptr<optim::Optimizer> make_rmsprop(const ParameterList& p, const Set
                                                                    .maximize = s.flag("maximize")});
 }
 
+std::unique_ptr<optim::Optimizer> make_adamw(const ParameterList& p, const Settings& s) {
+  return std::make_unique<optim::AdamW>(p, optim::AdamWOptions{.lr = s.number("lr"),
+                                                               .beta1 = s.number("betas", 0),
+                                                               .beta2 = s.number("betas", 1),
+                                                               .eps = s.number("eps"),
+                                                               .weight_decay = s.number("weight_decay"),
+                                                               .amsgrad = s.flag("amsgrad"),
+                                                               .maximize = s.flag("maximize")});
+}
+
+std::unique_ptr<optim::Optimizer> make_adagrad(const ParameterList& p, const Settings& s) {
+  return std::make_unique<optim::Adagrad>(p, optim::AdagradOptions{.lr = s.number("lr"),
+                                                                   .lr_decay = s.number("lr_decay"),
+                                                                   .initial_sum = s.number("initial_accumulator_value"),
+                                                                   .eps = s.number("eps"),
+                                                                   .weight_decay = s.number("weight_decay"),
+                                                                   .maximize = s.flag("maximize")});
+}
+
+std::unique_ptr<optim::Optimizer> make_adadelta(const ParameterList& p, const Settings& s) {
+  return std::make_unique<optim::Adadelta>(p, optim::AdadeltaOptions{.lr = s.number("lr"),
+                                                                     .rho = s.number("rho"),
+                                                                     .eps = s.number("eps"),
+                                                                     .weight_decay = s.number("weight_decay"),
+                                                                     .maximize = s.flag("maximize")});
+}
+
+std::unique_ptr<optim::Optimizer> make_nadam(const ParameterList& p, const Settings& s) {
+  return std::make_unique<optim::NAdam>(p, optim::NAdamOptions{.lr = s.number("lr"),
+                                                               .beta1 = s.number("betas", 0),
+                                                               .beta2 = s.number("betas", 1),
+                                                               .eps = s.number("eps"),
+                                                               .weight_decay = s.number("weight_decay"),
+                                                               .momentum_decay = s.number("momentum_decay")});
+}
+
+// RAdam and Adamax have the same options.
+template <class Optimizer, class Options> std::unique_ptr<optim::Optimizer> make_plain(const ParameterList& p, const Settings& s) {
+  return std::make_unique<Optimizer>(p, Options{.lr = s.number("lr"),
+                                                .beta1 = s.number("betas", 0),
+                                                .beta2 = s.number("betas", 1),
+                                                .eps = s.number("eps"),
+                                                .weight_decay = s.number("weight_decay"),
+                                                .maximize = s.flag("maximize")});
+}
+
 using Make = std::unique_ptr<optim::Optimizer> (*)(const ParameterList& parameters, const Settings& settings);
 
 // One optimizer for all parameters, or one for each group of them.
@@ -171,8 +217,8 @@ Values clip(const Case& c, const Values& given) {
   Gradients gradients = as_gradients(g, parameters);
   Values results;
   if (c.op == "clip_grad_norm") {
-    if (c.attributes.number("norm_type") != 2) throw Missing{"clip_grad_norm by another norm than the Euclidean"};
-    results.emplace("total_norm", Tensor::full({}, gradients.clip_norm(c.attributes.number("max_norm")), g[0].dtype()));
+    const double norm = gradients.clip_norm(c.attributes.number("max_norm"), c.attributes.number("norm_type"));
+    results.emplace("total_norm", Tensor::full({}, norm, g[0].dtype()));
   } else {
     gradients.clip_value(c.attributes.number("clip_value"));
   }
@@ -180,14 +226,131 @@ Values clip(const Case& c, const Values& given) {
   return results;
 }
 
+// ---- schedules -------------------------------------------------------------------------------------------------------------------------
+
+// The rates of steps 0, 1, ..., in the precision of the run.
+template <class F> Tensor rates(const Case& c, const Values& given, F&& rate) {
+  std::vector<double> list;
+  for (Index t = 0; t <= c.attributes.integer("steps"); ++t) list.push_back(rate(t));
+  return Tensor::from(list).to(given.at("lr").dtype());
+}
+
+Values schedule(const Case& c, const Values& given) {
+  const Attributes& a = c.attributes;
+  const double lr = a.number("base_lr");
+  if (c.op == "sched_step")
+    return {{"lr", rates(c, given, optim::StepSchedule{.lr = lr, .every = a.integer("step_size"), .gamma = a.number("gamma")})}};
+  if (c.op == "sched_multistep") {
+    optim::MultiStepSchedule steps{.lr = lr, .gamma = a.number("gamma")};
+    for (const double milestone : a.numbers("milestones")) steps.milestones.push_back(static_cast<Index>(milestone));
+    return {{"lr", rates(c, given, steps)}};
+  }
+  if (c.op == "sched_exponential") return {{"lr", rates(c, given, optim::ExponentialSchedule{.lr = lr, .gamma = a.number("gamma")})}};
+  if (c.op == "sched_cosine")
+    return {{"lr", rates(c, given, optim::CosineSchedule{.lr = lr, .steps = a.integer("T_max"), .least = a.number("eta_min")})}};
+  if (c.op == "sched_linear")
+    return {
+        {"lr", rates(c, given,
+                     optim::LinearSchedule{
+                         .lr = lr, .start = a.number("start_factor"), .end = a.number("end_factor"), .steps = a.integer("total_iters")})}};
+  if (c.op == "sched_constant")
+    return {{"lr", rates(c, given, optim::ConstantSchedule{.lr = lr, .factor = a.number("factor"), .steps = a.integer("total_iters")})}};
+  if (c.op == "sched_polynomial")
+    return {{"lr", rates(c, given, optim::PolynomialSchedule{.lr = lr, .steps = a.integer("total_iters"), .power = a.number("power")})}};
+  if (c.op == "sched_cosine_restarts")
+    return {{"lr", rates(c, given,
+                         optim::CosineRestartsSchedule{
+                             .lr = lr, .steps = a.integer("T_0"), .times = a.integer("T_mult"), .least = a.number("eta_min")})}};
+  return {{"lr", rates(c, given,
+                       optim::WarmUpCosineSchedule{.lr = lr,
+                                                   .warm_up = a.integer("warmup_iters"),
+                                                   .steps = a.integer("T_max"),
+                                                   .start = a.number("start_factor"),
+                                                   .least = a.number("eta_min")})}};
+}
+
+Values one_cycle(const Case& c, const Values& given) {
+  const Attributes& a = c.attributes;
+  using Curve = optim::OneCycleSchedule::Curve;
+  const bool line = a.has("anneal_strategy") && a.text("anneal_strategy") == "linear";
+  const optim::OneCycleSchedule cycle{.lr = a.number("max_lr"),
+                                      .steps = a.integer("total_steps"),
+                                      .rise = a.number_or("pct_start", 0.3),
+                                      .curve = line ? Curve::line : Curve::cosine};
+  return {{"lr", rates(c, given, cycle)}, {"momentum", rates(c, given, [&](Index t) { return cycle.momentum(t); })}};
+}
+
+Values plateau(const Case& c, const Values& given) {
+  const Attributes& a = c.attributes;
+  using Mode = optim::PlateauOptions::Mode;
+  optim::PlateauSchedule schedule(a.number("base_lr"), {.mode = a.text("mode") == "min" ? Mode::least : Mode::largest,
+                                                        .factor = a.number("factor"),
+                                                        .patience = a.integer("patience"),
+                                                        .threshold = a.number("threshold"),
+                                                        .relative_threshold = a.text("threshold_mode") == "rel",
+                                                        .cooldown = a.integer("cooldown"),
+                                                        .least = a.number("min_lr")});
+  const Tensor& results = given.at("metric");
+  return {{"lr", rates(c, given, [&](Index t) { return t == 0 ? schedule.learning_rate() : schedule(results.element(t - 1)); })}};
+}
+
+// An optimizer on the quadratic, its rate given by a schedule.
+template <class S>
+Values train(const Case& c, const Values& given, const std::vector<Parameter>& p, optim::Optimizer& optimizer, const S& schedule) {
+  std::vector<Tensor> seen;
+  for (Index t = 0; t < c.attributes.integer("steps"); ++t) {
+    seen.push_back(p[0].value());
+    optimizer.set_learning_rate(schedule(t));
+    Tape tape;
+    optimizer.step(tape.gradient(objective_of(c).value(p, given), ParameterList{p[0]}));
+  }
+  seen.push_back(p[0].value());
+  return {{"p0", stack(seen)}, {"lr", rates(c, given, schedule)}};
+}
+
+Values train_with_schedule(const Case& c, const Values& given) {
+  const Attributes& a = c.attributes;
+  const double lr = a.number("base_lr");
+  const std::vector<Parameter> p(1, Parameter(select(given.at("p0"), 0, 0)));
+  if (c.op == "sgd_with_step_lr") {
+    optim::SGD sgd({p[0]}, {.lr = lr, .momentum = a.number("momentum")});
+    return train(c, given, p, sgd, optim::StepSchedule{.lr = lr, .every = a.integer("sched_step_size"), .gamma = a.number("gamma")});
+  }
+  optim::Adam adam({p[0]}, {.lr = lr});
+  return train(c, given, p, adam, optim::CosineSchedule{.lr = lr, .steps = a.integer("sched_T_max")});
+}
+
 struct Recipe {
   const char* name;
   Values (*compute)(const Case& c, const Values& given);
 };
 constexpr Recipe kRecipes[] = {
-    {"sgd", follow_with<make_sgd>},   {"sgd_groups", follow_with<make_sgd>},
-    {"adam", follow_with<make_adam>}, {"rmsprop", follow_with<make_rmsprop>},
-    {"clip_grad_norm", clip},         {"clip_grad_value", clip},
+    {"sgd", follow_with<make_sgd>},
+    {"sgd_groups", follow_with<make_sgd>},
+    {"adam", follow_with<make_adam>},
+    {"adamw", follow_with<make_adamw>},
+    {"adamw_groups", follow_with<make_adamw>},
+    {"rmsprop", follow_with<make_rmsprop>},
+    {"adagrad", follow_with<make_adagrad>},
+    {"adadelta", follow_with<make_adadelta>},
+    {"nadam", follow_with<make_nadam>},
+    {"radam", follow_with<make_plain<optim::RAdam, optim::RAdamOptions>>},
+    {"adamax", follow_with<make_plain<optim::Adamax, optim::AdamaxOptions>>},
+    {"clip_grad_norm", clip},
+    {"clip_grad_value", clip},
+    {"sched_step", schedule},
+    {"sched_multistep", schedule},
+    {"sched_exponential", schedule},
+    {"sched_cosine", schedule},
+    {"sched_linear", schedule},
+    {"sched_constant", schedule},
+    {"sched_polynomial", schedule},
+    {"sched_cosine_restarts", schedule},
+    {"sched_warmup_cosine", schedule},
+    {"sched_onecycle", one_cycle},
+    {"sched_plateau", plateau},
+    {"sgd_with_step_lr", train_with_schedule},
+    {"adam_with_cosine_lr", train_with_schedule},
 };
 
 }  // namespace

@@ -53,4 +53,20 @@ struct Trajectory {
   }
 };
 
+/// make(ParameterList, maximize) gives the optimizer: with g it must go up where the other one goes down with -g.
+template <class Make> void check_ascent(Make&& make) {
+  const Parameter up(Tensor::from({1, -2}), "up"), down(Tensor::from({1, -2}), "down");
+  auto ascent = make(ParameterList{up}, true);
+  auto descent = make(ParameterList{down}, false);
+  for (int step = 0; step < 3; ++step) {
+    Gradients g, minus_g;
+    g.add(Tensor::from({0.5 + step, -1}), up.ref().get());
+    minus_g.add(Tensor::from({-0.5 - step, 1}), down.ref().get());
+    ascent.step(g);
+    descent.step(minus_g);
+  }
+  BOOST_TEST(up.value().element(0) > 1);
+  BOOST_TEST((up.value().to_vector<double>() == down.value().to_vector<double>()));
+}
+
 }  // namespace wengert

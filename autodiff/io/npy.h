@@ -1,0 +1,32 @@
+#pragma once
+// NumPy's files: .npy holds one array, .npz several by their names (a zip archive of .npy files).
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "autodiff/named_tensor.h"
+
+namespace wengert {
+
+/// Reads an array in C or Fortran order and either byte order: f4 as float32, f8 as float64, b1 as boolean, integers of at most 8 bytes
+/// (u8 excepted) as int64. What the header says is checked against the file's size before memory is taken. A DataError names the file and
+/// what is wrong with it.
+Tensor read_npy(const std::string& path);
+
+/// Writes one array, row-major and little-endian. The file appears whole or, on a DataError, not at all.
+void write_npy(const std::string& path, const Tensor& tensor);
+
+/// Reads all arrays of an archive, as `read_npy` does, in the order of its directory and without the ending .npy of their names. Stored and
+/// deflated entries are read and their checksums held against the data; memory grows with what really arrives. A DataError names file and
+/// entry, and nothing is returned then. Archives of more than 4 GB are refused.
+std::vector<NamedTensor> read_npz(const std::string& path);
+
+struct NpzOptions {
+  bool compress = false;  ///< deflate, as numpy.savez_compressed does
+};
+
+/// Writes arrays under names of their own. The file appears whole or, on a DataError, not at all.
+void write_npz(const std::string& path, std::span<const NamedTensor> tensors, const NpzOptions& options = {});
+
+}  // namespace wengert

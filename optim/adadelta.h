@@ -1,0 +1,34 @@
+#pragma once
+// Steps in units of the steps before.
+#include "optim/optimizer.h"
+
+namespace wengert::optim {
+
+struct AdadeltaOptions {
+  double lr = 1;     ///< eta
+  double rho = 0.9;  ///< of the mean squares
+  double eps = 1e-6;
+  double weight_decay = 0;  ///< lambda: added to the gradient
+  bool maximize = false;    ///< ascent
+};
+
+/// Zeiler 2012, as in PyTorch:
+///
+///     g  = g (or -g to maximize) + lambda p
+///     s  = rho s + (1 - rho) g^2
+///     d  = sqrt(a + eps) / sqrt(s + eps) g
+///     a  = rho a + (1 - rho) d^2
+///     p -= eta d
+class Adadelta final : public Optimizer {
+ public:
+  explicit Adadelta(const ParameterList& parameters, const AdadeltaOptions& options = {});
+
+ private:
+  void update(const Update<float>& u) const override;
+  void update(const Update<double>& u) const override;
+  template <class T> void apply(const Update<T>& u) const;
+
+  AdadeltaOptions options_;
+};
+
+}  // namespace wengert::optim

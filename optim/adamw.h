@@ -1,0 +1,38 @@
+#pragma once
+// Adaptive moments with decoupled weight decay.
+#include "optim/optimizer.h"
+
+namespace wengert::optim {
+
+struct AdamWOptions {
+  double lr = 1e-3;      ///< alpha
+  double beta1 = 0.9;    ///< of the mean gradient
+  double beta2 = 0.999;  ///< of the mean squared gradient
+  double eps = 1e-8;
+  double weight_decay = 1e-2;  ///< lambda: shrinks the parameter itself, whatever the gradient is
+  bool amsgrad = false;        ///< divide by the largest mean square so far (Reddi et al. 2018)
+  bool maximize = false;       ///< ascent
+};
+
+/// Loshchilov and Hutter 2019, as in PyTorch. At the t-th update:
+///
+///     g  = g (or -g to maximize)
+///     p -= alpha lambda p
+///     m  = beta1 m + (1 - beta1) g
+///     v  = beta2 v + (1 - beta2) g^2
+///     p -= alpha / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + eps)
+///
+/// With `amsgrad` the largest v so far stands for v in the last line.
+class AdamW final : public Optimizer {
+ public:
+  explicit AdamW(const ParameterList& parameters, const AdamWOptions& options = {});
+
+ private:
+  void update(const Update<float>& u) const override;
+  void update(const Update<double>& u) const override;
+  template <class T> void apply(const Update<T>& u) const;
+
+  AdamWOptions options_;
+};
+
+}  // namespace wengert::optim
