@@ -1,5 +1,6 @@
 #pragma once
 // Everything for networks: layers, losses, initialisers, and what models are made of.
+#include "nn/convolution_layers.h"
 #include "nn/data/csv.h"
 #include "nn/data/idx.h"
 #include "nn/data/loader.h"

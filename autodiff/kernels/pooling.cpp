@@ -21,46 +21,56 @@ Index plane_out(const Pooling& p) { return p.height.out * p.width.out; }
 
 // ---- maxima ------------------------------------------------------------------------------------------------------------------------
 
-/// The maxima of a part of a row: kept apart from the results so that the loops over outputs are vectors.
-struct RowPart {
+/// Some neighbouring outputs of each row, and for every column of the window those of them for which it is no padding. Their maxima are
+/// kept apart from the results, so that the loops over outputs become vectors.
+class ColumnPart {
+ public:
   static constexpr Index most = 64;
-  Index row;
-  Range columns;
-};
-
-template <class T, class Position>
-[[gnu::always_inline]] inline void max_of_row_part(const Pooling& p, const RowPart& part, const T* x, T* y, Position* at) {
-  constexpr std::int32_t nowhere = -1;
-  T best[RowPart::most];
-  std::int32_t where[RowPart::most];
-  const Index n = part.columns.size();
-  for (Index j = 0; j < n; ++j) {
-    best[j] = -std::numeric_limits<T>::infinity();
-    where[j] = nowhere;
+  ColumnPart(const WindowAxis& width, Index first)
+      : axis_(width), outputs_{first, std::min(first + most, width.out)}, inside_(width.kernel) {
+    for (Index s = 0; s < width.kernel; ++s) inside_.data()[s] = inside(width, s, outputs_);
   }
-  const Range rows = unpadded(p.height, part.row);
-  for (Index r = rows.first; r < rows.last; ++r) {
-    const T* const row = x + p.height.input(part.row, r) * p.width.in;
-    for (Index s = 0; s < p.width.kernel; ++s) {
-      const Range columns = inside(p.width, s, part.columns);
-      const Index first = columns.first - part.columns.first, last = columns.last - part.columns.first, step = p.width.stride;
-      const Index offset = p.width.input(part.columns.first, s);
-      const auto position = static_cast<std::int32_t>(r * p.width.kernel + s);
-      for (Index j = first; j < last; ++j) {
-        const T v = row[offset + j * step], b = best[j];
-        const bool wins = !(v <= b) & (b == b);  // larger, or the first NaN
-        best[j] = wins ? v : b;
-        where[j] = wins ? position : where[j];
+  Index first() const { return outputs_.first; }
+
+  /// y and `at` of these outputs in row i of a plane x.
+  template <class T, class Position>
+  [[gnu::always_inline]] void maxima(const WindowAxis& height, Index i, const T* x, T* y, Position* at) const {
+    constexpr std::int32_t nowhere = -1;
+    T best[most];
+    std::int32_t where[most];
+    const Index n = outputs_.size(), step = axis_.stride;
+    for (Index j = 0; j < n; ++j) {
+      best[j] = -std::numeric_limits<T>::infinity();
+      where[j] = nowhere;
+    }
+    const Range rows = unpadded(height, i);
+    for (Index r = rows.first; r < rows.last; ++r) {
+      const T* const row = x + height.input(i, r) * axis_.in;
+      for (Index s = 0; s < axis_.kernel; ++s) {
+        const Index first = inside_.data()[s].first - outputs_.first, last = inside_.data()[s].last - outputs_.first;
+        const Index offset = axis_.input(outputs_.first, s);
+        const auto position = static_cast<std::int32_t>(r * axis_.kernel + s);
+        for (Index j = first; j < last; ++j) {
+          const T v = row[offset + j * step], b = best[j];
+          const bool wins = !(v <= b) & (b == b);  // larger, or the first NaN
+          best[j] = wins ? v : b;
+          where[j] = wins ? position : where[j];
+        }
       }
     }
+    for (Index j = 0; j < n; ++j) {
+      if (where[j] == nowhere)  // all are -inf
+        where[j] = static_cast<std::int32_t>(rows.first * axis_.kernel + unpadded(axis_, outputs_.first + j).first);
+      y[j] = best[j];
+      at[j] = static_cast<Position>(where[j]);
+    }
   }
-  for (Index j = 0; j < n; ++j) {
-    if (where[j] == nowhere)  // all are -inf
-      where[j] = static_cast<std::int32_t>(rows.first * p.width.kernel + unpadded(p.width, part.columns.first + j).first);
-    y[j] = best[j];
-    at[j] = static_cast<Position>(where[j]);
-  }
-}
+
+ private:
+  const WindowAxis& axis_;
+  Range outputs_;
+  Scratch<Range> inside_;
+};
 
 /// How far the positions of a window are from its first one, in a plane of x.
 class WindowOffsets {
@@ -117,14 +127,16 @@ template <class T> void add_row(Index n, const T* from, T* to) {
 
 template <class T, class Position> void max_pool(const Pooling& p, const T* x, T* y, Position* at) {
   for_blocks_of_planes(p, [&](Index first, Index last) {
-    run_on_best_target([&]() __attribute__((always_inline)) {
-      for (Index n = first; n < last; ++n)
-        for (Index i = 0; i < p.height.out; ++i)
-          for (Index j = 0; j < p.width.out; j += RowPart::most) {
-            const Index output = n * plane_out(p) + i * p.width.out + j;
-            max_of_row_part(p, {i, {j, std::min(j + RowPart::most, p.width.out)}}, x + n * plane_in(p), y + output, at + output);
+    for (Index j = 0; j < p.width.out; j += ColumnPart::most) {
+      const ColumnPart part(p.width, j);
+      run_on_best_target([&]() __attribute__((always_inline)) {
+        for (Index n = first; n < last; ++n)
+          for (Index i = 0; i < p.height.out; ++i) {
+            const Index output = n * plane_out(p) + i * p.width.out + part.first();
+            part.maxima(p.height, i, x + n * plane_in(p), y + output, at + output);
           }
-    });
+      });
+    }
   });
 }
 

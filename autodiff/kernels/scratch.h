@@ -7,9 +7,9 @@
 
 namespace wengert::kernels {
 
-/// `count` numbers that are not set. Released by whichever thread destroys it.
+/// `count` numbers or plain structs that are not set. Released by whichever thread destroys it.
 template <class T> class Scratch {
-  static_assert(std::is_arithmetic_v<T>);
+  static_assert(std::is_trivial_v<T>);
 
  public:
   explicit Scratch(Index count) : bytes_(static_cast<std::size_t>(count) * sizeof(T)), data_(static_cast<T*>(pool::allocate(bytes_))) {}
