@@ -1,5 +1,6 @@
-// Each image is unrolled in tiles to a matrix of columns, and the rest are products of matrices. For one group of an image, with
-// K = in_channels / groups * kernel height * kernel width rows and a column for each output position,
+// What direct_convolution.h takes is left to it. Of all else, each image is unrolled in tiles to a matrix of columns, and the rest are
+// products of matrices. For one group of an image, with K = in_channels / groups * kernel height * kernel width rows and a column for each
+// output position,
 //
 //   columns[(c, r, s), (i, j)] = x[c, i sh - ph + r dh, j sw - pw + s dw]
 //
@@ -9,8 +10,10 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 
 #include "autodiff/kernels/blas.h"
+#include "autodiff/kernels/direct_convolution.h"
 #include "autodiff/kernels/parallel.h"
 #include "autodiff/kernels/scratch.h"
 
@@ -162,6 +165,8 @@ Index parts_of_batch(Index batch, Index sums) {
 }  // namespace
 
 template <class T> void convolution_forward(const Convolution& c, const T* x, const T* weight, const T* bias, T* y) {
+  if constexpr (std::is_same_v<T, float>)
+    if (is_direct(c)) return direct_convolution(c, {}, x, weight, bias, y, nullptr);
   const Unrolled u(c);
   const auto product = [&](const T* of_weight, Index count, const T* columns, T* of_y) {
     blas::gemm<T>(false, false, u.outputs, count, u.rows, 1, of_weight, distance(u.rows), columns, count, bias ? 1 : 0, of_y, u.positions);
@@ -186,6 +191,8 @@ template <class T> void convolution_forward(const Convolution& c, const T* x, co
 }
 
 template <class T> void convolution_data_gradient(const Convolution& c, const T* y, const T* weight, const T* bias, T* x) {
+  if constexpr (std::is_same_v<T, float>)
+    if (!bias && has_direct_data_gradient(c)) return direct_gradients(c, {}, nullptr, weight, nullptr, nullptr, y, {.x = x});
   const Unrolled u(c);
   const Index plane = c.height.in * c.width.in;
   const auto product = [&](const T* of_weight, Index count, const T* of_y, T beta, T* columns) {
@@ -211,6 +218,8 @@ template <class T> void convolution_data_gradient(const Convolution& c, const T*
 }
 
 template <class T> void convolution_weight_gradient(const Convolution& c, const T* x, const T* y, T* weight, T* bias) {
+  if constexpr (std::is_same_v<T, float>)
+    if (is_direct(c)) return direct_gradients(c, {}, x, nullptr, nullptr, nullptr, y, {.weight = weight, .bias = bias});
   const Index weights = c.weight_size(), sums = weights + (bias ? c.out_channels : 0), parts = parts_of_batch(c.batch, sums);
   std::fill_n(weight, weights, T(0));
   if (bias) std::fill_n(bias, c.out_channels, T(0));

@@ -17,6 +17,7 @@
 #include "autodiff/kernels/parallel.h"
 #include "autodiff/kernels/scratch.h"
 #include "autodiff/kernels/tile-inl.h"
+#include "autodiff/kernels/transpose-inl.h"
 
 #ifndef WENGERT_GEMM_ONCE
 #define WENGERT_GEMM_ONCE
@@ -60,54 +61,14 @@ void pack_rows(const float* from, Index row, Index steps, Index columns, Index w
   }
 }
 
-#if HWY_TARGET != HWY_SCALAR
-/// Four numbers of each of the columns 0, 4, 8, ... from p, one vector.
-template <class D> HWY_INLINE hn::Vec<D> load_columns(D d, const float* p, Index column) {
-  if constexpr (hn::MaxLanes(D()) == 4) {
-    return hn::LoadU(d, p);
-  } else {
-    const hn::Half<D> half;
-    constexpr Index apart = 4 * (hn::MaxLanes(D()) / 8);
-    return hn::Combine(d, load_columns(half, p + apart * column, column), load_columns(half, p, column));
-  }
-}
-
-/// to[k][width] = from[column][k] for as many columns as a vector has lanes, 4 steps at a time; returns how many steps that were.
-Index transpose_vectors(const float* from, Index column, Index steps, Index width, float* to) {
-  const Floats d;
-  const hn::Repartition<double, Floats> pairs;
-  Index k = 0;
-  for (; k + 4 <= steps; k += 4, to += 4 * width) {
-    const auto a = load_columns(d, from + k, column), b = load_columns(d, from + column + k, column);
-    const auto c = load_columns(d, from + 2 * column + k, column), e = load_columns(d, from + 3 * column + k, column);
-    const auto ab = hn::BitCast(pairs, hn::InterleaveLower(d, a, b)), ce = hn::BitCast(pairs, hn::InterleaveLower(d, c, e));
-    const auto ab_up = hn::BitCast(pairs, hn::InterleaveUpper(d, a, b)), ce_up = hn::BitCast(pairs, hn::InterleaveUpper(d, c, e));
-    hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab, ce)), d, to);
-    hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab, ce)), d, to + width);
-    hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, ab_up, ce_up)), d, to + 2 * width);
-    hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, ab_up, ce_up)), d, to + 3 * width);
-  }
-  return k;
-}
-#endif
-
-/// As pack_rows, where rows of `from` lie one behind the other.
-void pack_columns(const float* from, Index column, Index steps, Index columns, Index width, float* to) {
-  Index j = 0;
-#if HWY_TARGET != HWY_SCALAR
-  for (; j + lanes <= columns; j += lanes) {
-    const float* const here = from + j * column;
-    for (Index k = transpose_vectors(here, column, steps, width, to + j); k < steps; ++k)
-      for (Index i = 0; i < lanes; ++i) to[k * width + j + i] = here[i * column + k];
-  }
-#endif
-  for (; j < width; ++j)
-    for (Index k = 0; k < steps; ++k) to[k * width + j] = j < columns ? from[j * column + k] : 0;
-}
-
 void pack(const MatrixView<float>& b, Index steps, Index columns, Index width, float* to) {
   if (b.column == 1) return pack_rows(b.data, b.row, steps, columns, width, to);
-  if (b.row == 1) return pack_columns(b.data, b.column, steps, columns, width, to);
+  if (b.row == 1) {
+    transpose(b.data, b.column, columns, steps, to, width);
+    for (Index j = columns; j < width; ++j)
+      for (Index k = 0; k < steps; ++k) to[k * width + j] = 0;
+    return;
+  }
   for (Index k = 0; k < steps; ++k)
     for (Index j = 0; j < width; ++j) to[k * width + j] = j < columns ? b.data[k * b.row + j * b.column] : 0;
 }

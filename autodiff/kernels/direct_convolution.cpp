@@ -1,0 +1,365 @@
+// Convolutions as sums over neighbours of pixels, with channels innermost: an image is copied into a buffer (row, column, channel) with a
+// halo of zeros, so that a row of the result is a tile's product (tile.h) of pixels, which are neighbours in that buffer, with a panel of
+// weights. Results are turned back while they are in the cache.
+//
+//   y[h, w, o] = sum_r sum_{s, i} x[h + r, w + s, i] W[r, (s, i), o]            segments r, steps (s, i)
+//   x_bar = y_bar with a halo of kernel - 1 - padding, convolved with the flipped W whose channels are exchanged
+//   W_bar[r, (s, i), o] = sum_h sum_w x[h + r, w + s, i] y_bar[h, w, o]         segments h, steps w
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "autodiff/kernels/direct_convolution.cpp"
+#include "autodiff/kernels/simd.h"
+
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include <algorithm>
+
+#include "autodiff/kernels/direct_convolution.h"
+#include "autodiff/kernels/parallel.h"
+#include "autodiff/kernels/scratch.h"
+#include "autodiff/kernels/tile-inl.h"
+#include "autodiff/kernels/transpose-inl.h"
+
+#ifndef WENGERT_DIRECT_CONVOLUTION_ONCE
+#define WENGERT_DIRECT_CONVOLUTION_ONCE
+namespace wengert::kernels {
+
+inline constexpr Index vector_channels = 16;  // channels of results and their gradients are padded to whole vectors of any target
+constexpr Index padded_channels(Index channels) { return (channels + vector_channels - 1) / vector_channels * vector_channels; }
+
+/// The convolution of a buffer (row, column, channel) with its halo: result (height, width, padded_channels(out)).
+struct BufferConvolution {
+  Index in, out;  // channels
+  Index kernel_height, kernel_width;
+  Index buffer_width;   // with the halo
+  Range rows;           // of the buffer that are no halo
+  Index height, width;  // of the result
+
+  Index steps() const { return kernel_width * in; }
+  Index packed_weights() const { return padded_channels(out) * kernel_height * steps(); }
+};
+
+/// Weights by strides: that from input channel i to output channel o at (r, s) is data[o * out + i * in + r * row + s * column]. Those of
+/// more than `channels` inputs are 0.
+struct WeightView {
+  const float* data;
+  Index out, in, row, column, channels;
+};
+
+}  // namespace wengert::kernels
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace wengert::kernels::HWY_NAMESPACE {
+
+/// The width of the panel of weights that begins at a channel.
+HWY_INLINE Index panel_at(Index channel, Index channels) { return channels - channel > lanes ? panel : lanes; }
+
+/// packed[panel][r][(s, i)][column of the panel]
+void pack_weights(const BufferConvolution& b, const WeightView& w, float* packed) {
+  for (Index o = 0; o < b.out; o += panel) {
+    const Index width = panel_at(o, b.out);
+    for (Index r = 0; r < b.kernel_height; ++r)
+      for (Index s = 0; s < b.kernel_width; ++s)
+        for (Index i = 0; i < b.in; ++i, packed += width)
+          for (Index j = 0; j < width; ++j)
+            packed[j] = o + j < b.out && i < w.channels ? w.data[(o + j) * w.out + i * w.in + r * w.row + s * w.column] : 0;
+  }
+}
+
+/// The transposed map, for gradients: w.data is written.
+void unpack_weights(const BufferConvolution& b, const float* packed, const WeightView& w, float* to) {
+  for (Index o = 0; o < b.out; o += panel) {
+    const Index width = panel_at(o, b.out);
+    for (Index r = 0; r < b.kernel_height; ++r)
+      for (Index s = 0; s < b.kernel_width; ++s)
+        for (Index i = 0; i < b.in; ++i, packed += width)
+          for (Index j = 0; j < width && o + j < b.out; ++j) to[(o + j) * w.out + i * w.in + r * w.row + s * w.column] = packed[j];
+  }
+}
+
+/// `bias` has padded_channels(out) elements, or is null.
+void convolve_buffer(const BufferConvolution& b, const float* x, const float* packed, const float* bias, bool relu, float* y) {
+  constexpr Index cached_weights = 16384;  // 64 KB of weights stay near while the rows of an image pass
+  const Index buffer_row = b.buffer_width * b.in, pixel = padded_channels(b.out);
+  for (Index o = 0; o < b.out; o += panel) {
+    const Index width = panel_at(o, b.out), kernel_row = b.steps() * width;
+    const float* const weights = packed + o * b.kernel_height * b.steps();
+    const Index at_once = HWY_MIN(b.kernel_height, HWY_MAX(Index(1), cached_weights / kernel_row));
+    for (Index r = 0; r < b.kernel_height; r += at_once)
+      for (Index h = 0; h < b.height; ++h) {
+        const Index first = HWY_MAX(r, b.rows.first - h), last = HWY_MIN(HWY_MIN(r + at_once, b.kernel_height), b.rows.last - h);
+        Tile t;
+        t.a = x + (h + first) * buffer_row;
+        t.a_row = b.in;
+        t.a_segment = buffer_row;
+        t.a_step = 1;
+        t.b = weights + first * kernel_row;
+        t.b_segment = kernel_row;
+        t.b_step = width;
+        t.segments = last - first;  // none or fewer where all is halo
+        t.steps = b.steps();
+        t.c = y + h * b.width * pixel + o;
+        t.c_row = pixel;
+        t.bias = bias ? bias + o : nullptr;
+        t.accumulate = r > 0;
+        t.relu = relu && r + at_once >= b.kernel_height;
+        multiply_rows(t, b.width, width == panel ? tiles<2> : tiles<1>, tile_rows);
+      }
+  }
+}
+
+/// packed (as pack_weights) += the gradient by the weights. y_bar points at the first pixel inside its halo; its rows are y_row apart.
+void add_weight_gradient(const BufferConvolution& b, const float* x, const float* y_bar, Index y_row, float* packed) {
+  constexpr Index cached_gradient = 4096;  // 16 KB
+  const Index buffer_row = b.buffer_width * b.in, pixel = padded_channels(b.out);
+  const Index group = HWY_MAX(Index(1), cached_gradient / (b.width * pixel));
+  for (Index h = 0; h < b.height; h += group) {
+    float* c = packed;
+    for (Index o = 0; o < b.out; o += panel) {
+      const Index width = panel_at(o, b.out);
+      for (Index r = 0; r < b.kernel_height; ++r, c += b.steps() * width) {
+        Tile t;
+        t.a = x + (h + r) * buffer_row;
+        t.a_row = 1;
+        t.a_segment = buffer_row;
+        t.a_step = b.in;
+        t.b = y_bar + h * y_row + o;
+        t.b_segment = y_row;
+        t.b_step = pixel;
+        t.segments = HWY_MIN(group, b.height - h);
+        t.steps = b.width;
+        t.c = c;
+        t.c_row = width;
+        t.accumulate = true;
+        multiply_rows(t, b.steps(), width == panel ? tiles<2> : tiles<1>, tile_rows);
+      }
+    }
+  }
+}
+
+/// y = relu of the maxima of 2 x 2 windows of x (2 height, 2 width, channels), and where they stood.
+void pool_with_relu(const float* x, Index height, Index width, Index channels, float* y, std::uint8_t* at) {
+  const Floats d;
+  const hn::RebindToSigned<Floats> di;
+  const hn::Rebind<std::uint8_t, Floats> bytes;
+  const Index row = 2 * width * channels;
+  for (Index h = 0; h < height; ++h)
+    for (Index w = 0; w < width; ++w)
+      for (Index c = 0; c < channels; c += lanes, y += lanes, at += lanes) {
+        const float* const from = x + 2 * h * row + 2 * w * channels + c;
+        Vector most = hn::LoadU(d, from);
+        auto where = hn::Zero(di);
+        for (int k = 1; k < 4; ++k) {
+          const Vector v = hn::LoadU(d, from + (k / 2) * row + (k % 2) * channels);
+          const auto wins = hn::And(hn::Not(hn::Le(v, most)), hn::Eq(most, most));  // larger, or the first NaN
+          most = hn::IfThenElse(wins, v, most);
+          where = hn::IfThenElse(hn::RebindMask(di, wins), hn::Set(di, k), where);
+        }
+        const auto off = hn::Le(most, hn::Zero(d));
+        hn::StoreU(hn::IfThenZeroElse(off, most), d, y);
+        hn::StoreU(hn::DemoteTo(bytes, hn::IfThenElse(hn::RebindMask(di, off), hn::Set(di, 4), where)), bytes, at);
+      }
+}
+
+/// The transposed map: y_bar (height, width, channels) goes to where its maximum stood in x_bar, whose rows are x_row apart.
+void unpool(const float* y_bar, const std::uint8_t* at, Index height, Index width, Index channels, float* x_bar, Index x_row) {
+  const Floats d;
+  const hn::RebindToSigned<Floats> di;
+  const hn::Rebind<std::uint8_t, Floats> bytes;
+  for (Index h = 0; h < height; ++h)
+    for (Index w = 0; w < width; ++w)
+      for (Index c = 0; c < channels; c += lanes, y_bar += lanes, at += lanes) {
+        float* const to = x_bar + 2 * h * x_row + 2 * w * channels + c;
+        const Vector v = hn::LoadU(d, y_bar);
+        const auto where = hn::PromoteTo(di, hn::LoadU(bytes, at));
+        for (int k = 0; k < 4; ++k)
+          hn::StoreU(hn::IfThenElseZero(hn::RebindMask(d, hn::Eq(where, hn::Set(di, k))), v), d, to + (k / 2) * x_row + (k % 2) * channels);
+      }
+}
+
+/// x_bar = y_bar where relu let something through, 0 elsewhere.
+void mask_by_relu(const float* y, const float* y_bar, Index n, float* x_bar) {
+  const Floats d;
+  Index i = 0;
+  for (; i + lanes <= n; i += lanes)
+    hn::StoreU(hn::IfThenZeroElse(hn::Le(hn::LoadU(d, y + i), hn::Zero(d)), hn::LoadU(d, y_bar + i)), d, x_bar + i);
+  for (; i < n; ++i) x_bar[i] = y[i] <= 0 ? 0 : y_bar[i];
+}
+
+/// sums[c] += the sum over all pixels of x (height, width, channels), whose rows are `row` apart.
+void add_channel_sums(const float* x, Index height, Index width, Index channels, Index row, float* sums) {
+  const Floats d;
+  for (Index c = 0; c < channels; c += lanes) {
+    Vector sum = hn::Zero(d);
+    for (Index h = 0; h < height; ++h)
+      for (Index w = 0; w < width; ++w) sum = hn::Add(sum, hn::LoadU(d, x + h * row + w * channels + c));
+    hn::StoreU(hn::Add(sum, hn::LoadU(d, sums + c)), d, sums + c);
+  }
+}
+
+/// (channel, row, column) -> (row, column, channel), rows of the result being to_row apart.
+void put_channels_last(const float* x, Index channels, Index height, Index width, float* to, Index pixel, Index to_row) {
+  for (Index h = 0; h < height; ++h) transpose(x + h * width, height * width, channels, width, to + h * to_row, pixel);
+}
+
+/// (pixel, channel) -> (channel, pixel)
+void put_channels_first(const float* x, Index pixels, Index pixel, Index channels, float* to) {
+  transpose(x, pixel, pixels, channels, to, pixels);
+}
+
+}  // namespace wengert::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace wengert::kernels {
+namespace {
+
+/// The buffers' shapes of a convolution and of its gradients.
+struct Buffers {
+  explicit Buffers(const Convolution& c)
+      : x_width(c.width.in + 2 * c.width.padding),
+        x_size((c.height.in + 2 * c.height.padding) * x_width * c.in_channels),
+        y_pixel(padded_channels(c.out_channels)),
+        y_halo_rows(c.height.kernel - 1 - c.height.padding),
+        y_halo_columns(c.width.kernel - 1 - c.width.padding),
+        y_width(c.width.out + 2 * y_halo_columns),
+        y_size((c.height.out + 2 * y_halo_rows) * y_width * y_pixel),
+        forward{c.in_channels, c.out_channels, c.height.kernel, c.width.kernel, x_width, {c.height.padding, c.height.padding + c.height.in},
+                c.height.out,  c.width.out},
+        backward{y_pixel,     c.in_channels, c.height.kernel, c.width.kernel, y_width, {y_halo_rows, y_halo_rows + c.height.out},
+                 c.height.in, c.width.in} {}
+
+  Index x_width, x_size;                               // of x with its halo, in pixels and in elements
+  Index y_pixel;                                       // padded channels
+  Index y_halo_rows, y_halo_columns, y_width, y_size;  // of y_bar with the halo that the gradient by x needs
+  BufferConvolution forward, backward;
+
+  float* inside_x(float* buffer, const Convolution& c) const {
+    return buffer + (c.height.padding * x_width + c.width.padding) * c.in_channels;
+  }
+  float* inside_y(float* buffer) const { return buffer + (y_halo_rows * y_width + y_halo_columns) * y_pixel; }
+};
+
+WeightView weights_forward(const Convolution& c, const float* weight) {
+  const Index column = 1, row = c.width.kernel, in = c.height.kernel * row, out = c.in_channels * in;
+  return {weight, out, in, row, column, c.in_channels};
+}
+/// Flipped, and from outputs to inputs.
+WeightView weights_backward(const Convolution& c, const float* weight) {
+  const WeightView w = weights_forward(c, weight);
+  return {weight + w.in - 1, w.in, w.out, -w.row, -w.column, c.out_channels};
+}
+
+/// Parts of a batch, which depend on its size alone; each has buffers of its own. Weights are summed in parts, so these are few.
+constexpr Index most_parts = 8;
+Range part_of_batch(Index batch, Index parts, Index part) { return {part * batch / parts, (part + 1) * batch / parts}; }
+
+bool takes(const WindowAxis& axis) {
+  return axis.stride == 1 && axis.dilation == 1 && axis.padding < axis.kernel && axis.out == axis.in + 2 * axis.padding - axis.kernel + 1;
+}
+
+}  // namespace
+
+bool is_direct(const Convolution& c) {
+  return c.groups == 1 && takes(c.height) && takes(c.width) && c.height.kernel * c.width.kernel > 1 && c.out_channels >= 8 &&
+         c.width.out >= 4;
+}
+bool has_direct_data_gradient(const Convolution& c) { return is_direct(c) && c.in_channels >= 8; }
+
+Index pooled_positions(const Convolution& c) { return c.height.out / 2 * (c.width.out / 2) * padded_channels(c.out_channels); }
+Index pooled_position(const Convolution& c, Index channel, Index row, Index column) {
+  return (row * (c.width.out / 2) + column) * padded_channels(c.out_channels) + channel;
+}
+
+void direct_convolution(const Convolution& c, const ConvolutionTail& tail, const float* x, const float* weight, const float* bias, float* y,
+                        std::uint8_t* at) {
+  const Buffers b(c);
+  Scratch<float> packed(b.forward.packed_weights()), padded_bias(b.y_pixel);
+  WENGERT_BEST_TARGET(pack_weights)(b.forward, weights_forward(c, weight), packed.data());
+  std::fill_n(padded_bias.data(), b.y_pixel, 0.0f);
+  if (bias) std::copy_n(bias, c.out_channels, padded_bias.data());
+  const Index height = tail.pool ? c.height.out / 2 : c.height.out, width = tail.pool ? c.width.out / 2 : c.width.out;
+  const Index sums = c.height.out * c.width.out * b.y_pixel, pixels = height * width;
+  const auto put_last = WENGERT_BEST_TARGET(put_channels_last);
+  const auto put_first = WENGERT_BEST_TARGET(put_channels_first);
+  const auto convolve = WENGERT_BEST_TARGET(convolve_buffer);
+  const auto pool = WENGERT_BEST_TARGET(pool_with_relu);
+  const Index parts = std::min(c.batch, most_parts);
+  parallel_blocks(parts, [&](Index part) {
+    Scratch<float> buffer(b.x_size), results(sums + (tail.pool ? pixels * b.y_pixel : 0));
+    std::fill_n(buffer.data(), b.x_size, 0.0f);
+    const Range images = part_of_batch(c.batch, parts, part);
+    for (Index n = images.first; n < images.last; ++n) {
+      put_last(x + n * c.image_size(), c.in_channels, c.height.in, c.width.in, b.inside_x(buffer.data(), c), c.in_channels,
+               b.x_width * c.in_channels);
+      convolve(b.forward, buffer.data(), packed.data(), padded_bias.data(), tail.relu && !tail.pool, results.data());
+      float* last = results.data();
+      if (tail.pool) {
+        last += sums;
+        pool(results.data(), height, width, b.y_pixel, last, at + n * pooled_positions(c));
+      }
+      put_first(last, pixels, b.y_pixel, c.out_channels, y + n * c.out_channels * pixels);
+    }
+  });
+}
+
+void direct_gradients(const Convolution& c, const ConvolutionTail& tail, const float* x, const float* weight, const float* y,
+                      const std::uint8_t* at, const float* y_bar, const ConvolutionGradients& gradients) {
+  const Buffers b(c);
+  const Index height = tail.pool ? c.height.out / 2 : c.height.out, width = tail.pool ? c.width.out / 2 : c.width.out;
+  const Index pixels = height * width, y_row = b.y_width * b.y_pixel;
+  const Index weights = gradients.weight ? b.forward.packed_weights() : 0, sums = weights + b.y_pixel;
+  const Index parts = std::min(c.batch, most_parts);
+  Scratch<float> packed(gradients.x ? b.backward.packed_weights() : 0), all_sums(std::max<Index>(parts, 1) * sums);
+  if (gradients.x) WENGERT_BEST_TARGET(pack_weights)(b.backward, weights_backward(c, weight), packed.data());
+  std::fill_n(all_sums.data(), std::max<Index>(parts, 1) * sums, 0.0f);
+  const auto put_last = WENGERT_BEST_TARGET(put_channels_last);
+  const auto put_first = WENGERT_BEST_TARGET(put_channels_first);
+  const auto convolve = WENGERT_BEST_TARGET(convolve_buffer);
+  const auto spread = WENGERT_BEST_TARGET(unpool);
+  const auto mask = WENGERT_BEST_TARGET(mask_by_relu);
+  const auto add_weights = WENGERT_BEST_TARGET(add_weight_gradient);
+  const auto add_bias = WENGERT_BEST_TARGET(add_channel_sums);
+  parallel_blocks(parts, [&](Index part) {
+    const Index x_pixel = padded_channels(c.in_channels);
+    Scratch<float> x_buffer(gradients.weight ? b.x_size : 0), y_buffer(b.y_size), turned(c.out_channels * pixels + pixels * b.y_pixel);
+    Scratch<float> x_bar(gradients.x ? c.height.in * c.width.in * x_pixel : 0);
+    if (gradients.weight) std::fill_n(x_buffer.data(), b.x_size, 0.0f);
+    std::fill_n(y_buffer.data(), b.y_size, 0.0f);
+    std::fill_n(turned.data(), c.out_channels * pixels + pixels * b.y_pixel, 0.0f);
+    float* const my_sums = all_sums.data() + part * sums;
+    float* const inside = b.inside_y(y_buffer.data());
+    const Range images = part_of_batch(c.batch, parts, part);
+    for (Index n = images.first; n < images.last; ++n) {
+      const float* from = y_bar + n * c.out_channels * pixels;
+      if (tail.pool) {
+        put_last(from, c.out_channels, height, width, turned.data(), b.y_pixel, width * b.y_pixel);
+        spread(turned.data(), at + n * pooled_positions(c), height, width, b.y_pixel, inside, y_row);
+      } else {
+        if (tail.relu) {
+          mask(y + n * c.out_channels * pixels, from, c.out_channels * pixels, turned.data());
+          from = turned.data();
+        }
+        put_last(from, c.out_channels, height, width, inside, b.y_pixel, y_row);
+      }
+      if (gradients.bias) add_bias(inside, c.height.out, c.width.out, b.y_pixel, y_row, my_sums + weights);
+      if (gradients.weight) {
+        put_last(x + n * c.image_size(), c.in_channels, c.height.in, c.width.in, b.inside_x(x_buffer.data(), c), c.in_channels,
+                 b.x_width * c.in_channels);
+        add_weights(b.forward, x_buffer.data(), inside, y_row, my_sums);
+      }
+      if (gradients.x) {
+        convolve(b.backward, y_buffer.data(), packed.data(), nullptr, false, x_bar.data());
+        put_first(x_bar.data(), c.height.in * c.width.in, x_pixel, c.in_channels, gradients.x + n * c.image_size());
+      }
+    }
+  });
+  for (Index part = 1; part < parts; ++part)
+    for (Index i = 0; i < sums; ++i) all_sums.data()[i] += all_sums.data()[part * sums + i];
+  if (gradients.weight) WENGERT_BEST_TARGET(unpack_weights)(b.forward, all_sums.data(), weights_forward(c, nullptr), gradients.weight);
+  if (gradients.bias) std::copy_n(all_sums.data() + weights, c.out_channels, gradients.bias);
+}
+
+}  // namespace wengert::kernels
+#endif

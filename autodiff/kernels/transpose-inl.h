@@ -1,0 +1,61 @@
+// Transposition of matrices of floats, for each SIMD target (see tile-inl.h about the guard).
+#if defined(WENGERT_TRANSPOSE_INL_H) == defined(HWY_TARGET_TOGGLE)
+#ifdef WENGERT_TRANSPOSE_INL_H
+#undef WENGERT_TRANSPOSE_INL_H
+#else
+#define WENGERT_TRANSPOSE_INL_H
+#endif
+
+#include <hwy/highway.h>
+
+#include "autodiff/kernels/tile-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace wengert::kernels::HWY_NAMESPACE {
+
+#if HWY_TARGET != HWY_SCALAR
+/// Four numbers of each of the rows 0, 4, 8, ... from p, one vector.
+template <class D> HWY_INLINE hn::Vec<D> load_rows(D d, const float* p, Index row) {
+  if constexpr (hn::MaxLanes(D()) == 4) {
+    return hn::LoadU(d, p);
+  } else {
+    const hn::Half<D> half;
+    constexpr Index apart = 4 * (hn::MaxLanes(D()) / 8);
+    return hn::Combine(d, load_rows(half, p + apart * row, row), load_rows(half, p, row));
+  }
+}
+
+/// to[k * to_row + j] = from[j * from_row + k] for as many j as a vector has lanes and 4 values of k.
+HWY_INLINE void transpose_block(const float* from, Index from_row, float* to, Index to_row) {
+  const Floats d;
+  const hn::Repartition<double, Floats> pairs;
+  const auto p = load_rows(d, from, from_row), q = load_rows(d, from + from_row, from_row);
+  const auto r = load_rows(d, from + 2 * from_row, from_row), s = load_rows(d, from + 3 * from_row, from_row);
+  const auto pq = hn::BitCast(pairs, hn::InterleaveLower(d, p, q)), rs = hn::BitCast(pairs, hn::InterleaveLower(d, r, s));
+  const auto pq_up = hn::BitCast(pairs, hn::InterleaveUpper(d, p, q)), rs_up = hn::BitCast(pairs, hn::InterleaveUpper(d, r, s));
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, pq, rs)), d, to);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, pq, rs)), d, to + to_row);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, pq_up, rs_up)), d, to + 2 * to_row);
+  hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, pq_up, rs_up)), d, to + 3 * to_row);
+}
+#endif
+
+/// to[k * to_row + j] = from[j * from_row + k] for j below `rows` and k below `columns`.
+inline void transpose(const float* from, Index from_row, Index rows, Index columns, float* to, Index to_row) {
+  Index j = 0;
+#if HWY_TARGET != HWY_SCALAR
+  for (; j + lanes <= rows; j += lanes) {
+    Index k = 0;
+    for (; k + 4 <= columns; k += 4) transpose_block(from + j * from_row + k, from_row, to + k * to_row + j, to_row);
+    for (; k < columns; ++k)
+      for (Index i = j; i < j + lanes; ++i) to[k * to_row + i] = from[i * from_row + k];
+  }
+#endif
+  for (; j < rows; ++j)
+    for (Index k = 0; k < columns; ++k) to[k * to_row + j] = from[j * from_row + k];
+}
+
+}  // namespace wengert::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#endif
