@@ -12,9 +12,9 @@
 #include <cstring>
 #include <type_traits>
 
-#include "autodiff/kernels/blas.h"
 #include "autodiff/kernels/direct_convolution.h"
 #include "autodiff/kernels/parallel.h"
+#include "autodiff/kernels/product.h"
 #include "autodiff/kernels/scratch.h"
 
 namespace wengert::kernels {
@@ -138,20 +138,20 @@ template <class T> double sum_of(const T* x, Index n) {
 
 /// weight += y columns^T for one image. `columns` is scratch for a tile, null if the image needs none.
 template <class T> void add_weight_gradient(const Convolution& c, const Unrolled& u, const T* x, const T* y, T* columns, T* weight) {
-  const auto product = [&](const T* y_of_group, Index count, const T* matrix, T* of_group) {
-    blas::gemm<T>(false, true, u.outputs, u.rows, count, 1, y_of_group, distance(u.positions), matrix, distance(count), 1, of_group,
-                  distance(u.rows));
+  const auto add_product = [&](const T* y_of_group, Index count, const T* matrix, T* of_group) {
+    product<T>(u.outputs, u.rows, count, {y_of_group, distance(u.positions), 1}, {matrix, 1, distance(count)}, of_group, distance(u.rows),
+               {.accumulate = true});
   };
   for (Index g = 0; g < c.groups; ++g) {
     const T *image = x + g * u.channels * c.height.in * c.width.in, *of_y = y + g * u.outputs * u.positions;
     T* const of_group = weight + g * u.outputs * u.rows;
     if (!columns) {
-      product(of_y, u.positions, image, of_group);
+      add_product(of_y, u.positions, image, of_group);
       continue;
     }
     u.for_each_tile<T>([&](const Tile& tile) {
       u.unroll(tile, image, columns);
-      product(of_y + tile.first_position, tile.positions, columns, of_group);
+      add_product(of_y + tile.first_position, tile.positions, columns, of_group);
     });
   }
 }
@@ -168,8 +168,9 @@ template <class T> void convolution_forward(const Convolution& c, const T* x, co
   if constexpr (std::is_same_v<T, float>)
     if (is_direct(c)) return direct_convolution(c, {}, x, weight, bias, y, nullptr);
   const Unrolled u(c);
-  const auto product = [&](const T* of_weight, Index count, const T* columns, T* of_y) {
-    blas::gemm<T>(false, false, u.outputs, count, u.rows, 1, of_weight, distance(u.rows), columns, count, bias ? 1 : 0, of_y, u.positions);
+  const auto product_with_columns = [&](const T* of_weight, Index count, const T* columns, T* of_y) {
+    product<T>(u.outputs, count, u.rows, {of_weight, distance(u.rows), 1}, {columns, count, 1}, of_y, u.positions,
+               {.accumulate = bias != nullptr});
   };
   parallel_blocks(c.batch, [&](Index n) {
     Scratch<T> scratch(u.is_image() ? 0 : u.rows * u.positions_of_tile<T>());
@@ -179,12 +180,12 @@ template <class T> void convolution_forward(const Convolution& c, const T* x, co
       const T *image = x + n * c.image_size() + g * u.channels * c.height.in * c.width.in, *of_weight = weight + g * u.outputs * u.rows;
       T* const of_y = to + g * u.outputs * u.positions;
       if (u.is_image()) {
-        product(of_weight, u.positions, image, of_y);
+        product_with_columns(of_weight, u.positions, image, of_y);
         continue;
       }
       u.for_each_tile<T>([&](const Tile& tile) {
         u.unroll(tile, image, scratch.data());
-        product(of_weight, tile.positions, scratch.data(), of_y + tile.first_position);
+        product_with_columns(of_weight, tile.positions, scratch.data(), of_y + tile.first_position);
       });
     }
   });
@@ -195,8 +196,9 @@ template <class T> void convolution_data_gradient(const Convolution& c, const T*
     if (!bias && has_direct_data_gradient(c)) return direct_gradients(c, {}, nullptr, weight, nullptr, nullptr, y, {.x = x});
   const Unrolled u(c);
   const Index plane = c.height.in * c.width.in;
-  const auto product = [&](const T* of_weight, Index count, const T* of_y, T beta, T* columns) {
-    blas::gemm<T>(true, false, u.rows, count, u.outputs, 1, of_weight, distance(u.rows), of_y, distance(u.positions), beta, columns, count);
+  const auto product_with_y = [&](const T* of_weight, Index count, const T* of_y, bool accumulate, T* columns) {
+    product<T>(u.rows, count, u.outputs, {of_weight, 1, distance(u.rows)}, {of_y, distance(u.positions), 1}, columns, count,
+               {.accumulate = accumulate});
   };
   parallel_blocks(c.batch, [&](Index n) {
     Scratch<T> scratch(u.is_image() ? 0 : u.rows * u.positions_of_tile<T>());
@@ -206,11 +208,11 @@ template <class T> void convolution_data_gradient(const Convolution& c, const T*
       const T *of_y = y + n * c.output_size() + g * u.outputs * u.positions, *of_weight = weight + g * u.outputs * u.rows;
       T* const image = to + g * u.channels * plane;
       if (u.is_image()) {
-        product(of_weight, u.positions, of_y, 1, image);
+        product_with_y(of_weight, u.positions, of_y, true, image);
         continue;
       }
       u.for_each_tile<T>([&](const Tile& tile) {
-        product(of_weight, tile.positions, of_y + tile.first_position, 0, scratch.data());
+        product_with_y(of_weight, tile.positions, of_y + tile.first_position, false, scratch.data());
         u.add_rolled(tile, scratch.data(), image);
       });
     }

@@ -30,12 +30,10 @@ class ColumnPart {
       : axis_(width), outputs_{first, std::min(first + most, width.out)}, inside_(width.kernel) {
     for (Index s = 0; s < width.kernel; ++s) inside_.data()[s] = inside(width, s, outputs_);
   }
-  Index first() const { return outputs_.first; }
 
   /// y and `at` of these outputs in row i of a plane x.
   template <class T, class Position>
   [[gnu::always_inline]] void maxima(const WindowAxis& height, Index i, const T* x, T* y, Position* at) const {
-    constexpr std::int32_t nowhere = -1;
     T best[most];
     std::int32_t where[most];
     const Index n = outputs_.size(), step = axis_.stride;
@@ -58,15 +56,22 @@ class ColumnPart {
         }
       }
     }
-    for (Index j = 0; j < n; ++j) {
-      if (where[j] == nowhere)  // all are -inf
-        where[j] = static_cast<std::int32_t>(rows.first * axis_.kernel + unpadded(axis_, outputs_.first + j).first);
-      y[j] = best[j];
-      at[j] = static_cast<Position>(where[j]);
-    }
+    std::int32_t least = 0;
+    for (Index j = 0; j < n; ++j) least = std::min(least, where[j]);
+    if (least == nowhere) place_infinities(rows.first, where);
+    for (Index j = 0; j < n; ++j) y[j] = best[j];
+    for (Index j = 0; j < n; ++j) at[j] = static_cast<Position>(where[j]);
   }
 
  private:
+  static constexpr std::int32_t nowhere = -1;
+
+  /// Nothing is larger than -inf: where all elements are that, the first one is the maximum.
+  void place_infinities(Index row, std::int32_t* where) const {
+    for (Index j = 0; j < outputs_.size(); ++j)
+      if (where[j] == nowhere) where[j] = static_cast<std::int32_t>(row * axis_.kernel + unpadded(axis_, outputs_.first + j).first);
+  }
+
   const WindowAxis& axis_;
   Range outputs_;
   Scratch<Range> inside_;
@@ -116,6 +121,18 @@ MeanWindow mean_window(const WindowAxis& axis, Divisor divisor, Index i) {
   return {inputs, divisor == Divisor::padded ? end - begin : inputs.size()};
 }
 
+/// The windows of all outputs along one dimension.
+class MeanWindows {
+ public:
+  MeanWindows(const WindowAxis& axis, Divisor divisor) : windows_(axis.out) {
+    for (Index i = 0; i < axis.out; ++i) windows_.data()[i] = mean_window(axis, divisor, i);
+  }
+  const MeanWindow& operator[](Index i) const { return windows_.data()[i]; }
+
+ private:
+  Scratch<MeanWindow> windows_;
+};
+
 /// to[i] += from[i]
 template <class T> void add_row(Index n, const T* from, T* to) {
   run_on_best_target([=]() __attribute__((always_inline)) {
@@ -132,7 +149,7 @@ template <class T, class Position> void max_pool(const Pooling& p, const T* x, T
       run_on_best_target([&]() __attribute__((always_inline)) {
         for (Index n = first; n < last; ++n)
           for (Index i = 0; i < p.height.out; ++i) {
-            const Index output = n * plane_out(p) + i * p.width.out + part.first();
+            const Index output = n * plane_out(p) + i * p.width.out + j;
             part.maxima(p.height, i, x + n * plane_in(p), y + output, at + output);
           }
       });
@@ -164,17 +181,18 @@ template <class Position> void pooled_indices(const Pooling& p, const Position* 
 }
 
 template <class T> void average_pool(const Pooling& p, Divisor divisor, const T* x, T* y) {
+  const MeanWindows of_rows(p.height, divisor), of_columns(p.width, divisor);
   for_blocks_of_planes(p, [&](Index first, Index last) {
     Scratch<T> row(p.width.in);  // the sum of the window's rows
     for (Index n = first; n < last; ++n) {
       const T* const plane = x + n * plane_in(p);
       T* to = y + n * plane_out(p);
       for (Index i = 0; i < p.height.out; ++i) {
-        const MeanWindow rows = mean_window(p.height, divisor, i);
+        const MeanWindow& rows = of_rows[i];
         std::fill_n(row.data(), p.width.in, T(0));
         for (Index h = rows.inputs.first; h < rows.inputs.last; ++h) add_row(p.width.in, plane + h * p.width.in, row.data());
         for (Index j = 0; j < p.width.out; ++j) {
-          const MeanWindow columns = mean_window(p.width, divisor, j);
+          const MeanWindow& columns = of_columns[j];
           T total = 0;
           for (Index w = columns.inputs.first; w < columns.inputs.last; ++w) total += row.data()[w];
           *to++ = total / static_cast<T>(rows.divisor * columns.divisor);
@@ -185,6 +203,7 @@ template <class T> void average_pool(const Pooling& p, Divisor divisor, const T*
 }
 
 template <class T> void spread_average(const Pooling& p, Divisor divisor, const T* y, T* x) {
+  const MeanWindows of_rows(p.height, divisor), of_columns(p.width, divisor);
   for_blocks_of_planes(p, [&](Index first, Index last) {
     Scratch<T> row(p.width.in);  // what each of the window's rows gets
     for (Index n = first; n < last; ++n) {
@@ -192,10 +211,10 @@ template <class T> void spread_average(const Pooling& p, Divisor divisor, const 
       T* const plane = x + n * plane_in(p);
       std::fill_n(plane, plane_in(p), T(0));
       for (Index i = 0; i < p.height.out; ++i) {
-        const MeanWindow rows = mean_window(p.height, divisor, i);
+        const MeanWindow& rows = of_rows[i];
         std::fill_n(row.data(), p.width.in, T(0));
         for (Index j = 0; j < p.width.out; ++j) {
-          const MeanWindow columns = mean_window(p.width, divisor, j);
+          const MeanWindow& columns = of_columns[j];
           const T share = *from++ / static_cast<T>(rows.divisor * columns.divisor);
           for (Index w = columns.inputs.first; w < columns.inputs.last; ++w) row.data()[w] += share;
         }
