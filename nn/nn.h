@@ -1,8 +1,11 @@
 #pragma once
 // Everything for networks: layers, losses, initialisers, and what models are made of.
+#include "nn/data/augment.h"
+#include "nn/data/cifar.h"
 #include "nn/data/csv.h"
 #include "nn/data/idx.h"
 #include "nn/data/loader.h"
+#include "nn/data/text.h"
 #include "nn/init.h"
 #include "nn/layers.h"
 #include "nn/losses.h"
