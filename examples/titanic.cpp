@@ -134,7 +134,7 @@ void titanic(const Options& options) {
   const std::vector<std::string> ids = options.predictions.empty() ? std::vector<std::string>{} : test.strings("PassengerId");
   const Tensor x_test = inputs(test, options.test, train);
   const Tensor x = inputs(train, options.train, test), y = train.tensor({"Survived"}, float64);
-  const nn::Split data = nn::split_validation(x, y, {.validation = 0.2, .shuffle = false});  // the last fifth of the rows
+  const nn::Split data = nn::split_examples(x, y, {.validation = 0.2, .shuffle = false});  // the last fifth of the rows
   fmt::print("{} passengers to learn from, {} to validate with, 12-9-1 sigmoid nodes, {} batches of {}\n", data.train.x.size(0),
              data.validation.x.size(0), options.batches, options.batch_size);
 

@@ -4,8 +4,10 @@
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <numeric>
+#include <stdexcept>
 #include <vector>
 
+#include "autodiff/ops.h"
 #include "autodiff/storage.h"
 #include "autodiff/tape.h"
 #include "tests/support/throws.h"
@@ -154,28 +156,96 @@ BOOST_AUTO_TEST_CASE(an_epoch_asks_nothing_of_the_heap) {
   BOOST_TEST(pool::statistics().heap_allocations == before);
 }
 
+BOOST_AUTO_TEST_CASE(batches_from_the_background_are_the_same) {
+  const auto epochs = [](Index prefetch) {
+    Generator generator(3);
+    const auto noise = [](nn::Batch b, Generator& g) { return nn::Batch{b.x + g.uniform(b.x.shape()), b.y}; };
+    const DataLoader loader(examples(50),
+                            {.batch_size = 8, .shuffle = true, .prefetch = prefetch, .transform = noise, .generator = &generator});
+    Values all;
+    for (int epoch = 0; epoch < 3; ++epoch) {
+      for (auto [x, y] : loader) {
+        for (const double value : x.to_vector<double>()) all.push_back(value);
+      }
+    }
+    return all;
+  };
+  const Values here = epochs(0);
+  BOOST_TEST(here.size() == 300u);
+  BOOST_TEST((epochs(1) == here));
+  BOOST_TEST((epochs(3) == here));
+  BOOST_TEST((epochs(100) == here));
+}
+
+BOOST_AUTO_TEST_CASE(a_background_thread_ends_with_its_loop) {
+  const DataLoader loader(examples(100), {.batch_size = 4, .prefetch = 2});
+  for (int round = 0; round < 20; ++round) {
+    int batches = 0;
+    for (auto [x, y] : loader) {
+      if (++batches == round) break;
+    }
+  }
+  auto skipping = loader.begin();
+  for (int i = 0; i < 7; ++i) ++skipping;
+  BOOST_TEST((*skipping).y.element(0) == 28);
+  BOOST_TEST((*skipping).y.element(0) == 28);
+  auto moved = std::move(skipping);
+  ++moved;
+  BOOST_TEST((*moved).y.element(0) == 32);
+  BOOST_TEST(epoch_of(DataLoader(examples(0), {.prefetch = 1})).empty());
+}
+
+BOOST_AUTO_TEST_CASE(what_goes_wrong_in_the_background_is_thrown_in_the_loop) {
+  const auto fails = [](nn::Batch b, Generator&) {
+    if (b.y.element(0) == 8) throw std::runtime_error("the third batch");
+    return b;
+  };
+  for (const Index prefetch : {0, 1, 10}) {
+    const DataLoader loader(examples(20), {.batch_size = 4, .prefetch = prefetch, .transform = fails});
+    int batches = 0;
+    const auto run = [&] {
+      for (auto [x, y] : loader) ++batches;
+    };
+    BOOST_TEST(message_of<std::runtime_error>(run) == "the third batch");
+    BOOST_TEST(batches == 2);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused) {
   const nn::Batch data = examples(4);
   BOOST_TEST(contains(message_of<ShapeError>([&] { DataLoader(data.x, examples(3).y); }), "same number of rows"));
   BOOST_TEST(contains(message_of<ShapeError>([&] { DataLoader(data, {.batch_size = 0}); }), "batch_size 0"));
+  BOOST_TEST(contains(message_of<ShapeError>([&] { DataLoader(data, {.prefetch = -1}); }), "prefetch -1"));
   BOOST_CHECK_THROW(DataLoader(Tensor::full({}, 1), Tensor::full({}, 1)), ShapeError);
 }
 
 BOOST_AUTO_TEST_CASE(a_part_is_kept_back_for_validation) {
   const nn::Batch data = examples(10);
   Generator generator(5);
-  const nn::Split split = nn::split_validation(data.x, data.y, {.validation = 0.3, .generator = &generator});
+  const nn::Split split = nn::split_examples(data.x, data.y, {.validation = 0.3, .generator = &generator});
   BOOST_TEST((split.train.x.shape() == Shape{7, 2}));
   BOOST_TEST((split.validation.x.shape() == Shape{3, 2}));
   std::vector<Index> all = epoch_of(DataLoader(split.train)), rest = epoch_of(DataLoader(split.validation));
   all.insert(all.end(), rest.begin(), rest.end());
   BOOST_TEST((all != first(10)));
   BOOST_TEST(sorted(all) == first(10), boost::test_tools::per_element());
-  const nn::Split in_order = nn::split_validation(data.x, data.y, {.shuffle = false});
+  const nn::Split in_order = nn::split_examples(data.x, data.y, {.shuffle = false});
   BOOST_TEST(epoch_of(DataLoader(in_order.train)) == first(8), boost::test_tools::per_element());
   for (const double share : {0.0, 1.0, 0.01, -1.0, 2.0, std::numeric_limits<double>::quiet_NaN()}) {
-    BOOST_CHECK_THROW(nn::split_validation(data.x, data.y, {.validation = share}), ShapeError);
+    BOOST_CHECK_THROW(nn::split_examples(data.x, data.y, {.validation = share}), ShapeError);
   }
+  BOOST_TEST(!split.test.x.defined());
+}
+
+BOOST_AUTO_TEST_CASE(a_third_part_for_the_test) {
+  const nn::Batch data = examples(10);
+  const nn::Split split = nn::split_examples(data.x, data.y, {.validation = 0.3, .test = 0.2, .shuffle = false});
+  BOOST_TEST(epoch_of(DataLoader(split.train)) == first(5), boost::test_tools::per_element());
+  BOOST_TEST((epoch_of(DataLoader(split.validation)) == std::vector<Index>{5, 6, 7}));
+  BOOST_TEST((epoch_of(DataLoader(split.test)) == std::vector<Index>{8, 9}));
+  BOOST_TEST(nn::split_examples(data.x, data.y, {.validation = 0, .test = 0.5}).test.x.size(0) == 5);
+  BOOST_CHECK_THROW(nn::split_examples(data.x, data.y, {.validation = 0.5, .test = 0.5}), ShapeError);
+  BOOST_CHECK_THROW(nn::split_examples(data.x, data.y, {.validation = 0.5, .test = 0.01}), ShapeError);
 }
 
 BOOST_AUTO_TEST_CASE(rows_by_their_positions) {

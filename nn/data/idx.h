@@ -23,7 +23,7 @@ Tensor read_idx(const std::string& path, const IdxOptions& options = {});
 
 /// Images with what they show.
 struct LabelledImages {
-  Tensor images;  ///< (n, rows, columns) float32 in [0, 1]
+  Tensor images;  ///< (n, rows, columns), or (n, channels, rows, columns), float32 in [0, 1]
   Tensor labels;  ///< (n) int64 in [0, classes)
 
   Index size() const { return labels.size(); }

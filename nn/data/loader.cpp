@@ -4,8 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <condition_variable>
 #include <cstddef>
 #include <cstring>
+#include <deque>
+#include <exception>
+#include <mutex>
+#include <thread>
 #include <utility>
 
 namespace wengert::nn {
@@ -58,12 +63,16 @@ DataLoader::DataLoader(const Tensor& x, const Tensor& y, const LoaderOptions& op
   check_examples("DataLoader", x, y);
   if (options.batch_size <= 0)
     throw ShapeError(fmt::format("DataLoader: batch_size {} is not positive; made at {}", options.batch_size, to_string(where)));
+  if (options.prefetch < 0)
+    throw ShapeError(fmt::format("DataLoader: prefetch {} is negative; made at {}", options.prefetch, to_string(where)));
   x_ = x.constant().contiguous(where);
   y_ = y.constant().contiguous(where);
 }
 
 DataLoader::Iterator DataLoader::begin() const {
-  return {*this, options_.shuffle ? generator_or_default(options_.generator).permutation(examples()) : Tensor()};
+  Generator& generator = generator_or_default(options_.generator);
+  Tensor order = options_.shuffle ? generator.permutation(examples()) : Tensor();
+  return {*this, std::move(order), options_.transform ? generator.next_bits() : 0};
 }
 
 Index DataLoader::batches() const {
@@ -71,30 +80,120 @@ Index DataLoader::batches() const {
   return full * options_.batch_size == examples() || options_.drop_last ? full : full + 1;
 }
 
-Batch DataLoader::Iterator::operator*() const {
-  const Tensor &x = loader_->x_, &y = loader_->y_;
-  const Index first = batch_ * loader_->options_.batch_size;
-  const Index count = std::min(loader_->options_.batch_size, loader_->examples() - first);
-  if (!order_.defined()) return {copy_range(x, first, count, x.made_at()), copy_range(y, first, count, y.made_at())};
-  const Index* rows = order_.data<Index>() + first;
-  return {gather(x, rows, count, x.made_at()), gather(y, rows, count, y.made_at())};
+Batch DataLoader::make(const Tensor& order, std::uint64_t seed, Index batch) const {
+  const Index first = batch * options_.batch_size, count = std::min(options_.batch_size, examples() - first);
+  const auto part = [&](const Tensor& x) {
+    return order.defined() ? gather(x, order.data<Index>() + first, count, x.made_at()) : copy_range(x, first, count, x.made_at());
+  };
+  Batch made{part(x_), part(y_)};
+  if (!options_.transform) return made;
+  Generator generator(seed, static_cast<std::uint64_t>(batch) << 32);  // so far apart no two batches draw the same numbers
+  return options_.transform(std::move(made), generator);
 }
 
-Split split_validation(const Tensor& x, const Tensor& y, const SplitOptions& options, Location where) {
-  check_examples("split_validation", x, y);
+// ---- batches made in the background ------------------------------------------------------------------------------------------------------
+
+// A thread that makes the batches of an epoch one after the other, a bounded number of them ahead.
+class DataLoader::Iterator::Prefetch {
+ public:
+  Prefetch(const DataLoader& loader, const Tensor& order, std::uint64_t seed)
+      : loader_(loader), order_(order), seed_(seed), thread_([this] { run(); }) {}
+  Prefetch(const Prefetch&) = delete;
+  Prefetch& operator=(const Prefetch&) = delete;
+  ~Prefetch() {
+    {
+      const std::lock_guard lock(mutex_);
+      stopped_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+  }
+
+  // Waits for a batch, and lets those before it go.
+  Batch get(Index batch) {
+    std::unique_lock lock(mutex_);
+    wanted_ = batch;
+    while (first_ < batch && !made_.empty()) drop_first();
+    changed_.notify_all();
+    while (true) {
+      changed_.wait(lock, [&] { return error_ || !made_.empty(); });
+      if (made_.empty()) std::rethrow_exception(error_);
+      if (first_ == batch) return made_.front();
+      drop_first();
+    }
+  }
+
+ private:
+  void run() {
+    try {
+      for (Index batch = 0; batch < loader_.batches() && wait_for_room(batch); ++batch) {
+        Batch made = loader_.make(order_, seed_, batch);
+        const std::lock_guard lock(mutex_);
+        made_.push_back(std::move(made));
+        changed_.notify_all();
+      }
+    } catch (...) {
+      const std::lock_guard lock(mutex_);
+      error_ = std::current_exception();
+      changed_.notify_all();
+    }
+  }
+  bool wait_for_room(Index batch) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return stopped_ || batch <= wanted_ + loader_.options_.prefetch; });
+    return !stopped_;
+  }
+  void drop_first() {
+    made_.pop_front();
+    ++first_;
+  }
+
+  const DataLoader& loader_;
+  const Tensor order_;
+  const std::uint64_t seed_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Batch> made_;  // in order, from batch first_ on
+  Index first_ = 0, wanted_ = 0;
+  bool stopped_ = false;
+  std::exception_ptr error_;  // of the batch behind those that are made
+  std::thread thread_;        // last: it uses all of the above
+};
+
+DataLoader::Iterator::Iterator(const DataLoader& loader, Tensor order, std::uint64_t seed)
+    : loader_(&loader), order_(std::move(order)), seed_(seed) {
+  if (loader.options_.prefetch > 0) prefetch_ = std::make_unique<Prefetch>(loader, order_, seed_);
+}
+DataLoader::Iterator::Iterator(Iterator&& o) noexcept = default;
+DataLoader::Iterator& DataLoader::Iterator::operator=(Iterator&& o) noexcept = default;
+DataLoader::Iterator::~Iterator() = default;
+
+Batch DataLoader::Iterator::operator*() const { return prefetch_ ? prefetch_->get(batch_) : loader_->make(order_, seed_, batch_); }
+
+// ---- parts of a data set -----------------------------------------------------------------------------------------------------------------
+
+Split split_examples(const Tensor& x, const Tensor& y, const SplitOptions& options, Location where) {
+  check_examples("split_examples", x, y);
   const Index n = x.size(0);
-  const double share = std::isfinite(options.validation) ? std::clamp(options.validation, 0.0, 1.0) : 0;
-  const Index kept_back = std::llround(share * static_cast<double>(n)), rest = n - kept_back;
-  if (kept_back == 0 || rest == 0) {
+  const auto share_of = [&](double share) {
+    return share > 0 && std::isfinite(share) ? std::llround(std::min(share, 1.0) * static_cast<double>(n)) : Index{0};
+  };
+  const Index validation = share_of(options.validation), test = share_of(options.test), train = n - validation - test;
+  const bool nothing_asked = options.validation == 0 && options.test == 0;
+  if (train <= 0 || nothing_asked || (options.validation != 0 && validation == 0) || (options.test != 0 && test == 0)) {
     throw ShapeError(
-        fmt::format("split_validation: a share of {} leaves {} of {} examples for training and {} for validation; both need some, at {}",
-                    options.validation, rest, n, kept_back, to_string(where)));
+        fmt::format("split_examples: shares of {} and {} leave {} of {} examples for training, {} for validation, {} for a test; "
+                    "what has a share needs some, at {}",
+                    options.validation, options.test, train, n, validation, test, to_string(where)));
   }
   const Tensor order =
       options.shuffle ? generator_or_default(options.generator).permutation(n) : Tensor::arange(0, static_cast<double>(n), 1, int64);
-  const std::span<const Index> rows(order.data<Index>(), static_cast<std::size_t>(n));
-  const auto train = rows.first(static_cast<std::size_t>(rest)), validation = rows.last(static_cast<std::size_t>(kept_back));
-  return {{take_rows(x, train, where), take_rows(y, train, where)}, {take_rows(x, validation, where), take_rows(y, validation, where)}};
+  const auto part = [&](Index first, Index count) {
+    if (count == 0) return Batch{};
+    const std::span<const Index> rows(order.data<Index>() + first, static_cast<std::size_t>(count));
+    return Batch{take_rows(x, rows, where), take_rows(y, rows, where)};
+  };
+  return {part(0, train), part(train, validation), part(train + validation, test)};
 }
 
 Tensor take_rows(const Tensor& x, std::span<const Index> rows, Location where) {

@@ -1,7 +1,12 @@
 #pragma once
 // Batches of a data set, in a new order every epoch.
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
 #include <iterator>
+#include <memory>
 #include <span>
+#include <type_traits>
 #include <utility>
 
 #include "autodiff/random.h"
@@ -15,13 +20,46 @@ struct Batch {
   Tensor x, y;
 };
 
+/// What a loader does to every batch: any function of a batch and a generator that gives a batch.
+///
+///     [](nn::Batch b, Generator& g) { return nn::Batch{nn::random_flip(b.x, {}, g), b.y}; }
+class BatchTransform {
+ public:
+  BatchTransform() = default;
+  template <class F>
+  requires(!std::same_as<F, BatchTransform> && std::is_invocable_r_v<Batch, const F&, Batch, Generator&>) BatchTransform(F function)
+      : function_(std::make_shared<FunctionOf<F>>(std::move(function))) {}
+
+  explicit operator bool() const { return function_ != nullptr; }
+  Batch operator()(Batch batch, Generator& generator) const { return function_->call(std::move(batch), generator); }
+
+ private:
+  struct Function {
+    virtual ~Function() = default;
+    virtual Batch call(Batch batch, Generator& generator) const = 0;
+  };
+  template <class F> struct FunctionOf final : Function {
+    explicit FunctionOf(F function) : function(std::move(function)) {}
+    Batch call(Batch batch, Generator& generator) const override { return function(std::move(batch), generator); }
+    F function;
+  };
+
+  std::shared_ptr<const Function> function_;
+};
+
 struct LoaderOptions {
   Index batch_size = 32;
   /// Every epoch goes through the examples in another random order.
   bool shuffle = false;
   /// Leaves out the last batch of an epoch if it is not full.
   bool drop_last = false;
-  /// What orders are drawn from; it must outlive the loader. Null: the thread's default generator.
+  /// How many batches a thread in the background makes ahead of the one in use; 0: each is made when it is asked for. The batches are the
+  /// same.
+  Index prefetch = 0;
+  /// Done to every batch, in the background if batches are made there. Its generator depends on the epoch and the batch alone.
+  BatchTransform transform = {};
+  /// What orders and the transform's generators are drawn from, when an epoch begins; it must outlive the loader. Null: the thread's default
+  /// generator.
   Generator* generator = nullptr;
 };
 
@@ -29,22 +67,29 @@ struct LoaderOptions {
 ///
 ///     for (auto [x, y] : loader) ...
 ///
-/// A batch is a copy of its examples in memory of the pool: an epoch asks nothing of the heap once one has passed.
+/// A batch is a copy of its examples in memory of the pool: an epoch asks nothing of the heap once one has passed, except for the thread of
+/// `prefetch`. What goes wrong in that thread is thrown where the batch is asked for; leaving a loop early ends it.
 class DataLoader {
  public:
-  /// Inputs (n, ...) and targets (n, ...). A ShapeError if they are not equally many or the batch size is not positive.
+  /// Inputs (n, ...) and targets (n, ...). A ShapeError if they are not equally many, the batch size is not positive, or `prefetch` is
+  /// negative.
   DataLoader(const Tensor& x, const Tensor& y, const LoaderOptions& options = {}, Location where = Location::here());
   explicit DataLoader(const Batch& examples, const LoaderOptions& options = {}, Location where = Location::here())
       : DataLoader(examples.x, examples.y, options, where) {}
   explicit DataLoader(const LabelledImages& data, const LoaderOptions& options = {}, Location where = Location::here())
       : DataLoader(data.images, data.labels, options, where) {}
 
+  /// An epoch under way. It must not outlive the loader.
   class Iterator {
    public:
     using value_type = Batch;
     using difference_type = std::ptrdiff_t;
 
-    /// Gathers the batch.
+    Iterator(Iterator&& o) noexcept;
+    Iterator& operator=(Iterator&& o) noexcept;
+    ~Iterator();
+
+    /// The batch.
     Batch operator*() const;
     Iterator& operator++() {
       ++batch_;
@@ -55,11 +100,14 @@ class DataLoader {
 
    private:
     friend class DataLoader;
-    Iterator(const DataLoader& loader, Tensor order) : loader_(&loader), order_(std::move(order)) {}
+    class Prefetch;
+    Iterator(const DataLoader& loader, Tensor order, std::uint64_t seed);
 
     const DataLoader* loader_;
     Tensor order_;  // of the examples: (n) int64; undefined if they are not shuffled
+    std::uint64_t seed_;
     Index batch_ = 0;
+    std::unique_ptr<Prefetch> prefetch_;
   };
 
   /// Starts an epoch, which draws its order.
@@ -71,25 +119,29 @@ class DataLoader {
   Index batches() const;
 
  private:
+  /// A batch of the epoch with that order and seed.
+  Batch make(const Tensor& order, std::uint64_t seed, Index batch) const;
+
   Tensor x_, y_;
   LoaderOptions options_;
 };
 
 struct SplitOptions {
-  /// The share of the examples that is kept back for validation.
-  double validation = 0.2;
-  /// Whether chance decides which; otherwise these are the last.
+  /// The shares of the examples that are kept back for validation and for a test.
+  double validation = 0.2, test = 0;
+  /// Whether chance decides which; otherwise these are the last, the test's behind those for validation.
   bool shuffle = true;
   /// Null: the thread's default generator.
   Generator* generator = nullptr;
 };
 
 struct Split {
-  Batch train, validation;
+  Batch train, validation, test;  ///< a part that has no share is undefined
 };
 
-/// Parts examples x (n, ...), y (n, ...) in two; both copies. A ShapeError if a part would be empty.
-Split split_validation(const Tensor& x, const Tensor& y, const SplitOptions& options = {}, Location where = Location::here());
+/// Parts examples x (n, ...), y (n, ...) in two or three; all copies. A ShapeError if a part that has a share, or the rest for training, would
+/// be empty.
+Split split_examples(const Tensor& x, const Tensor& y, const SplitOptions& options = {}, Location where = Location::here());
 
 /// The given positions along the first dimension, copied: (n, ...) -> (rows.size(), ...). A constant.
 Tensor take_rows(const Tensor& x, std::span<const Index> rows, Location where = Location::here());

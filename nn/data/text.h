@@ -1,0 +1,85 @@
+#pragma once
+// Texts as numbers: their characters or words, a vocabulary, and windows of them.
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "autodiff/tensor.h"
+#include "nn/data/loader.h"
+
+namespace wengert::nn {
+
+struct TextOptions {
+  /// A file of more bytes is refused.
+  std::uint64_t max_bytes = std::uint64_t{1} << 28;
+};
+
+/// A file's text, plain or compressed by gzip: UTF-8 with a byte order mark left out and line ends as "\n". A DataError names the file, and
+/// line and byte of the first one that is not UTF-8.
+std::string read_text(const std::string& path, const TextOptions& options = {});
+
+/// The characters of a text in UTF-8, each a view into it. A byte that is not UTF-8 is a character of its own.
+std::vector<std::string_view> characters(std::string_view text);
+
+/// The words of a text: runs of letters and digits, with apostrophes inside ("don't"); what else there is separates them. Views into the text.
+/// Letters beyond ASCII are letters.
+std::vector<std::string_view> words(std::string_view text);
+
+/// A text with the letters A to Z as small ones.
+std::string lower_case(std::string_view text);
+
+struct VocabularyOptions {
+  /// Tokens that come up less often are left out.
+  Index min_count = 1;
+  /// The most frequent ones are kept; 0: all.
+  Index max_size = 0;
+  /// The token 0 for everything that is not in the vocabulary; empty: that is an error.
+  std::string unknown = {};
+};
+
+/// Tokens with numbers 0, 1, ... They are in the order of their bytes (characters of ASCII so in that of the alphabet), behind `unknown`
+/// if there is one: the same tokens have the same numbers, however often they come up.
+class Vocabulary {
+ public:
+  /// Of the tokens that there are, which may be repeated.
+  explicit Vocabulary(std::span<const std::string_view> tokens, const VocabularyOptions& options = {});
+  /// Of tokens in a given order, as a state file may keep it. An Error if one comes up twice.
+  explicit Vocabulary(std::vector<std::string> tokens, std::string unknown = {});
+
+  Index size() const { return static_cast<Index>(tokens_.size()); }
+  const std::vector<std::string>& tokens() const { return tokens_; }
+  bool has(std::string_view token) const { return find(token) >= 0; }
+  /// An Error if the token is not there and nothing stands for unknown ones.
+  Index number(std::string_view token) const;
+  /// An Error if there is no such number.
+  const std::string& token(Index number) const;
+
+  /// The tokens' numbers: (n) int64.
+  Tensor encode(std::span<const std::string_view> tokens) const;
+  /// The tokens of numbers (n) int64, one after the other with `between` between them.
+  std::string decode(const Tensor& numbers, std::string_view between = {}) const;
+
+ private:
+  /// The token's number; -1 if it is not there.
+  Index find(std::string_view token) const;
+
+  std::vector<std::string> tokens_;
+  std::vector<Index> sorted_;  // numbers in the order of the tokens' bytes
+  std::string unknown_;
+};
+
+struct WindowOptions {
+  Index length = 128;
+  /// From the beginning of one window to that of the next.
+  Index stride = 1;
+  /// What is to be learnt: the token behind the window, (n), or the window moved on by one, (n, length).
+  enum class Target : std::uint8_t { next, shifted } target = Target::next;
+};
+
+/// Windows of a sequence (length) of any dtype: inputs (n, window) and targets. Every window has its whole target in the sequence. A ShapeError
+/// if there is not a single one.
+Batch windows(const Tensor& sequence, const WindowOptions& options = {}, Location where = Location::here());
+
+}  // namespace wengert::nn
