@@ -146,16 +146,16 @@ void check_list(const char* name, const Tensor& index) {
   if (index.rank() != 1) throw ShapeError(fmt::format("{}: the index {} must have one dimension", name, describe(index)));
 }
 
+void check_adds(const char* name, const Tensor& x) {
+  if (x.dtype() == boolean) throw DtypeError(fmt::format("{}: {} has no sums; convert it with .to(int64)", name, describe(x)));
+}
+
 }  // namespace
 
 Tensor index_select(const Tensor& x, Index dim, const Tensor& index, Location where) {
   const int d = checked_dim("index_select", dim, x);
   check_list("index_select", index);
   return taken(x, d, checked_index("index_select", index, x, d, where), Positions::list, where);
-}
-
-static void check_adds(const char* name, const Tensor& x) {
-  if (x.dtype() == boolean) throw DtypeError(fmt::format("{}: {} has no sums; convert it with .to(int64)", name, describe(x)));
 }
 
 Tensor gather(const Tensor& x, Index dim, const Tensor& index, Location where) {
