@@ -1,5 +1,7 @@
 #pragma once
 // Everything that a program needs to record operations and to differentiate them.
+#include "autodiff/checkpoint.h"
+#include "autodiff/custom_operation.h"
 #include "autodiff/derivatives.h"
 #include "autodiff/error.h"
 #include "autodiff/ops.h"

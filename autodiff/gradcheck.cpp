@@ -17,6 +17,10 @@ bool GradientCheck::passed() const {
   return !rows_.empty() && std::all_of(rows_.begin(), rows_.end(), [](const Row& r) { return r.passed; });
 }
 
+static std::string value_there(const GradientCheck::Row& row) {
+  return row.input < 0 ? std::string() : fmt::format(", where the value is {},", row.at);
+}
+
 std::string GradientCheck::to_string() const {
   std::string text = fmt::format("check_gradient: {}\n  {:<30} {:<8} {:>12} {:>24} {:>24} {:>10} {:>10}\n", passed() ? "passed" : "FAILED",
                                  "check", "input", "element", "tape", "expected", "error", "allowed");
@@ -29,7 +33,7 @@ std::string GradientCheck::to_string() const {
   }
   if (first)
     text += fmt::format("  worst of {}: {} instead of {}{}\n", first->what, first->value, first->expected,
-                        first->where.empty() ? std::string() : fmt::format(" at element {} of {}", first->element, first->where));
+                        first->where.empty() ? std::string() : fmt::format(" at element {}{} of {}", first->element, value_there(*first), first->where));
   return text;
 }
 
@@ -74,10 +78,15 @@ double largest(const Values& v) {
   return m;
 }
 
-bool same_bits(const Tensor& a, const Tensor& b) {
-  if (!(a.shape() == b.shape()) || a.dtype() != b.dtype()) return false;
+/// The first element whose bits differ; -1: none; 0 too where the shapes or dtypes differ.
+Index first_other_bits(const Tensor& a, const Tensor& b) {
+  if (!(a.shape() == b.shape()) || a.dtype() != b.dtype()) return 0;
   const Tensor p = a.clone(), q = b.clone();
-  return std::memcmp(p.elements()->data, q.elements()->data, static_cast<std::size_t>(p.size() * bytes_of(p.dtype()))) == 0;
+  const auto width = static_cast<std::size_t>(bytes_of(p.dtype()));
+  const char *s = static_cast<const char*>(p.elements()->data), *t = static_cast<const char*>(q.elements()->data);
+  for (Index i = 0; i < p.size(); ++i, s += width, t += width)
+    if (std::memcmp(s, t, width) != 0) return i;
+  return -1;
 }
 
 /// Random numbers of magnitude 0.5 to 1.5 and either sign.
@@ -143,7 +152,8 @@ class Checker {
   void prepare() {
     y_ = value(x_);
     if (!is_floating(y_.dtype())) throw DtypeError(fmt::format("check_gradient: the result {} is not floating", describe(y_)));
-    w_ = o_.cotangent.defined() ? o_.cotangent : y_.size() == 1 ? Tensor::ones(y_.shape(), y_.dtype()) : random_like(y_, random_);
+    const bool given = !o_.by_hand.empty() || !o_.instead_of_differences.empty();
+    w_ = o_.cotangent.defined() ? o_.cotangent : given ? Tensor::ones(y_.shape(), y_.dtype()) : random_like(y_, random_);
     v_ = random_like(x_, random_);
     const bool single = std::any_of(x_.begin(), x_.end(), [](const Tensor& t) { return t.dtype() == float32; }) || y_.dtype() == float32;
     bool coarse = false;
@@ -201,13 +211,12 @@ class Checker {
     {
       Tape tape({.isolated = true});
       const Tensors v = variables(tape, x_);
-      add_same("recorded / not recorded", same_bits(f_(v).constant(), y_));
+      add_same("recorded / not recorded", -1, f_(v).constant(), y_, "the result " + describe(y_));
     }
     gradient_ = gradient(x_, w_);
     const Tensors again = gradient(x_, w_);
-    bool same = true;
-    for (std::size_t k = 0; k < x_.size(); ++k) same &= same_bits(gradient_[k], again[k]);
-    add_same("gradient, twice", same);
+    for (std::size_t k = 0; k < x_.size(); ++k)
+      add_same("gradient, twice", static_cast<int>(k), again[k], gradient_[k], fmt::format("input {}, {}", k, describe(x_[k])));
     const Tensors none = gradient(x_, Tensor::zeros(w_.shape(), w_.dtype()));
     add_all("cotangent 0", values_of(none), values_of(zeros_like(x_)), 0);
   }
@@ -265,6 +274,8 @@ class Checker {
     const Tensor y = f_(v);
     const Tensor y_dot = y.number() ? tape.jvp(y, std::span<const Tensor>(v), v_) : Tensor::zeros(y_.shape(), y_.dtype());
     const std::vector<double> pushed = y_dot.to_vector<double>();
+    const Tensor none = y.number() ? tape.jvp(y, std::span<const Tensor>(v), zeros_like(x_)) : y_dot;
+    add_result("tangent 0", none.to_vector<double>(), Tensor::zeros(y_.shape(), y_.dtype()).to_vector<double>(), 0);
 
     const Tensors direction = converted(v_, wide_[0].dtype());
     const std::vector<double> differences =
@@ -318,7 +329,22 @@ class Checker {
 
   // ---- rows of the result ----
 
-  void add_same(const char* what, bool same) { result_.add({.what = what, .element = same ? "same bits" : "other bits", .passed = same}); }
+  void add_same(const char* what, int input, const Tensor& value, const Tensor& expected, const std::string& where) {
+    const Index i = first_other_bits(value, expected);
+    const auto at = [i](const Tensor& t) { return i < t.size() ? t.element(i) : 0; };
+    if (i < 0) {
+      result_.add({.what = what, .input = input, .element = "same bits"});
+    } else {
+      result_.add({.what = what,
+                   .input = input,
+                   .element = position_of(i, expected.shape()),
+                   .at = input < 0 ? 0 : at(x_[static_cast<std::size_t>(input)]),
+                   .value = at(value),
+                   .expected = at(expected),
+                   .where = where,
+                   .passed = false});
+    }
+  }
   void add_number(const char* what, double value, double expected, double allowed) {
     result_.add({.what = what, .value = value, .expected = expected, .allowed = allowed, .passed = agree(value, expected, allowed)});
   }
@@ -356,6 +382,7 @@ class Checker {
       result_.add({.what = what,
                    .input = static_cast<int>(k),
                    .element = position_of(static_cast<Index>(i), x_[k].shape()),
+                   .at = x_[k].element(static_cast<Index>(i)),
                    .value = value[k][i],
                    .expected = expected[k][i],
                    .allowed = allowed,

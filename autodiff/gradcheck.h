@@ -17,7 +17,7 @@ struct GradientCheckOptions {
   std::vector<Tensor> by_hand = {};
   /// Gradients of the same from elsewhere (`complex_step`), which take the place of central differences.
   std::vector<Tensor> instead_of_differences = {};
-  /// The cotangent of f(x): its shape and dtype. By default random numbers that differ; 1 for a function of one element.
+  /// The cotangent of f(x): its shape and dtype. By default random numbers that differ; 1 for a function of one element with given gradients.
   Tensor cotangent = {};
   /// 1: first derivatives; 2: the recorded sweep as well, against differences of the first derivatives and against forward mode.
   int order = 2;
@@ -37,6 +37,7 @@ class GradientCheck {
     const char* what = "";     ///< as in "tape / differences"
     int input = -1;            ///< whose gradient it is; -1: of one number, such as an inner product
     std::string element = {};  ///< its position, as in "(1, 0)"
+    double at = 0;             ///< the input's value there
     double value = 0;          ///< what the tape says
     double expected = 0;       ///< what it should be
     double allowed = 0;        ///< the error that passes

@@ -10,6 +10,8 @@
 #include <numeric>
 #include <utility>
 
+#include "autodiff/draws.h"
+
 namespace wengert {
 namespace {
 
@@ -18,7 +20,8 @@ __extension__ using Wide = unsigned __int128;
 using Pair = std::array<std::uint64_t, 2>;
 
 /// One block of the stream: two numbers of 64 random bits.
-Pair block(std::uint64_t seed, std::uint64_t counter) {
+Pair block(Generator::Position at) {
+  const auto [seed, counter] = at;
   const auto low = [](std::uint64_t v) { return static_cast<std::uint32_t>(v); };
   const auto high = [](std::uint64_t v) { return static_cast<std::uint32_t>(v >> 32); };
   const auto join = [](std::uint32_t l, std::uint32_t h) { return std::uint64_t{h} << 32 | l; };
@@ -105,28 +108,62 @@ template <class T> struct Rounded {
   T operator()(auto value) const { return static_cast<T>(value); }
 };
 
-template <class T> void fill(Tensor& out, Generator& g, const auto& distribution, const auto& convert) {
+std::uint64_t blocks_of(const Tensor& out) { return (static_cast<std::uint64_t>(out.size()) + 1) / 2; }
+
+template <class T> void fill(Tensor& out, Generator::Position at, const auto& distribution, const auto& convert) {
   const Index n = out.size();
   T* const to = out.mutable_data<T>();
-  std::uint64_t counter = g.counter();
-  for (Index i = 0; i < n; i += 2) {
-    const auto pair = distribution(block(g.seed(), counter++));
+  for (Index i = 0; i < n; i += 2, ++at.counter) {
+    const auto pair = distribution(block(at));
     to[i] = convert(pair[0]);
     if (i + 1 < n) to[i + 1] = convert(pair[1]);
   }
-  g = Generator(g.seed(), counter);
 }
 
 }  // namespace
+
+// ---- drawing again ----------------------------------------------------------------------------------------------------------------
+
+namespace detail {
+namespace {
+
+thread_local constinit DrawScope* innermost_draws = nullptr;
+
+}  // namespace
+
+DrawScope::DrawScope(Draws& draws, bool again) : draws_(draws), again_(again), outer_(std::exchange(innermost_draws, this)) {}
+DrawScope::~DrawScope() { innermost_draws = outer_; }
+
+bool DrawScope::meets(Generator::Position& at) {
+  DrawScope* source = innermost_draws;
+  while (source && !source->again_) source = source->outer_;
+  if (source && source->next_ == source->draws_.size())
+    throw TapeError("checkpoint: the function drew more random numbers when it was called again; it must do the same each time");
+  if (source) at = source->draws_[source->next_];
+  for (DrawScope* scope = innermost_draws; scope != source; scope = scope->outer_) scope->draws_.push_back(at);
+  if (source) ++source->next_;
+  return source;
+}
+
+}  // namespace detail
+
+Generator::Position Generator::take(std::uint64_t blocks) {
+  Position at{seed_, counter_};
+  if (!detail::DrawScope::meets(at)) counter_ += blocks;
+  return at;
+}
+
+// ---- distributions ----------------------------------------------------------------------------------------------------------------
 
 Tensor Generator::uniform(const Shape& shape, double low, double high, Dtype dtype, Location where) {
   check_dtype("uniform", dtype);
   const Uniform distribution = checked_uniform(low, high);
   Tensor out = Tensor::uninitialized(shape, dtype, where);
+  const Position at = take(blocks_of(out));
   if (dtype == float32) {
-    fill<float>(out, *this, distribution, BelowHigh<float>(distribution));
+    fill<float>(out, at, distribution, BelowHigh<float>(distribution));
   } else {
-    fill<double>(out, *this, distribution, BelowHigh<double>(distribution));
+    fill<double>(out, at, distribution, BelowHigh<double>(distribution));
   }
   return out;
 }
@@ -135,10 +172,11 @@ Tensor Generator::normal(const Shape& shape, double mean, double stddev, Dtype d
   check_dtype("normal", dtype);
   const Normal distribution = checked_normal(mean, stddev);
   Tensor out = Tensor::uninitialized(shape, dtype, where);
+  const Position at = take(blocks_of(out));
   if (dtype == float32) {
-    fill<float>(out, *this, distribution, Rounded<float>());
+    fill<float>(out, at, distribution, Rounded<float>());
   } else {
-    fill<double>(out, *this, distribution, Rounded<double>());
+    fill<double>(out, at, distribution, Rounded<double>());
   }
   return out;
 }
@@ -146,18 +184,19 @@ Tensor Generator::normal(const Shape& shape, double mean, double stddev, Dtype d
 Tensor Generator::bernoulli(const Shape& shape, double probability, Dtype dtype, Location where) {
   const Bernoulli distribution = checked_bernoulli(probability);
   Tensor out = Tensor::uninitialized(shape, dtype, where);
+  const Position at = take(blocks_of(out));
   switch (dtype) {
     case float32:
-      fill<float>(out, *this, distribution, Rounded<float>());
+      fill<float>(out, at, distribution, Rounded<float>());
       break;
     case float64:
-      fill<double>(out, *this, distribution, Rounded<double>());
+      fill<double>(out, at, distribution, Rounded<double>());
       break;
     case int64:
-      fill<std::int64_t>(out, *this, distribution, Rounded<std::int64_t>());
+      fill<std::int64_t>(out, at, distribution, Rounded<std::int64_t>());
       break;
     case boolean:
-      fill<bool>(out, *this, distribution, Rounded<bool>());
+      fill<bool>(out, at, distribution, Rounded<bool>());
       break;
   }
   return out;
@@ -166,7 +205,8 @@ Tensor Generator::bernoulli(const Shape& shape, double probability, Dtype dtype,
 Tensor Generator::integers(const Shape& shape, Index low, Index high, Location where) {
   const Integers distribution = checked_integers(low, high);
   Tensor out = Tensor::uninitialized(shape, int64, where);
-  fill<std::int64_t>(out, *this, distribution, Rounded<std::int64_t>());
+  const Position at = take(blocks_of(out));
+  fill<std::int64_t>(out, at, distribution, Rounded<std::int64_t>());
   return out;
 }
 
@@ -179,18 +219,18 @@ Tensor Generator::permutation(Index n, Location where) {
   return out;
 }
 
-std::uint64_t Generator::next_bits() { return block(seed_, counter_++)[0]; }
+std::uint64_t Generator::next_bits() { return block(take(1))[0]; }
 
 double Generator::next_uniform(double low, double high) {
   const Uniform distribution = checked_uniform(low, high);
-  return BelowHigh<double>(distribution)(distribution(block(seed_, counter_++))[0]);
+  return BelowHigh<double>(distribution)(distribution(block(take(1)))[0]);
 }
 
-double Generator::next_normal(double mean, double stddev) { return checked_normal(mean, stddev)(block(seed_, counter_++))[0]; }
+double Generator::next_normal(double mean, double stddev) { return checked_normal(mean, stddev)(block(take(1)))[0]; }
 
-bool Generator::next_bernoulli(double probability) { return checked_bernoulli(probability)(block(seed_, counter_++))[0]; }
+bool Generator::next_bernoulli(double probability) { return checked_bernoulli(probability)(block(take(1)))[0]; }
 
-Index Generator::next_integer(Index low, Index high) { return checked_integers(low, high)(block(seed_, counter_++))[0]; }
+Index Generator::next_integer(Index low, Index high) { return checked_integers(low, high)(block(take(1)))[0]; }
 
 Generator& default_generator() {
   static std::atomic<std::uint64_t> threads{0};

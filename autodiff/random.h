@@ -51,7 +51,13 @@ class Generator {
   Index next_integer(Index low, Index high);
   /// @}
 
+  /// Where a draw begins.
+  struct Position {
+    std::uint64_t seed, counter;
+  };
+
  private:
+  Position take(std::uint64_t blocks);
   std::uint64_t seed_, counter_;
 };
 

@@ -83,15 +83,17 @@ struct Call {
 /// Which parameters this tape has read, and the slot of each.
 class Leaves {
  public:
-  std::uint32_t find(const ParameterState* p) const;
-  void add(const ParameterState* p, std::uint32_t slot);
-  void clear();
-
- private:
   struct Leaf {
     ParameterRef parameter;
     std::uint32_t slot;
   };
+  std::uint32_t find(const ParameterState* p) const;
+  void add(const ParameterState* p, std::uint32_t slot);
+  void clear();
+  /// In the order in which they were read first.
+  std::span<const Leaf> all() const { return list_; }
+
+ private:
   pool::Vector<Leaf> list_;
   pool::Vector<std::uint32_t> table_;  // open addressing into the list, 0: free; used from kLinear leaves on
 };
@@ -111,6 +113,7 @@ class TapeState : public LaneRecords<double> {
   Lane<double>* resume = nullptr;             // what was active before
   const void* thread = nullptr;
   Location opened_at;
+  bool in_sweep = false;
 
   void begin(const TapeOptions& options, Location where);
   void end() noexcept;
@@ -129,7 +132,12 @@ class TapeState : public LaneRecords<double> {
     slots.push({{}, {}, shape, dtype});
     return slots.size() - 1;
   }
+  using LaneRecords<double>::variable;
+  /// An independent value: a DtypeError unless it is floating.
+  Tensor variable(const Tensor& value);
   Tensor leaf(const ParameterState& p);
+  /// Enters a parameter that has not been read yet, with a value that it has on this tape whatever becomes of it elsewhere.
+  Tensor leaf_with(const ParameterState& p, const Tensor& value);
 
  private:
   void release_calls();
@@ -148,6 +156,11 @@ inline TapeState* active_tape() { return static_cast<TapeState*>(active_lane<dou
 
 /// Whether one of the inputs is tracked on the active tape. A TapeError for consumed values and for those of other live tapes.
 bool any_tracked(std::span<const Tensor* const> x);
+
+/// One reverse sweep, and one push forward: what Tape::gradient and Tape::jvp do.
+Gradients sweep(TapeState& tape, const Source& target, std::span<const Source> sources, const GradientOptions& options);
+Tensor push_tangents(TapeState& tape, const Source& target, std::span<const Source> sources, std::span<const Tensor> tangents);
+
 // ---- of ops/, for the sweeps ---
 
 /// into += x, which has the same shape and dtype; `into` is an accumulator.

@@ -118,13 +118,22 @@ Tensor TapeState::leaf(const ParameterState& p) {
     leaves.add(&p, slots.size());
     slot = add_slot(p.value.shape(), p.value.dtype());
     const_cast<ParameterState&>(p).leaf.store(tensor_base + slot, std::memory_order_relaxed);
-  } else if (!(slots[slot].shape == p.value.shape()) || slots[slot].dtype != p.value.dtype()) {
+  } else if (!slots[slot].kept.defined() && (!(slots[slot].shape == p.value.shape()) || slots[slot].dtype != p.value.dtype())) {
     throw TapeError(fmt::format(
         "parameter {}: it was {} {} when this tape read it first and has become {}; open a new tape after changing its shape or dtype",
         p.name, to_string(slots[slot].shape), to_string(slots[slot].dtype), describe(p.value)));
   }
-  Tensor value = p.value;
+  Tensor value = slots[slot].kept.defined() ? slots[slot].kept : p.value;
   return Tensor(value.take(), tensor_base + slot);
+}
+
+Tensor TapeState::leaf_with(const ParameterState& p, const Tensor& value) {
+  slots.reserve(1);
+  leaves.add(&p, slots.size());
+  const std::uint32_t slot = add_slot(value.shape(), value.dtype());
+  slots[slot].kept = value;
+  Tensor shared = value;
+  return Tensor(shared.take(), tensor_base + slot);
 }
 
 // ---- the life of a tape -----------------------------------------------------------------------------------------------------
@@ -539,10 +548,13 @@ bool has_statements(const TapeState& t) {
 class AfterSweep {
  public:
   AfterSweep(TapeState& t, bool consume, std::uint32_t slots)
-      : t_(t), consume_(consume), slots_(slots), exceptions_(std::uncaught_exceptions()) {}
+      : t_(t), consume_(consume), slots_(slots), exceptions_(std::uncaught_exceptions()) {
+    t_.in_sweep = true;
+  }
   /// The adjoints that the sweep did not clear itself.
   void clear_with(bool variables_only) { variables_only_ = variables_only; }
   ~AfterSweep() {
+    t_.in_sweep = false;
     if (std::uncaught_exceptions() > exceptions_ || !variables_only_) {
       t_.clear_adjoints(t_.adjoints());
     } else {
@@ -571,6 +583,7 @@ class AfterSweep {
 /// Finds and checks the target before anything is touched. kNoSlot for a constant, if gradients of what is not reached may be zero.
 std::uint32_t find_target(TapeState& t, const Source& target, const GradientOptions& o) {
   check_thread(t, "gradient");
+  if (t.in_sweep) throw TapeError("gradient: this tape is in the middle of a sweep, whose rule asked it for another one");
   const std::uint32_t y = find(t, target);
   if (y == kNoSlot) {
     if (o.unreached == Unreached::zero) return kNoSlot;
@@ -628,8 +641,7 @@ Tensor zero_for(const Source& s) {
 
 using namespace detail;
 
-Gradients Tape::sweep_sources(const Source& target, std::span<const Source> sources, const GradientOptions& o) {
-  TapeState& t = *state_;
+Gradients detail::sweep(TapeState& t, const Source& target, std::span<const Source> sources, const GradientOptions& o) {
   const std::uint32_t y = find_target(t, target, o);
   if (y == kNoSlot) {
     Gradients zeros;
@@ -694,6 +706,9 @@ Gradients Tape::sweep_sources(const Source& target, std::span<const Source> sour
   return gradients;
 }
 
+Gradients Tape::sweep_sources(const Source& target, std::span<const Source> sources, const GradientOptions& o) {
+  return detail::sweep(*state_, target, sources, o);
+}
 Gradients Tape::gradient(const Tensor& target, const ParameterList& sources, const GradientOptions& options) {
   const pool::Vector<Source> list(sources.begin(), sources.end());
   return sweep_sources(Source(target), list, options);
@@ -852,8 +867,7 @@ class Push {
 }  // namespace
 }  // namespace detail
 
-Tensor Tape::push_forward(const Source& target, std::span<const Source> sources, std::span<const Tensor> tangents) {
-  TapeState& t = *state_;
+Tensor detail::push_tangents(TapeState& t, const Source& target, std::span<const Source> sources, std::span<const Tensor> tangents) {
   check_thread(t, "jvp");
   if (sources.size() != tangents.size()) throw ShapeError(fmt::format("jvp: {} sources, but {} tangents", sources.size(), tangents.size()));
   const std::uint32_t y = find(t, target);
@@ -874,6 +888,10 @@ Tensor Tape::push_forward(const Source& target, std::span<const Source> sources,
   }
   push.run();
   return push.result(target, y);
+}
+
+Tensor Tape::push_forward(const Source& target, std::span<const Source> sources, std::span<const Tensor> tangents) {
+  return push_tangents(*state_, target, sources, tangents);
 }
 
 Tensor Tape::jvp(const Tensor& target, std::span<const Tensor> sources, std::span<const Tensor> tangents) {
@@ -910,13 +928,14 @@ Tape::~Tape() {
 }
 
 Scalar Tape::variable(double value) { return state_->variable(value); }
-Tensor Tape::variable(const Tensor& value) {
+Tensor TapeState::variable(const Tensor& value) {
   if (!is_floating(value.dtype()))
     throw DtypeError(fmt::format("variable: {} is not floating; only float32 and float64 have derivatives", describe(value)));
-  state_->slots.reserve(1);
+  slots.reserve(1);
   Tensor shared = value;
-  return Tensor(shared.take(), state_->tensor_base + state_->add_slot(value.shape(), value.dtype()));
+  return Tensor(shared.take(), tensor_base + add_slot(value.shape(), value.dtype()));
 }
+Tensor Tape::variable(const Tensor& value) { return state_->variable(value); }
 void Tape::variables(std::span<const double> values, std::span<Scalar> out) {
   if (values.size() != out.size())
     throw ShapeError(fmt::format("variables: {} values, but room for {} scalars", values.size(), out.size()));

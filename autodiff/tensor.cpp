@@ -111,9 +111,6 @@ Tensor Tensor::full(const Shape& shape, double value, Dtype dtype, Location wher
 }
 Tensor Tensor::ones(const Shape& shape, Dtype dtype, Location where) { return full(shape, 1, dtype, where); }
 
-Tensor Tensor::from(std::initializer_list<double> values, Dtype dtype, Location where) {
-  return from(values, Shape{static_cast<Index>(values.size())}, dtype, where);
-}
 Tensor Tensor::from(std::initializer_list<double> values, const Shape& shape, Dtype dtype, Location where) {
   Tensor t = copy_of(values.begin(), values.size(), shape, float64, where);
   if (dtype == float64) return t;

@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <span>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 #include "autodiff/error.h"
@@ -83,7 +84,11 @@ class Tensor {
   /// Elements that are not set: for code that fills all of them through `mutable_data`.
   static Tensor uninitialized(const Shape& shape, Dtype dtype = float32, Location where = Location::here());
   /// The values in row-major order, as a vector or in the given shape, which must have as many elements.
-  static Tensor from(std::initializer_list<double> values, Dtype dtype = float32, Location where = Location::here());
+  /// (A template, so that {{1}, {2}} is a matrix of one column.)
+  template <class T = double>
+  static Tensor from(std::initializer_list<std::type_identity_t<T>> values, Dtype dtype = float32, Location where = Location::here()) {
+    return from(values, Shape{static_cast<Index>(values.size())}, dtype, where);
+  }
   static Tensor from(std::initializer_list<double> values, const Shape& shape, Dtype dtype = float32, Location where = Location::here());
   /// A matrix, row by row; all rows must have the same length.
   static Tensor from(std::initializer_list<std::initializer_list<double>> rows, Dtype dtype = float32, Location where = Location::here());

@@ -10,6 +10,7 @@
 #include <cmath>
 #include <limits>
 
+#include "autodiff/location.h"
 #include "autodiff/ops/broadcast.h"
 
 namespace wengert {
@@ -183,7 +184,7 @@ const Tensor& Operand::as(Dtype dtype) {
   if (tensor_) return *tensor_;
   if (!is_floating(dtype) && value_ != std::trunc(value_))
     throw DtypeError(fmt::format("the number {} beside a tensor of {} at {}; convert the tensor with .to(float32) or .to(float64)", value_,
-                                 to_string(dtype), to_string(where)));
+                                 to_string(dtype), to_string(detail::user_location(where))));
   own_ = number_ ? detail::scalar_to_tensor(value_, number_, dtype, where) : Tensor::full({}, value_, dtype, where);
   tensor_ = &own_;
   return own_;

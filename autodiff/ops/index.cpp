@@ -146,6 +146,10 @@ void check_list(const char* name, const Tensor& index) {
   if (index.rank() != 1) throw ShapeError(fmt::format("{}: the index {} must have one dimension", name, describe(index)));
 }
 
+void check_adds(const char* name, const Tensor& x) {
+  if (x.dtype() == boolean) throw DtypeError(fmt::format("{}: {} has no sums; convert it with .to(int64)", name, describe(x)));
+}
+
 }  // namespace
 
 Tensor index_select(const Tensor& x, Index dim, const Tensor& index, Location where) {
@@ -162,6 +166,7 @@ Tensor gather(const Tensor& x, Index dim, const Tensor& index, Location where) {
 
 Tensor index_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location where) {
   const int d = checked_dim("index_add", dim, x);
+  check_adds("index_add", x);
   check_list("index_add", index);
   detail::check_same_dtype("index_add", x, source);
   Shape wanted = x.shape();
@@ -174,6 +179,7 @@ Tensor index_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& 
 
 Tensor scatter_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location where) {
   const int d = checked_dim("scatter_add", dim, x);
+  check_adds("scatter_add", x);
   check_each("scatter_add", x, d, index);
   detail::check_same_dtype("scatter_add", x, source);
   if (!(source.shape() == index.shape()))

@@ -136,7 +136,11 @@ class Matmul : public Operation {
   }
 
  private:
-  static Tensor rows_of(const Tensor& x, Location where) { return reshape(x, {-1, x.shape().back()}, where); }
+  static Tensor rows_of(const Tensor& x, Location where) {
+    Index rows = 1;  // not -1, which no rows of no elements would leave open
+    for (int d = 0; d < x.rank() - 1; ++d) rows *= x.shape()[d];
+    return reshape(x, {rows, x.shape().back()}, where);
+  }
 };
 
 }  // namespace

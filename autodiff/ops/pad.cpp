@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "autodiff/ops/broadcast.h"
@@ -70,6 +71,8 @@ Index widest(Padding padding, Index n) {
 }  // namespace
 
 Tensor pad(const Tensor& x, const Dims& before, const Dims& after, double value, Location where) {
+  if (!is_floating(x.dtype()) && value != std::trunc(value))
+    throw DtypeError(fmt::format("pad: the value {} beside {}; convert the tensor with .to(float32) or .to(float64)", value, describe(x)));
   Tensor y = Tensor::full(padded_shape(x, before, after), value, x.dtype(), where);
   Shape common = x.shape(), in_x = before, in_y = before;
   for (int d = 0; d < x.rank(); ++d) {

@@ -1,0 +1,720 @@
+// The steps of random programs: an operation of the library beside the reference's.
+#include <limits>
+#include <numeric>
+
+#include "program.h"
+
+namespace wengert::fuzz {
+namespace {
+
+using Value = Program::Value;
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+// ---- elementwise ------------------------------------------------------------------------------------------------------------------
+
+void arithmetic(Program& p) {
+  const Value a = p.any(), b = p.one_in(15) ? p.any() : p.of_shape(p.shape_like(a.array.shape), a.array.dtype);
+  const Index kind = p.below(4);
+  p.step(
+      "arithmetic",
+      [&] {
+        return kind == 0   ? a.tensor + b.tensor
+               : kind == 1 ? a.tensor - b.tensor
+               : kind == 2 ? a.tensor * b.tensor
+                           : a.tensor / b.tensor;
+      },
+      [&] {
+        need(is_floating(a.array.dtype) || (a.array.dtype == int64 && kind < 3));
+        return zip(a.array, b.array, a.array.dtype,
+                   [&](double s, double t) { return kind == 0 ? s + t : kind == 1 ? s - t : kind == 2 ? s * t : s / t; });
+      });
+}
+
+void with_number(Program& p) {
+  const Value x = p.any();
+  const double number = p.one_in(2) ? static_cast<double>(p.between(-3, 3)) : p.real();
+  const bool left = p.one_in(2);
+  p.step(
+      "a number", [&] { return left ? number * x.tensor + 1 : x.tensor * number + 1; },
+      [&] {
+        need(is_floating(x.array.dtype) || (x.array.dtype == int64 && number == std::floor(number)));
+        const double as_element = rounded(number, x.array.dtype);
+        Array y = map(map(x.array, [&](double v) { return v * as_element; }), [](double v) { return v + 1; });
+        for (const double v : x.array.values) y.magnitudes.push_back(std::abs(v * as_element) + 1);
+        return y;
+      });
+}
+
+void comparison(Program& p) {
+  const Value a = p.any(), b = p.one_in(15) ? p.any() : p.of_shape(p.shape_like(a.array.shape), a.array.dtype);
+  const Index kind = p.below(3);
+  p.step(
+      "comparison", [&] { return kind == 0 ? a.tensor < b.tensor : kind == 1 ? a.tensor >= b.tensor : a.tensor == b.tensor; },
+      [&] { return zip(a.array, b.array, boolean, [&](double s, double t) { return kind == 0 ? s < t : kind == 1 ? s >= t : s == t; }); });
+}
+
+void selection(Program& p) {
+  const Value a = p.any(), b = p.of_shape(p.shape_like(a.array.shape), p.one_in(15) ? float64 : a.array.dtype);
+  const Value c = p.one_in(20) ? p.any() : p.of_shape(p.shape_like(a.array.shape), boolean);
+  p.step(
+      "where", [&] { return where(c.tensor, a.tensor, b.tensor); },
+      [&] {
+        need(c.array.dtype == boolean && a.array.dtype == b.array.dtype);
+        return array_of(broadcast(broadcast(a.array.shape, b.array.shape), c.array.shape), a.array.dtype, [&](const Shape& q) {
+          return broadcast_at(c.array, q) != 0 ? broadcast_at(a.array, q) : broadcast_at(b.array, q);
+        });
+      });
+}
+
+struct Function {
+  Tensor (*library)(const Tensor&, Location);
+  double (*reference)(double);
+};
+constexpr Function kFunctions[] = {
+    {exp, [](double x) { return std::exp(x); }},
+    {sin, [](double x) { return std::sin(x); }},
+    {tanh, [](double x) { return std::tanh(x); }},
+    {sqrt, [](double x) { return std::sqrt(x); }},
+    {log, [](double x) { return std::log(x); }},
+    {reciprocal, [](double x) { return 1 / x; }},
+    {sigmoid, [](double x) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); }},
+    {floor, [](double x) { return std::floor(x); }},
+    {expm1, [](double x) { return std::expm1(x); }},
+};
+
+void function(Program& p) {
+  const Value x = p.any_floating();
+  const Function& f = kFunctions[p.below(std::size(kFunctions))];
+  p.step(
+      "function", [&] { return f.library(x.tensor, Location::here()); },
+      [&] {
+        need_floating(x.array);
+        return map(x.array, f.reference);
+      });
+}
+
+void function_of_integers_too(Program& p) {
+  const Value x = p.any();
+  const Index kind = p.below(3);
+  p.step(
+      "square, abs or relu", [&] { return kind == 0 ? square(x.tensor) : kind == 1 ? abs(x.tensor) : relu(x.tensor); },
+      [&] {
+        need(x.array.dtype != boolean);
+        return map(x.array, [&](double v) { return kind == 0 ? v * v : kind == 1 ? std::abs(v) : v <= 0 ? 0 : v; });
+      });
+}
+
+void conversion(Program& p) {
+  const Value x = p.any();
+  const Dtype to = p.floating();
+  p.step(
+      "to", [&] { return x.tensor.to(to); },
+      [&] { return array_of(x.array.shape, to, [&](const Shape& q) { return x.array.at(q); }); });
+}
+
+// ---- reductions -------------------------------------------------------------------------------------------------------------------
+
+/// Of sums and products: booleans are counted.
+Dtype counting(Dtype dtype) { return dtype == boolean ? int64 : dtype; }
+
+double total(const std::vector<double>& v) { return std::accumulate(v.begin(), v.end(), 0.0); }
+double largest(const std::vector<double>& v) {
+  double best = -kInfinity;
+  for (const double x : v) best = std::isnan(x) || std::isnan(best) ? kNan : std::max(best, x);
+  return best;
+}
+double log_of_sum(const std::vector<double>& v) {
+  const double most = largest(v);
+  if (!std::isfinite(most)) return most;
+  double s = 0;
+  for (const double x : v) s += std::exp(x - most);
+  return most + std::log(s);
+}
+
+void sums(Program& p) {
+  const Value x = p.any();
+  const Dims dims = p.dims(x.array.rank());
+  const bool keep = p.one_in(2);
+  p.step(
+      "sum", [&] { return sum(x.tensor, dims, keep); },
+      [&] { return reduce(x.array, dims, keep, counting(x.array.dtype), total); });
+}
+
+void means(Program& p) {
+  const Value x = p.any_floating();
+  const Dims dims = p.dims(x.array.rank());
+  const bool keep = p.one_in(2);
+  p.step(
+      "mean", [&] { return mean(x.tensor, dims, keep); },
+      [&] {
+        need_floating(x.array);
+        return reduce(x.array, dims, keep, x.array.dtype, [](const auto& v) { return total(v) / static_cast<double>(v.size()); });
+      });
+}
+
+void products(Program& p) {
+  const Value x = p.any_floating();
+  const Dims dims = p.dims(x.array.rank());
+  const bool keep = p.one_in(2);
+  p.step(
+      "prod", [&] { return prod(x.tensor, dims, keep); },
+      [&] {
+        return reduce(x.array, dims, keep, counting(x.array.dtype),
+                      [](const auto& v) { return std::accumulate(v.begin(), v.end(), 1.0, std::multiplies<>()); });
+      });
+}
+
+/// An extreme over no elements does not exist.
+Array not_of_nothing(Array y, const Array& x) {
+  need(x.size() > 0 || y.size() == 0);
+  return y;
+}
+
+void extremes(Program& p) {
+  const Value x = p.any_floating();
+  const Dims dims = p.dims(x.array.rank());
+  const bool keep = p.one_in(2);
+  p.step(
+      "max", [&] { return max(x.tensor, dims, keep); },
+      [&] {
+        return not_of_nothing(reduce(x.array, dims, keep, x.array.dtype, largest), x.array);
+      });
+}
+
+void positions(Program& p) {
+  const Value x = p.any_floating();
+  const Index dim = p.dim(x.array.rank());
+  const bool keep = p.one_in(2);
+  p.step(
+      "argmax", [&] { return argmax(x.tensor, dim, keep); },
+      [&] {
+        const Array y = reduce(x.array, {dim}, keep, int64, [](const auto& v) {
+          std::size_t best = 0;
+          for (std::size_t k = 0; k < v.size(); ++k)
+            if (!std::isnan(v[best]) && (std::isnan(v[k]) || v[k] > v[best])) best = k;
+          return static_cast<double>(best);
+        });
+        return not_of_nothing(y, x.array);
+      });
+}
+
+void logsumexps(Program& p) {
+  const Value x = p.any_floating();
+  const Dims dims = p.dims(x.array.rank());
+  const bool keep = p.one_in(2);
+  p.step(
+      "logsumexp", [&] { return logsumexp(x.tensor, dims, keep); },
+      [&] {
+        need_floating(x.array);
+        Array y = reduce(x.array, dims, keep, x.array.dtype, log_of_sum);
+        for (double& magnitude : y.magnitudes) magnitude += 1;
+        return y;
+      });
+}
+
+void variances(Program& p) {
+  const Value x = p.any_floating();
+  const Dims dims = p.dims(x.array.rank());
+  const double correction = static_cast<double>(p.below(2));
+  p.step(
+      "var", [&] { return var(x.tensor, dims, correction); },
+      [&] {
+        need_floating(x.array);
+        Array y = reduce(x.array, dims, false, x.array.dtype, [&](const auto& v) {
+          const double n = static_cast<double>(v.size()), m = total(v) / n;
+          double s = 0;
+          for (const double e : v) s += (e - m) * (e - m);
+          return n > correction ? s / (n - correction) : kNan;
+        });
+        for (double& magnitude : y.magnitudes) magnitude = magnitude * magnitude + 1e-20;
+        return y;
+      });
+}
+
+void running_sums(Program& p) {
+  const Value x = p.any_floating();
+  const Index dim = p.dim(x.array.rank());
+  p.step(
+      "cumsum", [&] { return cumsum(x.tensor, dim); },
+      [&] {
+        return along(x.array, dimension(dim, x.array.rank()), counting(x.array.dtype), [](std::vector<double> v) {
+          std::partial_sum(v.begin(), v.end(), v.begin());
+          return v;
+        });
+      });
+}
+
+void softmaxes(Program& p) {
+  const Value x = p.any_floating();
+  const Index dim = p.dim(x.array.rank());
+  const bool logarithm = p.one_in(2);
+  p.step(
+      "softmax", [&] { return logarithm ? log_softmax(x.tensor, dim) : softmax(x.tensor, dim); },
+      [&] {
+        need_floating(x.array);
+        return along(x.array, dimension(dim, x.array.rank()), x.array.dtype, [&](std::vector<double> v) {
+          double most = largest(v), s = 0;
+          for (const double e : v) s += std::exp(e - most);
+          for (double& e : v) e = logarithm ? e - most - std::log(s) : std::exp(e - most) / s;
+          return v;
+        });
+      });
+}
+
+// ---- shapes -----------------------------------------------------------------------------------------------------------------------
+
+/// A step whose result consists of elements of x: `from` gives the position of each.
+template <class Library, class ShapeOf, class From>
+void rearrangement(Program& p, const char* name, const Value& x, Library&& library, ShapeOf&& shape_of, From&& from) {
+  p.step(name, library, [&] {
+    const Shape shape = shape_of();
+    return array_of(shape, x.array.dtype, [&](const Shape& q) { return x.array.at(from(q)); });
+  });
+}
+
+void transposes(Program& p) {
+  const Value x = p.any();
+  const Index first = p.dim(x.array.rank()), second = p.dim(x.array.rank());
+  const auto swapped = [&](Shape s) {
+    std::swap(s[dimension(first, x.array.rank())], s[dimension(second, x.array.rank())]);
+    return s;
+  };
+  rearrangement(
+      p, "transpose", x, [&] { return transpose(x.tensor, first, second); },
+      [&] {
+        static_cast<void>(dimension(first, x.array.rank()) + dimension(second, x.array.rank()));
+        return swapped(x.array.shape);
+      },
+      swapped);
+}
+
+void permutations(Program& p) {
+  const Value x = p.any();
+  Dims order;
+  for (int d = 0; d < x.array.rank(); ++d) order.push_back(d);
+  for (int d = x.array.rank(); d > 1; --d) std::swap(order[d - 1], order[static_cast<int>(p.below(d))]);
+  if (p.one_in(10) && order.rank() > 0) order[0] = p.dim(x.array.rank());
+  rearrangement(
+      p, "permute", x, [&] { return permute(x.tensor, order); },
+      [&] {
+        Shape s;
+        std::vector<bool> seen(static_cast<std::size_t>(x.array.rank()));
+        for (const Index given : order) {
+          const auto d = static_cast<std::size_t>(dimension(given, x.array.rank()));
+          need(!seen[d]);
+          seen[d] = true;
+          s.push_back(x.array.shape[static_cast<int>(d)]);
+        }
+        return s;
+      },
+      [&](const Shape& q) {
+        Shape from = x.array.shape;
+        for (int d = 0; d < q.rank(); ++d) from[dimension(order[d], x.array.rank())] = q[d];
+        return from;
+      });
+}
+
+void reshapes(Program& p) {
+  const Value x = p.any();
+  Shape wanted;
+  Index left = x.array.size();
+  for (Index rank = p.below(4); rank > 0 && left > 0; --rank) {
+    Index size = p.between(1, 4);
+    while (left % size) --size;
+    wanted.push_back(size);
+    left /= size;
+  }
+  wanted.push_back(p.one_in(4) ? -1 : left);
+  if (p.one_in(10)) wanted.push_back(p.between(-2, 2));
+  p.step(
+      "reshape", [&] { return reshape(x.tensor, wanted); },
+      [&] {
+        Shape shape = wanted;
+        Index known = 1, open = -1;
+        for (int d = 0; d < shape.rank(); ++d) {
+          need(shape[d] >= -1 && (shape[d] != -1 || open < 0));
+          if (shape[d] == -1) {
+            open = d;
+          } else {
+            known *= shape[d];
+          }
+        }
+        if (open >= 0) {
+          need(known > 0 && x.array.size() % known == 0);
+          shape[static_cast<int>(open)] = x.array.size() / known;
+        }
+        need(count(shape) == x.array.size());
+        return Array{shape, x.array.dtype, x.array.values};
+      });
+}
+
+void expansions(Program& p) {
+  const Value x = p.any();
+  Shape to;
+  if (p.one_in(3) && x.array.rank() < 4) to.push_back(p.between(0, 3));
+  for (const Index size : x.array.shape) to.push_back(size == 1 ? p.between(0, 3) : size);
+  if (p.one_in(10) && to.rank() > 0) to[static_cast<int>(p.below(to.rank()))] = p.between(-1, 5);
+  rearrangement(
+      p, "expand", x, [&] { return expand(x.tensor, to); },
+      [&] {
+        const int added = to.rank() - x.array.rank();
+        need(added >= 0);
+        for (int d = 0; d < to.rank(); ++d) need(to[d] >= 0 && (d < added || x.array.shape[d - added] == 1 || x.array.shape[d - added] == to[d]));
+        return to;
+      },
+      [&](const Shape& q) {
+        Shape from = x.array.shape;
+        for (int d = 0; d < from.rank(); ++d) from[d] = from[d] == 1 ? 0 : q[q.rank() - from.rank() + d];
+        return from;
+      });
+}
+
+/// Shapes whose number of elements does not fit any memory, and is 0 in 64 bits.
+void huge_shapes(Program& p) {
+  const Index size = Index(1) << p.between(31, 33);
+  const bool zeros = p.one_in(2);
+  const Value x = p.any();
+  p.step(
+      "a huge shape", [&] { return zeros ? Tensor::zeros({size, size, 8}) : expand(sum(x.tensor), {size, size, 8}); },
+      []() -> Array { throw Refused(); });
+}
+
+void slices(Program& p) {
+  const Value x = p.any();
+  const Index dim = p.dim(x.array.rank()), start = p.between(-6, 6), stop = p.between(-6, 6), step = p.one_in(12) ? 0 : p.between(1, 3);
+  const auto first = [&](Index n) { return std::clamp<Index>(start < 0 ? start + n : start, 0, n); };
+  rearrangement(
+      p, "slice", x, [&] { return slice(x.tensor, dim, start, stop, step); },
+      [&] {
+        Shape s = x.array.shape;
+        Index& n = s[dimension(dim, x.array.rank())];
+        need(step > 0);
+        const Index from = first(n), to = std::clamp<Index>(stop < 0 ? stop + n : stop, 0, n);
+        n = std::max<Index>(0, (to - from + step - 1) / step);
+        return s;
+      },
+      [&](Shape q) {
+        const int d = dimension(dim, x.array.rank());
+        q[d] = first(x.array.shape[d]) + q[d] * step;
+        return q;
+      });
+}
+
+void selects(Program& p) {
+  const Value x = p.any();
+  const Index dim = p.dim(x.array.rank()), index = p.between(-4, 3);
+  p.step(
+      "select", [&] { return select(x.tensor, dim, index); },
+      [&] {
+        const int d = dimension(dim, x.array.rank());
+        const Index n = x.array.shape[d];
+        need(index >= -n && index < n);
+        Shape shape;
+        for (int k = 0; k < x.array.rank(); ++k)
+          if (k != d) shape.push_back(x.array.shape[k]);
+        return array_of(shape, x.array.dtype, [&](const Shape& q) {
+          Shape from = x.array.shape;
+          for (int k = 0; k < x.array.rank(); ++k) from[k] = k == d ? (index < 0 ? index + n : index) : q[k < d ? k : k - 1];
+          return x.array.at(from);
+        });
+      });
+}
+
+void flips(Program& p) {
+  const Value x = p.any();
+  const Dims dims = p.dims(x.array.rank());
+  std::vector<bool> over(static_cast<std::size_t>(x.array.rank()));
+  rearrangement(
+      p, "flip", x, [&] { return flip(x.tensor, dims); },
+      [&] {
+        for (const Index given : dims) {
+          const auto d = static_cast<std::size_t>(dimension(given, x.array.rank()));
+          need(!over[d]);
+          over[d] = true;
+        }
+        return x.array.shape;
+      },
+      [&](Shape q) {
+        for (int d = 0; d < q.rank(); ++d)
+          if (over[static_cast<std::size_t>(d)]) q[d] = x.array.shape[d] - 1 - q[d];
+        return q;
+      });
+}
+
+void unsqueezes(Program& p) {
+  const Value x = p.any();
+  if (x.array.rank() > 4) return;
+  const Index dim = p.between(-x.array.rank() - 2, x.array.rank() + 1);
+  p.step(
+      "unsqueeze", [&] { return unsqueeze(x.tensor, dim); },
+      [&] {
+        const int at = dimension(dim, x.array.rank() + 1);
+        Shape s;
+        for (int d = 0; d <= x.array.rank(); ++d) {
+          if (d == at) s.push_back(1);
+          if (d < x.array.rank()) s.push_back(x.array.shape[d]);
+        }
+        return Array{s, x.array.dtype, x.array.values};
+      });
+}
+
+void joins(Program& p) {
+  const Value a = p.any();
+  const Index dim = p.dim(a.array.rank());
+  Shape other = a.array.shape;
+  if (other.rank() > 0 && dim >= -other.rank() && dim < other.rank() && !p.one_in(10))
+    other[static_cast<int>(dim < 0 ? dim + other.rank() : dim)] = p.below(4);
+  if (p.one_in(10)) other = p.shape();
+  const Value b = p.of_shape(other, a.array.dtype);
+  p.step(
+      "concat",
+      [&] {
+        return concat({a.tensor, b.tensor}, dim);
+      },
+      [&] {
+        const int d = dimension(dim, a.array.rank());
+        need(b.array.rank() == a.array.rank());
+        Shape s = a.array.shape;
+        for (int k = 0; k < s.rank(); ++k) need(k == d || s[k] == b.array.shape[k]);
+        s[d] += b.array.shape[d];
+        return array_of(s, a.array.dtype, [&](Shape q) {
+          if (q[d] < a.array.shape[d]) return a.array.at(q);
+          q[d] -= a.array.shape[d];
+          return b.array.at(q);
+        });
+      });
+}
+
+void paddings(Program& p) {
+  const Value x = p.any_floating();
+  Dims before, after;
+  for (int d = 0; d < x.array.rank(); ++d) {
+    before.push_back(p.between(-1, 2));
+    after.push_back(p.between(-1, 2));
+  }
+  if (p.one_in(15)) after.push_back(0);
+  const double value = p.one_in(2) ? 0 : 0.5;
+  p.step(
+      "pad", [&] { return pad(x.tensor, before, after, value); },
+      [&] {
+        need(before.rank() == x.array.rank() && after.rank() == x.array.rank());
+        Shape s = x.array.shape;
+        for (int d = 0; d < s.rank(); ++d) {
+          s[d] += before[d] + after[d];
+          need(s[d] >= 0);
+        }
+        need(is_floating(x.array.dtype) || value == 0);
+        return array_of(s, x.array.dtype, [&](Shape q) {
+          for (int d = 0; d < q.rank(); ++d) {
+            q[d] -= before[d];
+            if (q[d] < 0 || q[d] >= x.array.shape[d]) return value;
+          }
+          return x.array.at(q);
+        });
+      });
+}
+
+void triangles(Program& p) {
+  const Value x = p.any_floating();
+  const Index diagonal = p.between(-3, 3);
+  const bool lower = p.one_in(2);
+  p.step(
+      "tril or triu", [&] { return lower ? tril(x.tensor, diagonal) : triu(x.tensor, diagonal); },
+      [&] {
+        need(x.array.rank() >= 2);
+        return array_of(x.array.shape, x.array.dtype, [&](const Shape& q) {
+          const Index right = q[q.rank() - 1] - q[q.rank() - 2];
+          return (lower ? right <= diagonal : right >= diagonal) ? x.array.at(q) : 0;
+        });
+      });
+}
+
+// ---- positions --------------------------------------------------------------------------------------------------------------------
+
+void index_selects(Program& p) {
+  const Value x = p.any();
+  const Index dim = p.dim(x.array.rank());
+  const bool fits = dim >= -x.array.rank() && dim < x.array.rank();
+  const Index n = fits ? x.array.shape[dimension(dim, x.array.rank())] : 1;
+  const Value index = p.integers(p.one_in(15) ? p.shape() : Shape{p.below(5)}, 0, n - 1);
+  p.step(
+      "index_select", [&] { return index_select(x.tensor, dim, index.tensor); },
+      [&] {
+        const int d = dimension(dim, x.array.rank());
+        need(index.array.rank() == 1);
+        for (const double at : index.array.values) need(at >= 0 && at < static_cast<double>(n));
+        Shape s = x.array.shape;
+        s[d] = index.array.size();
+        return array_of(s, x.array.dtype, [&](Shape q) {
+          q[d] = static_cast<Index>(index.array.values[static_cast<std::size_t>(q[d])]);
+          return x.array.at(q);
+        });
+      });
+}
+
+void gathers(Program& p) {
+  const Value x = p.any();
+  const Index dim = p.dim(x.array.rank());
+  Shape shape = x.array.shape;
+  const bool fits = dim >= -x.array.rank() && dim < x.array.rank();
+  const int at = fits ? dimension(dim, x.array.rank()) : 0;
+  if (fits) shape[at] = p.below(4);
+  if (p.one_in(10)) shape = p.shape();
+  const Value index = p.integers(shape, 0, fits ? x.array.shape[at] - 1 : 0);
+  p.step(
+      "gather", [&] { return gather(x.tensor, dim, index.tensor); },
+      [&] {
+        const int d = dimension(dim, x.array.rank());
+        need(index.array.rank() == x.array.rank());
+        for (int k = 0; k < shape.rank(); ++k) need(k == d || shape[k] <= x.array.shape[k]);
+        for (const double i : index.array.values) need(i >= 0 && i < static_cast<double>(x.array.shape[d]));
+        return array_of(shape, x.array.dtype, [&](Shape q) {
+          q[d] = static_cast<Index>(index.array.at(q));
+          return x.array.at(q);
+        });
+      });
+}
+
+void scatters(Program& p) {
+  const Value x = p.any_floating();
+  const Index dim = p.dim(x.array.rank());
+  Shape shape = x.array.shape;
+  const bool fits = dim >= -x.array.rank() && dim < x.array.rank();
+  const int at = fits ? dimension(dim, x.array.rank()) : 0;
+  if (fits) shape[at] = p.below(4);
+  const Value index = p.integers(shape, 0, fits ? x.array.shape[at] - 1 : 0), source = p.of_shape(p.one_in(15) ? p.shape() : shape, x.array.dtype);
+  p.step(
+      "scatter_add", [&] { return scatter_add(x.tensor, dim, index.tensor, source.tensor); },
+      [&] {
+        const int d = dimension(dim, x.array.rank());
+        need(source.array.shape == shape);
+        need(x.array.dtype != boolean);
+        for (const double i : index.array.values) need(i >= 0 && i < static_cast<double>(x.array.shape[d]));
+        Array y = x.array;
+        for (const double v : y.values) y.magnitudes.push_back(std::abs(v));
+        for_each_position(shape, [&](const Shape& q) {
+          Shape to = q;
+          to[d] = static_cast<Index>(index.array.at(q));
+          y.at(to) += source.array.at(q);
+          y.magnitudes[y.flat(to)] += std::abs(source.array.at(q));
+        });
+        return y;
+      });
+}
+
+void masked_fills(Program& p) {
+  const Value x = p.any_floating(), mask = p.of_shape(p.shape_like(x.array.shape), p.one_in(15) ? int64 : boolean);
+  const double value = p.one_in(2) ? 1 : 0.25;
+  p.step(
+      "masked_fill", [&] { return masked_fill(x.tensor, mask.tensor, value); },
+      [&] {
+        need(mask.array.dtype == boolean);
+        need(is_floating(x.array.dtype) || value == std::floor(value));
+        need(broadcast(x.array.shape, mask.array.shape) == x.array.shape);
+        return array_of(x.array.shape, x.array.dtype, [&](const Shape& q) { return broadcast_at(mask.array, q) != 0 ? value : x.array.at(q); });
+      });
+}
+
+void sorts(Program& p) {
+  const Value x = p.any_floating();
+  const Index dim = p.dim(x.array.rank());
+  const bool descending = p.one_in(2);
+  p.step(
+      "sort", [&] { return sort(x.tensor, dim, descending).values; },
+      [&] {
+        return along(x.array, dimension(dim, x.array.rank()), x.array.dtype, [&](std::vector<double> v) {
+          const auto less = [](double a, double b) { return !std::isnan(a) && (std::isnan(b) || a < b); };
+          std::sort(v.begin(), v.end(), [&](double a, double b) { return descending ? less(b, a) : less(a, b); });
+          return v;
+        });
+      });
+}
+
+void one_hots(Program& p) {
+  const Index classes = p.between(0, 4);
+  const Value index = p.integers(p.shape(), 0, classes - 1);
+  p.step(
+      "one_hot", [&] { return one_hot(index.tensor, classes); },
+      [&] {
+        for (const double i : index.array.values) need(i >= 0 && i < static_cast<double>(classes));
+        Shape s = index.array.shape;
+        s.push_back(classes);
+        return array_of(s, int64, [&](const Shape& q) {
+          Shape from = index.array.shape;
+          for (int d = 0; d < from.rank(); ++d) from[d] = q[d];
+          return index.array.at(from) == static_cast<double>(q[q.rank() - 1]) ? 1 : 0;
+        });
+      });
+}
+
+// ---- matrices ---------------------------------------------------------------------------------------------------------------------
+
+void matrix_products(Program& p) {
+  const Value a = p.any_floating();
+  Shape shape = p.shape();
+  if (a.array.rank() > 0 && !p.one_in(8)) {
+    shape = p.one_in(4) ? Shape{a.array.shape.back()} : Shape{a.array.shape.back(), p.below(4)};
+    if (shape.rank() == 2 && a.array.rank() == 3 && p.one_in(2)) shape = {p.one_in(2) ? 1 : a.array.shape[0], shape[0], shape[1]};
+  }
+  const Value b = p.of_shape(shape, p.one_in(20) ? p.floating() : a.array.dtype);
+  p.step(
+      "matmul", [&] { return wengert::matmul(a.tensor, b.tensor); }, [&] { return matmul(a.array, b.array); });
+}
+
+void inner_products(Program& p) {
+  const Value a = p.any_floating(), b = p.of_shape(p.one_in(8) ? p.shape() : a.array.shape, a.array.dtype);
+  p.step(
+      "dot", [&] { return dot(a.tensor, b.tensor); },
+      [&] {
+        need(a.array.rank() == 1 && b.array.rank() == 1);
+        return matmul(a.array, b.array);
+      });
+}
+
+}  // namespace
+
+std::span<const Operation> operations() {
+  static constexpr Operation kAll[] = {
+      {"arithmetic", arithmetic},
+      {"a number", with_number},
+      {"comparison", comparison},
+      {"where", selection},
+      {"function", function},
+      {"function of integers", function_of_integers_too},
+      {"to", conversion},
+      {"sum", sums},
+      {"mean", means},
+      {"prod", products},
+      {"max", extremes},
+      {"argmax", positions},
+      {"logsumexp", logsumexps},
+      {"var", variances},
+      {"cumsum", running_sums},
+      {"softmax", softmaxes},
+      {"transpose", transposes},
+      {"permute", permutations},
+      {"reshape", reshapes},
+      {"expand", expansions},
+      {"huge shape", huge_shapes},
+      {"slice", slices},
+      {"select", selects},
+      {"flip", flips},
+      {"unsqueeze", unsqueezes},
+      {"concat", joins},
+      {"pad", paddings},
+      {"triangle", triangles},
+      {"index_select", index_selects},
+      {"gather", gathers},
+      {"scatter_add", scatters},
+      {"masked_fill", masked_fills},
+      {"sort", sorts},
+      {"one_hot", one_hots},
+      {"matmul", matrix_products},
+      {"dot", inner_products},
+  };
+  return kAll;
+}
+
+}  // namespace wengert::fuzz
