@@ -43,7 +43,7 @@ Tensor in_channels(const Tensor& b, const Shape& shape, Location where) {
 Tensor dense(const Tensor& x, Location where) { return x.constant().contiguous(where); }
 template <class T> T* elements_of(Tensor& y) { return static_cast<T*>(y.elements()->data); }
 
-/// A rule's first operand may be undefined (unchanged), and then the bias alone changes.
+/// The sum of two terms of a rule, which may be undefined.
 Tensor added(const Tensor& a, const Tensor& b) { return !a.defined() ? b : !b.defined() ? a : a + b; }
 
 // The bias is undefined where there is none.
@@ -52,7 +52,7 @@ Tensor convolve_transposed(const Form& form, const Tensor& y, const Tensor& w, c
 struct Weights {
   Tensor w, b;
 };
-Weights weights(const Form& form, const Tensor& x, const Tensor& y, Location where);
+Weights weights(const Form& form, const Tensor& x, const Tensor& y, bool with_bias, Location where);
 
 class Convolve : public Operation {  // inputs: x, w and, if there is one, b
  public:
@@ -65,7 +65,7 @@ class Convolve : public Operation {  // inputs: x, w and, if there is one, b
     const bool wants_bias = s.inputs() == 3 && bar.wants(2);
     if (bar.wants(0)) bar[0] = convolve_transposed(form_, y_bar[0], s.x(1), {}, where);
     if (bar.wants(1)) {
-      auto [w_bar, b_bar] = weights(form_, s.x(0), y_bar[0], where);
+      auto [w_bar, b_bar] = weights(form_, s.x(0), y_bar[0], wants_bias, where);
       bar[1] = std::move(w_bar);
       if (wants_bias) bar[2] = std::move(b_bar);
     } else if (wants_bias) {
@@ -76,7 +76,7 @@ class Convolve : public Operation {  // inputs: x, w and, if there is one, b
     const Tensor b_dot = s.inputs() == 3 ? dot[2] : Tensor();
     if (dot[0].defined()) y_dot[0] = convolve(form_, dot[0], s.x(1), b_dot, dot[0].made_at());
     if (dot[1].defined()) {
-      const Tensor& remaining = dot[0].defined() ? Tensor() : b_dot;
+      const Tensor remaining = dot[0].defined() ? Tensor() : b_dot;
       y_dot[0] = added(y_dot[0], convolve(form_, s.x(0), dot[1], remaining, dot[1].made_at()));
     }
     if (!y_dot[0].defined()) y_dot[0] = in_channels(b_dot, s.y_shape(), b_dot.made_at());
@@ -95,14 +95,14 @@ class ConvolveTransposed : public Operation {  // inputs: y, w and, if there is 
   void vjp(const Saved& s, std::span<const Tensor> x_bar, Cotangents& bar) const override {
     const Location where = x_bar[0].made_at();
     if (bar.wants(0)) bar[0] = convolve(form_, x_bar[0], s.x(1), {}, where);
-    if (bar.wants(1)) bar[1] = weights(form_, x_bar[0], s.x(0), where).w;
+    if (bar.wants(1)) bar[1] = weights(form_, x_bar[0], s.x(0), false, where).w;
     if (s.inputs() == 3 && bar.wants(2)) bar[2] = sum_of_channels(x_bar[0], where);
   }
   void jvp(const Saved& s, std::span<const Tensor> dot, std::span<Tensor> x_dot) const override {
     const Tensor b_dot = s.inputs() == 3 ? dot[2] : Tensor();
     if (dot[0].defined()) x_dot[0] = convolve_transposed(form_, dot[0], s.x(1), b_dot, dot[0].made_at());
     if (dot[1].defined()) {
-      const Tensor& remaining = dot[0].defined() ? Tensor() : b_dot;
+      const Tensor remaining = dot[0].defined() ? Tensor() : b_dot;
       x_dot[0] = added(x_dot[0], convolve_transposed(form_, s.x(0), dot[1], remaining, dot[1].made_at()));
     }
     if (!x_dot[0].defined()) x_dot[0] = in_channels(b_dot, s.y_shape(), b_dot.made_at());
@@ -112,13 +112,13 @@ class ConvolveTransposed : public Operation {  // inputs: y, w and, if there is 
   Form form_;
 };
 
-class WeightsOf : public Operation {  // inputs: x, y; outputs: w, b
+class WeightsOf : public Operation {  // inputs: x, y; outputs: w and, if it was asked for, b
  public:
   explicit WeightsOf(const Form& form) : form_(form) {}
   const char* name() const override { return form_.dimensions == 1 ? "conv1d_weights" : "conv2d_weights"; }
   ValueSet reads(int i) const override { return input(1 - i); }
   void vjp(const Saved& s, std::span<const Tensor> bar_out, Cotangents& bar) const override {
-    const Tensor &w_bar = bar_out[0], &b_bar = bar_out[1];
+    const Tensor w_bar = bar_out[0], b_bar = bar_out.size() == 2 ? bar_out[1] : Tensor();
     if (!w_bar.defined()) {
       if (bar.wants(1)) bar[1] = in_channels(b_bar, s.x_shape(1), b_bar.made_at());
       return;
@@ -129,11 +129,11 @@ class WeightsOf : public Operation {  // inputs: x, y; outputs: w, b
   }
   void jvp(const Saved& s, std::span<const Tensor> dot, std::span<Tensor> out_dot) const override {
     if (dot[1].defined()) {
-      auto [w_dot, b_dot] = weights(form_, s.x(0), dot[1], dot[1].made_at());
+      auto [w_dot, b_dot] = weights(form_, s.x(0), dot[1], out_dot.size() == 2, dot[1].made_at());
       out_dot[0] = std::move(w_dot);
-      out_dot[1] = std::move(b_dot);
+      if (out_dot.size() == 2) out_dot[1] = std::move(b_dot);
     }
-    if (dot[0].defined()) out_dot[0] = added(out_dot[0], weights(form_, dot[0], s.x(1), dot[0].made_at()).w);
+    if (dot[0].defined()) out_dot[0] = added(out_dot[0], weights(form_, dot[0], s.x(1), false, dot[0].made_at()).w);
   }
 
  private:
@@ -166,16 +166,17 @@ Tensor convolve_transposed(const Form& form, const Tensor& y, const Tensor& w, c
   return record_with_bias(ConvolveTransposed(form), where, y, w, b, std::move(x));
 }
 
-Weights weights(const Form& form, const Tensor& x, const Tensor& y, Location where) {
+Weights weights(const Form& form, const Tensor& x, const Tensor& y, bool with_bias, Location where) {
   const Tensor from = dense(x, where), by = dense(y, where);
-  std::array<Tensor, 2> results{Tensor::uninitialized(form.w_shape(), x.dtype(), where),
-                                Tensor::uninitialized({form.sizes.out_channels}, x.dtype(), where)};
+  std::array<Tensor, 2> results{Tensor::uninitialized(form.w_shape(), x.dtype(), where)};
+  if (with_bias) results[1] = Tensor::uninitialized({form.sizes.out_channels}, x.dtype(), where);
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    kernels::convolution_weight_gradient(form.sizes, from.data<T>(), by.data<T>(), elements_of<T>(results[0]), elements_of<T>(results[1]));
+    kernels::convolution_weight_gradient(form.sizes, from.data<T>(), by.data<T>(), elements_of<T>(results[0]),
+                                         with_bias ? elements_of<T>(results[1]) : nullptr);
   });
   const Tensor* const inputs[] = {&x, &y};
-  detail::record_all(WeightsOf(form), where, inputs, results);
+  detail::record_all(WeightsOf(form), where, inputs, std::span(results).first(with_bias ? 2 : 1));
   return {std::move(results[0]), std::move(results[1])};
 }
 
