@@ -17,6 +17,7 @@ std::string format_table(const std::vector<std::vector<std::string>>& rows) {
     if (!text.empty()) text += '\n';
     for (std::size_t column = 0; column + 1 < row.size(); ++column) text += fmt::format("{:<{}}  ", row[column], widths[column]);
     text += fmt::format("{:>{}}", row.back(), widths.back());
+    text.erase(text.find_last_not_of(' ') + 1);
   }
   return text;
 }

@@ -6,7 +6,7 @@
 namespace wengert::nn {
 
 /// One line a row, columns two blanks apart; all but the last column are aligned to the left, the last one to the right. All rows have the
-/// same number of columns, and the last line has no line end.
+/// same number of columns; no line ends in blanks, and the last one has no line end.
 std::string format_table(const std::vector<std::vector<std::string>>& rows);
 
 }  // namespace wengert::nn

@@ -109,7 +109,7 @@ BOOST_AUTO_TEST_CASE(layers_describe_themselves_and_their_outputs) {
                              nn::AvgPool2d({2, 3}, {.stride = 1, .count_include_pad = false}), nn::AdaptiveAvgPool2d(1), nn::Flatten());
   const std::string expected =
       "   layer                                                                      output           parameters\n"
-      "   input                                                                      (8, 1, 28, 28)             \n"
+      "   input                                                                      (8, 1, 28, 28)\n"
       "0  Conv2d(1, 16, kernel 5)                                                    (8, 16, 24, 24)         416\n"
       "1  ReLU                                                                       (8, 16, 24, 24)           0\n"
       "2  MaxPool2d(2)                                                               (8, 16, 12, 12)           0\n"

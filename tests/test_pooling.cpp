@@ -214,6 +214,13 @@ BOOST_AUTO_TEST_CASE(a_nan_is_the_maximum_of_its_windows) {
   BOOST_TEST(tape.gradient(sum(y), v).to_vector<double>() == (Numbers{0, 1, 1, 0, 0, 0, 0, 0}), boost::test_tools::per_element());
 }
 
+BOOST_AUTO_TEST_CASE(of_equal_elements_the_first_takes_the_gradient) {
+  Tape tape;
+  const Tensor v = tape.variable(Tensor::ones({1, 1, 2, 4}, float64));
+  const Tensor y = max_pool2d(v, 2);
+  BOOST_TEST(tape.gradient(sum(y), v).to_vector<double>() == (Numbers{1, 0, 1, 0, 0, 0, 0, 0}), boost::test_tools::per_element());
+}
+
 BOOST_AUTO_TEST_CASE(padding_is_less_than_every_number) {
   const auto [y, index] = max_pool2d_with_indices(Tensor::full({1, 1, 2, 2}, -kInfinity), 2, {.stride = 1, .padding = 1});
   BOOST_TEST(max(y).item() == -kInfinity);

@@ -205,7 +205,7 @@ BOOST_AUTO_TEST_CASE(the_summary_shows_shapes_and_counts) {
   const nn::Sequential model(nn::Flatten(), nn::Sequential(nn::Linear(6, 3), nn::ReLU()), nn::Linear(3, 10));
   const std::string expected =
       "     layer          output     parameters\n"
-      "     input          (4, 2, 3)            \n"
+      "     input          (4, 2, 3)\n"
       "0    Flatten        (4, 6)              0\n"
       "1    Sequential     (4, 3)             21\n"
       "1.0  Linear(6, 3)   (4, 3)             21\n"
