@@ -118,7 +118,8 @@ class WeightsOf : public Operation {  // inputs: x, y; outputs: w and, if it was
   const char* name() const override { return form_.dimensions == 1 ? "conv1d_weights" : "conv2d_weights"; }
   ValueSet reads(int i) const override { return input(1 - i); }
   void vjp(const Saved& s, std::span<const Tensor> bar_out, Cotangents& bar) const override {
-    const Tensor w_bar = bar_out[0], b_bar = bar_out.size() == 2 ? bar_out[1] : Tensor();
+    const Tensor& w_bar = bar_out[0];
+    const Tensor b_bar = bar_out.size() == 2 ? bar_out[1] : Tensor();
     if (!w_bar.defined()) {
       if (bar.wants(1)) bar[1] = in_channels(b_bar, s.x_shape(1), b_bar.made_at());
       return;
