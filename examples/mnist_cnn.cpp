@@ -7,7 +7,6 @@
 #include <vector>
 
 #include <nn/data/idx.h>
-#include <nn/training/image_grid.h>
 #include <nn/training/metrics.h>
 #include "classification.h"
 #include "example.h"
@@ -39,16 +38,6 @@ nn::Sequential network(Index classes, Index rows, Index columns, Generator& gene
                         nn::Linear(128, classes, {}, generator));
 }
 
-/// What the first layer looks for, and what it finds in one image (1, rows, columns).
-void draw_first_layer(nn::Sequential& model, const Tensor& image, const std::string& prefix) {
-  const auto draw = [](const Tensor& pictures, const std::string& path) {
-    nn::write_image_grid(pictures, path, {.low = min(pictures).item(), .high = max(pictures).item()});
-    fmt::print("{}\n", path);
-  };
-  draw(model.layer<nn::Conv2d>(0).weight, prefix + "-filters.png");
-  draw(transpose(relu(model.call(0, unsqueeze(image, 0))), 0, 1), prefix + "-activations.png");
-}
-
 void mnist_cnn(Options options) {
   constexpr Index kQuickImages = 1000;
   const Index limit = options.quick ? kQuickImages : 0;
@@ -73,7 +62,7 @@ void mnist_cnn(Options options) {
   const std::string prefix = options.output + "/mnist_cnn";
   fmt::print("{}\n", history.plot(prefix + "-training.png").message);
   fmt::print("{}\n", example::draw_mistakes(classifier, test, test.x, names, prefix + "-mistakes.png"));
-  draw_first_layer(model, select(test.x, 0, 0), prefix);
+  example::draw_first_layer(model, slice(test.x, 0, 0, 1), prefix);
   nn::save(model, prefix + ".safetensors");
   fmt::print("test accuracy {:.4f}\n", final.accuracy);
 }
