@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include <nn/data/augmentation.h>
+#include <nn/data/augment.h>
 #include <nn/data/cifar.h>
 #include <nn/training/image_grid.h>
 #include <nn/training/metrics.h>
@@ -56,7 +56,7 @@ void rgb_cnn(Options options) {
   const nn::DataLoader loader(train, {.batch_size = options.batch, .shuffle = true, .generator = &generator});
   const optim::CosineSchedule schedule{.lr = options.rate, .steps = options.epochs};
   // Every epoch shows each picture mirrored or not, and moved a little.
-  const auto augment = [&](const Tensor& x) { return nn::random_crop(nn::random_flip(x, generator), {.padding = 4}, generator); };
+  const auto augment = [&](const Tensor& x) { return nn::random_crop(nn::random_flip(x, {}, generator), {}, generator); };
   const example::Classifier classifier(model);
   const nn::History history =
       example::fit(classifier, adam, loader,
