@@ -29,6 +29,8 @@ nn::Batch examples_of(const nn::LabelledImages& images, Index limit) {
   return {unsqueeze(slice(images.images, 0, 0, n), 1), slice(images.labels, 0, 0, n)};
 }
 
+constexpr Index kLeastSide = 16;  // what leaves a pixel behind the second pooling
+
 /// Two convolutions, each halved by pooling, and two dense layers.
 nn::Sequential network(Index classes, Index rows, Index columns, Generator& generator) {
   const auto left = [](Index size) { return ((size - 4) / 2 - 4) / 2; };
@@ -45,12 +47,14 @@ void mnist_cnn(Options options) {
   const nn::ImageDataset data = nn::load_idx_images(options.data);
   const nn::Batch train = examples_of(data.train, limit), test = examples_of(data.test, limit);
   const std::vector<std::string> names = example::class_names(data, options.data);
+  const Index rows = train.x.size(2), columns = train.x.size(3);
+  if (std::min(rows, columns) < kLeastSide)
+    throw DataError(fmt::format("{}: images of {} x {}; this network needs {} x {}", options.data, rows, columns, kLeastSide, kLeastSide));
   example::make_folder(options.output);
 
   Generator generator(options.seed);
-  nn::Sequential model = network(data.classes, train.x.size(2), train.x.size(3), generator);
-  fmt::print("{} training and {} test images\n{}\n", train.y.size(), test.y.size(),
-             model.summary({1, 1, train.x.size(2), train.x.size(3)}));
+  nn::Sequential model = network(data.classes, rows, columns, generator);
+  fmt::print("{} training and {} test images\n{}\n", train.y.size(), test.y.size(), model.summary({1, 1, rows, columns}));
   optim::Adam adam(model.parameters(), {.lr = options.rate});
   const nn::DataLoader loader(train, {.batch_size = options.batch, .shuffle = true, .generator = &generator});
   const example::Classifier classifier(model);

@@ -118,8 +118,8 @@ void sentiment(Options options) {
   Generator generator(options.seed);
   const nn::Split data = nn::split_validation(encode(reviews, vocabulary, options.words), reviews.labels, {.generator = &generator});
   SentimentNet model(vocabulary.size(), options, generator);
-  fmt::print("{} reviews to learn from, {} to be tested with, {} words known, {} parameters\n", data.train.y.size(), data.validation.y.size(),
-             vocabulary.size(), model.parameter_count());
+  fmt::print("{} reviews to learn from, {} to be tested with, {} words known, {} parameters\n", data.train.y.size(),
+             data.validation.y.size(), vocabulary.size(), model.parameter_count());
   optim::RMSprop rmsprop(model.parameters(), {.lr = options.rate, .alpha = 0.9});
   const nn::DataLoader loader(data.train, {.batch_size = options.batch, .shuffle = true, .generator = &generator});
   const example::Classifier classifier(model);
