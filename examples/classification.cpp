@@ -8,6 +8,7 @@
 #include <system_error>
 
 #include <autodiff/autodiff.h>
+#include <nn/convolution_layers.h>
 #include <nn/losses.h>
 #include <nn/training/image_grid.h>
 #include <nn/training/progress.h>
@@ -120,6 +121,15 @@ std::string draw_mistakes(const Classifier& model, const nn::Batch& data, const 
   if (wrong.empty()) return "no wrong predictions";
   nn::write_image_grid(nn::take_rows(pictures, wrong), path, options);
   return fmt::format("first {} wrong predictions: {}", wrong.size(), path);
+}
+
+void draw_first_layer(nn::Sequential& model, const Tensor& image, const std::string& prefix) {
+  const auto draw = [](const Tensor& pictures, const std::string& path) {
+    nn::write_image_grid(pictures, path, {.low = min(pictures).item(), .high = max(pictures).item()});
+    fmt::print("{}\n", path);
+  };
+  draw(model.layer<nn::Conv2d>(0).weight, prefix + "-filters.png");
+  draw(transpose(relu(model.call(0, image)), 0, 1), prefix + "-activations.png");
 }
 
 void make_folder(const std::string& path) {

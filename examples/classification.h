@@ -3,6 +3,7 @@
 #include <nn/data/idx.h>
 #include <nn/data/loader.h>
 #include <nn/module.h>
+#include <nn/sequential.h>
 #include <nn/training/history.h>
 #include <nn/training/metrics.h>
 #include <optim/optimizer.h>
@@ -50,6 +51,10 @@ std::vector<std::string> class_names(const wengert::nn::ImageDataset& data, cons
 /// line for the user.
 std::string draw_mistakes(const Classifier& model, const wengert::nn::Batch& data, const wengert::Tensor& pictures,
                           const std::vector<std::string>& names, const std::string& path);
+
+/// What the first layer of a convolutional network looks for, and what it finds in one image (1, c, rows, columns): PREFIX-filters.png and
+/// PREFIX-activations.png.
+void draw_first_layer(wengert::nn::Sequential& model, const wengert::Tensor& image, const std::string& prefix);
 
 /// Makes the folder if it is not there.
 void make_folder(const std::string& path);

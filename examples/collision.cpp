@@ -92,7 +92,7 @@ struct CollisionNet : nn::Module {
   /// Questions (n, 8) int64 -> logits (4 n, classes), the characters of an answer one after the other.
   Tensor operator()(const Tensor& questions) const {
     const Index n = questions.size(0);
-    const Tensor read = encoder(one_hot(transpose(questions), kClasses).to(encoder.dtype())).output;  // (8, n, nodes)
+    const Tensor read = encoder(one_hot(transpose(questions), kClasses).to(float32)).output;  // (8, n, nodes)
     const Tensor meaning = select(read, 0, -1);
     const Tensor written = decoder(expand(meaning, {kAnswer, n, meaning.size(1)})).output;  // (4, n, nodes)
     return reshape(transpose(head(written), 0, 1), {n * kAnswer, kClasses});
@@ -142,7 +142,8 @@ void collision(Options options) {
   optim::Adam adam(model.parameters(), {.lr = options.rate});
   const nn::DataLoader loader(train, {.batch_size = options.batch, .shuffle = true, .generator = &generator});
   const example::Classifier classifier(model);
-  const auto rate = [&](int epoch) { return options.rate / 2 * (1 + std::cos(M_PI * (epoch - 1) / options.epochs)); };
+  const optim::CosineSchedule schedule{.lr = options.rate, .steps = options.epochs};
+  const auto rate = [&](int epoch) { return schedule(epoch - 1); };
   const nn::History history = example::fit(classifier, adam, loader, {.epochs = options.epochs, .test = &validation, .rate = rate});
 
   constexpr std::size_t kShown = 12;

@@ -7,7 +7,6 @@
 #include <vector>
 
 #include <nn/data/idx.h>
-#include <nn/training/image_grid.h>
 #include <nn/training/metrics.h>
 #include "classification.h"
 #include "example.h"
@@ -30,6 +29,8 @@ nn::Batch examples_of(const nn::LabelledImages& images, Index limit) {
   return {unsqueeze(slice(images.images, 0, 0, n), 1), slice(images.labels, 0, 0, n)};
 }
 
+constexpr Index kLeastSide = 16;  // what leaves a pixel behind the second pooling
+
 /// Two convolutions, each halved by pooling, and two dense layers.
 nn::Sequential network(Index classes, Index rows, Index columns, Generator& generator) {
   const auto left = [](Index size) { return ((size - 4) / 2 - 4) / 2; };
@@ -39,16 +40,6 @@ nn::Sequential network(Index classes, Index rows, Index columns, Generator& gene
                         nn::Linear(128, classes, {}, generator));
 }
 
-/// What the first layer looks for, and what it finds in one image (1, rows, columns).
-void draw_first_layer(nn::Sequential& model, const Tensor& image, const std::string& prefix) {
-  const auto draw = [](const Tensor& pictures, const std::string& path) {
-    nn::write_image_grid(pictures, path, {.low = min(pictures).item(), .high = max(pictures).item()});
-    fmt::print("{}\n", path);
-  };
-  draw(model.layer<nn::Conv2d>(0).weight, prefix + "-filters.png");
-  draw(transpose(relu(model.call(0, unsqueeze(image, 0))), 0, 1), prefix + "-activations.png");
-}
-
 void mnist_cnn(Options options) {
   constexpr Index kQuickImages = 1000;
   const Index limit = options.quick ? kQuickImages : 0;
@@ -56,12 +47,14 @@ void mnist_cnn(Options options) {
   const nn::ImageDataset data = nn::load_idx_images(options.data);
   const nn::Batch train = examples_of(data.train, limit), test = examples_of(data.test, limit);
   const std::vector<std::string> names = example::class_names(data, options.data);
+  const Index rows = train.x.size(2), columns = train.x.size(3);
+  if (std::min(rows, columns) < kLeastSide)
+    throw DataError(fmt::format("{}: images of {} x {}; this network needs {} x {}", options.data, rows, columns, kLeastSide, kLeastSide));
   example::make_folder(options.output);
 
   Generator generator(options.seed);
-  nn::Sequential model = network(data.classes, train.x.size(2), train.x.size(3), generator);
-  fmt::print("{} training and {} test images\n{}\n", train.y.size(), test.y.size(),
-             model.summary({1, 1, train.x.size(2), train.x.size(3)}));
+  nn::Sequential model = network(data.classes, rows, columns, generator);
+  fmt::print("{} training and {} test images\n{}\n", train.y.size(), test.y.size(), model.summary({1, 1, rows, columns}));
   optim::Adam adam(model.parameters(), {.lr = options.rate});
   const nn::DataLoader loader(train, {.batch_size = options.batch, .shuffle = true, .generator = &generator});
   const example::Classifier classifier(model);
@@ -73,7 +66,7 @@ void mnist_cnn(Options options) {
   const std::string prefix = options.output + "/mnist_cnn";
   fmt::print("{}\n", history.plot(prefix + "-training.png").message);
   fmt::print("{}\n", example::draw_mistakes(classifier, test, test.x, names, prefix + "-mistakes.png"));
-  draw_first_layer(model, select(test.x, 0, 0), prefix);
+  example::draw_first_layer(model, slice(test.x, 0, 0, 1), prefix);
   nn::save(model, prefix + ".safetensors");
   fmt::print("test accuracy {:.4f}\n", final.accuracy);
 }

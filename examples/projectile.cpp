@@ -195,9 +195,10 @@ void projectile(Options options) {
   std::fflush(stdout);
   optim::Adam adam(model.parameters(), {.lr = options.rate});
   const nn::DataLoader loader(train_data, {.batch_size = options.batch, .shuffle = true, .generator = &generator});
+  const optim::CosineSchedule schedule{.lr = options.rate, .steps = options.epochs};
   nn::History history;
   for (int epoch = 1; epoch <= options.epochs; ++epoch) {
-    adam.set_learning_rate(options.rate / 2 * (1 + std::cos(M_PI * (epoch - 1) / options.epochs)));
+    adam.set_learning_rate(schedule(epoch - 1));
     model.train();
     const std::string label = fmt::format("epoch {}/{}", epoch, options.epochs);
     nn::Progress bar(loader.batches(), {.label = label, .unit = "batch"});

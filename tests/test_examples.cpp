@@ -40,23 +40,59 @@ std::string idx(const std::vector<unsigned>& sizes, const std::string& elements)
   return bytes + elements;
 }
 
-constexpr unsigned kSide = 4, kClasses = 3;
+constexpr unsigned kClasses = 3;
 
 /// Images whose row number `label` is white, and a bit of gray that differs from image to image.
-void write_images(const TemporaryFolder& folder, const std::string& part, unsigned n) {
+void write_images(const TemporaryFolder& folder, const std::string& part, unsigned n, unsigned side) {
   std::string images, labels;
   for (unsigned i = 0; i < n; ++i) {
     const unsigned label = i * 7 % kClasses;
     labels += static_cast<char>(label);
-    for (unsigned pixel = 0; pixel < kSide * kSide; ++pixel) images += static_cast<char>(pixel / kSide == label ? 255 : i * 13 % 50);
+    for (unsigned pixel = 0; pixel < side * side; ++pixel) images += static_cast<char>(pixel / side == label ? 255 : i * 13 % 50);
   }
-  folder.write(part + "-images-idx3-ubyte", idx({n, kSide, kSide}, images));
+  folder.write(part + "-images-idx3-ubyte", idx({n, side, side}, images));
   folder.write(part + "-labels-idx1-ubyte", idx({n}, labels));
 }
 
-void write_image_dataset(const TemporaryFolder& folder) {
-  write_images(folder, "train", 120);
-  write_images(folder, "t10k", 30);
+void write_image_dataset(const TemporaryFolder& folder, unsigned side = 4) {
+  write_images(folder, "train", 120, side);
+  write_images(folder, "t10k", 30, side);
+}
+
+/// CIFAR-10's records: noise, of the colour that belongs to the class.
+std::string colour_images(unsigned n) {
+  constexpr unsigned kPlane = 32 * 32;
+  std::string bytes;
+  for (unsigned i = 0; i < n; ++i) {
+    const unsigned label = i % 10;
+    bytes += static_cast<char>(label);
+    for (unsigned channel = 0; channel < 3; ++channel)
+      for (unsigned pixel = 0; pixel < kPlane; ++pixel)
+        bytes += static_cast<char>((label * (channel + 3) * 23 + (i * 31 + pixel * 17) % 20) % 256);
+  }
+  return bytes;
+}
+
+/// A line of words a review; which of two words is in it decides what it says.
+void write_reviews(const TemporaryFolder& folder, int n) {
+  const char* filler[] = {"the", "film", "was", "long", "and", "we", "saw", "it", "twice"};
+  std::string reviews, labels;
+  for (int i = 0; i < n; ++i) {
+    const bool good = i * 7 % 3 == 0;
+    for (int word = 0; word < 5 + i % 7; ++word)
+      reviews += std::string(filler[(i * 5 + word * word) % 9]) + (word == i % 4 ? good ? " lovely " : " dreadful " : " ");
+    reviews += "\n";
+    labels += good ? "positive\n" : "negative\n";
+  }
+  folder.write("reviews.txt", reviews);
+  folder.write("labels.txt", labels);
+}
+
+/// The number behind the text that a line of the output begins with.
+double number_behind(const CommandResult& result, const std::string& text) {
+  const std::vector<std::string> lines = result.lines(text);
+  BOOST_REQUIRE_MESSAGE(lines.size() == 1U, "one line \"" << text << "\" in: " << result.out << result.err);
+  return std::stod(lines[0].substr(text.size()));
 }
 
 /// Passengers of whom the women survived.
@@ -88,7 +124,16 @@ std::string reference_data(const std::string& file) {
 // ---- all ------------------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(help_lists_the_options) {
-  for (const auto& [program, option] : {std::pair{"regression", "--report-every"}, {"mlp", "--data"}, {"titanic", "--predictions"}}) {
+  for (const auto& [program, option] : {std::pair{"collision", "--nodes"},
+                                        {"mlp", "--data"},
+                                        {"mnist_cnn", "--quick"},
+                                        {"projectile", "--problems"},
+                                        {"regression", "--report-every"},
+                                        {"rgb_cnn", "--data"},
+                                        {"sentiment", "--words"},
+                                        {"sonnets", "--text"},
+                                        {"titanic", "--predictions"},
+                                        {"unrolled_rnn", "--steps"}}) {
     const CommandResult help = run(program, {"--help"});
     BOOST_TEST(help.status == 0);
     BOOST_TEST(contains(help.out, option));
@@ -268,4 +313,75 @@ BOOST_AUTO_TEST_CASE(ten_networks_on_the_passenger_list) {
   const std::vector<std::string> medians = result.lines("median of 10 seeds");
   BOOST_REQUIRE(medians.size() == 1U);
   BOOST_TEST(std::stod(medians[0].substr(medians[0].find("validation ") + 11)) <= 0.129);
+}
+
+// ---- the larger models, in small ----------------------------------------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(a_convolutional_network_learns_small_images) {
+  const TemporaryFolder data, output;
+  write_image_dataset(data, 16);
+  const CommandResult result = run("mnist_cnn", {"--data", data.path(""), "--epochs", "8", "--batch", "8", "--output", output.path("")});
+  BOOST_TEST(number_behind(result, "test accuracy ") > 0.9);
+  for (const char* file : {"mnist_cnn-training.csv", "mnist_cnn-filters.png", "mnist_cnn-activations.png", "mnist_cnn.safetensors"})
+    BOOST_TEST(output.has(file), file);
+  BOOST_TEST(run("mnist_cnn", {"--data", data.path(""), "--quick", "--output", output.path("")}).status == 0);
+  const TemporaryFolder tiny;
+  write_image_dataset(tiny);
+  check_refused(run("mnist_cnn", {"--data", tiny.path(""), "--output", output.path("")}), "mnist_cnn", {"4 x 4", "16 x 16"});
+}
+
+BOOST_AUTO_TEST_CASE(a_network_for_colour_images_runs) {
+  const TemporaryFolder data, output;
+  data.write("data_batch_1.bin", colour_images(128));
+  data.write("test_batch.bin", colour_images(20));
+  const CommandResult result = run("rgb_cnn", {"--data", data.path(""), "--quick", "--batch", "32", "--output", output.path("")});
+  BOOST_TEST(number_behind(result, "test accuracy ") >= 0);
+  BOOST_TEST(output.has("rgb_cnn.safetensors"));
+  check_refused(run("rgb_cnn", {"--data", output.path("")}), "rgb_cnn", {"data_batch"});
+}
+
+BOOST_AUTO_TEST_CASE(characters_are_learnt_and_written) {
+  const TemporaryFolder folder;
+  std::string text;
+  for (int i = 0; i < 600; ++i) text += i % 3 ? "To be or not " : "Or not to be\n";
+  const CommandResult result =
+      run("sonnets", {"--text", folder.write("text.txt", text), "--quick", "--epochs", "3", "--output", folder.path("")});
+  BOOST_TEST(number_behind(result, "training loss ") < 3);
+  for (const char* heading : {"-- it reads", "-- and goes on", "-- by probability", "-- at temperature"})
+    BOOST_TEST(result.lines(heading).size() == 1U, heading);
+  check_refused(run("sonnets", {"--text", folder.write("short.txt", "Short."), "--output", folder.path("")}), "sonnets", {"window"});
+  check_refused(run("sonnets", {"--text", folder.path("none.txt")}), "sonnets", {"none.txt"});
+}
+
+BOOST_AUTO_TEST_CASE(praise_and_complaint_are_told_apart) {
+  const TemporaryFolder folder;
+  write_reviews(folder, 500);
+  const CommandResult result = run(
+      "sentiment", {"--data", folder.path(""), "--quick", "--epochs", "6", "--batch", "16", "--rate", "0.01", "--output", folder.path("")});
+  BOOST_TEST(number_behind(result, "test accuracy ") > 0.9);
+  folder.write("labels.txt", "positive\nfine\n");
+  check_refused(run("sentiment", {"--data", folder.path("")}), "sentiment", {"labels.txt"});
+}
+
+BOOST_AUTO_TEST_CASE(physics_in_small) {
+  const TemporaryFolder output;
+  const CommandResult collision = run("collision", {"--quick", "--output", output.path("")});
+  BOOST_TEST(number_behind(collision, "test accuracy of characters ") > 0.2);
+  BOOST_TEST(collision.lines("question").size() == 1U);
+  const CommandResult projectile = run("projectile", {"--quick", "--output", output.path("")});
+  BOOST_TEST(number_behind(projectile, "test accuracy ") > 0.7);
+  BOOST_TEST(output.has("projectile-flights.csv"));
+}
+
+BOOST_AUTO_TEST_CASE(gradients_vanish_and_explode) {
+  const TemporaryFolder output;
+  const CommandResult result = run("unrolled_rnn", {"--quick", "--output", output.path("")});
+  BOOST_TEST(number_behind(result, "test loss ") < 1.0 / 6);
+  const auto norm_at_the_start = [&](const std::string& name) {
+    const std::vector<std::string> lines = result.lines(name);
+    BOOST_REQUIRE(lines.size() == 1U);
+    return std::stod(lines[0].substr(lines[0].rfind(' ')));
+  };
+  BOOST_TEST(norm_at_the_start("untrained, |eigenvalue| 0.5") < 1e-20);
+  BOOST_TEST(norm_at_the_start("untrained, |eigenvalue| 1.5") > 1e-3);
 }

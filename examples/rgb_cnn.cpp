@@ -1,0 +1,90 @@
+// The slides' convolutional network: colour images in, a node for each class out. CIFAR-10 in its binary format.
+#include <autodiff/autodiff.h>
+#include <nn/nn.h>
+#include <optim/optim.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include <nn/data/augment.h>
+#include <nn/data/cifar.h>
+#include <nn/training/image_grid.h>
+#include <nn/training/metrics.h>
+#include "classification.h"
+#include "example.h"
+
+using namespace wengert;
+
+namespace {
+
+struct Options {
+  std::string data, output = ".";
+  int epochs = 30, batch = 64;
+  double rate = 1e-3;
+  std::uint64_t seed = 1;
+  bool quick = false;
+};
+
+constexpr Index kSide = 32, kClasses = nn::cifar10_classes.size();
+
+/// Two pairs of convolutions, each halved by pooling, and two dense layers.
+nn::Sequential network(Generator& g) {
+  constexpr Index kLeft = kSide / 4;
+  return nn::Sequential(nn::Conv2d(3, 32, {.kernel = 3, .padding = 1}, g), nn::ReLU(),                     //
+                        nn::Conv2d(32, 32, {.kernel = 3, .padding = 1}, g), nn::ReLU(), nn::MaxPool2d(2),  //
+                        nn::Conv2d(32, 64, {.kernel = 3, .padding = 1}, g), nn::ReLU(),                    //
+                        nn::Conv2d(64, 64, {.kernel = 3, .padding = 1}, g), nn::ReLU(), nn::MaxPool2d(2),  //
+                        nn::Flatten(), nn::Linear(64 * kLeft * kLeft, 256, {}, g), nn::ReLU(), nn::Dropout(0.5, g),
+                        nn::Linear(256, kClasses, {}, g));
+}
+
+/// Pixels of [0, 1] to about [-1, 1].
+nn::Batch centred(const nn::LabelledImages& images) { return {(images.images - 0.5) * 2, images.labels}; }
+
+void rgb_cnn(Options options) {
+  if (options.quick) options.epochs = 1;
+  const nn::ImageDataset data = nn::load_cifar10(options.data);
+  const nn::Batch train = centred(data.train), test = centred(data.test);
+  example::make_folder(options.output);
+
+  Generator generator(options.seed);
+  nn::Sequential model = network(generator);
+  fmt::print("{} training and {} test images\n{}\n", train.y.size(), test.y.size(), model.summary({1, 3, kSide, kSide}));
+  optim::Adam adam(model.parameters(), {.lr = options.rate});
+  const nn::DataLoader loader(train, {.batch_size = options.batch, .shuffle = true, .generator = &generator});
+  const optim::CosineSchedule schedule{.lr = options.rate, .steps = options.epochs};
+  // Every epoch shows each picture mirrored or not, and moved a little.
+  const auto augment = [&](const Tensor& x) { return nn::random_crop(nn::random_flip(x, {}, generator), {}, generator); };
+  const example::Classifier classifier(model);
+  const nn::History history =
+      example::fit(classifier, adam, loader,
+                   {.epochs = options.epochs, .test = &test, .rate = [&](int epoch) { return schedule(epoch - 1); }, .augment = augment});
+
+  const std::vector<std::string> names(nn::cifar10_classes.begin(), nn::cifar10_classes.end());
+  nn::ConfusionMatrix confusion(names);
+  const example::Score final = example::evaluate(classifier, test, &confusion);
+  fmt::print("\n{}\n", confusion.to_string());
+  const std::string prefix = options.output + "/rgb_cnn";
+  fmt::print("{}\n", history.plot(prefix + "-training.png").message);
+  fmt::print("{}\n", example::draw_mistakes(classifier, test, data.test.images, names, prefix + "-mistakes.png"));
+  example::draw_first_layer(model, slice(test.x, 0, 0, 1), prefix);
+  nn::save(model, prefix + ".safetensors");
+  fmt::print("test accuracy {:.4f}\n", final.accuracy);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options options;
+  example::CommandLine line("rgb_cnn", "Convolutions 2 x 32, pool, 2 x 64, pool, dense 256, on the colour images of CIFAR-10.");
+  line.required("--data", options.data, "folder with CIFAR-10's binary files");
+  line.option("--epochs", options.epochs, "passes over the training images", example::kPositive);
+  line.option("--batch", options.batch, "images in a step", example::kPositive);
+  line.option("--rate", options.rate, "learning rate of Adam, which falls to 0 along a cosine", example::kPositive);
+  line.option("--seed", options.seed, "of the weights, the order of the images and their changes");
+  line.option("--output", options.output, "folder for the pictures and the model");
+  line.flag("--quick", options.quick, "one epoch, to see that everything works");
+  return line.run(argc, argv, [&] { rgb_cnn(options); });
+}
