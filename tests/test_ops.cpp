@@ -533,7 +533,8 @@ BOOST_AUTO_TEST_CASE(every_operation_of_the_menu_is_tested) {
   std::set<std::string> declared, tested = not_differentiated;
   const std::string menu = contents("autodiff/ops.h");
   const std::regex declaration(
-      R"(^(?:inline )?(?:Tensor&?|\w+AndIndices|std::vector<Tensor>|SignAndLogarithm|BatchNormResult|Attention|LstmState|\w*Sequence) (operator[-+*/<>=!]+|\w+)\()",
+      R"(^(?:inline )?(?:Tensor&?|\w+AndIndices|std::vector<Tensor>|SignAndLogarithm|BatchNormResult|Attention|LstmState|\w*Sequence) )"
+      R"((operator[-+*/<>=!]+|\w+)\()",
       std::regex::multiline);
   for (std::sregex_iterator i(menu.begin(), menu.end(), declaration), end; i != end; ++i) declared.insert((*i)[1]);
   for (const char* arithmetic : {"operator+", "operator-", "operator*", "operator/"}) declared.insert(arithmetic);

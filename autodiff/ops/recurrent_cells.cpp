@@ -134,7 +134,7 @@ class Lstm : public Operation {  // the sum of the gates, c -> h', c', the activ
   }
   static void vjp_now(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) {
     const Tensor c = s.x(1).contiguous(), h_bar = like(y_bar[0], s.y(1)), c_next_bar = like(y_bar[1], s.y(1));
-    const Tensor &gates = s.y(2), c_next = s.y(1);
+    const Tensor &gates = s.y(2), &c_next = s.y(1);
     const Location where = c_next.made_at();
     Tensor a_bar = Tensor::uninitialized(gates.shape(), gates.dtype(), where);
     Tensor c_bar = Tensor::uninitialized(c.shape(), c.dtype(), where);
@@ -145,8 +145,10 @@ class Lstm : public Operation {  // the sum of the gates, c -> h', c', the activ
       T *a = a_bar.mutable_data<T>(), *to = c_bar.mutable_data<T>();
       run<T>([&]() __attribute__((always_inline)) {
         for (Index row = 0; row < n; ++row) {
-          const T* __restrict i = gate + row * 4 * hidden, * __restrict f = i + hidden, * __restrict g = f + hidden, * __restrict o = g + hidden;
-          T* __restrict i_bar = a + row * 4 * hidden, * __restrict f_bar = i_bar + hidden, * __restrict g_bar = f_bar + hidden, * __restrict o_bar = g_bar + hidden;
+          const T* __restrict i = gate + row * 4 * hidden;
+          const T* __restrict f = i + hidden, * __restrict g = f + hidden, * __restrict o = g + hidden;
+          T* __restrict i_bar = a + row * 4 * hidden;
+          T* __restrict f_bar = i_bar + hidden, * __restrict g_bar = f_bar + hidden, * __restrict o_bar = g_bar + hidden;
           for (Index j = 0; j < hidden; ++j) {
             const Index at = row * hidden + j;
             const T t = fn::tanh(after[at]), total = cn[at] + h[at] * o[j] * (1 - t * t);
@@ -299,8 +301,10 @@ Tensor gru_activation(const Tensor& a, const Tensor& b, const Tensor& h) {
     T *to = y[0].mutable_data<T>(), *s = y[1].mutable_data<T>();
     run<T>([&]() __attribute__((always_inline)) {
       for (Index row = 0; row < rows; ++row) {
-        const T* __restrict p = left + row * 3 * hidden, * __restrict q = right + row * 3 * hidden, * __restrict h_row = from + row * hidden;
-        T* __restrict r = s + row * 3 * hidden, * __restrict z = r + hidden, * __restrict n = z + hidden, * __restrict out = to + row * hidden;
+        const T* __restrict p = left + row * 3 * hidden, * __restrict q = right + row * 3 * hidden;
+        const T* __restrict h_row = from + row * hidden;
+        T* __restrict r = s + row * 3 * hidden;
+        T* __restrict z = r + hidden, * __restrict n = z + hidden, * __restrict out = to + row * hidden;
         for (Index j = 0; j < hidden; ++j) {
           r[j] = logistic(p[j] + q[j]);
           z[j] = logistic(p[hidden + j] + q[hidden + j]);
