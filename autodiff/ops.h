@@ -427,7 +427,8 @@ struct BatchNormResult {
 BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const BatchNormOptions& options = {},
                            Location where = Location::here());
 
-/// Zeros with probability p, and the other elements over 1 - p. x itself for p = 0. The mask depends on the generator alone, which moves on.
+/// Zeros with probability p, and the other elements over 1 - p. x itself for p = 0. The mask depends on the generator alone, which
+/// moves on.
 Tensor dropout(const Tensor& x, double p = 0.5, Generator& generator = default_generator(), Location where = Location::here());
 /// x where x > 0, else weight x: one weight, or one for each channel (dimension 1).
 Tensor prelu(const Tensor& x, const Tensor& weight, Location where = Location::here());
@@ -462,8 +463,8 @@ struct MultiheadOptions {
   double dropout = 0;          ///< of the weights
   Generator* generator = nullptr;
 };
-/// Attention of `heads` heads, each on e / heads columns of the projected query (l, n, e), key and value (s, n, e) -> output (l, n, e) and the
-/// weights (n, l, s), averaged over the heads.
+/// Attention of `heads` heads, each on e / heads columns of the projected query (l, n, e), key and value (s, n, e) -> output (l, n, e) and
+/// the weights (n, l, s), averaged over the heads.
 Attention multihead_attention(const Tensor& query, const Tensor& key, const Tensor& value, const MultiheadWeights& weights,
                               const MultiheadOptions& options, Location where = Location::here());
 

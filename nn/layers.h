@@ -53,8 +53,8 @@ struct Embedding : Module {
   std::optional<Index> padding_idx;
 };
 
-/// In training zeros elements with probability p and divides the others by 1 - p; in evaluation x itself. Draws from a generator of its own,
-/// a fork of the given one; copies of the layer draw the same numbers.
+/// In training zeros elements with probability p and divides the others by 1 - p; in evaluation x itself. Draws from a generator of its
+/// own, a fork of the given one; copies of the layer draw the same numbers.
 struct Dropout : Stateless {
   explicit Dropout(double p = 0.5, Generator& generator = default_generator());
 

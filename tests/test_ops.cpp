@@ -500,6 +500,20 @@ const std::vector<Case>& cases() {
        {{2, 3, 1}, {6, 1}, {6, 2}}},
       {"lstm",
        [](Inputs x) {
+         const std::vector<RecurrentWeights> w{{x[3], x[4], x[5], x[5]}};
+         const LstmSequence s = lstm(x[0], {x[1], x[2]}, w);
+         return concat({s.output, s.state.c * s.state.c}, 0);
+       },
+       {{3, 2, 1}, {1, 2, 2}, {1, 2, 2}, {8, 1}, {8, 2}, {8}}},
+      {"lstm",
+       [](Inputs x) {
+         const std::vector<RecurrentWeights> w{{x[1], x[2]}, {x[1], x[2]}, {x[3], x[2]}, {x[3], x[2]}};
+         const LstmSequence s = lstm(x[0], {}, w, {.bidirectional = true});
+         return s.output * sum(s.state.h);
+       },
+       {{2, 1, 1}, {4, 1}, {4, 1}, {4, 2}}},
+      {"lstm",
+       [](Inputs x) {
          const std::vector<RecurrentWeights> w{{x[1], x[2], x[3], x[3]}, {x[1], x[2], x[3], x[3]}};
          const LstmSequence s = lstm(x[0], {}, w, {.bidirectional = true, .lengths = Tensor::from({2, 1}, int64)});
          return concat({s.output, narrow(s.state.c, 0, 0, 2), s.state.h}, 2);
@@ -533,7 +547,8 @@ BOOST_AUTO_TEST_CASE(every_operation_of_the_menu_is_tested) {
   std::set<std::string> declared, tested = not_differentiated;
   const std::string menu = contents("autodiff/ops.h");
   const std::regex declaration(
-      R"(^(?:inline )?(?:Tensor&?|\w+AndIndices|std::vector<Tensor>|SignAndLogarithm|BatchNormResult|Attention|LstmState|\w*Sequence) (operator[-+*/<>=!]+|\w+)\()",
+      R"(^(?:inline )?(?:Tensor&?|\w+AndIndices|std::vector<Tensor>|SignAndLogarithm|BatchNormResult|Attention|LstmState|\w*Sequence) )"
+      R"((operator[-+*/<>=!]+|\w+)\()",
       std::regex::multiline);
   for (std::sregex_iterator i(menu.begin(), menu.end(), declaration), end; i != end; ++i) declared.insert((*i)[1]);
   for (const char* arithmetic : {"operator+", "operator-", "operator*", "operator/"}) declared.insert(arithmetic);

@@ -217,7 +217,7 @@ Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Index>
   const detail::ComposedAt here(where);
   Shape shape = index.shape();
   shape.push_back(weight.size(1));
-  const Tensor y = reshape(taken(weight, 0, reshape(positions, {positions.size()}), Positions::list, where), shape);
+  Tensor y = reshape(taken(weight, 0, reshape(positions, {positions.size()}), Positions::list, where), shape);
   if (!padding) return y;
   return wengert::where(unsqueeze(positions, -1) == static_cast<double>(*padding), y.constant(), y);
 }

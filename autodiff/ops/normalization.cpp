@@ -1,7 +1,8 @@
 // Normalisation: by layers, groups of channels, instances, batches, and by the root mean square.
 //
 // All but the last stand on one operation, which sees x as (outer, groups, inner) and takes the statistics of each group over the other
-// two. It is an operation of its own for speed: composed, it would be ten passes over x. With n = outer inner, mean for the mean of a group:
+// two. It is an operation of its own for speed: composed, it would be ten passes over x. With n = outer inner, and mean for that of a
+// group:
 //
 //   r = 1 / sqrt(variance + eps),  y = r (x - mean x):
 //     x_bar = r (y_bar - mean y_bar - y mean(y y_bar)) - r_bar r^2 y / n          (the Jacobian of y is symmetric)

@@ -23,4 +23,19 @@ Tensor rnn_step(const Tensor& x, const Tensor& h, const CellWeights& w, Nonlinea
 Tensor gru_step(const Tensor& x, const Tensor& h, const RecurrentWeights& w);
 LstmState lstm_step(const Tensor& x, const LstmState& state, const CellWeights& w);
 
+// The rules of an LSTM's gates, in recorded operations; ops/recurrent_cells.cpp has the formula. Undefined (co)tangents are 0.
+struct LstmSource {
+  Tensor sums, c;
+};
+struct LstmResult {
+  Tensor h, c, gates;
+};
+/// The cotangents of the sums and of c, from those of h', c' and the activated gates.
+LstmSource lstm_vjp(const Tensor& gates, const Tensor& c, const Tensor& c_next, const LstmState& next_bar, const Tensor& gates_bar);
+/// The tangents of h', c' and the gates, from those of the sums and of c.
+LstmResult lstm_jvp(const Tensor& gates, const Tensor& c, const Tensor& c_next, const LstmSource& dot);
+
+/// One direction of one layer over x (t, n, in) with t and n positive: `state` becomes the last one, and the result is (t, n, hidden).
+Tensor lstm_layer(const Tensor& x, LstmState& state, const CellWeights& w, bool backward);
+
 }  // namespace wengert::detail

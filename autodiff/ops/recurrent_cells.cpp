@@ -17,9 +17,8 @@
 
 #include <algorithm>
 
-#include "autodiff/exponential.h"
-#include "autodiff/kernels/blas.h"
-#include "autodiff/kernels/target.h"
+#include "autodiff/kernels/lstm.h"
+#include "autodiff/kernels/product.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/recurrent.h"
 
@@ -28,16 +27,7 @@ namespace {
 
 using detail::CellWeights;
 
-/// Runs a loop over elements of type T, which is an always inlined lambda, on the best instruction set.
-template <class T, class F> void run(F&& loop) {
-  if constexpr (std::is_same_v<T, float>) {
-    kernels::run_on_best_target(loop);
-  } else {
-    loop();
-  }
-}
-
-template <class T> __attribute__((always_inline)) inline T logistic(T x) { return 1 / (1 + fn::exp(-x)); }
+using kernels::logistic, kernels::run_elements;
 
 Tensor sum_of(const Tensor& a, const Tensor& b) { return a.defined() ? (b.defined() ? a + b : a) : b; }
 Tensor like(const Tensor& t, const Tensor& model) {
@@ -48,13 +38,7 @@ Tensor tanh_slope(const Tensor& y) { return 1 - y * y; }
 
 // ---- the matrix product -----------------------------------------------------------------------------------------------------------
 
-/// c += op(a) b for dense matrices.
-template <class T> void add_product(bool transpose_a, const Tensor& a, bool transpose_b, const Tensor& b, Tensor& c) {
-  const Index m = a.size(transpose_a ? 1 : 0), k = a.size(transpose_a ? 0 : 1), n = b.size(transpose_b ? 0 : 1);
-  const auto distance = [](const Tensor& t) { return std::max<Index>(t.size(1), 1); };
-  blas::gemm<T>(transpose_a, transpose_b, m, n, k, 1, a.data<T>(), distance(a), b.data<T>(), distance(b), 1,
-                static_cast<T*>(c.elements()->data), distance(c));
-}
+template <class T> kernels::MatrixView<T> matrix(const Tensor& x) { return {x.data<T>(), std::max<Index>(x.size(1), 1), 1}; }
 
 class GateSum : public Operation {  // x, W, h, U and, if there is one, the bias
  public:
@@ -79,93 +63,50 @@ class GateSum : public Operation {  // x, W, h, U and, if there is one, the bias
   bool add_vjp(const Saved& s, std::span<const Tensor> a_bar, int i, Tensor& x_bar) const override {  // GEMM with beta = 1
     const Tensor& g = a_bar[0];
     if (i == 4 || !g.is_row_major() || !s.x(i ^ 1).is_row_major()) return false;
-    detail::dispatch_floating(g.dtype(), [&](auto zero) { add_product<decltype(zero)>(i & 1, g, false, s.x(i ^ 1), x_bar); });
+    detail::dispatch_floating(g.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const auto left = i & 1 ? matrix<T>(g).transposed() : matrix<T>(g);
+      kernels::product<T>(x_bar.size(0), x_bar.size(1), g.size(i & 1 ? 0 : 1), left, matrix<T>(s.x(i ^ 1)),
+                          static_cast<T*>(x_bar.elements()->data), std::max<Index>(x_bar.size(1), 1), {.accumulate = true});
+    });
     return true;
   }
 };
 
 // ---- LSTM -------------------------------------------------------------------------------------------------------------------------
 
-/// The four gates of (n, 4 hidden).
-struct LstmGates {
-  explicit LstmGates(const Tensor& s) {
-    const Index hidden = s.size(1) / 4;
-    Tensor* const parts[] = {&i, &f, &g, &o};
-    for (Index k = 0; k < 4; ++k) *parts[k] = narrow(s, 1, k * hidden, hidden);
-  }
-  Tensor i, f, g, o;
-};
-
-class Lstm : public Operation {  // the sum of the gates, c -> h', c', the activated gates
+class Lstm : public Operation {  // the sums, c -> h', c', the activated gates
  public:
   const char* name() const override { return "lstm_cell"; }
   const char* latex() const override { return R"(\operatorname{LSTM}(#1, #2))"; }
   ValueSet reads(int) const override { return input(1) | output(1) | output(2); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    recording() ? vjp_recorded(s, y_bar, x_bar) : vjp_now(s, y_bar, x_bar);
+    const Tensor &c = s.x(1), &c_next = s.y(1), &gates = s.y(2);
+    if (recording() || y_bar[2].defined()) {
+      detail::LstmSource source = detail::lstm_vjp(gates, c, c_next, {y_bar[0], y_bar[1]}, y_bar[2]);
+      x_bar[0] = std::move(source.sums);
+      x_bar[1] = std::move(source.c);
+    } else {
+      vjp_now(gates, c.contiguous(), c_next, like(y_bar[0], c_next), like(y_bar[1], c_next), x_bar);
+    }
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    const LstmGates y(s.y(2));
-    const Tensor &c = s.x(1), t = tanh(s.y(1));
-    y_dot[2] = Tensor::zeros(s.y_shape(2), c.dtype());
-    if (x_dot[0].defined()) {
-      const LstmGates a(x_dot[0]);
-      y_dot[2] = concat({a.i * sigmoid_slope(y.i), a.f * sigmoid_slope(y.f), a.g * tanh_slope(y.g), a.o * sigmoid_slope(y.o)}, 1);
-    }
-    const LstmGates dot(y_dot[2]);
-    y_dot[1] = dot.f * c + dot.i * y.g + dot.g * y.i;
-    if (x_dot[1].defined()) y_dot[1] = y_dot[1] + y.f * x_dot[1];
-    y_dot[0] = dot.o * t + y.o * tanh_slope(t) * y_dot[1];
+    detail::LstmResult dot = detail::lstm_jvp(s.y(2), s.x(1), s.y(1), {x_dot[0], x_dot[1]});
+    y_dot[0] = std::move(dot.h);
+    y_dot[1] = std::move(dot.c);
+    y_dot[2] = std::move(dot.gates);
   }
 
  private:
-  static void vjp_recorded(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) {
-    const LstmGates y(s.y(2));
-    const Tensor &c = s.x(1), t = tanh(s.y(1));
-    const Tensor zero = Tensor::zeros(s.y_shape(1), c.dtype());
-    const Tensor h_bar = y_bar[0].defined() ? y_bar[0] : zero;
-    const Tensor c_total = sum_of(y_bar[1], h_bar * y.o * tanh_slope(t));
-    Tensor s_bar = concat({c_total * y.g, c_total * c, c_total * y.i, h_bar * t}, 1);
-    s_bar = sum_of(s_bar, y_bar[2]);
-    const LstmGates bar(s_bar);
-    if (x_bar.wants(0))
-      x_bar[0] = concat({bar.i * sigmoid_slope(y.i), bar.f * sigmoid_slope(y.f), bar.g * tanh_slope(y.g), bar.o * sigmoid_slope(y.o)}, 1);
-    if (x_bar.wants(1)) x_bar[1] = c_total * y.f;
-  }
-  static void vjp_now(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) {
-    const Tensor c = s.x(1).contiguous(), h_bar = like(y_bar[0], s.y(1)), c_next_bar = like(y_bar[1], s.y(1));
-    const Tensor &gates = s.y(2), c_next = s.y(1);
-    const Location where = c_next.made_at();
-    Tensor a_bar = Tensor::uninitialized(gates.shape(), gates.dtype(), where);
-    Tensor c_bar = Tensor::uninitialized(c.shape(), c.dtype(), where);
+  static void vjp_now(const Tensor& gates, const Tensor& c, const Tensor& c_next, const Tensor& h_bar, const Tensor& c_next_bar,
+                      Cotangents& x_bar) {
+    x_bar[0] = Tensor::uninitialized(gates.shape(), gates.dtype(), gates.made_at());
+    x_bar[1] = Tensor::uninitialized(c.shape(), c.dtype(), gates.made_at());
     detail::dispatch_floating(c.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      const Index n = c.size(0), hidden = c.size(1);
-      const T *gate = gates.data<T>(), *before = c.data<T>(), *after = c_next.data<T>(), *h = h_bar.data<T>(), *cn = c_next_bar.data<T>();
-      T *a = a_bar.mutable_data<T>(), *to = c_bar.mutable_data<T>();
-      run<T>([&]() __attribute__((always_inline)) {
-        for (Index row = 0; row < n; ++row) {
-          const T* __restrict i = gate + row * 4 * hidden, * __restrict f = i + hidden, * __restrict g = f + hidden, * __restrict o = g + hidden;
-          T* __restrict i_bar = a + row * 4 * hidden, * __restrict f_bar = i_bar + hidden, * __restrict g_bar = f_bar + hidden, * __restrict o_bar = g_bar + hidden;
-          for (Index j = 0; j < hidden; ++j) {
-            const Index at = row * hidden + j;
-            const T t = fn::tanh(after[at]), total = cn[at] + h[at] * o[j] * (1 - t * t);
-            i_bar[j] = total * g[j] * i[j] * (1 - i[j]);
-            f_bar[j] = total * before[at] * f[j] * (1 - f[j]);
-            g_bar[j] = total * i[j] * (1 - g[j] * g[j]);
-            o_bar[j] = h[at] * t * o[j] * (1 - o[j]);
-            to[at] = total * f[j];
-          }
-        }
-      });
+      kernels::lstm_gates_vjp(c.size(0), c.size(1), gates.data<T>(), c.data<T>(), c_next.data<T>(), h_bar.data<T>(), c_next_bar.data<T>(),
+                              x_bar[0].mutable_data<T>(), x_bar[1].mutable_data<T>());
     });
-    if (y_bar[2].defined()) {
-      const LstmGates bar(y_bar[2]), y(gates);
-      a_bar =
-          a_bar + concat({bar.i * sigmoid_slope(y.i), bar.f * sigmoid_slope(y.f), bar.g * tanh_slope(y.g), bar.o * sigmoid_slope(y.o)}, 1);
-    }
-    x_bar[0] = std::move(a_bar);
-    x_bar[1] = std::move(c_bar);
   }
 };
 
@@ -176,25 +117,8 @@ LstmState lstm_activation(const Tensor& sums, const Tensor& c) {
                  Tensor::uninitialized(sums.shape(), c.dtype(), where)};
   detail::dispatch_floating(c.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const Index n = c.size(0), hidden = c.size(1);
-    const T *a = sums.data<T>(), *from = before.data<T>();
-    T *h = y[0].mutable_data<T>(), *next = y[1].mutable_data<T>(), *s = y[2].mutable_data<T>();
-    run<T>([&]() __attribute__((always_inline)) {
-      for (Index row = 0; row < n; ++row) {
-        const T* __restrict in = a + row * 4 * hidden;
-        const T* __restrict c_row = from + row * hidden;
-        T* __restrict i = s + row * 4 * hidden, * __restrict f = i + hidden, * __restrict g = f + hidden, * __restrict o = g + hidden;
-        T* __restrict h_row = h + row * hidden, * __restrict c_next = next + row * hidden;
-        for (Index j = 0; j < hidden; ++j) {
-          i[j] = logistic(in[j]);
-          f[j] = logistic(in[hidden + j]);
-          g[j] = fn::tanh(in[2 * hidden + j]);
-          o[j] = logistic(in[3 * hidden + j]);
-          c_next[j] = f[j] * c_row[j] + i[j] * g[j];
-          h_row[j] = o[j] * fn::tanh(c_next[j]);
-        }
-      }
-    });
+    kernels::lstm_gates(c.size(0), c.size(1), sums.data<T>(), before.data<T>(), y[2].mutable_data<T>(), y[0].mutable_data<T>(),
+                        y[1].mutable_data<T>());
   });
   const Tensor* inputs[] = {&sums, &c};
   detail::record_all(Lstm(), where, inputs, y);
@@ -265,7 +189,7 @@ class Gru : public Operation {  // A (of x), B (of h), h -> h', the activated ga
       const Index rows = h.size(0), hidden = h.size(1);
       const T *gate = gates.data<T>(), *right = b.data<T>(), *before = h.data<T>(), *bar = y_bar.data<T>();
       T *to_a = a_bar.mutable_data<T>(), *to_b = b_bar.mutable_data<T>(), *to_h = h_bar.mutable_data<T>();
-      run<T>([&]() __attribute__((always_inline)) {
+      run_elements<T>([&]() __attribute__((always_inline)) {
         for (Index row = 0; row < rows; ++row) {
           const T* __restrict r = gate + row * 3 * hidden, * __restrict z = r + hidden, * __restrict n = z + hidden;
           const T* __restrict b_n = right + row * 3 * hidden + 2 * hidden;
@@ -297,10 +221,12 @@ Tensor gru_activation(const Tensor& a, const Tensor& b, const Tensor& h) {
     const Index rows = h.size(0), hidden = h.size(1);
     const T *left = a.data<T>(), *right = b.data<T>(), *from = before.data<T>();
     T *to = y[0].mutable_data<T>(), *s = y[1].mutable_data<T>();
-    run<T>([&]() __attribute__((always_inline)) {
+    run_elements<T>([&]() __attribute__((always_inline)) {
       for (Index row = 0; row < rows; ++row) {
-        const T* __restrict p = left + row * 3 * hidden, * __restrict q = right + row * 3 * hidden, * __restrict h_row = from + row * hidden;
-        T* __restrict r = s + row * 3 * hidden, * __restrict z = r + hidden, * __restrict n = z + hidden, * __restrict out = to + row * hidden;
+        const T* __restrict p = left + row * 3 * hidden, * __restrict q = right + row * 3 * hidden;
+        const T* __restrict h_row = from + row * hidden;
+        T* __restrict r = s + row * 3 * hidden;
+        T* __restrict z = r + hidden, * __restrict n = z + hidden, * __restrict out = to + row * hidden;
         for (Index j = 0; j < hidden; ++j) {
           r[j] = logistic(p[j] + q[j]);
           z[j] = logistic(p[hidden + j] + q[hidden + j]);
@@ -324,6 +250,43 @@ void check_cell(const char* name, int gates, const Tensor& x, const Tensor& h, c
 }  // namespace
 
 namespace detail {
+namespace {
+
+/// The four gates of (n, 4 hidden).
+struct LstmGates {
+  explicit LstmGates(const Tensor& s) {
+    const Index hidden = s.size(1) / 4;
+    Tensor* const parts[] = {&i, &f, &g, &o};
+    for (Index k = 0; k < 4; ++k) *parts[k] = narrow(s, 1, k * hidden, hidden);
+  }
+  Tensor i, f, g, o;
+};
+
+/// What is carried through the four activations: a cotangent of the gates to their sums, or a tangent of the sums to the gates.
+Tensor through_gates(const LstmGates& s, const Tensor& m) {
+  const LstmGates k(m);
+  return concat({k.i * sigmoid_slope(s.i), k.f * sigmoid_slope(s.f), k.g * tanh_slope(s.g), k.o * sigmoid_slope(s.o)}, 1);
+}
+
+}  // namespace
+
+LstmSource lstm_vjp(const Tensor& gates, const Tensor& c, const Tensor& c_next, const LstmState& next_bar, const Tensor& gates_bar) {
+  const LstmGates s(gates);
+  const Tensor t = tanh(c_next), zero = Tensor::zeros(c_next.shape(), c_next.dtype());
+  const Tensor& h_bar = next_bar.h.defined() ? next_bar.h : zero;
+  const Tensor total = sum_of(next_bar.c, h_bar * s.o * tanh_slope(t));
+  const Tensor s_bar = sum_of(concat({total * s.g, total * c, total * s.i, h_bar * t}, 1), gates_bar);
+  return {through_gates(s, s_bar), total * s.f};
+}
+
+LstmResult lstm_jvp(const Tensor& gates, const Tensor& c, const Tensor& c_next, const LstmSource& dot) {
+  const LstmGates s(gates);
+  const Tensor t = tanh(c_next);
+  const Tensor gates_dot = dot.sums.defined() ? through_gates(s, dot.sums) : Tensor::zeros(gates.shape(), gates.dtype());
+  const LstmGates k(gates_dot);
+  const Tensor c_dot = sum_of(k.f * c + k.i * s.g + k.g * s.i, dot.c.defined() ? s.f * dot.c : Tensor());
+  return {k.o * t + s.o * tanh_slope(t) * c_dot, c_dot, gates_dot};
+}
 
 void check_weights(const char* name, int gates, const Tensor& x, const RecurrentWeights& w) {
   check_floating(name, x);
@@ -355,16 +318,15 @@ Tensor gate_sum(const Tensor& x, const Tensor& h, const CellWeights& w) {
   const Tensor in = x.constant().contiguous(where), state = h.constant().contiguous(where);
   const Tensor input = w.input.constant().contiguous(where), hidden = w.hidden.constant().contiguous(where);
   const Index n = x.size(0), gates = w.input.size(0);
-  Tensor y = w.bias.defined() ? Tensor::uninitialized({n, gates}, x.dtype(), where) : Tensor::zeros({n, gates}, x.dtype(), where);
+  const Tensor bias = w.bias.defined() ? w.bias.constant().contiguous(where) : Tensor();
+  Tensor y = Tensor::uninitialized({n, gates}, x.dtype(), where);
   dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    if (w.bias.defined()) {
-      const Tensor bias = w.bias.constant().contiguous(where);
-      T* const to = y.mutable_data<T>();
-      for (Index row = 0; row < n; ++row) std::copy_n(bias.data<T>(), gates, to + row * gates);
-    }
-    add_product<T>(false, in, true, input, y);
-    add_product<T>(false, state, true, hidden, y);
+    T* const to = y.mutable_data<T>();
+    const Index distance = std::max<Index>(gates, 1);
+    kernels::product<T>(n, gates, x.size(1), matrix<T>(in), matrix<T>(input).transposed(), to, distance,
+                        {.bias = bias.defined() ? bias.data<T>() : nullptr});
+    kernels::product<T>(n, gates, h.size(1), matrix<T>(state), matrix<T>(hidden).transposed(), to, distance, {.accumulate = true});
   });
   return w.bias.defined() ? record(GateSum(), where, {&x, &w.input, &h, &w.hidden, &w.bias}, std::move(y))
                           : record(GateSum(), where, {&x, &w.input, &h, &w.hidden}, std::move(y));

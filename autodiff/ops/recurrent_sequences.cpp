@@ -1,4 +1,5 @@
-// Whole sequences through layers of cells: loops over time in other operations, so that every order of derivative follows.
+// Whole sequences through layers of cells: loops over time in other operations, so that every order of derivative follows. An LSTM without
+// lengths has an operation for the whole loop (ops/lstm_layer.cpp).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -84,9 +85,9 @@ Tensor run_direction(const Tensor& x, State<N>& state, bool backward, const Tens
   return stack(std::span<const Tensor>(h));
 }
 
-/// All layers. `step(cell)` makes the step of one of the weights' cells.
-template <std::size_t N, class MakeStep>
-Run<N> run_layers(const Plan& p, const Tensor& input, const State<N>& initial, const MakeStep& step) {
+/// All layers. `run(x, state, backward, weights)` is one direction of one.
+template <std::size_t N, class Direction>
+Run<N> run_layers(const Plan& p, const Tensor& input, const State<N>& initial, const Direction& run) {
   const RecurrentOptions& o = p.options;
   const auto start = [&](const Tensor& all, Index cell) {
     return all.defined() ? select(all, 0, cell) : Tensor::zeros({input.size(1), p.hidden()}, input.dtype());
@@ -100,7 +101,7 @@ Run<N> run_layers(const Plan& p, const Tensor& input, const State<N>& initial, c
       const Index cell = layer * p.directions() + d;
       State<N> state;
       for (std::size_t k = 0; k < N; ++k) state[k] = start(initial[k], cell);
-      outputs[d] = run_direction<N>(x, state, d == 1, o.lengths, step(p.weights[static_cast<std::size_t>(cell)]));
+      outputs[d] = run(x, state, d == 1, p.weights[static_cast<std::size_t>(cell)]);
       for (std::size_t k = 0; k < N; ++k) last[k].push_back(std::move(state[k]));
     }
     x = p.directions() == 1 ? outputs[0] : concat({outputs[0], outputs[1]}, 2);
@@ -111,14 +112,14 @@ Run<N> run_layers(const Plan& p, const Tensor& input, const State<N>& initial, c
 }
 
 /// With the checks, and with the batch first if the user wants that.
-template <std::size_t N, class MakeStep>
-Run<N> run_sequence(const Plan& p, const Tensor& x, const State<N>& initial, Location where, const MakeStep& step) {
+template <std::size_t N, class Direction>
+Run<N> run_sequence(const Plan& p, const Tensor& x, const State<N>& initial, Location where, const Direction& direction) {
   if (x.rank() != 3)
     throw ShapeError(fmt::format("{}: the input {} must be {}", p.name, describe(x), p.options.batch_first ? "(n, t, in)" : "(t, n, in)"));
   const detail::ComposedAt here(where);
   const Tensor in_time = p.options.batch_first ? transpose(x, 0, 1) : x;
   check_sequence<N>(p, in_time, initial);
-  Run<N> run = run_layers<N>(p, in_time, initial, step);
+  Run<N> run = run_layers<N>(p, in_time, initial, direction);
   if (p.options.batch_first) run.output = transpose(run.output, 0, 1);
   return run;
 }
@@ -127,30 +128,39 @@ Run<N> run_sequence(const Plan& p, const Tensor& x, const State<N>& initial, Loc
 
 Sequence rnn(const Tensor& x, const Tensor& h, std::span<const RecurrentWeights> w, Nonlinearity f, const RecurrentOptions& options,
              Location where) {
-  const auto make_step = [f](const RecurrentWeights& weights) {
-    return [f, w = detail::CellWeights(weights)](const Tensor& x, const State<1>& s) { return State<1>{detail::rnn_step(x, s[0], w, f)}; };
+  const auto direction = [&](const Tensor& in, State<1>& state, bool backward, const RecurrentWeights& weights) {
+    const detail::CellWeights cell(weights);
+    return run_direction<1>(in, state, backward, options.lengths,
+                            [&](const Tensor& x_t, const State<1>& s) { return State<1>{detail::rnn_step(x_t, s[0], cell, f)}; });
   };
-  auto [output, last] = run_sequence<1>({"rnn", 1, w, options}, x, {h}, where, make_step);
+  auto [output, last] = run_sequence<1>({"rnn", 1, w, options}, x, {h}, where, direction);
   return {std::move(output), std::move(last[0])};
 }
 
 Sequence gru(const Tensor& x, const Tensor& h, std::span<const RecurrentWeights> w, const RecurrentOptions& options, Location where) {
-  const auto make_step = [](const RecurrentWeights& weights) {
-    return [&weights](const Tensor& x, const State<1>& s) { return State<1>{detail::gru_step(x, s[0], weights)}; };
+  const auto direction = [&](const Tensor& in, State<1>& state, bool backward, const RecurrentWeights& weights) {
+    return run_direction<1>(in, state, backward, options.lengths,
+                            [&](const Tensor& x_t, const State<1>& s) { return State<1>{detail::gru_step(x_t, s[0], weights)}; });
   };
-  auto [output, last] = run_sequence<1>({"gru", 3, w, options}, x, {h}, where, make_step);
+  auto [output, last] = run_sequence<1>({"gru", 3, w, options}, x, {h}, where, direction);
   return {std::move(output), std::move(last[0])};
 }
 
 LstmSequence lstm(const Tensor& x, const LstmState& state, std::span<const RecurrentWeights> w, const RecurrentOptions& options,
                   Location where) {
-  const auto make_step = [](const RecurrentWeights& weights) {
-    return [w = detail::CellWeights(weights)](const Tensor& x, const State<2>& s) {
-      LstmState next = detail::lstm_step(x, {s[0], s[1]}, w);
-      return State<2>{std::move(next.h), std::move(next.c)};
-    };
+  const auto direction = [&](const Tensor& in, State<2>& states, bool backward, const RecurrentWeights& weights) {
+    const detail::CellWeights cell(weights);
+    if (options.lengths.defined() || in.size(0) == 0 || in.size(1) == 0)
+      return run_direction<2>(in, states, backward, options.lengths, [&](const Tensor& x_t, const State<2>& s) {
+        LstmState next = detail::lstm_step(x_t, {s[0], s[1]}, cell);
+        return State<2>{std::move(next.h), std::move(next.c)};
+      });
+    LstmState s{states[0], states[1]};
+    Tensor output = detail::lstm_layer(in, s, cell, backward);
+    states = {std::move(s.h), std::move(s.c)};
+    return output;
   };
-  auto [output, last] = run_sequence<2>({"lstm", 4, w, options}, x, {state.h, state.c}, where, make_step);
+  auto [output, last] = run_sequence<2>({"lstm", 4, w, options}, x, {state.h, state.c}, where, direction);
   return {std::move(output), {std::move(last[0]), std::move(last[1])}};
 }
 
