@@ -112,11 +112,11 @@ class CustomCall : public Operation {
     if (any && !of_any_value) past_the_tape("its inputs");
   }
   [[noreturn]] void past_the_tape(const char* what) const {
-    throw TapeError(
-        fmt::format("{}: a derivative of a derivative was asked for, but the operation's vjp does not compute from {} by recorded "
-                    "operations; write it in public operations, say that it is linear if its derivative is constant, or return an undefined "
-                    "tensor where that is 0",
-                    name(), what));
+    throw TapeError(fmt::format(
+        "{}: a derivative of a derivative was asked for, but the operation's vjp does not compute from {} by recorded "
+        "operations; write it in public operations, say that it is linear if its derivative is constant, or return an undefined "
+        "tensor where that is 0",
+        name(), what));
   }
 
   std::unique_ptr<const CustomRules> rules_;

@@ -78,8 +78,7 @@ template <class R, std::size_t... i> class CustomRulesOf<R, std::index_sequence<
   }
 
  private:
-  template <std::size_t> using One = const Tensor&;
-  static constexpr bool kHasJvp = requires(const R& r, const Tensor& t) { r.jvp(static_cast<One<i>>(t)..., t, static_cast<One<i>>(t)...); };
+  static constexpr bool kHasJvp = requires(const R& r, std::span<const Tensor> x, const Tensor& y) { r.jvp(x[i]..., y, x[i]...); };
   R r_;
 };
 

@@ -93,8 +93,7 @@ class Derivatives {
   Tensor rows(const Tensor& y, const Tensor& x) {
     std::vector<Tensor> all;
     for (Index i = 0; i < y.size(); ++i) {
-      const Tensor row =
-          swept(y, x, {.seed = unit(y, i), .retain = true, .differentiable = !own_, .unreached = Unreached::zero});
+      const Tensor row = swept(y, x, {.seed = unit(y, i), .retain = true, .differentiable = !own_, .unreached = Unreached::zero});
       all.push_back(reshape(row, {-1}));
     }
     return stack(all);

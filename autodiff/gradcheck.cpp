@@ -32,8 +32,9 @@ std::string GradientCheck::to_string() const {
     if (!r.passed && !first) first = &r;
   }
   if (first)
-    text += fmt::format("  worst of {}: {} instead of {}{}\n", first->what, first->value, first->expected,
-                        first->where.empty() ? std::string() : fmt::format(" at element {}{} of {}", first->element, value_there(*first), first->where));
+    text += fmt::format(
+        "  worst of {}: {} instead of {}{}\n", first->what, first->value, first->expected,
+        first->where.empty() ? std::string() : fmt::format(" at element {}{} of {}", first->element, value_there(*first), first->where));
   return text;
 }
 

@@ -17,7 +17,7 @@ struct GradientCheckOptions {
   std::vector<Tensor> by_hand = {};
   /// Gradients of the same from elsewhere (`complex_step`), which take the place of central differences.
   std::vector<Tensor> instead_of_differences = {};
-  /// The cotangent of f(x): its shape and dtype. By default random numbers that differ; 1 for a function of one element with given gradients.
+  /// The cotangent of f(x): its shape and dtype. By default random numbers; 1 if gradients of a function of one element are given.
   Tensor cotangent = {};
   /// 1: first derivatives; 2: the recorded sweep as well, against differences of the first derivatives and against forward mode.
   int order = 2;

@@ -58,6 +58,21 @@ run_bench() {
   python3 scripts/bench build/release/benchmarks "$@"
 }
 
+run_fuzz() {
+  require_packages "${packages_test[@]}"
+  configure release -DWENGERT_TESTS=ON
+  cmake --build --preset release --target fuzz
+  build/release/tests/fuzz "$@"
+}
+
+run_tables() {
+  require_packages "${packages_test[@]}"
+  configure release -DWENGERT_TESTS=ON
+  cmake --build --preset release --target functions_table
+  build/release/tests/functions_table >build/functions.md
+  mv build/functions.md docs/functions.md
+}
+
 # Python is called by its path, because only the system's has the system's packages.
 run_docs() {
   require_packages "${packages_docs[@]}"

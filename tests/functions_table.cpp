@@ -7,11 +7,6 @@
 
 namespace {
 
-std::string formula(std::string latex) {
-  for (std::size_t at; (at = latex.find('#')) != latex.npos;) latex.replace(at, 1, "x");
-  return latex;
-}
-
 std::string error(const wengert::accuracy::Error& e) {
   if (e.ulps < 0) return "|";
   if (e.ulps == 0) return "0 |";
@@ -22,8 +17,7 @@ template <class F> void print() {
   using namespace wengert;
   const auto* reference = reference::find(reference::unary(), F::name);
   const accuracy::Row row = accuracy::measure<F>(*reference, 5000);
-  fmt::print("| `{}` | ${}$ | [{:g}, {:g}] | {} | {} |\n", row.name, formula(row.latex), reference->low, reference->high, error(row.value),
-             error(row.slope));
+  fmt::print("{} {} | {} |\n", accuracy::head_of_line(row, *reference), error(row.value), error(row.slope));
 }
 
 }  // namespace
@@ -42,7 +36,7 @@ scaled and rounded: half an ULP there moves the result that far. The worst error
 "2.5 of 7.1" says that 7.1 was allowed at this place. Slopes are held to three times as much. digamma and polygamma, and so the slope of
 lgamma, are our own, computed in long double.
 
-`build/release/tests/functions_table > docs/functions.md` writes this page.
+`./dev tables` writes this page.
 
 | function | value | range | worst value | at | worst slope | at |
 |---|---|---|---|---|---|---|

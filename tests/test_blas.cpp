@@ -160,6 +160,122 @@ BOOST_AUTO_TEST_CASE(wrong_sizes_are_errors) {
   BOOST_CHECK_THROW(call(1, 2, 1, 1, 2, 1), Error);
 }
 
+// ---- LAPACK ----
+
+namespace {
+
+/// A well-conditioned n x n matrix, by rows.
+template <class T> std::vector<T> regular(std::int64_t n, std::uint32_t seed) {
+  std::vector<T> a = values<T>(n * n, seed);
+  for (std::int64_t i = 0; i < n; ++i) a[i * n + i] += static_cast<T>(n);
+  return a;
+}
+
+/// a x - b, the largest element, for one vector; `transpose`: a^T x - b.
+template <class T> double residual(bool transpose, std::int64_t n, const std::vector<T>& a, const T* x, const T* b) {
+  double worst = 0;
+  for (std::int64_t i = 0; i < n; ++i) {
+    double sum = 0;
+    for (std::int64_t k = 0; k < n; ++k) sum += static_cast<double>(transpose ? a[k * n + i] : a[i * n + k]) * x[k];
+    worst = std::max(worst, std::abs(sum - b[i]));
+  }
+  return worst;
+}
+
+template <class T> constexpr double kClose = 64 * static_cast<double>(std::numeric_limits<T>::epsilon());
+
+template <class T> void check_lu(std::int64_t n) {
+  const std::vector<T> a = regular<T>(n, 5), b = values<T>(3 * n, 6);
+  std::vector<T> factors = a;
+  std::vector<std::int32_t> pivots(static_cast<std::size_t>(n));
+  BOOST_TEST(blas::factor_lu<T>(n, factors.data(), pivots.data()) == 0);
+  for (const bool transpose : {false, true}) {
+    std::vector<T> x = b;
+    blas::solve_lu<T>(transpose, n, 3, factors.data(), pivots.data(), x.data());
+    for (std::int64_t k = 0; k < 3; ++k)
+      BOOST_TEST(residual<T>(transpose, n, a, &x[k * n], &b[k * n]) <= kClose<T> * static_cast<double>(n));
+  }
+}
+
+template <class T> void check_cholesky(std::int64_t n) {
+  const std::vector<T> r = values<T>(n * n, 7);
+  std::vector<T> a(r.size());
+  for (std::int64_t i = 0; i < n; ++i)
+    for (std::int64_t j = 0; j < n; ++j) {
+      double sum = i == j ? 1 : 0;
+      for (std::int64_t k = 0; k < n; ++k) sum += static_cast<double>(r[i * n + k]) * r[j * n + k];
+      a[i * n + j] = static_cast<T>(sum);
+    }
+  std::vector<T> l = a;
+  for (std::int64_t i = 0; i < n; ++i)
+    for (std::int64_t j = i + 1; j < n; ++j) l[i * n + j] = std::numeric_limits<T>::quiet_NaN();  // not read
+  BOOST_TEST(blas::factor_cholesky<T>(n, l.data()) == 0);
+  double worst = 0;
+  for (std::int64_t i = 0; i < n; ++i)
+    for (std::int64_t j = 0; j <= i; ++j) {
+      double sum = 0;
+      for (std::int64_t k = 0; k <= j; ++k) sum += static_cast<double>(l[i * n + k]) * l[j * n + k];
+      worst = std::max(worst, std::abs(sum - a[i * n + j]));
+    }
+  BOOST_TEST(worst <= kClose<T> * static_cast<double>(n));
+}
+
+template <class T> void check_triangular(std::int64_t n) {
+  for (const bool upper : {false, true}) {
+    std::vector<T> a = regular<T>(n, 8), zeroed = a;
+    for (std::int64_t i = 0; i < n; ++i)
+      for (std::int64_t j = 0; j < n; ++j)
+        if (upper ? j < i : j > i) {
+          a[i * n + j] = std::numeric_limits<T>::quiet_NaN();  // not read
+          zeroed[i * n + j] = 0;
+        }
+    const std::vector<T> b = values<T>(n * 2, 9);
+    std::vector<T> x = b;
+    blas::solve_triangular<T>(upper, n, 2, a.data(), x.data());
+    for (std::int64_t k = 0; k < 2; ++k) {
+      std::vector<T> column, right;
+      for (std::int64_t i = 0; i < n; ++i) column.push_back(x[i * 2 + k]), right.push_back(b[i * 2 + k]);
+      BOOST_TEST(residual<T>(false, n, zeroed, column.data(), right.data()) <= kClose<T> * static_cast<double>(n));
+    }
+  }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(factorizations_solve_what_they_factor) {
+  for (const std::int64_t n : {1, 2, 7, 40}) {
+    check_lu<float>(n);
+    check_lu<double>(n);
+    check_cholesky<float>(n);
+    check_cholesky<double>(n);
+    check_triangular<float>(n);
+    check_triangular<double>(n);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(pivots_exchange_rows) {
+  std::vector<double> a{0, 2, 3, 0}, b{4, 9};  // 2 x1 = 4, 3 x0 = 9
+  std::vector<std::int32_t> pivots(2);
+  BOOST_TEST(blas::factor_lu<double>(2, a.data(), pivots.data()) == 0);
+  blas::solve_lu<double>(false, 2, 1, a.data(), pivots.data(), b.data());
+  BOOST_TEST(b == (std::vector<double>{3, 2}), boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(what_cannot_be_factored_is_named) {
+  std::vector<double> singular{1, 2, 0, 2, 4, 0, 0, 0, 1}, indefinite{1, 0, 0, 0, 1, 0, 0, 0, -1};
+  std::vector<std::int32_t> pivots(3);
+  BOOST_TEST(blas::factor_lu<double>(3, singular.data(), pivots.data()) > 0);
+  BOOST_TEST(blas::factor_cholesky<double>(3, indefinite.data()) == 3);
+  BOOST_CHECK_THROW(blas::factor_cholesky<double>(std::int64_t{1} << 31, nullptr), Error);
+}
+
+BOOST_AUTO_TEST_CASE(factorizations_of_nothing) {
+  BOOST_TEST(blas::factor_lu<double>(0, nullptr, nullptr) == 0);
+  BOOST_TEST(blas::factor_cholesky<float>(0, nullptr) == 0);
+  blas::solve_lu<double>(false, 0, 0, nullptr, nullptr, nullptr);
+  blas::solve_triangular<double>(false, 0, 2, nullptr, nullptr);
+}
+
 // ---- What happens once a process: in children. ----
 
 namespace {

@@ -79,8 +79,8 @@ BOOST_AUTO_TEST_CASE(derivatives_in_both_modes_and_to_third_order) {
   };
   const GradientCheck check = check_gradient(f, {start, weights});
   BOOST_TEST(check.passed(), check.to_string());
-  const GradientCheck third = check_gradient(
-      [&](const Tensor& h) { return gradient([&](const Tensor& v) { return sum(f(v, weights) * v); }, h); }, {start});
+  const GradientCheck third =
+      check_gradient([&](const Tensor& h) { return gradient([&](const Tensor& v) { return sum(f(v, weights) * v); }, h); }, {start});
   BOOST_TEST(third.passed(), third.to_string());
 }
 
@@ -165,7 +165,8 @@ BOOST_AUTO_TEST_CASE(random_numbers_are_the_same_again) {
 BOOST_AUTO_TEST_CASE(checkpoints_nest) {
   const auto f = [](const Tensor& h) {
     return checkpoint([](const Tensor& a) {
-      const Tensor b = checkpoint([](const Tensor& c) { return checkpoint([](const Tensor& d) { return steps(d, weights, 2); })(sin(c)); })(a);
+      const Tensor b =
+          checkpoint([](const Tensor& c) { return checkpoint([](const Tensor& d) { return steps(d, weights, 2); })(sin(c)); })(a);
       return b * a;
     })(h);
   };

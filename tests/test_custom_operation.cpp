@@ -42,8 +42,7 @@ struct MultiplyAdd {
 
 /// e^x from y, by lambdas.
 const auto exponential = custom_operation(
-    "exponential", [](const Tensor& x) { return exp(x); },
-    [](const Tensor& y_bar, const Tensor& y, const Tensor&) { return y_bar * y; },
+    "exponential", [](const Tensor& x) { return exp(x); }, [](const Tensor& y_bar, const Tensor& y, const Tensor&) { return y_bar * y; },
     [](const Tensor& x_dot, const Tensor& y, const Tensor&) { return x_dot * y; });
 
 /// x^2 by a loop over the elements.
@@ -119,8 +118,9 @@ BOOST_AUTO_TEST_CASE(rules_past_the_tape_serve_first_derivatives_and_refuse_seco
   const std::string raw = message_of<TapeError>(second_derivative(raw_square)),
                     half = message_of<TapeError>(second_derivative(half_raw_square));
   for (const std::string& message : {raw, half}) BOOST_TEST(contains(message, "write it in public operations"));
-  BOOST_TEST(contains(raw, "raw_square: a derivative of a derivative was asked for, but the operation's vjp does not compute from the "
-                           "cotangent"));
+  BOOST_TEST(contains(raw,
+                      "raw_square: a derivative of a derivative was asked for, but the operation's vjp does not compute from the "
+                      "cotangent"));
   BOOST_TEST(contains(half, "does not compute from its inputs"));
 }
 
@@ -132,11 +132,15 @@ BOOST_AUTO_TEST_CASE(linear_operations_say_so) {
   };
   const GradientCheck check = check_gradient([&](const Tensor& v) { return twice(true)(v) * v; }, {x});
   BOOST_TEST(check.passed(), check.to_string());
-  BOOST_TEST(contains(message_of<TapeError>(second_derivative([&](const Tensor& v) { return twice(false)(v) * v; })), "say that it is linear"));
+  BOOST_TEST(
+      contains(message_of<TapeError>(second_derivative([&](const Tensor& v) { return twice(false)(v) * v; })), "say that it is linear"));
 }
 
 BOOST_AUTO_TEST_CASE(what_rules_return_is_checked) {
-  const auto with = [](auto vjp, auto jvp) { return custom_operation("custom", [](const Tensor& x) { return x * 1; }, vjp, jvp); };
+  const auto with = [](auto vjp, auto jvp) {
+    return custom_operation(
+        "custom", [](const Tensor& x) { return x * 1; }, vjp, jvp);
+  };
   const auto good = [](const Tensor& bar, const Tensor&, const Tensor&) { return bar; };
   const auto short_one = [](const Tensor& bar, const Tensor&, const Tensor&) { return sum(bar); };
   const auto single = [](const Tensor& bar, const Tensor&, const Tensor&) { return bar.to(float32); };
@@ -150,7 +154,8 @@ BOOST_AUTO_TEST_CASE(what_rules_return_is_checked) {
   BOOST_TEST(contains(message_of<TapeError>([&] { push(with(good, none)); }), "custom: its jvp gave an undefined tensor"));
   BOOST_TEST(gradient_of(with(none, good)).element(0) == 0);
   BOOST_TEST(contains(message_of<TapeError>([&] { push(raw_square); }), "raw_square: forward mode needs the operation's jvp"));
-  const auto nothing = custom_operation("nothing", [](const Tensor&) { return Tensor(); }, good);
+  const auto nothing = custom_operation(
+      "nothing", [](const Tensor&) { return Tensor(); }, good);
   BOOST_TEST(contains(message_of<ShapeError>([&] { nothing(x); }), "nothing: its forward gave an undefined tensor"));
   BOOST_TEST(contains(message_of<ShapeError>([&] { exponential(Tensor()); }), "exponential: an input is undefined"));
 }

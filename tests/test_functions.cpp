@@ -7,6 +7,7 @@
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <cstdio>
 #include <fstream>
 #include <functional>
 #include <limits>
@@ -488,16 +489,45 @@ BOOST_AUTO_TEST_CASE(errors_are_within_what_is_promised) {
 #undef WENGERT_FUNCTION
 }
 
-BOOST_AUTO_TEST_CASE(the_table_of_the_documentation_has_every_function) {
-  std::ifstream page("docs/functions.md");
-  BOOST_REQUIRE_MESSAGE(page, "run the tests in the project's root: cannot read docs/functions.md");
-  const std::string text{std::istreambuf_iterator<char>(page), {}};
-#define WENGERT_FUNCTION(F, name, ...) \
-  BOOST_CHECK_MESSAGE(text.find("\n| `" #name "` |") != text.npos, #name " is missing: write the page anew with tests/functions_table");
+namespace {
+
+/// The function's line of docs/functions.md must have its formula and range, an error that is allowed, and none that is less than what is
+/// measured here on fewer points (as a share of what is allowed, by which the worst point is chosen).
+void check_line(const std::string& page, const accuracy::Row& row, const reference::Unary& reference) {
+  const std::string head = "\n" + accuracy::head_of_line(row, reference) + " ";
+  const std::size_t at = page.find(head);
+  BOOST_REQUIRE_MESSAGE(at != page.npos,
+                        row.name << ": no line of docs/functions.md begins with" << head << "; ./dev tables writes it anew");
+  double worst = -1, allowed = 4.05;
+  std::sscanf(page.c_str() + at + head.size(), "%lf of %lf", &worst, &allowed);
+  BOOST_CHECK_MESSAGE(worst >= 0 && worst <= allowed, row.name << ": the table says " << worst << " ULP of " << allowed);
+  const double measured = row.value.ulps / row.value.allowed;
+  BOOST_CHECK_MESSAGE(measured <= worst / allowed + 0.1, row.name << ": the table says " << worst << " ULP of " << allowed << ", but it is "
+                                                                  << row.value.ulps << " of " << row.value.allowed << " at " << row.value.x
+                                                                  << "; ./dev tables writes it anew");
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(the_table_of_the_documentation_is_up_to_date) {
+  if (std::numeric_limits<long double>::digits < 64) return;  // nothing to measure with
+  std::ifstream in("docs/functions.md");
+  BOOST_REQUIRE_MESSAGE(in, "run the tests in the project's root: cannot read docs/functions.md");
+  const std::string page{std::istreambuf_iterator<char>(in), {}};
+  std::size_t functions = 0;
+#define WENGERT_FUNCTION(F, name, ...)                                               \
+  {                                                                                  \
+    const reference::Unary& reference = *reference::find(reference::unary(), #name); \
+    check_line(page, accuracy::measure<fn::F>(reference, 300), reference);           \
+    ++functions;                                                                     \
+  }
   WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
   WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
   WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
+  std::size_t lines = 0;
+  for (std::size_t at = 0; (at = page.find("\n| `", at)) != page.npos; ++at) ++lines;
+  BOOST_TEST(lines == functions);
 }
 
 // ---- parameters, dtypes ----------------------------------------------------------------------------------------------------------------

@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <cctype>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <functional>
 #include <limits>
@@ -13,6 +15,8 @@
 #include <set>
 #include <string>
 #include <vector>
+
+#include "autodiff/records.h"
 
 using namespace wengert;
 
@@ -541,21 +545,96 @@ std::string contents(const std::string& file) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
+/// What ops.h declares: a function, and the lines from the last empty one to its own.
+struct Declaration {
+  std::string name, paragraph;
+};
+std::vector<Declaration> declarations() {
+  const std::string menu = contents("autodiff/ops.h");
+  const std::regex declaration(R"(^(?:inline )?[\w:<>&]+ (operator[-+*/<>=!]+|\w+)\((?!F,))", std::regex::multiline);
+  std::vector<Declaration> found;
+  for (std::sregex_iterator i(menu.begin(), menu.end(), declaration), end; i != end; ++i) {
+    const auto at = static_cast<std::size_t>(i->position());
+    const std::size_t empty_line = menu.rfind("\n\n", at);
+    found.push_back({(*i)[1], menu.substr(empty_line, at - empty_line)});
+  }
+  return found;
+}
+
+/// The names of the operations of autodiff/ops, by their sources.
+std::set<std::string> names_in_sources() {
+  std::set<std::string> names;
+  const std::regex member(R"(name\(\) const override \{ return (.*); \})"), text("\"(\\w+)\"");
+  for (const auto& file : std::filesystem::directory_iterator("autodiff/ops")) {
+    const std::string source = contents(file.path().string());
+    for (std::sregex_iterator i(source.begin(), source.end(), member), end; i != end; ++i) {
+      const std::string returned = (*i)[1];
+      for (std::sregex_iterator j(returned.begin(), returned.end(), text); j != end; ++j) names.insert((*j)[1]);
+    }
+  }
+  return names;
+}
+
+/// Balanced braces, and a place for each operand and for no other. (Without LaTeX of its own an operation is its name in upright letters.)
+void check_latex(const Operation& operation, int inputs) {
+  const std::string latex = operation.latex();
+  BOOST_CHECK_MESSAGE(*operation.name() != '\0', "an operation without a name");
+  if (latex.empty()) return;
+  int depth = 0;
+  std::set<int> operands;
+  for (std::size_t k = 0; k < latex.size(); ++k) {
+    if (latex[k] == '{') ++depth;
+    if (latex[k] == '}') --depth;
+    BOOST_CHECK_MESSAGE(depth >= 0, operation.name() << ": " << latex);
+    if (latex[k] == '#')
+      operands.insert(k + 1 < latex.size() && std::isdigit(static_cast<unsigned char>(latex[k + 1])) ? latex[k + 1] - '0' : 1);
+  }
+  BOOST_CHECK_MESSAGE(depth == 0 && !operands.empty() && *operands.begin() >= 1 && *operands.rbegin() <= inputs,
+                      operation.name() << " of " << inputs << " operands: " << latex);
+}
+
 }  // namespace
+
+// The list of operations is autodiff/ops.h. What it declares must have a case above, by which both modes and the second order are checked;
+// a sentence; and each kind of record a name for documents.
 
 BOOST_AUTO_TEST_CASE(every_operation_of_the_menu_is_tested) {
   std::set<std::string> declared, tested = not_differentiated;
-  const std::string menu = contents("autodiff/ops.h");
-  const std::regex declaration(
-      R"(^(?:inline )?(?:Tensor&?|\w+AndIndices|std::vector<Tensor>|SignAndLogarithm|BatchNormResult|Attention|LstmState|\w*Sequence) )"
-      R"((operator[-+*/<>=!]+|\w+)\()",
-      std::regex::multiline);
-  for (std::sregex_iterator i(menu.begin(), menu.end(), declaration), end; i != end; ++i) declared.insert((*i)[1]);
+  for (const Declaration& d : declarations()) declared.insert(d.name);
   for (const char* arithmetic : {"operator+", "operator-", "operator*", "operator/"}) declared.insert(arithmetic);
-  declared.erase("name");  // the elementwise functions, which are tested with the list that declares them
   for (const Case& c : cases()) tested.insert(c.name);
   BOOST_TEST(declared.size() > 30u);
   BOOST_TEST(declared == tested, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(every_operation_of_the_menu_has_a_sentence) {
+  for (const Declaration& d : declarations())
+    BOOST_CHECK_MESSAGE(d.paragraph.find("///") != std::string::npos, d.name << " has no comment in its paragraph of ops.h");
+  const std::string functions = contents("autodiff/functions.h");
+  const std::regex structure(R"regex((.*)\nstruct \w+ \{\n  (?:double .*\n  )?static constexpr const char \*name = "(\w+)")regex");
+  std::size_t count = 0;
+  for (std::sregex_iterator i(functions.begin(), functions.end(), structure), end; i != end; ++i, ++count)
+    BOOST_CHECK_MESSAGE((*i)[1].str().rfind("///", 0) == 0, (*i)[2] << " has no comment in functions.h");
+  BOOST_TEST(count > 30u);
+}
+
+BOOST_AUTO_TEST_CASE(every_kind_of_record_is_tested_and_has_a_name_in_documents) {
+  std::set<std::string> recorded;
+  for (const Case& c : cases()) {
+    Tape tape;
+    std::vector<Tensor> inputs;
+    for (const Shape& shape : c.shapes) inputs.push_back(tape.variable(strided(distinct(shape))));
+    const Tensor y = c.call(inputs);
+    if (y.number()) tape.gradient(sum(y), std::span<const Tensor>(inputs), {.differentiable = true, .unreached = Unreached::zero});
+    const detail::TapeState& state = *detail::active_tape();
+    for (std::uint32_t k = 0; k < state.calls.size(); ++k) {
+      const detail::Call& call = state.calls[k];
+      if (call.kind != detail::Call::tensors) continue;
+      recorded.insert(call.operation->name());
+      check_latex(*call.operation, static_cast<int>(call.inputs));
+    }
+  }
+  for (const std::string& name : names_in_sources()) BOOST_CHECK_MESSAGE(recorded.count(name), "no case records the operation " << name);
 }
 
 BOOST_AUTO_TEST_CASE(derivatives_to_second_order) {

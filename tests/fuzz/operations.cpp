@@ -20,15 +20,13 @@ void arithmetic(Program& p) {
   p.step(
       "arithmetic",
       [&] {
-        return kind == 0   ? a.tensor + b.tensor
-               : kind == 1 ? a.tensor - b.tensor
-               : kind == 2 ? a.tensor * b.tensor
-                           : a.tensor / b.tensor;
+        return kind == 0 ? a.tensor + b.tensor : kind == 1 ? a.tensor - b.tensor : kind == 2 ? a.tensor * b.tensor : a.tensor / b.tensor;
       },
       [&] {
         need(is_floating(a.array.dtype) || (a.array.dtype == int64 && kind < 3));
-        return zip(a.array, b.array, a.array.dtype,
-                   [&](double s, double t) { return kind == 0 ? s + t : kind == 1 ? s - t : kind == 2 ? s * t : s / t; });
+        return zip(a.array, b.array, a.array.dtype, [&](double s, double t) {
+          return kind == 0 ? s + t : kind == 1 ? s - t : kind == 2 ? s * t : s / t;
+        });
       });
 }
 
@@ -51,8 +49,12 @@ void comparison(Program& p) {
   const Value a = p.any(), b = p.one_in(15) ? p.any() : p.of_shape(p.shape_like(a.array.shape), a.array.dtype);
   const Index kind = p.below(3);
   p.step(
-      "comparison", [&] { return kind == 0 ? a.tensor < b.tensor : kind == 1 ? a.tensor >= b.tensor : a.tensor == b.tensor; },
-      [&] { return zip(a.array, b.array, boolean, [&](double s, double t) { return kind == 0 ? s < t : kind == 1 ? s >= t : s == t; }); });
+      "comparison", [&] { return kind == 0   ? a.tensor < b.tensor
+                                 : kind == 1 ? a.tensor >= b.tensor
+                                             : a.tensor == b.tensor; },
+      [&] { return zip(a.array, b.array, boolean, [&](double s, double t) { return kind == 0   ? s < t
+                                                                                   : kind == 1 ? s >= t
+                                                                                               : s == t; }); });
 }
 
 void selection(Program& p) {
@@ -99,7 +101,9 @@ void function_of_integers_too(Program& p) {
   const Value x = p.any();
   const Index kind = p.below(3);
   p.step(
-      "square, abs or relu", [&] { return kind == 0 ? square(x.tensor) : kind == 1 ? abs(x.tensor) : relu(x.tensor); },
+      "square, abs or relu", [&] { return kind == 0   ? square(x.tensor)
+                                          : kind == 1 ? abs(x.tensor)
+                                                      : relu(x.tensor); },
       [&] {
         need(x.array.dtype != boolean);
         return map(x.array, [&](double v) { return kind == 0 ? v * v : kind == 1 ? std::abs(v) : v <= 0 ? 0 : v; });
@@ -110,8 +114,7 @@ void conversion(Program& p) {
   const Value x = p.any();
   const Dtype to = p.floating();
   p.step(
-      "to", [&] { return x.tensor.to(to); },
-      [&] { return array_of(x.array.shape, to, [&](const Shape& q) { return x.array.at(q); }); });
+      "to", [&] { return x.tensor.to(to); }, [&] { return array_of(x.array.shape, to, [&](const Shape& q) { return x.array.at(q); }); });
 }
 
 // ---- reductions -------------------------------------------------------------------------------------------------------------------
@@ -138,8 +141,7 @@ void sums(Program& p) {
   const Dims dims = p.dims(x.array.rank());
   const bool keep = p.one_in(2);
   p.step(
-      "sum", [&] { return sum(x.tensor, dims, keep); },
-      [&] { return reduce(x.array, dims, keep, counting(x.array.dtype), total); });
+      "sum", [&] { return sum(x.tensor, dims, keep); }, [&] { return reduce(x.array, dims, keep, counting(x.array.dtype), total); });
 }
 
 void means(Program& p) {
@@ -178,9 +180,7 @@ void extremes(Program& p) {
   const bool keep = p.one_in(2);
   p.step(
       "max", [&] { return max(x.tensor, dims, keep); },
-      [&] {
-        return not_of_nothing(reduce(x.array, dims, keep, x.array.dtype, largest), x.array);
-      });
+      [&] { return not_of_nothing(reduce(x.array, dims, keep, x.array.dtype, largest), x.array); });
 }
 
 void positions(Program& p) {
@@ -361,7 +361,8 @@ void expansions(Program& p) {
       [&] {
         const int added = to.rank() - x.array.rank();
         need(added >= 0);
-        for (int d = 0; d < to.rank(); ++d) need(to[d] >= 0 && (d < added || x.array.shape[d - added] == 1 || x.array.shape[d - added] == to[d]));
+        for (int d = 0; d < to.rank(); ++d)
+          need(to[d] >= 0 && (d < added || x.array.shape[d - added] == 1 || x.array.shape[d - added] == to[d]));
         return to;
       },
       [&](const Shape& q) {
@@ -377,7 +378,10 @@ void huge_shapes(Program& p) {
   const bool zeros = p.one_in(2);
   const Value x = p.any();
   p.step(
-      "a huge shape", [&] { return zeros ? Tensor::zeros({size, size, 8}) : expand(sum(x.tensor), {size, size, 8}); },
+      "a huge shape",
+      [&] {
+        return zeros ? Tensor::zeros({size, size, 8}) : expand(sum(x.tensor), {size, size, 8});
+      },
       []() -> Array { throw Refused(); });
 }
 
@@ -584,7 +588,8 @@ void scatters(Program& p) {
   const bool fits = dim >= -x.array.rank() && dim < x.array.rank();
   const int at = fits ? dimension(dim, x.array.rank()) : 0;
   if (fits) shape[at] = p.below(4);
-  const Value index = p.integers(shape, 0, fits ? x.array.shape[at] - 1 : 0), source = p.of_shape(p.one_in(15) ? p.shape() : shape, x.array.dtype);
+  const Value index = p.integers(shape, 0, fits ? x.array.shape[at] - 1 : 0),
+              source = p.of_shape(p.one_in(15) ? p.shape() : shape, x.array.dtype);
   p.step(
       "scatter_add", [&] { return scatter_add(x.tensor, dim, index.tensor, source.tensor); },
       [&] {
@@ -613,7 +618,8 @@ void masked_fills(Program& p) {
         need(mask.array.dtype == boolean);
         need(is_floating(x.array.dtype) || value == std::floor(value));
         need(broadcast(x.array.shape, mask.array.shape) == x.array.shape);
-        return array_of(x.array.shape, x.array.dtype, [&](const Shape& q) { return broadcast_at(mask.array, q) != 0 ? value : x.array.at(q); });
+        return array_of(x.array.shape, x.array.dtype,
+                        [&](const Shape& q) { return broadcast_at(mask.array, q) != 0 ? value : x.array.at(q); });
       });
 }
 

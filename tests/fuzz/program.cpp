@@ -194,8 +194,7 @@ void Program::check_derivatives() {
   }
   const double pushed = tape_->jvp(target, std::span<const Tensor>(variables_), directions).item();
   if (!std::isfinite(pushed)) return;  // an infinite slope times 0 is NaN in one mode, and 0 in the other where a rule selects
-  const std::vector<Tensor> gradient =
-      tape_->gradient(target, std::span<const Tensor>(variables_), {.unreached = Unreached::zero});
+  const std::vector<Tensor> gradient = tape_->gradient(target, std::span<const Tensor>(variables_), {.unreached = Unreached::zero});
   double pulled = 0, magnitude = 1;
   for (std::size_t k = 0; k < gradient.size(); ++k) {
     if (!(gradient[k].shape() == variables_[k].shape()) || gradient[k].dtype() != variables_[k].dtype())

@@ -1,6 +1,7 @@
 #pragma once
 // How far the functions of autodiff/functions.h are from the truth, in units in the last place of a double.
 #include <autodiff/math.h>
+#include <fmt/format.h>
 
 #include <cmath>
 #include <limits>
@@ -77,6 +78,13 @@ template <class F> Row measure(const reference::Unary& reference, int n) {
     }
   }
   return row;
+}
+
+/// How the function's line of docs/functions.md begins: its name, its formula and the range.
+inline std::string head_of_line(const Row& row, const reference::Unary& reference) {
+  std::string formula = row.latex;
+  for (std::size_t at; (at = formula.find('#')) != formula.npos;) formula.replace(at, 1, "x");
+  return fmt::format("| `{}` | ${}$ | [{:g}, {:g}] |", row.name, formula, reference.low, reference.high);
 }
 
 }  // namespace wengert::accuracy

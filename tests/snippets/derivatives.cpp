@@ -1,0 +1,70 @@
+#include <autodiff/autodiff.h>
+#include <autodiff/gradcheck.h>
+
+#include <cstdio>
+using namespace wengert;
+
+// [custom]
+// log(1 + e^x), by its own rule: the slope is a sigmoid.
+struct Softplus {
+  static constexpr const char* name = "my_softplus";
+  Tensor forward(const Tensor& x) const { return log(1 + exp(x)); }
+  Tensor vjp(const Tensor& y_bar, const Tensor&, const Tensor& x) const { return sigmoid(x) * y_bar; }
+  Tensor jvp(const Tensor& x_dot, const Tensor&, const Tensor& x) const { return sigmoid(x) * x_dot; }
+};
+const auto my_softplus = custom_operation(Softplus());
+// [custom]
+
+// [lambdas]
+// a b + c, where b_bar is not asked for: undefined is zero.
+const auto multiply_add = custom_operation(
+    "multiply_add", [](const Tensor& a, const Tensor& b, const Tensor& c) { return a * b + c; },
+    [](const Tensor& y_bar, const Tensor&, const Tensor&, const Tensor& b, const Tensor&) {
+      return std::array{y_bar * b, Tensor(), y_bar};
+    });
+// [lambdas]
+
+int main() {
+  // [functions]
+  const auto energy = [](const Tensor& x) { return sum(square(x) * sin(x)); };
+  const Tensor x = Tensor::from({1, 2}, float64), v = Tensor::from({1, 0}, float64);
+
+  const Tensor slope = gradient(energy, x);  // (2,)
+  const Tensor h = hessian(energy, x);       // (2, 2)
+  const Tensor hv = hvp(energy, x, v);       // (2,), without the matrix
+  const Tensor j = jacobian([&](const Tensor& x) { return gradient(energy, x); }, x);
+  // [functions]
+  std::printf("gradient  %+.4f %+.4f\n", slope.at({0}), slope.at({1}));
+  std::printf("hessian   %+.4f %+.4f\n", h.at({0, 0}), h.at({1, 1}));
+  std::printf("H v       %+.4f %+.4f\n", hv.at({0}), hv.at({1}));
+  std::printf("jacobian  %+.4f %+.4f\n", j.at({0, 0}), j.at({1, 1}));
+
+  // [penalty]
+  const Parameter w(Tensor::from({{0.5, -1}, {2, 0.3}}, float64));
+  const auto critic = [&](const Tensor& x) { return sum(tanh(matmul(x, w))); };
+  Tape tape;
+  const Tensor slopes = gradient(critic, x);  // recorded, because a tape records
+  const Tensor penalty = square(norm(slopes) - 1);
+  const Tensor w_bar = tape.gradient(penalty, w);
+  // [penalty]
+  std::printf("penalty   %+.4f, w_bar %+.4f\n", penalty.item(), w_bar.at({0, 0}));
+
+  // [checkpoint]
+  Tensor state = Tensor::zeros({2}, float64);
+  for (int segment = 0; segment < 32; ++segment)
+    state = checkpoint([&](const Tensor& begin) {
+      Tensor s = begin;
+      for (int step = 0; step < 32; ++step) s = tanh(matmul(s, w) + x);
+      return s;
+    })(state);
+  const Tensor through_time = tape.gradient(sum(state), w);
+  // [checkpoint]
+  std::printf("unrolled  %+.4f\n", through_time.at({0, 0}));
+
+  // [check]
+  const GradientCheck check = check_gradient([](const Tensor& x) { return my_softplus(x); }, {x});
+  std::printf("%s", check.to_string().c_str());
+  // [check]
+  const Tensor b_and_c = gradient([&](const Tensor& a) { return sum(multiply_add(a, x, v)); }, x);
+  std::printf("a_bar     %+.4f %+.4f\n", b_and_c.at({0}), b_and_c.at({1}));
+}
