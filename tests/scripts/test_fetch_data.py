@@ -164,7 +164,8 @@ class FetchData(unittest.TestCase):
 
     def test_wrong_command_lines(self):
         for arguments in ([], ["no-such-set"], ["--no-such-option"]):
-            result = subprocess.run([sys.executable, str(SCRIPT), *arguments], env=self.environment, capture_output=True, text=True, check=False)
+            command = [sys.executable, str(SCRIPT), *arguments]
+            result = subprocess.run(command, env=self.environment, capture_output=True, text=True, check=False)
             self.assertEqual(result.returncode, 2)
         self.assertFalse(self.cache.exists())
 
