@@ -19,6 +19,7 @@
 #include "nn/sequential.h"
 #include "nn/state.h"
 #include "nn/training/figure.h"
+#include "nn/training/gradient_norms.h"
 #include "nn/training/history.h"
 #include "nn/training/image_grid.h"
 #include "nn/training/metrics.h"

@@ -40,6 +40,21 @@ Tensor run(Sequential& model, Tensor x, const std::string& prefix, Rows& rows) {
   return x;
 }
 
+/// Runs the layers of a Sequential, const or not, on x, and appends what comes out of each.
+template <class Model>
+Tensor run_named(Model& model, Tensor x, const std::string& prefix, std::vector<NamedTensor>& activations, Location where) {
+  for (std::size_t i = 0; i < model.size(); ++i) {
+    const std::string name = prefix + std::to_string(i);
+    if (auto* const inner = dynamic_cast<Model*>(&model[i])) {
+      x = run_named(*inner, x, name + ".", activations, where);
+    } else {
+      x = model.call(i, x, where);
+      activations.push_back({name, x});
+    }
+  }
+  return x;
+}
+
 }  // namespace
 
 namespace detail {
@@ -88,7 +103,20 @@ Tensor Sequential::operator()(const Tensor& x, Location where) const {
   return y;
 }
 
+std::vector<NamedTensor> Sequential::activations(const Tensor& x, Location where) {
+  std::vector<NamedTensor> list;
+  run_named(*this, x, "", list, where);
+  return list;
+}
+
+std::vector<NamedTensor> Sequential::activations(const Tensor& x, Location where) const {
+  std::vector<NamedTensor> list;
+  run_named(*this, x, "", list, where);
+  return list;
+}
+
 Tensor Sequential::call(std::size_t i, const Tensor& x, Location where) { return layer_at(i).call(x, where); }
+Tensor Sequential::call(std::size_t i, const Tensor& x, Location where) const { return std::as_const(layer_at(i)).call_const(x, where); }
 
 void Sequential::visit(Visitor& visitor) {
   for (std::size_t i = 0; i < layers_.size(); ++i) visitor(i, layers_[i]->module());

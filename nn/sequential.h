@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "autodiff/named_tensor.h"
 #include "nn/module.h"
 
 namespace wengert::nn {
@@ -129,8 +130,14 @@ class Sequential : public Module {
   /// The same for a const model, which several threads may use at once. An Error if a layer's operator() is not const.
   Tensor operator()(const Tensor& x, Location where = Location::here()) const;
 
+  /// What comes out of every layer on the way, the result being the last: {{"0", ...}, {"1", ...}, ...}. Of a Sequential inside come its
+  /// layers: "2.0", "2.1". Recorded as by operator(), so that gradients by them can be taken.
+  std::vector<NamedTensor> activations(const Tensor& x, Location where = Location::here());
+  std::vector<NamedTensor> activations(const Tensor& x, Location where = Location::here()) const;
+
   /// One layer alone, for whoever runs the layers one by one.
   Tensor call(std::size_t i, const Tensor& x, Location where = Location::here());
+  Tensor call(std::size_t i, const Tensor& x, Location where = Location::here()) const;
 
   std::size_t size() const { return layers_.size(); }
   /// A layer as a module; an Error if there is none of that number.

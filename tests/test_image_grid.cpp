@@ -114,3 +114,35 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_drawn_is_refused_and_leaves_no_file) {
   BOOST_CHECK_THROW(write_image_grid(Tensor::zeros({1, 2, 2}), folder.path("no/folder/grid.png")), DataError);
   BOOST_TEST(folder.count() == 0u);
 }
+
+BOOST_AUTO_TEST_CASE(filters_have_a_scale_each) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path("filters.png");
+  // Two outputs of two inputs, 1 x 2: each filter has its own black and white, and one without differences is gray.
+  nn::write_filters(Tensor::from({-1, 1, 5, 6, 0.1, 0, 7, 7}, Shape{2, 2, 1, 2}), path, {.magnification = 2});
+  const Picture gray = read_png(path);
+  BOOST_TEST(gray.count(black) == 3 * 4);
+  BOOST_TEST(gray.count(Pixel{128, 128, 128}) == 2 * 4);
+  BOOST_TEST(gray.count(white) == gray.width * gray.height - 5 * 4);
+  nn::write_filters(Tensor::from({1, 0, 0}, Shape{1, 3, 1, 1}), path, {.magnification = 2});
+  BOOST_TEST(read_png(path).count(red) == 4);
+  BOOST_TEST(contains(message_of<ShapeError>([&] {
+                        nn::write_filters(Tensor::zeros({2, 3, 3}), path);
+                      }),
+                      "is no (out, in, height, width)"));
+}
+
+BOOST_AUTO_TEST_CASE(activation_maps_share_a_scale) {
+  const TemporaryFolder folder;
+  const std::string path = folder.path("maps.png");
+  const Tensor maps = Tensor::from({0, 0, 0, 1, 0, 2}, Shape{3, 1, 2});
+  nn::write_activation_maps(maps, path, {.columns = 3, .magnification = 2});
+  const Picture one = read_png(path);
+  BOOST_TEST(one.count(black) == 4 * 4);
+  BOOST_TEST(one.count(Pixel{128, 128, 128}) == 4);
+  nn::write_activation_maps(Tensor::from({0, 1, 2, 3, 4, 5}, Shape{2, 3, 1, 1}), path, {.magnification = 2});
+  const Picture two = read_png(path);
+  BOOST_TEST(two.width > two.height);  // a row of three for each of two images
+  BOOST_CHECK_THROW(nn::write_activation_maps(Tensor::zeros({2, 2}), path), ShapeError);
+  BOOST_CHECK_THROW(nn::write_activation_maps(Tensor::zeros({0, 2, 2}), path), ShapeError);
+}

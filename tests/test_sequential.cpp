@@ -218,3 +218,31 @@ BOOST_AUTO_TEST_CASE(the_summary_shows_shapes_and_counts) {
   BOOST_TEST(tape.calls() == 0u);
   BOOST_CHECK_THROW(model.summary({4, 5}), ShapeError);
 }
+
+BOOST_AUTO_TEST_CASE(activations_have_the_names_of_their_layers) {
+  nn::Sequential inner(nn::Linear(3, 4), nn::ReLU());
+  nn::Sequential model(nn::Linear(2, 3));
+  model.add(inner).add([](const Tensor& x) { return 2 * x; });
+  const Tensor x = Tensor::ones({5, 2});
+  const std::vector<NamedTensor> seen = model.activations(x), seen_const = std::as_const(model).activations(x);
+  const std::vector<std::string> names{"0", "1.0", "1.1", "2"};
+  BOOST_TEST_REQUIRE(seen.size() == names.size());
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    BOOST_TEST(seen[i].name == names[i]);
+    BOOST_TEST(seen_const[i].name == names[i]);
+    BOOST_TEST((seen_const[i].value.to_vector<double>() == seen[i].value.to_vector<double>()));
+  }
+  BOOST_TEST((seen[1].value.shape() == Shape{5, 4}));
+  BOOST_TEST((seen[2].value.to_vector<double>() == relu(seen[1].value).to_vector<double>()));
+  BOOST_TEST((seen[3].value.to_vector<double>() == model(x).to_vector<double>()));
+  BOOST_TEST(nn::Sequential().activations(x).empty());
+}
+
+BOOST_AUTO_TEST_CASE(gradients_by_activations) {
+  nn::Sequential model(nn::Linear(2, 3), nn::Tanh());
+  Tape tape;
+  const std::vector<NamedTensor> seen = model.activations(Tensor::ones({1, 2}));
+  const Tensor slope = tape.gradient(sum(seen[1].value), seen[0].value);
+  BOOST_TEST((slope.shape() == Shape{1, 3}));
+  BOOST_TEST(slope.element(0) < 1);
+}

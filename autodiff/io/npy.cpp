@@ -40,7 +40,7 @@ template <class T> T little_endian(Bytes bytes, std::size_t at) {
 
 std::string_view text_of(Bytes bytes) { return {reinterpret_cast<const char*>(bytes.data()), bytes.size()}; }
 
-// ---- .npy: "\x93NUMPY", version (2 bytes), length of the header (2 or 4 bytes), header, elements -------------------------------------------
+// ---- .npy: "\x93NUMPY", version (2 bytes), length of the header (2 or 4 bytes), header, elements --------------------
 
 constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr std::size_t kMostDimensions = 64;
@@ -279,7 +279,7 @@ std::string_view elements_in(const Tensor& tensor) {
   });
 }
 
-// ---- .npz: a zip archive (PKWARE's APPNOTE). For each entry a local header and its data; then a directory; then the directory's place. ----
+// ---- .npz: a zip archive (PKWARE's APPNOTE). For each entry a local header and its data; then a directory; then its place. ----
 
 constexpr std::uint32_t kLocalSignature = 0x04034b50, kDirectorySignature = 0x02014b50, kEndSignature = 0x06054b50;
 constexpr std::size_t kLocalBytes = 30, kDirectoryBytes = 46, kEndBytes = 22;

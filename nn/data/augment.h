@@ -9,8 +9,8 @@ struct CropOptions {
   Index padding = 4;
 };
 
-/// Moves each image by up to `padding` pixels up, down, left and right, every distance being equally likely; what comes in is 0. That is a random
-/// crop of the padded image. (n, ..., height, width) -> the same, a constant; all channels of an image move alike.
+/// Moves each image by up to `padding` pixels up, down, left and right, every distance being equally likely; what comes in is 0. That is a
+/// random crop of the padded image. (n, ..., height, width) -> the same, a constant; all channels of an image move alike.
 Tensor random_crop(const Tensor& images, const CropOptions& options = {}, Generator& generator = default_generator(),
                    Location where = Location::here());
 

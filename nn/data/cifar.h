@@ -11,9 +11,9 @@ namespace wengert::nn {
 /// What the classes show, by their numbers.
 inline constexpr std::array cifar10_classes = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};
 
-/// Reads one file of records, plain or compressed by gzip: the label's byte, then 1024 bytes of red, 1024 of green, 1024 of blue, each plane
-/// row by row. Images (n, 3, 32, 32) float32 in [0, 1], labels (n) int64 in [0, 10). A DataError names the file, and the record and byte
-/// where there are some: a label beyond 9, a last record that is cut off, no record at all, damaged gzip data. Memory grows with what
+/// Reads one file of records, plain or compressed by gzip: the label's byte, then 1024 bytes of red, 1024 of green, 1024 of blue, each
+/// plane row by row. Images (n, 3, 32, 32) float32 in [0, 1], labels (n) int64 in [0, 10). A DataError names the file, and the record and
+/// byte where there are some: a label beyond 9, a last record that is cut off, no record at all, damaged gzip data. Memory grows with what
 /// really arrives.
 LabelledImages read_cifar10(const std::string& path);
 

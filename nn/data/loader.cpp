@@ -91,7 +91,7 @@ Batch DataLoader::make(const Tensor& order, std::uint64_t seed, Index batch) con
   return options_.transform(std::move(made), generator);
 }
 
-// ---- batches made in the background ------------------------------------------------------------------------------------------------------
+// ---- batches made in the background ---------------------------------------------------------------------------------
 
 // A thread that makes the batches of an epoch one after the other, a bounded number of them ahead.
 class DataLoader::Iterator::Prefetch {
@@ -170,7 +170,7 @@ DataLoader::Iterator::~Iterator() = default;
 
 Batch DataLoader::Iterator::operator*() const { return prefetch_ ? prefetch_->get(batch_) : loader_->make(order_, seed_, batch_); }
 
-// ---- parts of a data set -----------------------------------------------------------------------------------------------------------------
+// ---- parts of a data set --------------------------------------------------------------------------------------------
 
 Split split_examples(const Tensor& x, const Tensor& y, const SplitOptions& options, Location where) {
   check_examples("split_examples", x, y);

@@ -58,8 +58,8 @@ struct LoaderOptions {
   Index prefetch = 0;
   /// Done to every batch, in the background if batches are made there. Its generator depends on the epoch and the batch alone.
   BatchTransform transform = {};
-  /// What orders and the transform's generators are drawn from, when an epoch begins; it must outlive the loader. Null: the thread's default
-  /// generator.
+  /// What orders and the transform's generators are drawn from, when an epoch begins; it must outlive the loader. Null: the thread's
+  /// default generator.
   Generator* generator = nullptr;
 };
 
@@ -139,8 +139,8 @@ struct Split {
   Batch train, validation, test;  ///< a part that has no share is undefined
 };
 
-/// Parts examples x (n, ...), y (n, ...) in two or three; all copies. A ShapeError if a part that has a share, or the rest for training, would
-/// be empty.
+/// Parts examples x (n, ...), y (n, ...) in two or three; all copies. A ShapeError if a part that has a share, or the rest for training,
+/// would be empty.
 Split split_examples(const Tensor& x, const Tensor& y, const SplitOptions& options = {}, Location where = Location::here());
 
 /// The given positions along the first dimension, copied: (n, ...) -> (rows.size(), ...). A constant.

@@ -23,8 +23,8 @@ std::string read_text(const std::string& path, const TextOptions& options = {});
 /// The characters of a text in UTF-8, each a view into it. A byte that is not UTF-8 is a character of its own.
 std::vector<std::string_view> characters(std::string_view text);
 
-/// The words of a text: runs of letters and digits, with apostrophes inside ("don't"); what else there is separates them. Views into the text.
-/// Letters beyond ASCII are letters.
+/// The words of a text: runs of letters and digits, with apostrophes inside ("don't"); what else there is separates them. Characters
+/// beyond ASCII count as letters. Views into the text.
 std::vector<std::string_view> words(std::string_view text);
 
 /// A text with the letters A to Z as small ones.
@@ -78,8 +78,8 @@ struct WindowOptions {
   enum class Target : std::uint8_t { next, shifted } target = Target::next;
 };
 
-/// Windows of a sequence (length) of any dtype: inputs (n, window) and targets. Every window has its whole target in the sequence. A ShapeError
-/// if there is not a single one.
+/// Windows of a sequence (length) of any dtype: inputs (n, window) and targets. Every window has its whole target in the sequence. A
+/// ShapeError if there is not a single one.
 Batch windows(const Tensor& sequence, const WindowOptions& options = {}, Location where = Location::here());
 
 }  // namespace wengert::nn

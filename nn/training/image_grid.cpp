@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <string_view>
 
 #include "autodiff/io/atomic_file.h"
@@ -162,6 +163,27 @@ void draw_cell(Picture& picture, const Layout& layout, const Images& images, Ind
   }
 }
 
+// Brings values from their own range to [0, 1]; equal ones come to the middle. NaN stays.
+void spread(std::span<double> values) {
+  double least = std::numeric_limits<double>::infinity(), largest = -least;
+  for (const double value : values) {
+    least = std::fmin(least, value);  // NaN is no minimum
+    largest = std::fmax(largest, value);
+  }
+  for (double& value : values) value = largest > least ? (value - least) / (largest - least) : value - value + 0.5;
+}
+
+// Gray images (n * channels, height, width), the channels of each in a row; in colour (n, 3, height, width).
+void write_planes(const std::vector<double>& values, const Shape& shape, bool in_color, const std::string& png_path,
+                  ImageGridOptions options, Location where) {
+  const Index n = shape[0], channels = shape[1], height = shape[2], width = shape[3];
+  options.low = 0;
+  options.high = 1;
+  if (in_color) return write_image_grid(Tensor::from(values, shape, where), png_path, options, where);
+  if (options.columns == 0 && n > 1 && channels > 1) options.columns = static_cast<int>(channels);
+  write_image_grid(Tensor::from(values, Shape{n * channels, height, width}, where), png_path, options, where);
+}
+
 }  // namespace
 
 void write_image_grid(const Tensor& images, const std::string& png_path, const ImageGridOptions& options, Location where) {
@@ -179,6 +201,31 @@ void write_image_grid(const Tensor& images, const std::string& png_path, const I
     draw_cell(picture, layout, shown, image, caption, marked);
   }
   picture.save(png_path);
+}
+
+void write_filters(const Tensor& weight, const std::string& png_path, const ImageGridOptions& options, Location where) {
+  if (weight.rank() != 4 || weight.size() == 0) {
+    throw ShapeError(
+        fmt::format("write_filters: {} is no (out, in, height, width) with elements, at {}", describe(weight), to_string(where)));
+  }
+  const bool in_color = weight.size(1) == 3;
+  std::vector<double> values = weight.to_vector<double>();
+  const Index filters = weight.size(0) * (in_color ? 1 : weight.size(1));
+  const std::size_t filter_size = values.size() / static_cast<std::size_t>(filters);
+  for (std::size_t first = 0; first < values.size(); first += filter_size) spread(std::span(values).subspan(first, filter_size));
+  write_planes(values, weight.shape(), in_color, png_path, options, where);
+}
+
+void write_activation_maps(const Tensor& maps, const std::string& png_path, const ImageGridOptions& options, Location where) {
+  if ((maps.rank() != 3 && maps.rank() != 4) || maps.size() == 0) {
+    throw ShapeError(
+        fmt::format("write_activation_maps: {} is no (channels, height, width) or (n, channels, height, width) with elements, at {}",
+                    describe(maps), to_string(where)));
+  }
+  std::vector<double> values = maps.to_vector<double>();
+  spread(values);
+  const Shape shape{maps.rank() == 4 ? maps.size(0) : 1, maps.size(-3), maps.size(-2), maps.size(-1)};
+  write_planes(values, shape, false, png_path, options, where);
 }
 
 }  // namespace wengert::nn
