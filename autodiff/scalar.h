@@ -7,10 +7,15 @@
 // because its scalars may have moved on since.
 //
 // What the hot path does, and why (each measured):
-//  - One comparison with `args_limit` covers room for the arguments and for the count byte.
+//  - One comparison with `args_limit` covers room for the arguments and for the statement's length.
 //  - An argument costs a subtraction and one branch that is never taken. Nothing is committed before all arguments passed.
-//  - Cold paths take copies that are made in the cold branch: a reference to the expression or to *this would force both into memory.
+//  - Whatever is not the rule is one call out of line, in a branch of probability zero: each further call would be one more reason for
+//    g++ to keep the sum of a loop in memory, where an addition takes twelve cycles instead of three.
+//  - That call takes the leaves, copied in its branch, and computes the rest anew. A reference to the expression or to *this would force
+//    both into memory, and a product that is needed a second time cannot be fused with the addition that it is for.
+//  - A length is written and never read again: reading back a value of fewer than 8 bytes takes eight cycles.
 //  - A Scalar is copied as two words; one 16-byte load of two fresh 8-byte stores would fail to forward.
+#include <bit>
 #include <concepts>
 #include <cstdint>
 #include <cstring>
@@ -23,28 +28,61 @@
 
 namespace wengert {
 
+namespace detail {
+
+/// What a function that may not throw leaves to its caller: a call that may throw and return makes g++ keep every floating-point number that
+/// is needed after it in memory, if the caller has anything to destroy, for instance the tape.
+constexpr std::uint64_t kFailed = ~std::uint64_t(0);
+void keep_error() noexcept;
+[[noreturn]] void throw_kept_error();
+
+/// The condition, on which nothing shall be spent. ([[unlikely]] means one time in ten, which is often enough to spill registers.)
+WENGERT_INLINE bool never(bool condition) { return __builtin_expect_with_probability(condition, false, 1.0); }
+
+WENGERT_INLINE std::uint64_t valid(std::uint64_t number) {
+  if (never(number == kFailed)) throw_kept_error();
+  return number;
+}
+
+/// x, of which the compiler knows nothing more. Copies for a branch that is never taken go through here; otherwise g++ gathers them into
+/// vectors ahead of the branch.
+template <class T> WENGERT_INLINE T opaque(const T& x) {
+  if constexpr (sizeof(T) == sizeof(std::uint64_t)) {
+    auto bits = std::bit_cast<std::uint64_t>(x);
+    asm("" : "+r"(bits));
+    return std::bit_cast<T>(bits);
+  } else {
+    return x;
+  }
+}
+
+}  // namespace detail
+
 // ---- the part of a tape that user code writes into directly ------------------------------------------------------------------
 
-/// Where the next statement goes. Arguments are 12 bytes (for doubles), unaligned: {partial; u32 index}. Behind the arguments of a
-/// chunk lies one count byte a statement: bits 0-6 the number of arguments; bit 7 says that a u32 index precedes them, the scalar
-/// that this statement continues with partial 1 (`s += expression`). Statement k of a tape defines scalar k.
+/// Where the next statement goes. Arguments are 12 bytes (for doubles), unaligned: {partial; u32 index}. A u32 index may precede them: the
+/// scalar that this statement continues with partial 1 (`s += expression`). Behind the arguments of a chunk lies the length of each
+/// statement, in bytes. Statement k of a tape defines scalar k.
 template <class V> struct Lane {
+  using Length = std::uint16_t;
   static constexpr std::uint32_t kArgumentBytes = sizeof(V) + sizeof(std::uint32_t);
-  static constexpr std::uint32_t kContinues = 128, kMostArguments = 127;
+  static constexpr std::uint32_t kMostArguments = 127;  ///< of one expression
+  static constexpr std::size_t kLongest = std::numeric_limits<Length>::max();
 
   char* args = nullptr;        ///< the next free byte
-  char* args_limit = nullptr;  ///< beyond it a statement of kMostArguments might not fit; null: take the slow path
-  std::uintptr_t counts = 0;   ///< the address of the count byte of statement 0, were it in this chunk
+  char* args_limit = nullptr;  ///< beyond it an expression of kMostArguments might not fit; null: take the slow path
+  std::uintptr_t lengths = 0;  ///< the address of the length of statement 0, were it in this chunk
   /// Low half: the index of the next statement; index 0 is nobody's. High half: the open statement, to which one Scalar alone
   /// refers so that `+=` may extend it; 0: none. In one word, so that recording a statement closes the one before for free.
   std::uint64_t position = 1;
   std::uint64_t base = 1;     ///< the number of a scalar is base + its index
+  char* open_args = nullptr;  ///< where the open statement begins
   bool higher_order = false;  ///< expressions go through the tensor lane, so that their gradients can be recorded too
 
   std::uint32_t next() const { return static_cast<std::uint32_t>(position); }
   std::uint64_t open_statement() const { return position >> 32; }
   void close() { position = next(); }
-  std::uint8_t& count_of(std::uint64_t statement) { return *reinterpret_cast<std::uint8_t*>(counts + statement); }
+  Length& length_of(std::uint64_t statement) { return *reinterpret_cast<Length*>(lengths + statement * sizeof(Length)); }
   /// 0 for a constant and for a value of an ended tape; a TapeError for a value of another live tape or one that was consumed.
   std::uint32_t index_of(std::uint64_t number) {
     const std::uint64_t d = number - base;
@@ -52,11 +90,25 @@ template <class V> struct Lane {
   }
   std::uint32_t foreign(std::uint64_t number);
   void make_room();
-  WENGERT_INLINE std::uint64_t commit(std::uint32_t index, char* end, std::uint32_t count_byte, bool open) {
-    count_of(index) = static_cast<std::uint8_t>(count_byte);
+  /// The statement of n arguments that continues the scalar `continued`, or 0; arguments that are constants are left out. For whatever
+  /// the fast path cannot do: there may be no lane, or no room in it.
+  static std::uint64_t record_carefully(Lane* lane, const V* partials, const std::uint64_t* numbers, int n, std::uint64_t continued,
+                                        bool open);
+  /// The arguments of the next statement, `index`, lie in [begin, end).
+  WENGERT_INLINE std::uint64_t commit(std::uint32_t index, char* begin, char* end, bool open) {
+    length_of(index) = static_cast<Length>(end - begin);
+    if (open) open_args = begin;
     args = end;
     position = std::uint64_t(index + 1) | (open ? std::uint64_t(index) << 32 : 0);
     return base + index;
+  }
+  /// The arguments of the open statement end at `end`, unless that makes it too long.
+  WENGERT_INLINE bool extend(char* end) {
+    const auto length = static_cast<std::size_t>(end - open_args);
+    if (detail::never(length > kLongest)) return false;
+    length_of(open_statement()) = static_cast<Length>(length);
+    args = end;
+    return true;
   }
 };
 extern template struct Lane<double>;
@@ -69,10 +121,13 @@ namespace detail {
 /// Nothing is recorded: a TapeError if the number belongs to a tape that lives on another thread.
 void check_unrecorded(std::uint64_t number);
 
+WENGERT_INLINE char* put_index(char* p, std::uint32_t index) {
+  std::memcpy(p, &index, sizeof index);
+  return p + sizeof index;
+}
 template <class V> WENGERT_INLINE char* put_argument(char* p, const V& partial, std::uint32_t index) {
   std::memcpy(p, &partial, sizeof partial);
-  std::memcpy(p + sizeof partial, &index, sizeof index);
-  return p + Lane<V>::kArgumentBytes;
+  return put_index(p + sizeof partial, index);
 }
 
 /// The arguments of one statement.
@@ -82,14 +137,9 @@ template <class V, int K> struct Arguments {
   bool merged[K > 0 ? K : 1];  ///< into an earlier argument of the same scalar, where the compiler can see it
   int n = 0;
 
-  Arguments() = default;
-  WENGERT_INLINE Arguments(const Arguments& o) : n(o.n) {  // as of expressions: one by one
-#pragma GCC unroll 16
-    for (int i = 0; i < K; ++i) {
-      partial[i] = o.partial[i];
-      number[i] = o.number[i];
-      merged[i] = o.merged[i];
-    }
+  WENGERT_INLINE Arguments(const auto& expression, const V& m) {
+    expression.push(*this, m);
+    merge_known_duplicates();
   }
   WENGERT_INLINE void put(const V& m, std::uint64_t k) {
     partial[n] = m;
@@ -97,8 +147,10 @@ template <class V, int K> struct Arguments {
     merged[n] = false;
     ++n;
   }
-  /// x * x has one argument. This costs nothing: comparisons that the compiler cannot decide are dropped.
+  /// x * x has one argument. This costs nothing: comparisons that the compiler cannot decide are dropped. (In long expressions it cannot
+  /// decide any, because their loops are not unrolled.)
   WENGERT_INLINE void merge_known_duplicates() {
+    if constexpr (K > 16) return;
 #pragma GCC unroll 16
     for (int i = 1; i < K; ++i) {
 #pragma GCC unroll 16
@@ -147,7 +199,8 @@ class ExpressionOnTensors {
 
 // ---- expressions: trees of values -----------------------------------------------------------------------------------------------
 
-/// The base of all nodes. `v` is a node's value, `push` carries the partial m of the root to the node's leaves.
+/// The base of all nodes. `v` is a node's value, `push` carries the partial m of the root to the node's leaves. `source` is what the node
+/// can be built from again.
 /// Nodes have copy constructors of their own, member by member: a copy of trivial bytes in a cold branch would make g++ keep the whole
 /// tree in memory on the hot path too.
 struct Expression {
@@ -163,7 +216,9 @@ template <class V> struct Leaf : Expression {
   WENGERT_INLINE Leaf(const V& value, std::uint64_t number) : v(value), number(number) {}
   WENGERT_INLINE Leaf(const Leaf& o) : Expression(), v(o.v), number(o.number) {}
   WENGERT_INLINE void push(auto& to, const auto& m) const { to.put(m, number); }
-  WENGERT_INLINE std::uint64_t any_number() const { return number; }
+  WENGERT_INLINE std::uint64_t any_number() const { return detail::opaque(number); }
+  using Source = Leaf;
+  WENGERT_INLINE Source source() const { return {detail::opaque(v), detail::opaque(number)}; }
   void list(auto& to) const { to.leaf(v, number); }
 };
 struct Literal : Expression {
@@ -173,6 +228,8 @@ struct Literal : Expression {
   WENGERT_INLINE explicit Literal(double value) : v(value) {}
   WENGERT_INLINE Literal(const Literal& o) : Expression(), v(o.v) {}
   WENGERT_INLINE void push(auto&, const auto&) const {}
+  using Source = Literal;
+  WENGERT_INLINE Source source() const { return Literal(detail::opaque(v)); }
   WENGERT_INLINE std::uint64_t any_number() const { return 0; }
   void list(auto& to) const { to.literal(v); }
 };
@@ -182,7 +239,14 @@ template <class F, class E> struct Unary : Expression {
   E e;
   Value v;
   [[no_unique_address]] F f;
+  struct Source {
+    typename E::Source e;
+    Value v;  // functions may be dear
+    [[no_unique_address]] F f;
+  };
   WENGERT_INLINE Unary(const F& f, const E& e) : e(e), v(fn::call(f, e.v)), f(f) {}
+  explicit Unary(const Source& s) : e(s.e), v(s.v), f(s.f) {}
+  WENGERT_INLINE Source source() const { return {e.source(), detail::opaque(v), f}; }
   WENGERT_INLINE Unary(const Unary& o) : Expression(), e(o.e), v(o.v), f(o.f) {}
   WENGERT_INLINE void push(auto& to, const Value& m) const { e.push(to, f.chain(m, e.v, v)); }
   WENGERT_INLINE std::uint64_t any_number() const { return e.any_number(); }
@@ -198,7 +262,14 @@ template <class F, class L, class R> struct Binary : Expression {
   R r;
   Value v;
   [[no_unique_address]] F f;
+  struct Source {
+    typename L::Source l;
+    typename R::Source r;
+    [[no_unique_address]] F f;
+  };
   WENGERT_INLINE Binary(const F& f, const L& l, const R& r) : l(l), r(r), v(f.value(l.v, r.v)), f(f) {}
+  explicit Binary(const Source& s) : Binary(s.f, L(s.l), R(s.r)) {}
+  WENGERT_INLINE Source source() const { return {l.source(), r.source(), f}; }
   WENGERT_INLINE Binary(const Binary& o) : Expression(), l(o.l), r(o.r), v(o.v), f(o.f) {}
   WENGERT_INLINE void push(auto& to, const Value& m) const {
     if constexpr (L::kArguments > 0) l.push(to, f.left(m, l.v, r.v, v));
@@ -273,157 +344,99 @@ template <class V> class BasicScalar {
   /// leaves a moved-from Scalar that is still right.
   WENGERT_INLINE std::uint64_t share() const noexcept {
     Lane<V>* lane = active_lane<V>;
-    if (lane && number_ - lane->base == lane->open_statement()) [[unlikely]]
-      lane->close();
+    if (detail::never(lane && number_ - lane->base == lane->open_statement())) lane->close();
     return number_;
   }
 
   template <class E> WENGERT_INLINE static std::uint64_t record(const E& e) {
     constexpr int n = E::kArguments;
     static_assert(n <= static_cast<int>(Lane<V>::kMostArguments), "an expression of more than 127 operands: split it");
+    if constexpr (n == 0) return 0;
     Lane<V>* lane = active_lane<V>;
-    if (n == 0) return 0;
-    if (!lane) return unrecorded(e);
-    if (lane->args > lane->args_limit) [[unlikely]] {
-      if constexpr (std::same_as<V, double>) {
-        if (lane->higher_order) return record_through_tensors(E(e));
-      }
-      lane->make_room();
+    if (detail::never(!lane)) return e.any_number() ? detail::valid(record_slowly<E>(e.source())) : 0;
+    char* const begin = lane->args;
+    if (!detail::never(begin > lane->args_limit)) {
+      const detail::Arguments<V, n> a(e, V(1));
+      const std::uint32_t next = lane->next();
+      char* p = begin;
+      if (!detail::never(!put_all(a, p, lane->base, next))) return lane->commit(next, begin, p, false);
     }
-    detail::Arguments<V, n> a;
-    e.push(a, V(1));
-    a.merge_known_duplicates();
-    const std::uint64_t base = lane->base;
-    const std::uint32_t next = lane->next();
-    char* p = lane->args;
-    const std::uint32_t count = put_all(a, p, base, next);
-    if (!count) [[unlikely]] {
-      auto copy = a;
-      return record_carefully(*lane, copy);
-    }
-    return lane->commit(next, p, count, false);
-  }
-  /// Writes the arguments at p; 0 if one of them is not a scalar below `limit` of this tape.
-  template <int n>
-  WENGERT_INLINE static std::uint32_t put_all(const detail::Arguments<V, n>& a, char*& p, std::uint64_t base, std::uint64_t limit) {
-    std::uint32_t count = 0;
-#pragma GCC unroll 16
-    for (int i = 0; i < n; ++i) {
-      if (!a.merged[i]) {
-        const std::uint64_t d = a.number[i] - base;
-        if (d >= limit) [[unlikely]]
-          return 0;
-        p = detail::put_argument(p, a.partial[i], static_cast<std::uint32_t>(d));
-        ++count;
-      }
-    }
-    return count;
+    return detail::valid(record_slowly<E>(e.source()));
   }
   /// `value += sign * e`: extends the last statement if it is ours alone, or starts one that continues this scalar.
   template <int kSign, class E> WENGERT_INLINE void accumulate(const E& e) {
     constexpr int n = E::kArguments;
     static_assert(n <= static_cast<int>(Lane<V>::kMostArguments), "an expression of more than 127 operands: split it");
     const V value = kSign > 0 ? V(value_ + e.v) : V(value_ - e.v);
-    Lane<V>* lane = active_lane<V>;
-    if (n == 0) {
-      value_ = value;
-      return;
-    }
-    if (!lane) {
-      if (number_ | e.any_number()) [[unlikely]]
-        number_ = check_accumulated(E(e), number_);
-      value_ = value;
-      return;
-    }
-    if (lane->args > lane->args_limit) [[unlikely]] {
-      if constexpr (std::same_as<V, double>) {
-        if (lane->higher_order) {
-          number_ = accumulate_through_tensors<kSign>(E(e), value_, number_);
-          value_ = value;
-          return;
-        }
-      }
-      lane->make_room();
-    }
-    detail::Arguments<V, n> a;
-    e.push(a, V(kSign));
-    a.merge_known_duplicates();
-    const std::uint64_t base = lane->base, own = number_ - base;
-    if (own == lane->open_statement()) {
-      char* p = lane->args;
-      const std::uint32_t count = put_all(a, p, base, own);  // an extended statement must not mention itself: smaller indices only
-      const std::uint32_t total = lane->count_of(own) % Lane<V>::kContinues + count;
-      if (count && total <= Lane<V>::kMostArguments) [[likely]] {
-        lane->args = p;
-        lane->count_of(own) = static_cast<std::uint8_t>(lane->count_of(own) + count);
-        value_ = value;
-        return;
-      }
-    }
-    const std::uint32_t next = lane->next();
-    const bool continues = own < next;
-    const std::uint32_t continued = static_cast<std::uint32_t>(own);
-    char* p = lane->args;
-    if (continues) [[likely]] {
-      std::memcpy(p, &continued, sizeof continued);
-      p += sizeof continued;
-    }
-    const std::uint32_t count = put_all(a, p, base, next);
-    if (!count || (!continues && number_ != 0)) [[unlikely]] {
-      auto copy = a;
-      number_ = accumulate_carefully(*lane, copy, number_);
-    } else {
-      number_ = lane->commit(next, p, count | (continues ? Lane<V>::kContinues : 0), true);
-    }
+    if constexpr (n > 0) number_ = accumulated<kSign>(e);
     value_ = value;
   }
-
-  // ---- cold paths: constants among the arguments, values of ended tapes (dropped), values that are errors ----
-
-  template <int K>
-  __attribute__((noinline)) static char* put_carefully(Lane<V>& lane, const detail::Arguments<V, K>& a, char* p, std::uint32_t& count) {
-    for (int i = 0; i < K; ++i) {
-      if (a.merged[i]) continue;
-      if (const std::uint32_t index = lane.index_of(a.number[i])) {
-        p = detail::put_argument(p, a.partial[i], index);
-        ++count;
+  template <int kSign, class E> WENGERT_INLINE std::uint64_t accumulated(const E& e) const {
+    Lane<V>* lane = active_lane<V>;
+    if (detail::never(!lane)) return number_ | e.any_number() ? detail::valid(accumulate_slowly<kSign, E>(e.source(), value_, number_)) : 0;
+    char* const begin = lane->args;
+    if (!detail::never(begin > lane->args_limit)) {
+      const detail::Arguments<V, E::kArguments> a(e, V(kSign));
+      const std::uint64_t base = lane->base, own = number_ - base;
+      if (own == lane->open_statement()) {
+        char* p = begin;
+        const bool ours = put_all(a, p, base, own);  // an extended statement must not mention itself: smaller indices only
+        if (!detail::never(!ours || !lane->extend(p))) return number_;
+      }
+      const std::uint32_t next = lane->next();
+      const bool continues = own < next;
+      if (!detail::never(!continues && number_ != 0)) {
+        char* p = continues ? detail::put_index(begin, static_cast<std::uint32_t>(own)) : begin;
+        if (!detail::never(!put_all(a, p, base, next))) return lane->commit(next, begin, p, true);
       }
     }
-    return p;
+    return detail::valid(accumulate_slowly<kSign, E>(e.source(), value_, number_));
   }
-  template <int K> __attribute__((noinline)) static std::uint64_t record_carefully(Lane<V>& lane, const detail::Arguments<V, K>& a) {
-    std::uint32_t count = 0;
-    char* p = put_carefully(lane, a, lane.args, count);
-    return count ? lane.commit(lane.next(), p, count, false) : 0;
+  /// Writes the arguments at p; false if one of them is not a scalar below `limit` of this tape.
+  template <int n> WENGERT_INLINE static bool put_all(const detail::Arguments<V, n>& a, char*& p, std::uint64_t base, std::uint64_t limit) {
+#pragma GCC unroll 16
+    for (int i = 0; i < n; ++i) {
+      if (a.merged[i]) continue;
+      const std::uint64_t d = a.number[i] - base;
+      if (detail::never(d >= limit)) return false;
+      p = detail::put_argument(p, a.partial[i], static_cast<std::uint32_t>(d));
+    }
+    return true;
   }
-  template <int K> __attribute__((noinline)) static std::uint64_t accumulate_carefully(Lane<V>& lane, const detail::Arguments<V, K>& a,
-                                                                                       std::uint64_t number) {
-    std::uint32_t count = 0;
-    const std::uint32_t own = lane.index_of(number);
-    char* p = put_carefully(lane, a, lane.args + (own ? sizeof own : 0), count);
-    if (!count) return own ? number : 0;
-    if (own) std::memcpy(lane.args, &own, sizeof own);
-    return lane.commit(lane.next(), p, count | (own ? Lane<V>::kContinues : 0), true);
+
+  // ---- out of line: no tape, no room, constants among the arguments, values of ended tapes, values that are errors ----
+
+  // The number, or detail::kFailed.
+
+  template <class E> __attribute__((noinline, cold)) static std::uint64_t record_slowly(typename E::Source source) noexcept {
+    return record_slowly(E(source), V(1), 0, false);
   }
-  /// Outside every tape the result is a constant.
-  template <class E> WENGERT_INLINE static std::uint64_t unrecorded(const E& e) { return e.any_number() ? check_accumulated(E(e), 0) : 0; }
-  template <class E> __attribute__((noinline, cold)) static std::uint64_t check_accumulated(E e, std::uint64_t number) {
-    detail::Arguments<V, E::kArguments> a;
-    e.push(a, V(1));
-    detail::check_unrecorded(number);
-    for (int i = 0; i < E::kArguments; ++i) detail::check_unrecorded(a.number[i]);
-    return 0;
+  template <int kSign, class E> __attribute__((noinline, cold)) static std::uint64_t accumulate_slowly(typename E::Source source, V value,
+                                                                                                       std::uint64_t number) noexcept {
+    const E e(source);
+    if (on_tensors()) {
+      using F = std::conditional_t<(kSign > 0), fn::Add, fn::Subtract>;
+      return record_slowly(Binary<F, Leaf<V>, E>(F{}, Leaf<V>(value, number), e), V(1), 0, false);
+    }
+    return record_slowly(e, V(kSign), number, true);
   }
-  template <class E> __attribute__((noinline, cold)) static std::uint64_t record_through_tensors(E e) {
-    detail::ExpressionOnTensors on_tensors;
-    e.list(on_tensors);
-    return on_tensors.record();
+  template <class E> static std::uint64_t record_slowly(const E& e, const V& m, std::uint64_t continued, bool open) noexcept {
+    try {
+      if constexpr (std::same_as<V, double>) {
+        if (on_tensors()) {
+          detail::ExpressionOnTensors expression;
+          e.list(expression);
+          return expression.record();
+        }
+      }
+      const detail::Arguments<V, E::kArguments> a(e, m);
+      return Lane<V>::record_carefully(active_lane<V>, a.partial, a.number, E::kArguments, continued, open);
+    } catch (...) {
+      detail::keep_error();
+      return detail::kFailed;
+    }
   }
-  template <int kSign, class E>
-  __attribute__((noinline, cold)) static std::uint64_t accumulate_through_tensors(E e, V value, std::uint64_t number) {
-    using F = std::conditional_t<(kSign > 0), fn::Add, fn::Subtract>;
-    return record_through_tensors(Binary<F, Leaf<V>, E>(F{}, Leaf<V>(value, number), e));
-  }
+  static bool on_tensors() { return active_lane<V> && active_lane<V>->higher_order; }
 
   V value_{};
   std::uint64_t number_ = 0;

@@ -1,7 +1,7 @@
 #pragma once
 // Records of the scalar lane: chunks of statements, growth, the reverse sweep and the forward push.
 //
-// A chunk holds arguments and, behind them, one count byte a statement. A statement never crosses a chunk. Independent scalars
+// A chunk holds arguments and, behind them, the length of each statement. A statement never crosses a chunk. Independent scalars
 // (variables, and tensor elements) take an index and nothing else: a run of them is a segment without arguments, which no sweep visits.
 #include <algorithm>
 #include <bit>
@@ -21,7 +21,7 @@ namespace detail {
 struct Segment {
   std::uint32_t first, end;
   char *begin, *args;
-  std::uintptr_t counts;
+  std::uintptr_t lengths;
 };
 
 /// Raw memory from the pool that is all zero when it is new.
@@ -67,8 +67,8 @@ inline constinit ChunkSizes chunk_sizes{};
 
 template <class V> class LaneRecords : public Lane<V> {
  public:
-  using Lane<V>::kArgumentBytes, Lane<V>::kContinues, Lane<V>::kMostArguments;
-  using Lane<V>::args, Lane<V>::args_limit, Lane<V>::counts, Lane<V>::position, Lane<V>::base, Lane<V>::next, Lane<V>::close;
+  using Lane<V>::kArgumentBytes, Lane<V>::kMostArguments, typename Lane<V>::Length;
+  using Lane<V>::args, Lane<V>::args_limit, Lane<V>::lengths, Lane<V>::position, Lane<V>::base, Lane<V>::next, Lane<V>::close;
 
   bool closed = false;  ///< values of the tape around this one are errors, not constants
 
@@ -134,17 +134,13 @@ template <class V> class LaneRecords : public Lane<V> {
 
   std::uint32_t statements() const { return next() - 1; }
   std::size_t arguments() const {
-    std::size_t bytes = 0;
-    std::size_t continuing = 0;
+    std::size_t count = 0;
     for_each_segment([&](const detail::Segment& s) {
       if (!s.args) return;
-      for (std::uint32_t k = s.first; k < s.end; ++k) {
-        const std::uint8_t count = reinterpret_cast<const std::uint8_t*>(s.counts)[k];
-        bytes += count % kContinues;
-        continuing += count / kContinues;
-      }
+      const auto* lengths = reinterpret_cast<const Length*>(s.lengths);
+      for (std::uint32_t k = s.first; k < s.end; ++k) count += lengths[k] / kArgumentBytes + (lengths[k] % kArgumentBytes != 0);
     });
-    return bytes + continuing;
+    return count;
   }
   std::size_t bytes() const { return chunks_.size() * chunk_bytes() + adjoints_.bytes() + segments_.capacity() * sizeof(detail::Segment); }
 
@@ -204,13 +200,13 @@ template <class V> class LaneRecords : public Lane<V> {
 
   // The chunk size of this object: fixed when its first chunk is made.
   std::size_t chunk_arguments() const { return std::size_t(chunk_statements_) * kArgumentBytes; }
-  std::size_t chunk_bytes() const { return chunk_arguments() + chunk_statements_; }
+  std::size_t chunk_bytes() const { return chunk_arguments() + std::size_t(chunk_statements_) * sizeof(Length); }
   char* chunk_limit() const { return chunks_[chunk_] + chunk_arguments() - (kMostArguments * kArgumentBytes + 4); }
   void add_chunk() {
     chunks_.reserve(chunks_.size() + 1);
     chunks_.push_back(static_cast<char*>(pool::allocate(chunk_bytes())));
   }
-  detail::Segment current() const { return {first_, next(), begin_, variables_limit_ ? nullptr : args, counts}; }
+  detail::Segment current() const { return {first_, next(), begin_, variables_limit_ ? nullptr : args, lengths}; }
   void close_segment() {
     if (first_ != next()) segments_.push_back(current());
     first_ = next();
@@ -222,7 +218,7 @@ template <class V> class LaneRecords : public Lane<V> {
     if (segments_.size() == 1 && !segments_[0].args) first_statement_ = next();
     begin_ = args;
     const std::size_t used = static_cast<std::size_t>(args - chunks_[chunk_]);
-    counts = reinterpret_cast<std::uintptr_t>(chunks_[chunk_]) + chunk_arguments() + used / kArgumentBytes - next();
+    lengths = reinterpret_cast<std::uintptr_t>(chunks_[chunk_]) + chunk_arguments() + (used / kArgumentBytes - next()) * sizeof(Length);
     args_limit = this->higher_order ? nullptr : chunk_limit();
   }
   void begin_variables(std::size_t n) {
@@ -268,18 +264,15 @@ template <class V> WENGERT_INLINE bool is_zero(const V& v) {
 /// Statements from - 1 down to `to`, whose arguments end at `args`:
 ///     argument_bar += partial * statement_bar
 /// Returns where the arguments of `to` begin. A zero statement_bar passes nothing on. `kFused`: one rounding instead of two.
-template <bool kClear, bool kFused, class V> WENGERT_INLINE char* reverse_statements_inline(const std::uint8_t* counts,
+template <bool kClear, bool kFused, class V> WENGERT_INLINE char* reverse_statements_inline(const std::uint16_t* lengths,
                                                                                             V* __restrict adjoints, char* args,
                                                                                             std::size_t from, std::size_t to) {
   constexpr std::size_t kBytes = Lane<V>::kArgumentBytes;
-  constexpr std::uint32_t kContinues = Lane<V>::kContinues;
   // [reverse]
   for (std::size_t s = from; s-- > to;) {
     const V adjoint = adjoints[s];
     if (kClear) adjoints[s] = V{};
-    const std::uint32_t count = counts[s];
-    const char *p = args, *begin = args - kBytes * std::size_t(count % kContinues);
-    args = const_cast<char*>(begin) - count / kContinues * 4;
+    const char *p = args, *begin = args -= lengths[s];
     asm("" : "+r"(begin));  // or g++ 12 derives `args` from the inner loop's end: a division in every statement's dependency chain
     if (is_zero(adjoint)) [[unlikely]]
       continue;
@@ -294,25 +287,25 @@ template <bool kClear, bool kFused, class V> WENGERT_INLINE char* reverse_statem
       } else {
         adjoints[i] += partial * adjoint;
       }
-    } while (p > begin);
-    if (count & kContinues) {
+    } while (p >= begin + kBytes);
+    if (p != begin) {
       std::uint32_t i;
-      std::memcpy(&i, args, sizeof i);
+      std::memcpy(&i, begin, sizeof i);
       adjoints[i] += adjoint;
     }
   }
   // [reverse]
   return args;
 }
-template <class V> __attribute__((noinline)) char* reverse_statements(const std::uint8_t* counts, V* adjoints, char* args, std::size_t from,
-                                                                      std::size_t to, bool clear) {
-  return clear ? reverse_statements_inline<true, false>(counts, adjoints, args, from, to)
-               : reverse_statements_inline<false, false>(counts, adjoints, args, from, to);
+template <class V> __attribute__((noinline)) char* reverse_statements(const std::uint16_t* lengths, V* adjoints, char* args,
+                                                                      std::size_t from, std::size_t to, bool clear) {
+  return clear ? reverse_statements_inline<true, false>(lengths, adjoints, args, from, to)
+               : reverse_statements_inline<false, false>(lengths, adjoints, args, from, to);
 }
 /// Fused where the machine can: the product's rounding is most of an argument's latency. So the last bits of a gradient depend on
 /// whether the processor has FMA (all since 2013 do), and on nothing else.
 template <>
-char* reverse_statements(const std::uint8_t* counts, double* adjoints, char* args, std::size_t from, std::size_t to, bool clear);
+char* reverse_statements(const std::uint16_t* lengths, double* adjoints, char* args, std::size_t from, std::size_t to, bool clear);
 
 }  // namespace detail
 
@@ -327,8 +320,8 @@ template <class V> class ReverseStatements {
     while (at_ > to) {
       const std::uint32_t stop = std::max(to, segment_.first);
       if (segment_.args) {
-        const auto* counts = reinterpret_cast<const std::uint8_t*>(segment_.counts);
-        segment_.args = detail::reverse_statements(counts, adjoints_, segment_.args, at_, stop, clear_);
+        const auto* lengths = reinterpret_cast<const std::uint16_t*>(segment_.lengths);
+        segment_.args = detail::reverse_statements(lengths, adjoints_, segment_.args, at_, stop, clear_);
       }
       at_ = stop;
       if (at_ == segment_.first && next_ > 0) segment_ = lane_.segments_[--next_];
@@ -368,14 +361,15 @@ template <class V> class ForwardStatements {
     args_ = segment_.begin;
   }
   template <class F> void statement(F&& f) {
-    const std::uint32_t count = reinterpret_cast<const std::uint8_t*>(segment_.counts)[at_];
+    const std::uint32_t length = reinterpret_cast<const std::uint16_t*>(segment_.lengths)[at_];
+    const char* end = args_ + length;
     std::uint32_t i;
-    if (count & Lane<V>::kContinues) {
+    if (length % Lane<V>::kArgumentBytes != 0) {
       std::memcpy(&i, args_, sizeof i);
       args_ += sizeof i;
       f(at_, i, V(1));
     }
-    for (std::uint32_t k = count % Lane<V>::kContinues; k-- > 0; args_ += Lane<V>::kArgumentBytes) {
+    for (; args_ < end; args_ += Lane<V>::kArgumentBytes) {
       V partial;
       std::memcpy(&partial, args_, sizeof partial);
       std::memcpy(&i, args_ + sizeof partial, sizeof i);
@@ -395,6 +389,24 @@ template <class V> __attribute__((noinline, cold)) std::uint32_t Lane<V>::foreig
 }
 template <class V> __attribute__((noinline, cold)) void Lane<V>::make_room() {
   static_cast<LaneRecords<V>*>(this)->make_room_for_statement();
+}
+
+template <class V> __attribute__((noinline, cold)) std::uint64_t Lane<V>::record_carefully(Lane* lane, const V* partials,
+                                                                                           const std::uint64_t* numbers, int n,
+                                                                                           std::uint64_t continued, bool open) {
+  if (!lane) {
+    detail::check_unrecorded(continued);
+    for (int i = 0; i < n; ++i) detail::check_unrecorded(numbers[i]);
+    return 0;
+  }
+  if (lane->args > lane->args_limit) lane->make_room();
+  const std::uint32_t own = lane->index_of(continued);
+  char* const begin = own ? detail::put_index(lane->args, own) : lane->args;
+  char* p = begin;
+  for (int i = 0; i < n; ++i)
+    if (const std::uint32_t index = lane->index_of(numbers[i])) p = detail::put_argument(p, partials[i], index);
+  if (p == begin) return own ? continued : 0;
+  return lane->commit(lane->next(), lane->args, p, open);
 }
 
 }  // namespace wengert

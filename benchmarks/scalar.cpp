@@ -152,7 +152,7 @@ void run(const Options& options) {
     for (const Side& side : sides) runs.push_back([&] { side.gradients[at](program.x, x_bar); });
     runs.push_back([&] { value_alone.gradients[at](program.x, x_bar); });
     const std::vector<double> times = medians_in_turns(runs, Time::of_this_thread, options.quick);
-    const double bytes = (12.0 * static_cast<double>(program.arguments)) / static_cast<double>(program.statements) + 1;
+    const double bytes = (12.0 * static_cast<double>(program.arguments)) / static_cast<double>(program.statements) + 2;
     fmt::print("{:<16} {:>12} {:>12} {:>12} {:>12.1f} {:>14.2f} {:>12.1f}\n", program.name, program.operations, program.statements,
                program.arguments, bytes, 1000 * times[0] / static_cast<double>(program.operations), times.back());
     for (std::size_t k = 1; k < sides.size(); ++k) rows.push_back({program.name, sides[k].name, 1, times[0], times[k]});

@@ -159,12 +159,15 @@ BOOST_AUTO_TEST_CASE(increments_extend_the_open_statement) {
   BOOST_TEST(tape.gradient(s, x) == 3 + 4950);
 }
 
-BOOST_AUTO_TEST_CASE(a_statement_continues_after_127_arguments) {
+BOOST_AUTO_TEST_CASE(a_statement_of_64_kilobytes_is_continued_by_another_one) {
   Tape tape;
   Scalar x = tape.variable(3), s = 0;
-  for (int i = 0; i < 1000; ++i) s -= x * i;
-  BOOST_TEST(tape.arguments() == 1000u + 7u);  // a continuing statement's index is one, too
-  BOOST_TEST(tape.gradient(s, x) == -499500);
+  for (int i = 0; i < 5461; ++i) s -= x * i;
+  BOOST_TEST(tape.statements() == 2u);
+  for (int i = 5461; i < 10000; ++i) s -= x * i;
+  BOOST_TEST(tape.statements() == 3u);
+  BOOST_TEST(tape.arguments() == 10000u + 1u);  // a continuing statement's index is one, too
+  BOOST_TEST(tape.gradient(s, x) == -49995000);
 }
 
 BOOST_AUTO_TEST_CASE(copies_close_the_open_statement) {

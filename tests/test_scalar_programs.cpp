@@ -143,7 +143,7 @@ template <class T> void step(unsigned which, std::array<T, kValues>& a, T& resul
       a[i] = tanh(s);
       break;
     }
-    case 20: {  // more operands than a count byte may hold in one extended statement
+    case 20: {  // a long extended statement
       T s = a[i];
       for (int n = 0; n < 70; ++n) s += a[j] * 0.01 - a[k] * 0.005;
       a[i] = tanh(s);
