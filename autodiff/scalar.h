@@ -30,8 +30,8 @@ namespace wengert {
 
 namespace detail {
 
-/// What a function that may not throw leaves to its caller: a call that may throw and return makes g++ keep every floating-point number that
-/// is needed after it in memory, if the caller has anything to destroy, for instance the tape.
+/// What a function that may not throw leaves to its caller: a call that may throw and return makes g++ keep every floating-point number
+/// that is needed after it in memory, if the caller has anything to destroy, for instance the tape.
 constexpr std::uint64_t kFailed = ~std::uint64_t(0);
 void keep_error() noexcept;
 [[noreturn]] void throw_kept_error();

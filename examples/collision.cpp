@@ -30,7 +30,7 @@ struct Options {
   bool quick = false;
 };
 
-// ---- problems as text --------------------------------------------------------------------------------------------------------------------
+// ---- problems as text ------------------------------------------------------------------------------------------------------------
 
 constexpr std::string_view kSymbols = " .0123456789mv";
 constexpr Index kQuestion = 8, kAnswer = 4;  // characters
@@ -82,7 +82,7 @@ nn::Batch tensors(std::span<const Problem> problems) {
   return batch;
 }
 
-// ---- the network -------------------------------------------------------------------------------------------------------------------------
+// ---- the network -----------------------------------------------------------------------------------------------------------------
 
 /// An encoder reads the question; its last state, once for each character of the answer, is what two decoding layers write from.
 struct CollisionNet : nn::Module {
@@ -107,7 +107,7 @@ struct CollisionNet : nn::Module {
   nn::Linear head;
 };
 
-// ---- what the user sees ------------------------------------------------------------------------------------------------------------------
+// ---- what the user sees ----------------------------------------------------------------------------------------------------------
 
 /// Some problems with their answers; below, a hat marks each wrong character.
 void print_solved(const CollisionNet& model, std::span<const Problem> problems) {

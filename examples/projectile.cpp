@@ -29,7 +29,7 @@ struct Options {
   bool quick = false;
 };
 
-// ---- physics ---------------------------------------------------------------------------------------------------------------------------
+// ---- physics ---------------------------------------------------------------------------------------------------------------------
 
 constexpr double kGravity = -9.8;                                          // m/s^2
 enum Quantity : std::size_t { kX, kY, kV0x, kV0y, kVy, kT, kQuantities };  // m, m, m/s, m/s, m/s, s
@@ -90,7 +90,7 @@ std::vector<Problem> make_problems(int n, Generator& generator) {
   return problems;
 }
 
-// ---- the network -------------------------------------------------------------------------------------------------------------------------
+// ---- the network -----------------------------------------------------------------------------------------------------------------
 
 constexpr Index kSize = kQuantities;
 
@@ -145,7 +145,7 @@ Score score_of(const std::vector<Problem>& problems, const std::vector<Values>& 
   return {right / n, errors[errors.size() / 2], squares / (n * kQuantities)};
 }
 
-// ---- what the user sees ------------------------------------------------------------------------------------------------------------------
+// ---- what the user sees ----------------------------------------------------------------------------------------------------------
 
 void print_problem(const Problem& p, const Values& said) {
   std::string given, solution;

@@ -30,7 +30,7 @@ struct Gradient {
   double dw, db;
 };
 
-// ---- the node ------------------------------------------------------------------------------------------------------------------------
+// ---- the node --------------------------------------------------------------------------------------------------------------------
 
 enum class Activation { identity, sigmoid, step };
 
@@ -96,7 +96,7 @@ Gradient by_perceptron_rule(const std::vector<Record>& records, const Node& node
   return {g.dw / static_cast<double>(records.size()), g.db / static_cast<double>(records.size())};
 }
 
-// ---- data ----------------------------------------------------------------------------------------------------------------------------
+// ---- data ------------------------------------------------------------------------------------------------------------------------
 
 /// A column of numbers; or, for NAME=TEXT, 1 where the column holds that text and 0 elsewhere.
 std::vector<double> column(const nn::Table& table, const std::string& file, const std::string& name) {
@@ -129,7 +129,7 @@ std::vector<Record> read_records(const Options& options) {
   return records;
 }
 
-// ---- training ------------------------------------------------------------------------------------------------------------------------
+// ---- training --------------------------------------------------------------------------------------------------------------------
 
 /// 1/2 of the sum of squared errors.
 double sum_of_squared_errors(Activation f, const std::vector<Record>& records, const Node& node) {

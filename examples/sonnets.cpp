@@ -66,7 +66,7 @@ struct CharacterNet : nn::Module {
   nn::Linear head;
 };
 
-// ---- writing -----------------------------------------------------------------------------------------------------------------------------
+// ---- writing ---------------------------------------------------------------------------------------------------------------------
 
 /// The next character by chance, with probabilities softmax(logits / temperature); for temperature 0 the likeliest.
 Index choose(const Tensor& logits, double temperature, Generator& g) {

@@ -24,7 +24,7 @@ struct Options {
   double rate = 0.5;
 };
 
-// ---- data ----------------------------------------------------------------------------------------------------------------------------
+// ---- data ------------------------------------------------------------------------------------------------------------------------
 
 struct Category {
   const char* column;
@@ -82,7 +82,7 @@ Tensor inputs(const nn::Table& table, const std::string& file, const nn::Table& 
   return x;
 }
 
-// ---- the network -----------------------------------------------------------------------------------------------------------------------
+// ---- the network -----------------------------------------------------------------------------------------------------------------
 
 /// A sigmoid layer without biases; weights are drawn from N(0, 1 / sqrt(inputs)), as the workshop does.
 nn::Linear layer(Index in, Index out, Generator& generator) {

@@ -28,7 +28,7 @@ struct Options {
   bool quick = false;
 };
 
-// ---- the network -------------------------------------------------------------------------------------------------------------------------
+// ---- the network -----------------------------------------------------------------------------------------------------------------
 
 struct UnrolledRnn : nn::Module {
   /// Recurrent weights from N(0, radius / sqrt(nodes)): their largest eigenvalue is about `radius`.
@@ -59,7 +59,7 @@ struct UnrolledRnn : nn::Module {
   nn::Linear head;
 };
 
-// ---- the problem -------------------------------------------------------------------------------------------------------------------------
+// ---- the problem -----------------------------------------------------------------------------------------------------------------
 
 /// Sequences x (steps, n, 2), a number in [0, 1) and a mark; one mark lies in each half. Sums y (n, 1).
 nn::Batch draw_batch(Index steps, Index n, Generator& g) {

@@ -30,7 +30,7 @@ void check_refused(const CommandResult& result, const std::string& program, cons
   for (const std::string& part : parts) BOOST_TEST(contains(result.err, part), "\"" << part << "\" is not in: " << result.err);
 }
 
-// ---- data of the tests' own ------------------------------------------------------------------------------------------------------------
+// ---- data of the tests' own ------------------------------------------------------------------------------------------------------
 
 /// IDX: two zeros, 8 for bytes, the rank, sizes of four bytes each, the elements.
 std::string idx(const std::vector<unsigned>& sizes, const std::string& elements) {
@@ -121,7 +121,7 @@ std::string reference_data(const std::string& file) {
 
 }  // namespace
 
-// ---- all ------------------------------------------------------------------------------------------------------------------------------
+// ---- all -------------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(help_lists_the_options) {
   for (const auto& [program, option] : {std::pair{"collision", "--nodes"},
@@ -151,7 +151,7 @@ BOOST_AUTO_TEST_CASE(a_wrong_command_line_is_one_line) {
   for (const char* epochs : {"0", "-3", "1.5", "99999999999"}) check_refused(run("mlp", {"--epochs", epochs}), "mlp", {"--epochs"});
 }
 
-// ---- regression -----------------------------------------------------------------------------------------------------------------------
+// ---- regression ------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_line_through_iris) {
   const CommandResult result = run("regression", {"--epochs", "2001", "--report-every", "200"});
@@ -238,7 +238,7 @@ BOOST_AUTO_TEST_CASE(the_workshops_logistic_regression_to_twelve_digits) {
   check(reports[10], "40.1561554035", "-11.8427649724", "5.25260019748");
 }
 
-// ---- mlp ------------------------------------------------------------------------------------------------------------------------------
+// ---- mlp -------------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_network_learns_tiny_images) {
   const TemporaryFolder data, output;
@@ -280,7 +280,7 @@ BOOST_AUTO_TEST_CASE(a_network_that_diverges_says_so) {
                 {});
 }
 
-// ---- titanic --------------------------------------------------------------------------------------------------------------------------
+// ---- titanic ---------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(passengers_in_small) {
   const TemporaryFolder folder;
@@ -315,7 +315,7 @@ BOOST_AUTO_TEST_CASE(ten_networks_on_the_passenger_list) {
   BOOST_TEST(std::stod(medians[0].substr(medians[0].find("validation ") + 11)) <= 0.129);
 }
 
-// ---- the larger models, in small ----------------------------------------------------------------------------------------------------------
+// ---- the larger models, in small -------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_convolutional_network_learns_small_images) {
   const TemporaryFolder data, output;

@@ -19,8 +19,8 @@ template <class T, class F> void run_elements(F&& loop) {
 
 template <class T> __attribute__((always_inline)) inline T logistic(T x) { return 1 / (1 + fn::exp(-x)); }
 
-/// s = (i, f, g, o) = (sigmoid, sigmoid, tanh, sigmoid) of the sums;  c' = f c + i g;  h' = o tanh(c'). Rows of 4 hidden gates and of hidden
-/// states lie densely; s may be where the sums are.
+/// s = (i, f, g, o) = (sigmoid, sigmoid, tanh, sigmoid) of the sums;  c' = f c + i g;  h' = o tanh(c'). Rows of 4 hidden gates and of
+/// hidden states lie densely; s may be where the sums are.
 template <class T> void lstm_gates(Index rows, Index hidden, const T* sums, const T* c, T* s, T* h_next, T* c_next) {
   run_elements<T>([=]() __attribute__((always_inline)) {
     for (Index row = 0; row < rows; ++row) {
