@@ -6,6 +6,13 @@
 #include "autodiff/kernels/target.h"
 #include "autodiff/shape.h"
 
+// Elements of a row do not depend on each other; g++ cannot see that the rows do not overlap.
+#if defined(__GNUC__) && !defined(__clang__)
+#define WENGERT_INDEPENDENT _Pragma("GCC ivdep")
+#else
+#define WENGERT_INDEPENDENT
+#endif
+
 namespace wengert::kernels {
 
 /// Runs a loop over elements of type T, which is an always inlined lambda, on the best instruction set.
@@ -26,7 +33,7 @@ template <class T> void lstm_gates(Index rows, Index hidden, const T* sums, cons
     for (Index row = 0; row < rows; ++row) {
       const T *in = sums + row * 4 * hidden, *before = c + row * hidden;
       T *gate = s + row * 4 * hidden, *h = h_next + row * hidden, *after = c_next + row * hidden;
-#pragma GCC ivdep
+      WENGERT_INDEPENDENT
       for (Index j = 0; j < hidden; ++j) {
         const T i = logistic(in[j]), f = logistic(in[hidden + j]), g = fn::tanh(in[2 * hidden + j]), o = logistic(in[3 * hidden + j]);
         const T cell = f * before[j] + i * g;
@@ -51,7 +58,7 @@ template <class T> void lstm_gates_vjp(Index rows, Index hidden, const T* s, con
       const T *gate = s + row * 4 * hidden, *before = c + row * hidden, *after = c_next + row * hidden;
       const T *h_bar = h_next_bar + row * hidden, *after_bar = c_next_bar + row * hidden;
       T *bar = sums_bar + row * 4 * hidden, *before_bar = c_bar + row * hidden;
-#pragma GCC ivdep
+      WENGERT_INDEPENDENT
       for (Index j = 0; j < hidden; ++j) {
         const T i = gate[j], f = gate[hidden + j], g = gate[2 * hidden + j], o = gate[3 * hidden + j], t = fn::tanh(after[j]);
         const T total = after_bar[j] + h_bar[j] * o * (1 - t * t);
@@ -66,3 +73,5 @@ template <class T> void lstm_gates_vjp(Index rows, Index hidden, const T* s, con
 }
 
 }  // namespace wengert::kernels
+
+#undef WENGERT_INDEPENDENT
