@@ -7,6 +7,7 @@
 
 #include "autodiff/autodiff.h"
 #include "autodiff/gradcheck.h"
+#include "nn/state.h"
 #include "support/derivatives.h"
 #include "support/throws.h"
 

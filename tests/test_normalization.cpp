@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "autodiff/autodiff.h"
+#include "nn/state.h"
 #include "support/derivatives.h"
 #include "support/throws.h"
 

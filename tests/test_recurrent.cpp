@@ -10,6 +10,7 @@
 #include "autodiff/autodiff.h"
 #include "nn/layers.h"
 #include "nn/losses.h"
+#include "nn/state.h"
 #include "optim/optim.h"
 #include "support/derivatives.h"
 #include "support/throws.h"

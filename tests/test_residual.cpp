@@ -5,6 +5,7 @@
 
 #include "autodiff/autodiff.h"
 #include "nn/layers.h"
+#include "nn/state.h"
 #include "support/derivatives.h"
 #include "support/throws.h"
 
