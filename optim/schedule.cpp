@@ -37,7 +37,8 @@ double ConstantSchedule::operator()(Index step) const {
 
 double StepSchedule::operator()(Index step) const {
   check("StepSchedule", lr, every, step);
-  return lr * std::pow(gamma, static_cast<double>(step / every));
+  const Index drops = step / every;
+  return lr * std::pow(gamma, static_cast<double>(drops));
 }
 
 double MultiStepSchedule::operator()(Index step) const {

@@ -189,7 +189,8 @@ template <class Stored, class T = Stored> Tensor converted(const Header& header,
   Tensor tensor = Tensor::uninitialized(shape, DtypeOf<T>::value);
   T* const to = tensor.mutable_data<T>();
   for (std::size_t i = 0; i < data.size() / sizeof(Stored); ++i)
-    to[i] = static_cast<T>(element_at<Stored>(data.data() + i * sizeof(Stored), header.big_endian));
+    to[i] =
+        static_cast<T>(+element_at<Stored>(data.data() + i * sizeof(Stored), header.big_endian));  // +: a byte is a number, no character
   return tensor;
 }
 

@@ -84,6 +84,7 @@ std::vector<std::string> chosen(std::span<const std::string_view> tokens, const 
     kept.resize(static_cast<std::size_t>(options.max_size));
   }
   std::vector<std::string> list;
+  list.reserve(kept.size() + 1);
   for (const auto& entry : kept) list.emplace_back(entry.first);
   std::sort(list.begin(), list.end());
   if (!options.unknown.empty()) list.insert(list.begin(), options.unknown);
