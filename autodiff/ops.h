@@ -313,6 +313,11 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
               Location where = Location::here());
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Conv2dOptions& options = {}, Location where = Location::here());
 
+/// relu(conv2d(x, weight, bias, options)), and with pool = p max_pool2d of that with windows of p x p, as one operation where that is
+/// faster. A Sequential uses it for neighbouring layers. The bias may be Tensor().
+Tensor conv2d_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options = {}, Index pool = 1,
+                   Location where = Location::here());
+
 struct ConvTranspose2dOptions {
   HeightWidth stride = 1, padding = 0;
   HeightWidth output_padding = 0;  ///< more rows and columns at the end, fewer than the stride or the dilation
@@ -383,7 +388,8 @@ struct CrossEntropyOptions {
 /// -log_softmax(logits)[label] for logits (n, c, ...) and int64 labels (n, ...) in [0, c); or logits (c) and one label. Times the label's
 /// class weight; the mean divides by the sum of these weights, and is NaN with gradient 0 if all labels are ignored. A floating target of
 /// the logits' shape has the probabilities of the classes instead, and the mean is one over all positions.
-Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options = {}, Location where = Location::here());
+Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options = {},
+                     Location where = Location::here());
 
 struct NllOptions {
   Reduction reduction = Reduction::mean;
@@ -436,9 +442,9 @@ Tensor prelu(const Tensor& x, const Tensor& weight, Location where = Location::h
 Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Index> padding = {}, Location where = Location::here());
 
 struct AttentionOptions {
-  Tensor mask = {};  ///< broadcasts to (..., l, s): added to the scores; or boolean, true where the query may see the key
-  bool causal = false;  ///< query i sees the keys up to i alone
-  double dropout = 0;   ///< of the weights
+  Tensor mask = {};                ///< broadcasts to (..., l, s): added to the scores; or boolean, true where the query may see the key
+  bool causal = false;             ///< query i sees the keys up to i alone
+  double dropout = 0;              ///< of the weights
   Generator* generator = nullptr;  ///< of the dropout; without one the default generator
 };
 struct Attention {

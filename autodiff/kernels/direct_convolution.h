@@ -12,8 +12,8 @@ struct ConvolutionTail {
   bool relu = false, pool = false;
 };
 
-/// Whether these functions take such a convolution and are faster than products of matrices: one group, stride and dilation 1, padding below
-/// the kernel's size, no kernel of 1 x 1, and channels enough to fill vectors.
+/// Whether these functions take such a convolution and are faster than products of matrices: one group, stride and dilation 1, padding
+/// below the kernel's size, no kernel of 1 x 1, and channels enough to fill vectors.
 bool is_direct(const Convolution& c);
 /// The same for the gradient by x.
 bool has_direct_data_gradient(const Convolution& c);
