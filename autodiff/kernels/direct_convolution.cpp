@@ -27,6 +27,8 @@ namespace wengert::kernels {
 inline constexpr Index vector_channels = 16;    // channels of results and their gradients are padded to whole vectors of any target
 inline constexpr Index winograd_products = 16;  // for 2 x 2 results, where the sums have 36
 inline constexpr Index winograd_tiles = 32;     // at a time: their transforms stay in the second-level cache
+/// From one product's operands to the next one's; not a power of two, or all 16 would share a set of the first cache.
+constexpr Index winograd_plane(Index channels) { return winograd_tiles * channels + 16; }
 constexpr Index padded_channels(Index channels) { return (channels + vector_channels - 1) / vector_channels * vector_channels; }
 
 /// The convolution of a buffer (row, column, channel) with its halo: result (height, width, padded_channels(out)).
@@ -46,7 +48,7 @@ struct BufferConvolution {
   }
   /// Of what prepare_weights writes and of what convolve_buffer needs for itself, in floats.
   Index prepared_weights() const { return is_winograd() ? winograd_products * in * padded_channels(out) : packed_weights(); }
-  Index scratch() const { return is_winograd() ? winograd_products * winograd_tiles * (in + padded_channels(out)) : 0; }
+  Index scratch() const { return is_winograd() ? winograd_products * (winograd_plane(in) + winograd_plane(padded_channels(out))) : 0; }
 };
 
 /// Weights by strides: that from input channel i to output channel o at (r, s) is data[o * out + i * in + r * row + s * column]. Those of
@@ -163,7 +165,7 @@ void transform_weights(const BufferConvolution& b, const WeightView& w, float* t
 /// to[e][tile][i] of `count` tiles from `first`, counted row by row.
 void transform_pixels(const BufferConvolution& b, const float* x, Index first, Index count, float* to) {
   const Floats d;
-  const Index row = b.buffer_width * b.in, plane = winograd_tiles * b.in, across = b.width / 2;
+  const Index row = b.buffer_width * b.in, plane = winograd_plane(b.in), across = b.width / 2;
   for (Index t = 0; t < count; ++t) {
     const float* const from = x + 2 * ((first + t) / across) * row + 2 * ((first + t) % across) * b.in;
     for (Index i = 0; i < b.in; i += lanes) {
@@ -190,7 +192,7 @@ void transform_pixels(const BufferConvolution& b, const float* x, Index first, I
 /// y from the products from[e][tile][o].
 void transform_products(const BufferConvolution& b, const float* from, Index first, Index count, const float* bias, bool relu, float* y) {
   const Floats d;
-  const Index pixel = padded_channels(b.out), plane = winograd_tiles * pixel, across = b.width / 2;
+  const Index pixel = padded_channels(b.out), plane = winograd_plane(pixel), across = b.width / 2;
   for (Index t = 0; t < count; ++t) {
     float* const to = y + (2 * ((first + t) / across) * b.width + 2 * ((first + t) % across)) * pixel;
     for (Index o = 0; o < pixel; o += lanes) {
@@ -220,24 +222,105 @@ void transform_products(const BufferConvolution& b, const float* from, Index fir
 void convolve_by_winograd(const BufferConvolution& b, const float* x, const float* transformed, const float* bias, bool relu, float* y,
                           float* scratch) {
   const Index pixel = padded_channels(b.out), all = b.height / 2 * (b.width / 2);
-  float* const products = scratch + winograd_products * winograd_tiles * b.in;
+  float* const products = scratch + winograd_products * winograd_plane(b.in);
   for (Index first = 0; first < all; first += winograd_tiles) {
     const Index count = HWY_MIN(winograd_tiles, all - first);
     transform_pixels(b, x, first, count, scratch);
     for (Index e = 0; e < winograd_products; ++e)
       for (Index o = 0; o < b.out; o += panel) {
         Tile t;
-        t.a = scratch + e * winograd_tiles * b.in;
+        t.a = scratch + e * winograd_plane(b.in);
         t.a_row = b.in;
         t.a_step = 1;
         t.b = transformed + e * b.in * pixel + o * b.in;
         t.b_step = panel_at(o, b.out);
         t.steps = b.in;
-        t.c = products + e * winograd_tiles * pixel + o;
+        t.c = products + e * winograd_plane(pixel) + o;
         t.c_row = pixel;
         multiply_rows(t, count, t.b_step);
       }
     transform_products(b, products, first, count, bias, relu, y);
+  }
+}
+
+/// to[e][tile][o] = A y_bar A^T of `count` tiles from `first`.
+void transform_gradient(const BufferConvolution& b, const float* y_bar, Index y_row, Index first, Index count, float* to) {
+  const Floats d;
+  const Index pixel = padded_channels(b.out), plane = winograd_plane(pixel), across = b.width / 2;
+  for (Index t = 0; t < count; ++t) {
+    const float* const from = y_bar + 2 * ((first + t) / across) * y_row + 2 * ((first + t) % across) * pixel;
+    for (Index o = 0; o < pixel; o += lanes) {
+      const float* const p = from + o;
+      Vector columns[4][2];
+      HWY_UNROLL(2)
+      for (int s = 0; s < 2; ++s) {
+        const Vector p0 = hn::LoadU(d, p + s * pixel), p1 = hn::LoadU(d, p + y_row + s * pixel);
+        columns[0][s] = p0;
+        columns[1][s] = hn::Add(p0, p1);
+        columns[2][s] = hn::Sub(p0, p1);
+        columns[3][s] = hn::Neg(p1);
+      }
+      HWY_UNROLL(4)
+      for (int r = 0; r < 4; ++r) {
+        const Vector c0 = columns[r][0], c1 = columns[r][1];
+        float* const q = to + 4 * r * plane + t * pixel + o;
+        hn::StoreU(c0, d, q);
+        hn::StoreU(hn::Add(c0, c1), d, q + plane);
+        hn::StoreU(hn::Sub(c0, c1), d, q + 2 * plane);
+        hn::StoreU(hn::Neg(c1), d, q + 3 * plane);
+      }
+    }
+  }
+}
+
+/// transformed (as transform_weights) += the gradient by the transformed weights. y_bar as of add_weight_gradient.
+void add_transformed_gradient(const BufferConvolution& b, const float* x, const float* y_bar, Index y_row, float* transformed,
+                              float* scratch) {
+  const Index pixel = padded_channels(b.out), all = b.height / 2 * (b.width / 2);
+  float* const right = scratch + winograd_products * winograd_plane(b.in);
+  for (Index first = 0; first < all; first += winograd_tiles) {
+    const Index count = HWY_MIN(winograd_tiles, all - first);
+    transform_pixels(b, x, first, count, scratch);
+    transform_gradient(b, y_bar, y_row, first, count, right);
+    for (Index e = 0; e < winograd_products; ++e)
+      for (Index o = 0; o < b.out; o += panel) {
+        Tile t;
+        t.a = scratch + e * winograd_plane(b.in);
+        t.a_row = 1;
+        t.a_step = b.in;
+        t.b = right + e * winograd_plane(pixel) + o;
+        t.b_step = pixel;
+        t.steps = count;
+        t.c = transformed + e * b.in * pixel + o * b.in;
+        t.c_row = panel_at(o, b.out);
+        t.accumulate = true;
+        multiply_rows(t, b.in, t.c_row);
+      }
+  }
+}
+
+/// G^T e
+HWY_INLINE void transform_column_back(float e0, float e1, float e2, float e3, float* to) {
+  to[0] = e0 + 0.5f * (e1 + e2);
+  to[1] = 0.5f * (e1 - e2);
+  to[2] = 0.5f * (e1 + e2) + e3;
+}
+
+/// The gradient by the weights from that by the transformed ones.
+void transform_weights_back(const BufferConvolution& b, const float* transformed, const WeightView& w, float* to) {
+  const Index plane = b.in * padded_channels(b.out);
+  for (Index o = 0; o < b.out; ++o) {
+    const Index first = o / panel * panel, width = panel_at(first, b.out);
+    for (Index i = 0; i < b.in; ++i) {
+      const float* const from = transformed + first * b.in + i * width + o - first;
+      float columns[4][3], g[3];
+      for (int s = 0; s < 4; ++s)
+        transform_column_back(from[s * plane], from[(4 + s) * plane], from[(8 + s) * plane], from[(12 + s) * plane], columns[s]);
+      for (int r = 0; r < 3; ++r) {
+        transform_column_back(columns[0][r], columns[1][r], columns[2][r], columns[3][r], g);
+        for (int s = 0; s < 3; ++s) to[o * w.out + i * w.in + r * w.row + s * w.column] = g[s];
+      }
+    }
   }
 }
 
@@ -253,7 +336,7 @@ void convolve_buffer(const BufferConvolution& b, const float* x, const float* pr
 }
 
 /// packed (as pack_weights) += the gradient by the weights. y_bar points at the first pixel inside its halo; its rows are y_row apart.
-void add_weight_gradient(const BufferConvolution& b, const float* x, const float* y_bar, Index y_row, float* packed) {
+void add_direct_gradient(const BufferConvolution& b, const float* x, const float* y_bar, Index y_row, float* packed) {
   constexpr Index cached_gradient = 4096;  // 16 KB
   const Index buffer_row = b.buffer_width * b.in, pixel = padded_channels(b.out);
   const Index group = HWY_MAX(Index(1), cached_gradient / (b.width * pixel));
@@ -287,6 +370,17 @@ void add_weight_gradient(const BufferConvolution& b, const float* x, const float
       }
     }
   }
+}
+
+/// prepared (as prepare_weights) += the gradient by the weights. `scratch` has b.scratch() elements.
+void add_weight_gradient(const BufferConvolution& b, const float* x, const float* y_bar, Index y_row, float* prepared, float* scratch) {
+  if (b.is_winograd()) return add_transformed_gradient(b, x, y_bar, y_row, prepared, scratch);
+  add_direct_gradient(b, x, y_bar, y_row, prepared);
+}
+
+/// The weights' gradient from what add_weight_gradient has summed.
+void finish_weight_gradient(const BufferConvolution& b, const float* prepared, const WeightView& w, float* to) {
+  b.is_winograd() ? transform_weights_back(b, prepared, w, to) : unpack_weights(b, prepared, w, to);
 }
 
 /// y = relu of the maxima of 2 x 2 windows of x (2 height, 2 width, channels), and where they stood.
@@ -461,7 +555,7 @@ void direct_gradients(const Convolution& c, const ConvolutionTail& tail, const f
   const Buffers b(c);
   const Index height = tail.pool ? c.height.out / 2 : c.height.out, width = tail.pool ? c.width.out / 2 : c.width.out;
   const Index pixels = height * width, y_row = b.y_width * b.y_pixel;
-  const Index weights = gradients.weight ? b.forward.packed_weights() : 0, sums = weights + b.y_pixel;
+  const Index weights = gradients.weight ? b.forward.prepared_weights() : 0, sums = weights + b.y_pixel;
   const Index parts = std::min(c.batch, most_parts);
   Scratch<float> packed(gradients.x ? b.backward.prepared_weights() : 0), all_sums(std::max<Index>(parts, 1) * sums);
   if (gradients.x) WENGERT_BEST_TARGET(prepare_weights)(b.backward, weights_backward(c, weight), packed.data());
@@ -476,7 +570,8 @@ void direct_gradients(const Convolution& c, const ConvolutionTail& tail, const f
   parallel_blocks(parts, [&](Index part) {
     const Index x_pixel = padded_channels(c.in_channels);
     Scratch<float> x_buffer(gradients.weight ? b.x_size : 0), y_buffer(b.y_size), turned(c.out_channels * pixels + pixels * b.y_pixel);
-    Scratch<float> x_bar(gradients.x ? c.height.in * c.width.in * x_pixel : 0), scratch(gradients.x ? b.backward.scratch() : 0);
+    Scratch<float> x_bar(gradients.x ? c.height.in * c.width.in * x_pixel : 0),
+        scratch(std::max(gradients.x ? b.backward.scratch() : 0, gradients.weight ? b.forward.scratch() : 0));
     if (gradients.weight) std::fill_n(x_buffer.data(), b.x_size, 0.0f);
     std::fill_n(y_buffer.data(), b.y_size, 0.0f);
     std::fill_n(turned.data(), c.out_channels * pixels + pixels * b.y_pixel, 0.0f);
@@ -499,7 +594,7 @@ void direct_gradients(const Convolution& c, const ConvolutionTail& tail, const f
       if (gradients.weight) {
         put_last(x + n * c.image_size(), c.in_channels, c.height.in, c.width.in, b.inside_x(x_buffer.data(), c), c.in_channels,
                  b.x_width * c.in_channels);
-        add_weights(b.forward, x_buffer.data(), inside, y_row, my_sums);
+        add_weights(b.forward, x_buffer.data(), inside, y_row, my_sums, scratch.data());
       }
       if (gradients.x) {
         convolve(b.backward, y_buffer.data(), packed.data(), nullptr, false, x_bar.data(), scratch.data());
@@ -509,7 +604,8 @@ void direct_gradients(const Convolution& c, const ConvolutionTail& tail, const f
   });
   for (Index part = 1; part < parts; ++part)
     for (Index i = 0; i < sums; ++i) all_sums.data()[i] += all_sums.data()[part * sums + i];
-  if (gradients.weight) WENGERT_BEST_TARGET(unpack_weights)(b.forward, all_sums.data(), weights_forward(c, nullptr), gradients.weight);
+  if (gradients.weight)
+    WENGERT_BEST_TARGET(finish_weight_gradient)(b.forward, all_sums.data(), weights_forward(c, nullptr), gradients.weight);
   if (gradients.bias) std::copy_n(all_sums.data() + weights, c.out_channels, gradients.bias);
 }
 
