@@ -314,6 +314,11 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
               Location where = Location::here());
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Conv2dOptions& options = {}, Location where = Location::here());
 
+/// relu(conv2d(x, weight, bias, options)), and with pool = p max_pool2d of that with windows of p x p, as one operation where that is
+/// faster. A Sequential uses it for neighbouring layers. The bias may be Tensor().
+Tensor conv2d_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options = {}, Index pool = 1,
+                   Location where = Location::here());
+
 struct ConvTranspose2dOptions {
   HeightWidth stride = 1, padding = 0;
   HeightWidth output_padding = 0;  ///< more rows and columns at the end, fewer than the stride or the dilation

@@ -58,6 +58,58 @@ Step infer_mlp(std::int64_t batch) {
   };
 }
 
+struct Cnn {
+  Cnn(ImageWork w, torch::nn::Sequential network)
+      : work(std::move(w)),
+        model(std::move(network)),
+        x(tensor(work.x, {work.batch, work.channels, work.size, work.size})),
+        labels(tensor(work.labels, {work.batch})) {
+    const torch::NoGradGuard pause;
+    std::vector<Tensor> parameters = model->parameters();
+    for (std::size_t l = 0; l < work.weight.size(); ++l) {
+      parameters[2 * l].copy_(tensor(work.weight[l], parameters[2 * l].sizes()));
+      parameters[2 * l + 1].copy_(tensor(work.bias[l], parameters[2 * l + 1].sizes()));
+    }
+  }
+  ImageWork work;
+  torch::nn::Sequential model;
+  Tensor x, labels;
+  torch::optim::Adam adam{model->parameters(), ImageWork::kRate};
+};
+
+std::shared_ptr<Cnn> make_mnist_cnn() {
+  return std::make_shared<Cnn>(
+      mnist_cnn(), torch::nn::Sequential(torch::nn::Conv2d(1, 16, 5), torch::nn::ReLU(), torch::nn::MaxPool2d(2),
+                                         torch::nn::Conv2d(16, 32, 5), torch::nn::ReLU(), torch::nn::MaxPool2d(2), torch::nn::Flatten(),
+                                         torch::nn::Linear(512, 128), torch::nn::ReLU(), torch::nn::Linear(128, 10)));
+}
+
+std::shared_ptr<Cnn> make_rgb_cnn() {
+  const auto same = [](std::int64_t in, std::int64_t out) { return torch::nn::Conv2d(torch::nn::Conv2dOptions(in, out, 3).padding(1)); };
+  return std::make_shared<Cnn>(
+      rgb_cnn(), torch::nn::Sequential(same(3, 32), torch::nn::ReLU(), same(32, 32), torch::nn::ReLU(), torch::nn::MaxPool2d(2),
+                                       same(32, 64), torch::nn::ReLU(), same(64, 64), torch::nn::ReLU(), torch::nn::MaxPool2d(2),
+                                       torch::nn::Flatten(), torch::nn::Linear(4096, 256), torch::nn::ReLU(), torch::nn::Linear(256, 10)));
+}
+
+Step train_cnn(const std::shared_ptr<Cnn>& cnn) {
+  return [cnn] {
+    cnn->adam.zero_grad();
+    const Tensor loss = torch::nn::functional::cross_entropy(cnn->model->forward(cnn->x), cnn->labels);
+    loss.backward();
+    cnn->adam.step();
+    return loss.item<double>();
+  };
+}
+
+Step infer_cnn(const std::shared_ptr<Cnn>& cnn) {
+  return [cnn] {
+    const torch::NoGradGuard pause;
+    const Tensor logits = cnn->model->forward(cnn->x);
+    return static_cast<double>(logits.data_ptr<float>()[0]);
+  };
+}
+
 Step unrolled_rnn() {
   using Work = UnrolledRnnWork;
   struct Rnn {
@@ -114,6 +166,10 @@ std::vector<ServedRow> rows() {
     list.push_back({row_name("train/mlp_b", batch), MlpWork::flops(batch), [=] { return train_mlp(batch); }});
     list.push_back({row_name("infer/mlp_b", batch), MlpWork::forward_flops(batch), [=] { return infer_mlp(batch); }});
   }
+  list.push_back({"train/mnist_cnn_b128", mnist_cnn().flops(), [] { return train_cnn(make_mnist_cnn()); }});
+  list.push_back({"infer/mnist_cnn_b128", mnist_cnn().forward_flops(), [] { return infer_cnn(make_mnist_cnn()); }});
+  list.push_back({"train/rgb_cnn_b64", rgb_cnn().flops(), [] { return train_cnn(make_rgb_cnn()); }});
+  list.push_back({"infer/rgb_cnn_b64", rgb_cnn().forward_flops(), [] { return infer_cnn(make_rgb_cnn()); }});
   list.push_back({"train/unrolled_rnn", UnrolledRnnWork::kFlops, unrolled_rnn});
   list.push_back({"train/tiny_ops", 0, tiny_ops});
   list.push_back({"train/logistic", 0, logistic});

@@ -45,6 +45,51 @@ Step infer_mlp(std::int64_t batch) {
   return [m = std::make_shared<Mlp>(MlpWork(batch))] { return m->model(m->x).at({0, 0}); };
 }
 
+struct Cnn {
+  Cnn(ImageWork w, nn::Sequential network)
+      : work(std::move(w)),
+        model(std::move(network)),
+        x(Tensor::from(work.x, {work.batch, work.channels, work.size, work.size})),
+        labels(Tensor::from(work.labels)) {
+    const ParameterList list = model.parameters();
+    for (std::size_t l = 0; l < work.weight.size(); ++l) {
+      list[2 * l]->value = Tensor::from(work.weight[l], list[2 * l]->value.shape());
+      list[2 * l + 1]->value = Tensor::from(work.bias[l]);
+    }
+  }
+  ImageWork work;
+  nn::Sequential model;
+  Tensor x, labels;
+  optim::Adam adam{model.parameters(), {.lr = ImageWork::kRate}};
+};
+
+std::shared_ptr<Cnn> make_mnist_cnn() {
+  return std::make_shared<Cnn>(
+      mnist_cnn(), nn::Sequential(nn::Conv2d(1, 16, {.kernel = 5}), nn::ReLU(), nn::MaxPool2d(2), nn::Conv2d(16, 32, {.kernel = 5}),
+                                  nn::ReLU(), nn::MaxPool2d(2), nn::Flatten(), nn::Linear(512, 128), nn::ReLU(), nn::Linear(128, 10)));
+}
+
+std::shared_ptr<Cnn> make_rgb_cnn() {
+  const nn::Conv2dOptions same{.kernel = 3, .padding = 1};
+  return std::make_shared<Cnn>(
+      rgb_cnn(), nn::Sequential(nn::Conv2d(3, 32, same), nn::ReLU(), nn::Conv2d(32, 32, same), nn::ReLU(), nn::MaxPool2d(2),
+                                nn::Conv2d(32, 64, same), nn::ReLU(), nn::Conv2d(64, 64, same), nn::ReLU(), nn::MaxPool2d(2), nn::Flatten(),
+                                nn::Linear(4096, 256), nn::ReLU(), nn::Linear(256, 10)));
+}
+
+Step train_cnn(const std::shared_ptr<Cnn>& cnn) {
+  return [cnn] {
+    Tape tape;
+    const Tensor loss = nn::cross_entropy(cnn->model(cnn->x), cnn->labels);
+    cnn->adam.step(tape.gradient(loss, cnn->model.parameters()));
+    return loss.item();
+  };
+}
+
+Step infer_cnn(const std::shared_ptr<Cnn>& cnn) {
+  return [cnn] { return cnn->model(cnn->x).at({0, 0}); };
+}
+
 Step unrolled_rnn() {
   using Work = UnrolledRnnWork;
   struct Rnn {
@@ -104,6 +149,10 @@ std::vector<ServedRow> rows() {
   std::vector<ServedRow> list;
   for (const std::int64_t batch : MlpWork::kBatches)
     list.push_back({row_name("train/mlp_b", batch), MlpWork::flops(batch), [=] { return train_mlp(batch); }});
+  list.push_back({"train/mnist_cnn_b128", mnist_cnn().flops(), [] { return train_cnn(make_mnist_cnn()); }});
+  list.push_back({"infer/mnist_cnn_b128", mnist_cnn().forward_flops(), [] { return infer_cnn(make_mnist_cnn()); }});
+  list.push_back({"train/rgb_cnn_b64", rgb_cnn().flops(), [] { return train_cnn(make_rgb_cnn()); }});
+  list.push_back({"infer/rgb_cnn_b64", rgb_cnn().forward_flops(), [] { return infer_cnn(make_rgb_cnn()); }});
   list.push_back({"train/unrolled_rnn", UnrolledRnnWork::kFlops, unrolled_rnn});
   list.push_back({"train/tiny_ops", 0, tiny_ops});
   list.push_back({"train/logistic", 0, logistic});

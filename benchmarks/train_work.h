@@ -1,6 +1,7 @@
 #pragma once
 // The training steps that are compared, without a library: sizes, first weights and data, the same on every side.
 #include <array>
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -62,6 +63,54 @@ struct MlpWork {
   std::vector<float> x;                                  // (batch, in)
   std::vector<std::int64_t> labels;
 };
+
+/// A convolution of a network of images: `channels` to `outputs`, each `size` x `size` large.
+struct ConvolutionWork {
+  std::int64_t channels, outputs, kernel, size;
+  std::int64_t weights() const { return outputs * channels * kernel * kernel; }
+  double products() const { return static_cast<double>(weights() * size * size); }
+};
+
+/// Convolutions with relu and pooling, a hidden layer with relu, ten outputs; cross-entropy of the mean, Adam.
+struct ImageWork {
+  static constexpr double kRate = 1e-3;
+  std::int64_t batch, channels, size;  // of the images
+  std::vector<ConvolutionWork> convolutions;
+  std::int64_t features, hidden;
+  std::vector<std::vector<float>> weight, bias;  // of the convolutions, then of the two layers: (out, in)
+  std::vector<float> x;
+  std::vector<std::int64_t> labels;
+
+  ImageWork(std::int64_t batch, std::int64_t channels, std::int64_t size, std::vector<ConvolutionWork> list, std::int64_t features,
+            std::int64_t hidden)
+      : batch(batch), channels(channels), size(size), convolutions(std::move(list)), features(features), hidden(hidden) {
+    Numbers numbers(5);
+    for (const ConvolutionWork& c : convolutions) add_layer(numbers, c.outputs, c.weights() / c.outputs);
+    add_layer(numbers, hidden, features);
+    add_layer(numbers, 10, hidden);
+    x = numbers.uniform<float>(batch * channels * size * size, 0, 1);
+    labels = numbers.labels(batch, 10);
+  }
+  /// Of the products of convolutions and layers: forward; and with those of the gradients, which the input has none of.
+  double forward_flops() const {
+    double products = static_cast<double>(features * hidden + hidden * 10);
+    for (const ConvolutionWork& c : convolutions) products += c.products();
+    return 2 * static_cast<double>(batch) * products;
+  }
+  double flops() const { return 3 * forward_flops() - 2 * static_cast<double>(batch) * convolutions[0].products(); }
+
+ private:
+  void add_layer(Numbers& numbers, std::int64_t out, std::int64_t in) {
+    const double k = 1 / std::sqrt(static_cast<double>(in));
+    weight.push_back(numbers.uniform<float>(out * in, -k, k));
+    bias.push_back(numbers.uniform<float>(out, -k, k));
+  }
+};
+
+/// 28 x 28: 16 @ 5x5, pool, 32 @ 5x5, pool, 128, 10.
+inline ImageWork mnist_cnn() { return {128, 1, 28, {{1, 16, 5, 24}, {16, 32, 5, 8}}, 512, 128}; }
+/// 3 x 32 x 32: 32, 32 @ 3x3, pool, 64, 64 @ 3x3, pool, 256, 10; convolutions pad by 1.
+inline ImageWork rgb_cnn() { return {64, 3, 32, {{3, 32, 3, 32}, {32, 32, 3, 32}, {32, 64, 3, 16}, {64, 64, 3, 16}}, 4096, 256}; }
 
 /// h = tanh(x_t Wx + h Wh + b), unrolled over T steps from matrix products, sums and tanh; mean square of h Wo - y; SGD.
 struct UnrolledRnnWork {

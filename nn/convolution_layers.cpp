@@ -87,10 +87,22 @@ Conv2d::Conv2d(Index in, Index out, Conv2dOptions options, Generator& generator)
   initialise(weight, bias, {out, in / options.groups, options.kernel.height, options.kernel.width}, out, options.bias, generator);
 }
 
+namespace {
+
+wengert::Conv2dOptions of_operation(const Conv2dOptions& o) {
+  return {.stride = o.stride, .padding = o.padding, .dilation = o.dilation, .groups = o.groups};
+}
+
+}  // namespace
+
 Tensor Conv2d::operator()(const Tensor& x, Location where) const {
   check_input(*this, x, 4, in(), "height, width", where);
-  return conv2d(x, weight, value_of(bias),
-                {.stride = options.stride, .padding = options.padding, .dilation = options.dilation, .groups = options.groups}, where);
+  return conv2d(x, weight, value_of(bias), of_operation(options), where);
+}
+
+Tensor Conv2d::with_relu(const Tensor& x, Index pool, Location where) const {
+  check_input(*this, x, 4, in(), "height, width", where);
+  return conv2d_relu(x, weight, value_of(bias), of_operation(options), pool, where);
 }
 
 std::string Conv2d::label() const {

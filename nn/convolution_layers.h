@@ -47,6 +47,8 @@ struct Conv2d : Module {
   Conv2d(Index in, Index out, Conv2dOptions options, Generator& generator = default_generator());
 
   Tensor operator()(const Tensor& x, Location where = Location::here()) const;
+  /// relu of it, and the maxima of windows of pool x pool, as `conv2d_relu` says.
+  Tensor with_relu(const Tensor& x, Index pool = 1, Location where = Location::here()) const;
   void visit(Visitor& v) override {
     v("weight", weight);
     v("bias", bias);

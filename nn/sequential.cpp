@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "autodiff/tape.h"
+#include "nn/convolution_layers.h"
 #include "nn/layers.h"
 #include "nn/table.h"
 
@@ -16,14 +17,31 @@ using Rows = std::vector<std::vector<std::string>>;
 /// The layer as an L, null if it is something else, a type derived from L included: that may compute something else.
 template <class L> L* exactly(Module* layer) { return layer && typeid(*layer) == typeid(L) ? static_cast<L*>(layer) : nullptr; }
 
+/// The size of windows that a MaxPool2d has, if they are square and lie side by side; else 0.
+Index simple_window(const MaxPool2d& pool) {
+  const auto is = [](HeightWidth p, Index size) { return p.height == size && p.width == size; };
+  const Index size = pool.kernel.height;
+  const MaxPool2dOptions& o = pool.options;
+  const bool simple =
+      is(pool.kernel, size) && (is(o.stride, 0) || is(o.stride, size)) && is(o.padding, 0) && is(o.dilation, 1) && !o.ceil_mode;
+  return simple ? size : 0;
+}
+
 /// What neighbouring layers have one operation for: the result of the first one, whose number `i` becomes that of the last one.
 /// Undefined where there is no such operation.
 template <class Layers> Tensor call_fused(const Layers& layers, std::size_t& i, const Tensor& x, Location where) {
   const auto at = [&](std::size_t k) { return k < layers.size() ? &layers[k]->module() : nullptr; };
-  const auto* const linear = exactly<Linear>(at(i));
-  if (!linear || !exactly<ReLU>(at(i + 1))) return {};
-  ++i;
-  return linear->with_relu(x, where);
+  if (!exactly<ReLU>(at(i + 1))) return {};
+  if (const auto* const linear = exactly<Linear>(at(i))) {
+    i += 1;
+    return linear->with_relu(x, where);
+  }
+  const auto* const convolution = exactly<Conv2d>(at(i));
+  if (!convolution) return {};
+  const auto* const pool = exactly<MaxPool2d>(at(i + 2));
+  const Index window = pool ? simple_window(*pool) : 0;
+  i += window > 0 ? 2 : 1;
+  return convolution->with_relu(x, window > 0 ? window : 1, where);
 }
 
 /// Runs the layers on x and adds a row for each; those of a Sequential inside stand below its own.

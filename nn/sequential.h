@@ -100,7 +100,7 @@ template <class L> std::unique_ptr<AnyLayer> make_layer(L&& layer) {
 ///
 ///     nn::Sequential model(nn::Linear(2, 8), nn::Tanh(), nn::Linear(8, 1), [](const Tensor& x) { return 2 * x; });
 ///
-/// A Linear and the ReLU behind it run as one operation; `call` runs each layer by itself.
+/// A Linear or a Conv2d and the ReLU behind it run as one operation, and a MaxPool2d behind that as well; `call` runs each layer by itself.
 ///
 /// Copies copy every layer. Assignment from a Sequential of as many layers of the same types assigns layer by layer, so that optimizers
 /// stay valid; what does not agree is replaced. `Sequential(s)` for one Sequential s is a copy; `Sequential().add(s)` puts it inside

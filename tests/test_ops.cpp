@@ -165,8 +165,9 @@ const std::vector<Case>& cases() {
       {"linear", [](Inputs x) { return linear(x[0], x[1], x[2]); }, {{4, 3}, {2, 3}, {2}}},
       {"linear", [](Inputs x) { return linear(x[0], x[1]); }, {{2, 2, 3}, {4, 3}}},
       {"linear", [](Inputs x) { return linear(x[0], x[1], x[2]); }, {{3}, {2, 3}, {2}}},
-      {"linear_relu", [](Inputs x) { return linear_relu(x[0], x[1], x[2]); }, {{4, 3}, {2, 3}, {2}}},
-      {"linear_relu", [](Inputs x) { return linear_relu(x[0], x[1]); }, {{2, 2, 3}, {4, 3}}},
+      {"linear_relu",  // far from relu's kink
+       [](Inputs x) { return linear_relu(x[0], x[1], x[2] + Tensor::from({20, -20}).to(x[2].dtype())); },
+       {{4, 3}, {2, 3}, {2}}},
       {"dot", [](Inputs x) { return dot(x[0], x[1]); }, {{3}, {3}}},
       {"outer", [](Inputs x) { return outer(x[0], x[1]); }, {{3}, {2}}},
       {"bmm", [](Inputs x) { return bmm(x[0], x[1]); }, {{2, 2, 3}, {2, 3, 2}}},
@@ -374,6 +375,8 @@ const std::vector<Case>& cases() {
       {"conv1d", [](Inputs x) { return conv1d(x[0], x[1], x[2], {.stride = 2, .padding = 1}); }, {{2, 2, 5}, {3, 2, 3}, {3}}},
       {"conv1d", [](Inputs x) { return conv1d(x[0], x[1], {.dilation = 2, .groups = 2}); }, {{1, 2, 6}, {4, 1, 2}}},
       {"conv2d", [](Inputs x) { return conv2d(x[0], x[1], x[2]); }, {{2, 2, 4, 3}, {2, 2, 3, 2}, {2}}},
+      {"conv2d_relu", [](Inputs x) { return conv2d_relu(x[0], x[1], x[2]); }, {{2, 2, 4, 3}, {2, 2, 3, 2}, {2}}},
+      {"conv2d_relu", [](Inputs x) { return conv2d_relu(x[0], x[1], x[2], {.padding = 1}, 2); }, {{1, 2, 4, 3}, {2, 2, 3, 2}, {2}}},
       {"conv2d",
        [](Inputs x) {
          return conv2d(x[0], x[1], {.stride = {2, 1}, .padding = {1, 2}, .dilation = {1, 2}, .groups = 2});

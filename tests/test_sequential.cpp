@@ -2,6 +2,7 @@
 #include "nn/sequential.h"
 
 #include <boost/test/unit_test.hpp>
+#include <cmath>
 #include <string>
 #include <vector>
 
@@ -68,6 +69,21 @@ BOOST_AUTO_TEST_CASE(neighbours_that_run_as_one_operation_give_what_they_give_on
   BOOST_TEST(fused.first == 4u);
   BOOST_TEST(one_by_one.first == 6u);
   BOOST_TEST(values(std::as_const(model)(x)) == fused.second);
+}
+
+BOOST_AUTO_TEST_CASE(convolutions_run_together_with_relu_and_pooling) {
+  nn::Sequential model(nn::Conv2d(8, 9, {.kernel = 3, .padding = 1}), nn::ReLU(), nn::MaxPool2d(2), nn::Conv2d(9, 8, {.kernel = 3}),
+                       nn::ReLU(), nn::Conv2d(8, 8, {.kernel = 2, .bias = false}), nn::ReLU(), nn::MaxPool2d(2, {.stride = 1}));
+  const Tensor images = Generator(3).uniform({2, 8, 14, 14}, -1, 1);
+  Tape tape;
+  const Tensor y = model(images);
+  const std::size_t calls = tape.calls();
+  Tensor one_by_one = images;
+  for (std::size_t i = 0; i < model.size(); ++i) one_by_one = model.call(i, one_by_one);
+  BOOST_TEST(calls == 4u);  // the last pooling alone has windows that overlap
+  BOOST_TEST((y.shape() == one_by_one.shape()));
+  const auto p = values(y), q = values(one_by_one);
+  for (std::size_t i = 0; i < p.size(); ++i) BOOST_TEST(std::abs(p[i] - q[i]) < 1e-5);
 }
 
 // What is derived from a layer may compute something else.

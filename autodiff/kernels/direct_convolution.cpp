@@ -24,7 +24,11 @@
 #define WENGERT_DIRECT_CONVOLUTION_ONCE
 namespace wengert::kernels {
 
-inline constexpr Index vector_channels = 16;  // channels of results and their gradients are padded to whole vectors of any target
+inline constexpr Index vector_channels = 16;    // channels of results and their gradients are padded to whole vectors of any target
+inline constexpr Index winograd_products = 16;  // for 2 x 2 results, where the sums have 36
+inline constexpr Index winograd_tiles = 32;     // at a time: their transforms stay in the second-level cache
+/// From one product's operands to the next one's; not a power of two, or all 16 would share a set of the first cache.
+constexpr Index winograd_plane(Index channels) { return winograd_tiles * channels + 16; }
 constexpr Index padded_channels(Index channels) { return (channels + vector_channels - 1) / vector_channels * vector_channels; }
 
 /// The convolution of a buffer (row, column, channel) with its halo: result (height, width, padded_channels(out)).
@@ -37,6 +41,14 @@ struct BufferConvolution {
 
   Index steps() const { return kernel_width * in; }
   Index packed_weights() const { return padded_channels(out) * kernel_height * steps(); }
+  /// Whether it is done by Winograd's minimal filtering.
+  bool is_winograd() const {
+    return kernel_height == 3 && kernel_width == 3 && in >= 32 && out >= 32 && in % vector_channels == 0 && height % 2 == 0 &&
+           width % 2 == 0;
+  }
+  /// Of what prepare_weights writes and of what convolve_buffer needs for itself, in floats.
+  Index prepared_weights() const { return is_winograd() ? winograd_products * in * padded_channels(out) : packed_weights(); }
+  Index scratch() const { return is_winograd() ? winograd_products * (winograd_plane(in) + winograd_plane(padded_channels(out))) : 0; }
 };
 
 /// Weights by strides: that from input channel i to output channel o at (r, s) is data[o * out + i * in + r * row + s * column]. Those of
@@ -79,7 +91,7 @@ void unpack_weights(const BufferConvolution& b, const float* packed, const Weigh
 }
 
 /// `bias` has padded_channels(out) elements, or is null.
-void convolve_buffer(const BufferConvolution& b, const float* x, const float* packed, const float* bias, bool relu, float* y) {
+void convolve_directly(const BufferConvolution& b, const float* x, const float* packed, const float* bias, bool relu, float* y) {
   constexpr Index cached_weights = 16384;  // 64 KB of weights stay near while the rows of an image pass
   const Index buffer_row = b.buffer_width * b.in, pixel = padded_channels(b.out);
   for (Index o = 0; o < b.out; o += panel) {
@@ -104,13 +116,227 @@ void convolve_buffer(const BufferConvolution& b, const float* x, const float* pa
         t.bias = bias ? bias + o : nullptr;
         t.accumulate = r > 0;
         t.relu = relu && r + at_once >= b.kernel_height;
-        multiply_rows(t, b.width, width == panel ? tiles<2> : tiles<1>, tile_rows);
+        multiply_rows(t, b.width, width);
       }
   }
 }
 
+// ---- Winograd's F(2 x 2, 3 x 3) ----------------------------------------------------------------------------------------------------
+//
+//   y = A^T ((G g G^T) . (B^T d B)) A    for 4 x 4 pixels d, 3 x 3 weights g, 2 x 2 results y, where the product in the middle is by elements:
+//   summed over channels it is 16 matrix products, with 4 multiplications a result in place of 9 (Lavin and Gray 2016, arXiv:1509.09308)
+//
+//         ( 1  0 -1  0)        (1   0   0 )          (1  1  1  0)
+//   B^T = ( 0  1  1  0)    G = (1/2 1/2 1/2)   A^T = (0  1 -1 -1)
+//         ( 0 -1  1  0)        (1/2-1/2 1/2)
+//         ( 0  1  0 -1)        (0   0   1 )
+
+/// G g
+HWY_INLINE void transform_column(float g0, float g1, float g2, float* to) {
+  to[0] = g0;
+  to[1] = 0.5f * (g0 + g1 + g2);
+  to[2] = 0.5f * (g0 - g1 + g2);
+  to[3] = g2;
+}
+
+/// transformed[e][panel][i][column of the panel]
+void transform_weights(const BufferConvolution& b, const WeightView& w, float* transformed) {
+  const Index plane = b.in * padded_channels(b.out);
+  for (Index i = 0; i < winograd_products * plane; ++i) transformed[i] = 0;
+  for (Index o = 0; o < b.out; o += panel) {
+    const Index width = panel_at(o, b.out);
+    for (Index j = 0; j < width && o + j < b.out; ++j)
+      for (Index i = 0; i < HWY_MIN(b.in, w.channels); ++i) {
+        const float* const from = w.data + (o + j) * w.out + i * w.in;
+        float columns[3][4], e[4];
+        for (int s = 0; s < 3; ++s)
+          transform_column(from[s * w.column], from[w.row + s * w.column], from[2 * w.row + s * w.column], columns[s]);
+        for (int r = 0; r < 4; ++r) {
+          transform_column(columns[0][r], columns[1][r], columns[2][r], e);
+          for (int s = 0; s < 4; ++s) transformed[(4 * r + s) * plane + o * b.in + i * width + j] = e[s];
+        }
+      }
+  }
+}
+
+/// (p, q, r, s) -> B^T (p, q, r, s)
+#define WENGERT_WINOGRAD_INPUT(p, q, r, s) hn::Sub(p, r), hn::Add(q, r), hn::Sub(r, q), hn::Sub(q, s)
+
+/// to[e][tile][i] of `count` tiles from `first`, counted row by row.
+void transform_pixels(const BufferConvolution& b, const float* x, Index first, Index count, float* to) {
+  const Floats d;
+  const Index row = b.buffer_width * b.in, plane = winograd_plane(b.in), across = b.width / 2;
+  for (Index t = 0; t < count; ++t) {
+    const float* const from = x + 2 * ((first + t) / across) * row + 2 * ((first + t) % across) * b.in;
+    for (Index i = 0; i < b.in; i += lanes) {
+      Vector columns[4][4];
+      HWY_UNROLL(4)
+      for (int s = 0; s < 4; ++s) {
+        const float* const p = from + s * b.in + i;
+        const Vector p0 = hn::LoadU(d, p), p1 = hn::LoadU(d, p + row), p2 = hn::LoadU(d, p + 2 * row), p3 = hn::LoadU(d, p + 3 * row);
+        const Vector e[4] = {WENGERT_WINOGRAD_INPUT(p0, p1, p2, p3)};
+        HWY_UNROLL(4)
+        for (int r = 0; r < 4; ++r) columns[r][s] = e[r];
+      }
+      HWY_UNROLL(4)
+      for (int r = 0; r < 4; ++r) {
+        const Vector e[4] = {WENGERT_WINOGRAD_INPUT(columns[r][0], columns[r][1], columns[r][2], columns[r][3])};
+        HWY_UNROLL(4)
+        for (int s = 0; s < 4; ++s) hn::StoreU(e[s], d, to + (4 * r + s) * plane + t * b.in + i);
+      }
+    }
+  }
+}
+#undef WENGERT_WINOGRAD_INPUT
+
+/// y from the products from[e][tile][o].
+void transform_products(const BufferConvolution& b, const float* from, Index first, Index count, const float* bias, bool relu, float* y) {
+  const Floats d;
+  const Index pixel = padded_channels(b.out), plane = winograd_plane(pixel), across = b.width / 2;
+  for (Index t = 0; t < count; ++t) {
+    float* const to = y + (2 * ((first + t) / across) * b.width + 2 * ((first + t) % across)) * pixel;
+    for (Index o = 0; o < pixel; o += lanes) {
+      const Vector start = bias ? hn::LoadU(d, bias + o) : hn::Zero(d);
+      Vector columns[2][4];
+      HWY_UNROLL(4)
+      for (int s = 0; s < 4; ++s) {
+        const float* const p = from + s * plane + t * pixel + o;
+        const Vector p0 = hn::LoadU(d, p), p1 = hn::LoadU(d, p + 4 * plane), p2 = hn::LoadU(d, p + 8 * plane),
+                     p3 = hn::LoadU(d, p + 12 * plane);
+        columns[0][s] = hn::Add(p0, hn::Add(p1, p2));
+        columns[1][s] = hn::Sub(hn::Sub(p1, p2), p3);
+      }
+      HWY_UNROLL(2)
+      for (int r = 0; r < 2; ++r) {
+        const Vector* const c = columns[r];
+        const Vector results[2] = {hn::Add(start, hn::Add(c[0], hn::Add(c[1], c[2]))), hn::Add(start, hn::Sub(hn::Sub(c[1], c[2]), c[3]))};
+        HWY_UNROLL(2)
+        for (int s = 0; s < 2; ++s)
+          hn::StoreU(relu ? hn::IfThenZeroElse(hn::Le(results[s], hn::Zero(d)), results[s]) : results[s], d,
+                     to + (r * b.width + s) * pixel + o);
+      }
+    }
+  }
+}
+
+void convolve_by_winograd(const BufferConvolution& b, const float* x, const float* transformed, const float* bias, bool relu, float* y,
+                          float* scratch) {
+  const Index pixel = padded_channels(b.out), all = b.height / 2 * (b.width / 2);
+  float* const products = scratch + winograd_products * winograd_plane(b.in);
+  for (Index first = 0; first < all; first += winograd_tiles) {
+    const Index count = HWY_MIN(winograd_tiles, all - first);
+    transform_pixels(b, x, first, count, scratch);
+    for (Index e = 0; e < winograd_products; ++e)
+      for (Index o = 0; o < b.out; o += panel) {
+        Tile t;
+        t.a = scratch + e * winograd_plane(b.in);
+        t.a_row = b.in;
+        t.a_step = 1;
+        t.b = transformed + e * b.in * pixel + o * b.in;
+        t.b_step = panel_at(o, b.out);
+        t.steps = b.in;
+        t.c = products + e * winograd_plane(pixel) + o;
+        t.c_row = pixel;
+        multiply_rows(t, count, t.b_step);
+      }
+    transform_products(b, products, first, count, bias, relu, y);
+  }
+}
+
+/// to[e][tile][o] = A y_bar A^T of `count` tiles from `first`.
+void transform_gradient(const BufferConvolution& b, const float* y_bar, Index y_row, Index first, Index count, float* to) {
+  const Floats d;
+  const Index pixel = padded_channels(b.out), plane = winograd_plane(pixel), across = b.width / 2;
+  for (Index t = 0; t < count; ++t) {
+    const float* const from = y_bar + 2 * ((first + t) / across) * y_row + 2 * ((first + t) % across) * pixel;
+    for (Index o = 0; o < pixel; o += lanes) {
+      const float* const p = from + o;
+      Vector columns[4][2];
+      HWY_UNROLL(2)
+      for (int s = 0; s < 2; ++s) {
+        const Vector p0 = hn::LoadU(d, p + s * pixel), p1 = hn::LoadU(d, p + y_row + s * pixel);
+        columns[0][s] = p0;
+        columns[1][s] = hn::Add(p0, p1);
+        columns[2][s] = hn::Sub(p0, p1);
+        columns[3][s] = hn::Neg(p1);
+      }
+      HWY_UNROLL(4)
+      for (int r = 0; r < 4; ++r) {
+        const Vector c0 = columns[r][0], c1 = columns[r][1];
+        float* const q = to + 4 * r * plane + t * pixel + o;
+        hn::StoreU(c0, d, q);
+        hn::StoreU(hn::Add(c0, c1), d, q + plane);
+        hn::StoreU(hn::Sub(c0, c1), d, q + 2 * plane);
+        hn::StoreU(hn::Neg(c1), d, q + 3 * plane);
+      }
+    }
+  }
+}
+
+/// transformed (as transform_weights) += the gradient by the transformed weights. y_bar as of add_weight_gradient.
+void add_transformed_gradient(const BufferConvolution& b, const float* x, const float* y_bar, Index y_row, float* transformed,
+                              float* scratch) {
+  const Index pixel = padded_channels(b.out), all = b.height / 2 * (b.width / 2);
+  float* const right = scratch + winograd_products * winograd_plane(b.in);
+  for (Index first = 0; first < all; first += winograd_tiles) {
+    const Index count = HWY_MIN(winograd_tiles, all - first);
+    transform_pixels(b, x, first, count, scratch);
+    transform_gradient(b, y_bar, y_row, first, count, right);
+    for (Index e = 0; e < winograd_products; ++e)
+      for (Index o = 0; o < b.out; o += panel) {
+        Tile t;
+        t.a = scratch + e * winograd_plane(b.in);
+        t.a_row = 1;
+        t.a_step = b.in;
+        t.b = right + e * winograd_plane(pixel) + o;
+        t.b_step = pixel;
+        t.steps = count;
+        t.c = transformed + e * b.in * pixel + o * b.in;
+        t.c_row = panel_at(o, b.out);
+        t.accumulate = true;
+        multiply_rows(t, b.in, t.c_row);
+      }
+  }
+}
+
+/// G^T e
+HWY_INLINE void transform_column_back(float e0, float e1, float e2, float e3, float* to) {
+  to[0] = e0 + 0.5f * (e1 + e2);
+  to[1] = 0.5f * (e1 - e2);
+  to[2] = 0.5f * (e1 + e2) + e3;
+}
+
+/// The gradient by the weights from that by the transformed ones.
+void transform_weights_back(const BufferConvolution& b, const float* transformed, const WeightView& w, float* to) {
+  const Index plane = b.in * padded_channels(b.out);
+  for (Index o = 0; o < b.out; ++o) {
+    const Index first = o / panel * panel, width = panel_at(first, b.out);
+    for (Index i = 0; i < b.in; ++i) {
+      const float* const from = transformed + first * b.in + i * width + o - first;
+      float columns[4][3], g[3];
+      for (int s = 0; s < 4; ++s)
+        transform_column_back(from[s * plane], from[(4 + s) * plane], from[(8 + s) * plane], from[(12 + s) * plane], columns[s]);
+      for (int r = 0; r < 3; ++r) {
+        transform_column_back(columns[0][r], columns[1][r], columns[2][r], columns[3][r], g);
+        for (int s = 0; s < 3; ++s) to[o * w.out + i * w.in + r * w.row + s * w.column] = g[s];
+      }
+    }
+  }
+}
+
+void prepare_weights(const BufferConvolution& b, const WeightView& w, float* prepared) {
+  b.is_winograd() ? transform_weights(b, w, prepared) : pack_weights(b, w, prepared);
+}
+
+/// y (row, column, channel) from x with its halo. `scratch` has b.scratch() elements.
+void convolve_buffer(const BufferConvolution& b, const float* x, const float* prepared, const float* bias, bool relu, float* y,
+                     float* scratch) {
+  if (b.is_winograd()) return convolve_by_winograd(b, x, prepared, bias, relu, y, scratch);
+  convolve_directly(b, x, prepared, bias, relu, y);
+}
+
 /// packed (as pack_weights) += the gradient by the weights. y_bar points at the first pixel inside its halo; its rows are y_row apart.
-void add_weight_gradient(const BufferConvolution& b, const float* x, const float* y_bar, Index y_row, float* packed) {
+void add_direct_gradient(const BufferConvolution& b, const float* x, const float* y_bar, Index y_row, float* packed) {
   constexpr Index cached_gradient = 4096;  // 16 KB
   const Index buffer_row = b.buffer_width * b.in, pixel = padded_channels(b.out);
   const Index group = HWY_MAX(Index(1), cached_gradient / (b.width * pixel));
@@ -118,7 +344,10 @@ void add_weight_gradient(const BufferConvolution& b, const float* x, const float
     float* c = packed;
     for (Index o = 0; o < b.out; o += panel) {
       const Index width = panel_at(o, b.out);
-      for (Index r = 0; r < b.kernel_height; ++r, c += b.steps() * width) {
+      // Where a row of the kernel has few weights, two of them are a tile of two groups.
+      const bool pairs = width == lanes && b.steps() <= tile_rows;
+      for (Index r = 0, rows = 1; r < b.kernel_height; r += rows, c += rows * b.steps() * width) {
+        rows = pairs && r + 2 <= b.kernel_height ? 2 : 1;
         Tile t;
         t.a = x + (h + r) * buffer_row;
         t.a_row = 1;
@@ -132,10 +361,26 @@ void add_weight_gradient(const BufferConvolution& b, const float* x, const float
         t.c = c;
         t.c_row = width;
         t.accumulate = true;
-        multiply_rows(t, b.steps(), width == panel ? tiles<2> : tiles<1>, tile_rows);
+        t.a_group = buffer_row;
+        if (rows == 2) {
+          tall_tiles[b.steps() - 1](t);
+        } else {
+          multiply_rows(t, b.steps(), width);
+        }
       }
     }
   }
+}
+
+/// prepared (as prepare_weights) += the gradient by the weights. `scratch` has b.scratch() elements.
+void add_weight_gradient(const BufferConvolution& b, const float* x, const float* y_bar, Index y_row, float* prepared, float* scratch) {
+  if (b.is_winograd()) return add_transformed_gradient(b, x, y_bar, y_row, prepared, scratch);
+  add_direct_gradient(b, x, y_bar, y_row, prepared);
+}
+
+/// The weights' gradient from what add_weight_gradient has summed.
+void finish_weight_gradient(const BufferConvolution& b, const float* prepared, const WeightView& w, float* to) {
+  b.is_winograd() ? transform_weights_back(b, prepared, w, to) : unpack_weights(b, prepared, w, to);
 }
 
 /// y = relu of the maxima of 2 x 2 windows of x (2 height, 2 width, channels), and where they stood.
@@ -275,8 +520,8 @@ Index pooled_position(const Convolution& c, Index channel, Index row, Index colu
 void direct_convolution(const Convolution& c, const ConvolutionTail& tail, const float* x, const float* weight, const float* bias, float* y,
                         std::uint8_t* at) {
   const Buffers b(c);
-  Scratch<float> packed(b.forward.packed_weights()), padded_bias(b.y_pixel);
-  WENGERT_BEST_TARGET(pack_weights)(b.forward, weights_forward(c, weight), packed.data());
+  Scratch<float> packed(b.forward.prepared_weights()), padded_bias(b.y_pixel);
+  WENGERT_BEST_TARGET(prepare_weights)(b.forward, weights_forward(c, weight), packed.data());
   std::fill_n(padded_bias.data(), b.y_pixel, 0.0f);
   if (bias) std::copy_n(bias, c.out_channels, padded_bias.data());
   const Index height = tail.pool ? c.height.out / 2 : c.height.out, width = tail.pool ? c.width.out / 2 : c.width.out;
@@ -288,12 +533,13 @@ void direct_convolution(const Convolution& c, const ConvolutionTail& tail, const
   const Index parts = std::min(c.batch, most_parts);
   parallel_blocks(parts, [&](Index part) {
     Scratch<float> buffer(b.x_size), results(sums + (tail.pool ? pixels * b.y_pixel : 0));
+    Scratch<float> scratch(b.forward.scratch());
     std::fill_n(buffer.data(), b.x_size, 0.0f);
     const Range images = part_of_batch(c.batch, parts, part);
     for (Index n = images.first; n < images.last; ++n) {
       put_last(x + n * c.image_size(), c.in_channels, c.height.in, c.width.in, b.inside_x(buffer.data(), c), c.in_channels,
                b.x_width * c.in_channels);
-      convolve(b.forward, buffer.data(), packed.data(), padded_bias.data(), tail.relu && !tail.pool, results.data());
+      convolve(b.forward, buffer.data(), packed.data(), padded_bias.data(), tail.relu && !tail.pool, results.data(), scratch.data());
       float* last = results.data();
       if (tail.pool) {
         last += sums;
@@ -309,10 +555,10 @@ void direct_gradients(const Convolution& c, const ConvolutionTail& tail, const f
   const Buffers b(c);
   const Index height = tail.pool ? c.height.out / 2 : c.height.out, width = tail.pool ? c.width.out / 2 : c.width.out;
   const Index pixels = height * width, y_row = b.y_width * b.y_pixel;
-  const Index weights = gradients.weight ? b.forward.packed_weights() : 0, sums = weights + b.y_pixel;
+  const Index weights = gradients.weight ? b.forward.prepared_weights() : 0, sums = weights + b.y_pixel;
   const Index parts = std::min(c.batch, most_parts);
-  Scratch<float> packed(gradients.x ? b.backward.packed_weights() : 0), all_sums(std::max<Index>(parts, 1) * sums);
-  if (gradients.x) WENGERT_BEST_TARGET(pack_weights)(b.backward, weights_backward(c, weight), packed.data());
+  Scratch<float> packed(gradients.x ? b.backward.prepared_weights() : 0), all_sums(std::max<Index>(parts, 1) * sums);
+  if (gradients.x) WENGERT_BEST_TARGET(prepare_weights)(b.backward, weights_backward(c, weight), packed.data());
   std::fill_n(all_sums.data(), std::max<Index>(parts, 1) * sums, 0.0f);
   const auto put_last = WENGERT_BEST_TARGET(put_channels_last);
   const auto put_first = WENGERT_BEST_TARGET(put_channels_first);
@@ -324,7 +570,8 @@ void direct_gradients(const Convolution& c, const ConvolutionTail& tail, const f
   parallel_blocks(parts, [&](Index part) {
     const Index x_pixel = padded_channels(c.in_channels);
     Scratch<float> x_buffer(gradients.weight ? b.x_size : 0), y_buffer(b.y_size), turned(c.out_channels * pixels + pixels * b.y_pixel);
-    Scratch<float> x_bar(gradients.x ? c.height.in * c.width.in * x_pixel : 0);
+    Scratch<float> x_bar(gradients.x ? c.height.in * c.width.in * x_pixel : 0),
+        scratch(std::max(gradients.x ? b.backward.scratch() : 0, gradients.weight ? b.forward.scratch() : 0));
     if (gradients.weight) std::fill_n(x_buffer.data(), b.x_size, 0.0f);
     std::fill_n(y_buffer.data(), b.y_size, 0.0f);
     std::fill_n(turned.data(), c.out_channels * pixels + pixels * b.y_pixel, 0.0f);
@@ -347,17 +594,18 @@ void direct_gradients(const Convolution& c, const ConvolutionTail& tail, const f
       if (gradients.weight) {
         put_last(x + n * c.image_size(), c.in_channels, c.height.in, c.width.in, b.inside_x(x_buffer.data(), c), c.in_channels,
                  b.x_width * c.in_channels);
-        add_weights(b.forward, x_buffer.data(), inside, y_row, my_sums);
+        add_weights(b.forward, x_buffer.data(), inside, y_row, my_sums, scratch.data());
       }
       if (gradients.x) {
-        convolve(b.backward, y_buffer.data(), packed.data(), nullptr, false, x_bar.data());
+        convolve(b.backward, y_buffer.data(), packed.data(), nullptr, false, x_bar.data(), scratch.data());
         put_first(x_bar.data(), c.height.in * c.width.in, x_pixel, c.in_channels, gradients.x + n * c.image_size());
       }
     }
   });
   for (Index part = 1; part < parts; ++part)
     for (Index i = 0; i < sums; ++i) all_sums.data()[i] += all_sums.data()[part * sums + i];
-  if (gradients.weight) WENGERT_BEST_TARGET(unpack_weights)(b.forward, all_sums.data(), weights_forward(c, nullptr), gradients.weight);
+  if (gradients.weight)
+    WENGERT_BEST_TARGET(finish_weight_gradient)(b.forward, all_sums.data(), weights_forward(c, nullptr), gradients.weight);
   if (gradients.bias) std::copy_n(all_sums.data() + weights, c.out_channels, gradients.bias);
 }
 

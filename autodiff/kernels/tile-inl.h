@@ -31,17 +31,19 @@ constexpr int panel = 2 * lanes;  // columns of a tile
 constexpr int wide_rows = HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON ? 4 : 3;
 constexpr int wide_panel = 4 * lanes;  // of a tile of few rows
 
-template <int rows, int vectors> void multiply_tile(const Tile& t) {
+/// `groups` times `rows` rows; C's rows lie at equal distances, A's do in each group.
+template <int rows, int vectors, int groups = 1> void multiply_tile(const Tile& t) {
   const Floats d;
-  Vector c[rows][vectors];
-  HWY_UNROLL(8)
-  for (int r = 0; r < rows; ++r) {
+  Vector c[groups * rows][vectors];
+  HWY_UNROLL(16)
+  for (int r = 0; r < groups * rows; ++r) {
     HWY_UNROLL(4)
     for (int v = 0; v < vectors; ++v) {
       c[r][v] = t.accumulate ? hn::LoadU(d, t.c + r * t.c_row + v * lanes) : t.bias ? hn::LoadU(d, t.bias + v * lanes) : hn::Zero(d);
     }
   }
   const Index a_step = t.a_step, b_step = t.b_step;
+  [[maybe_unused]] const Index a_group = t.a_group;
   Index row[rows];
   HWY_UNROLL(8)
   for (int r = 0; r < rows; ++r) row[r] = r * t.a_row;
@@ -57,10 +59,19 @@ template <int rows, int vectors> void multiply_tile(const Tile& t) {
         HWY_UNROLL(4)
         for (int v = 0; v < vectors; ++v) c[r][v] = hn::MulAdd(left, right[v], c[r][v]);
       }
+      if constexpr (groups == 2) {
+        const float* const other = a + a_group;
+        HWY_UNROLL(8)
+        for (int r = 0; r < rows; ++r) {
+          const Vector left = hn::Set(d, other[row[r]]);
+          HWY_UNROLL(4)
+          for (int v = 0; v < vectors; ++v) c[rows + r][v] = hn::MulAdd(left, right[v], c[rows + r][v]);
+        }
+      }
     }
   }
-  HWY_UNROLL(8)
-  for (int r = 0; r < rows; ++r) {
+  HWY_UNROLL(16)
+  for (int r = 0; r < groups * rows; ++r) {
     HWY_UNROLL(4)
     for (int v = 0; v < vectors; ++v) {
       const Vector y = t.relu ? hn::IfThenZeroElse(hn::Le(c[r][v], hn::Zero(d)), c[r][v]) : c[r][v];
@@ -79,6 +90,15 @@ template <int vectors> constexpr TileFunction tiles[8] = {multiply_tile<1, vecto
                                                           multiply_tile<6, vectors>,
                                                           multiply_tile<tile_rows == 8 ? 7 : 6, vectors>,
                                                           multiply_tile<tile_rows, vectors>};
+/// One vector wide and two groups of rows high: fewer sums than these would wait for each other. By rows of a group - 1.
+constexpr TileFunction tall_tiles[8] = {multiply_tile<1, 1, 2>,
+                                        multiply_tile<2, 1, 2>,
+                                        multiply_tile<3, 1, 2>,
+                                        multiply_tile<4, 1, 2>,
+                                        multiply_tile<5, 1, 2>,
+                                        multiply_tile<6, 1, 2>,
+                                        multiply_tile<tile_rows == 8 ? 7 : 6, 1, 2>,
+                                        multiply_tile<tile_rows, 1, 2>};
 constexpr TileFunction wide_tiles[4] = {multiply_tile<1, 4>, multiply_tile<2, 4>, multiply_tile<3, 4>, multiply_tile<wide_rows, 4>};
 
 /// The tile repeated down `rows` rows, in parts as equal as possible.
@@ -93,6 +113,20 @@ HWY_INLINE void multiply_rows(Tile t, Index rows, const TileFunction* functions,
     functions[count - 1](t);
     row += count;
   }
+}
+
+/// The same for one or two vectors of columns.
+HWY_INLINE void multiply_rows(Tile t, Index rows, Index columns) {
+  if (columns > lanes) return multiply_rows(t, rows, tiles<2>, tile_rows);
+  for (Index most = 2 * tile_rows; rows > tile_rows;) {
+    const Index parts = (rows + most - 1) / most, half = HWY_MAX(Index(1), rows / parts / 2);
+    t.a_group = half * t.a_row;
+    tall_tiles[half - 1](t);
+    t.a += 2 * half * t.a_row;
+    t.c += 2 * half * t.c_row;
+    rows -= 2 * half;
+  }
+  if (rows > 0) tiles<1>[rows - 1](t);
 }
 
 }  // namespace wengert::kernels::HWY_NAMESPACE

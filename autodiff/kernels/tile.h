@@ -12,6 +12,7 @@ namespace wengert::kernels {
 struct Tile {
   const float* a = nullptr;
   Index a_row = 0, a_segment = 0, a_step = 0;
+  Index a_group = 0;  ///< of a tile of two groups of rows: from the first of one to the first of the other
   const float* b = nullptr;
   Index b_segment = 0, b_step = 0;
   float* c = nullptr;

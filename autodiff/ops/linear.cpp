@@ -11,7 +11,7 @@
 #include <algorithm>
 
 #include "autodiff/kernels/product.h"
-#include "autodiff/ops/broadcast.h"
+#include "autodiff/ops/through_relu.h"
 
 namespace wengert {
 namespace {
@@ -33,19 +33,6 @@ template <class T> void add_product(bool transpose_a, const Tensor& a, const Ten
                       {.accumulate = true});
 }
 
-/// m where y = relu(...) passes it on.
-Tensor through_relu(const Tensor& y, const Tensor& m) {
-  const fn::Relu f;
-  if (recording()) return f.chain(m, y, y);
-  Tensor r = Tensor::uninitialized(m.shape(), m.dtype(), m.made_at());
-  detail::dispatch_floating(m.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    detail::elementwise_into<T, T>(
-        r, [f](T m, T y) { return f.chain(m, y, y); }, m, y);
-  });
-  return r;
-}
-
 /// Inputs: x, weight and, if there is one, bias.
 template <bool kRelu> class Linear : public Operation {
  public:
@@ -54,7 +41,7 @@ template <bool kRelu> class Linear : public Operation {
   ValueSet reads(int i) const override { return (i < 2 ? input(1 - i) : kNoValues) | (kRelu ? output() : kNoValues); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const Location where = y_bar[0].made_at();
-    const Tensor z_bar = kRelu ? through_relu(s.y(), y_bar[0]) : y_bar[0];
+    const Tensor z_bar = kRelu ? detail::through_relu(s.y(), y_bar[0]) : y_bar[0];
     if (x_bar.wants(0)) x_bar[0] = matmul(z_bar, s.x(1), where);  //  X_bar = Y_bar W
     if (x_bar.wants(1))                                           //  W_bar = Y_bar^T X
       x_bar[1] = matmul(transpose(rows_of(z_bar, where), 0, 1, where), rows_of(s.x(0), where), where);
@@ -66,7 +53,7 @@ template <bool kRelu> class Linear : public Operation {
     if (x_dot[0].defined()) add(linear(x_dot[0], s.x(1)));
     if (x_dot[1].defined()) add(linear(s.x(0), x_dot[1]));
     if (s.inputs() == 3 && x_dot[2].defined()) add(expand(x_dot[2], s.y_shape()));
-    y_dot[0] = kRelu ? through_relu(s.y(), z_dot) : z_dot;
+    y_dot[0] = kRelu ? detail::through_relu(s.y(), z_dot) : z_dot;
   }
   bool add_vjp(const Saved& s, std::span<const Tensor> y_bar, int i, Tensor& x_bar) const override {  // GEMM with beta = 1
     const Tensor& g = y_bar[0];
