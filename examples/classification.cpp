@@ -124,12 +124,10 @@ std::string draw_mistakes(const Classifier& model, const nn::Batch& data, const 
 }
 
 void draw_first_layer(nn::Sequential& model, const Tensor& image, const std::string& prefix) {
-  const auto draw = [](const Tensor& pictures, const std::string& path) {
-    nn::write_image_grid(pictures, path, {.low = min(pictures).item(), .high = max(pictures).item()});
-    fmt::print("{}\n", path);
-  };
-  draw(model.layer<nn::Conv2d>(0).weight, prefix + "-filters.png");
-  draw(transpose(relu(model.call(0, image)), 0, 1), prefix + "-activations.png");
+  const std::string filters = prefix + "-filters.png", maps = prefix + "-activations.png";
+  nn::write_filters(model.layer<nn::Conv2d>(0).weight, filters);
+  nn::write_activation_maps(relu(model.call(0, image)), maps);
+  fmt::print("{}\n{}\n", filters, maps);
 }
 
 void make_folder(const std::string& path) {

@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include <nn/training/figure.h>
+#include <nn/training/gradient_norms.h>
 #include <nn/training/history.h>
 #include <nn/training/progress.h>
 #include "classification.h"
@@ -80,32 +80,21 @@ nn::Batch draw_batch(Index steps, Index n, Generator& g) {
 nn::Column gradient_norms(const UnrolledRnn& model, const nn::Batch& data, std::string name) {
   Tape tape;
   const std::vector<Tensor> h = model.states(data.x, tape.variable(model.rest(data.x.size(1))));
-  nn::Column norms{std::move(name), {}};
-  for (const Tensor& g : tape.gradient(nn::mse(model.head(h.back()), data.y), h)) norms.values.push_back(norm(g).item());
-  return norms;
+  return {std::move(name), nn::gradient_norms(tape.gradient(nn::mse(model.head(h.back()), data.y), h))};
 }
 
 /// Vanishing, passing on and exploding: the norms for three sizes of the recurrent weights, before any training.
 std::string draw_gradient_norms(const Options& options, const UnrolledRnn& trained, Generator& g) {
   constexpr Index kSequences = 64, kLongest = 100;
   const nn::Batch data = draw_batch(std::max<Index>(options.steps, kLongest), kSequences, g);
-  nn::Figure figure;
-  nn::Panel panel{.title = "|dE/dh_t|: how far the gradient comes", .x_label = "step t", .y_label = "norm", .logarithmic = true};
-  nn::Column step{"step", {}};
-  for (Index t = 0; t <= data.x.size(0); ++t) step.values.push_back(static_cast<double>(t));
-  figure.columns.push_back(std::move(step));
+  std::vector<nn::Column> curves;
   for (const double radius : {0.5, 1.0, 1.5})
-    figure.columns.push_back(
-        gradient_norms(UnrolledRnn(options.nodes, radius, g), data, fmt::format("untrained, |eigenvalue| {}", radius)));
-  figure.columns.push_back(gradient_norms(trained, data, "trained"));
-  for (std::size_t i = 1; i < figure.columns.size(); ++i) {
-    const std::vector<double>& norms = figure.columns[i].values;
-    fmt::print("{:<28}  |dE/dh| at the last step {:.2e}, {} steps before {:.2e}\n", figure.columns[i].name, norms.back(), norms.size() - 1,
-               norms.front());
-    panel.curves.push_back({.x = "step", .y = figure.columns[i].name});
-  }
-  figure.panels.push_back(std::move(panel));
-  return nn::write_figure(figure, options.output + "/unrolled_rnn-gradients.png").message;
+    curves.push_back(gradient_norms(UnrolledRnn(options.nodes, radius, g), data, fmt::format("untrained, |eigenvalue| {}", radius)));
+  curves.push_back(gradient_norms(trained, data, "trained"));
+  for (const nn::Column& curve : curves)
+    fmt::print("{:<28}  |dE/dh| at the last step {:.2e}, {} steps before {:.2e}\n", curve.name, curve.values.back(),
+               curve.values.size() - 1, curve.values.front());
+  return nn::plot_gradient_norms(curves, options.output + "/unrolled_rnn-gradients.png").message;
 }
 
 void unrolled_rnn(Options options) {

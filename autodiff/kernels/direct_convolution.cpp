@@ -123,7 +123,7 @@ void convolve_directly(const BufferConvolution& b, const float* x, const float* 
 
 // ---- Winograd's F(2 x 2, 3 x 3) ----------------------------------------------------------------------------------------------------
 //
-//   y = A^T ((G g G^T) . (B^T d B)) A    for 4 x 4 pixels d, 3 x 3 weights g, 2 x 2 results y, where the product in the middle is by elements:
+//   y = A^T ((G g G^T) . (B^T d B)) A    for 4 x 4 pixels d, 3 x 3 weights g, 2 x 2 results y; the product in the middle is by elements:
 //   summed over channels it is 16 matrix products, with 4 multiplications a result in place of 9 (Lavin and Gray 2016, arXiv:1509.09308)
 //
 //         ( 1  0 -1  0)        (1   0   0 )          (1  1  1  0)
