@@ -49,29 +49,34 @@ Tensor hessian(FunctionOfTensor f, const Tensor& x);
 
 /// A function of a tensor, which these take, returns a tensor. What does not depend on x has the derivative 0.
 template <class F> concept TensorFunction = std::is_invocable_r_v<Tensor, F&, const Tensor&>;
+/// A Tensor or a Parameter. Whether f is a function of tensors is asked only where x is one: a generic lambda of scalars would not compile.
+template <class X> concept TensorValue = std::convertible_to<const X&, Tensor>;
 
 /// f(x) and its gradient, of x's shape, for f of one element.
-template <TensorFunction F> std::pair<Tensor, Tensor> value_and_gradient(F&& f, const Tensor& x) {
+template <class F, TensorValue X>
+requires TensorFunction<F> std::pair<Tensor, Tensor> value_and_gradient(F&& f, const X& x) {
   return detail::value_and_gradient(detail::FunctionOfTensor(f), x);
 }
 /// The gradient of f at x, of x's shape, for f of one element.
-template <TensorFunction F> Tensor gradient(F&& f, const Tensor& x) { return value_and_gradient(f, x).second; }
+template <class F, TensorValue X>
+requires TensorFunction<F> Tensor gradient(F&& f, const X& x) { return value_and_gradient(f, x).second; }
 
 /// y_bar^T J for f at x: y_bar has the shape of f(x), the result that of x.
-template <TensorFunction F> Tensor vjp(F&& f, const Tensor& x, const Tensor& y_bar) {
-  return detail::vjp(detail::FunctionOfTensor(f), x, y_bar);
-}
+template <class F, TensorValue X>
+requires TensorFunction<F> Tensor vjp(F&& f, const X& x, const Tensor& y_bar) { return detail::vjp(detail::FunctionOfTensor(f), x, y_bar); }
 /// J x_dot for f at x: x_dot has the shape of x, the result that of f(x).
-template <TensorFunction F> Tensor jvp(F&& f, const Tensor& x, const Tensor& x_dot) {
-  return detail::jvp(detail::FunctionOfTensor(f), x, x_dot);
-}
+template <class F, TensorValue X>
+requires TensorFunction<F> Tensor jvp(F&& f, const X& x, const Tensor& x_dot) { return detail::jvp(detail::FunctionOfTensor(f), x, x_dot); }
 /// H v for f of one element: v and the result have the shape of x. About three times the work of a gradient.
-template <TensorFunction F> Tensor hvp(F&& f, const Tensor& x, const Tensor& v) { return detail::hvp(detail::FunctionOfTensor(f), x, v); }
+template <class F, TensorValue X>
+requires TensorFunction<F> Tensor hvp(F&& f, const X& x, const Tensor& v) { return detail::hvp(detail::FunctionOfTensor(f), x, v); }
 
 /// All derivatives d f(x)[i] / d x[j]: f(x)'s shape, then x's. One sweep for each element of f(x), or one push for each element of x,
 /// whichever are fewer.
-template <TensorFunction F> Tensor jacobian(F&& f, const Tensor& x) { return detail::jacobian(detail::FunctionOfTensor(f), x); }
+template <class F, TensorValue X>
+requires TensorFunction<F> Tensor jacobian(F&& f, const X& x) { return detail::jacobian(detail::FunctionOfTensor(f), x); }
 /// All second derivatives of f of one element: x's shape twice. One push over a recorded gradient for each element of x.
-template <TensorFunction F> Tensor hessian(F&& f, const Tensor& x) { return detail::hessian(detail::FunctionOfTensor(f), x); }
+template <class F, TensorValue X>
+requires TensorFunction<F> Tensor hessian(F&& f, const X& x) { return detail::hessian(detail::FunctionOfTensor(f), x); }
 
 }  // namespace wengert

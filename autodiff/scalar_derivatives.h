@@ -75,6 +75,8 @@ Dual<N> dual_gradient(F& f, std::span<const double> x, std::span<const std::arra
 
 /// A callable of the scalars of a program.
 template <class F> concept ScalarProgram = std::invocable<F&, std::span<const BasicScalar<Dual<1>>>>;
+/// Numbers in a row. Whether f is a program of scalars is asked only where x is that: a generic lambda of tensors would not compile.
+template <class X> concept ScalarPoint = std::convertible_to<const X&, std::span<const double>>;
 
 /// The change of f at x in the direction v: forward mode, without a tape.
 template <class F> double directional_derivative(F&& f, std::span<const double> x, std::span<const double> v) {
@@ -85,7 +87,9 @@ template <class F> double directional_derivative(F&& f, std::span<const double> 
 }
 
 /// f(x) and its gradient.
-template <ScalarProgram F> std::pair<double, std::vector<double>> value_and_gradient(F&& f, std::span<const double> x) {
+template <class F, ScalarPoint X>
+requires ScalarProgram<F> std::pair<double, std::vector<double>> value_and_gradient(F&& f, const X& point) {
+  const std::span<const double> x(point);
   std::vector<Dual<0>> x_bar(x.size());
   const std::vector<std::array<double, 0>> changes(x.size());
   const double y = detail::dual_gradient<0>(f, x, changes, x_bar).v;
@@ -95,10 +99,13 @@ template <ScalarProgram F> std::pair<double, std::vector<double>> value_and_grad
   return {y, std::move(gradient)};
 }
 /// The gradient of f at x.
-template <ScalarProgram F> std::vector<double> gradient(F&& f, std::span<const double> x) { return value_and_gradient(f, x).second; }
+template <class F, ScalarPoint X>
+requires ScalarProgram<F> std::vector<double> gradient(F&& f, const X& x) { return value_and_gradient(f, x).second; }
 
 /// H v, the change of f's gradient at x in the direction v, in one sweep: about three gradients' time.
-template <ScalarProgram F> std::vector<double> hvp(F&& f, std::span<const double> x, std::span<const double> v) {
+template <class F, ScalarPoint X>
+requires ScalarProgram<F> std::vector<double> hvp(F&& f, const X& point, std::span<const double> v) {
+  const std::span<const double> x(point);
   std::vector<std::array<double, 1>> changes(x.size());
   for (std::size_t i = 0; i < x.size(); ++i) changes[i][0] = v[i];
   std::vector<Dual<1>> x_bar(x.size());
@@ -110,7 +117,9 @@ template <ScalarProgram F> std::vector<double> hvp(F&& f, std::span<const double
 }
 
 /// The n x n matrix of second derivatives at x, row by row. Eight columns a sweep.
-template <ScalarProgram F> std::vector<double> hessian(F&& f, std::span<const double> x) {
+template <class F, ScalarPoint X>
+requires ScalarProgram<F> std::vector<double> hessian(F&& f, const X& point) {
+  const std::span<const double> x(point);
   constexpr int kColumns = 8;
   const std::size_t n = x.size();
   std::vector<double> h(n * n);

@@ -142,7 +142,7 @@ Score score_of(const std::vector<Problem>& problems, const std::vector<Values>& 
   }
   const auto n = static_cast<double>(problems.size());
   std::nth_element(errors.begin(), errors.begin() + std::ssize(errors) / 2, errors.end());
-  return {right / n, errors[errors.size() / 2], squares / (n * kQuantities)};
+  return {right / n, errors[errors.size() / 2], squares / (n * kSize)};
 }
 
 // ---- what the user sees ----------------------------------------------------------------------------------------------------------

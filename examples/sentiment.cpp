@@ -116,7 +116,7 @@ void sentiment(Options options) {
   example::make_folder(options.output);
 
   Generator generator(options.seed);
-  const nn::Split data = nn::split_validation(encode(reviews, vocabulary, options.words), reviews.labels, {.generator = &generator});
+  const nn::Split data = nn::split_examples(encode(reviews, vocabulary, options.words), reviews.labels, {.generator = &generator});
   SentimentNet model(vocabulary.size(), options, generator);
   fmt::print("{} reviews to learn from, {} to be tested with, {} words known, {} parameters\n", data.train.y.size(),
              data.validation.y.size(), vocabulary.size(), model.parameter_count());
