@@ -103,9 +103,9 @@ BOOST_AUTO_TEST_CASE(frozen_parameters_save_nothing) {
   // What a forward pass leaves behind under a tape, beside its result.
   const auto kept = [&] {
     Tape tape;
-    const std::int64_t before = pool::statistics().bytes_in_use;
+    const std::int64_t before = pool::statistics().in_use;
     const Tensor logits = net(images);
-    return pool::statistics().bytes_in_use - before;
+    return pool::statistics().in_use - before;
   };
   net.freeze();
   static_cast<void>(kept());
