@@ -13,6 +13,8 @@
 #include <thread>
 #include <utility>
 
+#include "autodiff/tape.h"
+
 namespace wengert::nn {
 namespace {
 
@@ -87,6 +89,7 @@ Batch DataLoader::make(const Tensor& order, std::uint64_t seed, Index batch) con
   };
   Batch made{part(x_), part(y_)};
   if (!options_.transform) return made;
+  const NoRecord pause;                                                // as in the background, where there is no tape
   Generator generator(seed, static_cast<std::uint64_t>(batch) << 32);  // so far apart no two batches draw the same numbers
   return options_.transform(std::move(made), generator);
 }
