@@ -13,7 +13,7 @@ std::uint64_t record_some(Lane<double>& lane, std::span<const Scalar> x, std::sp
   if (lane.args > lane.args_limit) lane.make_room();
   char* p = lane.args;
   std::uint32_t count = 0;
-  if (const std::uint32_t continued = lane.index_of(number)) p = detail::put_index(p, continued);
+  if (const std::uint32_t continued = lane.index_of(number)) p = detail::put(p, continued);
   for (; i < x.size() && count < Lane<double>::kMostArguments; ++i)
     if (const std::uint32_t index = lane.index_of(x[i].number())) {
       p = put_argument(p, partials[i], index);

@@ -9,10 +9,11 @@
 // What the hot path does, and why (each measured):
 //  - One comparison with `args_limit` covers room for the arguments and for the statement's length.
 //  - An argument costs a subtraction and one branch that is never taken. Nothing is committed before all arguments passed.
-//  - Whatever is not the rule is one call out of line, in a branch of probability zero: each further call would be one more reason for
-//    g++ to keep the sum of a loop in memory, where an addition takes twelve cycles instead of three.
+//  - Whatever is not the rule is a call out of line, in a branch of probability zero, that does not throw. Otherwise g++ keeps the sum of
+//    a loop in memory, where an addition takes twelve cycles instead of three.
 //  - That call takes the leaves, copied in its branch, and computes the rest anew. A reference to the expression or to *this would force
 //    both into memory, and a product that is needed a second time cannot be fused with the addition that it is for.
+//  - Arguments are stored with their types, so that the compiler knows that the lane is not among what was written.
 //  - A length is written and never read again: reading back a value of fewer than 8 bytes takes eight cycles.
 //  - A Scalar is copied as two words; one 16-byte load of two fresh 8-byte stores would fail to forward.
 #include <bit>
@@ -27,11 +28,10 @@
 #include "autodiff/tensor.h"
 
 namespace wengert {
-
 namespace detail {
 
-/// What a function that may not throw leaves to its caller: a call that may throw and return makes g++ keep every floating-point number
-/// that is needed after it in memory, if the caller has anything to destroy, for instance the tape.
+/// What a function that may not throw leaves to its caller, instead of a number: a call that may throw makes g++ keep every floating-point
+/// number that is needed after it in memory, if the caller has anything to destroy, for instance the tape.
 constexpr std::uint64_t kFailed = ~std::uint64_t(0);
 void keep_error() noexcept;
 [[noreturn]] void throw_kept_error();
@@ -121,14 +121,18 @@ namespace detail {
 /// Nothing is recorded: a TapeError if the number belongs to a tape that lives on another thread.
 void check_unrecorded(std::uint64_t number);
 
-WENGERT_INLINE char* put_index(char* p, std::uint32_t index) {
-  std::memcpy(p, &index, sizeof index);
-  return p + sizeof index;
+/// A number anywhere in a chunk. Stored as what it is and not as bytes, which might be anything: after each the compiler would have to
+/// read the lane anew.
+template <class T> struct __attribute__((packed)) Unaligned { T value; };
+template <class T> WENGERT_INLINE char* put(char* p, const T& value) {
+  if constexpr (std::is_arithmetic_v<T>) {
+    reinterpret_cast<Unaligned<T>*>(p)->value = value;
+  } else {
+    std::memcpy(p, &value, sizeof value);
+  }
+  return p + sizeof value;
 }
-template <class V> WENGERT_INLINE char* put_argument(char* p, const V& partial, std::uint32_t index) {
-  std::memcpy(p, &partial, sizeof partial);
-  return put_index(p + sizeof partial, index);
-}
+template <class V> WENGERT_INLINE char* put_argument(char* p, const V& partial, std::uint32_t index) { return put(put(p, partial), index); }
 
 /// The arguments of one statement.
 template <class V, int K> struct Arguments {
@@ -268,7 +272,7 @@ template <class F, class L, class R> struct Binary : Expression {
     [[no_unique_address]] F f;
   };
   WENGERT_INLINE Binary(const F& f, const L& l, const R& r) : l(l), r(r), v(f.value(l.v, r.v)), f(f) {}
-  explicit Binary(const Source& s) : Binary(s.f, L(s.l), R(s.r)) {}
+  explicit Binary(const Source& s) : l(s.l), r(s.r), v(s.f.value(l.v, r.v)), f(s.f) {}
   WENGERT_INLINE Source source() const { return {l.source(), r.source(), f}; }
   WENGERT_INLINE Binary(const Binary& o) : Expression(), l(o.l), r(o.r), v(o.v), f(o.f) {}
   WENGERT_INLINE void push(auto& to, const Value& m) const {
@@ -386,7 +390,7 @@ template <class V> class BasicScalar {
       const std::uint32_t next = lane->next();
       const bool continues = own < next;
       if (!detail::never(!continues && number_ != 0)) {
-        char* p = continues ? detail::put_index(begin, static_cast<std::uint32_t>(own)) : begin;
+        char* p = continues ? detail::put(begin, static_cast<std::uint32_t>(own)) : begin;
         if (!detail::never(!put_all(a, p, base, next))) return lane->commit(next, begin, p, true);
       }
     }
@@ -404,9 +408,7 @@ template <class V> class BasicScalar {
     return true;
   }
 
-  // ---- out of line: no tape, no room, constants among the arguments, values of ended tapes, values that are errors ----
-
-  // The number, or detail::kFailed.
+  // ---- out of line: no tape, no room, constants among the arguments, values of ended tapes, values that are errors (kFailed) ----
 
   template <class E> __attribute__((noinline, cold)) static std::uint64_t record_slowly(typename E::Source source) noexcept {
     return record_slowly(E(source), V(1), 0, false);
@@ -436,7 +438,10 @@ template <class V> class BasicScalar {
       return detail::kFailed;
     }
   }
-  static bool on_tensors() { return active_lane<V> && active_lane<V>->higher_order; }
+  static bool on_tensors() {
+    if constexpr (!std::same_as<V, double>) return false;
+    return active_lane<V> && active_lane<V>->higher_order;
+  }
 
   V value_{};
   std::uint64_t number_ = 0;

@@ -55,6 +55,9 @@ template <class V> class Adjoints {
 enum class Foreign { consumed, of_another_thread, of_the_outer_tape };
 [[noreturn]] void throw_foreign_scalar(Foreign why);
 
+/// Whether n scalars have numbers one after the other; `number` is that of the first.
+bool consecutive(const std::uint64_t* number, std::size_t n);
+
 /// How large chunks are, and how many records there may be; the tests make both tiny, so that boundaries are always crossed.
 struct ChunkSizes {
   std::uint32_t statements = 21504;
@@ -101,11 +104,10 @@ template <class V> class LaneRecords : public Lane<V> {
   /// other, as `variables` gives them; otherwise 0.
   std::uint32_t run_of_variables(std::span<const BasicScalar<V>> scalars) const {
     if (scalars.empty()) return 0;
-    const std::uint64_t start = scalars[0].number_, index = start - base;
-    std::uint64_t scattered = 0;  // without a branch, and so vectorized
-    for (std::size_t k = 0; k < scalars.size(); ++k) scattered |= scalars[k].number_ - k - start;
+    const std::uint64_t index = scalars[0].number_ - base;
     const std::uint32_t end = first_statement_;
-    return !scattered && index < end && scalars.size() <= end - index ? static_cast<std::uint32_t>(index) : 0;
+    const bool run = index < end && scalars.size() <= end - index && detail::consecutive(&scalars[0].number_, scalars.size());
+    return run ? static_cast<std::uint32_t>(index) : 0;
   }
 
   BasicScalar<V> variable(const V& value) {
@@ -401,7 +403,7 @@ template <class V> __attribute__((noinline, cold)) std::uint64_t Lane<V>::record
   }
   if (lane->args > lane->args_limit) lane->make_room();
   const std::uint32_t own = lane->index_of(continued);
-  char* const begin = own ? detail::put_index(lane->args, own) : lane->args;
+  char* const begin = own ? detail::put(lane->args, own) : lane->args;
   char* p = begin;
   for (int i = 0; i < n; ++i)
     if (const std::uint32_t index = lane->index_of(numbers[i])) p = detail::put_argument(p, partials[i], index);
