@@ -502,9 +502,9 @@ void check_line(const std::string& page, const accuracy::Row& row, const referen
   std::sscanf(page.c_str() + at + head.size(), "%lf of %lf", &worst, &allowed);
   BOOST_CHECK_MESSAGE(worst >= 0 && worst <= allowed, row.name << ": the table says " << worst << " ULP of " << allowed);
   const double measured = row.value.ulps / row.value.allowed;
-  BOOST_CHECK_MESSAGE(measured <= worst / allowed + 0.25, row.name << ": the table says " << worst << " ULP of " << allowed << ", but it is "
-                                                                  << row.value.ulps << " of " << row.value.allowed << " at " << row.value.x
-                                                                  << "; ./dev tables writes it anew");
+  const std::string found = fmt::format("{} of {} at {}", row.value.ulps, row.value.allowed, row.value.x);
+  BOOST_CHECK_MESSAGE(measured <= worst / allowed + 0.25,
+                      row.name << ": the table says " << worst << " ULP of " << allowed << ", but it is " << found << "; ./dev tables");
 }
 
 }  // namespace

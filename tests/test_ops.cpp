@@ -571,7 +571,8 @@ std::set<std::string> names_in_sources() {
   return names;
 }
 
-/// Balanced braces, and places for operands that there are, or that may be left out. (Without LaTeX of its own an operation is its name in upright letters.)
+/// Balanced braces, and places for operands that there are, or that may be left out. (Without LaTeX of its own an operation is its name in
+/// upright letters.)
 void check_latex(const std::string& name, const std::string& latex, int inputs) {
   BOOST_CHECK_MESSAGE(!name.empty(), "an operation without a name");
   if (latex.empty()) return;
