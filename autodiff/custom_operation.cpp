@@ -95,13 +95,16 @@ class CustomCall : public Operation {
   /// A rule computes past the tape if a result does not depend on the cotangent, or (unless it is linear) none on the inputs and on y.
   void recorded_vjp(const Tensor& y_bar, const Tensor& y, const Tensors& x, Tensors& result) const {
     TapeState& tape = *active_tape();
-    const Tensor given = y_bar.contiguous(), seed = tape.slot_of(given) == kNoSlot ? tape.variable(given) : given;
+    const auto on_tape = [&](const Tensor& t) { return tape.slot_of(t) == kNoSlot ? tape.variable(t) : t; };
+    const Tensor seed = on_tape(y_bar.contiguous());
+    Tensors inputs;  // constants too, so that it can be seen whether the rule reads them
+    for (const Tensor& each : x) inputs.push_back(is_floating(each.dtype()) ? on_tape(each) : each);
     Dependents of_cotangent(tape), of_values(tape);
     of_cotangent.add(seed);
     of_values.add(y);
-    for (const Tensor& each : x)
+    for (const Tensor& each : inputs)
       if (each.number()) of_values.add(each);
-    rules_->vjp(seed, y, x, result);
+    rules_->vjp(seed, y, inputs, result);
     bool any = false, of_any_value = rules_->linear();
     for (const Tensor& each : result) {
       if (!each.defined()) continue;

@@ -46,10 +46,10 @@ class Operand {
 #define WENGERT_OPERATOR(F, op) Tensor operator op(Operand a, Operand b);
 WENGERT_ARITHMETIC(WENGERT_OPERATOR)  // + - * /
 #undef WENGERT_OPERATOR
-Tensor& operator+=(Tensor& a, Operand b);
-Tensor& operator-=(Tensor& a, Operand b);
-Tensor& operator*=(Tensor& a, Operand b);
-Tensor& operator/=(Tensor& a, Operand b);
+Tensor& operator+=(Tensor& a, Operand b);  ///< a = a + b, by the chain rule: what has been recorded of a stays as it is
+Tensor& operator-=(Tensor& a, Operand b);  ///< a = a - b
+Tensor& operator*=(Tensor& a, Operand b);  ///< a = a * b
+Tensor& operator/=(Tensor& a, Operand b);  ///< a = a / b
 
 /// Element by element, each of functions.h: exp log sqrt square abs negative sin cos tanh sigmoid relu ... Shape in, same shape out.
 /// Floating dtypes, and int64 where the function has integer values (square, abs, negative, sign, relu); otherwise a DtypeError.
@@ -363,7 +363,7 @@ struct MaxPool1dOptions {
 };
 /// Of sequences: (n, c, l) -> (n, c, ...).
 Tensor max_pool1d(const Tensor& x, Index kernel, const MaxPool1dOptions& options = {}, Location where = Location::here());
-
+/// Of avg_pool1d, which is avg_pool2d for signals (n, c, l).
 struct AvgPool1dOptions {
   Index stride = 0, padding = 0;
   bool ceil_mode = false, count_include_pad = true;

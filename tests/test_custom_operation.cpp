@@ -90,6 +90,13 @@ BOOST_AUTO_TEST_CASE(a_constant_among_the_inputs_has_no_cotangent) {
   BOOST_TEST(g.to_vector<double>() == x.to_vector<double>(), per_element());
 }
 
+BOOST_AUTO_TEST_CASE(a_derivative_by_constants_alone_is_no_derivative_past_the_tape) {
+  Tape tape;
+  const Tensor v = tape.variable(x);
+  const Tensor g = tape.differentiable_gradient(sum(custom_operation(MultiplyAdd())(v, x, x)), v);  // v_bar = y_bar x
+  BOOST_TEST(g.to_vector<double>() == x.to_vector<double>(), per_element());
+}
+
 BOOST_AUTO_TEST_CASE(parameters_are_operands_too) {
   const Parameter p(x, "p");
   Tape tape;

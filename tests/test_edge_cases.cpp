@@ -249,6 +249,7 @@ BOOST_AUTO_TEST_CASE(edge_84_windows_that_do_not_fit) {
   BOOST_CHECK_THROW(conv2d(image, Tensor::zeros({1, 3, 2, 2})), ShapeError);
   BOOST_TEST(contains(message_of<ShapeError>([&] { conv2d(image, Tensor::zeros({1, 2, 4, 4})); }), "4"));
   BOOST_CHECK_THROW(max_pool2d(image, 2, {.padding = 2}), ShapeError);
+  BOOST_CHECK_THROW(max_pool2d_with_indices(image, 2, {.padding = 2}), ShapeError);
 }
 BOOST_AUTO_TEST_CASE(edge_85_dimensions_out_of_range_or_named_twice) {
   BOOST_TEST(contains(message_of<ShapeError>([] { sum(Tensor::zeros({2, 3}), 2); }), "[-2, 1]"));

@@ -491,8 +491,8 @@ BOOST_AUTO_TEST_CASE(errors_are_within_what_is_promised) {
 
 namespace {
 
-/// The function's line of docs/functions.md must have its formula and range, an error that is allowed, and none that is less than what is
-/// measured here on fewer points (as a share of what is allowed, by which the worst point is chosen).
+/// The function's line of docs/functions.md must have its formula and range, an error that is allowed, and none that is much less than what
+/// is measured here on other points (a quarter of what is allowed: by that share the worst point is chosen).
 void check_line(const std::string& page, const accuracy::Row& row, const reference::Unary& reference) {
   const std::string head = "\n" + accuracy::head_of_line(row, reference) + " ";
   const std::size_t at = page.find(head);
@@ -502,9 +502,9 @@ void check_line(const std::string& page, const accuracy::Row& row, const referen
   std::sscanf(page.c_str() + at + head.size(), "%lf of %lf", &worst, &allowed);
   BOOST_CHECK_MESSAGE(worst >= 0 && worst <= allowed, row.name << ": the table says " << worst << " ULP of " << allowed);
   const double measured = row.value.ulps / row.value.allowed;
-  BOOST_CHECK_MESSAGE(measured <= worst / allowed + 0.1, row.name << ": the table says " << worst << " ULP of " << allowed << ", but it is "
-                                                                  << row.value.ulps << " of " << row.value.allowed << " at " << row.value.x
-                                                                  << "; ./dev tables writes it anew");
+  const std::string found = fmt::format("{} of {} at {}", row.value.ulps, row.value.allowed, row.value.x);
+  BOOST_CHECK_MESSAGE(measured <= worst / allowed + 0.25,
+                      row.name << ": the table says " << worst << " ULP of " << allowed << ", but it is " << found << "; ./dev tables");
 }
 
 }  // namespace

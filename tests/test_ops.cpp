@@ -10,6 +10,7 @@
 #include <fstream>
 #include <functional>
 #include <limits>
+#include <map>
 #include <numeric>
 #include <regex>
 #include <set>
@@ -548,7 +549,16 @@ std::string contents(const std::string& file) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-/// What ops.h declares: a function, and the lines from the last empty one to its own.
+/// Operations that are members of Tensor.
+const std::vector<Case>& members() {
+  static const std::vector<Case> all{
+      {"to", [](Inputs x) { return x[0].to(x[0].dtype() == float64 ? float32 : float64).to(x[0].dtype()) * x[0]; }, {{2, 3}}},
+      {"contiguous", [](Inputs x) { return transpose(x[0] * x[0]).contiguous() * transpose(x[0]); }, {{2, 3}}},
+  };
+  return all;
+}
+
+/// What ops.h declares: a function, and the lines from the last empty one up to its own.
 struct Declaration {
   std::string name, paragraph;
 };
@@ -559,7 +569,7 @@ std::vector<Declaration> declarations() {
   for (std::sregex_iterator i(menu.begin(), menu.end(), declaration), end; i != end; ++i) {
     const auto at = static_cast<std::size_t>(i->position());
     const std::size_t empty_line = menu.rfind("\n\n", at);
-    found.push_back({(*i)[1], menu.substr(empty_line, at - empty_line)});
+    found.push_back({(*i)[1], menu.substr(empty_line, menu.find('\n', at) - empty_line)});
   }
   return found;
 }
@@ -578,22 +588,22 @@ std::set<std::string> names_in_sources() {
   return names;
 }
 
-/// Balanced braces, and a place for each operand and for no other. (Without LaTeX of its own an operation is its name in upright letters.)
-void check_latex(const Operation& operation, int inputs) {
-  const std::string latex = operation.latex();
-  BOOST_CHECK_MESSAGE(*operation.name() != '\0', "an operation without a name");
+/// Balanced braces, and places for operands that there are, or that may be left out. (Without LaTeX of its own an operation is its name in
+/// upright letters.)
+void check_latex(const std::string& name, const std::string& latex, int inputs) {
+  BOOST_CHECK_MESSAGE(!name.empty(), "an operation without a name");
   if (latex.empty()) return;
   int depth = 0;
   std::set<int> operands;
   for (std::size_t k = 0; k < latex.size(); ++k) {
     if (latex[k] == '{') ++depth;
     if (latex[k] == '}') --depth;
-    BOOST_CHECK_MESSAGE(depth >= 0, operation.name() << ": " << latex);
+    BOOST_CHECK_MESSAGE(depth >= 0, name << ": " << latex);
     if (latex[k] == '#')
       operands.insert(k + 1 < latex.size() && std::isdigit(static_cast<unsigned char>(latex[k + 1])) ? latex[k + 1] - '0' : 1);
   }
-  BOOST_CHECK_MESSAGE(depth == 0 && !operands.empty() && *operands.begin() >= 1 && *operands.rbegin() <= inputs,
-                      operation.name() << " of " << inputs << " operands: " << latex);
+  BOOST_CHECK_MESSAGE(depth == 0 && !operands.empty() && *operands.begin() >= 1 && *operands.rbegin() <= inputs + 1,
+                      name << " of " << inputs << " operands: " << latex);
 }
 
 }  // namespace
@@ -623,20 +633,26 @@ BOOST_AUTO_TEST_CASE(every_operation_of_the_menu_has_a_sentence) {
 
 BOOST_AUTO_TEST_CASE(every_kind_of_record_is_tested_and_has_a_name_in_documents) {
   std::set<std::string> recorded;
-  for (const Case& c : cases()) {
-    Tape tape;
+  std::map<std::string, std::pair<std::string, int>> latex;  // of each name, and the most operands that it has
+  std::vector<Case> all = cases();
+  all.insert(all.end(), members().begin(), members().end());
+  for (const Case& c : all) {
+    Tape tape({.higher_order = true});
     std::vector<Tensor> inputs;
     for (const Shape& shape : c.shapes) inputs.push_back(tape.variable(strided(distinct(shape))));
     const Tensor y = c.call(inputs);
-    if (y.number()) tape.gradient(sum(y), std::span<const Tensor>(inputs), {.differentiable = true, .unreached = Unreached::zero});
+    if (y.number()) tape.gradient(sum(y * y), std::span<const Tensor>(inputs), {.differentiable = true, .unreached = Unreached::zero});
     const detail::TapeState& state = *detail::active_tape();
     for (std::uint32_t k = 0; k < state.calls.size(); ++k) {
       const detail::Call& call = state.calls[k];
       if (call.kind != detail::Call::tensors) continue;
       recorded.insert(call.operation->name());
-      check_latex(*call.operation, static_cast<int>(call.inputs));
+      auto& [formula, operands] = latex[call.operation->name()];
+      formula = call.operation->latex();
+      operands = std::max(operands, static_cast<int>(call.inputs));
     }
   }
+  for (const auto& [name, one] : latex) check_latex(name, one.first, one.second);
   for (const std::string& name : names_in_sources()) BOOST_CHECK_MESSAGE(recorded.count(name), "no case records the operation " << name);
 }
 
@@ -645,6 +661,10 @@ BOOST_AUTO_TEST_CASE(derivatives_to_second_order) {
 }
 BOOST_AUTO_TEST_CASE(derivatives_at_strided_inputs) {
   for (const Case& c : cases()) check_case(c, float64, false, 2);
+}
+BOOST_AUTO_TEST_CASE(derivatives_of_members) {
+  for (const bool dense : {true, false}) check_case(members()[1], float64, dense, 2);
+  check_case(members()[0], float32, true, 2);  // (float64 would lose its digits on the way)
 }
 BOOST_AUTO_TEST_CASE(derivatives_in_float32) {
   for (const Case& c : cases()) check_case(c, float32, true, 1);
@@ -952,6 +972,17 @@ struct Misuse {
 const std::string made = "test_ops.cpp:" + std::to_string(line_of_two_by_three);
 
 const std::vector<Misuse> shape_errors{
+    {"rnn", [] { return rnn(two_by_three, Tensor(), {}, Nonlinearity::tanh).output; }, {"(2, 3)", "(t, n, in)", made}},
+    {"gru", [] { return gru(two_by_three, Tensor(), {}).output; }, {"(2, 3)", "(t, n, in)", made}},
+    {"multihead_attention",
+     [] {
+       const MultiheadWeights weights{Tensor::zeros({9, 3}), {}, Tensor::zeros({3, 3}), {}};
+       return multihead_attention(two_by_three, two_by_three, two_by_three, weights, {.heads = 1}).output;
+     },
+     {"(2, 3)", "(l, n, e)", made}},
+    {"multihead_attention",
+     [] { return multihead_attention(two_by_three, two_by_three, two_by_three, {}, {.heads = 1}).output; },
+     {"must be there"}},
     {"add", [] { return two_by_three + Tensor::zeros({4}); }, {"(2, 3)", "(4,)", "sizes 3 and 4", made}},
     {"multiply",
      [] {
@@ -1133,6 +1164,36 @@ template <class E> void check_errors(const std::vector<Misuse>& list) {
 
 BOOST_AUTO_TEST_CASE(shapes_that_do_not_fit_are_explained) { check_errors<ShapeError>(shape_errors); }
 BOOST_AUTO_TEST_CASE(dtypes_that_do_not_fit_are_explained) { check_errors<DtypeError>(dtype_errors); }
+
+/// Whether a statement of the text that calls the operation expects an error.
+static bool expects_refusal(const std::string& text, const std::string& operation) {
+  if (text.find("\"" + operation + ": ") != std::string::npos) return true;
+  const std::string call = operation + "(";
+  for (std::size_t at = 0; (at = text.find(call, at)) != std::string::npos; ++at) {
+    if (at > 0 && (std::isalnum(static_cast<unsigned char>(text[at - 1])) || text[at - 1] == '_')) continue;
+    const std::size_t last = text.rfind(';', at), from = last == std::string::npos ? 0 : last;
+    const std::string statement = text.substr(from, at - from);
+    for (const char* expectation : {"rror(", "rror>(", "refused(", "THROW(", "EXCEPTION("})
+      if (statement.find(expectation) != std::string::npos) return true;
+  }
+  return false;
+}
+
+BOOST_AUTO_TEST_CASE(every_operation_of_the_menu_has_a_test_of_what_it_refuses) {
+  std::set<std::string> refused;
+  for (const Misuse& misuse : shape_errors) refused.insert(misuse.operation);
+  for (const Misuse& misuse : dtype_errors) refused.insert(misuse.operation);
+  std::vector<std::string> tests;
+  for (const auto& file : std::filesystem::directory_iterator("tests"))
+    if (file.path().extension() == ".cpp") tests.push_back(contents(file.path().string()));
+  std::set<std::string> untested;
+  for (const Declaration& d : declarations()) {
+    if (d.name.rfind("operator", 0) == 0) continue;  // "add" and so on, in the lists above
+    const auto tested = [&](const std::string& text) { return expects_refusal(text, d.name); };
+    if (!refused.count(d.name) && std::none_of(tests.begin(), tests.end(), tested)) untested.insert(d.name);
+  }
+  BOOST_TEST(untested == std::set<std::string>(), boost::test_tools::per_element());
+}
 
 BOOST_AUTO_TEST_CASE(results_name_the_line_that_made_them) {
   const Tensor x = distinct({2, 2}), square_of_x = matmul(x, x);

@@ -84,6 +84,7 @@ Tensor additive_mask(const MultiheadOptions& options, Index n, Index keys, Dtype
 
 void check_multihead(const Tensor& query, const Tensor& key, const Tensor& value, const MultiheadWeights& w, const MultiheadOptions& o) {
   const char* const name = "multihead_attention";
+  if (!w.in_weight.defined() || !w.out_weight.defined()) throw ShapeError("multihead_attention: in_weight and out_weight must be there");
   detail::check_floating(name, query);
   for (const Tensor* t : {&key, &value, &w.in_weight, &w.out_weight}) detail::check_same_dtype(name, query, *t);
   if (query.rank() != 3 || key.rank() != 3 || !(value.shape() == key.shape()) || key.size(1) != query.size(1) ||
