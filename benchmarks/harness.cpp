@@ -70,12 +70,15 @@ std::vector<double> medians_in_turns(std::span<const std::function<void()>> cont
 
 void report(std::span<const Row> rows, const Options& options) {
   if (!rows.empty())
-    fmt::print("{:<20} {:<10} {:>7} {:>12} {:>12} {:>8} {:>9}\n", "name", "peer", "threads", "ours, us", "peer, us", "ratio", "GFLOP/s");
+    fmt::print("{:<20} {:<10} {:>7} {:>12} {:>12} {:>8} {:>9} {:>8} {:>9} {:>9}\n", "name", "peer", "threads", "ours, us", "peer, us",
+               "ratio", "GFLOP/s", "of peak", "ours, MB", "peer, MB");
   nlohmann::json list = nlohmann::json::array();
   for (const Row& r : rows) {
     const std::string speed = r.flops > 0 ? fmt::format("{:.1f}", 1e-3 * r.flops / r.ours_us) : "";
-    fmt::print("{:<20} {:<10} {:>7} {:>12.1f} {:>12.1f} {:>8.2f} {:>9}\n", r.name, r.peer, r.threads, r.ours_us, r.peer_us, r.ratio(),
-               speed);
+    const std::string share = r.flops > 0 && r.peak > 0 ? fmt::format("{:.0f}%", 0.1 * r.flops / r.ours_us / r.peak) : "";
+    const auto megabytes = [](double mb) { return mb > 0 ? fmt::format("{:.1f}", mb) : ""; };
+    fmt::print("{:<20} {:<10} {:>7} {:>12.1f} {:>12.1f} {:>8.2f} {:>9} {:>8} {:>9} {:>9}\n", r.name, r.peer, r.threads, r.ours_us,
+               r.peer_us, r.ratio(), speed, share, megabytes(r.ours_mb), megabytes(r.peer_mb));
     list.push_back(
         {{"name", r.name}, {"peer", r.peer}, {"threads", r.threads}, {"ours_us", r.ours_us}, {"peer_us", r.peer_us}, {"ratio", r.ratio()}});
   }

@@ -29,7 +29,9 @@ struct Row {
   std::string name, peer;
   int threads = 1;
   double ours_us = 0, peer_us = 0;
-  double flops = 0;  ///< of one run, where a row has them: for GFLOP/s
+  double flops = 0;                 ///< of one run, where a row has them: for GFLOP/s
+  double peak = 0;                  ///< GFLOP/s that the machine reaches in large matrix products, where that was measured
+  double ours_mb = 0, peer_mb = 0;  ///< memory that the run needs at its peak, where that was measured
 
   double ratio() const { return peer_us / ours_us; }
 };

@@ -14,6 +14,8 @@
 #include <iterator>
 #include <thread>
 
+#include "autodiff/ops.h"
+#include "autodiff/runtime.h"
 #include "benchmarks/harness.h"
 
 extern char** environ;
@@ -69,6 +71,11 @@ class Side {
     std::vector<double> values;
     for (int i = 0; i < steps; ++i) values.push_back(number());
     return values;
+  }
+  /// Megabytes that the process has needed so far, beyond what it had at its start.
+  double memory() {
+    say("memory");
+    return number();
   }
   /// Microseconds of a step.
   double run(int steps, Time time) {
@@ -143,6 +150,24 @@ void compare_losses(const std::string& row, Side& ours, Side& peer) {
   }
 }
 
+/// What a row needs in a process of its own: libraries' first use, the model and its data, and the steps.
+double memory_of(const std::string& row, Side&& side) {
+  constexpr int kSteps = 3;
+  if (!side.start(row)) return 0;
+  side.check(kSteps);
+  return side.memory();
+}
+
+/// GFLOP/s in a product of matrices that fit the cache.
+double sgemm_peak(int threads) {
+  constexpr Index n = 512;
+  const Tensor a = Tensor::full({n, n}, 0.5), b = a;
+  set_num_threads(threads);
+  const auto multiply = [&] { matmul(a, b); };
+  const std::function<void()> contestants[] = {multiply};
+  return 2e-3 * n * n * n / medians_in_turns(contestants, threads == 1 ? Time::of_this_thread : Time::passing, true)[0];
+}
+
 double median(std::vector<double> values) {
   const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
   std::nth_element(values.begin(), middle, values.end());
@@ -173,8 +198,10 @@ void run(const Options& options) {
   std::vector<Row> rows;
   for (const int threads : {1, 2}) {
     if (threads > static_cast<int>(std::thread::hardware_concurrency())) continue;
-    Side ours(folder / "train_ours", threads, plain_environment());
-    Side peer(folder / "train_libtorch", threads, libtorch_environment(threads));
+    const double peak = sgemm_peak(threads);
+    const auto start_ours = [&] { return Side(folder / "train_ours", threads, plain_environment()); };
+    const auto start_peer = [&] { return Side(folder / "train_libtorch", threads, libtorch_environment(threads)); };
+    Side ours = start_ours(), peer = start_peer();
     for (const Work& work : list(ours)) {
       if (!options.wants(work.name)) continue;
       if (!ours.start(work.name) || !peer.start(work.name)) {
@@ -182,7 +209,11 @@ void run(const Options& options) {
         std::exit(1);
       }
       compare_losses(work.name, ours, peer);
-      rows.push_back(compare(work, ours, peer, threads, options.quick));
+      Row row = compare(work, ours, peer, threads, options.quick);
+      row.peak = peak;
+      row.ours_mb = memory_of(work.name, start_ours());
+      row.peer_mb = memory_of(work.name, start_peer());
+      rows.push_back(row);
     }
   }
   report(rows, options);

@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <ctime>
+#include <fstream>
 #include <iostream>
+#include <string>
+#include <string_view>
 
 namespace wengert::benchmark {
 namespace {
@@ -13,10 +16,23 @@ double microseconds(clockid_t clock) {
   return 1e6 * static_cast<double>(now.tv_sec) + 1e-3 * static_cast<double>(now.tv_nsec);
 }
 
+/// Megabytes of this process by a line of its status: "VmRSS:" now, "VmHWM:" at most so far.
+double megabytes(std::string_view line) {
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;)
+    if (word == line) {
+      double kilobytes = 0;
+      status >> kilobytes;
+      return kilobytes / 1024;
+    }
+  return 0;
+}
+
 }  // namespace
 
 int serve(std::span<const ServedRow> rows) {
   std::cout.precision(17);
+  const double at_start = megabytes("VmRSS:");
   Step step;
   for (std::string command; std::cin >> command;) {
     if (command == "list") {
@@ -32,6 +48,8 @@ int serve(std::span<const ServedRow> rows) {
       int n = 0;
       std::cin >> n;
       for (int i = 0; i < n; ++i) std::cout << step() << std::endl;
+    } else if (command == "memory") {
+      std::cout << megabytes("VmHWM:") - at_start << std::endl;
     } else if (command == "run") {
       int n = 0;
       std::string clock_name;

@@ -97,7 +97,13 @@ void multiply_last_columns(Tile t, Index rows, Index columns) {
   }
 }
 
-bool packs_b(const Gemm& g) { return g.m >= packs_from || g.b.column != 1; }
+/// Whether the rows of a panel of B may be read where they lie: whole cache lines, few enough of them, at an odd distance, so that they share no
+/// set of the first cache.
+bool lies_well(const Gemm& g) {
+  constexpr Index line = 16, few = 64;
+  return g.k <= few && g.b.row % (2 * line) == line;
+}
+bool packs_b(const Gemm& g) { return g.b.column != 1 || (g.m >= packs_from && !lies_well(g)); }
 bool copies_a(const Gemm& g, const GemmBlock& block) { return g.a.column != 1 && block.rows > 1 && block.columns >= 4 * panel; }
 
 /// What multiply_block needs for copies, in floats: a panel of B and the rows of A.

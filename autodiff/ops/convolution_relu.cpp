@@ -17,7 +17,6 @@ namespace wengert {
 namespace {
 
 using kernels::Convolution;
-using kernels::ConvolutionTail;
 
 template <class T> T* elements_of(const Tensor& y) { return static_cast<T*>(y.elements()->data); }
 
