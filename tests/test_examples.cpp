@@ -337,7 +337,7 @@ BOOST_AUTO_TEST_CASE(a_network_for_colour_images_runs) {
   const CommandResult result = run("rgb_cnn", {"--data", data.path(""), "--quick", "--batch", "32", "--output", output.path("")});
   BOOST_TEST(number_behind(result, "test accuracy ") >= 0);
   BOOST_TEST(output.has("rgb_cnn.safetensors"));
-  check_refused(run("rgb_cnn", {"--data", output.path("")}), "rgb_cnn", {"data_batch"});
+  check_refused(run("rgb_cnn", {"--data", output.path("")}), "rgb_cnn", {"test_batch.bin"});
 }
 
 BOOST_AUTO_TEST_CASE(characters_are_learnt_and_written) {

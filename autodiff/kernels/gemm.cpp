@@ -97,8 +97,8 @@ void multiply_last_columns(Tile t, Index rows, Index columns) {
   }
 }
 
-/// Whether the rows of a panel of B may be read where they lie: whole cache lines, few enough of them, at an odd distance, so that they share no
-/// set of the first cache.
+/// Whether the rows of a panel of B may be read where they lie: whole cache lines, few enough of them, at an odd distance, so that they
+/// share no set of the first cache.
 bool lies_well(const Gemm& g) {
   constexpr Index line = 16, few = 64;
   return g.k <= few && g.b.row % (2 * line) == line;
