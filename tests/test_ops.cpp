@@ -167,7 +167,9 @@ const std::vector<Case>& cases() {
       {"linear", [](Inputs x) { return linear(x[0], x[1]); }, {{2, 2, 3}, {4, 3}}},
       {"linear", [](Inputs x) { return linear(x[0], x[1], x[2]); }, {{3}, {2, 3}, {2}}},
       {"linear_relu",  // far from relu's kink
-       [](Inputs x) { return linear_relu(x[0], x[1], x[2] + Tensor::from({20, -20}).to(x[2].dtype())); },
+       [](Inputs x) {
+         return linear_relu(x[0], x[1], x[2] + Tensor::from({20, -20}).to(x[2].dtype()));
+       },
        {{4, 3}, {2, 3}, {2}}},
       {"dot", [](Inputs x) { return dot(x[0], x[1]); }, {{3}, {3}}},
       {"outer", [](Inputs x) { return outer(x[0], x[1]); }, {{3}, {2}}},
