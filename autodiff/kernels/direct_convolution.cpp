@@ -79,7 +79,7 @@ void pack_weights(const BufferConvolution& b, const WeightView& w, float* packed
   }
 }
 
-/// The transposed map, for gradients: w.data is written.
+/// The other way round, for gradients: those of w's strides in `to`.
 void unpack_weights(const BufferConvolution& b, const float* packed, const WeightView& w, float* to) {
   for (Index o = 0; o < b.out; o += panel) {
     const Index width = panel_at(o, b.out);

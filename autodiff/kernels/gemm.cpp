@@ -50,14 +50,11 @@ namespace wengert::kernels::HWY_NAMESPACE {
 /// to[k][width] = from(k, column) for `columns` columns, and zeros behind them. Columns of `from` lie one behind the other.
 void pack_rows(const float* from, Index row, Index steps, Index columns, Index width, float* to) {
   const Floats d;
-  if (columns == width) {
-    for (Index k = 0; k < steps; ++k, from += row, to += width)
-      for (Index j = 0; j < width; j += lanes) hn::StoreU(hn::LoadU(d, from + j), d, to + j);
-    return;
-  }
   for (Index k = 0; k < steps; ++k, from += row, to += width) {
-    for (Index j = 0; j < columns; ++j) to[j] = from[j];
-    for (Index j = columns; j < width; ++j) to[j] = 0;
+    Index j = 0;
+    for (; j + lanes <= columns; j += lanes) hn::StoreU(hn::LoadU(d, from + j), d, to + j);
+    for (; j < columns; ++j) to[j] = from[j];
+    for (; j < width; ++j) to[j] = 0;
   }
 }
 
