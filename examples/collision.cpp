@@ -24,7 +24,7 @@ namespace {
 
 struct Options {
   std::string output = ".";
-  int problems = 64000, epochs = 60, batch = 256, nodes = 128;
+  int problems = 64000, epochs = 100, batch = 256, nodes = 128;
   double rate = 3e-3;
   std::uint64_t seed = 1;
   bool quick = false;
