@@ -45,6 +45,8 @@ class Recording {
     const RuleOf none{Location()};  // in a sweep too, the places are f's own
     const DrawScope draws(run.draws, again);
     y = (*run.f)(x);
+    if (!draws.all_drawn())
+      throw TapeError("checkpoint: the function drew fewer random numbers when it was called again; it must do the same each time");
   }
 
   TapeState& tape() { return state_; }

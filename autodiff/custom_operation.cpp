@@ -20,12 +20,13 @@ Tensors dense(std::span<const Tensor> x) {
 /// Which of the values that are recorded from now on depend on some that are there.
 class Dependents {
  public:
-  explicit Dependents(const TapeState& tape) : tape_(tape), first_call_(tape.calls.size()), marked_(tape.slots.size()) {}
+  explicit Dependents(TapeState& tape) : tape_(tape), first_call_(tape.calls.size()), marked_(tape.slots.size()) {}
   void add(const Tensor& t) { marked_[slot(t.number())] = true; }
   bool holds(const Tensor& t) {
     marked_.resize(tape_.slots.size());
     for (std::uint32_t k = first_call_; k < tape_.calls.size(); ++k) mark(tape_.calls[k]);
-    return t.number() && marked_[slot(t.number())];
+    const std::uint32_t s = tape_.slot_of(t);  // of an ended tape's value there is none
+    return s != kNoSlot && marked_[s];
   }
 
  private:
@@ -40,7 +41,7 @@ class Dependents {
     for (std::uint32_t j = 0; any && j < call.outputs; ++j) marked_[call.first_output + j] = true;
   }
 
-  const TapeState& tape_;
+  TapeState& tape_;
   std::uint32_t first_call_;
   pool::Vector<char> marked_;
 };

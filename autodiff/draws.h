@@ -18,6 +18,8 @@ class DrawScope {
 
   /// A draw is about to begin at `at`: keeps it, or replaces it by the one to be made again and returns true.
   static bool meets(Generator::Position& at);
+  /// Whether all that were kept have been drawn again.
+  bool all_drawn() const { return !again_ || next_ == draws_.size(); }
 
  private:
   Draws& draws_;

@@ -116,7 +116,7 @@ void unrolled_rnn(Options options) {
     gradients.clip_norm(1);  // a step over a cliff would undo the training
     adam.step(gradients);
     constexpr int kReport = 100;
-    if (step % kReport == 0) {
+    if (step % kReport == 0 || step == options.batches) {
       const double test_loss = nn::mse(model(test.x), test.y).item();
       history.add({{"train loss", loss.item()}, {"test loss", test_loss}});
       bar.update(step, {{"test loss", test_loss}});

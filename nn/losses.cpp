@@ -15,6 +15,13 @@ void check_shapes(const char* loss, const Tensor& prediction, const Tensor& targ
                                describe(target), hint));
 }
 
+/// Losses of several steps ask beforehand what each step would ask: nothing is recorded of a loss that is refused.
+void check_dtypes(const char* loss, const char* what, const Tensor& other, const Tensor& prediction, Location where) {
+  if (!other.defined() || other.dtype() == prediction.dtype()) return;
+  throw DtypeError(fmt::format("{} at {}: the {} {} must have the dtype of the prediction {}; hint: .to({})", loss, to_string(where), what,
+                               describe(other), describe(prediction), to_string(prediction.dtype())));
+}
+
 /// prediction - target
 Tensor difference(const char* loss, const Tensor& prediction, const Tensor& target, Location where) {
   check_shapes(loss, prediction, target, where);
@@ -24,6 +31,7 @@ Tensor difference(const char* loss, const Tensor& prediction, const Tensor& targ
 /// A weight is undefined, or broadcasts to the prediction.
 void check_weight(const char* loss, const char* what, const Tensor& weight, const Tensor& prediction, Location where) {
   if (!weight.defined()) return;
+  check_dtypes(loss, what, weight, prediction, where);
   const int added = prediction.rank() - weight.rank();
   bool fits = added >= 0;
   for (int d = 0; fits && d < weight.rank(); ++d) fits = weight.shape()[d] == 1 || weight.shape()[d] == prediction.shape()[d + added];
@@ -54,10 +62,9 @@ Tensor reduce(const Tensor& losses, Reduction reduction, Location where) {
 struct ClampedLogs {
   ClampedLogs(const Tensor& x, Location where) {
     static const double least = std::exp(-100.0);
-    const Tensor positive = Operand(x, where) > least, below_one = (Operand(1, where) - x) > least;
-    of_x = wengert::where(positive, Operand(log(wengert::where(positive, Operand(x, where), 1), where), where), -100);
-    of_rest =
-        wengert::where(below_one, Operand(log1p(negative(wengert::where(below_one, Operand(x, where), 0), where), where), where), -100);
+    const Tensor low = Operand(x, where) <= least, high = (Operand(1, where) - x) <= least;  // both false for NaN, which stays NaN
+    of_x = wengert::where(low, -100, Operand(log(wengert::where(low, 1, Operand(x, where)), where), where));
+    of_rest = wengert::where(high, -100, Operand(log1p(negative(wengert::where(high, 0, Operand(x, where)), where), where), where));
   }
   Tensor of_x, of_rest;
 };
@@ -98,6 +105,7 @@ Tensor huber(const Tensor& prediction, const Tensor& target, HuberOptions option
 
 Tensor bce(const Tensor& prediction, const Tensor& target, const BceOptions& options, Location where) {
   check_shapes("bce", prediction, target, where);
+  check_dtypes("bce", "target", target, prediction, where);
   check_weight("bce", "weight", options.weight, prediction, where);
   const ClampedLogs log(prediction, where);
   const Tensor yes = Operand(target, where) * log.of_x, no = (Operand(1, where) - target) * log.of_rest;
@@ -106,6 +114,7 @@ Tensor bce(const Tensor& prediction, const Tensor& target, const BceOptions& opt
 
 Tensor bce_with_logits(const Tensor& logits, const Tensor& target, const BceWithLogitsOptions& options, Location where) {
   check_shapes("bce_with_logits", logits, target, where);
+  check_dtypes("bce_with_logits", "target", target, logits, where);
   check_weight("bce_with_logits", "weight", options.weight, logits, where);
   check_weight("bce_with_logits", "pos_weight", options.pos_weight, logits, where);
   const Tensor yes = Operand(target, where) * softplus(negative(logits, where), 1, where);
@@ -115,6 +124,7 @@ Tensor bce_with_logits(const Tensor& logits, const Tensor& target, const BceWith
 
 Tensor kl_div(const Tensor& log_prediction, const Tensor& target, KlDivOptions options, Location where) {
   check_shapes("kl_div", log_prediction, target, where);
+  check_dtypes("kl_div", "target", target, log_prediction, where);
   const Tensor losses = options.log_target
                             ? Operand(exp(target, where), where) * (Operand(target, where) - log_prediction)
                             : Operand(xlogy(Operand(target, where), target), where) - (Operand(target, where) * log_prediction);

@@ -107,3 +107,43 @@ BOOST_AUTO_TEST_CASE(sizes_that_do_not_fit_are_refused) {
   BOOST_TEST(contains(message_of<ShapeError>([&] { layer(x, x, x); }), "multihead_attention"));
   BOOST_TEST(layer.label() == "MultiheadAttention(4, 2)");
 }
+
+// The elements of x and of a constant x are the same; the values are not.
+BOOST_AUTO_TEST_CASE(constant_keys_pass_nothing_on_with_the_batch_first) {
+  nn::MultiheadAttention attention(4, 2, {.batch_first = true});
+  Generator generator(1);
+  const Tensor x = generator.normal({2, 3, 4});
+  const auto gradient_with = [&](bool copy) {
+    Tape tape;
+    const Tensor v = tape.variable(x), constant = copy ? x * 1 : stop_gradient(v);
+    return numbers(tape.gradient(sum(square(attention(v, constant, constant).output)), v));
+  };
+  check_numbers(gradient_with(false), gradient_with(true), 1e-6);
+}
+
+BOOST_AUTO_TEST_CASE(what_attention_refuses_is_not_recorded) {
+  Tape tape;
+  const Tensor x = tape.variable(Tensor::ones({3, 1, 4}));
+  const Tensor in = Tensor::ones({12, 4}), out = Tensor::ones({4, 4});
+  const auto refused = [&](const MultiheadWeights& w, const MultiheadOptions& options, const char* part) {
+    const std::size_t calls = tape.calls();
+    BOOST_TEST(contains(message_of<Error>([&] { multihead_attention(x, x, x, w, options); }), part));
+    BOOST_TEST(tape.calls() == calls);
+  };
+  refused({in, Tensor::ones({16}), out, {}}, {.heads = 2}, "multihead_attention: in_bias (16,)");
+  refused({in, {}, out, Tensor::ones({5})}, {.heads = 2}, "multihead_attention: out_bias (5,)");
+  refused({in, {}, out, {}}, {.heads = 2, .dropout = 2}, "2 is no probability");
+  refused({in, {}, out, {}}, {.heads = 2, .attention_mask = Tensor::zeros({3, 3}, int64)}, "multihead_attention");
+  const Tensor q = tape.variable(Tensor::ones({2, 3}));
+  const std::size_t calls = tape.calls();
+  for (const Shape& mask : {Shape{7, 7}, Shape{5, 2, 2}})
+    BOOST_TEST(contains(message_of<ShapeError>([&] { scaled_dot_product_attention(q, q, q, {.mask = Tensor::zeros(mask)}); }),
+                        "scaled_dot_product_attention"));
+  BOOST_TEST(tape.calls() == calls);
+}
+
+BOOST_AUTO_TEST_CASE(a_nan_elsewhere_leaves_hidden_rows_zero) {
+  const Tensor q = Tensor::from({{NAN, 1}, {1, 2}}), k = Tensor::from({{1, 0}, {0, 1}});
+  const Tensor mask = Tensor::from({{1, 1}, {0, 0}}).to(boolean);
+  check_numbers(numbers(select(scaled_dot_product_attention(q, k, k, {.mask = mask}).output, 0, 1)), {0, 0});
+}

@@ -233,6 +233,11 @@ BOOST_AUTO_TEST_CASE(a_function_that_does_not_repeat_itself_is_told) {
   calls = 0;
   y = checkpoint(more_numbers)(again);
   BOOST_TEST(contains(message_of<TapeError>([&] { tape.gradient(y, wrt(again), {.seed = start}); }), "drew more random numbers"));
+  const Tensor once_more = tape.variable(start);
+  calls = 0;
+  const auto fewer_numbers = [&](const Tensor& v) { return ++calls > 1 ? v * 1 : v * default_generator().next_uniform(); };
+  y = checkpoint(fewer_numbers)(once_more);
+  BOOST_TEST(contains(message_of<TapeError>([&] { tape.gradient(y, wrt(once_more), {.seed = start}); }), "drew fewer random numbers"));
 }
 
 BOOST_AUTO_TEST_CASE(memory_of_an_unrolled_loop_grows_with_the_root) {

@@ -154,3 +154,9 @@ BOOST_AUTO_TEST_CASE(sizes_that_make_no_layer_are_refused) {
       },
       "ConvTranspose2d(4, 6): the kernel must be at least 1, not (2, -3); give it, as in {.kernel = 3}");
 }
+
+BOOST_AUTO_TEST_CASE(images_without_channels) {
+  const nn::Conv2d layer(0, 8, {.kernel = 3});
+  const Tensor y = layer(Tensor::zeros({1, 0, 8, 8}));
+  BOOST_TEST((y.shape() == Shape{1, 8, 6, 6}));
+}

@@ -166,3 +166,22 @@ BOOST_AUTO_TEST_CASE(what_rules_return_is_checked) {
   BOOST_TEST(contains(message_of<ShapeError>([&] { nothing(x); }), "nothing: its forward gave an undefined tensor"));
   BOOST_TEST(contains(message_of<ShapeError>([&] { exponential(Tensor()); }), "exponential: an input is undefined"));
 }
+
+// Its number is far behind those of this tape, and must not be taken for one of them.
+BOOST_AUTO_TEST_CASE(a_value_of_an_ended_tape_in_a_rule_is_none_of_this_tape) {
+  Tensor ended;
+  {
+    Tape before;
+    ended = before.variable(Tensor::ones({2})) * 2;
+  }
+  for (int i = 0; i < 100; ++i) {
+    Tape between;
+    for (int k = 0; k < 100; ++k) between.variable(Tensor::ones({1}));
+  }
+  const auto twice = custom_operation(
+      "twice", [](const Tensor& x) { return x * 2; }, [ended](const Tensor&, const Tensor&, const Tensor&) { return ended; },
+      [](const Tensor& x_dot, const Tensor&, const Tensor&) { return x_dot * 2; }, {.linear = true});
+  Tape tape;
+  const Tensor x = tape.variable(Tensor::ones({2}));
+  BOOST_CHECK_THROW(tape.gradient(sum(twice(x)), wrt(x), {.differentiable = true}), TapeError);  // and no other value is mistaken for it
+}

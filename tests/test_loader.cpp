@@ -257,3 +257,8 @@ BOOST_AUTO_TEST_CASE(rows_by_their_positions) {
     BOOST_CHECK_THROW(nn::take_rows(data.x, std::vector<Index>{wrong}), ShapeError);
   }
 }
+
+BOOST_AUTO_TEST_CASE(a_part_without_a_share_is_refused) {
+  const nn::Split split = nn::split_examples(Tensor::ones({10, 2}), Tensor::ones({10}));
+  BOOST_CHECK_THROW(nn::DataLoader(split.test, {.batch_size = 2}), ShapeError);
+}

@@ -168,3 +168,21 @@ BOOST_AUTO_TEST_CASE(shapes_must_agree) {
   begins([&] { nn::bce_with_logits(a, a, {.pos_weight = Tensor::zeros({3, 2})}); }, "bce_with_logits");
   begins([&] { nn::kl_div(a, b); }, "kl_div");
 }
+
+BOOST_AUTO_TEST_CASE(bce_passes_nan_on) {
+  const Tensor p = Tensor::from({NAN, 0.5, NAN}, float64), y = Tensor::from({0, 1, 1}, float64);
+  const std::vector<double> losses = values(nn::bce(p, y, {.reduction = Reduction::none}));
+  BOOST_TEST(std::isnan(losses[0]));
+  BOOST_TEST(std::abs(losses[1] - std::log(2)) < 1e-15);
+  BOOST_TEST(std::isnan(losses[2]));
+}
+
+BOOST_AUTO_TEST_CASE(dtypes_are_asked_before_anything_is_recorded) {
+  Tape tape;
+  const Tensor x = tape.variable(Tensor::full({2}, 0.5)), y = Tensor::ones({2}, float64);
+  const std::size_t calls = tape.calls();
+  BOOST_CHECK_THROW(nn::bce(x, y), DtypeError);
+  BOOST_CHECK_THROW(nn::bce_with_logits(x, Tensor::ones({2}), {.weight = y}), DtypeError);
+  BOOST_CHECK_THROW(nn::kl_div(x, y), DtypeError);
+  BOOST_TEST(tape.calls() == calls);
+}

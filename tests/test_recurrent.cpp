@@ -144,3 +144,24 @@ BOOST_AUTO_TEST_CASE(sizes_that_make_no_layer_are_refused) {
   BOOST_TEST(contains(message_of<ShapeError>([&] { layer(Tensor::zeros({5, 2, 2})); }), "lstm: input (5, 2, 2)"));
   BOOST_CHECK_THROW(nn::LSTMCell(2, 2)(Tensor::zeros({})), ShapeError);
 }
+
+BOOST_AUTO_TEST_CASE(nothing_behind_the_end_of_a_sequence_is_seen) {
+  Tensor x = random_numbers({3, 2, 2}, 1);
+  const Tensor lengths = Tensor::from({3, 2}, int64);
+  const nn::LSTM layer(2, 4);
+  const auto gradient_of = [&](const Tensor& input) {
+    Tape tape;
+    return numbers(tape.gradient(sum(square(layer(input, {}, lengths).output)), layer.parameters())[0]);
+  };
+  const auto expected = gradient_of(x);
+  x.mutable_data<float>()[(2 * 2 + 1) * 2] = NAN;  // step 2 of the sequence that has two
+  check_numbers(gradient_of(x), expected);
+}
+
+BOOST_AUTO_TEST_CASE(a_dropout_that_is_no_probability_is_refused) {
+  const Tensor x = random_numbers({3, 2, 2}, 1);
+  for (const double p : {2.0, -0.5}) {
+    const nn::LSTM layer(2, 4, {.dropout = p});
+    BOOST_CHECK_THROW(layer(x), ShapeError);
+  }
+}

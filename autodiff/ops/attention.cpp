@@ -24,8 +24,8 @@ Tensor causal_mask(Index queries, Index keys) {
 Tensor attention_weights(const Tensor& scores) {
   if (scores.size() == 0) return scores;
   const Tensor top = max(scores.constant(), -1, true);
-  if (min(top).item() != kHidden) return softmax(scores);
-  const Tensor sees_none = top == kHidden;
+  const Tensor sees_none = top == kHidden;  // (not so for NaN)
+  if (max(sees_none.to(int64)).item() == 0) return softmax(scores);
   return where(sees_none, 0, softmax(where(sees_none, 0, scores)));
 }
 
@@ -33,7 +33,8 @@ Tensor dropped(const Tensor& x, double p, Generator* generator) {
   return p == 0 ? x : dropout(x, p, generator ? *generator : default_generator());
 }
 
-void check_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Tensor& mask) {
+void check_attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options) {
+  const Tensor& mask = options.mask;
   const char* const name = "scaled_dot_product_attention";
   detail::check_floating(name, q);
   detail::check_same_dtype(name, q, k);
@@ -43,6 +44,20 @@ void check_attention(const Tensor& q, const Tensor& k, const Tensor& v, const Te
   if (!fits)
     throw ShapeError(fmt::format("{}: query {}, key {} and value {} do not fit; they must be (..., l, d), (..., s, d) and (..., s, e)",
                                  name, describe(q), describe(k), describe(v)));
+  const auto of_shape = [](const Shape& shape, Location where) { return expand(Tensor::zeros({}, boolean, where), shape); };
+  const auto leading = [&](const Tensor& t) {
+    Shape shape = t.shape();
+    shape.resize(t.rank() - 2);
+    return of_shape(shape, t.made_at());
+  };
+  Shape scores = detail::broadcast_shape(name, leading(q), leading(k));
+  static_cast<void>(detail::broadcast_shape(name, leading(q), leading(v)));
+  scores.push_back(q.size(-2));
+  scores.push_back(k.size(-2));
+  if (mask.defined() && !(detail::broadcast_shape(name, of_shape(scores, q.made_at()), mask) == scores))
+    throw ShapeError(fmt::format("{}: the mask {} does not broadcast to the scores {} of query {} and key {}", name, describe(mask),
+                                 to_string(scores), describe(q), describe(k)));
+  detail::check_probability(name, options.dropout, q);
 }
 
 /// x W^T + b, where b may be undefined.
@@ -97,7 +112,18 @@ void check_multihead(const Tensor& query, const Tensor& key, const Tensor& value
   if (!(w.in_weight.shape() == Shape{3 * e, e}) || !(w.out_weight.shape() == Shape{e, e}))
     throw ShapeError(fmt::format("{}: the weights {} and {} must be ({}, {}) and ({}, {}) for the query {}", name, describe(w.in_weight),
                                  describe(w.out_weight), 3 * e, e, e, e, describe(query)));
+  const auto check_bias = [&](const char* what, const Tensor& bias, Index size) {
+    if (!bias.defined()) return;
+    detail::check_same_dtype(name, query, bias);
+    if (!(bias.shape() == Shape{size}))
+      throw ShapeError(
+          fmt::format("{}: {} {} must be {} for the query {}", name, what, describe(bias), to_string(Shape{size}), describe(query)));
+  };
+  check_bias("in_bias", w.in_bias, 3 * e);
+  check_bias("out_bias", w.out_bias, e);
+  detail::check_probability(name, o.dropout, query);
   const Tensor &mask = o.attention_mask, &padding = o.padding_mask;
+  if (mask.defined() && mask.dtype() != boolean) detail::check_same_dtype(name, query, mask);
   const Index n = query.size(1), l = query.size(0), s = key.size(0);
   if (mask.defined() && !(mask.shape() == Shape{l, s}) && !(mask.shape() == Shape{n * o.heads, l, s}))
     throw ShapeError(fmt::format("{}: the mask {} must be ({}, {}) or ({}, {}, {})", name, describe(mask), l, s, n * o.heads, l, s));
@@ -108,7 +134,7 @@ void check_multihead(const Tensor& query, const Tensor& key, const Tensor& value
 }  // namespace
 
 Attention scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options, Location where) {
-  check_attention(q, k, v, options.mask);
+  check_attention(q, k, v, options);
   const detail::ComposedAt here(where);
   Tensor scores = matmul(q * (1 / std::sqrt(static_cast<double>(q.size(-1)))), transpose(k));
   if (options.mask.defined())

@@ -35,6 +35,9 @@ void check_floating(const char* operation, const Tensor& x) {
     throw DtypeError(fmt::format("{}: {} is not floating; convert it with .to(float32) or .to(float64)", operation, describe(x)));
 }
 
+void check_probability(const char* operation, double p, const Tensor& x) {
+  if (!(p >= 0 && p <= 1)) throw ShapeError(fmt::format("{}: {} is no probability of dropout; the input is {}", operation, p, describe(x)));
+}
 void check_same_dtype(const char* operation, const Tensor& a, const Tensor& b) {
   if (a.dtype() == b.dtype()) return;
   throw DtypeError(fmt::format("{}: the dtypes differ: left {}, right {}; convert one with .to({})", operation, describe(a), describe(b),

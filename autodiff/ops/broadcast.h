@@ -17,6 +17,9 @@ void check_floating(const char* operation, const Tensor& x);
 /// A DtypeError unless both have one dtype.
 void check_same_dtype(const char* operation, const Tensor& a, const Tensor& b);
 
+/// A ShapeError unless p, of which share of x is left out, is in [0, 1].
+void check_probability(const char* operation, double p, const Tensor& x);
+
 /// y[i] = f(x[i]...) with all operands of element type X broadcast to y's shape.
 template <class X, class T, class F, class... Operands> void elementwise_into(Tensor& y, F&& f, const Operands&... x) {
   T* out = static_cast<T*>(y.elements()->data);

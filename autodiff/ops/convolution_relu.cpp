@@ -8,6 +8,8 @@
 //   z_dot = conv(x_dot, w) + conv(x, w_dot) + b_dot, and y_dot is z_dot taken from where y_bar goes
 //
 // What the kernel does not take is composed.
+#include <fmt/format.h>
+
 #include <initializer_list>
 
 #include "autodiff/kernels/direct_convolution.h"
@@ -125,6 +127,7 @@ bool is_taken(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
 }  // namespace
 
 Tensor conv2d_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options, Index pool, Location where) {
+  if (pool < 1) throw ShapeError(fmt::format("conv2d_relu: pool {} must be 1 or more; the input is {}", pool, describe(x)));
   Convolution sizes;
   if (!is_taken(x, weight, bias, options, pool, sizes)) {
     const Tensor y = relu(conv2d(x, weight, bias, options, where), where);

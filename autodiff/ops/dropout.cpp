@@ -11,7 +11,7 @@ namespace wengert {
 
 Tensor dropout(const Tensor& x, double p, Generator& generator, Location where) {
   detail::check_floating("dropout", x);
-  if (!(p >= 0 && p <= 1)) throw ShapeError(fmt::format("dropout: {} is no probability; the input is {}", p, describe(x)));
+  detail::check_probability("dropout", p, x);
   if (p == 0) return x;
   const detail::ComposedAt here(where);
   const Tensor kept = generator.bernoulli(x.shape(), 1 - p, boolean);

@@ -57,6 +57,7 @@ template <std::size_t N> void check_sequence(const Plan& p, const Tensor& x, con
                                  p.directions() == 1 ? "" : "s"));
   for (Index i = 0; i < p.cells(); ++i)
     detail::check_weights(p.name, p.gates, input_of_layer(p, x, i / p.directions()), p.weights[static_cast<std::size_t>(i)]);
+  detail::check_probability(p.name, p.options.dropout, x);
   static constexpr const char* names[] = {"h", "c"};
   for (std::size_t k = 0; k < N; ++k)
     if (initial[k].defined()) detail::check_state(p.name, names[k], initial[k], {p.cells(), x.size(1), p.hidden()}, x);
@@ -71,13 +72,17 @@ Tensor run_direction(const Tensor& x, State<N>& state, bool backward, const Tens
   pool::Vector<Tensor> h(static_cast<std::size_t>(steps));
   for (Index k = 0; k < steps; ++k) {
     const Index t = backward ? steps - 1 - k : k;
-    State<N> next = step(select(x, 0, t), state);
+    const Tensor x_t = select(x, 0, t);
     Tensor& out = h[static_cast<std::size_t>(t)];
-    out = next[0];
-    if (shortest <= static_cast<double>(t)) {  // some sequences have ended: their states stay
+    State<N> next;
+    if (shortest <= static_cast<double>(t)) {  // some sequences have ended: their states stay, and nothing of their padding is seen
       const Tensor lives = unsqueeze(lengths > static_cast<double>(t), 1);
+      next = step(where(lives, x_t, 0), state);
       out = where(lives, next[0], 0);
       for (std::size_t s = 0; s < N; ++s) next[s] = where(lives, next[s], state[s]);
+    } else {
+      next = step(x_t, state);
+      out = next[0];
     }
     state = std::move(next);
   }

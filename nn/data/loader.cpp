@@ -54,6 +54,7 @@ Tensor copy_range(const Tensor& x, Index first, Index count, Location where) {
 Generator& generator_or_default(Generator* generator) { return generator ? *generator : default_generator(); }
 
 void check_examples(const char* operation, const Tensor& x, const Tensor& y) {
+  if (!x.defined() || !y.defined()) throw ShapeError(fmt::format("{}: there are no examples; was this part given a share?", operation));
   if (x.rank() == 0 || y.rank() == 0 || x.size(0) != y.size(0)) {
     throw ShapeError(fmt::format("{}: inputs {} and targets {} must have the same number of rows", operation, describe(x), describe(y)));
   }
