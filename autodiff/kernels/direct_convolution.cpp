@@ -507,8 +507,8 @@ bool takes(const WindowAxis& axis) {
 }  // namespace
 
 bool is_direct(const Convolution& c) {
-  return c.groups == 1 && c.in_channels > 0 && takes(c.height) && takes(c.width) && c.height.kernel * c.width.kernel > 1 && c.out_channels >= 8 &&
-         c.width.out >= 4;
+  return c.groups == 1 && c.in_channels > 0 && takes(c.height) && takes(c.width) && c.height.kernel * c.width.kernel > 1 &&
+         c.out_channels >= 8 && c.width.out >= 4;
 }
 bool has_direct_data_gradient(const Convolution& c) { return is_direct(c) && c.in_channels >= 8; }
 
