@@ -137,8 +137,8 @@ std::vector<Work> list(Side& side) {
   return works;
 }
 
-/// The first steps, from the same weights and data. (Few: Adam makes a whole step of a gradient that is nothing but rounding, so the sides
-/// part sooner or later.)
+/// The first steps, from the same weights and data. (Few: Adam and RMSprop make a whole step of a gradient that is nothing but rounding, so
+/// the sides part sooner or later.)
 void compare_losses(const std::string& row, Side& ours, Side& peer) {
   constexpr int kSteps = 3;
   constexpr double kTolerance = 1e-4;

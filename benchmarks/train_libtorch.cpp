@@ -33,7 +33,7 @@ struct Mlp {
   Tensor x, labels;
 };
 
-double update(torch::optim::SGD& descent, const Tensor& loss) {
+double update(torch::optim::Optimizer& descent, const Tensor& loss) {
   loss.backward();
   descent.step();
   return loss.item<double>();
@@ -95,10 +95,7 @@ std::shared_ptr<Cnn> make_rgb_cnn() {
 Step train_cnn(const std::shared_ptr<Cnn>& cnn) {
   return [cnn] {
     cnn->adam.zero_grad();
-    const Tensor loss = torch::nn::functional::cross_entropy(cnn->model->forward(cnn->x), cnn->labels);
-    loss.backward();
-    cnn->adam.step();
-    return loss.item<double>();
+    return update(cnn->adam, torch::nn::functional::cross_entropy(cnn->model->forward(cnn->x), cnn->labels));
   };
 }
 
@@ -106,6 +103,45 @@ Step infer_cnn(const std::shared_ptr<Cnn>& cnn) {
   return [cnn] {
     const torch::NoGradGuard pause;
     const Tensor logits = cnn->model->forward(cnn->x);
+    return static_cast<double>(logits.data_ptr<float>()[0]);
+  };
+}
+
+struct LstmModel : torch::nn::Module {
+  Tensor forward(const Tensor& x) { return head->forward(std::get<0>(lstm->forward(x)).select(1, -1)); }
+
+  torch::nn::LSTM lstm = register_module(
+      "lstm",
+      torch::nn::LSTM(torch::nn::LSTMOptions(LstmWork::kSymbols, LstmWork::kHidden).num_layers(LstmWork::kLayers).batch_first(true)));
+  torch::nn::Linear head = register_module("head", torch::nn::Linear(LstmWork::kHidden, LstmWork::kSymbols));
+};
+
+struct Lstm {
+  explicit Lstm(const LstmWork& work)
+      : x(tensor(work.x, {work.batch, LstmWork::kSteps, LstmWork::kSymbols})), labels(tensor(work.labels, {work.batch})) {
+    const torch::NoGradGuard pause;
+    std::vector<Tensor> parameters = model->parameters();
+    for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i].copy_(tensor(work.parameters[i], parameters[i].sizes()));
+  }
+  std::shared_ptr<LstmModel> model = std::make_shared<LstmModel>();
+  Tensor x, labels;
+};
+
+Step train_lstm(std::int64_t batch) {
+  struct Training : Lstm {
+    using Lstm::Lstm;
+    torch::optim::RMSprop descent{model->parameters(), LstmWork::kRate};
+  };
+  return [t = std::make_shared<Training>(LstmWork(batch))] {
+    t->descent.zero_grad();
+    return update(t->descent, torch::nn::functional::cross_entropy(t->model->forward(t->x), t->labels));
+  };
+}
+
+Step infer_lstm(std::int64_t batch) {
+  return [l = std::make_shared<Lstm>(LstmWork(batch))] {
+    const torch::NoGradGuard pause;
+    const Tensor logits = l->model->forward(l->x);
     return static_cast<double>(logits.data_ptr<float>()[0]);
   };
 }
@@ -170,6 +206,10 @@ std::vector<ServedRow> rows() {
   list.push_back({"infer/mnist_cnn_b128", mnist_cnn().forward_flops(), [] { return infer_cnn(make_mnist_cnn()); }});
   list.push_back({"train/rgb_cnn_b64", rgb_cnn().flops(), [] { return train_cnn(make_rgb_cnn()); }});
   list.push_back({"infer/rgb_cnn_b64", rgb_cnn().forward_flops(), [] { return infer_cnn(make_rgb_cnn()); }});
+  for (const std::int64_t batch : LstmWork::kBatches) {
+    list.push_back({row_name("train/lstm_b", batch), LstmWork::flops(batch), [=] { return train_lstm(batch); }});
+    list.push_back({row_name("infer/lstm_b", batch), LstmWork::forward_flops(batch), [=] { return infer_lstm(batch); }});
+  }
   list.push_back({"train/unrolled_rnn", UnrolledRnnWork::kFlops, unrolled_rnn});
   list.push_back({"train/tiny_ops", 0, tiny_ops});
   list.push_back({"train/logistic", 0, logistic});

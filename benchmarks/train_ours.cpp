@@ -90,6 +90,43 @@ Step infer_cnn(const std::shared_ptr<Cnn>& cnn) {
   return [cnn] { return cnn->model(cnn->x).at({0, 0}); };
 }
 
+struct LstmModel : nn::Module {
+  Tensor operator()(const Tensor& x) const { return head(select(lstm(x).output, 1, -1)); }
+  void visit(nn::Visitor& v) override {
+    v("lstm", lstm);
+    v("head", head);
+  }
+  nn::LSTM lstm{LstmWork::kSymbols, LstmWork::kHidden, {.layers = LstmWork::kLayers, .batch_first = true}};
+  nn::Linear head{LstmWork::kHidden, LstmWork::kSymbols};
+};
+
+struct Lstm {
+  explicit Lstm(const LstmWork& work)
+      : x(Tensor::from(work.x, {work.batch, LstmWork::kSteps, LstmWork::kSymbols})), labels(Tensor::from(work.labels)) {
+    const ParameterList list = model.parameters();
+    for (std::size_t i = 0; i < list.size(); ++i) list[i]->value = Tensor::from(work.parameters[i], list[i]->value.shape());
+  }
+  LstmModel model;
+  Tensor x, labels;
+};
+
+Step train_lstm(std::int64_t batch) {
+  struct Training : Lstm {
+    using Lstm::Lstm;
+    optim::RMSprop descent{model.parameters(), {.lr = LstmWork::kRate}};
+  };
+  return [t = std::make_shared<Training>(LstmWork(batch))] {
+    Tape tape;
+    const Tensor loss = nn::cross_entropy(t->model(t->x), t->labels);
+    t->descent.step(tape.gradient(loss, t->model.parameters()));
+    return loss.item();
+  };
+}
+
+Step infer_lstm(std::int64_t batch) {
+  return [l = std::make_shared<Lstm>(LstmWork(batch))] { return l->model(l->x).at({0, 0}); };
+}
+
 Step unrolled_rnn() {
   using Work = UnrolledRnnWork;
   struct Rnn {
@@ -153,6 +190,10 @@ std::vector<ServedRow> rows() {
   list.push_back({"infer/mnist_cnn_b128", mnist_cnn().forward_flops(), [] { return infer_cnn(make_mnist_cnn()); }});
   list.push_back({"train/rgb_cnn_b64", rgb_cnn().flops(), [] { return train_cnn(make_rgb_cnn()); }});
   list.push_back({"infer/rgb_cnn_b64", rgb_cnn().forward_flops(), [] { return infer_cnn(make_rgb_cnn()); }});
+  for (const std::int64_t batch : LstmWork::kBatches) {
+    list.push_back({row_name("train/lstm_b", batch), LstmWork::flops(batch), [=] { return train_lstm(batch); }});
+    list.push_back({row_name("infer/lstm_b", batch), LstmWork::forward_flops(batch), [=] { return infer_lstm(batch); }});
+  }
   list.push_back({"train/unrolled_rnn", UnrolledRnnWork::kFlops, unrolled_rnn});
   list.push_back({"train/tiny_ops", 0, tiny_ops});
   list.push_back({"train/logistic", 0, logistic});

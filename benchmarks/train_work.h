@@ -112,6 +112,44 @@ inline ImageWork mnist_cnn() { return {128, 1, 28, {{1, 16, 5, 24}, {16, 32, 5, 
 /// 3 x 32 x 32: 32, 32 @ 3x3, pool, 64, 64 @ 3x3, pool, 256, 10; convolutions pad by 1.
 inline ImageWork rgb_cnn() { return {64, 3, 32, {{3, 32, 3, 32}, {32, 32, 3, 32}, {32, 64, 3, 16}, {64, 64, 3, 16}}, 4096, 256}; }
 
+/// Two LSTM layers on one-hot symbols, a linear layer on the last step's output; cross-entropy of the mean, RMSprop.
+struct LstmWork {
+  static constexpr std::int64_t kSymbols = 38, kHidden = 128, kLayers = 2, kSteps = 128, kGates = 4 * kHidden;
+  static constexpr double kRate = 5e-3;
+  static constexpr std::array<std::int64_t, 2> kBatches{32, 256};
+
+  explicit LstmWork(std::int64_t batch) : batch(batch), x(static_cast<std::size_t>(batch * kSteps * kSymbols)) {
+    Numbers numbers(6);
+    const double k = 1 / std::sqrt(static_cast<double>(kHidden));
+    const auto add = [&](std::int64_t count) { parameters.push_back(numbers.uniform<float>(count, -k, k)); };
+    for (std::int64_t layer = 0; layer < kLayers; ++layer) {
+      add(kGates * (layer == 0 ? kSymbols : kHidden));
+      add(kGates * kHidden);
+      add(kGates);
+      add(kGates);
+    }
+    add(kSymbols * kHidden);
+    add(kSymbols);
+    std::size_t first = 0;
+    for (const std::int64_t symbol : numbers.labels(batch * kSteps, kSymbols)) {
+      x[first + static_cast<std::size_t>(symbol)] = 1;
+      first += kSymbols;
+    }
+    labels = numbers.labels(batch, kSymbols);
+  }
+  /// Of the matrix products: forward; and with those of the gradients, which the input has none of.
+  static double forward_flops(std::int64_t batch) {
+    const std::int64_t products = kSteps * kGates * (kSymbols + kHidden + 2 * kHidden * (kLayers - 1)) + kHidden * kSymbols;
+    return 2 * static_cast<double>(batch * products);
+  }
+  static double flops(std::int64_t batch) { return 3 * forward_flops(batch) - 2 * static_cast<double>(batch * kSteps * kGates * kSymbols); }
+
+  std::int64_t batch;
+  std::vector<std::vector<float>> parameters;  // of each layer W_ih (gates, in), W_hh (gates, hidden), b_ih, b_hh; of the linear one W, b
+  std::vector<float> x;                        // (batch, steps, symbols)
+  std::vector<std::int64_t> labels;
+};
+
 /// h = tanh(x_t Wx + h Wh + b), unrolled over T steps from matrix products, sums and tanh; mean square of h Wo - y; SGD.
 struct UnrolledRnnWork {
   static constexpr std::int64_t kBatch = 16, kHidden = 32, kInputs = 8, kSteps = 100;
