@@ -20,7 +20,7 @@ namespace {
 
 struct Options {
   std::string text, output = ".";
-  int layers = 2, nodes = 128, window = 128, step = 3, epochs = 10, batch = 256, length = 400;
+  int layers = 2, nodes = 128, window = 128, step = 3, epochs = 10, batch = 128, length = 400;
   double rate = 5e-3, dropout = 0.1;
   std::uint64_t seed = 1;
   bool quick = false;
