@@ -13,6 +13,8 @@ template <int N> class Rows {
  public:
   /// `strides[n]` has the rank of `shape`; 0 repeats an operand along that dimension.
   Rows(const Shape& shape, const std::array<const Shape*, N>& strides) {
+    for (const Index size : shape) empty_ |= size == 0;
+    if (empty_) return;  // beside a 0 the other sizes may be of any product
     for (int d = 0; d < shape.rank(); ++d) {
       if (shape[d] == 1) continue;
       const int last = sizes_.rank() - 1;
@@ -31,7 +33,6 @@ template <int N> class Rows {
         }
       }
     }
-    for (Index size : shape) empty_ |= size == 0;
   }
 
   /// f(offsets of the operands, elements in the row, strides in the row) for every row.
