@@ -209,7 +209,8 @@ void projectile(Options options) {
       const Tensor loss = loss_of(model(x), y);
       adam.step(tape.gradient(loss, model.parameters()));
       sum += loss.item();
-      bar.update(++step, {{"loss", sum / static_cast<double>(step)}});
+      ++step;
+      bar.update(step, {{"loss", sum / static_cast<double>(step)}});
     }
     model.eval();
     const double train_loss = sum / static_cast<double>(step), test_loss = loss_of(model(test_data.x), test_data.y).item();
