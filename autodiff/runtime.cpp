@@ -78,7 +78,7 @@ std::string blas_lines() {
     return fmt::format(
         "OpenBLAS      {}, {}\n"
         "  core type   {}, {}\n",
-        info.version, info.library, info.core, chosen_by(info.chosen_by));
+        info.version, info.file, info.core, chosen_by(info.chosen_by));
   } catch (const Error& error) {
     return fmt::format("OpenBLAS      none: {}\n", error.what());
   }

@@ -123,6 +123,16 @@ std::string draw_mistakes(const Classifier& model, const nn::Batch& data, const 
   return fmt::format("first {} wrong predictions: {}", wrong.size(), path);
 }
 
+Score report(const Classifier& model, const nn::Batch& test, const Tensor& pictures, const std::vector<std::string>& names,
+             const nn::History& history, const std::string& prefix) {
+  nn::ConfusionMatrix confusion(names);
+  const Score score = evaluate(model, test, &confusion);
+  fmt::print("\n{}\n", confusion.to_string());
+  fmt::print("{}\n", history.plot(prefix + "-training.png").message);
+  fmt::print("{}\n", draw_mistakes(model, test, pictures, names, prefix + "-mistakes.png"));
+  return score;
+}
+
 void draw_first_layer(nn::Sequential& model, const Tensor& image, const std::string& prefix) {
   const std::string filters = prefix + "-filters.png", maps = prefix + "-activations.png";
   nn::write_filters(model.layer<nn::Conv2d>(0).weight, filters);

@@ -52,6 +52,11 @@ std::vector<std::string> class_names(const wengert::nn::ImageDataset& data, cons
 std::string draw_mistakes(const Classifier& model, const wengert::nn::Batch& data, const wengert::Tensor& pictures,
                           const std::vector<std::string>& names, const std::string& path);
 
+/// What a training on images ends with: confusion matrix, curves and wrong predictions (PREFIX-training.png, PREFIX-mistakes.png).
+/// `pictures` are what is shown of test.x. Returns the score.
+Score report(const Classifier& model, const wengert::nn::Batch& test, const wengert::Tensor& pictures,
+             const std::vector<std::string>& names, const wengert::nn::History& history, const std::string& prefix);
+
 /// What the first layer of a convolutional network looks for, and what it finds in one image (1, c, rows, columns): PREFIX-filters.png and
 /// PREFIX-activations.png.
 void draw_first_layer(wengert::nn::Sequential& model, const wengert::Tensor& image, const std::string& prefix);

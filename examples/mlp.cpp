@@ -8,7 +8,6 @@
 
 #include <nn/data/idx.h>
 #include <nn/training/image_grid.h>
-#include <nn/training/metrics.h>
 #include "classification.h"
 #include "example.h"
 
@@ -46,11 +45,8 @@ void mlp(const Options& options) {
   const example::Classifier classifier(model);
   const nn::History history = example::fit(classifier, descent, loader, {.epochs = options.epochs, .test = &test, .rate = rate});
 
-  nn::ConfusionMatrix confusion(names);
-  const example::Score final = example::evaluate(classifier, test, &confusion);
-  fmt::print("\n{}\n", confusion.to_string());
-  fmt::print("{}\n", history.plot(options.output + "/mlp-training.png").message);
-  fmt::print("{}\n", example::draw_mistakes(classifier, test, data.test.images, names, options.output + "/mlp-mistakes.png"));
+  const std::string prefix = options.output + "/mlp";
+  const example::Score final = example::report(classifier, test, data.test.images, names, history, prefix);
   fmt::print("test accuracy {:.4f}\n", final.accuracy);
 }
 

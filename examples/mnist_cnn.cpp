@@ -7,7 +7,6 @@
 #include <vector>
 
 #include <nn/data/idx.h>
-#include <nn/training/metrics.h>
 #include "classification.h"
 #include "example.h"
 
@@ -60,12 +59,8 @@ void mnist_cnn(Options options) {
   const example::Classifier classifier(model);
   const nn::History history = example::fit(classifier, adam, loader, {.epochs = options.epochs, .test = &test});
 
-  nn::ConfusionMatrix confusion(names);
-  const example::Score final = example::evaluate(classifier, test, &confusion);
-  fmt::print("\n{}\n", confusion.to_string());
   const std::string prefix = options.output + "/mnist_cnn";
-  fmt::print("{}\n", history.plot(prefix + "-training.png").message);
-  fmt::print("{}\n", example::draw_mistakes(classifier, test, test.x, names, prefix + "-mistakes.png"));
+  const example::Score final = example::report(classifier, test, test.x, names, history, prefix);
   example::draw_first_layer(model, slice(test.x, 0, 0, 1), prefix);
   nn::save(model, prefix + ".safetensors");
   fmt::print("test accuracy {:.4f}\n", final.accuracy);

@@ -11,7 +11,6 @@
 #include <nn/data/augment.h>
 #include <nn/data/cifar.h>
 #include <nn/training/image_grid.h>
-#include <nn/training/metrics.h>
 #include "classification.h"
 #include "example.h"
 
@@ -63,12 +62,8 @@ void rgb_cnn(Options options) {
                    {.epochs = options.epochs, .test = &test, .rate = [&](int epoch) { return schedule(epoch - 1); }, .augment = augment});
 
   const std::vector<std::string> names(nn::cifar10_classes.begin(), nn::cifar10_classes.end());
-  nn::ConfusionMatrix confusion(names);
-  const example::Score final = example::evaluate(classifier, test, &confusion);
-  fmt::print("\n{}\n", confusion.to_string());
   const std::string prefix = options.output + "/rgb_cnn";
-  fmt::print("{}\n", history.plot(prefix + "-training.png").message);
-  fmt::print("{}\n", example::draw_mistakes(classifier, test, data.test.images, names, prefix + "-mistakes.png"));
+  const example::Score final = example::report(classifier, test, data.test.images, names, history, prefix);
   example::draw_first_layer(model, slice(test.x, 0, 0, 1), prefix);
   nn::save(model, prefix + ".safetensors");
   fmt::print("test accuracy {:.4f}\n", final.accuracy);

@@ -9,25 +9,11 @@
 #include "autodiff/gradcheck.h"
 #include "nn/state.h"
 #include "support/derivatives.h"
+#include "support/layers.h"
 #include "support/throws.h"
 
 using namespace wengert;
-using testing::check_numbers, testing::contains, testing::message_of, testing::numbers;
-
-namespace {
-
-Tensor random_numbers(const Shape& shape, std::uint64_t seed, Dtype dtype = float32) {
-  Generator generator(seed);
-  return generator.uniform(shape, -1, 1, dtype);
-}
-
-std::vector<std::string> names_of(const nn::Module& m) {
-  std::vector<std::string> names;
-  for (const auto& entry : nn::state(m)) names.push_back(entry.name);
-  return names;
-}
-
-}  // namespace
+using testing::check_numbers, testing::contains, testing::message_of, testing::numbers, testing::names_of, testing::random_numbers;
 
 BOOST_AUTO_TEST_CASE(names_are_those_of_pytorch) {
   const std::vector<std::string> attention{"in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias"};

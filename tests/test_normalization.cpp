@@ -8,25 +8,12 @@
 #include "autodiff/autodiff.h"
 #include "nn/state.h"
 #include "support/derivatives.h"
+#include "support/layers.h"
 #include "support/throws.h"
 
 using namespace wengert;
-using testing::check_numbers, testing::contains, testing::message_of, testing::Numbers, testing::numbers;
-
-namespace {
-
-Tensor random_numbers(const Shape& shape, std::uint64_t seed) {
-  Generator generator(seed);
-  return generator.uniform(shape, -1, 1);
-}
-
-std::vector<std::string> names_of(const nn::Module& m) {
-  std::vector<std::string> names;
-  for (const auto& entry : nn::state(m)) names.push_back(entry.name);
-  return names;
-}
-
-}  // namespace
+using testing::check_numbers, testing::contains, testing::message_of, testing::Numbers, testing::numbers, testing::names_of,
+    testing::random_numbers;
 
 BOOST_AUTO_TEST_CASE(layers_are_their_operations) {
   const Tensor x = random_numbers({3, 4, 5}, 1);

@@ -13,25 +13,11 @@
 #include "nn/state.h"
 #include "optim/optim.h"
 #include "support/derivatives.h"
+#include "support/layers.h"
 #include "support/throws.h"
 
 using namespace wengert;
-using testing::check_numbers, testing::contains, testing::message_of, testing::numbers;
-
-namespace {
-
-Tensor random_numbers(const Shape& shape, std::uint64_t seed) {
-  Generator generator(seed);
-  return generator.uniform(shape, -1, 1);
-}
-
-std::vector<std::string> names_of(const nn::Module& m) {
-  std::vector<std::string> names;
-  for (const auto& entry : nn::state(m)) names.push_back(entry.name);
-  return names;
-}
-
-}  // namespace
+using testing::check_numbers, testing::contains, testing::message_of, testing::numbers, testing::names_of, testing::random_numbers;
 
 BOOST_AUTO_TEST_CASE(names_and_shapes_are_those_of_pytorch) {
   const nn::LSTM layer(3, 5, {.layers = 2, .bidirectional = true});

@@ -180,7 +180,7 @@ Library open_library() {
   find(library.handle, "dpotrf_", library.of_doubles.factor_cholesky);
   find(library.handle, "cblas_strsm", library.of_floats.solve_triangular);
   find(library.handle, "cblas_dtrsm", library.of_doubles.solve_triangular);
-  library.info.library = file_of(reinterpret_cast<void*>(library.sgemm));
+  library.info.file = file_of(reinterpret_cast<void*>(library.sgemm));
   library.info.version = version_in(config);
   library.info.core = text_of(library.handle, "openblas_get_corename");
 
@@ -356,7 +356,7 @@ template <class T, class F> void with_factorizations(F&& f) {
     throw Error(
         fmt::format("linear algebra: {} was built without LAPACK; install another OpenBLAS (Debian, Ubuntu: apt install "
                     "libopenblas0-pthread)",
-                    blas.info.library));
+                    blas.info.file));
   const OneThreadInProcess one_thread(blas);
   const OneOpenMpThread one_openmp_thread(blas);
   f(functions);

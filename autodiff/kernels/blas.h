@@ -39,7 +39,7 @@ enum class CoreChoice {
 
 /// The OpenBLAS in use.
 struct BlasInfo {
-  std::string library;  ///< The file.
+  std::string file;     ///< Where it is.
   std::string version;  ///< As in "0.3.21".
   std::string core;     ///< As in "SkylakeX".
   CoreChoice chosen_by = CoreChoice::library;

@@ -71,7 +71,7 @@ void selection(Program& p) {
 }
 
 struct Function {
-  Tensor (*library)(const Tensor&, Location);
+  Tensor (*ours)(const Tensor&, Location);
   double (*reference)(double);
 };
 constexpr Function kFunctions[] = {
@@ -90,7 +90,7 @@ void function(Program& p) {
   const Value x = p.any_floating();
   const Function& f = kFunctions[p.below(std::size(kFunctions))];
   p.step(
-      "function", [&] { return f.library(x.tensor, Location::here()); },
+      "function", [&] { return f.ours(x.tensor, Location::here()); },
       [&] {
         need_floating(x.array);
         return map(x.array, f.reference);

@@ -89,14 +89,15 @@ std::unique_ptr<optim::Optimizer> make_sgd(const ParameterList& p, const Setting
                                                            .maximize = s.flag("maximize")});
 }
 
-std::unique_ptr<optim::Optimizer> make_adam(const ParameterList& p, const Settings& s) {
-  return std::make_unique<optim::Adam>(p, optim::AdamOptions{.lr = s.number("lr"),
-                                                             .beta1 = s.number("betas", 0),
-                                                             .beta2 = s.number("betas", 1),
-                                                             .eps = s.number("eps"),
-                                                             .weight_decay = s.number("weight_decay"),
-                                                             .amsgrad = s.flag("amsgrad"),
-                                                             .maximize = s.flag("maximize")});
+// Adam and AdamW have the same options.
+template <class Optimizer, class Options> std::unique_ptr<optim::Optimizer> make_moments(const ParameterList& p, const Settings& s) {
+  return std::make_unique<Optimizer>(p, Options{.lr = s.number("lr"),
+                                                .beta1 = s.number("betas", 0),
+                                                .beta2 = s.number("betas", 1),
+                                                .eps = s.number("eps"),
+                                                .weight_decay = s.number("weight_decay"),
+                                                .amsgrad = s.flag("amsgrad"),
+                                                .maximize = s.flag("maximize")});
 }
 
 std::unique_ptr<optim::Optimizer> make_rmsprop(const ParameterList& p, const Settings& s) {
@@ -107,16 +108,6 @@ std::unique_ptr<optim::Optimizer> make_rmsprop(const ParameterList& p, const Set
                                                                    .momentum = s.number("momentum"),
                                                                    .centered = s.flag("centered"),
                                                                    .maximize = s.flag("maximize")});
-}
-
-std::unique_ptr<optim::Optimizer> make_adamw(const ParameterList& p, const Settings& s) {
-  return std::make_unique<optim::AdamW>(p, optim::AdamWOptions{.lr = s.number("lr"),
-                                                               .beta1 = s.number("betas", 0),
-                                                               .beta2 = s.number("betas", 1),
-                                                               .eps = s.number("eps"),
-                                                               .weight_decay = s.number("weight_decay"),
-                                                               .amsgrad = s.flag("amsgrad"),
-                                                               .maximize = s.flag("maximize")});
 }
 
 std::unique_ptr<optim::Optimizer> make_adagrad(const ParameterList& p, const Settings& s) {
@@ -327,9 +318,9 @@ struct Recipe {
 constexpr Recipe kRecipes[] = {
     {"sgd", follow_with<make_sgd>},
     {"sgd_groups", follow_with<make_sgd>},
-    {"adam", follow_with<make_adam>},
-    {"adamw", follow_with<make_adamw>},
-    {"adamw_groups", follow_with<make_adamw>},
+    {"adam", follow_with<make_moments<optim::Adam, optim::AdamOptions>>},
+    {"adamw", follow_with<make_moments<optim::AdamW, optim::AdamWOptions>>},
+    {"adamw_groups", follow_with<make_moments<optim::AdamW, optim::AdamWOptions>>},
     {"rmsprop", follow_with<make_rmsprop>},
     {"adagrad", follow_with<make_adagrad>},
     {"adadelta", follow_with<make_adadelta>},
