@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "autodiff/same_value.h"
 #include "nn/init.h"
 #include "nn/optional_parameter.h"
 
@@ -33,8 +34,7 @@ Attention MultiheadAttention::operator()(const Tensor& query, const Tensor& key,
                              .generator = &generator};
   if (!options.batch_first) return multihead_attention(query, key, value, weights, how, where);
   const auto turned = [&](const Tensor& x) { return transpose(x, 0, 1, where); };
-  const auto same = [](const Tensor& a, const Tensor& b) { return a.elements() == b.elements() && a.number() == b.number(); };
-  const bool self = same(query, key) && same(key, value);  // one tensor stays one
+  const bool self = wengert::detail::same_value(query, key) && wengert::detail::same_value(key, value);  // one tensor stays one
   const Tensor q = turned(query), k = self ? q : turned(key), v = self ? q : turned(value);
   Attention result = multihead_attention(q, k, v, weights, how, where);
   result.output = turned(result.output);

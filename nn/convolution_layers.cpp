@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "nn/optional_parameter.h"
+
 namespace wengert::nn {
 namespace {
 
@@ -57,9 +59,6 @@ void check_input(const Module& layer, const Tensor& x, int rank, Index channels,
                                describe(x), x.rank() == rank - 1 ? "; did you mean unsqueeze(input, 0)?" : ""));
 }
 
-/// The parameter's value on the active tape, or an undefined tensor for a layer without it.
-Tensor value_of(const Parameter& p) { return p.ref().get() ? Tensor(p) : Tensor(); }
-
 }  // namespace
 
 Conv1d::Conv1d(Index in, Index out, Conv1dOptions options, Generator& generator) : options(options) {
@@ -69,7 +68,7 @@ Conv1d::Conv1d(Index in, Index out, Conv1dOptions options, Generator& generator)
 
 Tensor Conv1d::operator()(const Tensor& x, Location where) const {
   check_input(*this, x, 3, in(), "length", where);
-  return conv1d(x, weight, value_of(bias),
+  return conv1d(x, weight, or_undefined(bias),
                 {.stride = options.stride, .padding = options.padding, .dilation = options.dilation, .groups = options.groups}, where);
 }
 
@@ -97,12 +96,12 @@ wengert::Conv2dOptions of_operation(const Conv2dOptions& o) {
 
 Tensor Conv2d::operator()(const Tensor& x, Location where) const {
   check_input(*this, x, 4, in(), "height, width", where);
-  return conv2d(x, weight, value_of(bias), of_operation(options), where);
+  return conv2d(x, weight, or_undefined(bias), of_operation(options), where);
 }
 
 Tensor Conv2d::with_relu(const Tensor& x, Index pool, Location where) const {
   check_input(*this, x, 4, in(), "height, width", where);
-  return conv2d_relu(x, weight, value_of(bias), of_operation(options), pool, where);
+  return conv2d_relu(x, weight, or_undefined(bias), of_operation(options), pool, where);
 }
 
 std::string Conv2d::label() const {
@@ -121,7 +120,7 @@ ConvTranspose2d::ConvTranspose2d(Index in, Index out, ConvTranspose2dOptions opt
 
 Tensor ConvTranspose2d::operator()(const Tensor& x, Location where) const {
   check_input(*this, x, 4, in(), "height, width", where);
-  return conv_transpose2d(x, weight, value_of(bias),
+  return conv_transpose2d(x, weight, or_undefined(bias),
                           {.stride = options.stride,
                            .padding = options.padding,
                            .output_padding = options.output_padding,

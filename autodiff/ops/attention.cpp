@@ -8,6 +8,7 @@
 
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
+#include "autodiff/same_value.h"
 
 namespace wengert {
 namespace {
@@ -65,14 +66,12 @@ Tensor projected(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   return bias.defined() ? linear(x, weight, bias) : linear(x, weight);
 }
 
-bool same_value(const Tensor& a, const Tensor& b) { return a.elements() == b.elements() && a.number() == b.number(); }
-
 struct Projections {
   Tensor q, k, v;
 };
 Projections project(const Tensor& query, const Tensor& key, const Tensor& value, const MultiheadWeights& w) {
   const Index e = w.in_weight.size(1);
-  if (same_value(query, key) && same_value(key, value)) {  // one product instead of three
+  if (detail::same_value(query, key) && detail::same_value(key, value)) {  // one product instead of three
     const auto parts = split(projected(query, w.in_weight, w.in_bias), {e, e, e}, -1);
     return {parts[0], parts[1], parts[2]};
   }
