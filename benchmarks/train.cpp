@@ -7,9 +7,11 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
+#include <ctime>
 #include <filesystem>
 #include <iterator>
 #include <thread>
@@ -82,11 +84,30 @@ class Side {
     say(fmt::format("run {} {}", steps, time == Time::of_this_thread ? "thread" : "passing"));
     return number() / steps;
   }
+  /// Returns when the process does nothing any more. Threads of OpenBLAS and OpenMP look out for work for some time after a step, and would
+  /// take a processor from the other side.
+  void settle() const {
+    constexpr auto kWait = std::chrono::milliseconds(2);
+    constexpr double kIdle = 0.02;  // of that time
+    for (double before = processor_time();;) {
+      std::this_thread::sleep_for(kWait);
+      const double now = processor_time();
+      if (now - before < kIdle * std::chrono::duration<double>(kWait).count()) return;
+      before = now;
+    }
+  }
 
  private:
   [[noreturn]] static void fail(const std::string& what) {
     fmt::print(stderr, "train: cannot {}\n", what);
     std::exit(1);
+  }
+  /// Seconds of all threads.
+  double processor_time() const {
+    clockid_t clock{};
+    timespec time{};
+    if (clock_getcpuclockid(process_, &clock) != 0 || clock_gettime(clock, &time) != 0) fail("ask for a side's processor time");
+    return static_cast<double>(time.tv_sec) + 1e-9 * static_cast<double>(time.tv_nsec);
   }
   double number() {
     double value = 0;
@@ -185,7 +206,10 @@ Row compare(const Work& work, Side& ours, Side& peer, int threads, bool quick) {
     steps[s] = std::max(1, static_cast<int>(kTurn / sides[s]->run(2, time)));
   }
   for (int turn = 0; turn < (quick ? 7 : 31); ++turn)
-    for (int s = 0; s < 2; ++s) times[s].push_back(sides[s]->run(steps[s], time));
+    for (int s = 0; s < 2; ++s) {
+      if (threads > 1) sides[1 - s]->settle();
+      times[s].push_back(sides[s]->run(steps[s], time));
+    }
   return {work.name, "libtorch", threads, median(times[0]), median(times[1]), work.flops};
 }
 

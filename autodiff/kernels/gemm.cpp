@@ -36,10 +36,24 @@ struct GemmBlock {
   Index row, rows, column, columns;
 };
 
-inline constexpr Index depth_block = 256;  // of k: a panel of B is 32 KB at most
-inline constexpr Index packs_from = 64;    // rows of A
-inline constexpr Index most_rows = 192;    // of a block: a copy of A is 192 KB at most
-inline constexpr Index dots_below = 20;    // rows of A
+inline constexpr Index most_depth = 264;  // of k at once: a panel of B is 33 KB at most
+inline constexpr Index packs_from = 64;   // rows of A
+inline constexpr Index most_rows = 384;   // of a block: what is used of A at once is 400 KB at most
+inline constexpr Index dots_below = 20;   // rows of A
+
+/// Of k at once: parts as equal as possible.
+constexpr Index depth_of(const Gemm& g) {
+  const Index parts = (g.k + most_depth - 1) / most_depth;
+  return parts > 1 ? (g.k + parts - 1) / parts : g.k;
+}
+
+/// Whether the rows of a panel of B may be read where they lie: whole cache lines, few enough of them, at an odd distance, so that they
+/// share no set of the first cache.
+inline bool lies_well(const Gemm& g) {
+  constexpr Index line = 16, few = 64;
+  return g.k <= few && g.b.row % (2 * line) == line;
+}
+inline bool packs_b(const Gemm& g) { return g.b.column != 1 || (g.m >= packs_from && !lies_well(g)); }
 
 }  // namespace wengert::kernels
 #endif
@@ -94,45 +108,35 @@ void multiply_last_columns(Tile t, Index rows, Index columns) {
   }
 }
 
-/// Whether the rows of a panel of B may be read where they lie: whole cache lines, few enough of them, at an odd distance, so that they
-/// share no set of the first cache.
-bool lies_well(const Gemm& g) {
-  constexpr Index line = 16, few = 64;
-  return g.k <= few && g.b.row % (2 * line) == line;
-}
-bool packs_b(const Gemm& g) { return g.b.column != 1 || (g.m >= packs_from && !lies_well(g)); }
 bool copies_a(const Gemm& g, const GemmBlock& block) { return g.a.column != 1 && block.rows > 1 && block.columns >= 4 * panel; }
 
 /// What multiply_block needs for copies, in floats: a panel of B and the rows of A.
 Index scratch_size(const Gemm& g, const GemmBlock& block) {
   const bool copies = copies_a(g, block);
   if (!copies && !packs_b(g) && block.columns % panel == 0) return 0;
-  return HWY_MIN(g.k, depth_block) * (panel + (copies ? block.rows : 0));
+  return depth_of(g) * (panel + (copies ? block.rows : 0));
 }
 
 void multiply_block(const Gemm& g, const GemmBlock& block, float* scratch) {
   const bool packs = packs_b(g), copies = copies_a(g, block);
   const bool wide = !packs && block.rows <= wide_rows;
-  float* const copy_of_a = scratch + HWY_MIN(g.k, depth_block) * panel;
+  const Index depth = depth_of(g);
+  float* const copy_of_a = scratch + depth * panel;
   const float* const a = g.a.data + block.row * g.a.row;
   Tile t;
   t.c_row = g.c_row;
   Index k = 0;
   do {
-    t.steps = HWY_MIN(g.k - k, depth_block);
+    t.steps = HWY_MIN(g.k - k, depth);
     t.accumulate = g.options.accumulate || k > 0;
     t.relu = g.options.relu && k + t.steps == g.k;
-    t.a_row = g.a.row;
-    t.a_step = g.a.column;
-    const float* const a_here = a + k * g.a.column;
-    if (copies) {
-      pack({a_here, g.a.column, g.a.row}, t.steps, block.rows, block.rows, copy_of_a);
-      t.a_row = 1;
-      t.a_step = block.rows;
-    }
+    t.a_row = copies ? 1 : g.a.row;
+    t.a_step = copies ? block.rows : g.a.column;
+    const MatrixView<float> a_here{a + k * g.a.column, g.a.row, g.a.column};
+    if (copies) pack(a_here.transposed(), t.steps, block.rows, block.rows, copy_of_a);
     const Index end = block.column + block.columns;
     for (Index j = block.column; j < end;) {
-      t.a = copies ? copy_of_a : a_here;
+      t.a = copies ? copy_of_a : a_here.data;
       t.c = g.c + block.row * g.c_row + j;
       t.bias = g.options.bias ? g.options.bias + j : nullptr;
       MatrixView<float> b = g.b;
@@ -161,7 +165,7 @@ void multiply_block(const Gemm& g, const GemmBlock& block, float* scratch) {
       }
       j += panel;
     }
-    k += depth_block;
+    k += depth;
   } while (k < g.k);
 }
 
@@ -241,27 +245,31 @@ namespace {
 
 constexpr Index count_of(Index size, Index block) { return (size + block - 1) / block; }
 
-/// How C is cut: blocks of some 10 us, so that a thread is worth waking for the second one. Bits do not depend on it.
+/// How C is cut: blocks of some 10 us, so that a thread is worth waking for the second one. B is packed for each block of rows and a
+/// transposed A copied for each block of columns, so there are blocks of columns unless A alone is copied. Bits do not depend on it.
 void cut(const Gemm& g, Index& rows, Index& columns) {
   constexpr double least_work = 2e6;
-  constexpr Index least_columns = 64;
+  constexpr Index row_unit = 48, column_unit = 64;  // whole tiles of every target, and enough columns to be worth a copy of A
   rows = g.m;
   columns = g.n;
-  const double work_of_row = 2.0 * static_cast<double>(g.n) * static_cast<double>(g.k);
-  if (g.m <= most_rows && work_of_row * static_cast<double>(g.m) < 2 * least_work) return;
-  const auto even = [](Index size, Index most, Index multiple) {
-    const Index part = count_of(size, count_of(size, most));
-    return count_of(part, multiple) * multiple;
+  const double depth = 2.0 * static_cast<double>(std::max(g.k, Index(1)));
+  if (g.m <= most_rows && depth * static_cast<double>(g.m) * static_cast<double>(g.n) < 2 * least_work) return;
+  const auto even = [](Index size, Index most, Index unit) {
+    const Index part = count_of(size, count_of(size, std::max(most, unit)));
+    return std::min(size, count_of(part, unit) * unit);
   };
-  rows = even(g.m, most_rows, 8);
-  const double work_of_column = 2.0 * static_cast<double>(std::min(rows, g.m)) * static_cast<double>(std::max(g.k, Index(1)));
-  columns = even(g.n, std::max(least_columns, static_cast<Index>(least_work / work_of_column)), least_columns);
+  const auto enough = [&](Index across) { return static_cast<Index>(least_work / (depth * static_cast<double>(across))); };
+  rows = even(g.m, most_rows, row_unit);
+  if (g.a.column != 1 && !packs_b(g))
+    rows = even(g.m, std::min(enough(g.n), most_rows), row_unit);
+  else
+    columns = even(g.n, enough(rows), column_unit);
 }
 
 /// Which of the ways multiplies; it depends on the matrices alone.
 enum class Way { tiles, dots, outer };
 Way way_of(const Gemm& g) {
-  const bool few_sums = g.m <= 4 || (g.m < dots_below && g.k >= depth_block);  // what a sum's end costs, compared with packing B
+  const bool few_sums = g.m <= 4 || (g.m < dots_below && g.k >= most_depth);  // what a sum's end costs, compared with packing B
   if (few_sums && g.b.row == 1 && g.b.column != 1 && g.a.column == 1) return Way::dots;
   if (g.k == 1 && g.b.column == 1 && !g.options.bias && !g.options.relu) return Way::outer;
   return Way::tiles;
