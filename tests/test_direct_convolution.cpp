@@ -12,22 +12,13 @@
 #include "autodiff/kernels/isa.h"
 #include "autodiff/random.h"
 #include "autodiff/runtime.h"
+#include "tests/support/every_isa.h"
 
 using namespace wengert;
 using kernels::Convolution;
+using testing::on_every_isa;
 
 namespace {
-
-/// Every instruction set that this processor has; the best again afterwards.
-template <class F> void on_every_isa(F&& f) {
-  const kernels::Isa best = kernels::best_isa();
-  for (int level = static_cast<int>(best); level >= 0; --level) {
-    if (best == kernels::Isa::neon && level != static_cast<int>(best) && level != 0) continue;
-    kernels::set_isa(static_cast<kernels::Isa>(level));
-    BOOST_TEST_CONTEXT("on " << kernels::name_of(kernels::isa())) { f(); }
-  }
-  kernels::set_isa(best);
-}
 
 Convolution sizes(Index batch, Index in, Index out, Index height, Index width, Index kernel_height, Index kernel_width, Index padding) {
   return {batch,

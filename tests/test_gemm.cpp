@@ -16,22 +16,13 @@
 #include "autodiff/kernels/product.h"
 #include "autodiff/runtime.h"
 #include "tests/support/child_process.h"
+#include "tests/support/every_isa.h"
 
 using namespace wengert;
 using kernels::Isa;
+using testing::on_every_isa;
 
 namespace {
-
-/// Every instruction set that this processor has, from the best downwards; the best again afterwards.
-template <class F> void on_every_isa(F&& f) {
-  const Isa best = kernels::best_isa();
-  for (int level = static_cast<int>(best); level >= 0; --level) {
-    if (best == Isa::neon && level != static_cast<int>(Isa::neon) && level != static_cast<int>(Isa::baseline)) continue;
-    kernels::set_isa(static_cast<Isa>(level));
-    BOOST_TEST_CONTEXT("on " << kernels::name_of(kernels::isa())) { f(); }
-  }
-  kernels::set_isa(best);
-}
 
 /// Reproducible values in [-1, 1).
 std::vector<float> values(Index count, std::uint32_t seed) {
@@ -83,6 +74,14 @@ std::vector<float> product(const Case& s, Operands o) {
 }
 std::vector<float> product(const Case& s) { return product(s, Operands(s)); }
 
+/// With B packed beforehand.
+std::vector<float> packed_product(const Case& s) {
+  Operands o(s);
+  const kernels::PackedMatrix b(s.k, s.n, o.b);
+  kernels::gemm(s.m, o.a, b, o.c.data(), o.c_row, options(s, o));
+  return o.c;
+}
+
 /// By definition, in double; what lies between the rows of C stays.
 std::vector<float> naive_product(const Case& s) {
   Operands o(s);
@@ -108,11 +107,13 @@ std::string text(const Case& s) {
 }
 
 void compare(const Case& s) {
-  const std::vector<float> ours = product(s), expected = naive_product(s);
+  const std::vector<float> expected = naive_product(s);
   const double tolerance = 1e-7 * (static_cast<double>(s.k) + 4);
-  double worst = 0;
-  for (std::size_t i = 0; i < ours.size(); ++i) worst = std::max(worst, static_cast<double>(std::abs(ours[i] - expected[i])));
-  BOOST_TEST(worst <= tolerance, text(s) << ": off by " << worst);
+  for (const std::vector<float>& ours : {product(s), packed_product(s)}) {
+    double worst = 0;
+    for (std::size_t i = 0; i < ours.size(); ++i) worst = std::max(worst, static_cast<double>(std::abs(ours[i] - expected[i])));
+    BOOST_TEST(worst <= tolerance, text(s) << ": off by " << worst);
+  }
 }
 
 bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {

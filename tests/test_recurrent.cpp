@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <limits>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "autodiff/autodiff.h"
@@ -70,6 +72,38 @@ BOOST_AUTO_TEST_CASE(a_cell_step_by_step_is_the_layer) {
   nn::RNNCell rnn_step(3, 5, {.nonlinearity = nn::Nonlinearity::relu});
   rnn_step.weights = rnn_layer.weights[0];
   check_numbers(numbers(rnn_layer(narrow(x, 0, 0, 1)).h), numbers(rnn_step(select(x, 0, 0))), tolerance);
+}
+
+// Symbols in one-hot rows are looked up instead of multiplied with; one row that is none makes everything a product.
+BOOST_AUTO_TEST_CASE(one_hot_symbols_give_what_products_give) {
+  constexpr Index steps = 5, n = 3, symbols = 7;
+  for (const bool bidirectional : {false, true}) {
+    const nn::LSTM layer(symbols, 6, {.bidirectional = bidirectional});
+    Tensor one_hot = Tensor::zeros({steps, n, symbols}, float32);
+    for (Index row = 0; row < steps * n; ++row) one_hot.mutable_data<float>()[row * symbols + (row * row + 1) % symbols] = 1;
+    const Tensor other = concat({one_hot, Tensor::full({steps, 1, symbols}, 0.5, float32)}, 1);
+
+    const auto results = [&](const Tensor& x) {
+      Tape tape;
+      const Tensor output = narrow(layer(x).output, 1, 0, n);
+      std::vector<testing::Numbers> gradients;
+      for (const Tensor& g : tape.gradient(sum(square(output)), layer.parameters())) gradients.push_back(numbers(g));
+      return std::pair(numbers(output), gradients);
+    };
+    const auto [looked_up, gradients] = results(one_hot);
+    const auto [multiplied, expected] = results(other);
+    BOOST_TEST(looked_up == multiplied, boost::test_tools::per_element());
+    for (std::size_t i = 0; i < expected.size(); ++i) check_numbers(gradients[i], expected[i], 1e-6);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(weights_that_are_not_finite_reach_every_symbol) {
+  nn::LSTM layer(3, 2);
+  Tensor weight = Tensor::zeros({8, 3}, float32);
+  weight.mutable_data<float>()[0] = std::numeric_limits<float>::infinity();  // of symbol 0 alone
+  layer.weights[0].weight_ih.set(weight);
+  const Tensor x = Tensor::from({0, 1, 0}, float32);
+  BOOST_TEST(std::isnan(numbers(layer(reshape(x, {1, 1, 3})).output)[0]));
 }
 
 BOOST_AUTO_TEST_CASE(options_reach_the_operation) {

@@ -26,6 +26,7 @@ namespace wengert::kernels {
 struct Gemm {
   Index m, n, k;
   MatrixView<float> a, b;
+  const float* packed_b;  // in place of b, or null
   float* c;
   Index c_row;
   ProductOptions<float> options;
@@ -42,9 +43,9 @@ inline constexpr Index most_rows = 384;   // of a block: what is used of A at on
 inline constexpr Index dots_below = 20;   // rows of A
 
 /// Of k at once: parts as equal as possible.
-constexpr Index depth_of(const Gemm& g) {
-  const Index parts = (g.k + most_depth - 1) / most_depth;
-  return parts > 1 ? (g.k + parts - 1) / parts : g.k;
+constexpr Index depth_of(Index k) {
+  const Index parts = (k + most_depth - 1) / most_depth;
+  return parts > 1 ? (k + parts - 1) / parts : k;
 }
 
 /// Whether the rows of a panel of B may be read where they lie: whole cache lines, few enough of them, at an odd distance, so that they
@@ -53,7 +54,7 @@ inline bool lies_well(const Gemm& g) {
   constexpr Index line = 16, few = 64;
   return g.k <= few && g.b.row % (2 * line) == line;
 }
-inline bool packs_b(const Gemm& g) { return g.b.column != 1 || (g.m >= packs_from && !lies_well(g)); }
+inline bool packs_b(const Gemm& g) { return !g.packed_b && (g.b.column != 1 || (g.m >= packs_from && !lies_well(g))); }
 
 }  // namespace wengert::kernels
 #endif
@@ -84,6 +85,22 @@ void pack(const MatrixView<float>& b, Index steps, Index columns, Index width, f
     for (Index j = 0; j < width; ++j) to[k * width + j] = j < columns ? b.data[k * b.row + j * b.column] : 0;
 }
 
+/// Of packed panels side by side.
+constexpr Index whole_columns(Index n) { return (n + lanes - 1) / lanes * lanes; }
+
+Index packed_size(Index k, Index n) { return k * whole_columns(n); }
+
+/// packed[part of k][panel][k][column of the panel]
+void pack_matrix(Index k, Index n, const MatrixView<float>& b, float* packed) {
+  const Index depth = depth_of(k);
+  for (Index first = 0; first < k; first += depth)
+    for (Index j = 0; j < n; j += panel) {
+      const Index steps = HWY_MIN(k - first, depth), columns = HWY_MIN(n - j, Index(panel)), width = columns <= lanes ? lanes : panel;
+      pack({b.data + first * b.row + j * b.column, b.row, b.column}, steps, columns, width, packed);
+      packed += steps * width;
+    }
+}
+
 /// Rows of tiles whose columns are not whole vectors, through a copy of C. B is packed to whole vectors.
 void multiply_last_columns(Tile t, Index rows, Index columns) {
   HWY_ALIGN float c[tile_rows * panel] = {}, bias[panel] = {};
@@ -108,19 +125,21 @@ void multiply_last_columns(Tile t, Index rows, Index columns) {
   }
 }
 
-bool copies_a(const Gemm& g, const GemmBlock& block) { return g.a.column != 1 && block.rows > 1 && block.columns >= 4 * panel; }
+bool copies_a(const Gemm& g, const GemmBlock& block) {
+  return g.a.column != 1 && block.rows >= 2 * tile_rows && block.columns >= 4 * panel;
+}
 
 /// What multiply_block needs for copies, in floats: a panel of B and the rows of A.
 Index scratch_size(const Gemm& g, const GemmBlock& block) {
   const bool copies = copies_a(g, block);
-  if (!copies && !packs_b(g) && block.columns % panel == 0) return 0;
-  return depth_of(g) * (panel + (copies ? block.rows : 0));
+  if (!copies && !packs_b(g) && (g.packed_b || block.columns % panel == 0)) return 0;
+  return depth_of(g.k) * (panel + (copies ? block.rows : 0));
 }
 
 void multiply_block(const Gemm& g, const GemmBlock& block, float* scratch) {
   const bool packs = packs_b(g), copies = copies_a(g, block);
-  const bool wide = !packs && block.rows <= wide_rows;
-  const Index depth = depth_of(g);
+  const bool wide = !packs && !g.packed_b && block.rows <= wide_rows;
+  const Index depth = depth_of(g.k);
   float* const copy_of_a = scratch + depth * panel;
   const float* const a = g.a.data + block.row * g.a.row;
   Tile t;
@@ -139,8 +158,7 @@ void multiply_block(const Gemm& g, const GemmBlock& block, float* scratch) {
       t.a = copies ? copy_of_a : a_here.data;
       t.c = g.c + block.row * g.c_row + j;
       t.bias = g.options.bias ? g.options.bias + j : nullptr;
-      MatrixView<float> b = g.b;
-      b.data += k * b.row + j * b.column;
+      const MatrixView<float> b{g.packed_b ? nullptr : g.b.data + k * g.b.row + j * g.b.column, g.b.row, g.b.column};
       if (wide && end - j >= wide_panel) {
         t.b = b.data;
         t.b_step = b.row;
@@ -149,8 +167,11 @@ void multiply_block(const Gemm& g, const GemmBlock& block, float* scratch) {
         continue;
       }
       const Index columns = HWY_MIN(end - j, Index(panel));
-      if (packs || columns < panel) {
-        const Index width = columns <= lanes ? lanes : panel;
+      const Index width = columns <= lanes ? lanes : panel;
+      if (g.packed_b) {
+        t.b = g.packed_b + k * whole_columns(g.n) + j * t.steps;
+        t.b_step = width;
+      } else if (packs || columns < panel) {
         pack(b, t.steps, columns, width, scratch);
         t.b = scratch;
         t.b_step = width;
@@ -289,20 +310,33 @@ void multiply(const Gemm& g, const GemmBlock& block) {
   WENGERT_BEST_TARGET(multiply_block)(g, block, Scratch<float>(size).data());
 }
 
+/// The whole product.
+void multiply(const Gemm& g) {
+  Index rows, columns;
+  cut(g, rows, columns);
+  const Index across = count_of(g.n, columns);
+  parallel_blocks(count_of(g.m, rows) * across, [&](Index i) {
+    const Index row = i / across * rows, column = i % across * columns;
+    multiply(g, {row, std::min(rows, g.m - row), column, std::min(columns, g.n - column)});
+  });
+}
+
 }  // namespace
 
 void gemm(Index m, Index n, Index k, const MatrixView<float>& a, const MatrixView<float>& b, float* c, Index c_row,
           const ProductOptions<float>& options) {
   if (m == 0 || n == 0) return;
   if (n == 1 && m > 1 && c_row == 1 && !options.bias) return gemm(1, m, k, b.transposed(), a.transposed(), c, m, options);
-  const Gemm g{m, n, k, a, b, c, c_row, options};
-  Index rows, columns;
-  cut(g, rows, columns);
-  const Index across = count_of(n, columns);
-  parallel_blocks(count_of(m, rows) * across, [&](Index i) {
-    const Index row = i / across * rows, column = i % across * columns;
-    multiply(g, {row, std::min(rows, m - row), column, std::min(columns, n - column)});
-  });
+  multiply({m, n, k, a, b, nullptr, c, c_row, options});
+}
+
+PackedMatrix::PackedMatrix(Index k, Index n, const MatrixView<float>& b) : k_(k), n_(n), data_(WENGERT_BEST_TARGET(packed_size)(k, n)) {
+  WENGERT_BEST_TARGET(pack_matrix)(k, n, b, data_.data());
+}
+
+void gemm(Index m, const MatrixView<float>& a, const PackedMatrix& b, float* c, Index c_row, const ProductOptions<float>& options) {
+  if (m == 0 || b.columns() == 0) return;
+  multiply({m, b.columns(), b.rows(), a, {}, b.data(), c, c_row, options});
 }
 
 }  // namespace wengert::kernels

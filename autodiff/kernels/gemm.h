@@ -1,5 +1,6 @@
 #pragma once
 // Products of float32 matrices of the sizes that networks have.
+#include "autodiff/kernels/scratch.h"
 #include "autodiff/shape.h"
 
 namespace wengert::kernels {
@@ -24,5 +25,23 @@ template <class T> struct ProductOptions {
 /// sizes this one is the fastest, product.h knows.
 void gemm(Index m, Index n, Index k, const MatrixView<float>& a, const MatrixView<float>& b, float* c, Index c_row,
           const ProductOptions<float>& options = {});
+
+/// The right factor of many products of float32 matrices, copied once into the order in which they read it.
+class PackedMatrix {
+ public:
+  /// B is k x n.
+  PackedMatrix(Index k, Index n, const MatrixView<float>& b);
+
+  Index rows() const { return k_; }
+  Index columns() const { return n_; }
+  const float* data() const { return data_.data(); }
+
+ private:
+  Index k_, n_;
+  Scratch<float> data_;
+};
+
+/// C = A B for an A of m rows.
+void gemm(Index m, const MatrixView<float>& a, const PackedMatrix& b, float* c, Index c_row, const ProductOptions<float>& options = {});
 
 }  // namespace wengert::kernels

@@ -7,11 +7,7 @@
 //   over steps:                   X_bar = A_bar W,   W_bar = A_bar^T X,   U_bar = A_bar^T H shifted by a step,   b_bar = A_bar summed
 //
 // The backward direction runs through t the other way. S is an output with a cotangent of its own, for the next order.
-#include <algorithm>
-
-#include "autodiff/kernels/lstm.h"
-#include "autodiff/kernels/product.h"
-#include "autodiff/kernels/scratch.h"
+#include "autodiff/kernels/lstm_layer.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/recurrent.h"
 
@@ -31,100 +27,15 @@ struct Order {
   Index before(Index t) const { return backward ? t + 1 : t - 1; }
 };
 
-template <class T> kernels::MatrixView<T> rows_of(const T* data, Index columns) { return {data, columns, 1}; }
-
-/// Dense operands of the kernels.
-template <class T> struct Layer {
-  Layer(const Order& order, const Tensor& x, const Tensor& h0, const Tensor& c0, Tensor& h, Tensor& c, Tensor& gates)
-      : order(order),
-        n(x.size(1)),
-        in(x.size(2)),
-        hidden(h0.size(1)),
-        x(x.data<T>()),
-        h0(h0.data<T>()),
-        c0(c0.data<T>()),
-        h(static_cast<T*>(h.elements()->data)),
-        c(static_cast<T*>(c.elements()->data)),
-        gates(static_cast<T*>(gates.elements()->data)) {}
-
-  const T* x_at(Index t) const { return x + t * n * in; }
-  T* h_at(Index t) const { return h + t * n * hidden; }
-  T* c_at(Index t) const { return c + t * n * hidden; }
-  T* gates_at(Index t) const { return gates + t * n * 4 * hidden; }
-  const T* h_before(Index t) const { return t == order.first() ? h0 : h_at(order.before(t)); }
-  const T* c_before(Index t) const { return t == order.first() ? c0 : c_at(order.before(t)); }
-
-  Order order;
-  Index n, in, hidden;
-  const T *x, *h0, *c0;
-  T *h, *c, *gates;
-};
-
-/// w_t (in, 4 hidden) and u_t (hidden, 4 hidden) are W and U transposed.
-template <class T> void run_forward(const Layer<T>& l, const T* w_t, const T* u_t, const T* bias) {
-  const Index gates = 4 * l.hidden;
-  for (Index k = 0; k < l.order.steps; ++k) {
-    const Index t = l.order.at(k);
-    T* const tile = l.gates_at(t);
-    kernels::product<T>(l.n, gates, l.in, rows_of(l.x_at(t), l.in), rows_of(w_t, gates), tile, gates, {.bias = bias});
-    kernels::product<T>(l.n, gates, l.hidden, rows_of(l.h_before(t), l.hidden), rows_of(u_t, gates), tile, gates, {.accumulate = true});
-    kernels::lstm_gates(l.n, l.hidden, tile, l.c_before(t), tile, l.h_at(t), l.c_at(t));
-  }
-}
-
-/// Where the cotangents go; null for those that nobody asked for.
-template <class T> struct LayerBars {
-  T *x, *w, *u, *bias;  ///< w, u and bias start at 0
-  T *h, *c;             ///< (n, hidden): start at 0, end as those of the initial state
-};
-
-template <class T> void add_to(T* to, const T* from, Index count) {
-  kernels::run_elements<T>([=]() __attribute__((always_inline)) {
-    for (Index i = 0; i < count; ++i) to[i] += from[i];
-  });
-}
-
-/// What A_bar of the positions low, low + 1, ... below high gives, which lie one behind the other.
-template <class T>
-void pull_through_products(const Layer<T>& l, const T* w, const T* a_bar, Index low, Index high, const LayerBars<T>& bars) {
-  const Index gates = 4 * l.hidden, rows = (high - low) * l.n;
-  const auto a = [&](Index t) { return rows_of(a_bar + (t - low) * l.n * gates, gates); };
-  if (bars.x) kernels::product<T>(rows, l.in, gates, a(low), rows_of(w, l.in), bars.x + low * l.n * l.in, l.in);
-  if (bars.w) kernels::product<T>(gates, l.in, rows, a(low).transposed(), rows_of(l.x_at(low), l.in), bars.w, l.in, {.accumulate = true});
-  if (bars.u) {
-    const auto add = [&](Index t, Index count, const T* states) {
-      kernels::product<T>(gates, l.hidden, count * l.n, a(t).transposed(), rows_of(states, l.hidden), bars.u, l.hidden,
-                          {.accumulate = true});
-    };
-    // The first step, which is at either end, follows the initial state; the others follow outputs.
-    const Index first = l.order.first();
-    const bool has_first = low <= first && first < high;
-    const Index from = has_first && first == low ? low + 1 : low, to = has_first && first != low ? high - 1 : high;
-    if (has_first) add(first, 1, l.h0);
-    if (to > from) add(from, to - from, l.h_at(l.order.before(from)));
-  }
-  if (bars.bias)
-    for (Index row = 0; row < rows; ++row) add_to(bars.bias, a_bar + row * gates, gates);
-}
-
-/// h_bar and c_bar, (t, n, hidden), may be null.
-template <class T> void run_backward(const Layer<T>& l, const T* w, const T* u, const T* h_bar, const T* c_bar, const LayerBars<T>& bars) {
-  constexpr Index kRows = 256;  // of A_bar at once: enough for a product to be fast, few enough to stay in the cache
-  const Index gates = 4 * l.hidden, states = l.n * l.hidden, chunk = std::max<Index>(1, kRows / l.n);
-  const kernels::Scratch<T> a_bar(chunk * l.n * gates);
-  for (Index end = l.order.steps; end > 0; end -= std::min(end, chunk)) {
-    const Index begin = std::max<Index>(0, end - chunk);
-    const Index low = std::min(l.order.at(begin), l.order.at(end - 1)), high = low + end - begin;
-    for (Index k = end; k-- > begin;) {
-      const Index t = l.order.at(k);
-      T* const sums_bar = a_bar.data() + (t - low) * l.n * gates;
-      if (h_bar) add_to(bars.h, h_bar + t * states, states);
-      if (c_bar) add_to(bars.c, c_bar + t * states, states);
-      kernels::lstm_gates_vjp(l.n, l.hidden, l.gates_at(t), l.c_before(t), l.c_at(t), bars.h, bars.c, sums_bar, bars.c);
-      kernels::product<T>(l.n, l.hidden, gates, rows_of(sums_bar, gates), rows_of(u, l.hidden), bars.h, l.hidden);
-    }
-    pull_through_products(l, w, a_bar.data(), low, high, bars);
-  }
+/// The kernel's operands, which are dense.
+template <class T> kernels::LstmLayer<T> layer_of(const Order& order, const Tensor& x, const Tensor& w, const Tensor& u, const Tensor& bias,
+                                                  const Tensor& h0, const Tensor& c0, Tensor& h, Tensor& c, Tensor& gates) {
+  const auto elements = [](Tensor& y) { return static_cast<T*>(y.elements()->data); };
+  return {order.steps,  x.size(1),      x.size(2),
+          h0.size(1),   order.backward, x.data<T>(),
+          w.data<T>(),  u.data<T>(),    bias.defined() ? bias.data<T>() : nullptr,
+          h0.data<T>(), c0.data<T>(),   elements(h),
+          elements(c),  elements(gates)};
 }
 
 /// (t, n, k) as (t n, k).
@@ -204,26 +115,14 @@ class LstmLayer : public Operation {  // x, W, h, U, c and, if there is one, the
     const Tensor x = dense(s.x(kX)), w = dense(s.x(kW)), h0 = dense(s.x(kH)), u = dense(s.x(kU)), c0 = dense(s.x(kC));
     const Tensor h_bar = dense(y_bar[0]), c_bar = dense(y_bar[1]);
     Tensor h = s.y(0), c = s.y(1), gates = s.y(2);
-    const auto make = [&](int i, const Shape& shape) {
-      if (x_bar.wants(i)) x_bar[i] = Tensor::zeros(shape, x.dtype(), h.made_at());
-    };
-    make(kX, x.shape());
-    make(kW, w.shape());
-    make(kU, u.shape());
-    if (s.inputs() > kBias) make(kBias, {u.size(0)});
-    x_bar[kH] = Tensor::zeros(h0.shape(), x.dtype(), h.made_at());
-    x_bar[kC] = Tensor::zeros(c0.shape(), x.dtype(), h.made_at());
+    for (int i = 0; i < s.inputs(); ++i)
+      if (x_bar.wants(i) || i == kH || i == kC) x_bar[i] = Tensor::uninitialized(s.x_shape(i), x.dtype(), h.made_at());
     detail::dispatch_floating(x.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      const auto at = [&](int i) { return x_bar.wants(i) ? x_bar[i].template mutable_data<T>() : nullptr; };
-      const LayerBars<T> bars{at(kX),
-                              at(kW),
-                              at(kU),
-                              s.inputs() > kBias ? at(kBias) : nullptr,
-                              x_bar[kH].template mutable_data<T>(),
-                              x_bar[kC].template mutable_data<T>()};
-      run_backward<T>({order_, x, h0, c0, h, c, gates}, w.data<T>(), u.data<T>(), h_bar.defined() ? h_bar.data<T>() : nullptr,
-                      c_bar.defined() ? c_bar.data<T>() : nullptr, bars);
+      const auto at = [&](int i) { return i < s.inputs() && x_bar[i].defined() ? static_cast<T*>(x_bar[i].elements()->data) : nullptr; };
+      kernels::lstm_layer_backward<T>(layer_of<T>(order_, x, w, u, Tensor(), h0, c0, h, c, gates),
+                                      h_bar.defined() ? h_bar.data<T>() : nullptr, c_bar.defined() ? c_bar.data<T>() : nullptr,
+                                      {at(kX), at(kW), at(kU), at(kBias), at(kH), at(kC)});
     });
   }
 
@@ -237,14 +136,14 @@ Tensor detail::lstm_layer(const Tensor& x, LstmState& state, const CellWeights& 
   const Order order{x.size(0), backward};
   const auto dense = [&](const Tensor& t) { return t.constant().contiguous(where); };
   const Tensor in = dense(x), h0 = dense(state.h), c0 = dense(state.c);
-  const Tensor w_t = dense(transpose(w.input.constant())), u_t = dense(transpose(w.hidden.constant()));
+  const Tensor weight = dense(w.input), recurrent = dense(w.hidden);
   const Tensor bias = w.bias.defined() ? dense(w.bias) : Tensor();
   const Index steps = x.size(0), n = x.size(1), hidden = h0.size(1);
   Tensor y[3] = {Tensor::uninitialized({steps, n, hidden}, x.dtype(), where), Tensor::uninitialized({steps, n, hidden}, x.dtype(), where),
                  Tensor::uninitialized({steps, n, 4 * hidden}, x.dtype(), where)};
   dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    run_forward<T>({order, in, h0, c0, y[0], y[1], y[2]}, w_t.data<T>(), u_t.data<T>(), bias.defined() ? bias.data<T>() : nullptr);
+    kernels::lstm_layer_forward(layer_of<T>(order, in, weight, recurrent, bias, h0, c0, y[0], y[1], y[2]));
   });
   const Tensor* inputs[] = {&x, &w.input, &state.h, &w.hidden, &state.c, &w.bias};
   record_all(LstmLayer(order), where, std::span(inputs).first(w.bias.defined() ? 6 : 5), y);

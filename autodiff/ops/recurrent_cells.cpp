@@ -17,8 +17,9 @@
 
 #include <algorithm>
 
-#include "autodiff/kernels/lstm.h"
+#include "autodiff/kernels/lstm_gates.h"
 #include "autodiff/kernels/product.h"
+#include "autodiff/kernels/run_elements.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/recurrent.h"
 

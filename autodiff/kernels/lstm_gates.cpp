@@ -1,0 +1,135 @@
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "autodiff/kernels/lstm_gates.cpp"
+#include "autodiff/kernels/simd.h"
+
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+#include "autodiff/kernels/exponential-inl.h"
+#include "autodiff/kernels/lstm_gates.h"
+#include "autodiff/kernels/run_elements.h"
+
+#ifndef WENGERT_LSTM_GATES_ONCE
+#define WENGERT_LSTM_GATES_ONCE
+namespace wengert::kernels {
+
+/// A row of each operand.
+struct GatesRow {
+  const float *sums, *c;
+  float *s, *h_next, *c_next;
+};
+struct GatesVjpRow {
+  const float *s, *c, *c_next, *h_next_bar, *c_next_bar;
+  float *sums_bar, *c_bar;
+};
+
+}  // namespace wengert::kernels
+#endif
+
+HWY_BEFORE_NAMESPACE();
+namespace wengert::kernels::HWY_NAMESPACE {
+
+/// The elements from j on that are a vector of d.
+template <class D> HWY_INLINE void gates_at(D d, Index hidden, Index j, const GatesRow& row) {
+  const auto i = logistic(d, hn::LoadU(d, row.sums + j)), f = logistic(d, hn::LoadU(d, row.sums + hidden + j));
+  const auto g = tanh(d, hn::LoadU(d, row.sums + 2 * hidden + j)), o = logistic(d, hn::LoadU(d, row.sums + 3 * hidden + j));
+  const auto c = hn::MulAdd(f, hn::LoadU(d, row.c + j), hn::Mul(i, g));
+  hn::StoreU(i, d, row.s + j);
+  hn::StoreU(f, d, row.s + hidden + j);
+  hn::StoreU(g, d, row.s + 2 * hidden + j);
+  hn::StoreU(o, d, row.s + 3 * hidden + j);
+  hn::StoreU(c, d, row.c_next + j);
+  hn::StoreU(hn::Mul(o, tanh(d, c)), d, row.h_next + j);
+}
+
+template <class D> HWY_INLINE void gates_vjp_at(D d, Index hidden, Index j, const GatesVjpRow& row) {
+  const auto i = hn::LoadU(d, row.s + j), f = hn::LoadU(d, row.s + hidden + j), g = hn::LoadU(d, row.s + 2 * hidden + j),
+             o = hn::LoadU(d, row.s + 3 * hidden + j), h_bar = hn::LoadU(d, row.h_next_bar + j), t = tanh(d, hn::LoadU(d, row.c_next + j)),
+             one = hn::Set(d, 1.f);
+  const auto total = hn::MulAdd(hn::Mul(h_bar, o), hn::NegMulAdd(t, t, one), hn::LoadU(d, row.c_next_bar + j));
+  const auto total_i = hn::Mul(total, i), total_f = hn::Mul(total, f);
+  hn::StoreU(hn::Mul(hn::Mul(total_i, g), hn::Sub(one, i)), d, row.sums_bar + j);
+  hn::StoreU(hn::Mul(hn::Mul(total_f, hn::LoadU(d, row.c + j)), hn::Sub(one, f)), d, row.sums_bar + hidden + j);
+  hn::StoreU(hn::Mul(total_i, hn::NegMulAdd(g, g, one)), d, row.sums_bar + 2 * hidden + j);
+  hn::StoreU(hn::Mul(hn::Mul(h_bar, t), hn::Mul(o, hn::Sub(one, o))), d, row.sums_bar + 3 * hidden + j);
+  hn::StoreU(total_f, d, row.c_bar + j);
+}
+
+void gates(Index rows, Index hidden, const GatesRow& first) {
+  const hn::ScalableTag<float> d;
+  const hn::CappedTag<float, 1> single;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  GatesRow row = first;
+  for (Index r = 0; r < rows; ++r) {
+    Index j = 0;
+    for (; j + lanes <= hidden; j += lanes) gates_at(d, hidden, j, row);
+    for (; j < hidden; ++j) gates_at(single, hidden, j, row);
+    row = {row.sums + 4 * hidden, row.c + hidden, row.s + 4 * hidden, row.h_next + hidden, row.c_next + hidden};
+  }
+}
+
+void gates_vjp(Index rows, Index hidden, const GatesVjpRow& first) {
+  const hn::ScalableTag<float> d;
+  const hn::CappedTag<float, 1> single;
+  const Index lanes = static_cast<Index>(hn::Lanes(d));
+  GatesVjpRow row = first;
+  for (Index r = 0; r < rows; ++r) {
+    Index j = 0;
+    for (; j + lanes <= hidden; j += lanes) gates_vjp_at(d, hidden, j, row);
+    for (; j < hidden; ++j) gates_vjp_at(single, hidden, j, row);
+    row = {row.s + 4 * hidden,        row.c + hidden,    row.c_next + hidden, row.h_next_bar + hidden, row.c_next_bar + hidden,
+           row.sums_bar + 4 * hidden, row.c_bar + hidden};
+  }
+}
+
+}  // namespace wengert::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace wengert::kernels {
+
+template <> void lstm_gates(Index rows, Index hidden, const float* sums, const float* c, float* s, float* h_next, float* c_next) {
+  WENGERT_BEST_TARGET(gates)(rows, hidden, {sums, c, s, h_next, c_next});
+}
+
+template <> void lstm_gates_vjp(Index rows, Index hidden, const float* s, const float* c, const float* c_next, const float* h_next_bar,
+                                const float* c_next_bar, float* sums_bar, float* c_bar) {
+  WENGERT_BEST_TARGET(gates_vjp)(rows, hidden, {s, c, c_next, h_next_bar, c_next_bar, sums_bar, c_bar});
+}
+
+template <> void lstm_gates(Index rows, Index hidden, const double* sums, const double* c, double* s, double* h_next, double* c_next) {
+  for (Index row = 0; row < rows; ++row) {
+    const double *in = sums + row * 4 * hidden, *before = c + row * hidden;
+    double *gate = s + row * 4 * hidden, *h = h_next + row * hidden, *after = c_next + row * hidden;
+    for (Index j = 0; j < hidden; ++j) {
+      const double i = logistic(in[j]), f = logistic(in[hidden + j]), g = std::tanh(in[2 * hidden + j]), o = logistic(in[3 * hidden + j]);
+      gate[j] = i;
+      gate[hidden + j] = f;
+      gate[2 * hidden + j] = g;
+      gate[3 * hidden + j] = o;
+      after[j] = f * before[j] + i * g;
+      h[j] = o * std::tanh(after[j]);
+    }
+  }
+}
+
+template <> void lstm_gates_vjp(Index rows, Index hidden, const double* s, const double* c, const double* c_next, const double* h_next_bar,
+                                const double* c_next_bar, double* sums_bar, double* c_bar) {
+  for (Index row = 0; row < rows; ++row) {
+    const double *gate = s + row * 4 * hidden, *before = c + row * hidden, *after = c_next + row * hidden;
+    const double *h_bar = h_next_bar + row * hidden, *after_bar = c_next_bar + row * hidden;
+    double *bar = sums_bar + row * 4 * hidden, *before_bar = c_bar + row * hidden;
+    for (Index j = 0; j < hidden; ++j) {
+      const double i = gate[j], f = gate[hidden + j], g = gate[2 * hidden + j], o = gate[3 * hidden + j], t = std::tanh(after[j]);
+      const double total = after_bar[j] + h_bar[j] * o * (1 - t * t);
+      bar[j] = total * g * i * (1 - i);
+      bar[hidden + j] = total * before[j] * f * (1 - f);
+      bar[2 * hidden + j] = total * i * (1 - g * g);
+      bar[3 * hidden + j] = h_bar[j] * t * o * (1 - o);
+      before_bar[j] = total * f;
+    }
+  }
+}
+
+}  // namespace wengert::kernels
+#endif
