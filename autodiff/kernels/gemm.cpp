@@ -290,6 +290,7 @@ void gemm(Index m, Index n, Index k, const MatrixView<float>& a, const MatrixVie
   const Gemm g{m, n, k, a, b, c, c_row, options};
   Index rows, columns;
   cut(g, rows, columns);
+  if (rows >= m && columns >= n) return multiply(g, {0, m, 0, n});
   const Index across = count_of(n, columns);
   parallel_blocks(count_of(m, rows) * across, [&](Index i) {
     const Index row = i / across * rows, column = i % across * columns;
