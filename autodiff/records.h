@@ -165,6 +165,8 @@ Tensor push_tangents(TapeState& tape, const Source& target, std::span<const Sour
 
 /// into += x, which has the same shape and dtype; `into` is an accumulator.
 void add_in_place(Tensor& into, const Tensor& x);
+/// The same, summed over the dimensions in which x has been broadcast.
+void add_sum_in_place(Tensor& into, const Tensor& x, Location where);
 /// The `flat`th element -> rank 0, and a rank-0 tensor -> zeros with that one element. Each is the other's rule.
 Tensor pick(const Tensor& x, Index flat, Location where);
 Tensor place(const Tensor& x, const Shape& shape, Index flat, Location where);

@@ -391,10 +391,14 @@ class Sweep {
   static Tensor take_bar(Slot& slot) { return slot.source ? slot.bar : std::move(slot.bar); }
 
   void accumulate(Slot& slot, Tensor g, Location where) {
-    if (!(g.shape() == slot.shape)) g = sum_to(g, slot.shape, where);
+    const bool in_place = !record_ && slot.bar.is_accumulator();
+    if (!(g.shape() == slot.shape)) {
+      if (in_place) return add_sum_in_place(slot.bar, g, where);
+      g = sum_to(g, slot.shape, where);
+    }
     if (!slot.bar.defined()) {
       slot.bar = std::move(g);
-    } else if (!record_ && slot.bar.is_accumulator()) {
+    } else if (in_place) {
       add_in_place(slot.bar, g);
     } else if (!record_ && g.is_accumulator()) {
       add_in_place(g, slot.bar);
