@@ -34,6 +34,8 @@ template <class T> class Chunks {
     }
   }
   T& push(T&& value) { return *::new (&(*this)[size_++]) T(std::move(value)); }
+  /// The same, of its parts: nothing is made elsewhere first and moved.
+  template <class... Parts> T& emplace(Parts&&... parts) { return *::new (&(*this)[size_++]) T{std::forward<Parts>(parts)...}; }
   void truncate() {
     if constexpr (!std::is_trivially_destructible_v<T>)
       for (std::uint32_t i = 0; i < size_; ++i) (*this)[i].~T();
@@ -129,7 +131,7 @@ class TapeState : public LaneRecords<double> {
   }
   std::uint32_t foreign_tensor(const Tensor& t);
   std::uint32_t add_slot(const Shape& shape, Dtype dtype) {
-    slots.push({{}, {}, shape, dtype});
+    slots.emplace(Tensor(), Tensor(), shape, dtype);
     return slots.size() - 1;
   }
   using LaneRecords<double>::variable;
@@ -155,7 +157,19 @@ template <class Op> inline constexpr Op stateless_operation{};
 inline TapeState* active_tape() { return static_cast<TapeState*>(active_lane<double>); }
 
 /// Whether one of the inputs is tracked on the active tape. A TapeError for consumed values and for those of other live tapes.
-bool any_tracked(std::span<const Tensor* const> x);
+inline bool any_tracked(std::span<const Tensor* const> x) {
+  TapeState* tape = active_tape();
+  bool any = false;
+  for (const Tensor* t : x) {
+    if (!t->number()) continue;
+    if (tape) {
+      any |= tape->slot_of(*t) != kNoSlot;
+    } else {
+      check_unrecorded(t->number());
+    }
+  }
+  return any;
+}
 
 /// One reverse sweep, and one push forward: what Tape::gradient and Tape::jvp do.
 Gradients sweep(TapeState& tape, const Source& target, std::span<const Source> sources, const GradientOptions& options);
