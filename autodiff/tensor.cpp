@@ -67,8 +67,7 @@ Elements* new_elements(const Shape& shape, Index size, Dtype dtype, Location whe
 }  // namespace
 
 void Tensor::release_reference(Elements* e) noexcept {
-  // The sole owner needs no locked instruction.
-  if (e->references.load(std::memory_order_acquire) != 1 && e->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (!detail::release_was_last(e->references)) return;
   Elements* base = e->base;
   const std::size_t bytes = block_bytes(*e);
   e->~Elements();
@@ -87,7 +86,7 @@ Tensor view(const Tensor& of, const Shape& shape, const Shape& strides, Index of
   e->strides = strides;
   e->data = static_cast<char*>(from->data) + offset * bytes_of(from->dtype);
   e->base = from->base ? from->base : from;
-  e->base->references.fetch_add(1, std::memory_order_relaxed);
+  detail::retain(e->base->references);
   return Tensor(e, 0);
 }
 
