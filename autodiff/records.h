@@ -24,7 +24,7 @@ template <class T> class Chunks {
   T& operator[](std::uint32_t i) { return chunks_[i >> bits_][i & ((1u << bits_) - 1)]; }
   const T& operator[](std::uint32_t i) const { return chunks_[i >> bits_][i & ((1u << bits_) - 1)]; }
   std::uint32_t size() const { return size_; }
-  /// After this, `n` pushes cannot throw. A TapeError where the numbers of records would run out of 32 bits.
+  /// After this, `n` elements can be added without an exception. A TapeError where the numbers of records would run out of 32 bits.
   void reserve(std::uint32_t n) {
     if (n > chunk_sizes.most_records - size_) throw_too_many_records();
     while (capacity_ - size_ < n) {
@@ -33,8 +33,6 @@ template <class T> class Chunks {
       capacity_ += 1u << bits_;
     }
   }
-  T& push(T&& value) { return *::new (&(*this)[size_++]) T(std::move(value)); }
-  /// The same, of its parts: nothing is made elsewhere first and moved.
   template <class... Parts> T& emplace(Parts&&... parts) { return *::new (&(*this)[size_++]) T{std::forward<Parts>(parts)...}; }
   void truncate() {
     if constexpr (!std::is_trivially_destructible_v<T>)
