@@ -36,6 +36,28 @@ template <class T, class F, class... X> void elementwise_flat(Index n, T* y, F&&
   elementwise_rows(1, n, y, f, {}, x...);
 }
 
+/// The same by blocks: one without an element for which `rare(x[i]...)` holds takes `usual`, which gives the same there and costs less.
+template <class T, class Rare, class Usual, class F, class... X>
+void elementwise_by_blocks(Index n, T* y, Rare&& rare, Usual&& usual, F&& f, const X*... x) {
+  const auto block = [&](Index count, T* __restrict to, const X*... from) __attribute__((always_inline)) {
+    int any = 0;
+    for (Index i = 0; i < count; ++i) any |= rare(from[i]...);
+    if (any) {
+      for (Index i = 0; i < count; ++i) to[i] = f(from[i]...);
+    } else {
+      for (Index i = 0; i < count; ++i) to[i] = usual(from[i]...);
+    }
+  };
+  constexpr Index kBlock = 64;
+  const auto loop = [&]() __attribute__((always_inline)) {
+    Index i = 0;
+    for (; i + kBlock <= n; i += kBlock) block(kBlock, y + i, (x + i)...);
+    if (i < n) block(n - i, y + i, (x + i)...);
+  };
+  if constexpr (std::is_same_v<T, float>) return run_on_best_target(loop);
+  loop();
+}
+
 /// The same with a stride for each operand along each dimension of `shape` (0: repeated).
 template <class T, class F, class... X>
 void elementwise_strided(const Shape& shape, const std::array<const Shape*, sizeof...(X)>& strides, T* y, F&& f, const X*... x) {
