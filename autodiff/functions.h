@@ -7,6 +7,8 @@
 //   value(x)        y
 //   chain(m, x, y)  m dy/dx: carries a cotangent from y to x, or a tangent from x to y, which is the same for a diagonal Jacobian
 //   left, right     the same for the two operands of y = value(a, b)
+//   is_rare(y), usual_slope(y)
+//                   where chain is m * rarely(is_rare(y), f, usual_slope(y)): loops take the usual slope wherever no y near by is rare
 //
 // The operands are doubles, floats, dual numbers, SIMD vectors or recorded tensors. So formulas are written with operators, the
 // elementary functions and `where(condition, a, b)` (never ?:), and numbers as integers where that is exact: they take x's type.
@@ -262,8 +264,10 @@ struct Tanh {
   WENGERT_INLINE auto value(const auto& x) const { return tanh(x); }
   WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto& y) const {
     return m * rarely(
-                   abs(y) > 0.9, [&] { return slope_of_tail(exp(-2 * abs(x))); }, 1 - y * y);
+                   is_rare(y), [&] { return slope_of_tail(exp(-2 * abs(x))); }, usual_slope(y));
   }
+  WENGERT_INLINE static auto is_rare(const auto& y) { return abs(y) > constant(0.9, y); }
+  WENGERT_INLINE static auto usual_slope(const auto& y) { return 1 - y * y; }
   WENGERT_INLINE static auto slope_of_tail(const auto& e) { return 4 * e / ((1 + e) * (1 + e)); }
 };
 // [tanh]
@@ -307,8 +311,10 @@ struct Sigmoid {
   WENGERT_INLINE auto value(const auto& x) const { return 1 / (1 + exp(-x)); }
   WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto& y) const {
     return m * rarely(
-                   y > 0.9, [&] { return exp(-abs(x)) * y * y; }, y * (1 - y));
+                   is_rare(y), [&] { return exp(-abs(x)) * y * y; }, usual_slope(y));
   }
+  WENGERT_INLINE static auto is_rare(const auto& y) { return y > constant(0.9, y); }
+  WENGERT_INLINE static auto usual_slope(const auto& y) { return y * (1 - y); }
 };
 /// -ln(1 + e^-x), computed as min(x, 0) - ln(1 + e^-|x|) so that nothing overflows.
 struct LogSigmoid {

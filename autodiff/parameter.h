@@ -14,7 +14,7 @@ struct ParameterState {
   Tensor value;         ///< a constant
   std::string name;     ///< for messages; a model's visitor sets it to the dotted path
   bool frozen = false;  ///< no tape watches it
-  std::atomic<std::int32_t> references{0};
+  detail::ReferenceCount references{0};
   std::atomic<std::uint64_t> leaf{0};  ///< the number it had on the tape that read it last: a cache
 };
 
@@ -32,7 +32,7 @@ class ParameterRef {
     return *this;
   }
   ~ParameterRef() {
-    if (state_ && state_->references.fetch_sub(1, std::memory_order_acq_rel) == 1) delete state_;
+    if (state_ && detail::release_was_last(state_->references)) delete state_;
   }
   ParameterState* get() const { return state_; }
   ParameterState* operator->() const { return state_; }
@@ -40,7 +40,7 @@ class ParameterRef {
 
  private:
   void retain() const {
-    if (state_) state_->references.fetch_add(1, std::memory_order_relaxed);
+    if (state_) detail::retain(state_->references);
   }
   ParameterState* state_ = nullptr;
 };

@@ -24,7 +24,7 @@ template <class T> class Chunks {
   T& operator[](std::uint32_t i) { return chunks_[i >> bits_][i & ((1u << bits_) - 1)]; }
   const T& operator[](std::uint32_t i) const { return chunks_[i >> bits_][i & ((1u << bits_) - 1)]; }
   std::uint32_t size() const { return size_; }
-  /// After this, `n` pushes cannot throw. A TapeError where the numbers of records would run out of 32 bits.
+  /// After this, `n` elements can be added without an exception. A TapeError where the numbers of records would run out of 32 bits.
   void reserve(std::uint32_t n) {
     if (n > chunk_sizes.most_records - size_) throw_too_many_records();
     while (capacity_ - size_ < n) {
@@ -33,7 +33,7 @@ template <class T> class Chunks {
       capacity_ += 1u << bits_;
     }
   }
-  T& push(T&& value) { return *::new (&(*this)[size_++]) T(std::move(value)); }
+  template <class... Parts> T& emplace(Parts&&... parts) { return *::new (&(*this)[size_++]) T{std::forward<Parts>(parts)...}; }
   void truncate() {
     if constexpr (!std::is_trivially_destructible_v<T>)
       for (std::uint32_t i = 0; i < size_; ++i) (*this)[i].~T();
@@ -129,7 +129,7 @@ class TapeState : public LaneRecords<double> {
   }
   std::uint32_t foreign_tensor(const Tensor& t);
   std::uint32_t add_slot(const Shape& shape, Dtype dtype) {
-    slots.push({{}, {}, shape, dtype});
+    slots.emplace(Tensor(), Tensor(), shape, dtype);
     return slots.size() - 1;
   }
   using LaneRecords<double>::variable;
@@ -155,7 +155,19 @@ template <class Op> inline constexpr Op stateless_operation{};
 inline TapeState* active_tape() { return static_cast<TapeState*>(active_lane<double>); }
 
 /// Whether one of the inputs is tracked on the active tape. A TapeError for consumed values and for those of other live tapes.
-bool any_tracked(std::span<const Tensor* const> x);
+inline bool any_tracked(std::span<const Tensor* const> x) {
+  TapeState* tape = active_tape();
+  bool any = false;
+  for (const Tensor* t : x) {
+    if (!t->number()) continue;
+    if (tape) {
+      any |= tape->slot_of(*t) != kNoSlot;
+    } else {
+      check_unrecorded(t->number());
+    }
+  }
+  return any;
+}
 
 /// One reverse sweep, and one push forward: what Tape::gradient and Tape::jvp do.
 Gradients sweep(TapeState& tape, const Source& target, std::span<const Source> sources, const GradientOptions& options);
@@ -165,6 +177,8 @@ Tensor push_tangents(TapeState& tape, const Source& target, std::span<const Sour
 
 /// into += x, which has the same shape and dtype; `into` is an accumulator.
 void add_in_place(Tensor& into, const Tensor& x);
+/// The same, summed over the dimensions in which x has been broadcast.
+void add_sum_in_place(Tensor& into, const Tensor& x, Location where);
 /// The `flat`th element -> rank 0, and a rank-0 tensor -> zeros with that one element. Each is the other's rule.
 Tensor pick(const Tensor& x, Index flat, Location where);
 Tensor place(const Tensor& x, const Shape& shape, Index flat, Location where);

@@ -9,20 +9,18 @@
 
 namespace wengert {
 
-void Shape::resize(int rank) {
+void Shape::resize_long(int rank) {
   if (rank > kInline) {
     Shape longer;
     longer.long_ = static_cast<Index*>(pool::allocate(static_cast<std::size_t>(rank) * sizeof(Index)));
     longer.rank_ = rank;
     std::copy_n(begin(), std::min(rank, rank_), longer.long_);
     swap(longer);
-  } else if (rank_ > kInline) {
+  } else {
     Shape shorter;
     shorter.rank_ = rank;
     std::copy_n(begin(), rank, shorter.inline_);
     swap(shorter);
-  } else {
-    rank_ = rank;
   }
 }
 
@@ -39,14 +37,14 @@ std::string to_string(const Shape& shape) { return fmt::format("({}{})", fmt::jo
 Index checked_size(const char* operation, const Shape& shape) {
   constexpr Index kMost = Index(1) << 59;  // elements: their bytes fit an Index as well
   Index n = 1;
-  bool empty = false;
+  bool empty = false, overflows = false;
   for (Index d : shape) {
     if (d < 0) throw ShapeError(fmt::format("{}: shape {} has the negative size {}", operation, to_string(shape), d));
     empty |= d == 0;
+    overflows |= __builtin_mul_overflow(n, d, &n);
   }
-  for (Index d : shape)
-    if (!empty && __builtin_mul_overflow(n, d, &n)) n = kMost + 1;
-  if (n > kMost) throw ShapeError(fmt::format("{}: shape {} has more elements than memory can hold", operation, to_string(shape)));
+  if (!empty && (overflows || n > kMost))
+    throw ShapeError(fmt::format("{}: shape {} has more elements than memory can hold", operation, to_string(shape)));
   return empty ? 0 : n;
 }
 

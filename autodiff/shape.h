@@ -72,14 +72,24 @@ class Shape {
     return static_cast<Index>(n);
   }
   /// Changes the rank and keeps what both have; new entries are not set.
-  void resize(int rank);
+  void resize(int rank) {
+    if (rank <= kInline && rank_ <= kInline) {
+      rank_ = rank;
+    } else {
+      resize_long(rank);
+    }
+  }
   void push_back(Index size) {
     resize(rank_ + 1);
     begin()[rank_ - 1] = size;
   }
 
   friend bool operator==(const Shape& a, const Shape& b) {
-    return a.rank_ == b.rank_ && std::memcmp(a.begin(), b.begin(), static_cast<std::size_t>(a.rank_) * sizeof(Index)) == 0;
+    if (a.rank_ != b.rank_) return false;
+    const Index *p = a.begin(), *q = b.begin();
+    for (int i = 0; i < a.rank_; ++i)  // a call of memcmp takes longer
+      if (p[i] != q[i]) return false;
+    return true;
   }
 
  private:
@@ -95,6 +105,7 @@ class Shape {
     std::memcpy(inline_, o.inline_, sizeof inline_);
     rank_ = o.rank_;
   }
+  void resize_long(int rank);
   void copy_long(const Shape& o);
   void release_long() noexcept;
 

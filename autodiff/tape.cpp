@@ -187,20 +187,6 @@ void TapeState::release_calls() {
 
 // ---- recording --------------------------------------------------------------------------------------------------------------
 
-bool any_tracked(std::span<const Tensor* const> x) {
-  TapeState* tape = active_tape();
-  bool any = false;
-  for (const Tensor* t : x) {
-    if (!t->number()) continue;
-    if (tape) {
-      any |= tape->slot_of(*t) != kNoSlot;
-    } else {
-      check_unrecorded(t->number());
-    }
-  }
-  return any;
-}
-
 void append_call(TapeState& tape, const Operation* operation, bool owned, Location where, std::span<const Tensor* const> x,
                  std::span<Tensor> y) {
   ValueSet keep = kNoValues;
@@ -219,23 +205,15 @@ void append_call(TapeState& tape, const Operation* operation, bool owned, Locati
   for (std::uint32_t i = 0; i < inputs; ++i) {
     const bool tracked = tape.slot_of(*x[i]) != kNoSlot, kept = i < 24 && (keep & input(static_cast<int>(i)));
     Tensor value = kept ? *x[i] : Tensor();
-    tape.inputs.push(Tensor(value.take(), tracked ? x[i]->number() : 0));
+    tape.inputs.emplace(value.take(), tracked ? x[i]->number() : 0);
   }
   for (std::size_t j = 0; j < y.size(); ++j) {
     const std::uint64_t number = tape.tensor_base + tape.add_slot(y[j].shape(), y[j].dtype());
     y[j] = Tensor(y[j].take(), number);
     if (keep & output(static_cast<int>(j))) tape.slots[first_output + static_cast<std::uint32_t>(j)].kept = y[j];
   }
-  tape.calls.push(Call{{operation},
-                       where.file,
-                       where.line,
-                       tape.next(),
-                       first_input,
-                       first_output,
-                       inputs,
-                       static_cast<std::uint8_t>(y.size()),
-                       Call::tensors,
-                       owned});
+  tape.calls.emplace(operation, where.file, where.line, tape.next(), first_input, first_output, inputs, static_cast<std::uint8_t>(y.size()),
+                     Call::tensors, owned);
 }
 
 }  // namespace detail
@@ -391,10 +369,14 @@ class Sweep {
   static Tensor take_bar(Slot& slot) { return slot.source ? slot.bar : std::move(slot.bar); }
 
   void accumulate(Slot& slot, Tensor g, Location where) {
-    if (!(g.shape() == slot.shape)) g = sum_to(g, slot.shape, where);
+    const bool in_place = !record_ && slot.bar.is_accumulator();
+    if (!(g.shape() == slot.shape)) {
+      if (in_place) return add_sum_in_place(slot.bar, g, where);
+      g = sum_to(g, slot.shape, where);
+    }
     if (!slot.bar.defined()) {
       slot.bar = std::move(g);
-    } else if (!record_ && slot.bar.is_accumulator()) {
+    } else if (in_place) {
       add_in_place(slot.bar, g);
     } else if (!record_ && g.is_accumulator()) {
       add_in_place(g, slot.bar);

@@ -58,17 +58,16 @@ std::size_t block_bytes(const Elements& e) {
 Elements* new_elements(const Shape& shape, Index size, Dtype dtype, Location where, bool with_room) {
   where = detail::user_location(where);
   void* block = pool::allocate(sizeof(Elements) + (with_room ? static_cast<std::size_t>(size * bytes_of(dtype)) : 0));
-  auto* e = ::new (block) Elements{{1}, where.line, where.file, nullptr, nullptr, size, dtype, true, false, shape, {}};
+  auto* e =
+      ::new (block) Elements{{1}, where.line, where.file, nullptr, nullptr, size, dtype, true, false, shape, row_major_strides(shape)};
   e->data = e + 1;
-  e->strides = row_major_strides(shape);
   return e;
 }
 
 }  // namespace
 
 void Tensor::release_reference(Elements* e) noexcept {
-  // The sole owner needs no locked instruction.
-  if (e->references.load(std::memory_order_acquire) != 1 && e->references.fetch_sub(1, std::memory_order_acq_rel) != 1) return;
+  if (!detail::release_was_last(e->references)) return;
   Elements* base = e->base;
   const std::size_t bytes = block_bytes(*e);
   e->~Elements();
@@ -87,7 +86,7 @@ Tensor view(const Tensor& of, const Shape& shape, const Shape& strides, Index of
   e->strides = strides;
   e->data = static_cast<char*>(from->data) + offset * bytes_of(from->dtype);
   e->base = from->base ? from->base : from;
-  e->base->references.fetch_add(1, std::memory_order_relaxed);
+  detail::retain(e->base->references);
   return Tensor(e, 0);
 }
 

@@ -1,6 +1,5 @@
 #pragma once
 // A tensor: a cheap handle to shared elements.
-#include <atomic>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "autodiff/error.h"
+#include "autodiff/reference_count.h"
 #include "autodiff/shape.h"
 
 namespace wengert {
@@ -36,7 +36,7 @@ using Scalar = BasicScalar<double>;
 /// Elements and how to walk them. A result carries its elements behind this header, in the same block of the pool; a view carries
 /// none and keeps its base alive. A base is never a view itself, so that destruction never recurses.
 struct alignas(64) Elements {
-  std::atomic<std::int32_t> references;
+  detail::ReferenceCount references;
   std::uint32_t line;  // where the tensor was made
   const char* file;
   void* data;
@@ -198,7 +198,7 @@ class Tensor {
 
  private:
   static void retain(Elements* e) {
-    if (e) e->references.fetch_add(1, std::memory_order_relaxed);
+    if (e) detail::retain(e->references);
   }
   static void release(Elements* e) noexcept {
     if (e) release_reference(e);

@@ -83,3 +83,22 @@ BOOST_AUTO_TEST_CASE(a_row_has_the_bits_of_its_elements) {
   check(tanh(x), [](float v) { return fn::tanh(v); });
   check(sigmoid(x), [](float v) { return fn::Sigmoid{}.value(v); });
 }
+
+// Blocks of a row whose values are far from 1 do not compute the slope of the tails.
+BOOST_AUTO_TEST_CASE(slopes_in_a_row_have_the_bits_of_their_formula) {
+  std::vector<float> values;
+  for (int i = 0; i < 300; ++i) values.push_back((i < 130 ? 0.01f : 0.05f) * static_cast<float>(i - 65));
+  values[70] = kNaN;
+  const auto check = [&](auto f) {
+    Tape tape;
+    const Tensor x = tape.variable(Tensor::from(values)), y = detail::map(f, x, Location::here());
+    const Tensor slopes = tape.gradient(y, wrt(x), {.seed = Tensor::ones(x.shape())});
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      const float one = f.chain(1.f, values[i], f.value(values[i])), of_row = slopes.data<float>()[i];
+      BOOST_TEST_REQUIRE(
+          (std::bit_cast<std::uint32_t>(one) == std::bit_cast<std::uint32_t>(of_row) || (std::isnan(one) && std::isnan(of_row))));
+    }
+  };
+  check(fn::Tanh{});
+  check(fn::Sigmoid{});
+}

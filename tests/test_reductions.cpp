@@ -19,6 +19,38 @@ Tensor vector(std::initializer_list<double> values) { return Tensor::from(values
 
 }  // namespace
 
+// ---- sums ------------------------------------------------------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(sums_of_rows_are_exact_for_any_number_of_columns) {
+  for (const Index n : {1, 2, 31, 32, 33, 70}) {
+    for (const Index rows : {0, 1, 5}) {
+      const Tensor x = reshape(Tensor::arange(0, static_cast<double>(rows * n)), {rows, n});
+      Numbers expected;
+      for (Index j = 0; j < n; ++j) expected.push_back(static_cast<double>(rows * j + n * rows * (rows - 1) / 2));
+      check_numbers(numbers(sum(x, 0)), expected, 0);
+      check_numbers(numbers(sum(x.to(int64), 0)), expected, 0);
+      check_numbers(numbers(sum(transpose(transpose(x).contiguous()), 0)), expected, 0);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_sums_of_repeated_uses_add_up) {
+  // y = sum over t of w_t (x + b_t), where b_t is b in one of the shapes that broadcast: b_bar = sum over t and rows of w_t.
+  const Index rows = 5, n = 33;
+  const Tensor x = Tensor::zeros({rows, n});
+  std::vector<Tensor> w;
+  for (double t = 1; t <= 4; ++t) w.push_back(t * reshape(Tensor::arange(0, static_cast<double>(rows * n)), {rows, n}));
+  Tape tape;
+  const Tensor b = tape.variable(Tensor::zeros({n}));
+  const Tensor row = reshape(b, {1, n});
+  Tensor y = Tensor::zeros({rows, n});
+  for (const Tensor& w_t : w) y = y + w_t * (x + b) + w_t * (x + row);
+  const Tensor b_bar = tape.gradient(sum(y), b);
+  Numbers expected;
+  for (Index j = 0; j < n; ++j) expected.push_back(static_cast<double>(2 * (1 + 2 + 3 + 4) * (rows * j + n * rows * (rows - 1) / 2)));
+  check_numbers(numbers(b_bar), expected, 0);
+}
+
 // ---- products --------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(a_product_with_zeros_has_exact_derivatives) {

@@ -314,6 +314,7 @@ void multiply(const Gemm& g, const GemmBlock& block) {
 void multiply(const Gemm& g) {
   Index rows, columns;
   cut(g, rows, columns);
+  if (rows >= g.m && columns >= g.n) return multiply(g, {0, g.m, 0, g.n});
   const Index across = count_of(g.n, columns);
   parallel_blocks(count_of(g.m, rows) * across, [&](Index i) {
     const Index row = i / across * rows, column = i % across * columns;

@@ -37,17 +37,36 @@ template <int N> class Rows {
 
   /// f(offsets of the operands, elements in the row, strides in the row) for every row.
   template <class F> void for_each(F&& f) const {
-    if (empty_) return;
-    std::array<Index, N> offset{}, step{};
-    if (sizes_.rank() == 0) return f(offset, Index(1), step);
     const int inner = sizes_.rank() - 1;
-    for (int n = 0; n < N; ++n) step[n] = strides_[n][inner];
-    if (inner == 0) return f(offset, sizes_[0], step);
+    walk(inner, [&](const Strides& offset) { f(offset, size(inner), strides(inner)); });
+  }
+  /// f(offsets of the operands, rows, strides from row to row, elements in a row, strides in a row) for every plane: as many rows as
+  /// lie at equal distances.
+  template <class F> void for_each_plane(F&& f) const {
+    const int inner = sizes_.rank() - 1;
+    walk(inner - 1, [&](const Strides& offset) { f(offset, size(inner - 1), strides(inner - 1), size(inner), strides(inner)); });
+  }
+
+ private:
+  using Strides = std::array<Index, N>;
+
+  /// Of dimension d; a missing one has one element.
+  Index size(int d) const { return d < 0 ? 1 : sizes_[d]; }
+  Strides strides(int d) const {
+    Strides s{};
+    for (int n = 0; d >= 0 && n < N; ++n) s[n] = strides_[n][d];
+    return s;
+  }
+  /// f(offsets of the operands) for every position in the first `outer` dimensions.
+  template <class F> void walk(int outer, F&& f) const {
+    if (empty_) return;
+    Strides offset{};
+    if (outer <= 0) return f(offset);
     Shape position = sizes_;
     for (Index& p : position) p = 0;
     for (;;) {
-      f(offset, sizes_[inner], step);
-      int d = inner - 1;
+      f(offset);
+      int d = outer - 1;
       for (; d >= 0; --d) {
         if (++position[d] < sizes_[d]) {
           for (int n = 0; n < N; ++n) offset[n] += strides_[n][d];
@@ -60,7 +79,6 @@ template <int N> class Rows {
     }
   }
 
- private:
   Shape sizes_;
   std::array<Shape, N> strides_;
   bool empty_ = false;

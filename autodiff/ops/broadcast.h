@@ -20,15 +20,21 @@ void check_same_dtype(const char* operation, const Tensor& a, const Tensor& b);
 /// A ShapeError unless p, of which share of x is left out, is in [0, 1].
 void check_probability(const char* operation, double p, const Tensor& x);
 
+/// The elements of a tensor of dtype T, wherever they lie.
+template <class T> T* data(Tensor& t) { return static_cast<T*>(t.elements()->data); }
+template <class T> const T* data(const Tensor& t) { return static_cast<const T*>(t.elements()->data); }
+/// Whether all operands walk as y does, row-major and without repetition.
+template <class... Operands> bool are_flat(const Tensor& y, const Operands&... x) {
+  return ((x.is_row_major() && x.size() == y.size()) && ...);
+}
+
 /// y[i] = f(x[i]...) with all operands of element type X broadcast to y's shape.
 template <class X, class T, class F, class... Operands> void elementwise_into(Tensor& y, F&& f, const Operands&... x) {
-  T* out = static_cast<T*>(y.elements()->data);
-  const auto data = [](const Tensor& t) { return static_cast<const X*>(t.elements()->data); };
-  if (((x.is_row_major() && x.size() == y.size()) && ...)) return kernels::elementwise_flat(y.size(), out, f, data(x)...);
+  if (are_flat(y, x...)) return kernels::elementwise_flat(y.size(), data<T>(y), f, data<X>(x)...);
   const std::array<Shape, sizeof...(Operands)> strides{broadcast_strides(x, y.shape())...};
   std::array<const Shape*, sizeof...(Operands)> pointers;
   for (std::size_t k = 0; k < strides.size(); ++k) pointers[k] = &strides[k];
-  kernels::elementwise_strided(y.shape(), pointers, out, f, data(x)...);
+  kernels::elementwise_strided(y.shape(), pointers, data<T>(y), f, data<X>(x)...);
 }
 
 }  // namespace wengert::detail

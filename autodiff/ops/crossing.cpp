@@ -62,10 +62,10 @@ Tensor record_stack(Tensor y, const Scalar* scalars, std::size_t n, Location whe
   tape->slots.reserve(1);
   tape->inputs.reserve(static_cast<std::uint32_t>(n));
   const std::uint32_t first_input = tape->inputs.size();
-  for (std::size_t i = 0; i < n; ++i) tape->inputs.push(Input(nullptr, tape->index_of(scalars[i].number()) ? scalars[i].number() : 0));
+  for (std::size_t i = 0; i < n; ++i) tape->inputs.emplace(nullptr, tape->index_of(scalars[i].number()) ? scalars[i].number() : 0);
   const std::uint32_t slot = tape->add_slot(y.shape(), y.dtype());
-  tape->calls.push(
-      Call{{nullptr}, where.file, where.line, tape->next(), first_input, slot, static_cast<std::uint32_t>(n), 1, Call::stack, false});
+  tape->calls.emplace(nullptr, where.file, where.line, tape->next(), first_input, slot, static_cast<std::uint32_t>(n), std::uint8_t(1),
+                      Call::stack, false);
   return Tensor(y.take(), tape->tensor_base + slot);
 }
 
@@ -97,10 +97,10 @@ std::uint64_t tensor_to_scalar(const Tensor& x, Index flat, Location where) {
   tape.calls.reserve(1);
   tape.inputs.reserve(1);
   const std::uint32_t scalar = tape.claim();
-  tape.inputs.push(Input(nullptr, x.number()));
-  Call call{{nullptr}, where.file, where.line, tape.next(), tape.inputs.size() - 1, scalar, 1, 1, Call::element, false};
+  tape.inputs.emplace(nullptr, x.number());
+  Call& call = tape.calls.emplace(nullptr, where.file, where.line, tape.next(), tape.inputs.size() - 1, scalar, 1u, std::uint8_t(1),
+                                  Call::element, false);
   call.flat = flat;
-  tape.calls.push(Call(call));
   return tape.base + scalar;
 }
 

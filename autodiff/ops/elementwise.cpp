@@ -28,6 +28,8 @@ constexpr ValueSet values(fn::Reads reads) {
          (reads & fn::Reads::y ? output() : kNoValues);
 }
 
+template <class F> constexpr bool kHasUsualSlope = requires(double y) { F::usual_slope(y); };
+
 template <class F> class Map : public Operation {
  public:
   constexpr Map() = default;
@@ -45,8 +47,15 @@ template <class F> class Map : public Operation {
     Tensor r = Tensor::uninitialized(m.shape(), m.dtype(), m.made_at());
     dispatch_floating(m.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      elementwise_into<T, T>(
-          r, [f = f_](T m, T x, T y) { return f.chain(m, x, y); }, m, x, y);
+      const auto rule = [f = f_](T m, T x, T y) { return f.chain(m, x, y); };
+      if constexpr (kHasUsualSlope<F>) {
+        if (are_flat(r, m, x, y)) {
+          const auto rare = [](T, T, T y) { return F::is_rare(y); };
+          const auto usual = [](T m, T, T y) { return m * F::usual_slope(y); };
+          return kernels::elementwise_by_blocks(r.size(), data<T>(r), rare, usual, rule, data<T>(m), data<T>(x), data<T>(y));
+        }
+      }
+      elementwise_into<T, T>(r, rule, m, x, y);
     });
     return r;
   }

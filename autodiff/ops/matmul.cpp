@@ -25,11 +25,12 @@ template <class T> kernels::MatrixView<T> gemm_matrix(const Tensor& x, Index off
   return {static_cast<const T*>(x.elements()->data) + offset, x.strides()[r - 2], x.strides()[r - 1]};
 }
 
-/// c (+)= a b for the last two dimensions and every leading position of `c`, which is dense.
-template <class T> void products(const Tensor& a, const Tensor& b, Tensor& c, bool accumulate) {
+/// c = a b for the last two dimensions and every leading position of `c`, which is dense.
+template <class T> void products(const Tensor& a, const Tensor& b, Tensor& c) {
   const int r = c.rank();
   const Index m = c.shape()[r - 2], n = c.shape()[r - 1], k = a.shape()[a.rank() - 1];
   T* out = static_cast<T*>(c.elements()->data);
+  if (r == 2) return kernels::product<T>(m, n, k, gemm_matrix<T>(a), gemm_matrix<T>(b), out, n);
   Shape batch(std::span<const Index>(c.shape()).first(static_cast<std::size_t>(r - 2)));
   const auto batch_strides = [&](const Tensor& x) {
     Shape s;
@@ -43,8 +44,7 @@ template <class T> void products(const Tensor& a, const Tensor& b, Tensor& c, bo
   const Shape sa = batch_strides(a), sb = batch_strides(b);
   kernels::Rows<2>(batch, {&sa, &sb}).for_each([&](const auto& offset, Index rows, const auto& step) {
     for (Index i = 0; i < rows; ++i, out += m * n) {
-      kernels::product<T>(m, n, k, gemm_matrix<T>(a, offset[0] + i * step[0]), gemm_matrix<T>(b, offset[1] + i * step[1]), out, n,
-                          {.accumulate = accumulate});
+      kernels::product<T>(m, n, k, gemm_matrix<T>(a, offset[0] + i * step[0]), gemm_matrix<T>(b, offset[1] + i * step[1]), out, n);
     }
   });
 }
@@ -60,7 +60,7 @@ Tensor product(const Tensor& a, const Tensor& b, const Shape& shape, Location wh
       const Index k = a.shape().back(), n = shape.back(), rows = k > 0 ? a.size() / k : c.size() / std::max<Index>(n, 1);
       kernels::product<T>(rows, n, k, {a.data<T>(), k, 1}, gemm_matrix<T>(b), static_cast<T*>(c.elements()->data), n);
     } else {
-      products<T>(a, b, c, false);
+      products<T>(a, b, c);
     }
   });
   return c;
@@ -107,14 +107,15 @@ class Matmul : public Operation {
   const char* latex() const override { return "#1 #2"; }
   ValueSet reads(int i) const override { return input(1 - i); }
   void vjp(const Saved& s, std::span<const Tensor> c_bar, Cotangents& x_bar) const override {
-    const Location where = c_bar[0].made_at();
-    if (x_bar.wants(0)) x_bar[0] = matmul(c_bar[0], transpose(s.x(1), -2, -1, where), where);  //  A_bar = C_bar B^T
-    if (!x_bar.wants(1)) return;
-    const Tensor& a = s.x(0);
-    if (s.x_shape(1).rank() == 2 && a.rank() > 2) {  // one matrix for a batch: the rows of all of them at once
-      x_bar[1] = matmul(transpose(rows_of(a, where), -2, -1, where), rows_of(c_bar[0], where), where);
-    } else {
-      x_bar[1] = matmul(transpose(a, -2, -1, where), c_bar[0], where);  //  B_bar = A^T C_bar
+    const Tensor& g = c_bar[0];
+    for (int i = 0; i < 2; ++i) {
+      if (!x_bar.wants(i)) continue;
+      if (!recording() && is_one_product(g, s.x(1 - i))) {
+        x_bar[i] = Tensor::uninitialized(s.x_shape(i), g.dtype(), g.made_at());
+        multiply_transposed(g, s.x(1 - i), i, x_bar[i], false);
+      } else {
+        x_bar[i] = i == 0 ? left(s, g) : right(s, g);
+      }
     }
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> c_dot) const override {
@@ -124,18 +125,35 @@ class Matmul : public Operation {
     c_dot[0] = c_dot[0].defined() ? c_dot[0] + right : right;
   }
   bool add_vjp(const Saved& s, std::span<const Tensor> c_bar, int i, Tensor& x_bar) const override {  // GEMM with beta = 1
-    const Tensor& g = c_bar[0];
-    const Tensor& other = s.x(1 - i);
-    if (g.rank() != 2 || x_bar.rank() != 2 || other.rank() != 2 || !is_gemm_matrix(g) || !is_gemm_matrix(other)) return false;
-    const Tensor t = transpose(other, 0, 1, g.made_at());
-    detail::dispatch_floating(g.dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      i == 0 ? products<T>(g, t, x_bar, true) : products<T>(t, g, x_bar, true);
-    });
+    if (!is_one_product(c_bar[0], s.x(1 - i))) return false;
+    multiply_transposed(c_bar[0], s.x(1 - i), i, x_bar, true);
     return true;
   }
 
  private:
+  static bool is_one_product(const Tensor& c_bar, const Tensor& other) {
+    return c_bar.rank() == 2 && is_gemm_matrix(c_bar) && is_gemm_matrix(other);
+  }
+  /// x_bar (+)= the rule for operand i, whose `other` operand is read as its transpose lies.
+  static void multiply_transposed(const Tensor& c_bar, const Tensor& other, int i, Tensor& x_bar, bool accumulate) {
+    const Index m = x_bar.shape()[0], n = x_bar.shape()[1], k = c_bar.shape()[1 - i];
+    detail::dispatch_floating(c_bar.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const auto g = gemm_matrix<T>(c_bar), t = gemm_matrix<T>(other).transposed();
+      kernels::product<T>(m, n, k, i == 0 ? g : t, i == 0 ? t : g, static_cast<T*>(x_bar.elements()->data), n, {.accumulate = accumulate});
+    });
+  }
+  static Tensor left(const Saved& s, const Tensor& c_bar) {  //  A_bar = C_bar B^T
+    const Location where = c_bar.made_at();
+    return matmul(c_bar, transpose(s.x(1), -2, -1, where), where);
+  }
+  static Tensor right(const Saved& s, const Tensor& c_bar) {  //  B_bar = A^T C_bar
+    const Location where = c_bar.made_at();
+    const Tensor& a = s.x(0);
+    if (s.x_shape(1).rank() > 2 || a.rank() == 2) return matmul(transpose(a, -2, -1, where), c_bar, where);
+    // One matrix for a batch: the rows of all of them at once.
+    return matmul(transpose(rows_of(a, where), -2, -1, where), rows_of(c_bar, where), where);
+  }
   static Tensor rows_of(const Tensor& x, Location where) {
     Index rows = 1;  // not -1, which no rows of no elements would leave open
     for (int d = 0; d < x.rank() - 1; ++d) rows *= x.shape()[d];
@@ -156,7 +174,8 @@ Tensor matmul(const Tensor& a, const Tensor& b, Location where) {
   }
   if (b.rank() == 1) return squeeze(matmul(a, unsqueeze(b, 1, where), where), -1, where);
   const Shape shape = product_shape(a, b);
-  return record(Matmul(), where, {&a, &b}, product(gemm_ready(a), gemm_ready(b), shape, where));
+  const bool ready = is_gemm_matrix(a) && is_gemm_matrix(b);
+  return record(Matmul(), where, {&a, &b}, ready ? product(a, b, shape, where) : product(gemm_ready(a), gemm_ready(b), shape, where));
 }
 
 }  // namespace wengert

@@ -10,28 +10,54 @@
 namespace wengert {
 namespace {
 
-/// Eight partial sums in double: neither the rounding of float32 nor one long chain of additions.
-template <class T> auto sum_row(const T* x, Index n, Index step) {
-  using Wide = std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>;
-  Wide partial[8] = {};
+/// What sums are computed in, to be free of the rounding of float32.
+template <class T> using Wide = std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>;
+
+/// Eight partial sums rather than one long chain of additions.
+template <class T> Wide<T> sum_row(const T* x, Index n, Index step) {
+  Wide<T> partial[8] = {};
   Index i = 0;
   for (; i + 8 <= n; i += 8)
-    for (Index k = 0; k < 8; ++k) partial[k] += static_cast<Wide>(x[(i + k) * step]);
-  for (; i < n; ++i) partial[0] += static_cast<Wide>(x[i * step]);
+    for (Index k = 0; k < 8; ++k) partial[k] += static_cast<Wide<T>>(x[(i + k) * step]);
+  for (; i < n; ++i) partial[0] += static_cast<Wide<T>>(x[i * step]);
   return ((partial[0] + partial[1]) + (partial[2] + partial[3])) + ((partial[4] + partial[5]) + (partial[6] + partial[7]));
 }
 
+/// y (+)= the sum of `rows` dense rows of n elements, each column from its first row on.
+template <class T, class R> void sum_rows(const T* x, Index rows, Index n, R* y, bool accumulate) {
+  constexpr Index kColumns = 32;
+  const auto add_columns = [=](Index j, Index columns) __attribute__((always_inline)) {
+    Wide<T> sums[kColumns] = {};
+    for (Index i = 0; i < rows; ++i)
+      for (Index k = 0; k < columns; ++k) sums[k] += static_cast<Wide<T>>(x[i * n + j + k]);
+    for (Index k = 0; k < columns; ++k) y[j + k] = static_cast<R>(sums[k]) + (accumulate ? y[j + k] : R(0));
+  };
+  kernels::run_on_best_target([&]() __attribute__((always_inline)) {
+    Index j = 0;
+    for (; j + kColumns <= n; j += kColumns) add_columns(j, kColumns);
+    if (j < n) add_columns(j, n - j);
+  });
+}
+/// Whether a sum of x to `shape` adds up rows: x ends in that shape, leading ones aside.
+bool sums_rows(const Tensor& x, const Shape& shape) {
+  int d = shape.rank(), e = x.rank();
+  while (d > 0 && e > 0 && shape[d - 1] == x.shape()[e - 1]) --d, --e;
+  while (d > 0 && shape[d - 1] == 1) --d;
+  return d == 0 && x.is_row_major();
+}
+
 template <class T, class R> void sum_into(const Tensor& x, const detail::Reduced& r, Tensor& y) {
-  using Wide = decltype(sum_row<T>(nullptr, 0, 1));
-  pool::Vector<Wide> sums(static_cast<std::size_t>(y.size()), Wide(0));
+  if (y.size() > 1 && sums_rows(x, r.kept))
+    return sum_rows(x.data<T>(), x.size() / y.size(), y.size(), static_cast<R*>(y.elements()->data), false);
+  pool::Vector<Wide<T>> sums(static_cast<std::size_t>(y.size()), Wide<T>(0));
   const T* data = static_cast<const T*>(x.elements()->data);
   kernels::Rows<2>(x.shape(), {&x.strides(), &r.strides}).for_each([&](const auto& offset, Index n, const auto& step) {
     const T* row = data + offset[0];
-    Wide* to = sums.data() + offset[1];
+    Wide<T>* to = sums.data() + offset[1];
     if (step[1] == 0) {
       *to += sum_row(row, n, step[0]);
     } else {
-      for (Index i = 0; i < n; ++i) to[i * step[1]] += static_cast<Wide>(row[i * step[0]]);
+      for (Index i = 0; i < n; ++i) to[i * step[1]] += static_cast<Wide<T>>(row[i * step[0]]);
     }
   });
   R* out = y.mutable_data<R>();
@@ -93,6 +119,14 @@ Tensor sum_to(const Tensor& x, const Shape& shape, Location where) {
   if (dims.rank() == 0) return x;
   const Tensor y = sum(x, dims, false, where);
   return y.shape() == shape ? y : reshape(y, shape, where);
+}
+
+void detail::add_sum_in_place(Tensor& into, const Tensor& x, Location where) {
+  if (into.size() <= 1 || !sums_rows(x, into.shape())) return add_in_place(into, sum_to(x, into.shape(), where));
+  dispatch_floating(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    sum_rows(x.data<T>(), x.size() / into.size(), into.size(), static_cast<T*>(into.elements()->data), true);
+  });
 }
 
 }  // namespace wengert
