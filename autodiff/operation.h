@@ -5,6 +5,7 @@
 #include <span>
 
 #include "autodiff/ops.h"
+#include "autodiff/pending_product.h"
 
 namespace wengert {
 
@@ -36,17 +37,36 @@ class Saved {
   const detail::Call& call_;
 };
 
+namespace detail {
+/// Which inputs may have a cotangent that is a product nobody has multiplied yet, and the one that a rule has left for one of them.
+struct WelcomeProduct {
+  ValueSet inputs = 0;
+  int input = -1;
+  PendingProduct product;
+};
+}  // namespace detail
+
 /// Where a reverse rule puts the cotangents of the inputs that somebody asked for. They may still have the shape to which the input
 /// was broadcast: the sweep sums it away.
 class Cotangents {
  public:
-  Cotangents(Tensor* x_bar, const bool* wanted) : x_bar_(x_bar), wanted_(wanted) {}
+  Cotangents(Tensor* x_bar, const bool* wanted, detail::WelcomeProduct* welcome = nullptr)
+      : x_bar_(x_bar), wanted_(wanted), welcome_(welcome) {}
   bool wants(int i) const { return wanted_[i]; }
   Tensor& operator[](int i) { return x_bar_[i]; }
+  /// Offers left^T right, of matrices (k, m) and (k, n), as the cotangent of input i. False: it is not welcome, and the rule multiplies.
+  bool put_product(int i, const Tensor& left, const Tensor& right) {
+    if (!welcome_ || !(welcome_->inputs & input(i)) || welcome_->product.defined() || !detail::PendingProduct::fits(left, right))
+      return false;
+    welcome_->input = i;
+    welcome_->product = {left, right};
+    return true;
+  }
 
  private:
   Tensor* x_bar_;
   const bool* wanted_;
+  detail::WelcomeProduct* welcome_;
 };
 
 /// An operation: its name and its derivative rules. Options (dimensions, strides, ...) are data members. Rules are pure, and they are

@@ -60,6 +60,8 @@ struct Slot {
   Dtype dtype;
   bool asked = false;  // it is a source or depends on one: its cotangent is wanted
   bool source = false;
+  /// Whether the cotangent may be a product that is not multiplied yet, or is one (TapeState::products), and `bar` then undefined.
+  enum Product : std::uint8_t { unwelcome, welcome, pending } product = unwelcome;
 };
 
 struct Call {
@@ -108,9 +110,10 @@ class TapeState : public LaneRecords<double> {
   Chunks<Input> inputs;
   std::uint64_t tensor_base = 1;
   Leaves leaves;
-  pool::Vector<Tensor> recorded_scalar_bars;  // of a sweep that is recorded itself
-  TapeState* outer = nullptr;                 // the thread's next older live tape
-  Lane<double>* resume = nullptr;             // what was active before
+  pool::Vector<Tensor> recorded_scalar_bars;                        // of a sweep that is recorded itself
+  pool::Vector<std::pair<std::uint32_t, PendingProduct>> products;  // cotangents of slots, during a sweep
+  TapeState* outer = nullptr;                                       // the thread's next older live tape
+  Lane<double>* resume = nullptr;                                   // what was active before
   const void* thread = nullptr;
   Location opened_at;
   bool in_sweep = false;
@@ -170,7 +173,8 @@ inline bool any_tracked(std::span<const Tensor* const> x) {
 }
 
 /// One reverse sweep, and one push forward: what Tape::gradient and Tape::jvp do.
-Gradients sweep(TapeState& tape, const Source& target, std::span<const Source> sources, const GradientOptions& options);
+Gradients sweep(TapeState& tape, const Source& target, std::span<const Source> sources, const GradientOptions& options,
+                bool pending_products = false);
 Tensor push_tangents(TapeState& tape, const Source& target, std::span<const Source> sources, std::span<const Tensor> tangents);
 
 // ---- of ops/, for the sweeps ---

@@ -268,6 +268,13 @@ template <> struct Frame<0> {
   bool* wanted = reinterpret_cast<bool*>(flags.data());
 };
 
+PendingProduct take_product(TapeState& t, std::uint32_t slot) {
+  const auto at = std::find_if(t.products.begin(), t.products.end(), [&](const auto& entry) { return entry.first == slot; });
+  PendingProduct product = std::move(at->second);
+  t.products.erase(at);
+  return product;
+}
+
 // ---- the reverse sweep ------------------------------------------------------------------------------------------------------
 
 /// One gradient: seeds the target, walks calls and statements backwards, and leaves the cotangents of the sources in their slots.
@@ -348,18 +355,22 @@ class Sweep {
     Frame<kInputs> f(call.inputs);
     const Saved saved(t_, call);
     bool left = false;
+    welcome_.inputs = kNoValues;
     for (std::uint32_t i = 0; i < call.inputs; ++i) {
       const std::uint32_t slot = slot_of_input(call, i);
       f.wanted[i] = slot != kNoSlot && t_.slots[slot].asked;
       if (!f.wanted[i]) continue;
+      if (t_.slots[slot].product == Slot::pending) multiply(slot);
+      if (t_.slots[slot].product == Slot::welcome && !t_.slots[slot].bar.defined()) welcome_.inputs |= input(static_cast<int>(i));
       Tensor& bar = t_.slots[slot].bar;
       if (!record_ && bar.is_accumulator() && call.operation->add_vjp(saved, {y_bar, call.outputs}, static_cast<int>(i), bar))
         f.wanted[i] = false;
       left |= f.wanted[i];
     }
     if (!left) return;
-    Cotangents x_bar(f.x_bar, f.wanted);
+    Cotangents x_bar(f.x_bar, f.wanted, &welcome_);
     call.operation->vjp(saved, {y_bar, call.outputs}, x_bar);
+    if (welcome_.product.defined()) keep(slot_of_input(call, static_cast<std::uint32_t>(welcome_.input)));
     single = Tensor();  // so that its last reader may add in place
     several.clear();
     for (std::uint32_t i = 0; i < call.inputs; ++i)
@@ -367,6 +378,16 @@ class Sweep {
   }
 
   static Tensor take_bar(Slot& slot) { return slot.source ? slot.bar : std::move(slot.bar); }
+
+  void keep(std::uint32_t slot) {
+    t_.products.emplace_back(slot, std::exchange(welcome_.product, {}));
+    t_.slots[slot].product = Slot::pending;
+  }
+  /// Another term comes to it.
+  void multiply(std::uint32_t slot) {
+    t_.slots[slot].bar = take_product(t_, slot).multiply();
+    t_.slots[slot].product = Slot::unwelcome;
+  }
 
   void accumulate(Slot& slot, Tensor g, Location where) {
     const bool in_place = !record_ && slot.bar.is_accumulator();
@@ -409,6 +430,7 @@ class Sweep {
     const std::uint32_t k = slot_of_input(call, 0);
     Slot& slot = t_.slots[k];
     if (!slot.asked) return;
+    if (slot.product == Slot::pending) multiply(k);
     if (record_) {
       const Tensor g = t_.recorded_scalar_bars[call.first_output];
       if (g.defined()) accumulate(slot, place(g.to(slot.dtype, call.where()), slot.shape, call.flat, call.where()), call.where());
@@ -441,6 +463,7 @@ class Sweep {
   TapeState& t_;
   bool consume_, record_;
   double* adjoints_ = nullptr;
+  WelcomeProduct welcome_;  // of the call that the sweep is at
 };
 
 // ---- what depends on what ---------------------------------------------------------------------------------------------------
@@ -543,6 +566,7 @@ class AfterSweep {
       t_.clear_variable_adjoints(t_.adjoints());
     }
     t_.recorded_scalar_bars.clear();
+    t_.products.clear();
     if (consume_) {
       t_.forget();
     } else {
@@ -550,6 +574,7 @@ class AfterSweep {
         Slot& slot = t_.slots[k];
         slot.bar = Tensor();
         slot.asked = slot.source = false;
+        slot.product = Slot::unwelcome;
       }
     }
   }
@@ -623,7 +648,8 @@ Tensor zero_for(const Source& s) {
 
 using namespace detail;
 
-Gradients detail::sweep(TapeState& t, const Source& target, std::span<const Source> sources, const GradientOptions& o) {
+Gradients detail::sweep(TapeState& t, const Source& target, std::span<const Source> sources, const GradientOptions& o,
+                        bool pending_products) {
   const std::uint32_t y = find_target(t, target, o);
   if (y == kNoSlot) {
     Gradients zeros;
@@ -650,8 +676,12 @@ Gradients detail::sweep(TapeState& t, const Source& target, std::span<const Sour
   PauseForSweep pause(!o.differentiable);
   if (o.differentiable) t.recorded_scalar_bars.resize(t.next());
   Sweep sweep(t, o);
-  for (std::size_t i = 0; i < sources.size(); ++i)
-    if (!sources[i].scalar && at[i] != kNoSlot) t.slots[at[i]].asked = t.slots[at[i]].source = true;
+  for (std::size_t i = 0; i < sources.size(); ++i) {
+    if (sources[i].scalar || at[i] == kNoSlot) continue;
+    Slot& slot = t.slots[at[i]];
+    slot.asked = slot.source = true;
+    if (pending_products && !o.differentiable && sources[i].parameter) slot.product = Slot::welcome;
+  }
   sweep.mark();
   seed_target(t, sweep, target, y, o);
   sweep.run(variables_only);
@@ -661,6 +691,10 @@ Gradients detail::sweep(TapeState& t, const Source& target, std::span<const Sour
   for (std::size_t i = 0; i < sources.size(); ++i) {
     Tensor g;
     if (at[i] != kNoSlot) {
+      if (!sources[i].scalar && t.slots[at[i]].product == Slot::pending) {
+        gradients.add(take_product(t, at[i]), sources[i].parameter);
+        continue;
+      }
       if (!sources[i].scalar) {
         g = t.slots[at[i]].bar;
         if (g.defined()) g = g.contiguous();  // the rules may have left a view, as of a cotangent that repeats one number
@@ -693,11 +727,11 @@ Gradients Tape::sweep_sources(const Source& target, std::span<const Source> sour
 }
 Gradients Tape::gradient(const Tensor& target, const ParameterList& sources, const GradientOptions& options) {
   const pool::Vector<Source> list(sources.begin(), sources.end());
-  return sweep_sources(Source(target), list, options);
+  return detail::sweep(*state_, Source(target), list, options, true);
 }
 Gradients Tape::gradient(const Scalar& target, const ParameterList& sources, const GradientOptions& options) {
   const pool::Vector<Source> list(sources.begin(), sources.end());
-  return sweep_sources(Source(target), list, options);
+  return detail::sweep(*state_, Source(target), list, options, true);
 }
 std::vector<Tensor> Tape::gradient(const Tensor& target, std::span<const Tensor> sources, const GradientOptions& options) {
   const pool::Vector<Source> list(sources.begin(), sources.end());

@@ -1,5 +1,6 @@
 #pragma once
 // The tape: a scope in which operations are recorded, and the gradients of what it recorded.
+#include <atomic>
 #include <cstdint>
 #include <span>
 #include <tuple>
@@ -8,6 +9,7 @@
 #include <vector>
 
 #include "autodiff/parameter.h"
+#include "autodiff/pending_product.h"
 #include "autodiff/scalar.h"
 #include "autodiff/tensor.h"
 
@@ -33,7 +35,9 @@ struct GradientOptions {
   Unreached unreached = Unreached::error;
 };
 
-/// The gradients of a list of parameters: a value, by position and by parameter, that adds, scales, clips and reduces as a whole.
+/// The gradients of a list of parameters: a value, by position and by parameter, that adds, scales, clips and reduces as a whole. Those of
+/// large weights are products that are multiplied when somebody first looks at them; an optimizer multiplies them while it updates, and
+/// never stores them.
 class Gradients {
  public:
   Gradients();
@@ -43,14 +47,17 @@ class Gradients {
   Gradients& operator=(Gradients&&) noexcept;
   ~Gradients();
 
-  std::size_t size() const { return gradients_.size(); }
-  const Tensor& operator[](std::size_t i) const { return gradients_[i]; }
+  std::size_t size() const { return parameters_.size(); }
+  const Tensor& operator[](std::size_t i) const {
+    if (some_pending_.load(std::memory_order_acquire)) multiply(i, i + 1);
+    return gradients_[i];
+  }
   /// A TapeError if the gradients are not of this parameter.
   const Tensor& operator[](const Parameter& p) const { return of(p.ref().get()); }
   const Tensor& of(const ParameterState* p) const;
   const ParameterState* parameter(std::size_t i) const { return parameters_[i]; }
-  const Tensor* begin() const { return gradients_.data(); }
-  const Tensor* end() const { return gradients_.data() + gradients_.size(); }
+  const Tensor* begin() const { return all().data(); }
+  const Tensor* end() const { return all().data() + size(); }
 
   /// The p-norm of all elements together (computed in double), by default Euclid's; for p = infinity the largest magnitude. An Error unless
   /// p >= 1.
@@ -65,8 +72,25 @@ class Gradients {
 
   void add(Tensor gradient, const ParameterState* parameter);
 
+  /// @name For optimizers
+  /// @{
+  void add(detail::PendingProduct gradient, const ParameterState* parameter);
+  /// The ith gradient if nobody has looked at it and it is a product, else undefined.
+  detail::PendingProduct pending(std::size_t i) const;
+  /// @}
+
  private:
-  pool::Vector<Tensor> gradients_;
+  const pool::Vector<Tensor>& all() const {
+    if (some_pending_.load(std::memory_order_acquire)) multiply(0, size());
+    return gradients_;
+  }
+  /// What is pending of the gradients from `first` to `last` - 1.
+  void multiply(std::size_t first, std::size_t last) const;
+
+  // Looking changes what is below, under a lock.
+  mutable pool::Vector<Tensor> gradients_;  // undefined where a product is pending
+  mutable pool::Vector<std::pair<std::size_t, detail::PendingProduct>> products_;
+  mutable std::atomic<bool> some_pending_{false};
   pool::Vector<const ParameterState*> parameters_;
 };
 

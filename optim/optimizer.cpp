@@ -37,28 +37,40 @@ void Optimizer::set_learning_rate(double rate) {
 
 void Optimizer::step(const Gradients& gradients) {
   const NoRecord pause;
-  pool::Vector<Tensor> dense(parameters_.size());  // undefined for frozen parameters
+  struct Given {
+    Tensor dense;                    // undefined for frozen parameters,
+    detail::PendingProduct product;  // and if this is there
+  };
+  pool::Vector<Given> given(parameters_.size());
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const ParameterState& parameter = *parameters_[i].get();
     if (parameter.frozen) continue;
-    dense[i] = checked_gradient(parameter, i, gradients);
+    const std::size_t at = place_of(parameter, i, gradients);
+    given[i].product = gradients.pending(at);
+    if (!given[i].product.defined() || parameter.value.dtype() != float32 || given[i].product.shape() != parameter.value.shape())
+      given[i] = {checked_gradient(parameter, i, gradients[at]), {}};
     prepare_state(parameter, i);
   }
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    if (!dense[i].defined()) continue;
-    dense[i].dtype() == float32 ? update_one<float>(i, dense[i]) : update_one<double>(i, dense[i]);
+    const auto& [dense, product] = given[i];
+    if (product.defined()) {
+      update_one(i, product);
+    } else if (dense.defined()) {
+      dense.dtype() == float32 ? update_one<float>(i, dense) : update_one<double>(i, dense);
+    }
   }
 }
 
-Tensor Optimizer::checked_gradient(const ParameterState& parameter, std::size_t i, const Gradients& gradients) const {
-  // Usually the lists agree; otherwise the gradient is looked for.
+// Usually the lists agree; otherwise the gradient is looked for.
+std::size_t Optimizer::place_of(const ParameterState& parameter, std::size_t i, const Gradients& gradients) const {
   std::size_t at = i < gradients.size() && gradients.parameter(i) == &parameter ? i : 0;
   while (at < gradients.size() && gradients.parameter(at) != &parameter) ++at;
-  if (at == gradients.size() || !gradients[at].defined()) {
-    throw TapeError(fmt::format("{}: there is no gradient of {}; hint: ask for those of the parameters that the optimizer was made with",
-                                name_, name_of(parameter, i)));
-  }
-  const Tensor& gradient = gradients[at];
+  if (at < gradients.size() && (gradients.pending(at).defined() || gradients[at].defined())) return at;
+  throw TapeError(fmt::format("{}: there is no gradient of {}; hint: ask for those of the parameters that the optimizer was made with",
+                              name_, name_of(parameter, i)));
+}
+
+Tensor Optimizer::checked_gradient(const ParameterState& parameter, std::size_t i, const Tensor& gradient) const {
   if (gradient.shape() != parameter.value.shape()) {
     throw ShapeError(
         fmt::format("{}: {} is {}, but its gradient is {}", name_, name_of(parameter, i), describe(parameter.value), describe(gradient)));
@@ -86,14 +98,31 @@ void Optimizer::prepare_state(const ParameterState& parameter, std::size_t i) {
 
 // The one way in which parameters change: in place where the parameter alone has its elements, otherwise in a copy, which mutable_data
 // makes.
-template <class T> void Optimizer::update_one(std::size_t i, const Tensor& gradient) {
+template <class T> Optimizer::Update<T> Optimizer::begin_update(std::size_t i) {
   Update<T> u{};
   u.parameter = parameters_[i]->value.mutable_data<T>();
-  u.gradient = gradient.data<T>();
   for (std::size_t k = 0; k < states_each_; ++k) u.state[k] = states_[i * states_each_ + k].mutable_data<T>();
-  u.size = gradient.size();
+  u.size = parameters_[i]->value.size();
   u.count = ++counts_[i];
+  return u;
+}
+
+template <class T> void Optimizer::update_one(std::size_t i, const Tensor& gradient) {
+  Update<T> u = begin_update<T>(i);
+  u.gradient = gradient.data<T>();
   update(u);
+}
+
+void Optimizer::update_one(std::size_t i, const detail::PendingProduct& gradient) {
+  const Update<float> whole = begin_update<float>(i);
+  gradient.for_each_block([&](Index first, Index count, const float* elements) {
+    Update<float> u = whole;
+    u.parameter += first;
+    u.gradient = elements;
+    for (std::size_t k = 0; k < states_each_; ++k) u.state[k] += first;
+    u.size = count;
+    update(u);
+  });
 }
 
 }  // namespace wengert::optim

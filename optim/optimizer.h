@@ -41,7 +41,7 @@ class Optimizer {
     Index size;
     Index count;  ///< of the parameter's updates, this one included
   };
-  /// The published formula, in one pass over the elements.
+  /// The published formula, in one pass over the elements. Also called for parts of a parameter, by several threads at once.
   virtual void update(const Update<float>& u) const = 0;
   virtual void update(const Update<double>& u) const = 0;
 
@@ -51,9 +51,13 @@ class Optimizer {
   void require(bool condition, const char* problem) const;
 
  private:
-  Tensor checked_gradient(const ParameterState& parameter, std::size_t i, const Gradients& gradients) const;
+  std::size_t place_of(const ParameterState& parameter, std::size_t i, const Gradients& gradients) const;
+  Tensor checked_gradient(const ParameterState& parameter, std::size_t i, const Tensor& gradient) const;
   void prepare_state(const ParameterState& parameter, std::size_t i);
+  /// All but the gradient.
+  template <class T> Update<T> begin_update(std::size_t i);
   template <class T> void update_one(std::size_t i, const Tensor& gradient);
+  void update_one(std::size_t i, const detail::PendingProduct& gradient);
 
   const char* name_;
   ParameterList parameters_;

@@ -43,8 +43,10 @@ template <bool kRelu> class Linear : public Operation {
     const Location where = y_bar[0].made_at();
     const Tensor z_bar = kRelu ? detail::through_relu(s.y(), y_bar[0]) : y_bar[0];
     if (x_bar.wants(0)) x_bar[0] = matmul(z_bar, s.x(1), where);  //  X_bar = Y_bar W
-    if (x_bar.wants(1))                                           //  W_bar = Y_bar^T X
-      x_bar[1] = matmul(transpose(rows_of(z_bar, where), 0, 1, where), rows_of(s.x(0), where), where);
+    if (x_bar.wants(1)) {                                         //  W_bar = Y_bar^T X
+      const Tensor z = rows_of(z_bar, where), x = rows_of(s.x(0), where);
+      if (!x_bar.put_product(1, z, x)) x_bar[1] = matmul(transpose(z, 0, 1, where), x, where);
+    }
     if (s.inputs() == 3 && x_bar.wants(2)) x_bar[2] = z_bar;
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {

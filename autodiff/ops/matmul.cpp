@@ -109,7 +109,7 @@ class Matmul : public Operation {
   void vjp(const Saved& s, std::span<const Tensor> c_bar, Cotangents& x_bar) const override {
     const Tensor& g = c_bar[0];
     for (int i = 0; i < 2; ++i) {
-      if (!x_bar.wants(i)) continue;
+      if (!x_bar.wants(i) || (i == 1 && x_bar.put_product(1, s.x(0), g))) continue;
       if (!recording() && is_one_product(g, s.x(1 - i))) {
         x_bar[i] = Tensor::uninitialized(s.x_shape(i), g.dtype(), g.made_at());
         multiply_transposed(g, s.x(1 - i), i, x_bar[i], false);
