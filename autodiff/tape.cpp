@@ -259,13 +259,16 @@ template <int kInputs> struct Frame {
   explicit Frame(std::uint32_t) {}
   Tensor x_bar[kInputs];
   bool wanted[kInputs] = {};
+  Slot* slots[kInputs];  // of those that are wanted
 };
 template <> struct Frame<0> {
-  explicit Frame(std::uint32_t n) : tensors(n), flags(n) {}
+  explicit Frame(std::uint32_t n) : tensors(n), flags(n), pointers(n) {}
   pool::Vector<Tensor> tensors;
   pool::Vector<char> flags;
+  pool::Vector<Slot*> pointers;
   Tensor* x_bar = tensors.data();
   bool* wanted = reinterpret_cast<bool*>(flags.data());
+  Slot** slots = pointers.data();
 };
 
 // ---- the reverse sweep ------------------------------------------------------------------------------------------------------
@@ -352,7 +355,8 @@ class Sweep {
       const std::uint32_t slot = slot_of_input(call, i);
       f.wanted[i] = slot != kNoSlot && t_.slots[slot].asked;
       if (!f.wanted[i]) continue;
-      Tensor& bar = t_.slots[slot].bar;
+      f.slots[i] = &t_.slots[slot];
+      Tensor& bar = f.slots[i]->bar;
       if (!record_ && bar.is_accumulator() && call.operation->add_vjp(saved, {y_bar, call.outputs}, static_cast<int>(i), bar))
         f.wanted[i] = false;
       left |= f.wanted[i];
@@ -363,7 +367,7 @@ class Sweep {
     single = Tensor();  // so that its last reader may add in place
     several.clear();
     for (std::uint32_t i = 0; i < call.inputs; ++i)
-      if (f.wanted[i] && f.x_bar[i].defined()) accumulate(t_.slots[slot_of_input(call, i)], std::move(f.x_bar[i]), call.where());
+      if (f.wanted[i] && f.x_bar[i].defined()) accumulate(*f.slots[i], std::move(f.x_bar[i]), call.where());
   }
 
   static Tensor take_bar(Slot& slot) { return slot.source ? slot.bar : std::move(slot.bar); }
