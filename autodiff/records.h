@@ -14,15 +14,15 @@ constexpr std::uint32_t kNoSlot = ~std::uint32_t(0);
 /// An array in chunks: references stay valid while it grows, and it keeps its memory when it shrinks.
 template <class T> class Chunks {
  public:
-  Chunks() : bits_(static_cast<unsigned>(std::bit_width(chunk_sizes.calls) - 1)) {}
+  Chunks() : bits_(static_cast<unsigned>(std::bit_width(chunk_sizes.calls) - 1)), mask_((1u << bits_) - 1) {}
   Chunks(const Chunks&) = delete;
   Chunks& operator=(const Chunks&) = delete;
   ~Chunks() {
     truncate();
     for (T* c : chunks_) pool::release(c, sizeof(T) << bits_);
   }
-  T& operator[](std::uint32_t i) { return chunks_[i >> bits_][i & ((1u << bits_) - 1)]; }
-  const T& operator[](std::uint32_t i) const { return chunks_[i >> bits_][i & ((1u << bits_) - 1)]; }
+  T& operator[](std::uint32_t i) { return chunks_[i >> bits_][i & mask_]; }
+  const T& operator[](std::uint32_t i) const { return chunks_[i >> bits_][i & mask_]; }
   std::uint32_t size() const { return size_; }
   /// After this, `n` elements can be added without an exception. A TapeError where the numbers of records would run out of 32 bits.
   void reserve(std::uint32_t n) {
@@ -42,7 +42,7 @@ template <class T> class Chunks {
   std::size_t bytes() const { return chunks_.size() * (sizeof(T) << bits_); }
 
  private:
-  unsigned bits_;
+  unsigned bits_, mask_;
   std::uint32_t size_ = 0;
   std::uint64_t capacity_ = 0;
   pool::Vector<T*> chunks_;
@@ -110,10 +110,10 @@ class TapeState : public LaneRecords<double> {
   Chunks<Input> inputs;
   std::uint64_t tensor_base = 1;
   Leaves leaves;
-  pool::Vector<Tensor> recorded_scalar_bars;                        // of a sweep that is recorded itself
-  pool::Vector<std::pair<std::uint32_t, PendingProduct>> products;  // cotangents of slots, during a sweep
-  TapeState* outer = nullptr;                                       // the thread's next older live tape
-  Lane<double>* resume = nullptr;                                   // what was active before
+  pool::Vector<Tensor> recorded_scalar_bars;                      // of a sweep that is recorded itself
+  pool::Vector<std::pair<const Slot*, PendingProduct>> products;  // cotangents of slots, during a sweep
+  TapeState* outer = nullptr;                                     // the thread's next older live tape
+  Lane<double>* resume = nullptr;                                 // what was active before
   const void* thread = nullptr;
   Location opened_at;
   bool in_sweep = false;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -259,17 +260,20 @@ template <int kInputs> struct Frame {
   explicit Frame(std::uint32_t) {}
   Tensor x_bar[kInputs];
   bool wanted[kInputs] = {};
+  Slot* slots[kInputs];  // of those that are wanted
 };
 template <> struct Frame<0> {
-  explicit Frame(std::uint32_t n) : tensors(n), flags(n) {}
+  explicit Frame(std::uint32_t n) : tensors(n), flags(n), pointers(n) {}
   pool::Vector<Tensor> tensors;
   pool::Vector<char> flags;
+  pool::Vector<Slot*> pointers;
   Tensor* x_bar = tensors.data();
   bool* wanted = reinterpret_cast<bool*>(flags.data());
+  Slot** slots = pointers.data();
 };
 
-PendingProduct take_product(TapeState& t, std::uint32_t slot) {
-  const auto at = std::find_if(t.products.begin(), t.products.end(), [&](const auto& entry) { return entry.first == slot; });
+PendingProduct take_product(TapeState& t, const Slot& slot) {
+  const auto at = std::find_if(t.products.begin(), t.products.end(), [&](const auto& entry) { return entry.first == &slot; });
   PendingProduct product = std::move(at->second);
   t.products.erase(at);
   return product;
@@ -360,9 +364,9 @@ class Sweep {
       const std::uint32_t slot = slot_of_input(call, i);
       f.wanted[i] = slot != kNoSlot && t_.slots[slot].asked;
       if (!f.wanted[i]) continue;
-      if (t_.slots[slot].product == Slot::pending) multiply(slot);
-      if (t_.slots[slot].product == Slot::welcome && !t_.slots[slot].bar.defined()) welcome_.inputs |= input(static_cast<int>(i));
-      Tensor& bar = t_.slots[slot].bar;
+      f.slots[i] = &t_.slots[slot];
+      Tensor& bar = f.slots[i]->bar;
+      if (f.slots[i]->product == Slot::welcome && !bar.defined()) welcome_.inputs |= input(static_cast<int>(i));
       if (!record_ && bar.is_accumulator() && call.operation->add_vjp(saved, {y_bar, call.outputs}, static_cast<int>(i), bar))
         f.wanted[i] = false;
       left |= f.wanted[i];
@@ -370,26 +374,27 @@ class Sweep {
     if (!left) return;
     Cotangents x_bar(f.x_bar, f.wanted, &welcome_);
     call.operation->vjp(saved, {y_bar, call.outputs}, x_bar);
-    if (welcome_.product.defined()) keep(slot_of_input(call, static_cast<std::uint32_t>(welcome_.input)));
+    if (welcome_.product.defined()) keep(*f.slots[welcome_.input]);
     single = Tensor();  // so that its last reader may add in place
     several.clear();
     for (std::uint32_t i = 0; i < call.inputs; ++i)
-      if (f.wanted[i] && f.x_bar[i].defined()) accumulate(t_.slots[slot_of_input(call, i)], std::move(f.x_bar[i]), call.where());
+      if (f.wanted[i] && f.x_bar[i].defined()) accumulate(*f.slots[i], std::move(f.x_bar[i]), call.where());
   }
 
   static Tensor take_bar(Slot& slot) { return slot.source ? slot.bar : std::move(slot.bar); }
 
-  void keep(std::uint32_t slot) {
-    t_.products.emplace_back(slot, std::exchange(welcome_.product, {}));
-    t_.slots[slot].product = Slot::pending;
+  void keep(Slot& slot) {
+    t_.products.emplace_back(&slot, std::exchange(welcome_.product, {}));
+    slot.product = Slot::pending;
   }
   /// Another term comes to it.
-  void multiply(std::uint32_t slot) {
-    t_.slots[slot].bar = take_product(t_, slot).multiply();
-    t_.slots[slot].product = Slot::unwelcome;
+  void multiply(Slot& slot) {
+    slot.bar = take_product(t_, slot).multiply();
+    slot.product = Slot::unwelcome;
   }
 
   void accumulate(Slot& slot, Tensor g, Location where) {
+    if (slot.product == Slot::pending) multiply(slot);
     const bool in_place = !record_ && slot.bar.is_accumulator();
     if (!(g.shape() == slot.shape)) {
       if (in_place) return add_sum_in_place(slot.bar, g, where);
@@ -430,7 +435,7 @@ class Sweep {
     const std::uint32_t k = slot_of_input(call, 0);
     Slot& slot = t_.slots[k];
     if (!slot.asked) return;
-    if (slot.product == Slot::pending) multiply(k);
+    if (slot.product == Slot::pending) multiply(slot);
     if (record_) {
       const Tensor g = t_.recorded_scalar_bars[call.first_output];
       if (g.defined()) accumulate(slot, place(g.to(slot.dtype, call.where()), slot.shape, call.flat, call.where()), call.where());
@@ -692,7 +697,7 @@ Gradients detail::sweep(TapeState& t, const Source& target, std::span<const Sour
     Tensor g;
     if (at[i] != kNoSlot) {
       if (!sources[i].scalar && t.slots[at[i]].product == Slot::pending) {
-        gradients.add(take_product(t, at[i]), sources[i].parameter);
+        gradients.add(take_product(t, t.slots[at[i]]), sources[i].parameter);
         continue;
       }
       if (!sources[i].scalar) {

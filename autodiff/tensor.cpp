@@ -56,12 +56,8 @@ std::size_t block_bytes(const Elements& e) {
 
 /// A header and, behind it, room for the elements.
 Elements* new_elements(const Shape& shape, Index size, Dtype dtype, Location where, bool with_room) {
-  where = detail::user_location(where);
   void* block = pool::allocate(sizeof(Elements) + (with_room ? static_cast<std::size_t>(size * bytes_of(dtype)) : 0));
-  auto* e =
-      ::new (block) Elements{{1}, where.line, where.file, nullptr, nullptr, size, dtype, true, false, shape, row_major_strides(shape)};
-  e->data = e + 1;
-  return e;
+  return ::new (block) Elements(shape, size, dtype, detail::user_location(where));
 }
 
 }  // namespace

@@ -36,6 +36,20 @@ using Scalar = BasicScalar<double>;
 /// Elements and how to walk them. A result carries its elements behind this header, in the same block of the pool; a view carries
 /// none and keeps its base alive. A base is never a view itself, so that destruction never recurses.
 struct alignas(64) Elements {
+  /// Row-major elements behind this header.
+  Elements(const Shape& shape, Index size, Dtype dtype, Location made_at)
+      : references(1),
+        line(made_at.line),
+        file(made_at.file),
+        data(this + 1),
+        base(nullptr),
+        size(size),
+        dtype(dtype),
+        row_major(true),
+        borrowed(false),
+        shape(shape),
+        strides(row_major_strides(shape)) {}
+
   detail::ReferenceCount references;
   std::uint32_t line;  // where the tensor was made
   const char* file;

@@ -14,9 +14,9 @@ namespace wengert {
 namespace {
 
 /// Whether rows or columns of the last two dimensions are dense, and the others do not overlap.
-bool is_gemm_matrix(const Tensor& x) {
-  const int r = x.rank();
-  const Index m = x.shape()[r - 2], n = x.shape()[r - 1], row = x.strides()[r - 2], column = x.strides()[r - 1];
+inline bool is_gemm_matrix(const Tensor& x) {
+  const Index *size = x.shape().end() - 2, *stride = x.strides().end() - 2;
+  const Index m = size[0], n = size[1], row = stride[0], column = stride[1];
   return (column == 1 && (row >= n || m == 1)) || (row == 1 && (column >= m || n == 1));
 }
 /// The last two dimensions, which is_gemm_matrix.
