@@ -366,6 +366,7 @@ class Sweep {
       if (!f.wanted[i]) continue;
       f.slots[i] = &t_.slots[slot];
       Tensor& bar = f.slots[i]->bar;
+      if (f.slots[i]->product == Slot::pending) multiply(*f.slots[i]);
       if (f.slots[i]->product == Slot::welcome && !bar.defined()) welcome_.inputs |= input(static_cast<int>(i));
       if (!record_ && bar.is_accumulator() && call.operation->add_vjp(saved, {y_bar, call.outputs}, static_cast<int>(i), bar))
         f.wanted[i] = false;
