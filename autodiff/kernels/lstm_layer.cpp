@@ -55,20 +55,19 @@ template <class T> bool all_finite(const T* x, Index count) {
   return others == 0;
 }
 
-/// The place of the 1 in each row, if every row has one and 0 elsewhere.
+/// The place of the 1 in each row of x, if every row has one and 0 elsewhere.
 template <class T> class Symbols {
  public:
-  Symbols(const T* x, Index rows, Index columns) : at_(rows) {
-    constexpr Index at_a_time = 64;
-    for (Index row = 0; found_ && row < rows; row += at_a_time) find(x + row * columns, std::min(at_a_time, rows - row), columns, row);
+  explicit Symbols(const LstmLayer<T>& l) : at_(l.steps * l.n) {
+    for (Index t = 0; found_ && t < l.steps; ++t) find(l.x + t * l.x_step, l.n, l.x_row, l.in, t * l.n);
   }
   explicit operator bool() const { return found_; }
   Index operator[](Index row) const { return at_.data()[row]; }
 
  private:
-  void find(const T* x, Index rows, Index columns, Index first) {
+  void find(const T* x, Index rows, Index x_row, Index columns, Index first) {
     run_elements<T>([&]() __attribute__((always_inline)) {
-      for (Index row = 0; row < rows; ++row, x += columns) {
+      for (Index row = 0; row < rows; ++row, x += x_row) {
         std::int32_t ones = 0, zeros = 0, place = 0;
         for (std::int32_t i = 0; i < columns; ++i) {
           ones += x[i] == 1;
@@ -91,6 +90,8 @@ template <class T> struct Steps : LstmLayer<T> {
 
   /// Of the kth step.
   Index position(Index k) const { return this->backward ? this->steps - 1 - k : k; }
+  /// Rows of x at position t.
+  MatrixView<T> x_rows(Index t, Index first) const { return {this->x + t * this->x_step + first * this->x_row, this->x_row, 1}; }
   /// The state before position t.
   const T* h_before(Index t) const { return before(t, this->h, this->h0); }
   const T* c_before(Index t) const { return before(t, this->c, this->c0); }
@@ -106,7 +107,7 @@ template <class T> struct Steps : LstmLayer<T> {
 /// X_t W^T + b of any rows.
 template <class T> class InputSums {
  public:
-  explicit InputSums(const Steps<T>& l) : l_(l), symbols_(l.x, l.steps * l.n, l.in) {
+  explicit InputSums(const Steps<T>& l) : l_(l), symbols_(l) {
     if (symbols_ && all_finite(l.w, l.gate_count * l.in)) {  // 0 times infinity is NaN
       columns_.emplace(l.in * l.gate_count);
       for (Index i = 0; i < l.in; ++i)
@@ -116,8 +117,8 @@ template <class T> class InputSums {
     }
   }
   void write(Index t, Rows rows, T* to) const {
+    if (weight_) return product(rows.count, l_.x_rows(t, rows.first), *weight_, to, l_.gate_count, {.bias = l_.bias});
     const Index first = t * l_.n + rows.first;
-    if (weight_) return product(rows.count, rows_of(l_.x + first * l_.in, l_.in), *weight_, to, l_.gate_count, {.bias = l_.bias});
     for (Index row = 0; row < rows.count; ++row)
       std::copy_n(columns_->data() + symbols_[first + row] * l_.gate_count, l_.gate_count, to + row * l_.gate_count);
   }
@@ -140,7 +141,7 @@ template <class T> class ProductBars {
     clear(bars.u, l.gate_count * l.hidden);
     clear(bars.bias, l.gate_count);
     if (!bars.w) return;
-    symbols_.emplace(l.x, l.steps * l.n, l.in);
+    symbols_.emplace(l);
     if (!*symbols_) return;
     columns_.emplace(l.in * l.gate_count);
     clear(columns_->data(), l.in * l.gate_count);
@@ -151,8 +152,14 @@ template <class T> class ProductBars {
     const Index gates = l_.gate_count, rows = (high - low) * l_.n;
     const auto a = [&](Index t) { return rows_of(a_bar + (t - low) * l_.n * gates, gates); };
     if (bars_.x) product<T>(rows, l_.in, gates, a(low), rows_of(l_.w, l_.in), bars_.x + low * l_.n * l_.in, l_.in);
-    if (bars_.w && !columns_)
-      product<T>(gates, l_.in, rows, a(low).transposed(), rows_of(l_.x + low * l_.n * l_.in, l_.in), bars_.w, l_.in, {.accumulate = true});
+    if (bars_.w && !columns_) {
+      const bool lies_evenly = l_.x_step == l_.n * l_.x_row;
+      const Scratch<T> copy(lies_evenly ? 0 : rows * l_.in);
+      for (Index t = low; !lies_evenly && t < high; ++t)
+        for (Index row = 0; row < l_.n; ++row) std::copy_n(l_.x_rows(t, row).data, l_.in, copy.data() + ((t - low) * l_.n + row) * l_.in);
+      product<T>(gates, l_.in, rows, a(low).transposed(), lies_evenly ? l_.x_rows(low, 0) : rows_of(copy.data(), l_.in), bars_.w, l_.in,
+                 {.accumulate = true});
+    }
     if (bars_.u) {
       const auto add = [&](Index t, Index count, const T* states) {
         product<T>(gates, l_.hidden, count * l_.n, a(t).transposed(), rows_of(states, l_.hidden), bars_.u, l_.hidden, {.accumulate = true});

@@ -4,13 +4,14 @@
 
 namespace wengert::kernels {
 
-/// Dense operands. The steps t = 0, 1, ... (or the other way round) compute
+/// Operands, which are dense but for x, whose rows alone are. The steps t = 0, 1, ... (or the other way round) compute
 ///
 ///     A_t = X_t W^T + H_t-1 U^T + b;   S_t, C_t, H_t from A_t, C_t-1 by lstm_gates (lstm_gates.h)
 template <class T> struct LstmLayer {
   Index steps, n, in, hidden;
   bool backward;          ///< from the last position to the first
   const T* x;             ///< (steps, n, in)
+  Index x_step, x_row;    ///< from a position of x to the next, and from a row to the next: at least `in`
   const T *w, *u, *bias;  ///< (4 hidden, in), (4 hidden, hidden), (4 hidden) or null
   const T *h0, *c0;       ///< (n, hidden)
   T *h, *c, *gates;       ///< (steps, n, hidden) twice, (steps, n, 4 hidden): the results

@@ -27,15 +27,35 @@ struct Order {
   Index before(Index t) const { return backward ? t + 1 : t - 1; }
 };
 
-/// The kernel's operands, which are dense.
+/// x as the kernel can read it: rows are dense, and none lies over another.
+Tensor with_dense_rows(const Tensor& x) {
+  const Shape& strides = x.strides();
+  const Index in = x.size(2);
+  const bool fits = (in == 1 || strides[2] == 1) && strides[0] >= in && strides[1] >= in;
+  return fits ? x.constant() : x.constant().contiguous(x.made_at());
+}
+
+/// The kernel's operands, which are dense but for x.
 template <class T> kernels::LstmLayer<T> layer_of(const Order& order, const Tensor& x, const Tensor& w, const Tensor& u, const Tensor& bias,
                                                   const Tensor& h0, const Tensor& c0, Tensor& h, Tensor& c, Tensor& gates) {
   const auto elements = [](Tensor& y) { return static_cast<T*>(y.elements()->data); };
-  return {order.steps,  x.size(1),      x.size(2),
-          h0.size(1),   order.backward, x.data<T>(),
-          w.data<T>(),  u.data<T>(),    bias.defined() ? bias.data<T>() : nullptr,
-          h0.data<T>(), c0.data<T>(),   elements(h),
-          elements(c),  elements(gates)};
+  const auto* rows = static_cast<const T*>(x.elements()->data);
+  return {order.steps,
+          x.size(1),
+          x.size(2),
+          h0.size(1),
+          order.backward,
+          rows,
+          x.strides()[0],
+          x.strides()[1],
+          w.data<T>(),
+          u.data<T>(),
+          bias.defined() ? bias.data<T>() : nullptr,
+          h0.data<T>(),
+          c0.data<T>(),
+          elements(h),
+          elements(c),
+          elements(gates)};
 }
 
 /// (t, n, k) as (t n, k).
@@ -112,7 +132,7 @@ class LstmLayer : public Operation {  // x, W, h, U, c and, if there is one, the
 
   void vjp_now(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const {
     const auto dense = [](const Tensor& t) { return t.defined() ? t.contiguous() : t; };
-    const Tensor x = dense(s.x(kX)), w = dense(s.x(kW)), h0 = dense(s.x(kH)), u = dense(s.x(kU)), c0 = dense(s.x(kC));
+    const Tensor x = with_dense_rows(s.x(kX)), w = dense(s.x(kW)), h0 = dense(s.x(kH)), u = dense(s.x(kU)), c0 = dense(s.x(kC));
     const Tensor h_bar = dense(y_bar[0]), c_bar = dense(y_bar[1]);
     Tensor h = s.y(0), c = s.y(1), gates = s.y(2);
     for (int i = 0; i < s.inputs(); ++i)
@@ -135,7 +155,7 @@ Tensor detail::lstm_layer(const Tensor& x, LstmState& state, const CellWeights& 
   const Location where = x.made_at();
   const Order order{x.size(0), backward};
   const auto dense = [&](const Tensor& t) { return t.constant().contiguous(where); };
-  const Tensor in = dense(x), h0 = dense(state.h), c0 = dense(state.c);
+  const Tensor in = with_dense_rows(x), h0 = dense(state.h), c0 = dense(state.c);
   const Tensor weight = dense(w.input), recurrent = dense(w.hidden);
   const Tensor bias = w.bias.defined() ? dense(w.bias) : Tensor();
   const Index steps = x.size(0), n = x.size(1), hidden = h0.size(1);
