@@ -177,22 +177,23 @@ template <class T> class ProductBars {
   /// To be called at the end.
   void finish() const {
     if (!columns_) return;
-    for (Index j = 0; j < l_.gate_count; ++j)
-      for (Index i = 0; i < l_.in; ++i) bars_.w[j * l_.in + i] = columns_->data()[i * l_.gate_count + j];
+    for (Index i = 0; i < l_.in; ++i) {
+      const T* const column = columns_->data() + i * l_.gate_count;
+      for (Index j = 0; j < l_.gate_count; ++j) bars_.w[j * l_.in + i] = column[j];
+      if (bars_.bias) add_to(bars_.bias, column, l_.gate_count);
+    }
   }
 
  private:
-  /// To the bias's gradient, and to W's column of each row's symbol.
+  /// To W's column of each row's symbol, or to the bias's gradient, which is the sum of those columns.
   void add_rows(Index first, Index rows, const T* a_bar) const {
     constexpr Index part = 128;  // of the gates
     const Index gates = l_.gate_count;
     if (!bars_.bias && !columns_) return;
     parallel_blocks((gates + part - 1) / part, [&](Index block) {
       const Index begin = block * part, count = std::min(part, gates - begin);
-      for (Index row = 0; row < rows; ++row) {
-        if (bars_.bias) add_to(bars_.bias + begin, a_bar + row * gates + begin, count);
-        if (columns_) add_to(columns_->data() + (*symbols_)[first + row] * gates + begin, a_bar + row * gates + begin, count);
-      }
+      for (Index row = 0; row < rows; ++row)
+        add_to((columns_ ? columns_->data() + (*symbols_)[first + row] * gates : bars_.bias) + begin, a_bar + row * gates + begin, count);
     });
   }
 
