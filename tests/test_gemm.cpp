@@ -150,6 +150,17 @@ BOOST_AUTO_TEST_CASE(it_is_the_naive_product_on_every_instruction_set) {
   });
 }
 
+// A few rows times the transpose of a large matrix, as in a layer's forward pass.
+BOOST_AUTO_TEST_CASE(rows_of_a_batch_and_of_weights) {
+  set_num_threads(2);
+  on_every_isa([] {
+    for (const auto& [m, n, k] : {std::array<Index, 3>{32, 260, 140}, {48, 200, 300}, {31, 190, 200}})
+      for (const auto& [bias, relu] : {std::array{false, false}, {true, false}, {true, true}})
+        compare({m, n, k, {false, 2}, {true, 1}, false, bias, relu});
+  });
+  set_num_threads(1);
+}
+
 BOOST_AUTO_TEST_CASE(blocks_cover_large_products_exactly) {
   set_num_threads(3);
   for (const auto& [m, n, k] : {std::array<Index, 3>{300, 200, 600}, {520, 70, 130}, {5, 3000, 300}, {257, 257, 257}})
@@ -159,17 +170,33 @@ BOOST_AUTO_TEST_CASE(blocks_cover_large_products_exactly) {
 
 BOOST_AUTO_TEST_CASE(bits_do_not_depend_on_the_number_of_threads) {
   on_every_isa([] {
-    for (const auto& [m, n, k] : {std::array<Index, 3>{64, 256, 784}, {300, 70, 300}, {2, 3000, 700}, {520, 11, 513}}) {
-      const Case s{m, n, k, {true, 0}, {true, 0}, false, true, true};
-      set_num_threads(1);
-      const auto single = product(s);
-      for (const int threads : {2, 3}) {
-        set_num_threads(threads);
-        BOOST_TEST(same_bits(product(s), single), text(s) << " with " << threads << " threads");
+    for (const auto& [m, n, k] : {std::array<Index, 3>{64, 256, 784}, {300, 70, 300}, {2, 3000, 700}, {520, 11, 513}})
+      for (const bool transposed_a : {false, true}) {
+        const Case s{m, n, k, {transposed_a, 0}, {true, 0}, false, true, true};
+        set_num_threads(1);
+        const auto single = product(s);
+        for (const int threads : {2, 3}) {
+          set_num_threads(threads);
+          BOOST_TEST(same_bits(product(s), single), text(s) << " with " << threads << " threads");
+        }
       }
-    }
   });
   set_num_threads(1);
+}
+
+// The transposed product sums as the other does, and one that accumulates is never done transposed.
+BOOST_AUTO_TEST_CASE(bits_do_not_depend_on_the_way_of_a_product) {
+  on_every_isa([] {
+    const Case s{64, 300, 600, {}, {true, 0}, false, true, false};
+    Operands o(s);
+    for (Index i = 0; i < s.m; ++i) std::copy(o.bias.begin(), o.bias.end(), o.c.begin() + i * o.c_row);
+    kernels::gemm(s.m, s.n, s.k, o.a, o.b, o.c.data(), o.c_row, {.accumulate = true});
+    std::vector<float> once = product(s);
+    for (Index i = 0; i < s.m; ++i)
+      for (Index j = s.n; j < o.c_row; ++j)
+        once[static_cast<std::size_t>(i * o.c_row + j)] = o.c[static_cast<std::size_t>(i * o.c_row + j)];
+    BOOST_TEST(same_bits(once, o.c));
+  });
 }
 
 BOOST_AUTO_TEST_CASE(views_without_dense_rows_or_columns) {

@@ -310,8 +310,36 @@ void multiply(const Gemm& g, const GemmBlock& block) {
   WENGERT_BEST_TARGET(multiply_block)(g, block, Scratch<float>(size).data());
 }
 
+/// Whether C^T = B^T A^T is faster: A would be packed in place of a transposed B, which is larger, and fills vectors just as well.
+bool is_faster_transposed(const Gemm& g) {
+  constexpr Index vector = 16, least = 32768;  // elements of B
+  const Index empty = count_of(g.m, vector) * vector - g.m;
+  return !g.packed_b && g.b.column != 1 && g.a.column == 1 && !g.options.accumulate && g.m >= dots_below && 8 * empty <= g.m &&
+         g.n >= 4 * g.m && g.n * g.k >= least;
+}
+
+/// Every sum is the same as without.
+void multiply_transposed(const Gemm& g) {
+  constexpr double least_work = 2e6;
+  constexpr Index unit = 48;
+  const double work_of_row = 2.0 * static_cast<double>(g.m) * static_cast<double>(g.k);
+  const Index most = std::max(unit, static_cast<Index>(least_work / work_of_row) / unit * unit), rows = std::min(g.n, most);
+  const PackedMatrix packed(g.k, g.m, g.a.transposed());
+  parallel_blocks(count_of(g.n, rows), [&](Index block) {
+    const Index first = block * rows, count = std::min(rows, g.n - first);
+    const Scratch<float> c(count * g.m);
+    if (g.options.bias)
+      for (Index j = 0; j < count; ++j) std::fill_n(c.data() + j * g.m, g.m, g.options.bias[first + j]);
+    const MatrixView<float> b{g.b.data + first * g.b.column, g.b.column, g.b.row};
+    multiply({count, g.m, g.k, b, {}, packed.data(), c.data(), g.m, {.accumulate = g.options.bias != nullptr, .relu = g.options.relu}},
+             {0, count, 0, g.m});
+    WENGERT_BEST_TARGET(transpose)(c.data(), g.m, count, g.m, g.c + first, g.c_row);
+  });
+}
+
 /// The whole product.
 void multiply(const Gemm& g) {
+  if (is_faster_transposed(g)) return multiply_transposed(g);
   Index rows, columns;
   cut(g, rows, columns);
   if (rows >= g.m && columns >= g.n) return multiply(g, {0, g.m, 0, g.n});
