@@ -2,6 +2,7 @@
 // Everything that a program needs to record operations and to differentiate them.
 #include "autodiff/checkpoint.h"
 #include "autodiff/custom_operation.h"
+#include "autodiff/denormals.h"
 #include "autodiff/derivatives.h"
 #include "autodiff/error.h"
 #include "autodiff/ops.h"

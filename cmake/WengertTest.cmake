@@ -19,9 +19,18 @@ function(wengert_test name)
   endif()
   target_compile_definitions(${target} PRIVATE BOOST_TEST_DYN_LINK)
   target_link_libraries(${target} PRIVATE wengert::wengert Boost::unit_test_framework ${arg_LIBRARIES})
+  if(kernels IN_LIST arg_LABELS)
+    add_dependencies(kernel_tests ${target})
+  endif()
+  set(emulator ${CMAKE_CROSSCOMPILING_EMULATOR})
   add_test(NAME ${name}
-    COMMAND ${PROJECT_SOURCE_DIR}/scripts/run-boost-test ${WENGERT_TEST_REPORTS}/${name}.xml $<TARGET_FILE:${target}>
+    COMMAND ${PROJECT_SOURCE_DIR}/scripts/run-boost-test ${WENGERT_TEST_REPORTS}/${name}.xml ${emulator} $<TARGET_FILE:${target}>
     WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  if(emulator)
+    list(TRANSFORM emulator REPLACE "(.+)" "'\\1'")
+    list(JOIN emulator " " emulator)
+    target_compile_definitions(${target} PRIVATE WENGERT_EMULATOR="${emulator}")
+  endif()
   wengert_test_properties(${name} TIMEOUT "${arg_TIMEOUT}" LABELS "${arg_LABELS}")
 endfunction()
 

@@ -13,8 +13,20 @@ configure() {
   }
 }
 
+# What building the tests of a preset needs.
+require_preset() {
+  if [[ $1 == aarch64 ]]; then
+    require_packages "${packages_aarch64[@]}"
+    scripts/sysroot arm64 build/aarch64-root "${packages_aarch64_root[@]}"
+    # As update-alternatives would have it if the package were configured.
+    ln -sfT openblas-pthread/libopenblas.so.0 build/aarch64-root/usr/lib/aarch64-linux-gnu/libopenblas.so.0
+  else
+    require_packages "${packages_test[@]}"
+  fi
+}
+
 run_build() {
-  require_packages "${packages_test[@]}"
+  require_preset "$1"
   configure "$1" -DWENGERT_TESTS=ON
   cmake --build --preset "$1"
 }

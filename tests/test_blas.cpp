@@ -285,15 +285,15 @@ std::string variable(const char* name) {
   return value ? std::string("=") + value : "unset";
 }
 
-std::string best_core_here() {
 #if defined(__x86_64__)
+std::string best_core_here() {
   if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
       __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512cd"))
     return "SkylakeX";
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return "Haswell";
-#endif
   return "";
 }
+#endif
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 

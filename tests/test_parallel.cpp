@@ -5,6 +5,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <chrono>
@@ -23,11 +24,13 @@
 #include "autodiff/runtime.h"
 #include "tests/support/child_process.h"
 
-#if defined(__SANITIZE_THREAD__)
-#define THREAD_SANITIZER 1
+// ThreadSanitizer and qemu let no child of a process with threads start threads.
+#define CHILDREN_HAVE_THREADS 1
+#if defined(__SANITIZE_THREAD__) || defined(WENGERT_EMULATOR)
+#undef CHILDREN_HAVE_THREADS
 #elif defined(__has_feature)
 #if __has_feature(thread_sanitizer)
-#define THREAD_SANITIZER 1
+#undef CHILDREN_HAVE_THREADS
 #endif
 #endif
 
@@ -57,11 +60,15 @@ std::size_t threads_of_process() {
   return static_cast<std::size_t>(std::distance(begin(tasks), end(tasks)));
 }
 
-// The number before any pool; the thread makes ThreadSanitizer start its own, which counts too.
+// The number before any pool; the thread makes ThreadSanitizer start its own, which counts too, and stays visible for a moment itself.
 const std::size_t threads_at_start = [] {
   std::thread([] {}).join();
-  pass_time();
-  return threads_of_process();
+  std::size_t least = threads_of_process();
+  for (int i = 0; i < 100; ++i) {
+    pass_time();
+    least = std::min(least, threads_of_process());
+  }
+  return least;
 }();
 
 // Whether there are so many threads more than at the start. A thread that has been joined stays visible for a moment.
@@ -70,7 +77,7 @@ bool has_workers(std::size_t count) {
   return threads_of_process() == threads_at_start + count;
 }
 
-#ifndef THREAD_SANITIZER
+#ifdef CHILDREN_HAVE_THREADS
 int status_of_child(const std::function<int()>& body) {
   std::fflush(nullptr);
   const pid_t child = fork();
@@ -228,7 +235,7 @@ BOOST_AUTO_TEST_CASE(numbers_out_of_range_are_errors) {
   BOOST_TEST(num_threads() >= 1);
 }
 
-#ifndef THREAD_SANITIZER  // which does not let a child of a process with threads start threads
+#ifdef CHILDREN_HAVE_THREADS
 BOOST_AUTO_TEST_CASE(a_child_process_has_a_pool_of_its_own) {
   const Threads scope(3);
   BOOST_TEST(calls_of(100) == once(100));

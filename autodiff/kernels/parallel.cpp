@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "autodiff/error.h"
+#include "autodiff/kernels/denormal_mode.h"
 #include "autodiff/runtime.h"
 
 namespace wengert {
@@ -58,6 +59,7 @@ struct Job {
   std::int64_t blocks = 0;
   void (*block)(void*, std::int64_t) = nullptr;
   void* context = nullptr;
+  kernels::DenormalMode denormals = 0;  // the owner's, for all who work
   std::atomic<std::int64_t> next{0};
   std::atomic<bool> failed{false};
   std::exception_ptr error;
@@ -81,6 +83,7 @@ class Pool {
     job_.blocks = blocks;
     job_.block = block;
     job_.context = context;
+    job_.denormals = kernels::denormal_mode();
     job_.next.store(0, std::memory_order_relaxed);
     job_.failed.store(false, std::memory_order_relaxed);
 
@@ -168,6 +171,7 @@ class Pool {
 
   void work_until_stopped() {
     inside_job = true;
+    const kernels::DenormalMode denormals = kernels::denormal_mode();
     std::uint64_t generation_done = 0;
     bool entered = false;
     const auto ready = [&] { return (entered = enter(generation_done)) || stopping_.load(std::memory_order_relaxed); };
@@ -180,7 +184,10 @@ class Pool {
         sleepers_.fetch_sub(1);
       }
       if (!entered) return;
+      const bool other_mode = job_.denormals != denormals;
+      if (other_mode) kernels::set_denormal_mode(job_.denormals);
       job_.work();
+      if (other_mode) kernels::set_denormal_mode(denormals);
       leave();
     }
   }

@@ -52,13 +52,14 @@ class ConvolveRelu : public Operation {
   int positions() const { return bias_ ? 3 : 2; }
   HeightWidth padding() const { return {sizes_.height.padding, sizes_.width.padding}; }
   Shape z_shape() const { return {sizes_.batch, sizes_.out_channels, sizes_.height.out, sizes_.width.out}; }
-  /// The results before pooling, with the two dimensions of each window apart.
-  Shape windows() const { return {sizes_.batch, sizes_.out_channels, sizes_.height.out / 2, 2, sizes_.width.out / 2, 2}; }
+  /// The results before pooling, with the two dimensions of each window apart; or with one element for each window.
+  Shape windows(Index size = 2) const {
+    return {sizes_.batch, sizes_.out_channels, sizes_.height.out / 2, size, sizes_.width.out / 2, size};
+  }
 
   Tensor spread(const Saved& s, const Tensor& m) const {
     if (!pool_) return detail::through_relu(s.y(), m);
-    const Shape w = windows();
-    return reshape(reshape(m, {w[0], w[1], w[2], 1, w[4], 1}) * maxima(s), z_shape());
+    return reshape(reshape(m, windows(1)) * maxima(s), z_shape());
   }
   Tensor take(const Saved& s, const Tensor& m) const {
     if (!pool_) return detail::through_relu(s.y(), m);

@@ -10,6 +10,14 @@
 
 namespace wengert::testing {
 
+/// The words before a program that run it on another processor (the preset aarch64), or none.
+inline constexpr const char* emulator =
+#ifdef WENGERT_EMULATOR
+    WENGERT_EMULATOR;
+#else
+    "";
+#endif
+
 struct ChildResult {
   int status = -1;     // of exit; -1 where a signal ended it
   std::string output;  // stdout and stderr
@@ -25,7 +33,7 @@ inline ChildResult run_in_child(const std::string& test_case, std::initializer_l
     (setting.find('=') == std::string::npos ? unset += " -u " : set += " ") += "'" + setting + "'";
   std::string command = "env" + unset + " WENGERT_TEST_CHILD=1" + set;
   const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
-  command += " '" + program + "' --color_output=no --report_level=no --run_test=" + test_case + " 2>&1";
+  command += " " + std::string(emulator) + " '" + program + "' --color_output=no --report_level=no --run_test=" + test_case + " 2>&1";
   ChildResult result;
   FILE* pipe = popen(command.c_str(), "r");
   if (!pipe) return result;

@@ -1,0 +1,11 @@
+#include "autodiff/denormals.h"
+
+#include "autodiff/kernels/denormal_mode.h"
+
+namespace wengert {
+
+FlushDenormals::FlushDenormals() noexcept : before_(kernels::denormal_mode()) { kernels::set_denormal_mode(kernels::flushed_denormals); }
+
+FlushDenormals::~FlushDenormals() { kernels::set_denormal_mode(before_); }
+
+}  // namespace wengert
