@@ -27,8 +27,8 @@ template <class D, class V = hn::Vec<D>> HWY_INLINE V scale(D d, V p, V k) {
   return hn::Mul(hn::Mul(p, first), second);
 }
 
-/// x, but at least `low` and at most `high`; NaN passes. (Of x86's minimum and maximum it is the second operand that passes then; of AArch64's
-/// it is the number.)
+/// x, but at least `low` and at most `high`; NaN passes. (Of x86's minimum and maximum it is the second operand that passes then; of
+/// AArch64's it is the number.)
 template <class D, class V = hn::Vec<D>> HWY_INLINE V clamp(D d, V x, float low, float high) {
   const V least = hn::Set(d, low), most = hn::Set(d, high);
 #if HWY_TARGET == HWY_SSE4 || HWY_TARGET == HWY_AVX2 || HWY_TARGET == HWY_AVX3
