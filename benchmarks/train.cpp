@@ -148,7 +148,7 @@ struct Work {
   std::string name;
   double flops;
 };
-std::vector<Work> list(Side& side) {
+std::vector<Work> list(Side&& side) {
   std::vector<Work> works;
   side.say("list");
   for (std::string line; !(line = side.hear()).empty();) {
@@ -196,20 +196,21 @@ double median(std::vector<double> values) {
 }
 
 Row compare(const Work& work, Side& ours, Side& peer, int threads, bool quick) {
-  constexpr double kTurn = 10000;  // microseconds
+  // Microseconds. Two processors need some time until both are awake, so such turns are longer, and begin with steps that do not count.
+  const double turn_length = threads == 1 ? 10000 : 40000;
   const Time time = threads == 1 ? Time::of_this_thread : Time::passing;
   Side* const sides[] = {&ours, &peer};
   int steps[2];
   std::vector<double> times[2];
   for (int s = 0; s < 2; ++s) {
     sides[s]->run(3, time);
-    steps[s] = std::max(1, static_cast<int>(kTurn / sides[s]->run(2, time)));
+    steps[s] = std::max(1, static_cast<int>(turn_length / sides[s]->run(2, time)));
   }
   for (int turn = 0; turn < (quick ? 7 : 31); ++turn)
     for (int s = 0; s < 2; ++s) {
       if (threads > 1) {
         sides[1 - s]->settle();
-        sides[s]->run(steps[s] / 2, time);  // processors fall asleep meanwhile
+        sides[s]->run((steps[s] + 1) / 2, time);
       }
       times[s].push_back(sides[s]->run(steps[s], time));
     }
@@ -228,9 +229,9 @@ void run(const Options& options) {
     const double peak = sgemm_peak(threads);
     const auto start_ours = [&] { return Side(folder / "train_ours", threads, plain_environment()); };
     const auto start_peer = [&] { return Side(folder / "train_libtorch", threads, libtorch_environment(threads)); };
-    Side ours = start_ours(), peer = start_peer();
-    for (const Work& work : list(ours)) {
+    for (const Work& work : list(start_ours())) {
       if (!options.wants(work.name)) continue;
+      Side ours = start_ours(), peer = start_peer();  // of this row alone: no heap and no threads of another one
       if (!ours.start(work.name) || !peer.start(work.name)) {
         fmt::print(stderr, "{}: not on both sides\n", work.name);
         std::exit(1);

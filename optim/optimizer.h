@@ -56,6 +56,7 @@ class Optimizer {
   void prepare_state(const ParameterState& parameter, std::size_t i);
   /// All but the gradient.
   template <class T> Update<T> begin_update(std::size_t i);
+  template <class T> void update_part(Update<T> u, Index first, Index count, const T* gradient) const;
   template <class T> void update_one(std::size_t i, const Tensor& gradient);
   void update_one(std::size_t i, const detail::PendingProduct& gradient);
 

@@ -29,7 +29,7 @@ namespace wengert {
 namespace {
 
 constexpr int max_threads = 1024;
-constexpr auto spin_time = std::chrono::microseconds(30);
+constexpr auto spin_time = std::chrono::microseconds(30), yield_time = std::chrono::microseconds(120);
 
 void pause() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -40,16 +40,19 @@ void pause() {
 }
 
 // Waits for `ready` for a short time without sleeping: the next job of a training step usually follows within microseconds, and waking a
-// sleeping thread takes longer. The bound matters: a pool that spins on takes the processor from everything else on the machine.
+// sleeping thread, perhaps on a sleeping processor, takes longer. After some time it lets others go first. The bound matters: a pool that
+// spins on takes the processor from everything else on the machine.
 template <class Ready> bool spin_until(Ready ready) {
-  const auto end = std::chrono::steady_clock::now() + spin_time;
-  do {
+  const auto start = std::chrono::steady_clock::now();
+  for (;;) {
     for (int i = 0; i < 32; ++i) {
       if (ready()) return true;
       pause();
     }
-  } while (std::chrono::steady_clock::now() < end);
-  return false;
+    const auto waited = std::chrono::steady_clock::now() - start;
+    if (waited > spin_time + yield_time) return false;
+    if (waited > spin_time) sched_yield();
+  }
 }
 
 // True in workers, and in an owner while it works on its own job.
