@@ -12,7 +12,8 @@ bool run_on_pool(std::int64_t blocks, void (*block)(void* context, std::int64_t 
 }  // namespace detail
 
 /// Calls function(i) once for every i in [0, blocks), in any order, on any threads, the calling one among them; returns when all are done.
-/// What a block covers must depend on the work alone, never on num_threads(), so that results have the same bits for any number of threads.
+/// What a block covers must depend on the work alone, never on num_threads(), so that results have the same bits for any number of threads
+/// (but where no bit can depend on what else a block covers).
 /// The first exception of a block is rethrown here; blocks that had not begun by then are left out. Allocates nothing.
 template <class Function> void parallel_blocks(std::int64_t blocks, Function&& function) {
   using Callable = std::remove_reference_t<Function>;
