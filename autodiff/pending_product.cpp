@@ -20,11 +20,10 @@ bool is_factor(const Tensor& x) { return x.rank() == 2 && x.dtype() == float32 &
 }  // namespace
 
 bool PendingProduct::fits(const Tensor& left, const Tensor& right) {
-  constexpr Index least = 32768;    // elements; less stays in the first two caches anyway
-  constexpr Index most_terms = 32;  // of an element; more take longer to multiply and add than the sum to write and read
+  constexpr Index least = 32768;  // elements; less stays in the first two caches anyway
   if (!is_factor(left) || !is_factor(right)) return false;
   const Index m = left.shape()[1], n = right.shape()[1], k = left.shape()[0];
-  return k > 0 && k <= most_terms && m > 0 && n >= least / m;
+  return k > 0 && k <= kernels::most_descent_depth && m > 0 && n >= least / m;
 }
 
 Tensor PendingProduct::multiply() const {
@@ -32,6 +31,16 @@ Tensor PendingProduct::multiply() const {
   const Index m = left_.shape()[1], n = right_.shape()[1], k = left_.shape()[0];
   kernels::gemm(m, n, k, matrix(left_).transposed(), matrix(right_), static_cast<float*>(result.elements()->data), n);
   return result;
+}
+
+void PendingProduct::subtract_from(float* to, float rate) const {
+  const Index m = left_.shape()[1], n = right_.shape()[1], k = left_.shape()[0];
+  kernels::gemm_descent(m, n, k, matrix(left_).transposed(), matrix(right_), rate, to, n);
+}
+
+bool PendingProduct::is_short() const {
+  constexpr Index most_terms = 32;  // of an element; more take longer to multiply and add than the sum to write and read
+  return left_.shape()[0] <= most_terms;
 }
 
 void PendingProduct::run_blocks(void (*use)(void* f, Index first, Index count, const float* elements), void* f) const {

@@ -22,6 +22,10 @@ class PendingProduct {
   Shape shape() const { return {left_.shape()[1], right_.shape()[1]}; }
 
   Tensor multiply() const;
+  /// to -= rate * the product, for (m, n) dense elements; with the bits that multiply() and that formula give.
+  void subtract_from(float* to, float rate) const;
+  /// Whether for_each_block is faster than multiply().
+  bool is_short() const;
   /// Calls use(first, count, elements) for blocks that make up the product in row-major order, on the threads of the pool. The bits are
   /// those of multiply().
   template <class F> void for_each_block(F&& use) const {

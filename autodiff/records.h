@@ -79,6 +79,19 @@ struct Call {
   enum Kind : std::uint8_t { tensors, stack, element } kind;
   bool owned;  // the operation has options and is this call's own
 
+  Call(const Operation* operation, const char* file, std::uint32_t line, std::uint32_t statements_before, std::uint32_t first_input,
+       std::uint32_t first_output, std::uint32_t inputs, std::uint8_t outputs, Kind kind, bool owned)
+      : operation(operation),
+        file(file),
+        line(line),
+        statements_before(statements_before),
+        first_input(first_input),
+        first_output(first_output),
+        inputs(inputs),
+        outputs(outputs),
+        kind(kind),
+        owned(owned) {}
+
   Location where() const { return {file, line}; }
 };
 

@@ -117,19 +117,26 @@ template <class T> void Optimizer::update_part(Update<T> u, Index first, Index c
   update(u);
 }
 
-template <class T> void Optimizer::update_one(std::size_t i, const Tensor& gradient) {
-  constexpr Index block_size = 32768;  // some 5 us
-  const Update<T> whole = begin_update<T>(i);
-  const T* const elements = gradient.data<T>();
-  parallel_blocks((whole.size + block_size - 1) / block_size, [&](Index block) {
-    const Index first = block * block_size;
-    update_part(whole, first, std::min(block_size, whole.size - first), elements + first);
+template <class T> void Optimizer::update_parts(const Update<T>& whole, const T* gradient) const {
+  constexpr Index part = 32768;  // some 5 us
+  parallel_blocks((whole.size + part - 1) / part, [&](Index block) {
+    const Index first = block * part;
+    update_part(whole, first, std::min(part, whole.size - first), gradient + first);
   });
+}
+
+template <class T> void Optimizer::update_one(std::size_t i, const Tensor& gradient) {
+  update_parts<T>(begin_update<T>(i), gradient.data<T>());
 }
 
 void Optimizer::update_one(std::size_t i, const detail::PendingProduct& gradient) {
   const Update<float> whole = begin_update<float>(i);
-  gradient.for_each_block([&](Index first, Index count, const float* elements) { update_part(whole, first, count, elements); });
+  if (update(whole, gradient)) return;
+  if (gradient.is_short()) {
+    gradient.for_each_block([&](Index first, Index count, const float* elements) { update_part(whole, first, count, elements); });
+  } else {
+    update_parts(whole, gradient.multiply().data<float>());
+  }
 }
 
 }  // namespace wengert::optim

@@ -199,6 +199,36 @@ BOOST_AUTO_TEST_CASE(bits_do_not_depend_on_the_way_of_a_product) {
   });
 }
 
+BOOST_AUTO_TEST_CASE(a_descent_has_the_bits_of_a_product_and_a_difference) {
+  constexpr float rate = 0.3f;
+  set_num_threads(2);
+  on_every_isa([] {
+    for (const auto& [m, n, k] : {std::array<Index, 3>{256, 784, 1}, {256, 784, 64}, {190, 35, 17}, {7, 5, 264}, {40, 1, 9}, {3, 70, 1}})
+      for (const bool transposed_a : {false, true})
+        for (const bool transposed_b : {false, true}) {
+          const Case s{m, n, k, {transposed_a, 0}, {transposed_b, 0}};
+          Operands o(s);
+          std::vector<float> expected = o.c;
+          const std::vector<float> product_alone = product(s);
+          for (Index i = 0; i < m; ++i)
+            for (Index j = 0; j < n; ++j) {
+              const auto at = static_cast<std::size_t>(i * o.c_row + j);
+              const float step = rate * product_alone[at];
+              expected[at] -= step;
+            }
+          kernels::gemm_descent(m, n, k, o.a, o.b, rate, o.c.data(), o.c_row);
+          double worst = 0;
+          for (std::size_t i = 0; i < expected.size(); ++i) worst = std::max(worst, static_cast<double>(std::abs(o.c[i] - expected[i])));
+          // As for gradients of weights, whose products are no dot products: those add in another order.
+          if (transposed_a && !transposed_b && n > 1)
+            BOOST_TEST(same_bits(o.c, expected), text(s));
+          else
+            BOOST_TEST(worst < 1e-5, text(s) << ": off by " << worst);
+        }
+  });
+  set_num_threads(1);
+}
+
 BOOST_AUTO_TEST_CASE(views_without_dense_rows_or_columns) {
   const std::vector<float> a = values(5 * 7 * 6, 1), b = values(70 * 7 * 4, 2);
   on_every_isa([&] {

@@ -30,6 +30,8 @@ struct Gemm {
   float* c;
   Index c_row;
   ProductOptions<float> options;
+  bool descend = false;  // C -= rate * A B
+  float rate = 0;
 };
 
 /// Rows and columns of C from `row` and `column`.
@@ -37,10 +39,10 @@ struct GemmBlock {
   Index row, rows, column, columns;
 };
 
-inline constexpr Index most_depth = 264;  // of k at once: a panel of B is 33 KB at most
-inline constexpr Index packs_from = 64;   // rows of A
-inline constexpr Index most_rows = 384;   // of a block: what is used of A at once is 400 KB at most
-inline constexpr Index dots_below = 20;   // rows of A
+inline constexpr Index most_depth = most_descent_depth;  // of k at once: a panel of B is 33 KB at most
+inline constexpr Index packs_from = 64;                  // rows of A
+inline constexpr Index most_rows = 384;                  // of a block: what is used of A at once is 400 KB at most
+inline constexpr Index dots_below = 20;                  // rows of A
 
 /// Of k at once: parts as equal as possible.
 constexpr Index depth_of(Index k) {
@@ -71,6 +73,10 @@ void pack_rows(const float* from, Index row, Index steps, Index columns, Index w
     for (; j < columns; ++j) to[j] = from[j];
     for (; j < width; ++j) to[j] = 0;
   }
+}
+
+void put_transposed(const float* from, Index from_row, Index rows, Index columns, float* to, Index to_row) {
+  transpose(from, from_row, rows, columns, to, to_row);
 }
 
 void pack(const MatrixView<float>& b, Index steps, Index columns, Index width, float* to) {
@@ -115,7 +121,7 @@ void multiply_last_columns(Tile t, Index rows, Index columns) {
   t.c_row = panel;
   for (Index row = 0; row < rows; row += tile_rows) {
     const Index count = HWY_MIN(rows - row, Index(tile_rows));
-    if (t.accumulate)
+    if (t.accumulate || t.descend)
       for (Index r = 0; r < count; ++r)
         for (Index j = 0; j < columns; ++j) c[r * panel + j] = to[(row + r) * to_row + j];
     t.a = a + row * t.a_row;
@@ -144,6 +150,8 @@ void multiply_block(const Gemm& g, const GemmBlock& block, float* scratch) {
   const float* const a = g.a.data + block.row * g.a.row;
   Tile t;
   t.c_row = g.c_row;
+  t.descend = g.descend;
+  t.rate = g.rate;
   Index k = 0;
   do {
     t.steps = HWY_MIN(g.k - k, depth);
@@ -190,7 +198,7 @@ void multiply_block(const Gemm& g, const GemmBlock& block, float* scratch) {
   } while (k < g.k);
 }
 
-/// k = 1: rows of C are multiples of B's one row. Neither bias nor relu.
+/// k = 1: rows of C are multiples of B's one row, or lose such. Neither bias nor relu.
 void multiply_outer(const Gemm& g, const GemmBlock& block) {
   const Floats d;
   const float* const b = g.b.data + block.column;
@@ -199,6 +207,13 @@ void multiply_outer(const Gemm& g, const GemmBlock& block) {
     const Vector left = hn::Set(d, a);
     float* const c = g.c + i * g.c_row + block.column;
     Index j = 0;
+    if (g.descend) {
+      const Vector rate = hn::Set(d, g.rate);
+      for (; j + lanes <= block.columns; j += lanes)
+        hn::StoreU(hn::Sub(hn::LoadU(d, c + j), hn::Mul(rate, hn::Mul(left, hn::LoadU(d, b + j)))), d, c + j);
+      for (; j < block.columns; ++j) c[j] -= g.rate * (a * b[j]);
+      continue;
+    }
     for (; j + lanes <= block.columns; j += lanes) {
       const Vector right = hn::LoadU(d, b + j);
       hn::StoreU(g.options.accumulate ? hn::MulAdd(left, right, hn::LoadU(d, c + j)) : hn::Mul(left, right), d, c + j);
@@ -291,7 +306,7 @@ void cut(const Gemm& g, Index& rows, Index& columns) {
 enum class Way { tiles, dots, outer };
 Way way_of(const Gemm& g) {
   const bool few_sums = g.m <= 4 || (g.m < dots_below && g.k >= most_depth);  // what a sum's end costs, compared with packing B
-  if (few_sums && g.b.row == 1 && g.b.column != 1 && g.a.column == 1) return Way::dots;
+  if (!g.descend && few_sums && g.b.row == 1 && g.b.column != 1 && g.a.column == 1) return Way::dots;
   if (g.k == 1 && g.b.column == 1 && !g.options.bias && !g.options.relu) return Way::outer;
   return Way::tiles;
 }
@@ -314,8 +329,8 @@ void multiply(const Gemm& g, const GemmBlock& block) {
 bool is_faster_transposed(const Gemm& g) {
   constexpr Index vector = 16, least = 32768;  // elements of B
   const Index empty = count_of(g.m, vector) * vector - g.m;
-  return !g.packed_b && g.b.column != 1 && g.a.column == 1 && !g.options.accumulate && g.m >= dots_below && 8 * empty <= g.m &&
-         g.n >= 4 * g.m && g.n * g.k >= least;
+  return !g.packed_b && !g.descend && g.b.column != 1 && g.a.column == 1 && !g.options.accumulate && g.m >= dots_below &&
+         8 * empty <= g.m && g.n >= 4 * g.m && g.n * g.k >= least;
 }
 
 /// Every sum is the same as without.
@@ -333,7 +348,7 @@ void multiply_transposed(const Gemm& g) {
     const MatrixView<float> b{g.b.data + first * g.b.column, g.b.column, g.b.row};
     multiply({count, g.m, g.k, b, {}, packed.data(), c.data(), g.m, {.accumulate = g.options.bias != nullptr, .relu = g.options.relu}},
              {0, count, 0, g.m});
-    WENGERT_BEST_TARGET(transpose)(c.data(), g.m, count, g.m, g.c + first, g.c_row);
+    WENGERT_BEST_TARGET(put_transposed)(c.data(), g.m, count, g.m, g.c + first, g.c_row);
   });
 }
 
@@ -357,6 +372,11 @@ void gemm(Index m, Index n, Index k, const MatrixView<float>& a, const MatrixVie
   if (m == 0 || n == 0) return;
   if (n == 1 && m > 1 && c_row == 1 && !options.bias) return gemm(1, m, k, b.transposed(), a.transposed(), c, m, options);
   multiply({m, n, k, a, b, nullptr, c, c_row, options});
+}
+
+void gemm_descent(Index m, Index n, Index k, const MatrixView<float>& a, const MatrixView<float>& b, float rate, float* c, Index c_row) {
+  if (m == 0 || n == 0 || k == 0) return;
+  multiply({m, n, k, a, b, nullptr, c, c_row, {}, true, rate});
 }
 
 PackedMatrix::PackedMatrix(Index k, Index n, const MatrixView<float>& b) : k_(k), n_(n), data_(WENGERT_BEST_TARGET(packed_size)(k, n)) {

@@ -44,6 +44,10 @@ template <int rows, int vectors, int groups = 1> void multiply_tile(const Tile& 
   }
   const Index a_step = t.a_step, b_step = t.b_step;
   [[maybe_unused]] const Index a_group = t.a_group;
+  if (t.descend) {  // what the end will read
+    for (int r = 0; r < groups * rows; ++r)
+      for (int v = 0; v < vectors; ++v) __builtin_prefetch(t.c + r * t.c_row + v * lanes, 1);
+  }
   Index row[rows];
   HWY_UNROLL(8)
   for (int r = 0; r < rows; ++r) row[r] = r * t.a_row;
@@ -69,6 +73,18 @@ template <int rows, int vectors, int groups = 1> void multiply_tile(const Tile& 
         }
       }
     }
+  }
+  if (t.descend) {
+    const Vector rate = hn::Set(d, t.rate);
+    HWY_UNROLL(16)
+    for (int r = 0; r < groups * rows; ++r) {
+      HWY_UNROLL(4)
+      for (int v = 0; v < vectors; ++v) {
+        float* const to = t.c + r * t.c_row + v * lanes;
+        hn::StoreU(hn::Sub(hn::LoadU(d, to), hn::Mul(rate, c[r][v])), d, to);
+      }
+    }
+    return;
   }
   HWY_UNROLL(16)
   for (int r = 0; r < groups * rows; ++r) {

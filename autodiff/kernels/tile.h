@@ -21,6 +21,8 @@ struct Tile {
   const float* bias = nullptr;  ///< what a sum begins with, by columns; null: 0
   bool accumulate = false;      ///< it begins with C instead
   bool relu = false;            ///< C = max(sum, 0), and NaN stays
+  bool descend = false;         ///< C -= rate * sum instead; with none of the others
+  float rate = 0;
 };
 
 }  // namespace wengert::kernels
