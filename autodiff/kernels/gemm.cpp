@@ -40,7 +40,6 @@ struct GemmBlock {
 };
 
 inline constexpr Index most_depth = most_descent_depth;  // of k at once: a panel of B is 33 KB at most
-inline constexpr Index packs_from = 64;                  // rows of A
 inline constexpr Index most_rows = 384;                  // of a block: what is used of A at once is 400 KB at most
 inline constexpr Index dots_below = 20;                  // rows of A
 
@@ -50,13 +49,15 @@ constexpr Index depth_of(Index k) {
   return parts > 1 ? (k + parts - 1) / parts : k;
 }
 
-/// Whether the rows of a panel of B may be read where they lie: whole cache lines, few enough of them, at an odd distance, so that they
-/// share no set of the first cache.
-inline bool lies_well(const Gemm& g) {
-  constexpr Index line = 16, few = 64;
-  return g.k <= few && g.b.row % (2 * line) == line;
+/// Whether panels of B are copied before they are used. Their rows may be read where they lie if few rows of A use them, or if there are few
+/// that begin with a cache line; but rows that lie 4 KB apart share a set of the first cache.
+inline bool packs_b(const Gemm& g) {
+  constexpr Index line = 16, page = 1024, few_steps = 64, few_rows = 72;
+  if (g.packed_b) return false;
+  if (g.b.column != 1) return true;
+  if (g.b.row % page == 0) return g.m >= 64;
+  return g.m > few_rows && (g.k > few_steps || g.b.row % line != 0);
 }
-inline bool packs_b(const Gemm& g) { return !g.packed_b && (g.b.column != 1 || (g.m >= packs_from && !lies_well(g))); }
 
 }  // namespace wengert::kernels
 #endif
