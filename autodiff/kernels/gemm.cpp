@@ -49,8 +49,8 @@ constexpr Index depth_of(Index k) {
   return parts > 1 ? (k + parts - 1) / parts : k;
 }
 
-/// Whether panels of B are copied before they are used. Their rows may be read where they lie if few rows of A use them, or if there are few
-/// that begin with a cache line; but rows that lie 4 KB apart share a set of the first cache.
+/// Whether panels of B are copied before they are used. Their rows may be read where they lie if few rows of A use them, or if there
+/// are few that begin with a cache line; but rows that lie 4 KB apart share a set of the first cache.
 inline bool packs_b(const Gemm& g) {
   constexpr Index line = 16, page = 1024, few_steps = 64, few_rows = 72;
   if (g.packed_b) return false;
