@@ -17,10 +17,16 @@ namespace wengert::kernels {
 struct GatesRow {
   const float *sums, *c;
   float *s, *h_next, *c_next;
+
+  GatesRow next(Index hidden) const { return {sums + 4 * hidden, c + hidden, s + 4 * hidden, h_next + hidden, c_next + hidden}; }
 };
 struct GatesVjpRow {
   const float *s, *c, *c_next, *h_next_bar, *c_next_bar;
   float *sums_bar, *c_bar;
+
+  GatesVjpRow next(Index hidden) const {
+    return {s + 4 * hidden, c + hidden, c_next + hidden, h_next_bar + hidden, c_next_bar + hidden, sums_bar + 4 * hidden, c_bar + hidden};
+  }
 };
 
 }  // namespace wengert::kernels
@@ -30,7 +36,7 @@ HWY_BEFORE_NAMESPACE();
 namespace wengert::kernels::HWY_NAMESPACE {
 
 /// The elements from j on that are a vector of d.
-template <class D> HWY_INLINE void gates_at(D d, Index hidden, Index j, const GatesRow& row) {
+template <class D> HWY_INLINE void compute(D d, Index hidden, Index j, const GatesRow& row) {
   const auto i = logistic(d, hn::LoadU(d, row.sums + j)), f = logistic(d, hn::LoadU(d, row.sums + hidden + j));
   const auto g = tanh(d, hn::LoadU(d, row.sums + 2 * hidden + j)), o = logistic(d, hn::LoadU(d, row.sums + 3 * hidden + j));
   const auto c = hn::MulAdd(f, hn::LoadU(d, row.c + j), hn::Mul(i, g));
@@ -42,7 +48,7 @@ template <class D> HWY_INLINE void gates_at(D d, Index hidden, Index j, const Ga
   hn::StoreU(hn::Mul(o, tanh(d, c)), d, row.h_next + j);
 }
 
-template <class D> HWY_INLINE void gates_vjp_at(D d, Index hidden, Index j, const GatesVjpRow& row) {
+template <class D> HWY_INLINE void compute(D d, Index hidden, Index j, const GatesVjpRow& row) {
   const auto i = hn::LoadU(d, row.s + j), f = hn::LoadU(d, row.s + hidden + j), g = hn::LoadU(d, row.s + 2 * hidden + j),
              o = hn::LoadU(d, row.s + 3 * hidden + j), h_bar = hn::LoadU(d, row.h_next_bar + j), t = tanh(d, hn::LoadU(d, row.c_next + j)),
              one = hn::Set(d, 1.f);
@@ -55,32 +61,19 @@ template <class D> HWY_INLINE void gates_vjp_at(D d, Index hidden, Index j, cons
   hn::StoreU(total_f, d, row.c_bar + j);
 }
 
-void gates(Index rows, Index hidden, const GatesRow& first) {
+template <class Row> HWY_INLINE void compute_rows(Index rows, Index hidden, Row row) {
   const hn::ScalableTag<float> d;
   const hn::CappedTag<float, 1> single;
   const Index lanes = static_cast<Index>(hn::Lanes(d));
-  GatesRow row = first;
-  for (Index r = 0; r < rows; ++r) {
+  for (Index r = 0; r < rows; ++r, row = row.next(hidden)) {
     Index j = 0;
-    for (; j + lanes <= hidden; j += lanes) gates_at(d, hidden, j, row);
-    for (; j < hidden; ++j) gates_at(single, hidden, j, row);
-    row = {row.sums + 4 * hidden, row.c + hidden, row.s + 4 * hidden, row.h_next + hidden, row.c_next + hidden};
+    for (; j + lanes <= hidden; j += lanes) compute(d, hidden, j, row);
+    for (; j < hidden; ++j) compute(single, hidden, j, row);
   }
 }
 
-void gates_vjp(Index rows, Index hidden, const GatesVjpRow& first) {
-  const hn::ScalableTag<float> d;
-  const hn::CappedTag<float, 1> single;
-  const Index lanes = static_cast<Index>(hn::Lanes(d));
-  GatesVjpRow row = first;
-  for (Index r = 0; r < rows; ++r) {
-    Index j = 0;
-    for (; j + lanes <= hidden; j += lanes) gates_vjp_at(d, hidden, j, row);
-    for (; j < hidden; ++j) gates_vjp_at(single, hidden, j, row);
-    row = {row.s + 4 * hidden,        row.c + hidden,    row.c_next + hidden, row.h_next_bar + hidden, row.c_next_bar + hidden,
-           row.sums_bar + 4 * hidden, row.c_bar + hidden};
-  }
-}
+void gates(Index rows, Index hidden, const GatesRow& first) { compute_rows(rows, hidden, first); }
+void gates_vjp(Index rows, Index hidden, const GatesVjpRow& first) { compute_rows(rows, hidden, first); }
 
 }  // namespace wengert::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
