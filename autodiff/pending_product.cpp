@@ -28,35 +28,32 @@ bool PendingProduct::fits(const Tensor& left, const Tensor& right) {
 
 Tensor PendingProduct::multiply() const {
   Tensor result = Tensor::uninitialized(shape(), float32, left_.made_at());
-  const Index m = left_.shape()[1], n = right_.shape()[1], k = left_.shape()[0];
-  kernels::gemm(m, n, k, matrix(left_).transposed(), matrix(right_), static_cast<float*>(result.elements()->data), n);
+  kernels::gemm(m(), n(), terms(), matrix(left_).transposed(), matrix(right_), static_cast<float*>(result.elements()->data), n());
   return result;
 }
 
 void PendingProduct::subtract_from(float* to, float rate) const {
-  const Index m = left_.shape()[1], n = right_.shape()[1], k = left_.shape()[0];
-  kernels::gemm_descent(m, n, k, matrix(left_).transposed(), matrix(right_), rate, to, n);
+  kernels::gemm_descent(m(), n(), terms(), matrix(left_).transposed(), matrix(right_), rate, to, n());
 }
 
 bool PendingProduct::is_short() const {
   constexpr Index most_terms = 32;  // of an element; more take longer to multiply and add than the sum to write and read
-  return left_.shape()[0] <= most_terms;
+  return terms() <= most_terms;
 }
 
 void PendingProduct::run_blocks(void (*use)(void* f, Index first, Index count, const float* elements), void* f) const {
   constexpr Index block_size = 8192, unit = 4;  // elements and rows: 32 KB, which the first cache holds
   constexpr Index task_blocks = 4;              // for a thread at once
-  const Index m = left_.shape()[1], n = right_.shape()[1], k = left_.shape()[0];
-  const Index rows = std::max(block_size / n / unit, Index(1)) * unit, task_rows = task_blocks * rows;
+  const Index rows = std::max(block_size / n() / unit, Index(1)) * unit, task_rows = task_blocks * rows;
   const kernels::MatrixView<float> left = matrix(left_).transposed(), right = matrix(right_);
-  parallel_blocks((m + task_rows - 1) / task_rows, [&](Index task) {
-    const kernels::Scratch<float> elements(rows * n);
-    const Index last = std::min(m, (task + 1) * task_rows);
+  parallel_blocks((m() + task_rows - 1) / task_rows, [&](Index task) {
+    const kernels::Scratch<float> elements(rows * n());
+    const Index last = std::min(m(), (task + 1) * task_rows);
     for (Index first = task * task_rows; first < last; first += rows) {
       const Index count = std::min(rows, last - first);
       const kernels::MatrixView<float> part{left.data + first * left.row, left.row, left.column};
-      kernels::gemm(count, n, k, part, right, elements.data(), n);
-      use(f, first * n, count * n, elements.data());
+      kernels::gemm(count, n(), terms(), part, right, elements.data(), n());
+      use(f, first * n(), count * n(), elements.data());
     }
   });
 }

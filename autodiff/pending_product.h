@@ -1,6 +1,6 @@
 #pragma once
-// The gradient of a layer's weights as the product that it is, before anybody has multiplied it. Whoever updates the weights multiplies it
-// block by block while he reads it, so that a large gradient never leaves the cache. (A third of a step at batch 1.)
+// The gradient of a layer's weights as the product that it is, before anybody has multiplied it. An optimizer multiplies it while it updates
+// the weights, so that a large gradient never leaves the cache. (Half of a step at batch 1.)
 #include <type_traits>
 
 #include "autodiff/tensor.h"
@@ -19,7 +19,7 @@ class PendingProduct {
 
   bool defined() const { return left_.defined(); }
   /// (m, n)
-  Shape shape() const { return {left_.shape()[1], right_.shape()[1]}; }
+  Shape shape() const { return {m(), n()}; }
 
   Tensor multiply() const;
   /// to -= rate * the product, for (m, n) dense elements; with the bits that multiply() and that formula give.
@@ -35,6 +35,10 @@ class PendingProduct {
   }
 
  private:
+  // Of the product, and how many terms its elements have.
+  Index m() const { return left_.shape()[1]; }
+  Index n() const { return right_.shape()[1]; }
+  Index terms() const { return left_.shape()[0]; }
   void run_blocks(void (*use)(void* f, Index first, Index count, const float* elements), void* f) const;
 
   Tensor left_, right_;
