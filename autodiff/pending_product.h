@@ -1,6 +1,6 @@
 #pragma once
-// The gradient of a layer's weights as the product that it is, before anybody has multiplied it. An optimizer multiplies it while it updates
-// the weights, so that a large gradient never leaves the cache. (Half of a step at batch 1.)
+// The gradient of a layer's weights as the product that it is, before anybody has multiplied it. An optimizer multiplies it while it
+// updates the weights, so that a large gradient never leaves the cache. (Half of a step at batch 1.)
 #include <type_traits>
 
 #include "autodiff/tensor.h"
