@@ -3,8 +3,8 @@
 #include <ostream>
 #include <string>
 
-#include "autodiff/scalar.h"
-#include "autodiff/tensor.h"
+#include "autodiff/scalar/scalar.h"
+#include "autodiff/tensor/tensor.h"
 
 #if __has_include(<fmt/core.h>)
 #include <fmt/core.h>

@@ -11,8 +11,8 @@
 #include <string_view>
 #include <vector>
 
-#include "autodiff/random.h"
-#include "autodiff/tape.h"
+#include "autodiff/tape/tape.h"
+#include "autodiff/tensor/random.h"
 
 namespace wengert {
 
@@ -241,7 +241,7 @@ Tensor stack(std::span<const Tensor> x, Index dim = 0, Location where = Location
 inline Tensor stack(std::initializer_list<Tensor> x, Index dim = 0, Location where = Location::here()) {
   return stack(std::span(x.begin(), x.size()), dim, where);
 }
-/// Scalars -> a vector: the crossing from the scalar lane to the tensor lane.
+/// Scalars -> a vector: the crossing from the scalar side to the tensor side.
 Tensor stack(std::span<const Scalar> s, Dtype dtype = float64, Location where = Location::here());
 inline Tensor stack(std::initializer_list<Scalar> s, Dtype dtype = float64, Location where = Location::here()) {
   return stack(std::span(s.begin(), s.size()), dtype, where);

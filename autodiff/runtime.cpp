@@ -9,7 +9,7 @@
 #include "autodiff/error.h"
 #include "autodiff/kernels/blas.h"
 #include "autodiff/kernels/isa.h"
-#include "autodiff/storage.h"
+#include "autodiff/tensor/storage.h"
 #include "autodiff/version.h"
 
 namespace wengert {

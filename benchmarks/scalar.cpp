@@ -1,11 +1,11 @@
-// The scalar lane against a gradient written by hand and against other tapes: the same five programs, compiled alike, in turns.
+// The scalar side against a gradient written by hand and against other tapes: the same five programs, compiled alike, in turns.
 #include <fmt/format.h>
 
 #include <cmath>
 #include <cstdlib>
 
 #include "autodiff/autodiff.h"
-#include "autodiff/scalar_derivatives.h"
+#include "autodiff/scalar/scalar_derivatives.h"
 #include "benchmarks/harness.h"
 #include "benchmarks/scalar_functions.h"
 #include "benchmarks/scalar_sides.h"

@@ -4,14 +4,16 @@ function(wengert_test_options target)
   target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
 endfunction()
 
-# wengert_test(NAME [OPTIMISED] [TIMEOUT seconds] [LABELS ...] [LIBRARIES ...])
-# makes the program test_NAME from tests/test_NAME.cpp (Boost.Test, `#define BOOST_TEST_MODULE NAME` on its first line) and registers it
-# with ctest. Its report is left in test-reports/, where `./dev test` counts the test cases. OPTIMISED as users are: for what is compiled
-# into the user's program, the scalar lane above all.
-function(wengert_test name)
+# wengert_test(ROOM/NAME [OPTIMISED] [TIMEOUT seconds] [LABELS ...] [LIBRARIES ...])
+# makes the program test_NAME from tests/ROOM/test_NAME.cpp (Boost.Test, `#define BOOST_TEST_MODULE NAME` on its first line) and registers
+# it with ctest under NAME. Its report is left in test-reports/, where `./dev test` counts the test cases. OPTIMISED as users are: for what
+# is compiled into the user's program, scalars above all.
+function(wengert_test path)
   cmake_parse_arguments(PARSE_ARGV 1 arg "OPTIMISED" "TIMEOUT" "LABELS;LIBRARIES")
+  cmake_path(GET path PARENT_PATH room)
+  cmake_path(GET path FILENAME name)
   set(target test_${name})
-  add_executable(${target} ${target}.cpp)
+  add_executable(${target} ${room}/${target}.cpp)
   if(arg_OPTIMISED)
     wengert_compile_options(${target})
   else()

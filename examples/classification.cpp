@@ -8,7 +8,7 @@
 #include <system_error>
 
 #include <autodiff/autodiff.h>
-#include <nn/convolution_layers.h>
+#include <nn/layers/convolution.h>
 #include <nn/losses.h>
 #include <nn/training/image_grid.h>
 #include <nn/training/progress.h>

@@ -2,8 +2,8 @@
 // What the examples that classify share: the loop over epochs and the scores.
 #include <nn/data/idx.h>
 #include <nn/data/loader.h>
-#include <nn/module.h>
-#include <nn/sequential.h>
+#include <nn/layers/sequential.h>
+#include <nn/module/module.h>
 #include <nn/training/history.h>
 #include <nn/training/metrics.h>
 #include <optim/optimizer.h>

@@ -3,10 +3,10 @@
 #include <array>
 #include <cstddef>
 
-#include "autodiff/parameter.h"
-#include "autodiff/storage.h"
-#include "autodiff/tape.h"
-#include "autodiff/tensor.h"
+#include "autodiff/tape/parameter.h"
+#include "autodiff/tape/tape.h"
+#include "autodiff/tensor/storage.h"
+#include "autodiff/tensor/tensor.h"
 
 namespace wengert::optim {
 

@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "autodiff/shape.h"
+#include "autodiff/tensor/shape.h"
 
 namespace wengert::optim {
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The public headers, as the HEADERS lists of the folders' CMakeLists.txt name them. As a program: prints them, one a line."""
+"""The installed headers, as the lists of the folders' CMakeLists.txt name them. As a program: prints the public ones, one a line."""
 import pathlib
 import re
 
@@ -7,19 +7,24 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 FOLDERS = ("autodiff", "optim", "nn")
 
 
-def public_headers(keyword="HEADERS"):
+def headers_under(keyword):
     """Paths from the project's root, in the order of the lists."""
     found = []
     for folder in FOLDERS:
         lists = re.sub(r"#.*", "", (ROOT / folder / "CMakeLists.txt").read_text())
-        names = re.search(rf"\b{keyword}\b((?:\s+[a-z]\S*\.h\b)*)", lists)
+        names = re.search(rf"(?<!\w){keyword}\b((?:\s+[a-z]\S*\.h\b)*)", lists)
         found += [f"{folder}/{name}" for name in names.group(1).split()] if names else []
     return found
 
 
-def textual_headers():
-    """Those that are installed, but are included by public headers alone."""
-    return public_headers("TEXTUAL_HEADERS")
+def public_headers():
+    """Those that users include."""
+    return headers_under("HEADERS")
+
+
+def installed_headers():
+    """The public ones, and those that only they include."""
+    return [header for keyword in ("HEADERS", "INTERNAL_HEADERS", "TEXTUAL_HEADERS") for header in headers_under(keyword)]
 
 
 if __name__ == "__main__":

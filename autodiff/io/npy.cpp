@@ -17,11 +17,11 @@
 #include <unordered_set>
 #include <utility>
 
-#include "autodiff/dispatch.h"
 #include "autodiff/io/atomic_file.h"
 #include "autodiff/io/in_quotes.h"
 #include "autodiff/io/mapped_file.h"
 #include "autodiff/ops.h"
+#include "autodiff/tensor/dispatch.h"
 
 namespace wengert {
 namespace {

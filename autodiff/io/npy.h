@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "autodiff/named_tensor.h"
+#include "autodiff/tensor/named_tensor.h"
 
 namespace wengert {
 

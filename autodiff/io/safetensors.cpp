@@ -13,9 +13,9 @@
 #include <type_traits>
 #include <unordered_set>
 
-#include "autodiff/dispatch.h"
 #include "autodiff/io/atomic_file.h"
 #include "autodiff/io/in_quotes.h"
+#include "autodiff/tensor/dispatch.h"
 
 namespace wengert {
 namespace {

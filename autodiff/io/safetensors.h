@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "autodiff/io/mapped_file.h"
-#include "autodiff/named_tensor.h"
+#include "autodiff/tensor/named_tensor.h"
 
 namespace wengert {
 

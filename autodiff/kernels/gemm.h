@@ -1,7 +1,7 @@
 #pragma once
 // Products of float32 matrices of the sizes that networks have.
 #include "autodiff/kernels/scratch.h"
-#include "autodiff/shape.h"
+#include "autodiff/tensor/shape.h"
 
 namespace wengert::kernels {
 

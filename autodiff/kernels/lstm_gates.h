@@ -1,6 +1,6 @@
 #pragma once
 // The gates of an LSTM: one pass over the elements, forwards and backwards.
-#include "autodiff/shape.h"
+#include "autodiff/tensor/shape.h"
 
 namespace wengert::kernels {
 

@@ -1,6 +1,6 @@
 #pragma once
 // One direction of one LSTM layer over a whole sequence.
-#include "autodiff/shape.h"
+#include "autodiff/tensor/shape.h"
 
 namespace wengert::kernels {
 

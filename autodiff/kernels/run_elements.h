@@ -2,7 +2,7 @@
 // Loops over elements of a type that a template leaves open.
 #include <type_traits>
 
-#include "autodiff/exponential.h"
+#include "autodiff/functions/exponential.h"
 #include "autodiff/kernels/target.h"
 
 namespace wengert::kernels {

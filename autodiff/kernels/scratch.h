@@ -2,8 +2,8 @@
 // Memory for the length of a computation, from the pool.
 #include <type_traits>
 
-#include "autodiff/shape.h"
-#include "autodiff/storage.h"
+#include "autodiff/tensor/shape.h"
+#include "autodiff/tensor/storage.h"
 
 namespace wengert::kernels {
 

@@ -2,9 +2,9 @@
 // The exponentials of a softmax, row by row.
 #include <type_traits>
 
-#include "autodiff/exponential.h"
+#include "autodiff/functions/exponential.h"
 #include "autodiff/kernels/target.h"
-#include "autodiff/shape.h"
+#include "autodiff/tensor/shape.h"
 
 namespace wengert::kernels {
 

@@ -3,7 +3,7 @@
 #include <array>
 #include <utility>
 
-#include "autodiff/shape.h"
+#include "autodiff/tensor/shape.h"
 
 namespace wengert::kernels {
 

@@ -1,6 +1,6 @@
 #pragma once
 // The one inner loop of matrix products and convolutions; tile-inl.h has its code.
-#include "autodiff/shape.h"
+#include "autodiff/tensor/shape.h"
 
 namespace wengert::kernels {
 

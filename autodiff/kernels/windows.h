@@ -2,7 +2,7 @@
 // Windows that slide along a dimension of an image: of convolutions and of pooling.
 #include <algorithm>
 
-#include "autodiff/shape.h"
+#include "autodiff/tensor/shape.h"
 
 namespace wengert::kernels {
 

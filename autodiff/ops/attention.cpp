@@ -8,7 +8,7 @@
 
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
-#include "autodiff/same_value.h"
+#include "autodiff/tensor/same_value.h"
 
 namespace wengert {
 namespace {

@@ -2,9 +2,9 @@
 // Shapes and loops of elementwise operations.
 #include <array>
 
-#include "autodiff/dispatch.h"
 #include "autodiff/kernels/elementwise.h"
-#include "autodiff/records.h"
+#include "autodiff/tape/records.h"
+#include "autodiff/tensor/dispatch.h"
 
 namespace wengert::detail {
 

@@ -1,7 +1,7 @@
 #pragma once
 // For operations that are written in other operations.
-#include "autodiff/location.h"
 #include "autodiff/ops.h"
+#include "autodiff/tensor/location.h"
 
 namespace wengert::detail {
 

@@ -10,8 +10,8 @@
 #include <cmath>
 #include <limits>
 
-#include "autodiff/location.h"
 #include "autodiff/ops/broadcast.h"
+#include "autodiff/tensor/location.h"
 
 namespace wengert {
 

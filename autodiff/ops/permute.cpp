@@ -5,7 +5,7 @@
 
 #include <utility>
 
-#include "autodiff/records.h"
+#include "autodiff/tape/records.h"
 
 namespace wengert {
 namespace {

@@ -3,7 +3,7 @@
 //   y = reshape(x):   x_bar = reshape(y_bar),   y_dot = reshape(x_dot)
 #include <fmt/format.h>
 
-#include "autodiff/records.h"
+#include "autodiff/tape/records.h"
 
 namespace wengert {
 namespace {

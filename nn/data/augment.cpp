@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "autodiff/dispatch.h"
+#include "autodiff/tensor/dispatch.h"
 
 namespace wengert::nn {
 namespace {

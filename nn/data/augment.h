@@ -1,7 +1,7 @@
 #pragma once
 // Pictures changed a little at random, so that a network does not learn them by heart.
-#include "autodiff/random.h"
-#include "autodiff/tensor.h"
+#include "autodiff/tensor/random.h"
+#include "autodiff/tensor/tensor.h"
 
 namespace wengert::nn {
 

@@ -3,7 +3,7 @@
 #include <array>
 #include <string>
 
-#include "autodiff/tensor.h"
+#include "autodiff/tensor/tensor.h"
 #include "nn/data/idx.h"
 
 namespace wengert::nn {

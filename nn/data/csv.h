@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "autodiff/tensor.h"
+#include "autodiff/tensor/tensor.h"
 
 namespace wengert::nn {
 

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <string>
 
-#include "autodiff/tensor.h"
+#include "autodiff/tensor/tensor.h"
 
 namespace wengert::nn {
 

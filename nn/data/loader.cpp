@@ -13,7 +13,7 @@
 #include <thread>
 #include <utility>
 
-#include "autodiff/tape.h"
+#include "autodiff/tape/tape.h"
 
 namespace wengert::nn {
 namespace {

@@ -9,8 +9,8 @@
 #include <type_traits>
 #include <utility>
 
-#include "autodiff/random.h"
-#include "autodiff/tensor.h"
+#include "autodiff/tensor/random.h"
+#include "autodiff/tensor/tensor.h"
 #include "nn/data/idx.h"
 
 namespace wengert::nn {

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "autodiff/tensor.h"
+#include "autodiff/tensor/tensor.h"
 #include "nn/data/loader.h"
 
 namespace wengert::nn {

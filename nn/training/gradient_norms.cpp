@@ -5,7 +5,7 @@
 #include <limits>
 #include <numeric>
 
-#include "autodiff/tape.h"
+#include "autodiff/tape/tape.h"
 
 namespace wengert::nn {
 

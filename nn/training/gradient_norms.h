@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "autodiff/tensor.h"
+#include "autodiff/tensor/tensor.h"
 #include "nn/training/figure.h"
 
 namespace wengert::nn {

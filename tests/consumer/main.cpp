@@ -22,7 +22,7 @@ static bool learns_a_line() {
   return std::abs(line.weight.value().item() - 2) < 1e-3 && std::abs(line.bias.value().item() + 1) < 1e-3;
 }
 
-// Both lanes on one tape.
+// Both sides on one tape.
 static bool derives_formulas() {
   Tape tape;
   const Scalar a = tape.variable(0.5);

@@ -1,6 +1,6 @@
 #pragma once
 // Tensors and their operations as one would write them on paper: loops over positions, in double. Slow, and so simple that it is right.
-#include <autodiff/tensor.h>
+#include <autodiff/tensor/tensor.h>
 
 #include <algorithm>
 #include <cmath>

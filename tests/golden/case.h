@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "autodiff/tensor.h"
+#include "autodiff/tensor/tensor.h"
 
 namespace wengert::golden {
 

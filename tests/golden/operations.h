@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "autodiff/tensor.h"
+#include "autodiff/tensor/tensor.h"
 #include "case.h"
 
 namespace wengert::golden {

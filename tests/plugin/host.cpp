@@ -40,7 +40,7 @@ int main(int argc, char** argv) {
   auto* refused = function<decltype(plugin_is_refused_a_tape)>(plugin, "plugin_is_refused_a_tape");
   if (failures) return 1;
 
-  check(active_tape() == &active_lane<double>, "the plugin has an active tape of its own");
+  check(active_tape() == &active_writer<double>, "the plugin has an active tape of its own");
   check(!refused(), "the plugin cannot open a tape where there is none");
   Tape tape;
   check(refused(), "the plugin may open a second tape");

@@ -4,7 +4,7 @@ using namespace wengert;
 
 void plugin_tensors(const Tensor& x, Tensor& y) { y = square(x) * exp(x); }
 void plugin_scalars(const Scalar& x, Scalar& y) { y = square(x) * exp(x); }
-const void* plugin_active_tape() { return &active_lane<double>; }
+const void* plugin_active_tape() { return &active_writer<double>; }
 bool plugin_is_refused_a_tape() {
   try {
     Tape tape;

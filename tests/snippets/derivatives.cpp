@@ -1,5 +1,5 @@
 #include <autodiff/autodiff.h>
-#include <autodiff/gradcheck.h>
+#include <autodiff/transforms/gradcheck.h>
 
 #include <cstdio>
 using namespace wengert;

@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "autodiff/records.h"  // what a tape holds, for this program to print
+#include "autodiff/tape/records.h"  // what a tape holds, for this program to print
 using namespace wengert;
 
 namespace {
@@ -90,6 +90,6 @@ int main() {
   in_three_statements();
   std::printf("\none statement\n");
   in_one_statement();
-  std::printf("\nboth lanes\n");
+  std::printf("\nboth sides\n");
   in_both_lanes();
 }

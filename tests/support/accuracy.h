@@ -1,6 +1,6 @@
 #pragma once
-// How far the functions of autodiff/functions.h are from the truth, in units in the last place of a double.
-#include <autodiff/math.h>
+// How far the functions of autodiff/functions/functions-inl.h are from the truth, in units in the last place of a double.
+#include <autodiff/functions/math.h>
 #include <fmt/format.h>
 
 #include <cmath>

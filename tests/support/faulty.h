@@ -1,6 +1,6 @@
 #pragma once
 // An operation that squares, with a fault to choose: what the gradient checker must find.
-#include "autodiff/records.h"
+#include "autodiff/tape/records.h"
 
 namespace wengert {
 

@@ -1,12 +1,12 @@
 #pragma once
 // Inputs and the names of states, for the tests of layers.
-#include <nn/state.h>
+#include <nn/module/state.h>
 
 #include <cstdint>
 #include <string>
 #include <vector>
 
-#include <autodiff/random.h>
+#include <autodiff/tensor/random.h>
 
 namespace wengert::testing {
 

@@ -1,6 +1,6 @@
 #pragma once
-// The functions of autodiff/functions.h once more, in long double and by other formulas where the obvious one loses digits: what their
-// values are held against. On processors whose long double is a double they are no better than what they judge.
+// The functions of autodiff/functions/functions-inl.h once more, in long double and by other formulas where the obvious one loses digits:
+// the reference for their values. On processors whose long double is a double they are no better than what they judge.
 #include <algorithm>
 #include <cmath>
 #include <limits>

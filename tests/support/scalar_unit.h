@@ -2,7 +2,7 @@
 // A user's program in two translation units that are compiled with different flags. Both record on the caller's tape.
 #include <span>
 
-#include "autodiff/tape.h"
+#include "autodiff/tape/tape.h"
 
 namespace wengert::testing {
 

@@ -7,8 +7,8 @@
 #include <iterator>
 #include <vector>
 
-#include "autodiff/parameter.h"
-#include "autodiff/tape.h"
+#include "autodiff/tape/parameter.h"
+#include "autodiff/tape/tape.h"
 
 namespace wengert {
 

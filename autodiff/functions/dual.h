@@ -1,0 +1,106 @@
+#pragma once
+// Dual numbers: forward mode. A value and how it changes in N directions, v + d_1 e_1 + ... + d_N e_N with e_i e_j = 0.
+#include <array>
+
+#include "autodiff/functions/math.h"
+
+namespace wengert {
+
+/// As the value type of BasicScalar it gives second derivatives: forward mode over the tape's reverse mode.
+template <int N> struct Dual {
+  double v = 0;               ///< the value
+  std::array<double, N> d{};  ///< its change in each direction
+
+  Dual() = default;
+  Dual(double value) : v(value) {}
+  Dual(double value, const std::array<double, N>& changes) : v(value), d(changes) {}
+
+  /// Whether value and changes are all zero, so that nothing is passed on.
+  bool is_zero() const {
+    bool zero = v == 0;
+    for (double e : d) zero &= e == 0;
+    return zero;
+  }
+
+  //  a(x) + slope(x) x_dot, the first-order part of everything below
+  WENGERT_INLINE static Dual of(double value, double slope, const Dual& x) {
+    Dual y(value);
+    for (int i = 0; i < N; ++i) y.d[i] = slope * x.d[i];
+    return y;
+  }
+  WENGERT_INLINE static Dual of(double value, double left, const Dual& a, double right, const Dual& b) {
+    Dual y(value);
+    for (int i = 0; i < N; ++i) y.d[i] = left * a.d[i] + right * b.d[i];
+    return y;
+  }
+
+  WENGERT_INLINE friend Dual operator+(const Dual& a, const Dual& b) { return of(a.v + b.v, 1, a, 1, b); }
+  WENGERT_INLINE friend Dual operator-(const Dual& a, const Dual& b) { return of(a.v - b.v, 1, a, -1, b); }
+  WENGERT_INLINE friend Dual operator*(const Dual& a, const Dual& b) { return of(a.v * b.v, b.v, a, a.v, b); }
+  WENGERT_INLINE friend Dual operator/(const Dual& a, const Dual& b) {
+    const double y = a.v / b.v;
+    return of(y, 1 / b.v, a, -y / b.v, b);
+  }
+  WENGERT_INLINE friend Dual operator+(const Dual& a, double b) { return {a.v + b, a.d}; }
+  WENGERT_INLINE friend Dual operator+(double a, const Dual& b) { return {a + b.v, b.d}; }
+  WENGERT_INLINE friend Dual operator-(const Dual& a, double b) { return {a.v - b, a.d}; }
+  WENGERT_INLINE friend Dual operator-(double a, const Dual& b) { return of(a - b.v, -1, b); }
+  WENGERT_INLINE friend Dual operator*(const Dual& a, double b) { return of(a.v * b, b, a); }
+  WENGERT_INLINE friend Dual operator*(double a, const Dual& b) { return of(a * b.v, a, b); }
+  WENGERT_INLINE friend Dual operator/(const Dual& a, double b) { return of(a.v / b, 1 / b, a); }
+  WENGERT_INLINE friend Dual operator/(double a, const Dual& b) { return of(a / b.v, -(a / b.v) / b.v, b); }
+  WENGERT_INLINE friend Dual operator-(const Dual& a) { return of(-a.v, -1, a); }
+  WENGERT_INLINE Dual& operator+=(const Dual& o) { return *this = *this + o; }
+  WENGERT_INLINE Dual& operator-=(const Dual& o) { return *this = *this - o; }
+  WENGERT_INLINE Dual& operator*=(const Dual& o) { return *this = *this * o; }
+  WENGERT_INLINE Dual& operator/=(const Dual& o) { return *this = *this / o; }
+
+  // Comparisons look at values alone.
+  friend bool operator<(const Dual& a, const Dual& b) { return a.v < b.v; }
+  friend bool operator<=(const Dual& a, const Dual& b) { return a.v <= b.v; }
+  friend bool operator>(const Dual& a, const Dual& b) { return a.v > b.v; }
+  friend bool operator>=(const Dual& a, const Dual& b) { return a.v >= b.v; }
+  friend bool operator==(const Dual& a, const Dual& b) { return a.v == b.v; }
+  friend bool operator!=(const Dual& a, const Dual& b) { return a.v != b.v; }
+};
+
+template <int N> Dual<N> zero_like(const Dual<N>&) { return {}; }
+
+/// A function of functions.h at a dual number, by its own slope.
+template <class F, int N> WENGERT_INLINE Dual<N> evaluate(const F& f, const Dual<N>& x) {
+  const double y = f.value(x.v);
+  return Dual<N>::of(y, f.chain(1.0, x.v, y), x);
+}
+template <class F, int N> WENGERT_INLINE Dual<N> evaluate(const F& f, const Dual<N>& a, const Dual<N>& b) {
+  const double y = f.value(a.v, b.v);
+  return Dual<N>::of(y, f.left(1.0, a.v, b.v, y), a, f.right(1.0, a.v, b.v, y), b);
+}
+template <class F, int N> WENGERT_INLINE Dual<N> evaluate(const F& f, const Dual<N>& a, double b) {
+  const double y = f.value(a.v, b);
+  return Dual<N>::of(y, f.left(1.0, a.v, b, y), a);
+}
+template <class F, int N> WENGERT_INLINE Dual<N> evaluate(const F& f, double a, const Dual<N>& b) {
+  const double y = f.value(a, b.v);
+  return Dual<N>::of(y, f.right(1.0, a, b.v, y), b);
+}
+
+#define WENGERT_FUNCTION(F, name) \
+  template <int N> Dual<N> name(const Dual<N>& x) { return evaluate(fn::F{}, x); }
+WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
+#define WENGERT_FUNCTION(F, name, p, p_default) \
+  template <int N> Dual<N> name(const Dual<N>& x, double p = p_default) { return evaluate(fn::F{p}, x); }
+WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
+#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default) \
+  template <int N> Dual<N> name(const Dual<N>& x, double p = p_default, double q = q_default) { return evaluate(fn::F{p, q}, x); }
+WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
+#define WENGERT_FUNCTION(F, name)                                                                       \
+  template <int N> Dual<N> name(const Dual<N>& a, const Dual<N>& b) { return evaluate(fn::F{}, a, b); } \
+  template <int N> Dual<N> name(const Dual<N>& a, double b) { return evaluate(fn::F{}, a, b); }         \
+  template <int N> Dual<N> name(double a, const Dual<N>& b) { return evaluate(fn::F{}, a, b); }
+WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
+
+}  // namespace wengert

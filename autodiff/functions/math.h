@@ -1,0 +1,61 @@
+#pragma once
+// Internal.
+// The elementwise functions for C++ numbers and for everything that has operators of its own (dual numbers, tensors).
+#include <cmath>
+#include <cstdlib>
+#include <type_traits>
+
+#include "autodiff/functions/exponential.h"
+#include "autodiff/functions/special.h"
+
+#define WENGERT_INLINE __attribute__((always_inline)) inline
+
+namespace wengert::fn {
+
+/// Where a function is smooth.
+struct Interval {
+  double low, high;
+};
+/// A set of operands and results that a rule looks at.
+enum class Reads : unsigned { nothing = 0, x = 1, a = 1, b = 2, y = 4, both = 5 };
+constexpr Reads operator|(Reads p, Reads q) { return static_cast<Reads>(static_cast<unsigned>(p) | static_cast<unsigned>(q)); }
+constexpr bool operator&(Reads p, Reads q) { return (static_cast<unsigned>(p) & static_cast<unsigned>(q)) != 0; }
+
+using std::abs, std::sqrt, std::exp2, std::expm1, std::log, std::log2, std::log10, std::log1p, std::pow, std::hypot;
+using std::erf, std::erfc, std::floor, std::ceil, std::rint;
+using std::sin, std::cos, std::tan, std::asin, std::acos, std::atan, std::atan2, std::sinh, std::cosh, std::asinh, std::acosh, std::atanh;
+
+template <class A, class B> WENGERT_INLINE constexpr auto where(bool condition, const A& a, const B& b) {
+  using R = std::common_type_t<A, B>;
+  return condition ? R(a) : R(b);
+}
+template <class F, class B> WENGERT_INLINE constexpr auto rarely(bool condition, F&& f, const B& b) {
+  using R = std::common_type_t<decltype(f()), B>;
+  if (condition) [[unlikely]]
+    return R(f());
+  return R(b);
+}
+
+/// The number c in the precision of x (whatever else x is takes numbers as they are).
+template <class T> WENGERT_INLINE constexpr auto constant(double c, const T&) {
+  if constexpr (std::is_arithmetic_v<T>) {
+    return static_cast<T>(c);
+  } else {
+    return c;
+  }
+}
+/// Another function of functions.h, at x. Where x is no number, `evaluate` of x's namespace records it as one operation, whose own
+/// slopes keep their digits, if there is one; otherwise its formula is taken apart.
+template <class F, class T> WENGERT_INLINE auto call(const F& f, const T& x) {
+  if constexpr (requires { evaluate(f, x); }) {
+    return evaluate(f, x);
+  } else {
+    return f.value(x);
+  }
+}
+template <class T>
+requires std::is_arithmetic_v<T> WENGERT_INLINE constexpr T zero_like(const T&) { return 0; }
+
+#include "autodiff/functions/functions-inl.h"
+
+}  // namespace wengert::fn

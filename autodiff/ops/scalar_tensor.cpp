@@ -1,0 +1,152 @@
+// Where scalars and tensors meet: scalars become the elements of a tensor, an element of a tensor becomes a scalar.
+//
+// The sweeps know these two kinds of calls by themselves; `pick` and `place` are their rules while a sweep is recorded.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "autodiff/ops/broadcast.h"
+
+namespace wengert {
+namespace detail {
+namespace {
+
+class Pick : public Operation {
+ public:
+  explicit Pick(Index flat) : flat_(flat) {}
+  const char* name() const override { return "pick"; }
+  ValueSet reads(int) const override { return kNoValues; }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    x_bar[0] = place(y_bar[0], s.x_shape(), flat_, y_bar[0].made_at());
+  }
+  void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    y_dot[0] = pick(x_dot[0], flat_, x_dot[0].made_at());
+  }
+
+ private:
+  Index flat_;
+};
+
+class Place : public Operation {
+ public:
+  explicit Place(Index flat) : flat_(flat) {}
+  const char* name() const override { return "place"; }
+  ValueSet reads(int) const override { return kNoValues; }
+  void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    x_bar[0] = pick(y_bar[0], flat_, y_bar[0].made_at());
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    y_dot[0] = place(x_dot[0], s.y_shape(), flat_, x_dot[0].made_at());
+  }
+
+ private:
+  Index flat_;
+};
+
+/// Numbers `y`, whose elements are the scalars, if one of them is tracked.
+Tensor record_stack(Tensor y, const Scalar* scalars, std::size_t n, Location where) {
+  TapeState* tape = active_tape();
+  bool any = false;
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::uint64_t number = scalars[i].number();
+    if (!number) continue;
+    if (tape) {
+      any |= tape->index_of(number) != 0;
+    } else {
+      check_unrecorded(number);
+    }
+  }
+  if (!any) return y;
+  tape->calls.reserve(1);
+  tape->slots.reserve(1);
+  tape->inputs.reserve(static_cast<std::uint32_t>(n));
+  const std::uint32_t first_input = tape->inputs.size();
+  for (std::size_t i = 0; i < n; ++i) tape->inputs.emplace(nullptr, tape->index_of(scalars[i].number()) ? scalars[i].number() : 0);
+  const std::uint32_t slot = tape->add_slot(y.shape(), y.dtype());
+  tape->calls.emplace(nullptr, where.file, where.line, tape->next(), first_input, slot, static_cast<std::uint32_t>(n), std::uint8_t(1),
+                      Call::stack, false);
+  return Tensor(y.take(), tape->tensor_base + slot);
+}
+
+}  // namespace
+
+Tensor pick(const Tensor& x, Index flat, Location where) {
+  return record(Pick(flat), where, {&x}, Tensor::full({}, x.element(flat), x.dtype(), where));
+}
+
+Tensor place(const Tensor& x, const Shape& shape, Index flat, Location where) {
+  Tensor y = Tensor::zeros(shape, x.dtype(), where);
+  dispatch_floating(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    y.mutable_data<T>()[flat] = static_cast<T>(x.item());
+  });
+  return record(Place(flat), where, {&x}, std::move(y));
+}
+
+Tensor scalar_to_tensor(double value, std::uint64_t number, Dtype dtype, Location where) {
+  const Scalar s(value, number);
+  Tensor y = Tensor::full({}, value, dtype, where);
+  return number ? record_stack(std::move(y), &s, 1, where) : y;
+}
+
+std::uint64_t tensor_to_scalar(const Tensor& x, Index flat, Location where) {
+  const Tensor* inputs[] = {&x};
+  if (!any_tracked(inputs)) return 0;
+  TapeState& tape = *active_tape();
+  tape.calls.reserve(1);
+  tape.inputs.reserve(1);
+  const std::uint32_t scalar = tape.claim();
+  tape.inputs.emplace(nullptr, x.number());
+  Call& call = tape.calls.emplace(nullptr, where.file, where.line, tape.next(), tape.inputs.size() - 1, scalar, 1u, std::uint8_t(1),
+                                  Call::element, false);
+  call.flat = flat;
+  return tape.base + scalar;
+}
+
+// ---- expressions of a tape for higher orders --------------------------------------------------------------------------------------
+
+ExpressionOnTensors::ExpressionOnTensors() : stack_(nullptr), capacity_(0) {}
+ExpressionOnTensors::~ExpressionOnTensors() {
+  while (size_ > 0) stack_[--size_].~Tensor();
+  pool::release(stack_, static_cast<std::size_t>(capacity_) * sizeof(Tensor));
+}
+void ExpressionOnTensors::push(Tensor t) {
+  if (size_ == capacity_) {
+    const int capacity = std::max(8, 2 * capacity_);
+    auto* grown = static_cast<Tensor*>(pool::allocate(static_cast<std::size_t>(capacity) * sizeof(Tensor)));
+    std::uninitialized_move_n(stack_, size_, grown);
+    pool::release(stack_, static_cast<std::size_t>(capacity_) * sizeof(Tensor));
+    stack_ = grown;
+    capacity_ = capacity;
+  }
+  ::new (stack_ + size_++) Tensor(std::move(t));
+}
+void ExpressionOnTensors::leaf(double value, std::uint64_t number) { push(scalar_to_tensor(value, number, float64, {})); }
+void ExpressionOnTensors::literal(double value) { push(Tensor::full({}, value, float64, {})); }
+void ExpressionOnTensors::apply(FunctionOnTensors call, const void* function, int operands) {
+  Tensor result = call(function, stack_ + size_ - operands);
+  for (; operands > 0; --operands) stack_[--size_].~Tensor();
+  push(std::move(result));
+}
+std::uint64_t ExpressionOnTensors::record() { return tensor_to_scalar(stack_[0], 0, {}); }
+
+}  // namespace detail
+
+Scalar Tensor::element_as_scalar(std::span<const Index> position) const {
+  const Index flat = checked_position(position);
+  return Scalar(element(flat), detail::tensor_to_scalar(*this, flat, made_at()));
+}
+
+Tensor stack(std::span<const Scalar> s, Dtype dtype, Location where) {
+  if (!is_floating(dtype)) throw DtypeError(fmt::format("stack of scalars at {}: {} is not floating", to_string(where), to_string(dtype)));
+  Tensor y = Tensor::uninitialized({static_cast<Index>(s.size())}, dtype, where);
+  detail::dispatch_floating(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    T* out = y.mutable_data<T>();
+    for (std::size_t i = 0; i < s.size(); ++i) out[i] = static_cast<T>(s[i].value());
+  });
+  return detail::record_stack(std::move(y), s.data(), s.size(), where);
+}
+
+}  // namespace wengert

@@ -1,0 +1,535 @@
+#pragma once
+// The scalar side: a C++ expression of any size becomes one statement {partial derivative, argument}* on the active tape.
+//
+// An operator on Scalars computes its value at once and returns a small tree of values, which lives in registers after inlining.
+// When the tree is assigned to a Scalar, it walks down from the root, carries the partial derivatives to its leaves and writes one
+// argument a leaf. Operands are Scalars, temporaries of expressions, and numbers; an expression kept in `auto` is no operand,
+// because its scalars may have moved on since.
+//
+// What the hot path does, and why (each measured):
+//  - One comparison with `args_limit` covers room for the arguments and for the statement's length.
+//  - An argument costs a subtraction and one branch that is never taken. Nothing is committed before all arguments passed.
+//  - Whatever is not the rule is a call out of line, in a branch of probability zero, that does not throw. Otherwise g++ keeps the sum of
+//    a loop in memory, where an addition takes twelve cycles instead of three.
+//  - That call takes the leaves, copied in its branch, and computes the rest anew. A reference to the expression or to *this would force
+//    both into memory, and a product that is needed a second time cannot be fused with the addition that it is for.
+//  - Arguments are stored with their types, so that the compiler knows that the writer is not among what was written.
+//  - A length is written and never read again: reading back a value of fewer than 8 bytes takes eight cycles.
+//  - A Scalar is copied as two words; one 16-byte load of two fresh 8-byte stores would fail to forward.
+#include <bit>
+#include <concepts>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <type_traits>
+
+#include "autodiff/error.h"
+#include "autodiff/functions/math.h"
+#include "autodiff/tensor/tensor.h"
+
+namespace wengert {
+namespace detail {
+
+/// What a function that may not throw leaves to its caller, instead of a number: a call that may throw makes g++ keep every floating-point
+/// number that is needed after it in memory, if the caller has anything to destroy, for instance the tape.
+constexpr std::uint64_t kFailed = ~std::uint64_t(0);
+void keep_error() noexcept;
+[[noreturn]] void throw_kept_error();
+
+/// The condition, on which nothing shall be spent. ([[unlikely]] means one time in ten, which is often enough to spill registers.)
+WENGERT_INLINE bool never(bool condition) { return __builtin_expect_with_probability(condition, false, 1.0); }
+
+WENGERT_INLINE std::uint64_t valid(std::uint64_t number) {
+  if (never(number == kFailed)) throw_kept_error();
+  return number;
+}
+
+/// x, of which the compiler knows nothing more. Copies for a branch that is never taken go through here; otherwise g++ gathers them into
+/// vectors ahead of the branch.
+template <class T> WENGERT_INLINE T opaque(const T& x) {
+  if constexpr (sizeof(T) == sizeof(std::uint64_t)) {
+    auto bits = std::bit_cast<std::uint64_t>(x);
+    asm("" : "+r"(bits));
+    return std::bit_cast<T>(bits);
+  } else {
+    return x;
+  }
+}
+
+}  // namespace detail
+
+// ---- the part of a tape that user code writes into directly ------------------------------------------------------------------
+
+/// Where the next statement goes. Arguments are 12 bytes (for doubles), unaligned: {partial; u32 index}. A u32 index may precede them: the
+/// scalar that this statement continues with partial 1 (`s += expression`). Behind the arguments of a chunk lies the length of each
+/// statement, in bytes. Statement k of a tape defines scalar k.
+template <class V> struct StatementWriter {
+  using Length = std::uint16_t;
+  static constexpr std::uint32_t kArgumentBytes = sizeof(V) + sizeof(std::uint32_t);
+  static constexpr std::uint32_t kMostArguments = 127;  ///< of one expression
+  static constexpr std::size_t kLongest = std::numeric_limits<Length>::max();
+
+  char* args = nullptr;        ///< the next free byte
+  char* args_limit = nullptr;  ///< beyond it an expression of kMostArguments might not fit; null: take the slow path
+  std::uintptr_t lengths = 0;  ///< the address of the length of statement 0, were it in this chunk
+  /// Low half: the index of the next statement; index 0 is nobody's. High half: the open statement, to which one Scalar alone
+  /// refers so that `+=` may extend it; 0: none. In one word, so that recording a statement closes the one before for free.
+  std::uint64_t position = 1;
+  std::uint64_t base = 1;     ///< the number of a scalar is base + its index
+  char* open_args = nullptr;  ///< where the open statement begins
+  bool higher_order = false;  ///< expressions go through the tensor side, so that their gradients can be recorded too
+
+  std::uint32_t next() const { return static_cast<std::uint32_t>(position); }
+  std::uint64_t open_statement() const { return position >> 32; }
+  void close() { position = next(); }
+  Length& length_of(std::uint64_t statement) { return *reinterpret_cast<Length*>(lengths + statement * sizeof(Length)); }
+  /// 0 for a constant and for a value of an ended tape; a TapeError for a value of another live tape or one that was consumed.
+  std::uint32_t index_of(std::uint64_t number) {
+    const std::uint64_t d = number - base;
+    return d < next() ? static_cast<std::uint32_t>(d) : number ? foreign(number) : 0;
+  }
+  std::uint32_t foreign(std::uint64_t number);
+  void make_room();
+  /// The statement of n arguments that continues the scalar `continued`, or 0; arguments that are constants are left out. For whatever
+  /// the fast path cannot do: there may be no writer, or no room in it.
+  static std::uint64_t record_carefully(StatementWriter* writer, const V* partials, const std::uint64_t* numbers, int n,
+                                        std::uint64_t continued, bool open);
+  /// The arguments of the next statement, `index`, lie in [begin, end).
+  WENGERT_INLINE std::uint64_t commit(std::uint32_t index, char* begin, char* end, bool open) {
+    length_of(index) = static_cast<Length>(end - begin);
+    if (open) open_args = begin;
+    args = end;
+    position = std::uint64_t(index + 1) | (open ? std::uint64_t(index) << 32 : 0);
+    return base + index;
+  }
+  /// The arguments of the open statement end at `end`, unless that makes it too long.
+  WENGERT_INLINE bool extend(char* end) {
+    const auto length = static_cast<std::size_t>(end - open_args);
+    if (detail::never(length > kLongest)) return false;
+    length_of(open_statement()) = static_cast<Length>(length);
+    args = end;
+    return true;
+  }
+};
+extern template struct StatementWriter<double>;
+
+/// The writer of the calling thread's active tape; null outside every tape and while recording is suspended.
+template <class V> inline thread_local constinit StatementWriter<V>* active_writer = nullptr;
+
+namespace detail {
+
+/// Nothing is recorded: a TapeError if the number belongs to a tape that lives on another thread.
+void check_unrecorded(std::uint64_t number);
+
+/// A number anywhere in a chunk. Stored as what it is and not as bytes, which might be anything: after each the compiler would have to
+/// read the writer anew.
+template <class T> struct __attribute__((packed)) Unaligned { T value; };
+template <class T> WENGERT_INLINE char* put(char* p, const T& value) {
+  if constexpr (std::is_arithmetic_v<T>) {
+    reinterpret_cast<Unaligned<T>*>(p)->value = value;
+  } else {
+    std::memcpy(p, &value, sizeof value);
+  }
+  return p + sizeof value;
+}
+template <class V> WENGERT_INLINE char* put_argument(char* p, const V& partial, std::uint32_t index) { return put(put(p, partial), index); }
+
+/// The arguments of one statement.
+template <class V, int K> struct Arguments {
+  V partial[K > 0 ? K : 1];
+  std::uint64_t number[K > 0 ? K : 1];
+  bool merged[K > 0 ? K : 1];  ///< into an earlier argument of the same scalar, where the compiler can see it
+  int n = 0;
+
+  WENGERT_INLINE Arguments(const auto& expression, const V& m) {
+    expression.push(*this, m);
+    merge_known_duplicates();
+  }
+  WENGERT_INLINE void put(const V& m, std::uint64_t k) {
+    partial[n] = m;
+    number[n] = k;
+    merged[n] = false;
+    ++n;
+  }
+  /// x * x has one argument. This costs nothing: comparisons that the compiler cannot decide are dropped. (In long expressions it cannot
+  /// decide any, because their loops are not unrolled.)
+  WENGERT_INLINE void merge_known_duplicates() {
+    if constexpr (K > 16) return;
+#pragma GCC unroll 16
+    for (int i = 1; i < K; ++i) {
+#pragma GCC unroll 16
+      for (int j = 0; j < i; ++j) {
+        if (__builtin_constant_p(number[i] == number[j]) && number[i] == number[j] && !merged[j]) {
+          partial[j] += partial[i];
+          merged[i] = true;
+          break;
+        }
+      }
+    }
+  }
+};
+
+// ---- crossings to the tensor side (a tape for higher orders sends every expression through it) -----------------------------------
+
+Tensor scalar_to_tensor(double value, std::uint64_t number, Dtype dtype, Location where);
+std::uint64_t tensor_to_scalar(const Tensor& rank0, Index flat, Location where);
+template <class F> Tensor map(const F& f, const Tensor& x, Location where);
+template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Location where);
+
+/// map or zip with a function whose type is known to the callee alone.
+using FunctionOnTensors = Tensor (*)(const void* function, const Tensor* operands);
+template <class F> Tensor call_on_tensors(const void* function, const Tensor* operands);
+
+/// An expression as operations on tensors of rank 0, operands first. All of it is out of line: it must weigh nothing where expressions
+/// are recorded as statements.
+class ExpressionOnTensors {
+ public:
+  ExpressionOnTensors();
+  ~ExpressionOnTensors();
+  ExpressionOnTensors(const ExpressionOnTensors&) = delete;
+  void leaf(double value, std::uint64_t number);
+  void literal(double value);
+  void apply(FunctionOnTensors call, const void* function, int operands);
+  /// The number of the scalar that the expression is.
+  std::uint64_t record();
+
+ private:
+  void push(Tensor t);
+  Tensor* stack_;
+  int size_ = 0, capacity_;
+};
+
+}  // namespace detail
+
+// ---- expressions: trees of values -----------------------------------------------------------------------------------------------
+
+/// The base of all nodes. `v` is a node's value, `push` carries the partial m of the root to the node's leaves. `source` is what the node
+/// can be built from again.
+/// Nodes have copy constructors of their own, member by member: a copy of trivial bytes in a cold branch would make g++ keep the whole
+/// tree in memory on the hot path too.
+struct Expression {
+  Expression() = default;
+  WENGERT_INLINE Expression(const Expression&) {}  // NOLINT(modernize-use-equals-default)
+};
+
+template <class V> struct Leaf : Expression {
+  using Value = V;
+  static constexpr int kArguments = 1;
+  V v;
+  std::uint64_t number;
+  WENGERT_INLINE Leaf(const V& value, std::uint64_t number) : v(value), number(number) {}
+  WENGERT_INLINE Leaf(const Leaf& o) : Expression(), v(o.v), number(o.number) {}
+  WENGERT_INLINE void push(auto& to, const auto& m) const { to.put(m, number); }
+  WENGERT_INLINE std::uint64_t any_number() const { return detail::opaque(number); }
+  using Source = Leaf;
+  WENGERT_INLINE Source source() const { return {detail::opaque(v), detail::opaque(number)}; }
+  void list(auto& to) const { to.leaf(v, number); }
+};
+struct Literal : Expression {
+  using Value = double;
+  static constexpr int kArguments = 0;
+  double v;
+  WENGERT_INLINE explicit Literal(double value) : v(value) {}
+  WENGERT_INLINE Literal(const Literal& o) : Expression(), v(o.v) {}
+  WENGERT_INLINE void push(auto&, const auto&) const {}
+  using Source = Literal;
+  WENGERT_INLINE Source source() const { return Literal(detail::opaque(v)); }
+  WENGERT_INLINE std::uint64_t any_number() const { return 0; }
+  void list(auto& to) const { to.literal(v); }
+};
+template <class F, class E> struct Unary : Expression {
+  using Value = typename E::Value;
+  static constexpr int kArguments = E::kArguments;
+  E e;
+  Value v;
+  [[no_unique_address]] F f;
+  struct Source {
+    typename E::Source e;
+    Value v;  // functions may be dear
+    [[no_unique_address]] F f;
+  };
+  WENGERT_INLINE Unary(const F& f, const E& e) : e(e), v(fn::call(f, e.v)), f(f) {}
+  explicit Unary(const Source& s) : e(s.e), v(s.v), f(s.f) {}
+  WENGERT_INLINE Source source() const { return {e.source(), detail::opaque(v), f}; }
+  WENGERT_INLINE Unary(const Unary& o) : Expression(), e(o.e), v(o.v), f(o.f) {}
+  WENGERT_INLINE void push(auto& to, const Value& m) const { e.push(to, f.chain(m, e.v, v)); }
+  WENGERT_INLINE std::uint64_t any_number() const { return e.any_number(); }
+  void list(auto& to) const {
+    e.list(to);
+    to.apply(&detail::call_on_tensors<F>, &f, 1);
+  }
+};
+template <class F, class L, class R> struct Binary : Expression {
+  using Value = std::conditional_t<L::kArguments == 0, typename R::Value, typename L::Value>;
+  static constexpr int kArguments = L::kArguments + R::kArguments;
+  L l;
+  R r;
+  Value v;
+  [[no_unique_address]] F f;
+  struct Source {
+    typename L::Source l;
+    typename R::Source r;
+    [[no_unique_address]] F f;
+  };
+  WENGERT_INLINE Binary(const F& f, const L& l, const R& r) : l(l), r(r), v(f.value(l.v, r.v)), f(f) {}
+  explicit Binary(const Source& s) : l(s.l), r(s.r), v(s.f.value(l.v, r.v)), f(s.f) {}
+  WENGERT_INLINE Source source() const { return {l.source(), r.source(), f}; }
+  WENGERT_INLINE Binary(const Binary& o) : Expression(), l(o.l), r(o.r), v(o.v), f(o.f) {}
+  WENGERT_INLINE void push(auto& to, const Value& m) const {
+    if constexpr (L::kArguments > 0) l.push(to, f.left(m, l.v, r.v, v));
+    if constexpr (R::kArguments > 0) r.push(to, f.right(m, l.v, r.v, v));
+  }
+  WENGERT_INLINE std::uint64_t any_number() const { return l.any_number() | r.any_number(); }
+  void list(auto& to) const {
+    l.list(to);
+    r.list(to);
+    to.apply(&detail::call_on_tensors<F>, &f, 2);
+  }
+};
+
+template <class T> struct IsScalar : std::false_type {};
+template <class V> struct IsScalar<BasicScalar<V>> : std::true_type {};
+
+/// An expression that nobody has a name for.
+template <class T> concept TemporaryExpression = std::is_base_of_v<Expression, T> && !std::is_reference_v<T>;
+template <class T> concept ScalarLike = IsScalar<std::remove_cvref_t<T>>::value || TemporaryExpression<T>;
+template <class T> concept Number = std::is_arithmetic_v<std::remove_cvref_t<T>>;
+template <class T> concept ScalarOperand = ScalarLike<T> || Number<T>;
+/// Two operands of an operator, at least one of which is of the scalar side.
+template <class A, class B> concept ScalarOperands = ScalarOperand<A> && ScalarOperand<B> &&(ScalarLike<A> || ScalarLike<B>);
+
+// ---- the scalar -------------------------------------------------------------------------------------------------------------------
+
+/// A number that a tape can differentiate with respect to: its value, and the number of the recorded value that it is (0: a constant).
+/// `Scalar` is BasicScalar<double>; other value types (dual numbers) give second derivatives by forward over reverse.
+template <class V> class BasicScalar {
+ public:
+  using Value = V;
+
+  BasicScalar() = default;
+  WENGERT_INLINE BasicScalar(Number auto value) : value_(static_cast<double>(value)) {}
+  WENGERT_INLINE BasicScalar(const V& value) requires(!std::is_arithmetic_v<V>) : value_(value) {}
+  WENGERT_INLINE BasicScalar(const V& value, std::uint64_t number) : value_(value), number_(number) {}
+  WENGERT_INLINE BasicScalar(const BasicScalar& o) noexcept : value_(o.value_), number_(o.share()) {}
+  WENGERT_INLINE BasicScalar& operator=(const BasicScalar& o) noexcept {
+    value_ = o.value_;
+    number_ = o.share();
+    return *this;
+  }
+  template <class E>  // NOLINTNEXTLINE(bugprone-forwarding-reference-overload): an expression is no scalar
+  requires TemporaryExpression<E> WENGERT_INLINE BasicScalar(E&& e) : value_(e.v), number_(record(e)) {}
+  template <class E>
+  requires TemporaryExpression<E> WENGERT_INLINE BasicScalar& operator=(E&& e) {
+    number_ = record(e);
+    value_ = e.v;
+    return *this;
+  }
+  /// The element of a tensor that has just one. Recorded: the crossing from the tensor side to the scalar side.
+  explicit BasicScalar(const Tensor& t, Location where = Location::here()) requires std::same_as<V, double>
+      : value_(t.item()), number_(detail::tensor_to_scalar(t, 0, where)) {}
+
+  WENGERT_INLINE BasicScalar& operator+=(ScalarOperand auto&& e);
+  WENGERT_INLINE BasicScalar& operator-=(ScalarOperand auto&& e);
+  WENGERT_INLINE BasicScalar& operator*=(ScalarOperand auto&& e);
+  WENGERT_INLINE BasicScalar& operator/=(ScalarOperand auto&& e);
+
+  const V& value() const { return value_; }
+  /// The number of the recorded value that this is; 0 for a constant. No other value of the process ever has it.
+  std::uint64_t number() const { return share(); }
+  /// The same value as a constant: gradients stop here.
+  BasicScalar constant() const { return BasicScalar(value_, 0); }
+
+  WENGERT_INLINE Leaf<V> leaf() const { return {value_, number_}; }
+
+ private:
+  template <class> friend class StatementList;
+
+  /// The number, for a second holder: from now on `+=` starts a new statement. Moving does the same, so that it is noexcept and
+  /// leaves a moved-from Scalar that is still right.
+  WENGERT_INLINE std::uint64_t share() const noexcept {
+    StatementWriter<V>* writer = active_writer<V>;
+    if (detail::never(writer && number_ - writer->base == writer->open_statement())) writer->close();
+    return number_;
+  }
+
+  template <class E> WENGERT_INLINE static std::uint64_t record(const E& e) {
+    constexpr int n = E::kArguments;
+    static_assert(n <= static_cast<int>(StatementWriter<V>::kMostArguments), "an expression of more than 127 operands: split it");
+    if constexpr (n == 0) return 0;
+    StatementWriter<V>* writer = active_writer<V>;
+    if (detail::never(!writer)) return e.any_number() ? detail::valid(record_slowly<E>(e.source())) : 0;
+    char* const begin = writer->args;
+    if (!detail::never(begin > writer->args_limit)) {
+      const detail::Arguments<V, n> a(e, V(1));
+      const std::uint32_t next = writer->next();
+      char* p = begin;
+      if (!detail::never(!put_all(a, p, writer->base, next))) return writer->commit(next, begin, p, false);
+    }
+    return detail::valid(record_slowly<E>(e.source()));
+  }
+  /// `value += sign * e`: extends the last statement if it is ours alone, or starts one that continues this scalar.
+  template <int kSign, class E> WENGERT_INLINE void accumulate(const E& e) {
+    constexpr int n = E::kArguments;
+    static_assert(n <= static_cast<int>(StatementWriter<V>::kMostArguments), "an expression of more than 127 operands: split it");
+    const V value = kSign > 0 ? V(value_ + e.v) : V(value_ - e.v);
+    if constexpr (n > 0) number_ = accumulated<kSign>(e);
+    value_ = value;
+  }
+  template <int kSign, class E> WENGERT_INLINE std::uint64_t accumulated(const E& e) const {
+    StatementWriter<V>* writer = active_writer<V>;
+    if (detail::never(!writer))
+      return number_ | e.any_number() ? detail::valid(accumulate_slowly<kSign, E>(e.source(), value_, number_)) : 0;
+    char* const begin = writer->args;
+    if (!detail::never(begin > writer->args_limit)) {
+      const detail::Arguments<V, E::kArguments> a(e, V(kSign));
+      const std::uint64_t base = writer->base, own = number_ - base;
+      if (own == writer->open_statement()) {
+        char* p = begin;
+        const bool ours = put_all(a, p, base, own);  // an extended statement must not mention itself: smaller indices only
+        if (!detail::never(!ours || !writer->extend(p))) return number_;
+      }
+      const std::uint32_t next = writer->next();
+      const bool continues = own < next;
+      if (!detail::never(!continues && number_ != 0)) {
+        char* p = continues ? detail::put(begin, static_cast<std::uint32_t>(own)) : begin;
+        if (!detail::never(!put_all(a, p, base, next))) return writer->commit(next, begin, p, true);
+      }
+    }
+    return detail::valid(accumulate_slowly<kSign, E>(e.source(), value_, number_));
+  }
+  /// Writes the arguments at p; false if one of them is not a scalar below `limit` of this tape.
+  template <int n> WENGERT_INLINE static bool put_all(const detail::Arguments<V, n>& a, char*& p, std::uint64_t base, std::uint64_t limit) {
+#pragma GCC unroll 16
+    for (int i = 0; i < n; ++i) {
+      if (a.merged[i]) continue;
+      const std::uint64_t d = a.number[i] - base;
+      if (detail::never(d >= limit)) return false;
+      p = detail::put_argument(p, a.partial[i], static_cast<std::uint32_t>(d));
+    }
+    return true;
+  }
+
+  // ---- out of line: no tape, no room, constants among the arguments, values of ended tapes, values that are errors (kFailed) ----
+
+  template <class E> __attribute__((noinline, cold)) static std::uint64_t record_slowly(typename E::Source source) noexcept {
+    return record_slowly(E(source), V(1), 0, false);
+  }
+  template <int kSign, class E> __attribute__((noinline, cold)) static std::uint64_t accumulate_slowly(typename E::Source source, V value,
+                                                                                                       std::uint64_t number) noexcept {
+    const E e(source);
+    if (on_tensors()) {
+      using F = std::conditional_t<(kSign > 0), fn::Add, fn::Subtract>;
+      return record_slowly(Binary<F, Leaf<V>, E>(F{}, Leaf<V>(value, number), e), V(1), 0, false);
+    }
+    return record_slowly(e, V(kSign), number, true);
+  }
+  template <class E> static std::uint64_t record_slowly(const E& e, const V& m, std::uint64_t continued, bool open) noexcept {
+    try {
+      if constexpr (std::same_as<V, double>) {
+        if (on_tensors()) {
+          detail::ExpressionOnTensors expression;
+          e.list(expression);
+          return expression.record();
+        }
+      }
+      const detail::Arguments<V, E::kArguments> a(e, m);
+      return StatementWriter<V>::record_carefully(active_writer<V>, a.partial, a.number, E::kArguments, continued, open);
+    } catch (...) {
+      detail::keep_error();
+      return detail::kFailed;
+    }
+  }
+  static bool on_tensors() {
+    if constexpr (!std::same_as<V, double>) return false;
+    return active_writer<V> && active_writer<V>->higher_order;
+  }
+
+  V value_{};
+  std::uint64_t number_ = 0;
+};
+static_assert(sizeof(Scalar) == 16);
+
+template <class... I>
+requires(std::is_integral_v<I>&&...) Scalar Tensor::operator()(I... index) const {
+  const Index position[] = {static_cast<Index>(index)..., 0};
+  return element_as_scalar({position, sizeof...(index)});
+}
+
+namespace detail {
+
+template <class V> WENGERT_INLINE Leaf<V> node(const BasicScalar<V>& s) { return s.leaf(); }
+template <class E>
+requires TemporaryExpression<E> WENGERT_INLINE const E& node(const E& e) { return e; }
+WENGERT_INLINE Literal node(double v) { return Literal(v); }
+template <class T> using Node = std::remove_cvref_t<decltype(node(std::declval<T>()))>;
+
+template <class F> WENGERT_INLINE auto apply(const F& f, ScalarLike auto&& e) { return Unary<F, Node<decltype(e)>>(f, node(e)); }
+template <class F> WENGERT_INLINE auto apply(const F& f, ScalarOperand auto&& a, ScalarOperand auto&& b) {
+  return Binary<F, Node<decltype(a)>, Node<decltype(b)>>(f, node(a), node(b));
+}
+
+}  // namespace detail
+
+// ---- operators and functions ------------------------------------------------------------------------------------------------------
+
+#define WENGERT_OPERATOR(F, op)                                                 \
+  template <class A, class B>                                                   \
+  requires ScalarOperands<A, B> WENGERT_INLINE auto operator op(A&& a, B&& b) { \
+    return detail::apply(fn::F{}, std::forward<A>(a), std::forward<B>(b));      \
+  }
+WENGERT_ARITHMETIC(WENGERT_OPERATOR)
+#undef WENGERT_OPERATOR
+
+template <class V> WENGERT_INLINE BasicScalar<V>& BasicScalar<V>::operator+=(ScalarOperand auto&& e) {
+  accumulate<1>(detail::node(e));
+  return *this;
+}
+template <class V> WENGERT_INLINE BasicScalar<V>& BasicScalar<V>::operator-=(ScalarOperand auto&& e) {
+  accumulate<-1>(detail::node(e));
+  return *this;
+}
+template <class V> WENGERT_INLINE BasicScalar<V>& BasicScalar<V>::operator*=(ScalarOperand auto&& e) {
+  return *this = detail::apply(fn::Multiply{}, *this, std::forward<decltype(e)>(e));
+}
+template <class V> WENGERT_INLINE BasicScalar<V>& BasicScalar<V>::operator/=(ScalarOperand auto&& e) {
+  return *this = detail::apply(fn::Divide{}, *this, std::forward<decltype(e)>(e));
+}
+template <ScalarLike E> WENGERT_INLINE auto operator-(E&& e) { return detail::apply(fn::Negative{}, std::forward<E>(e)); }
+
+#define WENGERT_FUNCTION(F, name) \
+  template <ScalarLike E> WENGERT_INLINE auto name(E&& e) { return detail::apply(fn::F{}, std::forward<E>(e)); }
+WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
+#define WENGERT_FUNCTION(F, name, p, p_default) \
+  template <ScalarLike E> WENGERT_INLINE auto name(E&& e, double p = p_default) { return detail::apply(fn::F{p}, std::forward<E>(e)); }
+WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
+#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                                           \
+  template <ScalarLike E> WENGERT_INLINE auto name(E&& e, double p = p_default, double q = q_default) { \
+    return detail::apply(fn::F{p, q}, std::forward<E>(e));                                              \
+  }
+WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
+#define WENGERT_FUNCTION(F, name)                                          \
+  template <class A, class B>                                              \
+  requires ScalarOperands<A, B> WENGERT_INLINE auto name(A&& a, B&& b) {   \
+    return detail::apply(fn::F{}, std::forward<A>(a), std::forward<B>(b)); \
+  }
+WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
+
+#define WENGERT_COMPARISON(op) \
+  template <class A, class B>  \
+  requires ScalarOperands<A, B> WENGERT_INLINE bool operator op(A&& a, B&& b) { return detail::node(a).v op detail::node(b).v; }
+WENGERT_COMPARISON(<)
+WENGERT_COMPARISON(<=)
+WENGERT_COMPARISON(>)
+WENGERT_COMPARISON(>=)
+WENGERT_COMPARISON(==)
+WENGERT_COMPARISON(!=)
+#undef WENGERT_COMPARISON
+
+}  // namespace wengert
+
+/// Of the value type: `std::numeric_limits<Scalar>::infinity()` is a number, which converts.
+template <class V> struct std::numeric_limits<wengert::BasicScalar<V>> : std::numeric_limits<V> {};

@@ -1,0 +1,417 @@
+#pragma once
+// Internal.
+// Records of the scalar side: chunks of statements, growth, the reverse sweep and the forward push.
+//
+// A chunk holds arguments and, behind them, the length of each statement. A statement never crosses a chunk. Independent scalars
+// (variables, and tensor elements) take an index and nothing else: a run of them is a segment without arguments, which no sweep visits.
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <utility>
+
+#include "autodiff/scalar/numbers.h"
+#include "autodiff/scalar/scalar.h"
+#include "autodiff/tensor/storage.h"
+
+namespace wengert {
+namespace detail {
+
+/// Statements [first, end) lie in one chunk, their arguments in [begin, args); or they are independent scalars (args null).
+struct Segment {
+  std::uint32_t first, end;
+  char *begin, *args;
+  std::uintptr_t lengths;
+};
+
+/// Raw memory from the pool that is all zero when it is new.
+template <class V> class Adjoints {
+ public:
+  Adjoints() = default;
+  Adjoints(const Adjoints&) = delete;
+  Adjoints& operator=(const Adjoints&) = delete;
+  ~Adjoints() { pool::release(data_, capacity_ * sizeof(V)); }
+  V* reserve(std::size_t n) {
+    if (capacity_ < n) {
+      const std::size_t wanted = std::max(n, 2 * capacity_);
+      void* grown = pool::allocate(wanted * sizeof(V));
+      pool::release(data_, capacity_ * sizeof(V));
+      data_ = static_cast<V*>(grown);
+      capacity_ = wanted;
+      std::fill_n(data_, wanted, V{});
+    }
+    return data_;
+  }
+  std::size_t bytes() const { return capacity_ * sizeof(V); }
+
+ private:
+  V* data_ = nullptr;
+  std::size_t capacity_ = 0;
+};
+
+[[noreturn]] void throw_too_many_statements();
+[[noreturn]] void throw_too_many_records();
+/// Why a Scalar cannot be used on this tape.
+enum class Foreign { consumed, of_another_thread, of_the_outer_tape };
+[[noreturn]] void throw_foreign_scalar(Foreign why);
+
+/// Whether n scalars have numbers one after the other; `number` is that of the first.
+bool consecutive(const std::uint64_t* number, std::size_t n);
+
+/// How large chunks are, and how many records there may be; the tests make both tiny, so that boundaries are always crossed.
+struct ChunkSizes {
+  std::uint32_t statements = 21504;
+  std::uint32_t calls = 512;
+  std::uint32_t most_records = ~std::uint32_t(0) - 1;  ///< calls, their inputs, their outputs: each on one tape
+};
+inline constinit ChunkSizes chunk_sizes{};
+
+}  // namespace detail
+
+template <class V> class StatementList : public StatementWriter<V> {
+ public:
+  using StatementWriter<V>::kArgumentBytes, StatementWriter<V>::kMostArguments, typename StatementWriter<V>::Length;
+  using StatementWriter<V>::args, StatementWriter<V>::args_limit, StatementWriter<V>::lengths, StatementWriter<V>::position,
+      StatementWriter<V>::base, StatementWriter<V>::next, StatementWriter<V>::close;
+
+  bool closed = false;  ///< values of the tape around this one are errors, not constants
+
+  static constexpr std::uint32_t kMostStatements = std::uint32_t(1) << 31;
+
+  StatementList() = default;
+  StatementList(const StatementList&) = delete;
+  StatementList& operator=(const StatementList&) = delete;
+  ~StatementList() {
+    for (char* chunk : chunks_) pool::release(chunk, chunk_bytes());
+  }
+
+  /// Begins a tape.
+  void start(bool higher_order, bool refuse_outer_values = false) {
+    closed = refuse_outer_values;
+    if (chunks_.empty()) add_chunk();
+    numbers_.open();
+    base = numbers_.first();
+    this->higher_order = higher_order;
+    rewind();
+  }
+  void end() noexcept { numbers_.close(base + next()); }
+  /// Drops all records; their numbers are never used again.
+  void forget() {
+    base = numbers_.advance(base + next());
+    rewind();
+  }
+
+  /// The index of the first of the scalars if they are variables registered before the first statement, with indices one after the
+  /// other, as `variables` gives them; otherwise 0.
+  std::uint32_t run_of_variables(std::span<const BasicScalar<V>> scalars) const {
+    if (scalars.empty()) return 0;
+    const std::uint64_t index = scalars[0].number_ - base;
+    const std::uint32_t end = first_statement_;
+    const bool run = index < end && scalars.size() <= end - index && detail::consecutive(&scalars[0].number_, scalars.size());
+    return run ? static_cast<std::uint32_t>(index) : 0;
+  }
+
+  BasicScalar<V> variable(const V& value) {
+    if (next() >= variables_limit_) [[unlikely]]
+      begin_variables(1);
+    return BasicScalar<V>(value, base + position++);
+  }
+  /// Many at once: the counter stays in a register.
+  void variables(std::span<const double> values, std::span<BasicScalar<V>> out) {
+    if (values.empty()) return;
+    if (values.size() > kMostStatements - next() || next() >= variables_limit_) begin_variables(values.size());
+    const std::uint64_t number = base + next();
+    static_assert(std::same_as<V, double>);
+    for (std::size_t k = 0; k < values.size(); ++k) {
+      const Words words{std::bit_cast<std::uint64_t>(values[k]), number + k};
+      std::memcpy(static_cast<void*>(&out[k]), &words, sizeof words);  // as one store
+    }
+    position += values.size();
+  }
+  /// An independent scalar that the tensor side defines.
+  std::uint32_t claim() {
+    if (next() >= variables_limit_) [[unlikely]]
+      begin_variables(1);
+    return static_cast<std::uint32_t>(position++);
+  }
+
+  std::uint32_t statements() const { return next() - 1; }
+  std::size_t arguments() const {
+    std::size_t count = 0;
+    for_each_segment([&](const detail::Segment& s) {
+      if (!s.args) return;
+      const auto* lengths = reinterpret_cast<const Length*>(s.lengths);
+      for (std::uint32_t k = s.first; k < s.end; ++k) count += lengths[k] / kArgumentBytes + (lengths[k] % kArgumentBytes != 0);
+    });
+    return count;
+  }
+  std::size_t bytes() const { return chunks_.size() * chunk_bytes() + adjoints_.bytes() + segments_.capacity() * sizeof(detail::Segment); }
+
+  /// Zero for every scalar. They stay all zero between sweeps, because a sweep clears what it reads: no pass over the memory is needed.
+  V* adjoints() { return adjoints_.reserve(next()); }
+  void clear_variable_adjoints(V* adjoints) const {
+    for_each_segment([&](const detail::Segment& s) {
+      if (!s.args) std::fill(adjoints + s.first, adjoints + s.end, V{});
+    });
+  }
+  void clear_adjoints(V* adjoints) const { std::fill(adjoints, adjoints + next(), V{}); }
+  /// Whether the scalar is independent (and not the result of a statement).
+  bool is_variable(std::uint32_t index) const {
+    if (index < first_statement_) return true;
+    if (index >= first_) return variables_limit_ != 0;
+    auto s =
+        std::upper_bound(segments_.begin(), segments_.end(), index, [](std::uint32_t i, const detail::Segment& s) { return i < s.end; });
+    return !s->args;
+  }
+
+  template <class F> void for_each_segment(F&& f) const {
+    for (const detail::Segment& s : segments_) f(s);
+    f(current());
+  }
+
+  void make_room_for_statement() {
+    if (next() >= kMostStatements) detail::throw_too_many_statements();
+    const bool full = args > chunk_limit();
+    if (full && chunk_ + 1 == chunks_.size()) add_chunk();
+    close_segment();
+    if (full) args = chunks_[++chunk_];
+    open_segment();
+  }
+  /// What `number`, which is not of the current records, is: 0 for a constant; otherwise an error.
+  std::uint32_t foreign(std::uint64_t number) const {
+    if (numbers_.contains(number)) detail::throw_foreign_scalar(detail::Foreign::consumed);
+    switch (detail::owner_of(number)) {
+      case detail::Owner::nobody:
+        return 0;
+      case detail::Owner::this_thread:
+        if (closed) detail::throw_foreign_scalar(detail::Foreign::of_the_outer_tape);
+        return 0;  // of the tape around this isolated one: a constant here
+      case detail::Owner::another_thread:
+        break;
+    }
+    detail::throw_foreign_scalar(detail::Foreign::of_another_thread);
+  }
+
+ private:
+  template <class> friend class ReverseStatements;
+  template <class> friend class ForwardStatements;
+
+  /// What a Scalar is.
+  struct Words {
+    std::uint64_t value, number;
+  };
+
+  // The chunk size of this object: fixed when its first chunk is made.
+  std::size_t chunk_arguments() const { return std::size_t(chunk_statements_) * kArgumentBytes; }
+  std::size_t chunk_bytes() const { return chunk_arguments() + std::size_t(chunk_statements_) * sizeof(Length); }
+  char* chunk_limit() const { return chunks_[chunk_] + chunk_arguments() - (kMostArguments * kArgumentBytes + 4); }
+  void add_chunk() {
+    chunks_.reserve(chunks_.size() + 1);
+    chunks_.push_back(static_cast<char*>(pool::allocate(chunk_bytes())));
+  }
+  detail::Segment current() const { return {first_, next(), begin_, variables_limit_ ? nullptr : args, lengths}; }
+  void close_segment() {
+    if (first_ != next()) segments_.push_back(current());
+    first_ = next();
+    variables_limit_ = 0;
+    close();
+  }
+  /// Of statements, at `args` in the current chunk.
+  void open_segment() {
+    if (segments_.size() == 1 && !segments_[0].args) first_statement_ = next();
+    begin_ = args;
+    const std::size_t used = static_cast<std::size_t>(args - chunks_[chunk_]);
+    lengths = reinterpret_cast<std::uintptr_t>(chunks_[chunk_]) + chunk_arguments() + (used / kArgumentBytes - next()) * sizeof(Length);
+    args_limit = this->higher_order ? nullptr : chunk_limit();
+  }
+  void begin_variables(std::size_t n) {
+    if (n > kMostStatements - next()) detail::throw_too_many_statements();
+    if (variables_limit_) return;
+    close_segment();
+    variables_limit_ = kMostStatements;
+    args_limit = nullptr;
+  }
+  void rewind() {
+    position = 1;
+    segments_.clear();
+    chunk_ = 0;
+    first_ = 1;
+    first_statement_ = 1;
+    variables_limit_ = 0;
+    args = chunks_[0];
+    open_segment();
+  }
+
+  pool::Vector<detail::Segment> segments_;  // closed ones
+  std::uint32_t first_ = 1;                 // the first statement of the current one
+  char* begin_ = nullptr;                   // and where its arguments begin
+  std::uint32_t first_statement_ = 1;       // all scalars before it are independent
+  std::uint32_t variables_limit_ = 0;       // a run of independent scalars is open and may grow up to here; 0: none is open
+  std::uint32_t chunk_statements_ = detail::chunk_sizes.statements;
+  pool::Vector<char*> chunks_;
+  std::size_t chunk_ = 0;  // the current one
+  detail::Adjoints<V> adjoints_;
+  detail::NumberRange numbers_;
+};
+
+namespace detail {
+
+template <class V> WENGERT_INLINE bool is_zero(const V& v) {
+  if constexpr (std::is_arithmetic_v<V>) {
+    return v == 0;
+  } else {
+    return v.is_zero();
+  }
+}
+
+/// Statements from - 1 down to `to`, whose arguments end at `args`:
+///     argument_bar += partial * statement_bar
+/// Returns where the arguments of `to` begin. A zero statement_bar passes nothing on. `kFused`: one rounding instead of two.
+template <bool kClear, bool kFused, class V> WENGERT_INLINE char* reverse_statements_inline(const std::uint16_t* lengths,
+                                                                                            V* __restrict adjoints, char* args,
+                                                                                            std::size_t from, std::size_t to) {
+  constexpr std::size_t kBytes = StatementWriter<V>::kArgumentBytes;
+  // [reverse]
+  for (std::size_t s = from; s-- > to;) {
+    const V adjoint = adjoints[s];
+    if (kClear) adjoints[s] = V{};
+    const char *p = args, *begin = args -= lengths[s];
+    asm("" : "+r"(begin));  // or g++ 12 derives `args` from the inner loop's end: a division in every statement's dependency chain
+    if (is_zero(adjoint)) [[unlikely]]
+      continue;
+    do {
+      V partial;
+      std::uint32_t i;
+      p -= kBytes;
+      std::memcpy(&partial, p, sizeof partial);
+      std::memcpy(&i, p + sizeof partial, sizeof i);
+      if constexpr (kFused) {
+        adjoints[i] = __builtin_fma(partial, adjoint, adjoints[i]);
+      } else {
+        adjoints[i] += partial * adjoint;
+      }
+    } while (p >= begin + kBytes);
+    if (p != begin) {
+      std::uint32_t i;
+      std::memcpy(&i, begin, sizeof i);
+      adjoints[i] += adjoint;
+    }
+  }
+  // [reverse]
+  return args;
+}
+template <class V> __attribute__((noinline)) char* reverse_statements(const std::uint16_t* lengths, V* adjoints, char* args,
+                                                                      std::size_t from, std::size_t to, bool clear) {
+  return clear ? reverse_statements_inline<true, false>(lengths, adjoints, args, from, to)
+               : reverse_statements_inline<false, false>(lengths, adjoints, args, from, to);
+}
+/// Fused where the machine can: the product's rounding is most of an argument's latency. So the last bits of a gradient depend on
+/// whether the processor has FMA (all since 2013 do), and on nothing else.
+template <>
+char* reverse_statements(const std::uint16_t* lengths, double* adjoints, char* args, std::size_t from, std::size_t to, bool clear);
+
+}  // namespace detail
+
+/// Walks the statements from the last one down to any point, so that the tensor side's calls interleave with them.
+template <class V> class ReverseStatements {
+ public:
+  /// `clear`: statements' adjoints are set back to zero as they are read (no source is among them).
+  ReverseStatements(const StatementList<V>& list, V* adjoints, bool clear)
+      : list_(list), adjoints_(adjoints), clear_(clear), next_(list.segments_.size()), at_(list.next()), segment_(list.current()) {}
+
+  void down_to(std::uint32_t to) {
+    while (at_ > to) {
+      const std::uint32_t stop = std::max(to, segment_.first);
+      if (segment_.args) {
+        const auto* lengths = reinterpret_cast<const std::uint16_t*>(segment_.lengths);
+        segment_.args = detail::reverse_statements(lengths, adjoints_, segment_.args, at_, stop, clear_);
+      }
+      at_ = stop;
+      if (at_ == segment_.first && next_ > 0) segment_ = list_.segments_[--next_];
+    }
+  }
+
+ private:
+  const StatementList<V>& list_;
+  V* adjoints_;
+  bool clear_;
+  std::size_t next_;  // segments not yet reached
+  std::uint32_t at_;
+  detail::Segment segment_;
+};
+
+/// Walks the statements from the first one up to any point and calls f(statement, argument, partial) for every argument.
+template <class V> class ForwardStatements {
+ public:
+  explicit ForwardStatements(const StatementList<V>& list) : list_(list) { enter(); }
+  template <class F> void up_to(std::uint32_t to, F&& f) {
+    while (at_ < to) {
+      const std::uint32_t stop = std::min(to, segment_.end);
+      if (segment_.args) {
+        for (; at_ < stop; ++at_) statement(f);
+      }
+      at_ = stop;
+      if (at_ == segment_.end && at_ < list_.next()) {
+        ++index_;
+        enter();
+      }
+    }
+  }
+
+ private:
+  void enter() {
+    segment_ = index_ < list_.segments_.size() ? list_.segments_[index_] : list_.current();
+    args_ = segment_.begin;
+  }
+  template <class F> void statement(F&& f) {
+    const std::uint32_t length = reinterpret_cast<const std::uint16_t*>(segment_.lengths)[at_];
+    const char* end = args_ + length;
+    std::uint32_t i;
+    if (length % StatementWriter<V>::kArgumentBytes != 0) {
+      std::memcpy(&i, args_, sizeof i);
+      args_ += sizeof i;
+      f(at_, i, V(1));
+    }
+    for (; args_ < end; args_ += StatementWriter<V>::kArgumentBytes) {
+      V partial;
+      std::memcpy(&partial, args_, sizeof partial);
+      std::memcpy(&i, args_ + sizeof partial, sizeof i);
+      f(at_, i, partial);
+    }
+  }
+
+  const StatementList<V>& list_;
+  std::size_t index_ = 0;
+  std::uint32_t at_ = 1;
+  const char* args_ = nullptr;
+  detail::Segment segment_;
+};
+
+template <class V> __attribute__((noinline, cold)) std::uint32_t StatementWriter<V>::foreign(std::uint64_t number) {
+  return static_cast<StatementList<V>*>(this)->foreign(number);
+}
+template <class V> __attribute__((noinline, cold)) void StatementWriter<V>::make_room() {
+  static_cast<StatementList<V>*>(this)->make_room_for_statement();
+}
+
+template <class V> __attribute__((noinline, cold)) std::uint64_t StatementWriter<V>::record_carefully(StatementWriter* writer,
+                                                                                                      const V* partials,
+                                                                                                      const std::uint64_t* numbers, int n,
+                                                                                                      std::uint64_t continued, bool open) {
+  if (!writer) {
+    detail::check_unrecorded(continued);
+    for (int i = 0; i < n; ++i) detail::check_unrecorded(numbers[i]);
+    return 0;
+  }
+  if (writer->args > writer->args_limit) writer->make_room();
+  const std::uint32_t own = writer->index_of(continued);
+  char* const begin = own ? detail::put(writer->args, own) : writer->args;
+  char* p = begin;
+  for (int i = 0; i < n; ++i)
+    if (const std::uint32_t index = writer->index_of(numbers[i])) p = detail::put_argument(p, partials[i], index);
+  if (p == begin) return own ? continued : 0;
+  return writer->commit(writer->next(), writer->args, p, open);
+}
+
+}  // namespace wengert

@@ -1,0 +1,57 @@
+#include "autodiff/tape/parameter.h"
+
+#include "autodiff/tape/records.h"
+
+namespace wengert {
+
+Parameter::Parameter(const Tensor& value, std::string name) : ref_(new ParameterState) {
+  ref_->value = value.constant();
+  ref_->name = std::move(name);
+}
+Parameter::Parameter(const Parameter& o) {
+  if (!o.ref_.get()) return;
+  ref_ = ParameterRef(new ParameterState);
+  ref_->value = o.ref_->value;
+  ref_->name = o.ref_->name;
+  ref_->frozen = o.ref_->frozen;
+}
+Parameter& Parameter::operator=(const Parameter& o) {
+  if (!o.ref_.get()) {
+    ref_ = ParameterRef();
+  } else if (!ref_.get()) {
+    *this = Parameter(o);
+  } else {
+    set(o.value());
+  }
+  return *this;
+}
+Parameter& Parameter::operator=(Parameter&& o) noexcept {
+  if (ref_.get() && o.ref_.get()) {
+    set(o.value());
+  } else {
+    ref_ = std::move(o.ref_);
+  }
+  return *this;
+}
+Parameter& Parameter::operator=(const Tensor& value) {
+  if (!ref_.get()) ref_ = ParameterRef(new ParameterState);
+  set(value);
+  return *this;
+}
+
+Parameter::operator Tensor() const {
+  if (!recording() || ref_->frozen) return ref_->value;
+  return detail::active_tape()->leaf(*ref_.get());
+}
+
+ParameterList::ParameterList() = default;
+ParameterList::ParameterList(std::initializer_list<ParameterRef> parameters) : list_(parameters.begin(), parameters.end()) {}
+ParameterList::ParameterList(const ParameterList&) = default;
+ParameterList::ParameterList(ParameterList&&) noexcept = default;
+ParameterList& ParameterList::operator=(const ParameterList&) = default;
+ParameterList& ParameterList::operator=(ParameterList&&) noexcept = default;
+ParameterList::~ParameterList() = default;
+void ParameterList::add(const ParameterRef& parameter) { list_.push_back(parameter); }
+void ParameterList::add(const ParameterList& parameters) { list_.insert(list_.end(), parameters.list_.begin(), parameters.list_.end()); }
+
+}  // namespace wengert

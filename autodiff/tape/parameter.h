@@ -1,0 +1,107 @@
+#pragma once
+// Trainable tensors, shared between a model, its optimizer and its gradients.
+#include <atomic>
+#include <initializer_list>
+#include <string>
+
+#include "autodiff/tensor/storage.h"
+#include "autodiff/tensor/tensor.h"
+
+namespace wengert {
+
+/// What a Parameter is behind its handle: modules, optimizers and gradients agree on its address.
+struct ParameterState {
+  Tensor value;         ///< a constant
+  std::string name;     ///< for messages; a model's visitor sets it to the dotted path
+  bool frozen = false;  ///< no tape watches it
+  detail::ReferenceCount references{0};
+  std::atomic<std::uint64_t> leaf{0};  ///< the number it had on the tape that read it last: a cache
+};
+
+/// A shared reference to a parameter. Optimizers and lists hold these; a Parameter itself is a value.
+class ParameterRef {
+ public:
+  ParameterRef() = default;
+  explicit ParameterRef(ParameterState* state) noexcept : state_(state) { retain(); }
+  ParameterRef(const ParameterRef& o) noexcept : ParameterRef(o.state_) {}
+  ParameterRef(ParameterRef&& o) noexcept : state_(o.state_) { o.state_ = nullptr; }
+  ParameterRef& operator=(ParameterRef o) noexcept {
+    ParameterState* mine = state_;
+    state_ = o.state_;
+    o.state_ = mine;
+    return *this;
+  }
+  ~ParameterRef() {
+    if (state_ && detail::release_was_last(state_->references)) delete state_;
+  }
+  ParameterState* get() const { return state_; }
+  ParameterState* operator->() const { return state_; }
+  friend bool operator==(const ParameterRef& a, const ParameterRef& b) { return a.state_ == b.state_; }
+
+ private:
+  void retain() const {
+    if (state_) detail::retain(state_->references);
+  }
+  ParameterState* state_ = nullptr;
+};
+
+/// A tensor that every active tape watches. Reading it under a tape gives that tape's leaf for it; a Tensor that was taken from it
+/// before the tape is a constant. Copies are copies; assigning copies the value and keeps the identity, so that optimizers and
+/// lists made from this parameter go on being right (`model = best`).
+class Parameter {
+ public:
+  Parameter() = default;
+  explicit Parameter(const Tensor& value, std::string name = {});
+  Parameter(const Parameter& o);
+  Parameter(Parameter&& o) noexcept = default;
+  Parameter& operator=(const Parameter& o);
+  Parameter& operator=(Parameter&& o) noexcept;
+  Parameter& operator=(const Tensor& value);
+  ~Parameter() = default;
+
+  /// The value; under an active tape, the tape's leaf for it. Freely convertible, so that a Parameter goes wherever a Tensor does.
+  operator Tensor() const;
+  /// The value as a constant.
+  const Tensor& value() const { return ref_->value; }
+  /// Replaces the value and takes it as a constant. The tapes that have read the old value keep it. Shape and dtype may change.
+  void set(const Tensor& value) { ref_->value = value.constant(); }
+  const std::string& name() const { return ref_->name; }
+  bool frozen() const { return ref_->frozen; }
+  /// A frozen parameter is a constant: nothing is saved for it, no gradient is computed, and as a source it has the gradient zero.
+  void freeze(bool on = true) { ref_->frozen = on; }
+
+  const Shape& shape() const { return ref_->value.shape(); }
+  Index size() const { return ref_->value.size(); }
+  Dtype dtype() const { return ref_->value.dtype(); }
+  const ParameterRef& ref() const { return ref_; }
+  operator const ParameterRef&() const { return ref_; }
+
+ private:
+  ParameterRef ref_;
+};
+
+/// The parameters of a model, in the order of its members.
+class ParameterList {
+ public:
+  ParameterList();
+  ParameterList(std::initializer_list<ParameterRef> parameters);
+  ParameterList(const ParameterList&);
+  ParameterList(ParameterList&&) noexcept;
+  ParameterList& operator=(const ParameterList&);
+  ParameterList& operator=(ParameterList&&) noexcept;
+  ~ParameterList();
+
+  void add(const Parameter& parameter) { add(parameter.ref()); }
+  void add(const ParameterRef& parameter);
+  void add(const ParameterList& parameters);
+  std::size_t size() const { return list_.size(); }
+  bool empty() const { return list_.empty(); }
+  const ParameterRef& operator[](std::size_t i) const { return list_[i]; }
+  const ParameterRef* begin() const { return list_.data(); }
+  const ParameterRef* end() const { return list_.data() + list_.size(); }
+
+ private:
+  pool::Vector<ParameterRef> list_;
+};
+
+}  // namespace wengert

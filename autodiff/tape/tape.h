@@ -1,0 +1,257 @@
+#pragma once
+// The tape: a scope in which operations are recorded, and the gradients of what it recorded.
+#include <atomic>
+#include <cstdint>
+#include <span>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "autodiff/scalar/scalar.h"
+#include "autodiff/tape/parameter.h"
+#include "autodiff/tape/pending_product.h"
+#include "autodiff/tensor/tensor.h"
+
+namespace wengert {
+
+struct TapeOptions {
+  /// Scalar expressions go through the tensor side, so that gradients of their gradients exist. About 40 times slower a statement;
+  /// tensors need no such tape.
+  bool higher_order = false;
+  /// A tape of its own inside another one, whose values are constants here.
+  bool isolated = false;
+  /// With `isolated`: using a value of the outer tape is a TapeError rather than a constant.
+  bool closed = false;
+};
+
+/// What happens to a source that the target does not depend on.
+enum class Unreached { error, zero };
+
+struct GradientOptions {
+  Tensor seed = {};             ///< the cotangent of the target: its shape, or undefined for 1 (only for a target of one element)
+  bool retain = false;          ///< keep the records for another sweep
+  bool differentiable = false;  ///< record the sweep itself, so that the gradients can be differentiated
+  Unreached unreached = Unreached::error;
+};
+
+/// The gradients of a list of parameters: a value, by position and by parameter, that adds, scales, clips and reduces as a whole. Those of
+/// large weights are products that are multiplied when somebody first looks at them; an optimizer multiplies them while it updates, and
+/// never stores them.
+class Gradients {
+ public:
+  Gradients();
+  Gradients(const Gradients&);
+  Gradients(Gradients&&) noexcept;
+  Gradients& operator=(const Gradients&);
+  Gradients& operator=(Gradients&&) noexcept;
+  ~Gradients();
+
+  std::size_t size() const { return parameters_.size(); }
+  const Tensor& operator[](std::size_t i) const {
+    if (some_pending_.load(std::memory_order_acquire)) multiply(i, i + 1);
+    return gradients_[i];
+  }
+  /// A TapeError if the gradients are not of this parameter.
+  const Tensor& operator[](const Parameter& p) const { return of(p.ref().get()); }
+  const Tensor& of(const ParameterState* p) const;
+  const ParameterState* parameter(std::size_t i) const { return parameters_[i]; }
+  const Tensor* begin() const { return all().data(); }
+  const Tensor* end() const { return all().data() + size(); }
+
+  /// The p-norm of all elements together (computed in double), by default Euclid's; for p = infinity the largest magnitude. An Error unless
+  /// p >= 1.
+  double norm(double p = 2) const;
+  /// Scales everything by max / norm(p) where the norm is larger than `max`, and returns the norm before.
+  double clip_norm(double max, double p = 2);
+  /// Brings every element into [-limit, limit].
+  Gradients& clip_value(double limit);
+  Gradients& operator*=(double factor);
+  /// Both must be of the same parameters.
+  Gradients& operator+=(const Gradients& o);
+
+  void add(Tensor gradient, const ParameterState* parameter);
+
+  /// @name For optimizers
+  /// @{
+  void add(detail::PendingProduct gradient, const ParameterState* parameter);
+  /// The ith gradient if nobody has looked at it and it is a product, else undefined.
+  detail::PendingProduct pending(std::size_t i) const;
+  /// @}
+
+ private:
+  const pool::Vector<Tensor>& all() const {
+    if (some_pending_.load(std::memory_order_acquire)) multiply(0, size());
+    return gradients_;
+  }
+  /// What is pending of the gradients from `first` to `last` - 1.
+  void multiply(std::size_t first, std::size_t last) const;
+
+  // Looking changes what is below, under a lock.
+  mutable pool::Vector<Tensor> gradients_;  // undefined where a product is pending
+  mutable pool::Vector<std::pair<std::size_t, detail::PendingProduct>> products_;
+  mutable std::atomic<bool> some_pending_{false};
+  pool::Vector<const ParameterState*> parameters_;
+};
+
+namespace detail {
+
+class TapeState;
+
+/// The writer, or null if it is of a tape that has ended.
+StatementWriter<double>* if_live(StatementWriter<double>* writer);
+
+/// Something to differentiate with respect to.
+struct Source {
+  std::uint64_t number = 0;
+  bool scalar = false;
+  const ParameterState* parameter = nullptr;
+  const Tensor* tensor = nullptr;  ///< for messages and for the shape of a zero gradient
+
+  Source(const Tensor& t) : number(t.number()), tensor(&t) {}
+  Source(const Scalar& s) : number(s.number()), scalar(true) {}
+  Source(const Parameter& p) : parameter(p.ref().get()) {}
+  Source(const ParameterRef& p) : parameter(p.get()) {}
+};
+
+}  // namespace detail
+
+/// What loose sources may be.
+template <class T> concept Differentiable = std::is_same_v<T, Tensor> || std::is_same_v<T, Scalar> || std::is_same_v<T, Parameter>;
+template <Differentiable... S> struct Sources { std::tuple<const S&...> sources; };
+/// Names the sources of `tape.gradient(target, wrt(a, b), options)`.
+template <Differentiable... S> Sources<S...> wrt(const S&... sources) { return {{sources...}}; }
+
+/// Records what the calling thread computes from its construction to its end. Operations are recorded when one of their inputs is
+/// tracked: a Parameter, a variable of this tape, or the result of a recorded operation. When a tape has ended, its values are
+/// constants. A tape stays where it is and belongs to the thread that made it.
+class Tape {
+ public:
+  /// A TapeError if the thread has a live tape already, unless `.isolated`.
+  explicit Tape(TapeOptions options = {}, Location where = Location::here());
+  ~Tape();
+  Tape(const Tape&) = delete;
+  Tape& operator=(const Tape&) = delete;
+
+  /// @name Inputs
+  /// @{
+  Scalar variable(double value);
+  /// A floating tensor that this tape watches.
+  Tensor variable(const Tensor& value);
+  /// Many scalars at once; both spans must have the same length.
+  void variables(std::span<const double> values, std::span<Scalar> out);
+  std::vector<Scalar> variables(std::span<const double> values);
+  /// @}
+
+  /// @name Gradients
+  /// d target / d source for every source, which may be any value of this tape, not only inputs. The records are consumed (a second
+  /// call, or using a value recorded before, is a TapeError) unless `.retain` or `.differentiable`.
+  /// @{
+  Gradients gradient(const Tensor& target, const ParameterList& sources, const GradientOptions& options = {});
+  Gradients gradient(const Scalar& target, const ParameterList& sources, const GradientOptions& options = {});
+  std::vector<Tensor> gradient(const Tensor& target, std::span<const Tensor> sources, const GradientOptions& options = {});
+  /// Many scalars at once; `out` must have the length of `sources`.
+  void gradient(const Scalar& target, std::span<const Scalar> sources, std::span<double> out, const GradientOptions& options = {});
+  /// One source: its gradient. More: a tuple for `auto [dw, db] = ...`. Scalars give double, tensors and parameters give Tensor.
+  template <class... S> auto gradient(const Scalar& target, const Sources<S...>& s, const GradientOptions& options = {}) {
+    return unpack<false>(sweep(target, s, options), s);
+  }
+  template <class... S> auto gradient(const Tensor& target, const Sources<S...>& s, const GradientOptions& options = {}) {
+    return unpack<false>(sweep(target, s, options), s);
+  }
+  template <Differentiable... S>
+  requires(sizeof...(S) > 0) auto gradient(const Scalar& target, const S&... s) { return gradient(target, wrt(s...)); }
+  template <Differentiable... S>
+  requires(sizeof...(S) > 0) auto gradient(const Tensor& target, const S&... s) { return gradient(target, wrt(s...)); }
+  /// The same, recorded: Scalars give Scalar, and all results can be differentiated again. Scalars need a tape made with
+  /// `{.higher_order = true}`.
+  template <Differentiable... S> auto differentiable_gradient(const Scalar& target, const S&... s) {
+    return unpack<true>(sweep(target, wrt(s...), {.differentiable = true}), wrt(s...));
+  }
+  template <Differentiable... S> auto differentiable_gradient(const Tensor& target, const S&... s) {
+    return unpack<true>(sweep(target, wrt(s...), {.differentiable = true}), wrt(s...));
+  }
+  /// @}
+
+  /// @name Forward mode over the same records
+  /// The change of the target when the sources change by the tangents (one each, of the source's shape; rank 0 for a Scalar).
+  /// Nothing is consumed.
+  /// @{
+  template <class... S> Tensor jvp(const Tensor& target, const Sources<S...>& s, std::initializer_list<Tensor> tangents) {
+    return push(target, s, tangents);
+  }
+  template <class... S> double jvp(const Scalar& target, const Sources<S...>& s, std::initializer_list<Tensor> tangents) {
+    return push(target, s, tangents).item();
+  }
+  Tensor jvp(const Tensor& target, std::span<const Tensor> sources, std::span<const Tensor> tangents);
+  /// @}
+
+  /// @name What it holds
+  /// @{
+  std::size_t statements() const;  ///< of the scalar side, inputs included
+  std::size_t arguments() const;   ///< of those statements
+  std::size_t calls() const;       ///< of the tensor side
+  std::size_t bytes() const;       ///< of memory for all records, in use or kept for the next tape
+                                   /// @}
+
+ private:
+  Gradients sweep_sources(const detail::Source& target, std::span<const detail::Source> sources, const GradientOptions& options);
+  Tensor push_forward(const detail::Source& target, std::span<const detail::Source> sources, std::span<const Tensor> tangents);
+  template <class Y, class... S> Tensor push(const Y& target, const Sources<S...>& s, std::initializer_list<Tensor> tangents) {
+    return std::apply(
+        [&](const S&... e) {
+          const detail::Source list[] = {detail::Source(e)...};
+          return push_forward(detail::Source(target), list, {tangents.begin(), tangents.size()});
+        },
+        s.sources);
+  }
+  template <class Y, class... S> Gradients sweep(const Y& target, const Sources<S...>& s, const GradientOptions& options) {
+    return std::apply(
+        [&](const S&... e) {
+          const detail::Source list[] = {detail::Source(e)...};
+          return sweep_sources(detail::Source(target), list, options);
+        },
+        s.sources);
+  }
+  template <bool kRecorded, class S> static auto one(const Tensor& g) {
+    if constexpr (!std::is_same_v<S, Scalar>) {
+      return g;
+    } else if constexpr (kRecorded) {
+      return Scalar(g);
+    } else {
+      return g.item();
+    }
+  }
+  template <bool kRecorded, class... S> static auto unpack(const Gradients& g, const Sources<S...>&) {
+    return [&]<std::size_t... i>(std::index_sequence<i...>) {
+      if constexpr (sizeof...(S) == 1) {
+        return (one<kRecorded, S>(g[i]), ...);
+      } else {
+        return std::make_tuple(one<kRecorded, S>(g[i])...);
+      }
+    }
+    (std::index_sequence_for<S...>{});
+  }
+
+  detail::TapeState* state_;
+};
+
+/// Suspends recording on the calling thread for a scope: what is computed in it is constant.
+class NoRecord {
+ public:
+  NoRecord() : saved_(active_writer<double>) {
+    if (saved_) saved_->close();
+    active_writer<double> = nullptr;
+  }
+  ~NoRecord() { active_writer<double> = detail::if_live(saved_); }
+  NoRecord(const NoRecord&) = delete;
+  NoRecord& operator=(const NoRecord&) = delete;
+
+ private:
+  StatementWriter<double>* saved_;
+};
+
+/// Whether the calling thread records.
+inline bool recording() { return active_writer<double> != nullptr; }
+
+}  // namespace wengert

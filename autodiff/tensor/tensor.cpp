@@ -1,0 +1,258 @@
+#include "autodiff/tensor/tensor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <new>
+
+#include "autodiff/kernels/strided.h"
+#include "autodiff/tensor/dispatch.h"
+#include "autodiff/tensor/location.h"
+#include "autodiff/tensor/storage.h"
+
+namespace wengert {
+
+using detail::dispatch;
+
+const char* to_string(Dtype dtype) {
+  switch (dtype) {
+    case float32:
+      return "float32";
+    case float64:
+      return "float64";
+    case int64:
+      return "int64";
+    case boolean:
+      return "boolean";
+  }
+  return "?";
+}
+
+std::string describe(const Tensor& t) {
+  if (!t.defined()) return "(undefined)";
+  const Location where = t.made_at();
+  return where.line ? fmt::format("{} {} made at {}", to_string(t.shape()), to_string(t.dtype()), to_string(where))
+                    : fmt::format("{} {}", to_string(t.shape()), to_string(t.dtype()));
+}
+
+int checked_dim(const char* operation, Index dim, const Tensor& x, int added) {
+  const int rank = x.rank() + added;
+  if (rank == 0) throw ShapeError(fmt::format("{}: dimension {} of {}: rank 0 has no dimensions", operation, dim, describe(x)));
+  if (dim < -rank || dim >= rank)
+    throw ShapeError(fmt::format("{}: dimension {} is outside [{}, {}] of {}", operation, dim, -rank, rank - 1, describe(x)));
+  return static_cast<int>(dim < 0 ? dim + rank : dim);
+}
+
+// ---- elements ---------------------------------------------------------------------------------------------------------------------
+
+static_assert(sizeof(Elements) == 128);
+
+namespace {
+
+std::size_t block_bytes(const Elements& e) {
+  return sizeof(Elements) + (e.base || e.borrowed ? 0 : static_cast<std::size_t>(e.size * bytes_of(e.dtype)));
+}
+
+/// A header and, behind it, room for the elements.
+Elements* new_elements(const Shape& shape, Index size, Dtype dtype, Location where, bool with_room) {
+  void* block = pool::allocate(sizeof(Elements) + (with_room ? static_cast<std::size_t>(size * bytes_of(dtype)) : 0));
+  return ::new (block) Elements(shape, size, dtype, detail::user_location(where));
+}
+
+}  // namespace
+
+void Tensor::release_reference(Elements* e) noexcept {
+  if (!detail::release_was_last(e->references)) return;
+  Elements* base = e->base;
+  const std::size_t bytes = block_bytes(*e);
+  e->~Elements();
+  pool::release(e, bytes);
+  if (base) release_reference(base);  // at most once: a base is no view
+}
+
+Tensor view(const Tensor& of, const Shape& shape, const Shape& strides, Index offset, Location where) {
+  Elements* from = of.elements();
+  Elements* e = new_elements(shape, shape.size(), from->dtype, where, false);
+  e->row_major = e->size == 0 || [&] {
+    for (int i = 0; i < shape.rank(); ++i)
+      if (shape[i] != 1 && strides[i] != e->strides[i]) return false;
+    return true;
+  }();
+  e->strides = strides;
+  e->data = static_cast<char*>(from->data) + offset * bytes_of(from->dtype);
+  e->base = from->base ? from->base : from;
+  detail::retain(e->base->references);
+  return Tensor(e, 0);
+}
+
+// ---- making tensors ---------------------------------------------------------------------------------------------------------------
+
+Tensor Tensor::uninitialized(const Shape& shape, Dtype dtype, Location where) {
+  return Tensor(new_elements(shape, checked_size("tensor", shape), dtype, where, true), 0);
+}
+Tensor Tensor::zeros(const Shape& shape, Dtype dtype, Location where) {
+  Tensor t = uninitialized(shape, dtype, where);
+  std::memset(t.elements_->data, 0, static_cast<std::size_t>(t.size() * bytes_of(dtype)));
+  return t;
+}
+Tensor Tensor::full(const Shape& shape, double value, Dtype dtype, Location where) {
+  Tensor t = uninitialized(shape, dtype, where);
+  dispatch(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    std::fill_n(static_cast<T*>(t.elements_->data), t.size(), static_cast<T>(value));
+  });
+  return t;
+}
+Tensor Tensor::ones(const Shape& shape, Dtype dtype, Location where) { return full(shape, 1, dtype, where); }
+
+Tensor Tensor::from(std::initializer_list<double> values, const Shape& shape, Dtype dtype, Location where) {
+  Tensor t = copy_of(values.begin(), values.size(), shape, float64, where);
+  if (dtype == float64) return t;
+  Tensor r = uninitialized(shape, dtype, where);
+  t.copy_to(r.elements_->data, dtype);
+  return r;
+}
+Tensor Tensor::from(std::initializer_list<std::initializer_list<double>> rows, Dtype dtype, Location where) {
+  const std::size_t columns = rows.size() ? rows.begin()->size() : 0;
+  Tensor t = uninitialized({static_cast<Index>(rows.size()), static_cast<Index>(columns)}, dtype, where);
+  Index at = 0;
+  for (const auto& row : rows) {
+    if (row.size() != columns)
+      throw ShapeError(fmt::format("tensor at {}: row {} has {} values, the first row {}", to_string(where),
+                                   at / std::max<Index>(1, static_cast<Index>(columns)), row.size(), columns));
+    for (double v : row) {
+      dispatch(dtype, [&](auto zero) {
+        using T = decltype(zero);
+        static_cast<T*>(t.elements_->data)[at++] = static_cast<T>(v);
+      });
+    }
+  }
+  return t;
+}
+
+static void check_count(std::size_t count, const Shape& shape, Location where) {
+  const Index size = checked_size("tensor", shape);
+  if (size != static_cast<Index>(count))
+    throw ShapeError(
+        fmt::format("tensor at {}: {} values for the shape {}, which has {} elements", to_string(where), count, to_string(shape), size));
+}
+Tensor Tensor::copy_of(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location where) {
+  check_count(count, shape, where);
+  Tensor t = uninitialized(shape, dtype, where);
+  if (count > 0) std::memcpy(t.elements_->data, values, count * static_cast<std::size_t>(bytes_of(dtype)));
+  return t;
+}
+Tensor Tensor::borrowed(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location where) {
+  check_count(count, shape, where);
+  Elements* e = new_elements(shape, static_cast<Index>(count), dtype, where, false);
+  e->data = const_cast<void*>(values);  // never written to: mutable_data copies borrowed elements
+  e->borrowed = true;
+  return Tensor(e, 0);
+}
+
+Tensor Tensor::arange(double start, double stop, double step, Dtype dtype, Location where) {
+  if (!(step != 0) || !std::isfinite(step) || !std::isfinite(start) || !std::isfinite(stop))
+    throw ShapeError(
+        fmt::format("arange at {}: start {}, stop {}, step {}: all must be finite and step not 0", to_string(where), start, stop, step));
+  const double steps = std::ceil((stop - start) / step);
+  if (steps > 0x1p53) throw ShapeError(fmt::format("arange at {}: {} elements are more than memory can hold", to_string(where), steps));
+  const auto n = static_cast<Index>(std::max(0.0, steps));
+  Tensor t = uninitialized({n}, dtype, where);
+  dispatch(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    for (Index i = 0; i < n; ++i) static_cast<T*>(t.elements_->data)[i] = static_cast<T>(start + static_cast<double>(i) * step);
+  });
+  return t;
+}
+Tensor Tensor::linspace(double start, double stop, Index n, Dtype dtype, Location where) {
+  Tensor t = uninitialized({n}, dtype, where);
+  dispatch(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    for (Index i = 0; i < n; ++i) {
+      const double share = n > 1 ? static_cast<double>(i) / static_cast<double>(n - 1) : 0;
+      static_cast<T*>(t.elements_->data)[i] = static_cast<T>(i == n - 1 && n > 1 ? stop : start + share * (stop - start));
+    }
+  });
+  return t;
+}
+Tensor Tensor::eye(Index n, Dtype dtype, Location where) {
+  Tensor t = zeros({n, n}, dtype, where);
+  dispatch(dtype, [&](auto zero) {
+    using T = decltype(zero);
+    for (Index i = 0; i < n; ++i) static_cast<T*>(t.elements_->data)[i * (n + 1)] = static_cast<T>(1);
+  });
+  return t;
+}
+
+// ---- reading and writing ----------------------------------------------------------------------------------------------------------
+
+static Index offset_of(const Tensor& t, Index flat) {
+  if (t.is_row_major()) return flat;
+  Index offset = 0;
+  for (int i = t.rank(); i-- > 0; flat /= t.shape()[i]) offset += flat % t.shape()[i] * t.strides()[i];
+  return offset;
+}
+
+double Tensor::element(Index flat) const {
+  const Index offset = offset_of(*this, flat);
+  return dispatch(dtype(), [&](auto zero) { return static_cast<double>(static_cast<const decltype(zero)*>(elements_->data)[offset]); });
+}
+
+double Tensor::item() const {
+  if (size() != 1) throw ShapeError(fmt::format("item: {} has {} elements, not one", describe(*this), size()));
+  return element(0);
+}
+
+static Index flat_position(const Tensor& t, std::span<const Index> position, const char* operation) {
+  if (static_cast<int>(position.size()) != t.rank())
+    throw ShapeError(fmt::format("{}: {} indices for {}", operation, position.size(), describe(t)));
+  Index flat = 0;
+  for (int i = 0; i < t.rank(); ++i) {
+    const Index n = t.shape()[i], given = position[static_cast<std::size_t>(i)], k = given < 0 ? given + n : given;
+    if (k < 0 || k >= n)
+      throw ShapeError(fmt::format("{}: index {} of dimension {} is outside [{}, {}] of {}", operation, given, i, -n, n - 1, describe(t)));
+    flat = flat * n + k;
+  }
+  return flat;
+}
+
+double Tensor::at(std::initializer_list<Index> position) const {
+  return element(flat_position(*this, {position.begin(), position.size()}, "at"));
+}
+Index Tensor::checked_position(std::span<const Index> position) const { return flat_position(*this, position, "element"); }
+
+void Tensor::copy_to(void* to, Dtype dtype) const {
+  dispatch(this->dtype(), [&](auto from_zero) {
+    using From = decltype(from_zero);
+    dispatch(dtype, [&](auto to_zero) {
+      using To = decltype(to_zero);
+      kernels::copy_strided(static_cast<const From*>(elements_->data), shape(), strides(), static_cast<To*>(to));
+    });
+  });
+}
+
+Tensor Tensor::clone(Location where) const {
+  Tensor t = uninitialized(shape(), dtype(), where);
+  copy_to(t.elements_->data, dtype());
+  return t;
+}
+
+void Tensor::make_own() {
+  if (!is_accumulator()) {
+    Tensor copy = clone(made_at());
+    *this = std::move(copy);
+  }
+  number_ = 0;
+}
+
+void Tensor::wrong_dtype(Dtype wanted) const {
+  throw DtypeError(
+      fmt::format("data: the tensor {} was read as {}; convert it with .to({})", describe(*this), to_string(wanted), to_string(wanted)));
+}
+void Tensor::not_row_major() const {
+  throw ShapeError(fmt::format("data: the elements of {} do not lie in row-major order (strides {}); use .contiguous()", describe(*this),
+                               to_string(strides())));
+}
+
+}  // namespace wengert

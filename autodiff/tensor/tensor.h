@@ -1,0 +1,258 @@
+#pragma once
+// A tensor: a cheap handle to shared elements.
+#include <cstdint>
+#include <initializer_list>
+#include <span>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "autodiff/error.h"
+#include "autodiff/tensor/reference_count.h"
+#include "autodiff/tensor/shape.h"
+
+namespace wengert {
+
+/// What a tensor's elements are.
+enum class Dtype : std::uint8_t { float32, float64, int64, boolean };
+using enum Dtype;
+
+/// "float32", "float64", "int64" or "boolean".
+const char* to_string(Dtype dtype);
+constexpr bool is_floating(Dtype t) { return t == float32 || t == float64; }
+constexpr Index bytes_of(Dtype t) { return t == float32 ? 4 : t == boolean ? 1 : 8; }
+
+template <class T> struct DtypeOf;
+template <> struct DtypeOf<float> { static constexpr Dtype value = float32; };
+template <> struct DtypeOf<double> { static constexpr Dtype value = float64; };
+template <> struct DtypeOf<std::int64_t> { static constexpr Dtype value = int64; };
+template <> struct DtypeOf<bool> { static constexpr Dtype value = boolean; };
+/// A C++ type that a tensor can have as its element.
+template <class T> concept Element = requires { DtypeOf<T>::value; };
+
+template <class V> class BasicScalar;
+using Scalar = BasicScalar<double>;
+
+/// Elements and how to walk them. A result carries its elements behind this header, in the same block of the pool; a view carries
+/// none and keeps its base alive. A base is never a view itself, so that destruction never recurses.
+struct alignas(64) Elements {
+  /// Row-major elements behind this header.
+  Elements(const Shape& shape, Index size, Dtype dtype, Location made_at)
+      : references(1),
+        line(made_at.line),
+        file(made_at.file),
+        data(this + 1),
+        base(nullptr),
+        size(size),
+        dtype(dtype),
+        row_major(true),
+        borrowed(false),
+        shape(shape),
+        strides(row_major_strides(shape)) {}
+
+  detail::ReferenceCount references;
+  std::uint32_t line;  // where the tensor was made
+  const char* file;
+  void* data;
+  Elements* base;  // of a view: whose elements these are
+  Index size;
+  Dtype dtype;
+  bool row_major;  // dense, in row-major order
+  bool borrowed;   // the elements are the user's memory
+  Shape shape, strides;
+};
+
+/// Shared elements with a shape, and the number of the recorded value that this is (0: a constant). Copies share the elements and
+/// nothing that is done through one handle is ever seen through another: `mutable_data` copies elements that are shared.
+class Tensor {
+ public:
+  /// No tensor at all: `defined()` is false and every other use is a programming error.
+  Tensor() = default;
+  Tensor(const Tensor& o) noexcept : elements_(o.elements_), number_(o.number_) { retain(elements_); }
+  Tensor(Tensor&& o) noexcept : elements_(o.elements_), number_(o.number_) { o.forget(); }
+  Tensor& operator=(const Tensor& o) noexcept {  // NOLINT(bugprone-unhandled-self-assignment): retained before released
+    retain(o.elements_);
+    release(elements_);
+    elements_ = o.elements_;
+    number_ = o.number_;
+    return *this;
+  }
+  Tensor& operator=(Tensor&& o) noexcept {
+    Elements* mine = elements_;
+    elements_ = o.elements_;
+    number_ = o.number_;
+    if (this != &o) {
+      o.forget();
+      release(mine);
+    }
+    return *this;
+  }
+  ~Tensor() { release(elements_); }
+
+  /// @name Making tensors
+  /// Shapes are checked: a negative size, or more elements than memory can hold, is a ShapeError.
+  /// @{
+  static Tensor zeros(const Shape& shape, Dtype dtype = float32, Location where = Location::here());
+  static Tensor ones(const Shape& shape, Dtype dtype = float32, Location where = Location::here());
+  static Tensor full(const Shape& shape, double value, Dtype dtype = float32, Location where = Location::here());
+  /// Elements that are not set: for code that fills all of them through `mutable_data`.
+  static Tensor uninitialized(const Shape& shape, Dtype dtype = float32, Location where = Location::here());
+  /// The values in row-major order, as a vector or in the given shape, which must have as many elements.
+  /// (A template, so that {{1}, {2}} is a matrix of one column.)
+  template <class T = double>
+  static Tensor from(std::initializer_list<std::type_identity_t<T>> values, Dtype dtype = float32, Location where = Location::here()) {
+    return from(values, Shape{static_cast<Index>(values.size())}, dtype, where);
+  }
+  static Tensor from(std::initializer_list<double> values, const Shape& shape, Dtype dtype = float32, Location where = Location::here());
+  /// A matrix, row by row; all rows must have the same length.
+  static Tensor from(std::initializer_list<std::initializer_list<double>> rows, Dtype dtype = float32, Location where = Location::here());
+  /// A copy of the values; the dtype follows their type.
+  template <Element T> static Tensor from(std::span<const T> values, const Shape& shape, Location where = Location::here()) {
+    return copy_of(values.data(), values.size(), shape, DtypeOf<T>::value, where);
+  }
+  template <Element T> static Tensor from(const std::vector<T>& values, Location where = Location::here()) {
+    return from(std::span<const T>(values), Shape{static_cast<Index>(values.size())}, where);
+  }
+  template <Element T> static Tensor from(const std::vector<T>& values, const Shape& shape, Location where = Location::here()) {
+    return from(std::span<const T>(values), shape, where);
+  }
+  /// The user's memory, not copied: the caller keeps it alive and unchanged for as long as this tensor, its copies and its views
+  /// live, and for as long as a tape has recorded an operation on it. Never written to: `mutable_data` copies.
+  template <Element T> static Tensor borrow(std::span<const T> values, const Shape& shape, Location where = Location::here()) {
+    return borrowed(values.data(), values.size(), shape, DtypeOf<T>::value, where);
+  }
+  /// start, start + step, ... up to but not including stop.
+  static Tensor arange(double start, double stop, double step = 1, Dtype dtype = float32, Location where = Location::here());
+  /// `n` values from start to stop, both included.
+  static Tensor linspace(double start, double stop, Index n, Dtype dtype = float32, Location where = Location::here());
+  /// The (n, n) unit matrix.
+  static Tensor eye(Index n, Dtype dtype = float32, Location where = Location::here());
+  /// @}
+
+  bool defined() const { return elements_ != nullptr; }
+  const Shape& shape() const { return elements_->shape; }
+  /// Elements (not bytes) from one position to the next, for each dimension.
+  const Shape& strides() const { return elements_->strides; }
+  int rank() const { return elements_->shape.rank(); }
+  /// How many elements there are.
+  Index size() const { return elements_->size; }
+  /// The size of one dimension, counted from the end if negative.
+  Index size(Index dim) const;
+  Dtype dtype() const { return elements_->dtype; }
+  bool is_row_major() const { return elements_->row_major; }
+  /// Where the user made this tensor.
+  Location made_at() const { return {elements_->file, elements_->line}; }
+
+  /// The elements in row-major order. Throws if T is not the dtype (DtypeError), or if the elements do not lie in that order
+  /// (ShapeError): `contiguous()` gives a tensor whose do.
+  template <Element T> const T* data() const {
+    check_access(DtypeOf<T>::value);
+    return static_cast<const T*>(elements_->data);
+  }
+  /// The same for writing. Elements that a record, a view or another handle shares are copied first, and the tensor becomes a
+  /// constant: what a tape has recorded never changes.
+  template <Element T> T* mutable_data() {
+    check_dtype(DtypeOf<T>::value);
+    make_own();
+    return static_cast<T*>(elements_->data);
+  }
+  /// The value of a tensor of one element, whatever its dtype.
+  double item() const;
+  /// The value at one position (one index a dimension, negative ones from the end), not recorded.
+  double at(std::initializer_list<Index> position) const;
+  /// All values in row-major order, converted to T.
+  template <Element T> std::vector<T> to_vector() const {
+    std::vector<T> values(static_cast<std::size_t>(size()));
+    if constexpr (!std::is_same_v<T, bool>) {
+      copy_to(values.data(), DtypeOf<T>::value);
+    } else {
+      for (std::size_t i = 0; i < values.size(); ++i) values[i] = element(static_cast<Index>(i)) != 0;
+    }
+    return values;
+  }
+  /// One element as a Scalar: a tape records the crossing from the tensor side to the scalar side.
+  template <class... I>
+  requires(std::is_integral_v<I>&&...) Scalar operator()(I... index) const;
+
+  /// This tensor if its elements lie in row-major order, otherwise a copy that has them so. Recorded.
+  Tensor contiguous(Location where = Location::here()) const;
+  /// The same values as another dtype, rounded where need be. Recorded between floating dtypes.
+  Tensor to(Dtype dtype, Location where = Location::here()) const;
+  /// The same elements as a constant: gradients stop here.
+  Tensor constant() const {
+    Tensor t = *this;
+    t.number_ = 0;
+    return t;
+  }
+  /// A dense constant copy that shares nothing with this tensor.
+  Tensor clone(Location where = Location::here()) const;
+
+  /// The number of the recorded value that this is; 0 for a constant. No other value of the process ever has it.
+  std::uint64_t number() const { return number_; }
+
+  /// @name For operations
+  /// @{
+  Tensor(Elements* adopted, std::uint64_t number) noexcept : elements_(adopted), number_(number) {}
+  Elements* elements() const { return elements_; }
+  /// Gives up the elements; the tensor is undefined afterwards.
+  Elements* take() noexcept {
+    Elements* e = elements_;
+    forget();
+    return e;
+  }
+  /// Whether this handle alone refers to the elements, so that they may be changed in place.
+  bool sole_owner() const {
+    return elements_ && !elements_->base && !elements_->borrowed && elements_->references.load(std::memory_order_acquire) == 1;
+  }
+  /// Whether a sweep may add into the elements in place.
+  bool is_accumulator() const { return sole_owner() && elements_->row_major; }
+  /// The row-major `flat`th value as a double.
+  double element(Index flat) const;
+  /// @}
+
+ private:
+  static void retain(Elements* e) {
+    if (e) detail::retain(e->references);
+  }
+  static void release(Elements* e) noexcept {
+    if (e) release_reference(e);
+  }
+  static void release_reference(Elements* e) noexcept;
+  void forget() {
+    elements_ = nullptr;
+    number_ = 0;
+  }
+  static Tensor copy_of(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location where);
+  static Tensor borrowed(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location where);
+  void copy_to(void* to, Dtype dtype) const;
+  Index checked_position(std::span<const Index> position) const;
+  Scalar element_as_scalar(std::span<const Index> position) const;
+  void check_dtype(Dtype wanted) const {
+    if (elements_->dtype != wanted) [[unlikely]]
+      wrong_dtype(wanted);
+  }
+  void check_access(Dtype wanted) const {
+    check_dtype(wanted);
+    if (!elements_->row_major) [[unlikely]]
+      not_row_major();
+  }
+  [[noreturn]] void wrong_dtype(Dtype wanted) const;
+  [[noreturn]] void not_row_major() const;
+  void make_own();
+
+  Elements* elements_ = nullptr;
+  std::uint64_t number_ = 0;
+};
+
+/// A tensor on the elements of another one, with a shape and strides of its own, from the `offset`th element on. Not recorded.
+Tensor view(const Tensor& base, const Shape& shape, const Shape& strides, Index offset, Location where);
+
+/// "(2, 3) float32 made at model.cpp:41": how error messages speak of an operand.
+std::string describe(const Tensor& tensor);
+/// `dim` of x, to which an operation adds `added` dimensions, counted from the front. A ShapeError of `operation` that names the valid
+/// range if it is outside.
+int checked_dim(const char* operation, Index dim, const Tensor& x, int added = 0);
+
+inline Index Tensor::size(Index dim) const { return shape()[checked_dim("size", dim, *this)]; }
+
+}  // namespace wengert

@@ -1,0 +1,149 @@
+#include "autodiff/transforms/custom_operation.h"
+
+#include <fmt/format.h>
+
+#include <memory>
+
+#include "autodiff/tape/records.h"
+
+namespace wengert::detail {
+namespace {
+
+using Tensors = pool::Vector<Tensor>;
+
+Tensors dense(std::span<const Tensor> x) {
+  Tensors all;
+  for (const Tensor& each : x) all.push_back(each.contiguous());
+  return all;
+}
+
+/// Which of the values that are recorded from now on depend on some that are there.
+class Dependents {
+ public:
+  explicit Dependents(TapeState& tape) : tape_(tape), first_call_(tape.calls.size()), marked_(tape.slots.size()) {}
+  void add(const Tensor& t) { marked_[slot(t.number())] = true; }
+  bool holds(const Tensor& t) {
+    marked_.resize(tape_.slots.size());
+    for (std::uint32_t k = first_call_; k < tape_.calls.size(); ++k) mark(tape_.calls[k]);
+    const std::uint32_t s = tape_.slot_of(t);  // of an ended tape's value there is none
+    return s != kNoSlot && marked_[s];
+  }
+
+ private:
+  std::size_t slot(std::uint64_t number) const { return static_cast<std::size_t>(number - tape_.tensor_base); }
+  void mark(const Call& call) {
+    if (call.kind != Call::tensors) return;
+    bool any = false;
+    for (std::uint32_t i = 0; !any && i < call.inputs; ++i) {
+      const std::uint64_t number = tape_.inputs[call.first_input + i].number();
+      any = number && marked_[slot(number)];
+    }
+    for (std::uint32_t j = 0; any && j < call.outputs; ++j) marked_[call.first_output + j] = true;
+  }
+
+  TapeState& tape_;
+  std::uint32_t first_call_;
+  pool::Vector<char> marked_;
+};
+
+class CustomCall : public Operation {
+ public:
+  explicit CustomCall(const CustomRules& rules) : rules_(rules.copy()) {}
+  const char* name() const override { return rules_->name(); }
+  // All inputs, also those that do not vary: the rules are given them.
+  ValueSet reads(int) const override { return 0x3f | output(); }
+
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    const Tensors x = inputs(s);
+    Tensors result(x.size());
+    if (recording()) {
+      recorded_vjp(y_bar[0], s.y().contiguous(), x, result);
+    } else {
+      rules_->vjp(y_bar[0].contiguous(), s.y().contiguous(), x, result);
+    }
+    for (std::size_t i = 0; i < x.size(); ++i) {
+      if (!x_bar.wants(static_cast<int>(i)) || !result[i].defined()) continue;
+      check_like(fmt::format("the cotangent of input {}", i), result[i], x[i]);
+      x_bar[static_cast<int>(i)] = result[i];
+    }
+  }
+
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    if (!rules_->has_jvp()) throw TapeError(fmt::format("{}: forward mode needs the operation's jvp, and it has none", name()));
+    const Tensors x = inputs(s);
+    Tensors tangents;
+    for (std::size_t i = 0; i < x.size(); ++i)
+      tangents.push_back(x_dot[i].defined() ? x_dot[i].contiguous() : Tensor::zeros(x[i].shape(), x[i].dtype()));
+    y_dot[0] = rules_->jvp(tangents, s.y().contiguous(), x);
+    if (!y_dot[0].defined()) throw TapeError(fmt::format("{}: its jvp gave an undefined tensor", name()));
+    check_like("the tangent", y_dot[0], s.y());
+  }
+
+ private:
+  static Tensors inputs(const Saved& s) {
+    Tensors x;
+    for (int i = 0; i < s.inputs(); ++i) x.push_back(s.x(i).contiguous());
+    return x;
+  }
+
+  void check_like(const std::string& what, const Tensor& t, const Tensor& like) const {
+    if (!(t.shape() == like.shape()))
+      throw ShapeError(fmt::format("{}: {} {} must have the shape of {}", name(), what, describe(t), describe(like)));
+    if (t.dtype() != like.dtype())
+      throw DtypeError(fmt::format("{}: {} {} must have the dtype of {}", name(), what, describe(t), describe(like)));
+  }
+
+  /// A rule computes past the tape if a result does not depend on the cotangent, or (unless it is linear) none on the inputs and on y.
+  void recorded_vjp(const Tensor& y_bar, const Tensor& y, const Tensors& x, Tensors& result) const {
+    TapeState& tape = *active_tape();
+    const auto on_tape = [&](const Tensor& t) { return tape.slot_of(t) == kNoSlot ? tape.variable(t) : t; };
+    const Tensor seed = on_tape(y_bar.contiguous());
+    Tensors inputs;  // constants too, so that it can be seen whether the rule reads them
+    for (const Tensor& each : x) inputs.push_back(is_floating(each.dtype()) ? on_tape(each) : each);
+    Dependents of_cotangent(tape), of_values(tape);
+    of_cotangent.add(seed);
+    of_values.add(y);
+    for (const Tensor& each : inputs)
+      if (each.number()) of_values.add(each);
+    rules_->vjp(seed, y, inputs, result);
+    bool any = false, of_any_value = rules_->linear();
+    for (const Tensor& each : result) {
+      if (!each.defined()) continue;
+      if (!of_cotangent.holds(each)) past_the_tape("the cotangent");
+      any = true;
+      of_any_value = of_any_value || of_values.holds(each);
+    }
+    if (any && !of_any_value) past_the_tape("its inputs");
+  }
+  [[noreturn]] void past_the_tape(const char* what) const {
+    throw TapeError(fmt::format(
+        "{}: a derivative of a derivative was asked for, but the operation's vjp does not compute from {} by recorded "
+        "operations; write it in public operations, say that it is linear if its derivative is constant, or return an undefined "
+        "tensor where that is 0",
+        name(), what));
+  }
+
+  std::unique_ptr<const CustomRules> rules_;
+};
+
+}  // namespace
+
+Tensor apply_custom(const CustomRules& rules, std::span<const Tensor> x, Location where) {
+  pool::Vector<const Tensor*> pointers;
+  for (const Tensor& each : x) {
+    if (!each.defined()) throw ShapeError(fmt::format("{}: an input is undefined: default-constructed, or moved from", rules.name()));
+    pointers.push_back(&each);
+  }
+  const bool tracked = any_tracked(pointers);
+  Tensor y;
+  {
+    const NoRecord forward;
+    y = rules.forward(dense(x));
+  }
+  if (!y.defined()) throw ShapeError(fmt::format("{}: its forward gave an undefined tensor", rules.name()));
+  y = y.constant();
+  if (tracked && is_floating(y.dtype())) record_all(CustomCall(rules), where, pointers, {&y, 1});
+  return y;
+}
+
+}  // namespace wengert::detail

@@ -1,0 +1,136 @@
+#pragma once
+// Activations as layers: any shape -> the same shape. Each is the operation of that name in autodiff/ops.h; names and defaults are
+// PyTorch's.
+#include "autodiff/ops.h"
+#include "autodiff/tape/parameter.h"
+#include "nn/module/module.h"
+
+namespace wengert::nn {
+
+// ---- without options -----------------------------------------------------------------------------------------------------------------
+
+struct Identity : Stateless {
+  Tensor operator()(const Tensor& x) const { return x; }
+};
+/// The perceptron's activation: 1 where x >= 0, else 0. Its gradient is zero everywhere: gradient descent learns nothing through it.
+struct Step : Stateless {
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return step(x, where); }
+};
+struct ReLU : Stateless {
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return relu(x, where); }
+};
+struct ReLU6 : Stateless {
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return relu6(x, where); }
+};
+struct SELU : Stateless {
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return selu(x, where); }
+};
+struct SiLU : Stateless {
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return silu(x, where); }
+};
+struct Mish : Stateless {
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return mish(x, where); }
+};
+struct Sigmoid : Stateless {
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return sigmoid(x, where); }
+};
+struct LogSigmoid : Stateless {
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return log_sigmoid(x, where); }
+};
+struct Hardsigmoid : Stateless {
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return hardsigmoid(x, where); }
+};
+struct Hardswish : Stateless {
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return hardswish(x, where); }
+};
+struct Tanh : Stateless {
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return tanh(x, where); }
+};
+struct Softsign : Stateless {
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return softsign(x, where); }
+};
+
+// ---- with options --------------------------------------------------------------------------------------------------------------------
+
+struct GELUOptions {
+  bool tanh = false;  ///< the approximation by tanh in place of the error function
+};
+struct GELU : Stateless {
+  explicit GELU(GELUOptions options = {}) : approximate(options.tanh) {}
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return approximate ? gelu_tanh(x, where) : gelu(x, where); }
+
+  bool approximate;
+};
+
+/// x where x > 0, else slope x.
+struct LeakyReLU : Stateless {
+  explicit LeakyReLU(double slope = 0.01) : slope(slope) {}
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return leaky_relu(x, slope, where); }
+
+  double slope;
+};
+
+struct PReLUOptions {
+  Index channels = 1;   ///< slopes: one, or one for each channel
+  double start = 0.25;  ///< their first value
+};
+/// LeakyReLU with slopes that are learnt.
+struct PReLU : Module {
+  explicit PReLU(PReLUOptions options = {}) : weight(Tensor::full({options.channels}, options.start)) {}
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return prelu(x, weight, where); }
+  void visit(Visitor& v) override { v("weight", weight); }
+
+  Parameter weight;
+};
+
+/// x where x > 0, else alpha (e^x - 1).
+struct ELU : Stateless {
+  explicit ELU(double alpha = 1) : alpha(alpha) {}
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return elu(x, alpha, where); }
+
+  double alpha;
+};
+
+struct SoftplusOptions {
+  double beta = 1;
+};
+/// ln(1 + e^(beta x)) / beta
+struct Softplus : Stateless {
+  explicit Softplus(SoftplusOptions options = {}) : beta(options.beta) {}
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return softplus(x, beta, where); }
+
+  double beta;
+};
+
+struct Softshrink : Stateless {
+  explicit Softshrink(double lambda = 0.5) : lambda(lambda) {}
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return softshrink(x, lambda, where); }
+
+  double lambda;
+};
+
+struct HardtanhOptions {
+  double low = -1, high = 1;
+};
+struct Hardtanh : Stateless {
+  explicit Hardtanh(HardtanhOptions options = {}) : low(options.low), high(options.high) {}
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return hardtanh(x, low, high, where); }
+
+  double low, high;
+};
+
+/// Softmax along a dimension. In front of cross_entropy it is one softmax too many: that takes logits.
+struct Softmax : Stateless {
+  explicit Softmax(Index dim = -1) : dim(dim) {}
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return softmax(x, dim, where); }
+
+  Index dim;
+};
+struct LogSoftmax : Stateless {
+  explicit LogSoftmax(Index dim = -1) : dim(dim) {}
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return log_softmax(x, dim, where); }
+
+  Index dim;
+};
+
+}  // namespace wengert::nn

@@ -1,0 +1,96 @@
+#pragma once
+// Normalisation. Names, first values (1 and 0) and defaults are PyTorch's, so that state files map one to one.
+#include <string>
+
+#include "autodiff/ops.h"
+#include "autodiff/tape/parameter.h"
+#include "nn/module/module.h"
+
+namespace wengert::nn {
+
+struct LayerNormOptions {
+  double eps = 1e-5;
+  bool affine = true;  ///< with a weight
+  bool bias = true;    ///< and a bias
+};
+/// layer_norm over the last dimensions, which must be `normalized`.
+struct LayerNorm : Module {
+  explicit LayerNorm(const Shape& normalized, LayerNormOptions options = {});
+  explicit LayerNorm(Index features, LayerNormOptions options = {}) : LayerNorm(Shape{features}, options) {}
+
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const;
+  void visit(Visitor& v) override {
+    v("weight", weight);
+    v("bias", bias);
+  }
+  std::string label() const override;
+
+  Shape normalized;
+  double eps;
+  Parameter weight, bias;  ///< undefined without the options
+};
+
+struct GroupNormOptions {
+  double eps = 1e-5;
+  bool affine = true;  ///< with weight and bias
+};
+/// group_norm of (n, channels, ...).
+struct GroupNorm : Module {
+  GroupNorm(Index groups, Index channels, GroupNormOptions options = {});
+
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const;
+  void visit(Visitor& v) override {
+    v("weight", weight);
+    v("bias", bias);
+  }
+  std::string label() const override;
+
+  Index groups, channels;
+  double eps;
+  Parameter weight, bias;  ///< undefined without the option
+};
+
+struct BatchNormOptions {
+  double eps = 1e-5;
+  double momentum = 0.1;      ///< share of a batch in the running statistics
+  bool affine = true;         ///< with weight and bias
+  bool running_stats = true;  ///< without them evaluation normalises by the batch as well
+};
+/// What BatchNorm1d and BatchNorm2d share: batch_norm of (n, channels, ...). The running statistics are state: saved, not trained.
+struct BatchNorm : Module {
+  /// In training normalises by the batch and moves the running statistics.
+  Tensor operator()(const Tensor& x, Location where = Location::here());
+  /// The same for a const layer, which must be in evaluation mode: an Error if it is not.
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const;
+  void visit(Visitor& v) override {
+    v("weight", weight);
+    v("bias", bias);
+    v("running_mean", running_mean);
+    v("running_var", running_var);
+    v("num_batches_tracked", num_batches_tracked);
+  }
+  std::string label() const override;
+
+  Index channels;
+  double eps, momentum;
+  Parameter weight, bias;            ///< undefined without the option
+  Tensor running_mean, running_var;  ///< 0 and 1 at first; undefined without the option
+  Tensor num_batches_tracked;        ///< int64: how many batches have been seen in training
+
+ protected:
+  BatchNorm(Index channels, int least_rank, int most_rank, BatchNormOptions options);
+
+ private:
+  BatchNormResult normalized(const Tensor& x, bool by_batch, Location where) const;
+  int least_rank_, most_rank_;
+};
+/// Of (n, channels) or (n, channels, length).
+struct BatchNorm1d : BatchNorm {
+  explicit BatchNorm1d(Index channels, BatchNormOptions options = {}) : BatchNorm(channels, 2, 3, options) {}
+};
+/// Of (n, channels, height, width).
+struct BatchNorm2d : BatchNorm {
+  explicit BatchNorm2d(Index channels, BatchNormOptions options = {}) : BatchNorm(channels, 4, 4, options) {}
+};
+
+}  // namespace wengert::nn

@@ -1,0 +1,14 @@
+#include "nn/layers/residual.h"
+
+#include <fmt/format.h>
+
+namespace wengert::nn::detail {
+
+Tensor residual_sum(const Tensor& x, const Tensor& y, Location where) {
+  if (!(x.shape() == y.shape()))
+    throw ShapeError(
+        fmt::format("Residual at {}: the inner layer must keep the shape, but made {} of {}", to_string(where), describe(y), describe(x)));
+  return Operand(x, where) + y;
+}
+
+}  // namespace wengert::nn::detail

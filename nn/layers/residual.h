@@ -1,0 +1,36 @@
+#pragma once
+// Shortcuts around layers.
+#include <type_traits>
+#include <utility>
+
+#include "autodiff/ops.h"
+#include "nn/layers/sequential.h"
+#include "nn/module/module.h"
+
+namespace wengert::nn {
+
+namespace detail {
+/// x + y; a ShapeError that names both if they differ in shape.
+Tensor residual_sum(const Tensor& x, const Tensor& y, Location where);
+}  // namespace detail
+
+/// x + inner(x), for an inner layer (a module, a lambda or a function) that keeps the shape.
+///
+///     nn::Residual block(nn::Sequential(nn::Linear(8, 8), nn::ReLU()));
+template <Layer F> struct Residual : Module {
+  explicit Residual(F inner) : inner(std::move(inner)) {}
+
+  Tensor operator()(const Tensor& x, Location where = Location::here()) {
+    return detail::residual_sum(x, detail::call(inner, x, where), where);
+  }
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const requires Layer<const F> {
+    return detail::residual_sum(x, detail::call(inner, x, where), where);
+  }
+  void visit(Visitor& v) override {
+    if constexpr (ModuleType<F>) v("inner", inner);
+  }
+
+  F inner;
+};
+
+}  // namespace wengert::nn

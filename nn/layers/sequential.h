@@ -1,0 +1,167 @@
+#pragma once
+// Layers one behind the other.
+#include <concepts>
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <type_traits>
+#include <typeinfo>
+#include <utility>
+#include <vector>
+
+#include "autodiff/tensor/named_tensor.h"
+#include "nn/module/module.h"
+
+namespace wengert::nn {
+
+/// What a Sequential is made of: a module, a lambda or a function that takes a tensor and gives one.
+template <class L> concept Layer = std::copy_constructible<std::remove_const_t<L>> && requires(L& layer, const Tensor& x) {
+  { layer(x) } -> std::convertible_to<Tensor>;
+};
+
+/// A lambda or a function as a module.
+template <Layer F> class Function final : public Stateless {
+ public:
+  explicit Function(F function) : function_(std::move(function)) {}
+  Tensor operator()(const Tensor& x) { return function_(x); }
+  Tensor operator()(const Tensor& x) const requires Layer<const F> { return function_(x); }
+  std::string label() const override { return "Function"; }
+
+ private:
+  F function_;
+};
+
+namespace detail {
+
+/// Calls a layer and tells it the caller's place if it wants to know.
+template <class L> Tensor call(L& layer, const Tensor& x, Location where) {
+  if constexpr (std::invocable<L&, const Tensor&, Location>) {
+    return layer(x, where);
+  } else {
+    return layer(x);
+  }
+}
+
+[[noreturn]] void needs_mutable(const Module& layer);
+
+/// A layer of any type.
+class AnyLayer {
+ public:
+  virtual ~AnyLayer() = default;
+  virtual Tensor call(const Tensor& x, Location where) = 0;
+  virtual Tensor call_const(const Tensor& x, Location where) const = 0;
+  virtual std::unique_ptr<AnyLayer> copy() const = 0;
+  /// Assigns the other layer's values if it is of this type and can be assigned, as lambdas with captures cannot.
+  virtual bool assign(const AnyLayer& other) = 0;
+  virtual Module& module() = 0;
+};
+
+template <ModuleType M> class LayerOf final : public AnyLayer {
+ public:
+  explicit LayerOf(M module) : module_(std::move(module)) {}
+  Tensor call(const Tensor& x, Location where) override { return detail::call(module_, x, where); }
+  Tensor call_const(const Tensor& x, Location where) const override {
+    if constexpr (Layer<const M>) {
+      return detail::call(module_, x, where);
+    } else {
+      needs_mutable(module_);
+    }
+  }
+  std::unique_ptr<AnyLayer> copy() const override { return std::make_unique<LayerOf>(module_); }
+  bool assign(const AnyLayer& other) override {
+    if constexpr (std::is_copy_assignable_v<M>) {
+      if (const auto* same = dynamic_cast<const LayerOf*>(&other)) {
+        module_ = same->module_;
+        return true;
+      }
+    }
+    return false;
+  }
+  Module& module() override { return module_; }
+
+ private:
+  M module_;
+};
+
+template <class L> std::unique_ptr<AnyLayer> make_layer(L&& layer) {
+  using D = std::decay_t<L>;
+  if constexpr (ModuleType<D>) {
+    static_assert(std::is_copy_assignable_v<D>, "a layer must be assignable, so that `model = best` keeps its parameters' identities");
+    return std::make_unique<LayerOf<D>>(std::forward<L>(layer));
+  } else {
+    return std::make_unique<LayerOf<Function<D>>>(Function<D>(std::forward<L>(layer)));
+  }
+}
+
+}  // namespace detail
+
+/// Layers by value, each applied to the result of the one before it. Layers are modules, lambdas and functions; a Sequential may be one
+/// of them. Their names are 0, 1, ...
+///
+///     nn::Sequential model(nn::Linear(2, 8), nn::Tanh(), nn::Linear(8, 1), [](const Tensor& x) { return 2 * x; });
+///
+/// A Linear or a Conv2d and the ReLU behind it run as one operation, and a MaxPool2d behind that as well; `call` runs each layer by itself.
+///
+/// Copies copy every layer. Assignment from a Sequential of as many layers of the same types assigns layer by layer, so that optimizers
+/// stay valid; what does not agree is replaced. `Sequential(s)` for one Sequential s is a copy; `Sequential().add(s)` puts it inside
+/// another.
+class Sequential : public Module {
+ public:
+  Sequential() = default;
+  // That one Sequential is not a list of layers is asked first: whether it is a Layer depends on its copy constructor.
+  template <class... L>
+  requires(sizeof...(L) > 0 && !(sizeof...(L) == 1 && (std::derived_from<std::decay_t<L>, Sequential> && ...)) &&
+           (Layer<std::decay_t<L>> && ...)) explicit Sequential(L&&... layers) {
+    layers_.reserve(sizeof...(L));
+    (add(std::forward<L>(layers)), ...);
+  }
+  Sequential(const Sequential& o);
+  Sequential(Sequential&&) = default;
+  Sequential& operator=(const Sequential& o);
+  ~Sequential() override = default;
+
+  template <class L>
+  requires Layer<std::decay_t<L>> Sequential& add(L&& layer) {
+    layers_.push_back(detail::make_layer(std::forward<L>(layer)));
+    return *this;
+  }
+
+  Tensor operator()(const Tensor& x, Location where = Location::here());
+  /// The same for a const model, which several threads may use at once. An Error if a layer's operator() is not const.
+  Tensor operator()(const Tensor& x, Location where = Location::here()) const;
+
+  /// What comes out of every layer on the way, the result being the last: {{"0", ...}, {"1", ...}, ...}. Of a Sequential inside come its
+  /// layers: "2.0", "2.1". Recorded as by operator(), so that gradients by them can be taken.
+  std::vector<NamedTensor> activations(const Tensor& x, Location where = Location::here());
+  std::vector<NamedTensor> activations(const Tensor& x, Location where = Location::here()) const;
+
+  /// One layer alone, for whoever runs the layers one by one.
+  Tensor call(std::size_t i, const Tensor& x, Location where = Location::here());
+  Tensor call(std::size_t i, const Tensor& x, Location where = Location::here()) const;
+
+  std::size_t size() const { return layers_.size(); }
+  /// A layer as a module; an Error if there is none of that number.
+  Module& operator[](std::size_t i) { return layer_at(i).module(); }
+  const Module& operator[](std::size_t i) const { return layer_at(i).module(); }
+  /// A layer as what it is: model.layer<nn::Linear>(0).weight. An Error if it is something else.
+  template <ModuleType L> L& layer(std::size_t i) {
+    if (auto* found = dynamic_cast<L*>(&(*this)[i])) return *found;
+    wrong_type(i, typeid(L));
+  }
+  template <ModuleType L> const L& layer(std::size_t i) const { return const_cast<Sequential*>(this)->layer<L>(i); }
+
+  void visit(Visitor& visitor) override;
+
+  /// A table of name, layer, output shape and parameter count, with a line for each layer and the totals. It runs a copy of the layers, in
+  /// evaluation mode and unrecorded, on zeros of the given shape and dtype; without one they have the dtype of the first parameter.
+  std::string summary(const Shape& input) const;
+  std::string summary(const Shape& input, Dtype dtype) const;
+
+ private:
+  detail::AnyLayer& layer_at(std::size_t i) const;
+  [[noreturn]] void wrong_type(std::size_t i, const std::type_info& wanted) const;
+
+  std::vector<std::unique_ptr<detail::AnyLayer>> layers_;
+};
+
+}  // namespace wengert::nn

@@ -1,0 +1,61 @@
+#pragma once
+// First values of parameters. Each function sets a parameter's value and keeps its shape and dtype.
+#include <cstdint>
+
+#include "autodiff/tape/parameter.h"
+#include "autodiff/tensor/random.h"
+
+namespace wengert::nn::init {
+
+/// With how many numbers an output is computed, and in how many outputs an input takes part.
+struct Fans {
+  Index in, out;
+};
+/// Of a linear weight (out, in) or a convolution's (out, in / groups, k...), where each position of the kernel counts. A ShapeError for
+/// rank 0 and 1.
+Fans fans(const Shape& weight);
+
+/// @name Factors that keep the variance of what passes an activation
+/// @{
+inline constexpr double linear_gain = 1;  ///< also for the sigmoid
+inline constexpr double tanh_gain = 5.0 / 3;
+inline constexpr double relu_gain = 1.4142135623730951;  ///< sqrt(2)
+/// @}
+
+void constant(Parameter& p, double value);
+/// Uniform on [low, high).
+void uniform(Parameter& p, double low, double high, Generator& generator);
+void normal(Parameter& p, double mean, double stddev, Generator& generator);
+
+struct XavierOptions {
+  double gain = linear_gain;
+};
+/// Glorot and Bengio 2010: variance gain^2 2 / (in + out).
+void xavier_uniform(Parameter& p, Generator& generator, XavierOptions options = {});
+void xavier_normal(Parameter& p, Generator& generator, XavierOptions options = {});
+
+/// Which fan kaiming keeps the variance for: forward (in) or backward (out).
+enum class Fan : std::uint8_t { in, out };
+struct KaimingOptions {
+  Fan mode = Fan::in;
+  double gain = relu_gain;
+};
+/// He et al. 2015: variance gain^2 / fan.
+void kaiming_uniform(Parameter& p, Generator& generator, KaimingOptions options = {});
+void kaiming_normal(Parameter& p, Generator& generator, KaimingOptions options = {});
+
+struct OrthogonalOptions {
+  double gain = 1;
+};
+/// Saxe, McClelland and Ganguli 2014: as a matrix (first dimension, all others), gain times orthonormal rows, or columns where they are
+/// fewer; uniform over such matrices. A ShapeError for rank 0 and 1.
+void orthogonal(Parameter& p, Generator& generator, OrthogonalOptions options = {});
+
+struct TruncatedNormalOptions {
+  double mean = 0, stddev = 1;
+  double low = -2, high = 2;  ///< the interval, in the parameter's units
+};
+/// Normal numbers under the condition that they lie in [low, high]. An Error for an empty interval, or one beyond the distribution's reach.
+void truncated_normal(Parameter& p, Generator& generator, TruncatedNormalOptions options = {});
+
+}  // namespace wengert::nn::init

@@ -1,0 +1,265 @@
+#define BOOST_TEST_MODULE reductions
+#include <autodiff/autodiff.h>
+#include <autodiff/transforms/gradcheck.h>
+
+#include <boost/test/unit_test.hpp>
+#include <limits>
+
+#include "tests/support/derivatives.h"
+#include "tests/support/throws.h"
+
+using namespace wengert;
+using namespace wengert::testing;
+
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity(), kNaN = std::numeric_limits<double>::quiet_NaN();
+
+Tensor vector(std::initializer_list<double> values) { return Tensor::from(values, float64); }
+
+}  // namespace
+
+// ---- sums ------------------------------------------------------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(sums_of_rows_are_exact_for_any_number_of_columns) {
+  for (const Index n : {1, 2, 31, 32, 33, 70}) {
+    for (const Index rows : {0, 1, 5}) {
+      const Tensor x = reshape(Tensor::arange(0, static_cast<double>(rows * n)), {rows, n});
+      Numbers expected;
+      for (Index j = 0; j < n; ++j) expected.push_back(static_cast<double>(rows * j + n * rows * (rows - 1) / 2));
+      check_numbers(numbers(sum(x, 0)), expected, 0);
+      check_numbers(numbers(sum(x.to(int64), 0)), expected, 0);
+      check_numbers(numbers(sum(transpose(transpose(x).contiguous()), 0)), expected, 0);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_sums_of_repeated_uses_add_up) {
+  // y = sum over t of w_t (x + b_t), where b_t is b in one of the shapes that broadcast: b_bar = sum over t and rows of w_t.
+  const Index rows = 5, n = 33;
+  const Tensor x = Tensor::zeros({rows, n});
+  std::vector<Tensor> w;
+  for (double t = 1; t <= 4; ++t) w.push_back(t * reshape(Tensor::arange(0, static_cast<double>(rows * n)), {rows, n}));
+  Tape tape;
+  const Tensor b = tape.variable(Tensor::zeros({n}));
+  const Tensor row = reshape(b, {1, n});
+  Tensor y = Tensor::zeros({rows, n});
+  for (const Tensor& w_t : w) y = y + w_t * (x + b) + w_t * (x + row);
+  const Tensor b_bar = tape.gradient(sum(y), b);
+  Numbers expected;
+  for (Index j = 0; j < n; ++j) expected.push_back(static_cast<double>(2 * (1 + 2 + 3 + 4) * (rows * j + n * rows * (rows - 1) / 2)));
+  check_numbers(numbers(b_bar), expected, 0);
+}
+
+// ---- products --------------------------------------------------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(a_product_with_zeros_has_exact_derivatives) {
+  const auto f = [](const Tensor& x) { return prod(x); };
+  check_numbers(gradient_of(f, vector({0, 2, 3})), {6, 0, 0}, 0);
+  check_numbers(gradient_of(f, vector({0, 0, 3})), {0, 0, 0}, 0);
+  check_numbers(gradient_of(f, vector({0})), {1}, 0);
+  check_numbers(hessian_times(f, vector({0, 2, 3}), vector({0, 1, 0})), {3, 0, 0}, 0);
+  check_numbers(hessian_times(f, vector({0, 0, 3}), vector({1, 0, 0})), {0, 3, 0}, 0);
+}
+
+BOOST_AUTO_TEST_CASE(products_over_dimensions_and_dtypes) {
+  const Tensor x = Tensor::arange(1, 13, 1, float64), y = reshape(x, {2, 3, 2});
+  check_numbers(numbers(prod(y, {0, 2})), {1. * 2 * 7 * 8, 3. * 4 * 9 * 10, 5. * 6 * 11 * 12}, 0);
+  BOOST_TEST((prod(y, {0, 2}, true).shape() == Shape{1, 3, 1}));
+  BOOST_TEST(prod(x.to(int64)).item() == 479001600);
+  BOOST_TEST(prod(Tensor::from({1, 1, 0}, boolean)).item() == 0);
+  BOOST_TEST(prod(Tensor::full({}, 3)).item() == 3);
+  BOOST_TEST(prod(vector({1e200, 1e-200, 1e200, 1e-200})).item() == 1, boost::test_tools::tolerance(1e-14));
+}
+
+BOOST_AUTO_TEST_CASE(a_running_product_with_a_zero_has_exact_derivatives) {
+  const auto f = [](const Tensor& x) { return cumprod(x, 0); };
+  check_numbers(numbers(f(vector({2, 0, 3}))), {2, 0, 0}, 0);
+  check_numbers(gradient_of(f, vector({2, 0, 3})), {1, 8, 0}, 0);
+  check_numbers(hessian_times(f, vector({2, 0, 3}), vector({0, 1, 0})), {4, 0, 2}, 0);
+}
+
+BOOST_AUTO_TEST_CASE(running_reductions_of_every_length) {
+  for (int n = 0; n <= 17; ++n) {
+    Numbers x, sums, products, logarithms;
+    double total = 0, product = 1, exponentials = 0;
+    for (int i = 0; i < n; ++i) {
+      x.push_back(0.5 + 0.125 * ((i * 5) % 7));
+      sums.push_back(total += x.back());
+      products.push_back(product *= x.back());
+      logarithms.push_back(std::log(exponentials += std::exp(x.back())));
+    }
+    const Tensor t = Tensor::from(x);
+    check_numbers(numbers(cumsum(t, 0)), sums, 0);
+    check_numbers(numbers(cumprod(t, 0)), products);
+    check_numbers(numbers(logcumsumexp(t, 0)), logarithms);
+    check_numbers(numbers(cumprod(unsqueeze(t, 1), 0)), products);
+  }
+  check_numbers(numbers(cumsum(Tensor::from({1, 0, 1}, boolean), 0)), {1, 1, 2});
+  check_numbers(numbers(logcumsumexp(vector({-1e4, 1e4, 1e4}), 0)), {-1e4, 1e4, 1e4 + std::log(2)});
+}
+
+// ---- logsumexp -------------------------------------------------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(logsumexp_of_large_and_infinite_numbers) {
+  const auto f = [](const Tensor& x) { return logsumexp(x); };
+  const double p = 1 / (1 + std::exp(-1.0));
+  BOOST_TEST(f(vector({1e4, -1e4, 9999})).item() == 10000.313261687518, boost::test_tools::tolerance(1e-15));
+  check_numbers(gradient_of(f, vector({1e4, -1e4, 9999})), {p, 0, 1 - p});
+  BOOST_TEST(f(vector({1000, 1000})).item() == 1000.6931471805599, boost::test_tools::tolerance(1e-15));
+  BOOST_TEST(f(vector({-kInfinity, 0, 1})).item() == 1.3132616875182228, boost::test_tools::tolerance(1e-15));
+  check_numbers(gradient_of(f, vector({-kInfinity, 0, 1})), {0, 1 - p, p});
+  check_numbers(hessian_times(f, vector({-kInfinity, 0, 1}), vector({1, 1, 0})), {0, p * (1 - p), -p * (1 - p)});
+}
+
+BOOST_AUTO_TEST_CASE(logsumexp_where_all_are_minus_infinity) {
+  const auto f = [](const Tensor& x) { return logsumexp(x); };
+  check_numbers(numbers(f(vector({-kInfinity, -kInfinity}))), {-kInfinity});
+  check_numbers(gradient_of(f, vector({-kInfinity, -kInfinity})), {0, 0});
+  const auto rows = [](const Tensor& x) { return logsumexp(x, 1); };
+  check_numbers(gradient_of(rows, Tensor::from({{-kInfinity, -kInfinity}, {0, 0}}, float64)), {0, 0, 0.5, 0.5});
+}
+
+BOOST_AUTO_TEST_CASE(logsumexp_with_plus_infinity_and_nan) {
+  const auto f = [](const Tensor& x) { return logsumexp(x); };
+  check_numbers(numbers(f(vector({kInfinity, 0}))), {kInfinity});
+  check_numbers(gradient_of(f, vector({kInfinity, 0})), {1, 0});
+  check_numbers(numbers(f(vector({kNaN, 0}))), {kNaN});
+  BOOST_TEST(std::isnan(gradient_of(f, vector({0, kNaN}))[0]));
+}
+
+// ---- statistics ------------------------------------------------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(a_constant_vector_deviates_by_0_with_gradient_0) {
+  const auto f = [](const Tensor& x) { return stddev(x); };
+  BOOST_TEST(f(vector({2, 2, 2})).item() == 0);
+  check_numbers(gradient_of(f, vector({2, 2, 2})), {0, 0, 0}, 0);
+}
+
+BOOST_AUTO_TEST_CASE(the_variance_of_one_number) {
+  check_numbers(numbers(var(vector({5}))), {kNaN});
+  check_numbers(gradient_of([](const Tensor& x) { return var(x); }, vector({5})), {kNaN});
+  check_numbers(numbers(var(vector({5}), 0, 0)), {0});
+  check_numbers(gradient_of([](const Tensor& x) { return var(x, 0, 0); }, vector({5})), {0});
+}
+
+BOOST_AUTO_TEST_CASE(a_large_offset_costs_the_variance_no_digits) {
+  const Tensor x = vector({1e9 + 1, 1e9 + 2, 1e9 + 3, 1e9 + 4});
+  BOOST_TEST(var(x).item() == 5.0 / 3, boost::test_tools::tolerance(1e-15));
+  check_numbers(gradient_of([](const Tensor& x) { return var(x); }, x), {-1, -1.0 / 3, 1.0 / 3, 1});
+}
+
+// ---- norms -----------------------------------------------------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(the_zero_vector_has_norm_0_with_gradient_0) {
+  for (const double p : {1.0, 2.0, 3.0, kInfinity}) {
+    const auto f = [p](const Tensor& x) { return norm(x, p); };
+    BOOST_TEST(f(vector({0, 0, 0})).item() == 0);
+    check_numbers(gradient_of(f, vector({0, 0, 0})), {0, 0, 0}, 0);
+  }
+  check_numbers(gradient_of([](const Tensor& x) { return norm(x, kInfinity); }, vector({-2, 2, 1})), {-0.5, 0.5, 0}, 0);
+}
+
+BOOST_AUTO_TEST_CASE(norms_neither_overflow_nor_vanish) {
+  const auto f = [](const Tensor& x) { return norm(x); };
+  BOOST_TEST(f(vector({3e200, 4e200})).item() == 5e200, boost::test_tools::tolerance(1e-15));
+  check_numbers(gradient_of(f, vector({3e200, 4e200})), {0.6, 0.8}, 1e-15);
+  BOOST_TEST(f(vector({1e-200, 1e-200})).item() == 1.414213562373095e-200, boost::test_tools::tolerance(1e-15));
+  check_numbers(gradient_of(f, vector({1e-200, 1e-200})), {std::sqrt(0.5), std::sqrt(0.5)}, 1e-15);
+  BOOST_TEST(norm(vector({1e200, 1e200}), 3).item() == std::cbrt(2.0) * 1e200, boost::test_tools::tolerance(1e-14));
+  BOOST_TEST(norm(Tensor::from({3e30, 4e30})).item() == 5e30, boost::test_tools::tolerance(1e-6));
+  BOOST_TEST(f(vector({5e-324, 0})).item() == 5e-324);
+  BOOST_TEST(f(vector({kInfinity, 1})).item() == kInfinity);
+  check_numbers(numbers(f(vector({kNaN, 1}))), {kNaN});
+}
+
+BOOST_AUTO_TEST_CASE(dividing_by_a_norm_of_0_is_not_a_number) {
+  const auto f = [](const Tensor& x) { return x / norm(x); };
+  check_numbers(numbers(f(vector({0, 0}))), {kNaN, kNaN});
+  check_numbers(gradient_of(f, vector({0, 0})), {kNaN, kNaN});
+}
+
+// ---- extremes --------------------------------------------------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(ties_share_the_gradient_or_the_first_takes_it) {
+  const Tensor x = vector({1, 3, 3, 3});
+  check_numbers(gradient_of([](const Tensor& x) { return max(x); }, x), {0, 1.0 / 3, 1.0 / 3, 1.0 / 3});
+  check_numbers(gradient_of([](const Tensor& x) { return min(-x); }, x), {0, -1.0 / 3, -1.0 / 3, -1.0 / 3});
+  const auto [value, index] = max_dim(x, 0);
+  BOOST_TEST(value.item() == 3);
+  BOOST_TEST(index.item() == 1);
+  check_numbers(gradient_of([](const Tensor& x) { return max_dim(x, 0).values; }, x), {0, 1, 0, 0}, 0);
+  check_numbers(gradient_of([](const Tensor& x) { return min_dim(-x, 0).values; }, x), {0, -1, 0, 0}, 0);
+}
+
+BOOST_AUTO_TEST_CASE(positions_of_extremes) {
+  const Tensor x = Tensor::from({{3, 1, 1}, {3, 0, 7}}, float64);
+  BOOST_TEST(argmax(x).item() == 5);
+  BOOST_TEST(argmin(x).item() == 4);
+  check_numbers(numbers(argmax(x, 0)), {0, 0, 1});
+  check_numbers(numbers(argmin(x, 1)), {1, 1});
+  BOOST_TEST(argmax(vector({1, kNaN, 5, kNaN})).item() == 1);
+  BOOST_TEST(argmin(vector({1, kNaN, 5})).item() == 1);
+  check_numbers(numbers(min(vector({1, kNaN, 5}))), {kNaN});
+  BOOST_TEST((max_dim(x, 1, true).indices.shape() == Shape{2, 1}));
+  BOOST_TEST((max_dim(x, 1).values.shape() == Shape{2}));
+}
+
+// ---- nothing to reduce -----------------------------------------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(reductions_of_empty_tensors) {
+  const Tensor x = Tensor::zeros({0, 3}, float64);
+  check_numbers(numbers(sum(x)), {0});
+  check_numbers(numbers(prod(x)), {1});
+  check_numbers(numbers(mean(x)), {kNaN});
+  check_numbers(numbers(logsumexp(x)), {-kInfinity});
+  check_numbers(numbers(norm(x)), {0});
+  check_numbers(numbers(norm(x, kInfinity)), {0});
+  check_numbers(numbers(prod(x, 0)), {1, 1, 1});
+  check_numbers(numbers(logsumexp(x, 0)), {-kInfinity, -kInfinity, -kInfinity});
+  BOOST_TEST((prod(x, 1).shape() == Shape{0}));
+  Tape tape;
+  const Tensor v = tape.variable(x);
+  const Tensor total = sum(v) + prod(v) + mean(v) + logsumexp(v) + norm(v) + var(v) + stddev(v);
+  BOOST_TEST((tape.gradient(total, v).shape() == Shape{0, 3}));
+}
+
+BOOST_AUTO_TEST_CASE(an_extreme_over_nothing_is_an_error_that_names_the_dimension) {
+  const Tensor x = Tensor::zeros({0, 3});
+  BOOST_TEST(contains(message_of<ShapeError>([&] { max(x, 0); }), "max: no largest element over a dimension of size 0 of (0, 3)"));
+  BOOST_TEST(contains(message_of<ShapeError>([&] { min(x, 0); }), "min: no smallest element over a dimension of size 0 of (0, 3)"));
+  BOOST_TEST(contains(message_of<ShapeError>([&] { argmin(x, 0); }), "argmin: no smallest element"));
+  BOOST_TEST(contains(message_of<ShapeError>([&] { max_dim(x, 0); }), "max_dim: no largest element"));
+  BOOST_TEST(contains(message_of<ShapeError>([&] { argmax(x); }), "argmax: (0, 3) float32 made at test_reductions.cpp"));
+  BOOST_TEST((max(x, 1).shape() == Shape{0}));
+  BOOST_TEST((max_dim(x, 1).values.shape() == Shape{0}));
+}
+
+// ---- errors ----------------------------------------------------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(wrong_dimensions_and_dtypes_are_explained) {
+  const Tensor x = Tensor::zeros({2, 3}), whole = Tensor::zeros({2, 3}, int64);
+  const auto shape_error = [](auto f) { return message_of<ShapeError>(f); };
+  const auto dtype_error = [](auto f) { return message_of<DtypeError>(f); };
+  for (const std::string& message :
+       {shape_error([&] { prod(x, 2); }), shape_error([&] { logsumexp(x, 2); }), shape_error([&] { var(x, {2}); }),
+        shape_error([&] { stddev(x, {2}); }), shape_error([&] { norm(x, 2, {2}); }), shape_error([&] { min(x, 2); }),
+        shape_error([&] { argmin(x, 2); }), shape_error([&] { min_dim(x, 2); }), shape_error([&] { cumsum(x, 2); }),
+        shape_error([&] { cumprod(x, 2); }), shape_error([&] { logcumsumexp(x, 2); })}) {
+    BOOST_TEST(contains(message, "dimension 2 is outside [-2, 1]"));
+    BOOST_TEST(contains(message, "test_reductions.cpp"));
+  }
+  BOOST_TEST(contains(shape_error([&] { prod(x, {0, -2}); }), "prod: dimension -2 of (2, 3)"));
+  for (const std::string& message :
+       {dtype_error([&] { logsumexp(whole); }), dtype_error([&] { var(whole); }), dtype_error([&] { stddev(whole); }),
+        dtype_error([&] { norm(whole); }), dtype_error([&] { logcumsumexp(whole, 0); })})
+    BOOST_TEST(contains(message, "int64 made at test_reductions.cpp"));
+  BOOST_TEST(contains(message_of<Error>([&] { norm(x, 0.5); }), "norm: p is 0.5; it must be 1 or more"));
+}
+
+BOOST_AUTO_TEST_CASE(results_are_made_where_the_user_called) {
+  const Tensor x = vector({1, 2, 3});
+  for (const Tensor& y : {prod(x), logsumexp(x), var(x), stddev(x), norm(x), norm(x, 3), cumsum(x, 0), cumprod(x, 0), logcumsumexp(x, 0),
+                          min(x), argmin(x), max_dim(x, 0).values})
+    BOOST_TEST(to_string(y.made_at()).rfind("test_reductions.cpp:", 0) == 0u, to_string(y.made_at()));
+}

@@ -1,0 +1,103 @@
+#define BOOST_TEST_MODULE gradcheck
+#include <autodiff/autodiff.h>
+#include <autodiff/transforms/gradcheck.h>
+#include <autodiff/transforms/testing.h>
+
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+
+#include "tests/support/faulty.h"
+#include "tests/support/throws.h"
+
+using namespace wengert;
+using testing::contains, testing::message_of;
+
+namespace {
+
+const GradientCheck::Row* failed_row(const GradientCheck& check, const std::string& what) {
+  for (const GradientCheck::Row& row : check.rows())
+    if (!row.passed && row.what == what) return &row;
+  return nullptr;
+}
+
+const Tensor x = Tensor::from({{0.5, -1.25, 2}, {1.5, 0.25, -0.75}}, float64);
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(functions_of_one_and_of_several_tensors_pass) {
+  WENGERT_CHECK_GRADIENT([](const Tensor& x) { return sin(x) * exp(x); }, {x});
+  WENGERT_CHECK_GRADIENT([](const Tensor& a, const Tensor& b) { return matmul(a, transpose(b)) / 3; }, {x, 2 * x});
+  WENGERT_CHECK_GRADIENT([](const Tensor& a, const Tensor& b, const Tensor& c) { return a * b + c; }, {x, x + 1, x + 2});
+  WENGERT_CHECK_GRADIENT([](std::span<const Tensor> all) { return tanh(all[0]) * all[1]; }, {x, x});
+}
+
+BOOST_AUTO_TEST_CASE(float32_is_compared_with_differences_in_float64) {
+  const Tensor single = x.to(float32);
+  WENGERT_CHECK_GRADIENT([](const Tensor& x) { return exp(x) * x; }, {single});
+  const Tensor captured = Tensor::from({1, 2, 3});  // makes float64 impossible
+  WENGERT_CHECK_GRADIENT([&](const Tensor& x) { return x * x * captured; }, {single});
+}
+
+BOOST_AUTO_TEST_CASE(functions_of_scalars_pass) {
+  WENGERT_CHECK_GRADIENT([](const Scalar& x) { return exp(x) * x; }, {0.5});
+  WENGERT_CHECK_GRADIENT([](const Scalar& x, const Scalar& y) { return sin(x) * y + x / y; }, {0.5, 2});
+  WENGERT_CHECK_GRADIENT(
+      [](std::span<const Scalar> x) {
+        Scalar s = 0;
+        for (const Scalar& e : x) s += square(e) * e;
+        return s;
+      },
+      {0.5, 2, -1});
+}
+
+BOOST_AUTO_TEST_CASE(the_complex_step_and_the_hand_formula_may_be_given) {
+  const auto f = [](const auto& x, const auto& y) { return exp(x) * sin(y) + x * y; };
+  const double a = 0.5, b = 2;
+  const Tensor by_hand = Tensor::from({std::exp(a) * std::sin(b) + b, std::exp(a) * std::cos(b) + a}, float64);
+  WENGERT_CHECK_GRADIENT([&](const Scalar& x, const Scalar& y) -> Scalar { return f(x, y); }, {a, b},
+                         {.by_hand = {by_hand}, .instead_of_differences = {complex_step(f, {a, b})}, .tolerance = 1e-14});
+  const GradientCheck wrong =
+      check_gradient([&](const Scalar& x, const Scalar& y) -> Scalar { return f(x, y); }, {a, b}, {.by_hand = {by_hand * 1.001}});
+  BOOST_TEST(!wrong.passed());
+  BOOST_TEST(failed_row(wrong, "tape / by hand"));
+  BOOST_TEST(!failed_row(wrong, "tape / differences"));
+}
+
+BOOST_AUTO_TEST_CASE(a_wrong_reverse_rule_is_told_by_its_worst_element) {
+  const GradientCheck check = check_gradient([](const Tensor& x) { return faulty(x, Fault::reverse); }, {x});
+  BOOST_TEST(!check.passed());
+  const GradientCheck::Row* row = failed_row(check, "tape / differences");
+  BOOST_REQUIRE(row);
+  BOOST_TEST(row->input == 0);
+  BOOST_TEST(row->element == "(0, 2)");  // where the largest cotangent error is, see below
+  BOOST_TEST(failed_row(check, "<w, J v> / <J^T w, v>"));
+  BOOST_TEST(!failed_row(check, "forward / differences"));
+  BOOST_TEST(contains(check.to_string(), "FAILED"));
+  BOOST_TEST(contains(check.to_string(), "test_gradcheck.cpp"));
+}
+
+BOOST_AUTO_TEST_CASE(every_other_fault_is_found) {
+  const auto check = [](Fault fault) { return check_gradient([fault](const Tensor& x) { return faulty(x, fault); }, {x}); };
+  BOOST_TEST(check(Fault::none).passed(), check(Fault::none).to_string());
+  BOOST_TEST(failed_row(check(Fault::forward), "forward / differences"));
+  BOOST_TEST(failed_row(check(Fault::second_order), "second order / differences"));
+  BOOST_TEST(!failed_row(check(Fault::second_order), "tape / differences"));
+  BOOST_TEST(failed_row(check(Fault::not_repeatable), "gradient, twice"));
+  BOOST_TEST(failed_row(check(Fault::not_zero_for_zero), "cotangent 0"));
+  BOOST_TEST(failed_row(check(Fault::not_a_number), "tape / differences"));
+}
+
+BOOST_AUTO_TEST_CASE(misuse_is_explained) {
+  const auto f = [](const Tensor& x) { return x; };
+  BOOST_TEST(contains(message_of<ShapeError>([&] { check_gradient(f, {x, x}); }), "takes 1 inputs and was given 2"));
+  BOOST_TEST(contains(message_of<DtypeError>([&] { check_gradient(f, {Tensor::from({1}, int64)}); }), "capture it"));
+  BOOST_TEST(contains(message_of<ShapeError>([&] { check_gradient(f, {x}, {.by_hand = {x}}); }), ".cotangent"));
+  BOOST_CHECK_THROW(check_gradient(f, {x}, {.by_hand = {sum(x)}, .cotangent = x}), ShapeError);
+}
+
+BOOST_AUTO_TEST_CASE(it_may_be_called_under_a_tape_and_leaves_it_alone) {
+  Tape tape;
+  const Tensor v = tape.variable(x);
+  WENGERT_CHECK_GRADIENT([&](const Tensor& x) { return x * v; }, {x});
+  BOOST_TEST(tape.calls() == 0u);
+}
