@@ -1,13 +1,25 @@
-# A program of the tests is optimised little: it calls the library, which is not, and compiles in half the time.
+# How the programs of the tests are compiled: not optimised in release builds, because they spend their time in the library and compile in
+# half the time; with LOOPS a little, for tests whose own naive loops take long.
 function(wengert_test_options target)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "LOOPS" "" "")
   wengert_compile_options(${target})
-  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O1>)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O$<BOOL:${arg_LOOPS}>>)
+endfunction()
+
+# wengert_test_main(NAME [LOOPS]) makes a library with the main function of Boost.Test programs, and the precompiled header that they share.
+function(wengert_test_main name)
+  add_library(${name} STATIC support/main.cpp)
+  wengert_test_options(${name} ${ARGN})
+  target_compile_definitions(${name} PUBLIC BOOST_TEST_DYN_LINK)
+  target_link_libraries(${name} PUBLIC wengert::wengert Boost::unit_test_framework fmt::fmt)
+  target_compile_options(${name} PUBLIC $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)  # without it ccache refuses
+  target_precompile_headers(${name} PRIVATE <boost/test/unit_test.hpp> <autodiff/autodiff.h>)
 endfunction()
 
 # wengert_test(ROOM/NAME [OPTIMISED] [TIMEOUT seconds] [LABELS ...] [LIBRARIES ...])
-# makes the program test_NAME from tests/ROOM/test_NAME.cpp (Boost.Test, `#define BOOST_TEST_MODULE NAME` on its first line) and registers
-# it with ctest under NAME. Its report is left in test-reports/, where `./dev test` counts the test cases. OPTIMISED as users are: for what
-# is compiled into the user's program, scalars above all.
+# makes the program test_NAME from tests/ROOM/test_NAME.cpp (Boost.Test; the main function is support/main.cpp's) and registers it with ctest
+# under NAME. Its report is left in test-reports/, where `./dev test` counts the test cases. OPTIMISED as users are: for what is compiled
+# into the user's program, scalars above all.
 function(wengert_test path)
   cmake_parse_arguments(PARSE_ARGV 1 arg "OPTIMISED" "TIMEOUT" "LABELS;LIBRARIES")
   cmake_path(GET path PARENT_PATH room)
@@ -16,11 +28,17 @@ function(wengert_test path)
   add_executable(${target} ${room}/${target}.cpp)
   if(arg_OPTIMISED)
     wengert_compile_options(${target})
+    target_link_libraries(${target} PRIVATE test_main)
+  elseif(kernels IN_LIST arg_LABELS)
+    wengert_test_options(${target} LOOPS)
+    target_link_libraries(${target} PRIVATE test_main_loops)
+    target_precompile_headers(${target} REUSE_FROM test_main_loops)
   else()
     wengert_test_options(${target})
+    target_link_libraries(${target} PRIVATE test_main)
+    target_precompile_headers(${target} REUSE_FROM test_main)
   endif()
-  target_compile_definitions(${target} PRIVATE BOOST_TEST_DYN_LINK)
-  target_link_libraries(${target} PRIVATE wengert::wengert Boost::unit_test_framework ${arg_LIBRARIES})
+  target_link_libraries(${target} PRIVATE ${arg_LIBRARIES})
   if(kernels IN_LIST arg_LABELS)
     add_dependencies(kernel_tests ${target})
   endif()

@@ -2,6 +2,9 @@
 # The commands of dev, one function each. Sourced by dev, run from the project's root.
 source scripts/packages.sh
 
+# What ccache needs for a precompiled header, and for clones in other folders to share what is compiled.
+export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros} CCACHE_NOHASHDIR=1 CCACHE_BASEDIR=${CCACHE_BASEDIR:-$PWD}
+
 # configure PRESET [CMake options]: quiet unless it fails. Where CI=true, warnings are errors.
 configure() {
   local log=build/$1/configure.log werror=OFF

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE exponential
 #include "autodiff/functions/exponential.h"
 
 #include <bit>

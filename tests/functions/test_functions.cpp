@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE functions
 // Every row of the lists of functions.h, in both sides and both dtypes: values against the references in long double, slopes against
 // their differences, reverse against forward mode, second and third orders, and what a rule says that it reads. Then the points at which
 // a function has a kink, a pole or a corner, by the numbers of the project's table of edge cases.

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE atomic_file
 #include "autodiff/io/atomic_file.h"
 
 #include <sys/stat.h>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE npy
 #include "autodiff/io/npy.h"
 
 #include <zlib.h>

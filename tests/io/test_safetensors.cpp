@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE safetensors
 #include "autodiff/io/safetensors.h"
 
 #include <unistd.h>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE blas
 #include "autodiff/kernels/blas.h"
 
 #include <dlfcn.h>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE denormals
 #include "autodiff/denormals.h"
 
 #include <algorithm>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE direct_convolution
 #include "autodiff/kernels/direct_convolution.h"
 
 #include <algorithm>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE gemm
 #include "autodiff/kernels/gemm.h"
 
 #include <algorithm>

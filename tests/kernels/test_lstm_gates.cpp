@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE lstm_gates
 #include "autodiff/kernels/lstm_gates.h"
 
 #include <algorithm>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE parallel
 #include "autodiff/kernels/parallel.h"
 
 #include <sys/wait.h>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE losses
 #include "nn/losses.h"
 
 #include <boost/test/unit_test.hpp>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE attention
 #include "nn/layers/attention.h"
 
 #include <boost/test/unit_test.hpp>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE convolution
 #include <autodiff/autodiff.h>
 #include <autodiff/kernels/convolution.h>
 #include <autodiff/runtime.h>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE edge_cases
 // Rows 11 to 130 of the project's table of edge cases, by their numbers; the elementwise ones are in test_functions.cpp. What we promise
 // where others differ is in docs/conventions.md.
 #include <autodiff/autodiff.h>

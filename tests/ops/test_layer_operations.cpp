@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE layer_operations
 // Normalisation, noise, words, attention and recurrence against loops over elements. Their derivatives are tested with those of all
 // operations, in test_ops.
 #include <autodiff/autodiff.h>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE linear_algebra
 #include <autodiff/autodiff.h>
 #include <autodiff/transforms/testing.h>
 

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE normalization
 #include "nn/layers/normalization.h"
 
 #include <boost/test/unit_test.hpp>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE pooling
 #include <autodiff/autodiff.h>
 #include <autodiff/kernels/pooling.h>
 

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE reductions
 #include <autodiff/autodiff.h>
 #include <autodiff/transforms/gradcheck.h>
 

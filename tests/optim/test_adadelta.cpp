@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE adadelta
 #include "optim/adadelta.h"
 
 #include <boost/test/unit_test.hpp>

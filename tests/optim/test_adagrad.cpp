@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE adagrad
 #include "optim/adagrad.h"
 
 #include <boost/test/unit_test.hpp>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE adam
 #include "optim/adam.h"
 
 #include <boost/test/unit_test.hpp>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE adamax
 #include "optim/adamax.h"
 
 #include <boost/test/unit_test.hpp>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE adamw
 #include "optim/adamw.h"
 
 #include <boost/test/unit_test.hpp>

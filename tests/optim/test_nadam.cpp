@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE nadam
 #include "optim/nadam.h"
 
 #include <boost/test/unit_test.hpp>

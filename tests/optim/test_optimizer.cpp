@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE optimizer
 #include "optim/optimizer.h"
 
 #include <boost/test/unit_test.hpp>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE radam
 #include "optim/radam.h"
 
 #include <boost/test/unit_test.hpp>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE rmsprop
 #include "optim/rmsprop.h"
 
 #include <boost/test/unit_test.hpp>

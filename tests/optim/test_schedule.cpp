@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE schedule
 #include "optim/schedule.h"
 
 #include <boost/test/unit_test.hpp>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE sgd
 #include "optim/sgd.h"
 
 #include <boost/test/unit_test.hpp>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE diagnostics
 // What the user is told when something goes wrong: memory errors under AddressSanitizer, places, numbers under any locale.
 #include <autodiff/autodiff.h>
 #include <autodiff/runtime.h>

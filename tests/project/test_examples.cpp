@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE examples
 // The example programs, run as a user runs them. WENGERT_EXAMPLES is the folder that they are in.
 #include <boost/test/unit_test.hpp>
 #include <cstdint>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE format
 #include "autodiff/format.h"
 
 #include <fmt/format.h>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE version
 #include "autodiff/version.h"
 
 #include <boost/test/unit_test.hpp>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE scalar
 // The guarantees of the scalar side, one named test each.
 #include "autodiff/scalar/scalar.h"
 

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE scalar_derivatives
 #include "autodiff/scalar/scalar_derivatives.h"
 
 #include <boost/test/unit_test.hpp>

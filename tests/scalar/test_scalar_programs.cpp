@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE scalar_programs
 // Random programs: copies, moves, swaps, self-reference, increments of open and of closed statements, constants, tensors in between.
 // Their gradients are held against forward mode, which shares no code with the library. All of it again with chunks so small that
 // nearly every statement begins a new one.

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE scalar_units
 // One tape for several translation units, whatever floating-point flags the user's have.
 #include <boost/test/unit_test.hpp>
 #include <cmath>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE pending_product
 #include "autodiff/tape/pending_product.h"
 
 #include <boost/test/unit_test.hpp>

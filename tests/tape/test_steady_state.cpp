@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE steady_state
 // A training step in its steady state asks nothing of the heap. This program counts every call of malloc and its kin.
 #include <autodiff/autodiff.h>
 #include <autodiff/runtime.h>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE tape
 #include "autodiff/tape/tape.h"
 
 #include <autodiff/autodiff.h>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE indexing
 #include <autodiff/autodiff.h>
 
 #include <boost/test/unit_test.hpp>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE random
 #include "autodiff/tensor/random.h"
 
 #include <algorithm>

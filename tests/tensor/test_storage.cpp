@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE storage
 #include "autodiff/tensor/storage.h"
 
 #include <sys/wait.h>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE checkpoint
 #include <autodiff/autodiff.h>
 #include <autodiff/tensor/random.h>
 #include <autodiff/transforms/gradcheck.h>

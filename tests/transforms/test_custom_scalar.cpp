@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE custom_scalar
 #include "autodiff/transforms/custom_scalar.h"
 
 #include <boost/test/unit_test.hpp>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE gradcheck
 #include <autodiff/autodiff.h>
 #include <autodiff/transforms/gradcheck.h>
 #include <autodiff/transforms/testing.h>

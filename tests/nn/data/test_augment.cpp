@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE augment
 #include "nn/data/augment.h"
 
 #include <boost/test/unit_test.hpp>

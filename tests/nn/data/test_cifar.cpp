@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE cifar
 #include "nn/data/cifar.h"
 
 #include <zlib.h>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE csv
 #include "nn/data/csv.h"
 
 #include <zlib.h>

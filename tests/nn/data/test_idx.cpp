@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE idx
 #include "nn/data/idx.h"
 
 #include <zlib.h>

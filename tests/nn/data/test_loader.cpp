@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE loader
 #include "nn/data/loader.h"
 
 #include <algorithm>

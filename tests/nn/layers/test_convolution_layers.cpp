@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE convolution_layers
 #include "nn/layers/convolution.h"
 
 #include <algorithm>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE layers
 #include "nn/layers/basic.h"
 
 #include <algorithm>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE recurrent
 #include "nn/layers/recurrent.h"
 
 #include <algorithm>

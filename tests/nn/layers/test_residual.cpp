@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE residual
 #include "nn/layers/residual.h"
 
 #include <boost/test/unit_test.hpp>

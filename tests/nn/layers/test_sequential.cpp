@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE sequential
 #include "nn/layers/sequential.h"
 
 #include <boost/test/unit_test.hpp>

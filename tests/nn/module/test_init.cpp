@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE init
 #include "nn/module/init.h"
 
 #include <algorithm>

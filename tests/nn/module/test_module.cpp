@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE module
 #include "nn/module/module.h"
 
 #include <algorithm>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE state
 #include "nn/module/state.h"
 
 #include <boost/test/unit_test.hpp>

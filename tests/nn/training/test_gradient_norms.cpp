@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE gradient_norms
 #include "nn/training/gradient_norms.h"
 
 #include <boost/test/unit_test.hpp>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE history
 #include "nn/training/history.h"
 
 #include <stdlib.h>

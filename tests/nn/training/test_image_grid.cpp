@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE image_grid
 #include "nn/training/image_grid.h"
 
 #include <png.h>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE metrics
 #include "nn/training/metrics.h"
 
 #include <boost/test/unit_test.hpp>

@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE progress
 #include "nn/training/progress.h"
 
 #include <fcntl.h>

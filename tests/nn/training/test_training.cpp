@@ -1,4 +1,3 @@
-#define BOOST_TEST_MODULE training
 // Whole trainings: the same bits in every run and for any number of threads; inference by several threads; frozen parameters.
 #include <autodiff/autodiff.h>
 #include <nn/nn.h>
