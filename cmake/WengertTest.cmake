@@ -17,9 +17,9 @@ function(wengert_test_main name)
 endfunction()
 
 # wengert_test(ROOM/NAME [OPTIMISED] [TIMEOUT seconds] [LABELS ...] [LIBRARIES ...])
-# makes the program test_NAME from tests/ROOM/test_NAME.cpp (Boost.Test; the main function is support/main.cpp's) and registers it with ctest
-# under NAME. Its report is left in test-reports/, where `./dev test` counts the test cases. OPTIMISED as users are: for what is compiled
-# into the user's program, scalars above all.
+# makes the program test_NAME from tests/ROOM/test_NAME.cpp (Boost.Test; the main function is support/main.cpp's) and registers it with
+# ctest under NAME. Its report is left in test-reports/, where `./dev test` counts the test cases. OPTIMISED as users are: for what is
+# compiled into the user's program, scalars above all.
 function(wengert_test path)
   cmake_parse_arguments(PARSE_ARGV 1 arg "OPTIMISED" "TIMEOUT" "LABELS;LIBRARIES")
   cmake_path(GET path PARENT_PATH room)
