@@ -17,27 +17,27 @@ struct LossOptions {
 /// The slides' E = 1/2 (y - y_hat)^2. A record is one position of the first dimension (everything, for rank 0), and its loss is the sum of
 /// 1/2 (y - y_hat)^2 over its outputs. `mean` averages over the records, and not over the outputs; `sum` adds them up; `none` gives each
 /// record's loss, shape (n,). So the gradient of the mean is the slides' mean gradient, (y_hat - y) / n for every output.
-Tensor half_squared_error(const Tensor& prediction, const Tensor& target, LossOptions options = {}, Location where = Location::here());
+Tensor half_squared_error(const Tensor& prediction, const Tensor& target, LossOptions options = {}, Location site = Location::here());
 
 /// (prediction - target)^2, averaged or summed over all elements; `none` keeps their shape. So for all that follow.
-Tensor mse(const Tensor& prediction, const Tensor& target, LossOptions options = {}, Location where = Location::here());
+Tensor mse(const Tensor& prediction, const Tensor& target, LossOptions options = {}, Location site = Location::here());
 
 /// |prediction - target|, with slope 0 where they are equal.
-Tensor l1(const Tensor& prediction, const Tensor& target, LossOptions options = {}, Location where = Location::here());
+Tensor l1(const Tensor& prediction, const Tensor& target, LossOptions options = {}, Location site = Location::here());
 
 struct SmoothL1Options {
   Reduction reduction = Reduction::mean;
   double beta = 1;
 };
 /// With d = |prediction - target|: d^2 / (2 beta) where d < beta, else d - beta / 2. l1 for beta = 0.
-Tensor smooth_l1(const Tensor& prediction, const Tensor& target, SmoothL1Options options = {}, Location where = Location::here());
+Tensor smooth_l1(const Tensor& prediction, const Tensor& target, SmoothL1Options options = {}, Location site = Location::here());
 
 struct HuberOptions {
   Reduction reduction = Reduction::mean;
   double delta = 1;
 };
 /// With d = |prediction - target|: d^2 / 2 where d <= delta, else delta (d - delta / 2). delta > 0.
-Tensor huber(const Tensor& prediction, const Tensor& target, HuberOptions options = {}, Location where = Location::here());
+Tensor huber(const Tensor& prediction, const Tensor& target, HuberOptions options = {}, Location site = Location::here());
 
 // ---- probabilities --------------------------------------------------------------------------------------------------------------------
 
@@ -47,7 +47,7 @@ struct BceOptions {
 };
 /// -(t ln x + (1 - t) ln(1 - x)) for probabilities x. A logarithm below -100 counts as -100, with slope 0. Where x is a sigmoid,
 /// bce_with_logits keeps the digits that the sigmoid loses.
-Tensor bce(const Tensor& prediction, const Tensor& target, const BceOptions& options = {}, Location where = Location::here());
+Tensor bce(const Tensor& prediction, const Tensor& target, const BceOptions& options = {}, Location site = Location::here());
 
 struct BceWithLogitsOptions {
   Reduction reduction = Reduction::mean;
@@ -56,14 +56,14 @@ struct BceWithLogitsOptions {
 };
 /// bce of sigmoid(logits), for logits of any size: pos_weight t softplus(-x) + (1 - t) softplus(x).
 Tensor bce_with_logits(const Tensor& logits, const Tensor& target, const BceWithLogitsOptions& options = {},
-                       Location where = Location::here());
+                       Location site = Location::here());
 
 struct KlDivOptions {
   Reduction reduction = Reduction::mean;  ///< `batch_mean` is the divergence of distributions, averaged over them
   bool log_target = false;                ///< the target has logarithms of probabilities, as the prediction has
 };
 /// Kullback and Leibler's divergence t (ln t - x) for logarithms of probabilities x; where t is 0 it is 0.
-Tensor kl_div(const Tensor& log_prediction, const Tensor& target, KlDivOptions options = {}, Location where = Location::here());
+Tensor kl_div(const Tensor& log_prediction, const Tensor& target, KlDivOptions options = {}, Location site = Location::here());
 
 // ---- classes --------------------------------------------------------------------------------------------------------------------------
 

@@ -134,7 +134,7 @@ void check_multihead(const Tensor& query, const Tensor& key, const Tensor& value
 
 Attention scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options, Location where) {
   check_attention(q, k, v, options);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   Tensor scores = matmul(q * (1 / std::sqrt(static_cast<double>(q.size(-1)))), transpose(k));
   if (options.mask.defined())
     scores = options.mask.dtype() == boolean ? wengert::where(options.mask, scores, kHidden) : scores + options.mask;
@@ -146,7 +146,7 @@ Attention scaled_dot_product_attention(const Tensor& q, const Tensor& k, const T
 Attention multihead_attention(const Tensor& query, const Tensor& key, const Tensor& value, const MultiheadWeights& weights,
                               const MultiheadOptions& options, Location where) {
   check_multihead(query, key, value, weights, options);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   const Index l = query.size(0), n = query.size(1), e = query.size(2), s = key.size(0), heads = options.heads;
   const Projections p = project(query, key, value, weights);
   const Attention each = scaled_dot_product_attention(

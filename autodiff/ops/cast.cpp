@@ -11,12 +11,8 @@ class Cast : public Operation {
   explicit Cast(Dtype to) : to_(to) {}
   const char* name() const override { return "to"; }
   ValueSet reads(int) const override { return kNoValues; }
-  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    x_bar[0] = y_bar[0].to(s.x_dtype(), y_bar[0].made_at());
-  }
-  void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    y_dot[0] = x_dot[0].to(to_, x_dot[0].made_at());
-  }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = y_bar[0].to(s.x_dtype()); }
+  void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = x_dot[0].to(to_); }
 
  private:
   Dtype to_;

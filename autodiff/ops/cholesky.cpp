@@ -51,7 +51,7 @@ template <class T> void factorize(Tensor& y, const Tensor& of, Index n) {
 
 Tensor cholesky(const Tensor& a, Location where) {
   detail::check_square("cholesky", a);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   Tensor y = symmetric_part(a.constant());
   detail::dispatch_floating(a.dtype(), [&](auto zero) { factorize<decltype(zero)>(y, a, a.size(-1)); });
   return record(Cholesky(), where, {&a}, std::move(y));

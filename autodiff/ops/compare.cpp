@@ -32,9 +32,7 @@ class Where : public Operation {
     if (x_bar.wants(2)) x_bar[2] = where(s.x(0), 0, y_bar[0]);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    const auto or_zero = [](const Tensor& dot, const Tensor& like) {
-      return dot.defined() ? dot : Tensor::zeros({}, like.dtype(), like.made_at());
-    };
+    const auto or_zero = [](const Tensor& dot, const Tensor& like) { return dot.defined() ? dot : Tensor::zeros({}, like.dtype()); };
     y_dot[0] = where(s.x(0), or_zero(x_dot[1], x_dot[2]), or_zero(x_dot[2], x_dot[1]));
   }
 };

@@ -16,7 +16,7 @@ class Concat : public Operation {
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     for (int i = 0; i < s.inputs(); ++i) {
       const auto k = static_cast<std::size_t>(i);
-      if (x_bar.wants(i)) x_bar[i] = slice(y_bar[0], dim_, starts_[k], starts_[k + 1], 1, y_bar[0].made_at());
+      if (x_bar.wants(i)) x_bar[i] = slice(y_bar[0], dim_, starts_[k], starts_[k + 1]);
     }
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
@@ -27,7 +27,7 @@ class Concat : public Operation {
       shape[dim_] = starts_[k + 1] - starts_[k];
       const Tensor* any = &x_dot[0];
       while (!any->defined()) ++any;
-      parts[k] = Tensor::zeros(shape, any->dtype(), any->made_at());
+      parts[k] = Tensor::zeros(shape, any->dtype());
     }
     y_dot[0] = concat(parts, dim_);
   }

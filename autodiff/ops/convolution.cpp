@@ -14,6 +14,7 @@
 
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/windows.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -34,25 +35,25 @@ struct Form {
 };
 
 /// The sum over all dimensions but that of the channels.
-Tensor sum_of_channels(const Tensor& y, Location where) { return sum(y, y.rank() == 3 ? Dims{0, 2} : Dims{0, 2, 3}, false, where); }
+Tensor sum_of_channels(const Tensor& y) { return sum(y, y.rank() == 3 ? Dims{0, 2} : Dims{0, 2, 3}); }
 /// A number for each channel, as a tensor of the given shape.
-Tensor in_channels(const Tensor& b, const Shape& shape, Location where) {
-  return expand(reshape(b, shape.rank() == 3 ? Shape{-1, 1} : Shape{-1, 1, 1}, where), shape, where);
+Tensor in_channels(const Tensor& b, const Shape& shape) {
+  return expand(reshape(b, shape.rank() == 3 ? Shape{-1, 1} : Shape{-1, 1, 1}), shape);
 }
 
-Tensor dense(const Tensor& x, Location where) { return x.constant().contiguous(where); }
+Tensor dense(const Tensor& x) { return x.constant().contiguous(); }
 template <class T> T* elements_of(Tensor& y) { return static_cast<T*>(y.elements()->data); }
 
 /// The sum of two terms of a rule, which may be undefined.
 Tensor added(const Tensor& a, const Tensor& b) { return !a.defined() ? b : !b.defined() ? a : a + b; }
 
 // The bias is undefined where there is none.
-Tensor convolve(const Form& form, const Tensor& x, const Tensor& w, const Tensor& b, Location where);
-Tensor convolve_transposed(const Form& form, const Tensor& y, const Tensor& w, const Tensor& b, Location where);
+Tensor convolve(const Form& form, const Tensor& x, const Tensor& w, const Tensor& b);
+Tensor convolve_transposed(const Form& form, const Tensor& y, const Tensor& w, const Tensor& b);
 struct Weights {
   Tensor w, b;
 };
-Weights weights(const Form& form, const Tensor& x, const Tensor& y, bool with_bias, Location where);
+Weights weights(const Form& form, const Tensor& x, const Tensor& y, bool with_bias);
 
 class Convolve : public Operation {  // inputs: x, w and, if there is one, b
  public:
@@ -61,25 +62,24 @@ class Convolve : public Operation {  // inputs: x, w and, if there is one, b
   const char* latex() const override { return R"(#1 \star #2 + #3)"; }
   ValueSet reads(int i) const override { return i < 2 ? input(1 - i) : kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& bar) const override {
-    const Location where = y_bar[0].made_at();
     const bool wants_bias = s.inputs() == 3 && bar.wants(2);
-    if (bar.wants(0)) bar[0] = convolve_transposed(form_, y_bar[0], s.x(1), {}, where);
+    if (bar.wants(0)) bar[0] = convolve_transposed(form_, y_bar[0], s.x(1), {});
     if (bar.wants(1)) {
-      auto [w_bar, b_bar] = weights(form_, s.x(0), y_bar[0], wants_bias, where);
+      auto [w_bar, b_bar] = weights(form_, s.x(0), y_bar[0], wants_bias);
       bar[1] = std::move(w_bar);
       if (wants_bias) bar[2] = std::move(b_bar);
     } else if (wants_bias) {
-      bar[2] = sum_of_channels(y_bar[0], where);
+      bar[2] = sum_of_channels(y_bar[0]);
     }
   }
   void jvp(const Saved& s, std::span<const Tensor> dot, std::span<Tensor> y_dot) const override {
     const Tensor b_dot = s.inputs() == 3 ? dot[2] : Tensor();
-    if (dot[0].defined()) y_dot[0] = convolve(form_, dot[0], s.x(1), b_dot, dot[0].made_at());
+    if (dot[0].defined()) y_dot[0] = convolve(form_, dot[0], s.x(1), b_dot);
     if (dot[1].defined()) {
       const Tensor remaining = dot[0].defined() ? Tensor() : b_dot;
-      y_dot[0] = added(y_dot[0], convolve(form_, s.x(0), dot[1], remaining, dot[1].made_at()));
+      y_dot[0] = added(y_dot[0], convolve(form_, s.x(0), dot[1], remaining));
     }
-    if (!y_dot[0].defined()) y_dot[0] = in_channels(b_dot, s.y_shape(), b_dot.made_at());
+    if (!y_dot[0].defined()) y_dot[0] = in_channels(b_dot, s.y_shape());
   }
 
  private:
@@ -93,19 +93,18 @@ class ConvolveTransposed : public Operation {  // inputs: y, w and, if there is 
   const char* latex() const override { return R"(#1 \star^\top #2 + #3)"; }
   ValueSet reads(int i) const override { return i < 2 ? input(1 - i) : kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> x_bar, Cotangents& bar) const override {
-    const Location where = x_bar[0].made_at();
-    if (bar.wants(0)) bar[0] = convolve(form_, x_bar[0], s.x(1), {}, where);
-    if (bar.wants(1)) bar[1] = weights(form_, x_bar[0], s.x(0), false, where).w;
-    if (s.inputs() == 3 && bar.wants(2)) bar[2] = sum_of_channels(x_bar[0], where);
+    if (bar.wants(0)) bar[0] = convolve(form_, x_bar[0], s.x(1), {});
+    if (bar.wants(1)) bar[1] = weights(form_, x_bar[0], s.x(0), false).w;
+    if (s.inputs() == 3 && bar.wants(2)) bar[2] = sum_of_channels(x_bar[0]);
   }
   void jvp(const Saved& s, std::span<const Tensor> dot, std::span<Tensor> x_dot) const override {
     const Tensor b_dot = s.inputs() == 3 ? dot[2] : Tensor();
-    if (dot[0].defined()) x_dot[0] = convolve_transposed(form_, dot[0], s.x(1), b_dot, dot[0].made_at());
+    if (dot[0].defined()) x_dot[0] = convolve_transposed(form_, dot[0], s.x(1), b_dot);
     if (dot[1].defined()) {
       const Tensor remaining = dot[0].defined() ? Tensor() : b_dot;
-      x_dot[0] = added(x_dot[0], convolve_transposed(form_, s.x(0), dot[1], remaining, dot[1].made_at()));
+      x_dot[0] = added(x_dot[0], convolve_transposed(form_, s.x(0), dot[1], remaining));
     }
-    if (!x_dot[0].defined()) x_dot[0] = in_channels(b_dot, s.y_shape(), b_dot.made_at());
+    if (!x_dot[0].defined()) x_dot[0] = in_channels(b_dot, s.y_shape());
   }
 
  private:
@@ -121,63 +120,62 @@ class WeightsOf : public Operation {  // inputs: x, y; outputs: w and, if it was
     const Tensor& w_bar = bar_out[0];
     const Tensor b_bar = bar_out.size() == 2 ? bar_out[1] : Tensor();
     if (!w_bar.defined()) {
-      if (bar.wants(1)) bar[1] = in_channels(b_bar, s.x_shape(1), b_bar.made_at());
+      if (bar.wants(1)) bar[1] = in_channels(b_bar, s.x_shape(1));
       return;
     }
-    const Location where = w_bar.made_at();
-    if (bar.wants(0)) bar[0] = convolve_transposed(form_, s.x(1), w_bar, {}, where);
-    if (bar.wants(1)) bar[1] = convolve(form_, s.x(0), w_bar, b_bar, where);
+    if (bar.wants(0)) bar[0] = convolve_transposed(form_, s.x(1), w_bar, {});
+    if (bar.wants(1)) bar[1] = convolve(form_, s.x(0), w_bar, b_bar);
   }
   void jvp(const Saved& s, std::span<const Tensor> dot, std::span<Tensor> out_dot) const override {
     if (dot[1].defined()) {
-      auto [w_dot, b_dot] = weights(form_, s.x(0), dot[1], out_dot.size() == 2, dot[1].made_at());
+      auto [w_dot, b_dot] = weights(form_, s.x(0), dot[1], out_dot.size() == 2);
       out_dot[0] = std::move(w_dot);
       if (out_dot.size() == 2) out_dot[1] = std::move(b_dot);
     }
-    if (dot[0].defined()) out_dot[0] = added(out_dot[0], weights(form_, dot[0], s.x(1), false, dot[0].made_at()).w);
+    if (dot[0].defined()) out_dot[0] = added(out_dot[0], weights(form_, dot[0], s.x(1), false).w);
   }
 
  private:
   Form form_;
 };
 
-template <class Op> Tensor record_with_bias(Op&& op, Location where, const Tensor& a, const Tensor& w, const Tensor& b, Tensor result) {
-  if (b.defined()) return record(std::forward<Op>(op), where, {&a, &w, &b}, std::move(result));
-  return record(std::forward<Op>(op), where, {&a, &w}, std::move(result));
+template <class Op> Tensor record_with_bias(Op&& op, const Tensor& a, const Tensor& w, const Tensor& b, Tensor result) {
+  if (b.defined()) return record(std::forward<Op>(op), {}, {&a, &w, &b}, std::move(result));
+  return record(std::forward<Op>(op), {}, {&a, &w}, std::move(result));
 }
 
-Tensor convolve(const Form& form, const Tensor& x, const Tensor& w, const Tensor& b, Location where) {
-  const Tensor from = dense(x, where), by = dense(w, where), plus = b.defined() ? dense(b, where) : Tensor();
-  Tensor y = Tensor::uninitialized(form.y_shape(), x.dtype(), where);
+Tensor convolve(const Form& form, const Tensor& x, const Tensor& w, const Tensor& b) {
+  const Tensor from = dense(x), by = dense(w), plus = b.defined() ? dense(b) : Tensor();
+  Tensor y = Tensor::uninitialized(form.y_shape(), x.dtype());
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     kernels::convolution_forward(form.sizes, from.data<T>(), by.data<T>(), plus.defined() ? plus.data<T>() : nullptr, elements_of<T>(y));
   });
-  return record_with_bias(Convolve(form), where, x, w, b, std::move(y));
+  return record_with_bias(Convolve(form), x, w, b, std::move(y));
 }
 
-Tensor convolve_transposed(const Form& form, const Tensor& y, const Tensor& w, const Tensor& b, Location where) {
-  const Tensor from = dense(y, where), by = dense(w, where), plus = b.defined() ? dense(b, where) : Tensor();
-  Tensor x = Tensor::uninitialized(form.x_shape(), y.dtype(), where);
+Tensor convolve_transposed(const Form& form, const Tensor& y, const Tensor& w, const Tensor& b) {
+  const Tensor from = dense(y), by = dense(w), plus = b.defined() ? dense(b) : Tensor();
+  Tensor x = Tensor::uninitialized(form.x_shape(), y.dtype());
   detail::dispatch_floating(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     kernels::convolution_data_gradient(form.sizes, from.data<T>(), by.data<T>(), plus.defined() ? plus.data<T>() : nullptr,
                                        elements_of<T>(x));
   });
-  return record_with_bias(ConvolveTransposed(form), where, y, w, b, std::move(x));
+  return record_with_bias(ConvolveTransposed(form), y, w, b, std::move(x));
 }
 
-Weights weights(const Form& form, const Tensor& x, const Tensor& y, bool with_bias, Location where) {
-  const Tensor from = dense(x, where), by = dense(y, where);
-  std::array<Tensor, 2> results{Tensor::uninitialized(form.w_shape(), x.dtype(), where)};
-  if (with_bias) results[1] = Tensor::uninitialized({form.sizes.out_channels}, x.dtype(), where);
+Weights weights(const Form& form, const Tensor& x, const Tensor& y, bool with_bias) {
+  const Tensor from = dense(x), by = dense(y);
+  std::array<Tensor, 2> results{Tensor::uninitialized(form.w_shape(), x.dtype())};
+  if (with_bias) results[1] = Tensor::uninitialized({form.sizes.out_channels}, x.dtype());
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     kernels::convolution_weight_gradient(form.sizes, from.data<T>(), by.data<T>(), elements_of<T>(results[0]),
                                          with_bias ? elements_of<T>(results[1]) : nullptr);
   });
   const Tensor* const inputs[] = {&x, &y};
-  detail::record_all(WeightsOf(form), where, inputs, std::span(results).first(with_bias ? 2 : 1));
+  detail::record_all(WeightsOf(form), {}, inputs, std::span(results).first(with_bias ? 2 : 1));
   return {std::move(results[0]), std::move(results[1])};
 }
 
@@ -256,21 +254,27 @@ Form checked_transposed(const Operands& o, const ConvTranspose2dOptions& options
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv1dOptions& options, Location where) {
   const Conv2dOptions with_height{
       .stride = {1, options.stride}, .padding = {0, options.padding}, .dilation = {1, options.dilation}, .groups = options.groups};
-  return convolve(checked_convolution({"conv1d", x, weight, bias}, 1, with_height), x, weight, bias, where);
+  const Form form = checked_convolution({"conv1d", x, weight, bias}, 1, with_height);
+  const CallSite scope(where);
+  return convolve(form, x, weight, bias);
 }
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Conv1dOptions& options, Location where) {
   return conv1d(x, weight, Tensor(), options, where);
 }
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options, Location where) {
-  return convolve(checked_convolution({"conv2d", x, weight, bias}, 2, options), x, weight, bias, where);
+  const Form form = checked_convolution({"conv2d", x, weight, bias}, 2, options);
+  const CallSite scope(where);
+  return convolve(form, x, weight, bias);
 }
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Conv2dOptions& options, Location where) {
   return conv2d(x, weight, Tensor(), options, where);
 }
 
 Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvTranspose2dOptions& options, Location where) {
-  return convolve_transposed(checked_transposed({"conv_transpose2d", x, weight, bias}, options), x, weight, bias, where);
+  const Form form = checked_transposed({"conv_transpose2d", x, weight, bias}, options);
+  const CallSite scope(where);
+  return convolve_transposed(form, x, weight, bias);
 }
 Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const ConvTranspose2dOptions& options, Location where) {
   return conv_transpose2d(x, weight, Tensor(), options, where);

@@ -31,13 +31,10 @@ class ConvolveRelu : public Operation {
   ValueSet reads(int i) const override { return (i < 2 ? input(1 - i) : kNoValues) | (pool_ ? input(positions()) : output()); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     if (!recording()) return vjp_by_kernel(s, y_bar[0], x_bar);
-    const Location where = y_bar[0].made_at();
     const Tensor z_bar = spread(s, y_bar[0]);
-    if (x_bar.wants(0)) x_bar[0] = conv_transpose2d(z_bar, s.x(1), {.padding = padding()}, where);
-    if (x_bar.wants(1))
-      x_bar[1] =
-          transpose(conv2d(transpose(s.x(0), 0, 1, where), transpose(z_bar, 0, 1, where), {.padding = padding()}, where), 0, 1, where);
-    if (bias_ && x_bar.wants(2)) x_bar[2] = sum(z_bar, {0, 2, 3}, false, where);
+    if (x_bar.wants(0)) x_bar[0] = conv_transpose2d(z_bar, s.x(1), {.padding = padding()});
+    if (x_bar.wants(1)) x_bar[1] = transpose(conv2d(transpose(s.x(0), 0, 1), transpose(z_bar, 0, 1), {.padding = padding()}), 0, 1);
+    if (bias_ && x_bar.wants(2)) x_bar[2] = sum(z_bar, {0, 2, 3});
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     Tensor z_dot;
@@ -83,14 +80,13 @@ class ConvolveRelu : public Operation {
   }
 
   void vjp_by_kernel(const Saved& s, const Tensor& y_bar, Cotangents& x_bar) const {
-    const Location where = y_bar.made_at();
-    const Tensor g = y_bar.contiguous(where);
-    const auto dense = [&](const Tensor& t) { return t.defined() ? t.contiguous(where) : Tensor(); };
+    const Tensor g = y_bar.contiguous();
+    const auto dense = [&](const Tensor& t) { return t.defined() ? t.contiguous() : Tensor(); };
     const auto data = [](const Tensor& t) { return t.defined() ? t.data<float>() : nullptr; };
     const Tensor x = dense(s.x(0)), w = dense(s.x(1)), y = pool_ ? Tensor() : dense(s.y());
     kernels::ConvolutionGradients gradients;
     const auto result = [&](int i) {
-      x_bar[i] = Tensor::uninitialized(s.x_shape(i), float32, where);
+      x_bar[i] = Tensor::uninitialized(s.x_shape(i), float32);
       return elements_of<float>(x_bar[i]);
     };
     if (x_bar.wants(0)) gradients.x = result(0);

@@ -48,7 +48,7 @@ class CrossEntropy : public Operation {  // x: logits (n, c), labels (n); y: los
   static Tensor targets(const Tensor& labels, const Tensor& p) { return one_hot(maximum(labels, 0), p.size(1)).to(p.dtype()); }
   static Tensor pulled_back(const Tensor& p, const Tensor& labels, const Tensor& y_bar) {
     const Tensor from = p.contiguous(), m = y_bar.contiguous();
-    Tensor x_bar = Tensor::uninitialized(p.shape(), p.dtype(), y_bar.made_at());
+    Tensor x_bar = Tensor::uninitialized(p.shape(), p.dtype());
     detail::dispatch_floating(p.dtype(), [&](auto zero) {
       using T = decltype(zero);
       const Index n = p.size(0), c = p.size(1);
@@ -70,9 +70,8 @@ class CrossEntropy : public Operation {  // x: logits (n, c), labels (n); y: los
 
 /// The losses of rows (n, c) for labels in [0, c) or kIgnored.
 Tensor losses_of_rows(const Tensor& logits, const Tensor& labels) {
-  const Location where = logits.made_at();
-  const Tensor x = logits.constant().contiguous(where);
-  Tensor y[2] = {Tensor::zeros(labels.shape(), x.dtype(), where), Tensor::uninitialized(x.shape(), x.dtype(), where)};
+  const Tensor x = logits.constant().contiguous();
+  Tensor y[2] = {Tensor::zeros(labels.shape(), x.dtype()), Tensor::uninitialized(x.shape(), x.dtype())};
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const Index n = x.size(0), c = x.size(1);
@@ -89,7 +88,7 @@ Tensor losses_of_rows(const Tensor& logits, const Tensor& labels) {
       });
   });
   const Tensor* inputs[] = {&logits, &labels};
-  detail::record_all(CrossEntropy(), where, inputs, y);
+  detail::record_all(CrossEntropy(), {}, inputs, y);
   return y[0];
 }
 
@@ -220,7 +219,7 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntr
   check_class_weight(name, logits, options.class_weight);
   if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1))
     throw ShapeError(fmt::format("{}: the label smoothing {} is not in [0, 1]", name, options.label_smoothing));
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   if (target.dtype() == int64) {
     const Labels labels = checked_labels(name, logits, target, options.ignore_index);
     const Tensor losses = losses_of_rows(rows_of(logits), labels.values);
@@ -238,7 +237,7 @@ Tensor nll(const Tensor& log_p, const Tensor& labels, const NllOptions& options,
   if (labels.dtype() != int64) throw DtypeError(fmt::format("{}: the labels {} are not int64", name, describe(labels)));
   if (log_p.rank() == 0) does_not_fit(name, log_p, labels);
   check_class_weight(name, log_p, options.class_weight);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   const Labels targets = checked_labels(name, log_p, labels, options.ignore_index);
   const Tensor picked = squeeze(gather(rows_of(log_p), 1, unsqueeze(maximum(targets.values, 0), 1)), 1);
   const Tensor losses = targets.all_count ? -picked : wengert::where(targets.values != static_cast<double>(kIgnored), -picked, 0);

@@ -13,7 +13,7 @@
 namespace wengert {
 namespace {
 
-Tensor running_sum(const Tensor& x, int dim, bool backwards, Location where);
+Tensor running_sum(const Tensor& x, int dim, bool backwards, Location where = {});
 
 class RunningSum : public Operation {
  public:
@@ -21,10 +21,10 @@ class RunningSum : public Operation {
   const char* name() const override { return "cumsum"; }
   ValueSet reads(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    x_bar[0] = running_sum(y_bar[0], dim_, !backwards_, y_bar[0].made_at());
+    x_bar[0] = running_sum(y_bar[0], dim_, !backwards_);
   }
   void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    y_dot[0] = running_sum(x_dot[0], dim_, backwards_, x_dot[0].made_at());
+    y_dot[0] = running_sum(x_dot[0], dim_, backwards_);
   }
 
  private:
@@ -85,14 +85,14 @@ Tensor cumsum(const Tensor& x, Index dim, Location where) {
 
 Tensor cumprod(const Tensor& x, Index dim, Location where) {
   const int d = checked_dim("cumprod", dim, x);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   return scan_along(x.dtype() == boolean ? x.to(int64) : x, d, [](const Tensor& a, const Tensor& b) { return a * b; });
 }
 
 Tensor logcumsumexp(const Tensor& x, Index dim, Location where) {
   detail::check_floating("logcumsumexp", x);
   const int d = checked_dim("logcumsumexp", dim, x);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   return scan_along(x, d, [](const Tensor& a, const Tensor& b) { return logaddexp(a, b); });
 }
 

@@ -46,7 +46,7 @@ template <class T> void determinants(const detail::Factors& f, Index n, Determin
 }
 
 Determinants determinants_of(const Tensor& a) {
-  const detail::Factors f = detail::factorize(a, a.made_at());
+  const detail::Factors f = detail::factorize(a, {});
   Shape shape = a.shape();
   shape.resize(a.rank() - 2);
   const auto empty = [&] { return Tensor::uninitialized(shape, a.dtype()); };
@@ -128,20 +128,20 @@ class LogDeterminant : public Operation {  // ln |det A|
 
 Tensor det(const Tensor& a, Location where) {
   detail::check_square("det", a);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   return record(Determinant(), where, {&a}, determinants_of(a.constant()).value);
 }
 
 SignAndLogarithm slogdet(const Tensor& a, Location where) {
   detail::check_square("slogdet", a);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   Determinants d = determinants_of(a.constant());
   return {std::move(d.sign), record(LogDeterminant(), where, {&a}, std::move(d.logarithm))};
 }
 
 Tensor logdet(const Tensor& a, Location where) {
   detail::check_square("logdet", a);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   const auto [sign, logarithm] = slogdet(a);
   return logarithm * wengert::where(sign < 0, std::numeric_limits<double>::quiet_NaN(), Tensor::ones({}, a.dtype()));
 }

@@ -13,7 +13,7 @@ Tensor dropout(const Tensor& x, double p, Generator& generator, Location where) 
   detail::check_floating("dropout", x);
   detail::check_probability("dropout", p, x);
   if (p == 0) return x;
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   const Tensor kept = generator.bernoulli(x.shape(), 1 - p, boolean);
   return wengert::where(kept, p < 1 ? x * (1 / (1 - p)) : x, 0);
 }
@@ -25,7 +25,7 @@ Tensor prelu(const Tensor& x, const Tensor& weight, Location where) {
   if (!fits)
     throw ShapeError(fmt::format("prelu: the weight {} must have one element, or one for each channel (dimension 1) of the input {}",
                                  describe(weight), describe(x)));
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   Shape along_channels{weight.size()};
   for (int d = 2; d < x.rank(); ++d) along_channels.push_back(1);
   return wengert::where(x > 0, x, x * (one ? weight : reshape(weight, along_channels)));

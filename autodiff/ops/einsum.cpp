@@ -219,7 +219,7 @@ Tensor einsum(std::string_view equation, std::span<const Tensor> x, Location whe
   }
   const Equation e = parse(equation, x);
   const auto sizes = sizes_of(equation, e, x);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   std::vector<Factor> factors;
   for (std::size_t k = 0; k < x.size(); ++k) factors.push_back(without_stretched(without_repetitions({x[k], e.operands[k]}), sizes));
   // Whether a name occurs in the result or in a factor from the given one on.

@@ -11,14 +11,14 @@
 #include <limits>
 
 #include "autodiff/ops/broadcast.h"
-#include "autodiff/tensor/location.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 
 // What the formulas of functions.h call, while a sweep is recorded.
 template <class F, class B> Tensor rarely(const Tensor& condition, F&& f, const B& otherwise) { return where(condition, f(), otherwise); }
-template <class F> Tensor evaluate(const F& f, const Tensor& x) { return detail::map(f, x, x.made_at()); }
-inline Tensor zero_like(const Tensor& x) { return Tensor::zeros(x.shape(), x.dtype(), x.made_at()); }
+template <class F> Tensor evaluate(const F& f, const Tensor& x) { return detail::map(f, x, {}); }
+inline Tensor zero_like(const Tensor& x) { return Tensor::zeros(x.shape(), x.dtype()); }
 
 namespace detail {
 namespace {
@@ -44,7 +44,7 @@ template <class F> class Map : public Operation {
   Tensor carry(const Saved& s, const Tensor& m) const {
     if (recording()) return f_.chain(m, s.x(), s.y());
     const Tensor &x = s.x().defined() ? s.x() : m, &y = s.y().defined() ? s.y() : m;  // what the rule does not read may be anything
-    Tensor r = Tensor::uninitialized(m.shape(), m.dtype(), m.made_at());
+    Tensor r = Tensor::uninitialized(m.shape(), m.dtype());
     dispatch_floating(m.dtype(), [&](auto zero) {
       using T = decltype(zero);
       const auto rule = [f = f_](T m, T x, T y) { return f.chain(m, x, y); };
@@ -74,7 +74,7 @@ template <class F> class Zip : public Operation {
     if (x_bar.wants(1)) x_bar[1] = right(s, y_bar[0]);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    const auto whole = [&](const Tensor& dot) { return expand(dot, s.y_shape(), dot.made_at()); };
+    const auto whole = [&](const Tensor& dot) { return expand(dot, s.y_shape()); };
     if (!x_dot[1].defined()) {
       y_dot[0] = left(s, whole(x_dot[0]));
     } else if (!x_dot[0].defined()) {
@@ -96,7 +96,7 @@ template <class F> class Zip : public Operation {
   }
   template <class Rule> static Tensor carry(const Saved& s, const Tensor& m, Rule&& rule) {
     const auto or_any = [&](const Tensor& t) -> const Tensor& { return t.defined() ? t : m; };
-    Tensor r = Tensor::uninitialized(m.shape(), m.dtype(), m.made_at());
+    Tensor r = Tensor::uninitialized(m.shape(), m.dtype());
     dispatch_floating(m.dtype(), [&](auto zero) {
       using T = decltype(zero);
       elementwise_into<T, T>(
@@ -193,7 +193,7 @@ const Tensor& Operand::as(Dtype dtype) {
   if (tensor_) return *tensor_;
   if (!is_floating(dtype) && value_ != std::trunc(value_))
     throw DtypeError(fmt::format("the number {} beside a tensor of {} at {}; convert the tensor with .to(float32) or .to(float64)", value_,
-                                 to_string(dtype), to_string(detail::user_location(where))));
+                                 to_string(dtype), to_string(CallSite::of(where))));
   own_ = number_ ? detail::scalar_to_tensor(value_, number_, dtype, where) : Tensor::full({}, value_, dtype, where);
   tensor_ = &own_;
   return own_;

@@ -14,7 +14,7 @@ class Expand : public Operation {
   ValueSet reads(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = y_bar[0]; }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    y_dot[0] = expand(x_dot[0], s.y_shape(), x_dot[0].made_at());
+    y_dot[0] = expand(x_dot[0], s.y_shape());
   }
 };
 

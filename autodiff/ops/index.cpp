@@ -51,7 +51,7 @@ void for_each_position(const Shape& x_strides, int dim, const Tensor& index, Pos
 
 /// y[position] += s.
 void add_at(Tensor& y, int dim, const Tensor& index, Positions positions, const Tensor& source) {
-  const Tensor s = source.constant().contiguous(source.made_at());
+  const Tensor s = source.constant().contiguous();
   detail::dispatch(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     T* to = static_cast<T*>(y.elements()->data);
@@ -61,8 +61,8 @@ void add_at(Tensor& y, int dim, const Tensor& index, Positions positions, const 
   });
 }
 
-Tensor taken(const Tensor& x, int dim, const Tensor& index, Positions positions, Location where);
-Tensor added(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location where);
+Tensor gather_along(const Tensor& x, int dim, const Tensor& index, Positions positions, Location where = {});
+Tensor add_along(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location where = {});
 
 class Take : public Operation {  // x: the tensor, the index
  public:
@@ -71,11 +71,10 @@ class Take : public Operation {  // x: the tensor, the index
   const char* latex() const override { return "{#1}_{#2}"; }
   ValueSet reads(int) const override { return input(1); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    const Location where = y_bar[0].made_at();
-    x_bar[0] = added(Tensor::zeros(s.x_shape(), y_bar[0].dtype(), where), dim_, s.x(1), positions_, y_bar[0], where);
+    x_bar[0] = add_along(Tensor::zeros(s.x_shape(), y_bar[0].dtype()), dim_, s.x(1), positions_, y_bar[0]);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    y_dot[0] = taken(x_dot[0], dim_, s.x(1), positions_, x_dot[0].made_at());
+    y_dot[0] = gather_along(x_dot[0], dim_, s.x(1), positions_);
   }
   bool add_vjp(const Saved& s, std::span<const Tensor> y_bar, int, Tensor& x_bar) const override {
     add_at(x_bar, dim_, s.x(1), positions_, y_bar[0]);
@@ -94,16 +93,15 @@ class AddAt : public Operation {  // x: the tensor, the index, what is added
   ValueSet reads(int i) const override { return i == 2 ? input(1) : kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     if (x_bar.wants(0)) x_bar[0] = y_bar[0];
-    if (x_bar.wants(2)) x_bar[2] = taken(y_bar[0], dim_, s.x(1), positions_, y_bar[0].made_at());
+    if (x_bar.wants(2)) x_bar[2] = gather_along(y_bar[0], dim_, s.x(1), positions_);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     if (!x_dot[2].defined()) {
       y_dot[0] = x_dot[0];
       return;
     }
-    const Location where = x_dot[2].made_at();
-    const Tensor start = x_dot[0].defined() ? x_dot[0] : Tensor::zeros(s.y_shape(), x_dot[2].dtype(), where);
-    y_dot[0] = added(start, dim_, s.x(1), positions_, x_dot[2], where);
+    const Tensor start = x_dot[0].defined() ? x_dot[0] : Tensor::zeros(s.y_shape(), x_dot[2].dtype());
+    y_dot[0] = add_along(start, dim_, s.x(1), positions_, x_dot[2]);
   }
 
  private:
@@ -111,7 +109,7 @@ class AddAt : public Operation {  // x: the tensor, the index, what is added
   Positions positions_;
 };
 
-Tensor taken(const Tensor& x, int dim, const Tensor& index, Positions positions, Location where) {
+Tensor gather_along(const Tensor& x, int dim, const Tensor& index, Positions positions, Location where) {
   Shape shape = index.shape();
   if (positions == Positions::list) {
     shape = x.shape();
@@ -127,7 +125,7 @@ Tensor taken(const Tensor& x, int dim, const Tensor& index, Positions positions,
   return record(Take(dim, positions), where, {&x, &index}, std::move(y));
 }
 
-Tensor added(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location where) {
+Tensor add_along(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location where) {
   Tensor y = x.clone(where);
   add_at(y, dim, index, positions, source);
   return record(AddAt(dim, positions), where, {&x, &index, &source}, std::move(y));
@@ -155,13 +153,13 @@ void check_adds(const char* name, const Tensor& x) {
 Tensor index_select(const Tensor& x, Index dim, const Tensor& index, Location where) {
   const int d = checked_dim("index_select", dim, x);
   check_list("index_select", index);
-  return taken(x, d, checked_index("index_select", index, x, d, where), Positions::list, where);
+  return gather_along(x, d, checked_index("index_select", index, x, d, where), Positions::list, where);
 }
 
 Tensor gather(const Tensor& x, Index dim, const Tensor& index, Location where) {
   const int d = checked_dim("gather", dim, x);
   check_each("gather", x, d, index);
-  return taken(x, d, checked_index("gather", index, x, d, where), Positions::each, where);
+  return gather_along(x, d, checked_index("gather", index, x, d, where), Positions::each, where);
 }
 
 Tensor index_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location where) {
@@ -174,7 +172,7 @@ Tensor index_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& 
   if (!(source.shape() == wanted))
     throw ShapeError(fmt::format("index_add: {} cannot be added to {} at {} positions of dimension {}: it must have the shape {}",
                                  describe(source), describe(x), index.size(), dim, to_string(wanted)));
-  return added(x, d, checked_index("index_add", index, x, d, where), Positions::list, source, where);
+  return add_along(x, d, checked_index("index_add", index, x, d, where), Positions::list, source, where);
 }
 
 Tensor scatter_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location where) {
@@ -184,7 +182,7 @@ Tensor scatter_add(const Tensor& x, Index dim, const Tensor& index, const Tensor
   detail::check_same_dtype("scatter_add", x, source);
   if (!(source.shape() == index.shape()))
     throw ShapeError(fmt::format("scatter_add: {} must have the shape of the index {}", describe(source), describe(index)));
-  return added(x, d, checked_index("scatter_add", index, x, d, where), Positions::each, source, where);
+  return add_along(x, d, checked_index("scatter_add", index, x, d, where), Positions::each, source, where);
 }
 
 Tensor masked_fill(const Tensor& x, const Tensor& mask, double value, Location where) {
@@ -192,7 +190,7 @@ Tensor masked_fill(const Tensor& x, const Tensor& mask, double value, Location w
     throw DtypeError(fmt::format("masked_fill: the mask {} is not boolean; compare it, as in x > 0", describe(mask)));
   if (!(detail::broadcast_shape("masked_fill", x, mask) == x.shape()))
     throw ShapeError(fmt::format("masked_fill: the mask {} does not broadcast to {}", describe(mask), describe(x)));
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   return wengert::where(mask, value, x);
 }
 
@@ -200,7 +198,7 @@ Tensor masked_select(const Tensor& x, const Tensor& mask, Location where) {
   if (mask.dtype() != boolean)
     throw DtypeError(fmt::format("masked_select: the mask {} is not boolean; compare it, as in x > 0", describe(mask)));
   const Shape shape = detail::broadcast_shape("masked_select", x, mask);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   const std::vector<bool> chosen = expand(mask, shape).to_vector<bool>();
   std::vector<std::int64_t> positions;
   for (std::size_t i = 0; i < chosen.size(); ++i)
@@ -214,10 +212,10 @@ Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Index>
     throw ShapeError(
         fmt::format("embedding: the padding row {} is not in [0, {}), the rows of {}", *padding, weight.size(0), describe(weight)));
   const Tensor positions = checked_index("embedding", index, weight, 0, where);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   Shape shape = index.shape();
   shape.push_back(weight.size(1));
-  Tensor y = reshape(taken(weight, 0, reshape(positions, {positions.size()}), Positions::list, where), shape);
+  Tensor y = reshape(gather_along(weight, 0, reshape(positions, {positions.size()}), Positions::list, where), shape);
   if (!padding) return y;
   return wengert::where(unsqueeze(positions, -1) == static_cast<double>(*padding), y.constant(), y);
 }

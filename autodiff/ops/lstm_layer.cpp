@@ -32,7 +32,7 @@ Tensor with_dense_rows(const Tensor& x) {
   const Shape& strides = x.strides();
   const Index in = x.size(2);
   const bool fits = (in == 1 || strides[2] == 1) && strides[0] >= in && strides[1] >= in;
-  return fits ? x.constant() : x.constant().contiguous(x.made_at());
+  return fits ? x.constant() : x.constant().contiguous();
 }
 
 /// The kernel's operands, which are dense but for x.
@@ -136,7 +136,7 @@ class LstmLayer : public Operation {  // x, W, h, U, c and, if there is one, the
     const Tensor h_bar = dense(y_bar[0]), c_bar = dense(y_bar[1]);
     Tensor h = s.y(0), c = s.y(1), gates = s.y(2);
     for (int i = 0; i < s.inputs(); ++i)
-      if (x_bar.wants(i) || i == kH || i == kC) x_bar[i] = Tensor::uninitialized(s.x_shape(i), x.dtype(), h.made_at());
+      if (x_bar.wants(i) || i == kH || i == kC) x_bar[i] = Tensor::uninitialized(s.x_shape(i), x.dtype());
     detail::dispatch_floating(x.dtype(), [&](auto zero) {
       using T = decltype(zero);
       const auto at = [&](int i) { return i < s.inputs() && x_bar[i].defined() ? static_cast<T*>(x_bar[i].elements()->data) : nullptr; };
@@ -152,21 +152,20 @@ class LstmLayer : public Operation {  // x, W, h, U, c and, if there is one, the
 }  // namespace
 
 Tensor detail::lstm_layer(const Tensor& x, LstmState& state, const CellWeights& w, bool backward) {
-  const Location where = x.made_at();
   const Order order{x.size(0), backward};
-  const auto dense = [&](const Tensor& t) { return t.constant().contiguous(where); };
+  const auto dense = [&](const Tensor& t) { return t.constant().contiguous(); };
   const Tensor in = with_dense_rows(x), h0 = dense(state.h), c0 = dense(state.c);
   const Tensor weight = dense(w.input), recurrent = dense(w.hidden);
   const Tensor bias = w.bias.defined() ? dense(w.bias) : Tensor();
   const Index steps = x.size(0), n = x.size(1), hidden = h0.size(1);
-  Tensor y[3] = {Tensor::uninitialized({steps, n, hidden}, x.dtype(), where), Tensor::uninitialized({steps, n, hidden}, x.dtype(), where),
-                 Tensor::uninitialized({steps, n, 4 * hidden}, x.dtype(), where)};
+  Tensor y[3] = {Tensor::uninitialized({steps, n, hidden}, x.dtype()), Tensor::uninitialized({steps, n, hidden}, x.dtype()),
+                 Tensor::uninitialized({steps, n, 4 * hidden}, x.dtype())};
   dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     kernels::lstm_layer_forward(layer_of<T>(order, in, weight, recurrent, bias, h0, c0, y[0], y[1], y[2]));
   });
   const Tensor* inputs[] = {&x, &w.input, &state.h, &w.hidden, &state.c, &w.bias};
-  record_all(LstmLayer(order), where, std::span(inputs).first(w.bias.defined() ? 6 : 5), y);
+  record_all(LstmLayer(order), {}, std::span(inputs).first(w.bias.defined() ? 6 : 5), y);
   state = {select(y[0], 0, order.last()), select(y[1], 0, order.last())};
   return std::move(y[0]);
 }

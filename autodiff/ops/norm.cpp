@@ -51,7 +51,7 @@ Tensor norm(const Tensor& x, double p, const Dims& dims, bool keep, Location whe
   detail::check_floating("norm", x);
   const detail::Reduced r = detail::reduce_over("norm", x, dims);
   if (!(p >= 1)) throw Error(fmt::format("norm: p is {}; it must be 1 or more, or infinity; of {}", p, describe(x)));
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   if (p == 1) return sum(abs(x), dims, keep);
   if (std::isinf(p)) return r.count == 0 ? sum(x, dims, keep) : max(abs(x), dims, keep);
   const Tensor scale = scale_of(x, dims, r);

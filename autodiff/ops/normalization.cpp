@@ -95,7 +95,7 @@ class Standardize : public Operation {  // y: the standardized x, r of shape (1,
   /// The same in two passes.
   static Tensor carry_now(const Tensor& y, const Tensor& r, const Tensor& y_bar) {
     const Tensor m = y_bar.contiguous();
-    Tensor x_bar = Tensor::uninitialized(y.shape(), y.dtype(), y_bar.made_at());
+    Tensor x_bar = Tensor::uninitialized(y.shape(), y.dtype());
     const Layout l(y.shape());
     detail::dispatch_floating(y.dtype(), [&](auto zero) {
       using T = decltype(zero);
@@ -118,10 +118,9 @@ class Standardize : public Operation {  // y: the standardized x, r of shape (1,
 
 /// x of shape (outer, groups, inner), standardized. Gives the moments to whom they concern.
 Tensor standardize(const Tensor& x, double eps, Moments* statistics = nullptr) {
-  const Location where = x.made_at();
-  const Tensor dense = x.constant().contiguous(where);
+  const Tensor dense = x.constant().contiguous();
   const Layout l(x.shape());
-  Tensor y[2] = {Tensor::uninitialized(x.shape(), x.dtype(), where), Tensor::uninitialized({1, l.groups, 1}, x.dtype(), where)};
+  Tensor y[2] = {Tensor::uninitialized(x.shape(), x.dtype()), Tensor::uninitialized({1, l.groups, 1}, x.dtype())};
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* in = dense.data<T>();
@@ -135,7 +134,7 @@ Tensor standardize(const Tensor& x, double eps, Moments* statistics = nullptr) {
     if (statistics) *statistics = std::move(m);
   });
   const Tensor* inputs[] = {&x};
-  detail::record_all(Standardize(), where, inputs, y);
+  detail::record_all(Standardize(), {}, inputs, y);
   return y[0];
 }
 
@@ -200,20 +199,20 @@ Tensor layer_norm(const Tensor& x, const Shape& normalized, const NormalizationO
   if (!fits)
     throw ShapeError(fmt::format("layer_norm: the input {} does not end in the dimensions {}", describe(x), to_string(normalized)));
   check_affine("layer_norm", options.weight, options.bias, normalized, x);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   const Index inner = normalized.size(), rows = inner > 0 ? x.size() / inner : 0;
   return scaled(reshape(standardize(reshape(x, {1, rows, inner}), options.eps), x.shape()), options.weight, options.bias);
 }
 
 Tensor group_norm(const Tensor& x, Index groups, const NormalizationOptions& options, Location where) {
   check_channels("group_norm", x);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   return normalized_groups("group_norm", x, groups, options);
 }
 
 Tensor instance_norm(const Tensor& x, const NormalizationOptions& options, Location where) {
   check_channels("instance_norm", x);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   return normalized_groups("instance_norm", x, std::max<Index>(x.size(1), 1), options);
 }
 
@@ -221,7 +220,7 @@ Tensor rms_norm(const Tensor& x, const NormalizationOptions& options, Location w
   detail::check_floating("rms_norm", x);
   if (x.rank() == 0) throw ShapeError(fmt::format("rms_norm: the input {} has no last dimension", describe(x)));
   check_affine("rms_norm", options.weight, options.bias, {x.shape().back()}, x);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   return scaled(x * rsqrt(mean(square(x), -1, true) + options.eps), options.weight, options.bias);
 }
 
@@ -232,7 +231,7 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Te
   check_affine("batch_norm", options.weight, options.bias, {channels}, x);
   check_companion("batch_norm", "running mean", running_mean, {channels}, x);
   check_companion("batch_norm", "running variance", running_var, {channels}, x);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   const Tensor weight = along_channels(options.weight, x), bias = along_channels(options.bias, x);
   if (!options.training) {
     if (!running_mean.defined() || !running_var.defined())

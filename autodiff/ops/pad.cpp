@@ -26,10 +26,10 @@ class Pad : public Operation {
   const char* name() const override { return "pad"; }
   ValueSet reads(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    x_bar[0] = pad(y_bar[0], negated(before_), negated(after_), 0, y_bar[0].made_at());
+    x_bar[0] = pad(y_bar[0], negated(before_), negated(after_), 0);
   }
   void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    y_dot[0] = pad(x_dot[0], before_, after_, 0, x_dot[0].made_at());
+    y_dot[0] = pad(x_dot[0], before_, after_, 0);
   }
 
  private:
@@ -52,7 +52,7 @@ Shape padded_shape(const Tensor& x, const Dims& before, const Dims& after) {
 Tensor part_of(const Tensor& t, const Shape& skipped, const Shape& shape) {
   Index offset = 0;
   for (int d = 0; d < t.rank(); ++d) offset += skipped[d] * t.strides()[d];
-  return view(t, shape, t.strides(), shape.size() == 0 ? 0 : offset, t.made_at());
+  return view(t, shape, t.strides(), shape.size() == 0 ? 0 : offset, {});
 }
 
 /// Which position of n elements stands i positions from the first one, beyond either end.
@@ -103,7 +103,7 @@ Tensor pad(const Tensor& x, const Dims& before, const Dims& after, Padding paddi
       throw ShapeError(fmt::format("pad: widths {} and {} of dimension {} of {} must be 0 or more, and no more than its elements fill",
                                    before[d], after[d], d, describe(x)));
   }
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   Tensor y = x;
   for (int d = 0; d < x.rank(); ++d) {
     if (before[d] == 0 && after[d] == 0) continue;

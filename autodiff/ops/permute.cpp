@@ -18,11 +18,9 @@ class Permute : public Operation {
   void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     Dims inverse = dims_;
     for (int i = 0; i < dims_.rank(); ++i) inverse[static_cast<int>(dims_[i])] = i;
-    x_bar[0] = permute(y_bar[0], inverse, y_bar[0].made_at());
+    x_bar[0] = permute(y_bar[0], inverse);
   }
-  void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    y_dot[0] = permute(x_dot[0], dims_, x_dot[0].made_at());
-  }
+  void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = permute(x_dot[0], dims_); }
 
  private:
   Dims dims_;  // not negative
@@ -34,11 +32,9 @@ class Transpose : public Operation {
   const char* name() const override { return "transpose"; }
   const char* latex() const override { return "{#}^T"; }
   ValueSet reads(int) const override { return kNoValues; }
-  void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    x_bar[0] = transpose(y_bar[0], dim0_, dim1_, y_bar[0].made_at());
-  }
+  void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = transpose(y_bar[0], dim0_, dim1_); }
   void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    y_dot[0] = transpose(x_dot[0], dim0_, dim1_, x_dot[0].made_at());
+    y_dot[0] = transpose(x_dot[0], dim0_, dim1_);
   }
 
  private:

@@ -16,6 +16,7 @@
 
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/windows.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -33,9 +34,9 @@ struct Form {
 template <class T> T* elements_of(const Tensor& y) { return static_cast<T*>(y.elements()->data); }
 
 /// The dense elements of x, and a result of the given shape for f(elements, elements of the result).
-template <class F> Tensor computed(const Tensor& x, const Shape& shape, Location where, F&& f) {
-  const Tensor from = x.constant().contiguous(where);
-  Tensor y = Tensor::uninitialized(shape, x.dtype(), where);
+template <class F> Tensor computed(const Tensor& x, const Shape& shape, F&& f) {
+  const Tensor from = x.constant().contiguous();
+  Tensor y = Tensor::uninitialized(shape, x.dtype());
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     f(from.data<T>(), elements_of<T>(y));
@@ -47,16 +48,16 @@ template <class F> Tensor computed(const Tensor& x, const Shape& shape, Location
 
 /// Where in its window each maximum stands: bytes for windows of up to 256 positions, else 32-bit integers. No dtype has these widths, so
 /// the tensor is one of that element size, a block of memory that records keep and count.
-Tensor uninitialized_positions(const Form& form, Location where) {
-  return Tensor::uninitialized(form.y_shape, form.sizes.height.kernel * form.sizes.width.kernel <= 256 ? boolean : float32, where);
+Tensor uninitialized_positions(const Form& form) {
+  return Tensor::uninitialized(form.y_shape, form.sizes.height.kernel * form.sizes.width.kernel <= 256 ? boolean : float32);
 }
 /// f(positions as numbers).
 template <class F> void with_positions(const Tensor& positions, F&& f) {
   positions.dtype() == boolean ? f(elements_of<std::uint8_t>(positions)) : f(elements_of<std::int32_t>(positions));
 }
 
-Tensor take(const Form& form, const Tensor& x, const Tensor& positions, Location where);
-Tensor put(const Form& form, const Tensor& y, const Tensor& positions, Location where);
+Tensor take(const Form& form, const Tensor& x, const Tensor& positions);
+Tensor put(const Form& form, const Tensor& y, const Tensor& positions);
 
 /// The maxima themselves and the linear map that takes elements of their positions have the same rules.
 class Take : public Operation {  // inputs: x, positions
@@ -64,11 +65,9 @@ class Take : public Operation {  // inputs: x, positions
   Take(const char* name, const Form& form) : name_(name), form_(form) {}
   const char* name() const override { return name_; }
   ValueSet reads(int) const override { return input(1); }
-  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    x_bar[0] = put(form_, y_bar[0], s.x(1), y_bar[0].made_at());
-  }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = put(form_, y_bar[0], s.x(1)); }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    y_dot[0] = take(form_, x_dot[0], s.x(1), x_dot[0].made_at());
+    y_dot[0] = take(form_, x_dot[0], s.x(1));
   }
 
  private:
@@ -81,60 +80,56 @@ class Put : public Operation {  // inputs: y, positions
   explicit Put(const Form& form) : form_(form) {}
   const char* name() const override { return "put_pooled"; }
   ValueSet reads(int) const override { return input(1); }
-  void vjp(const Saved& s, std::span<const Tensor> x_bar, Cotangents& y_bar) const override {
-    y_bar[0] = take(form_, x_bar[0], s.x(1), x_bar[0].made_at());
-  }
+  void vjp(const Saved& s, std::span<const Tensor> x_bar, Cotangents& y_bar) const override { y_bar[0] = take(form_, x_bar[0], s.x(1)); }
   void jvp(const Saved& s, std::span<const Tensor> y_dot, std::span<Tensor> x_dot) const override {
-    x_dot[0] = put(form_, y_dot[0], s.x(1), y_dot[0].made_at());
+    x_dot[0] = put(form_, y_dot[0], s.x(1));
   }
 
  private:
   Form form_;
 };
 
-Tensor take(const Form& form, const Tensor& x, const Tensor& positions, Location where) {
-  Tensor y = computed(x, form.y_shape, where, [&](const auto* from, auto* to) {
+Tensor take(const Form& form, const Tensor& x, const Tensor& positions) {
+  Tensor y = computed(x, form.y_shape, [&](const auto* from, auto* to) {
     with_positions(positions, [&](const auto* at) { kernels::take_pooled(form.sizes, from, at, to); });
   });
-  return record(Take("take_pooled", form), where, {&x, &positions}, std::move(y));
+  return record(Take("take_pooled", form), {}, {&x, &positions}, std::move(y));
 }
 
-Tensor put(const Form& form, const Tensor& y, const Tensor& positions, Location where) {
-  Tensor x = computed(y, form.x_shape, where, [&](const auto* from, auto* to) {
+Tensor put(const Form& form, const Tensor& y, const Tensor& positions) {
+  Tensor x = computed(y, form.x_shape, [&](const auto* from, auto* to) {
     with_positions(positions, [&](const auto* at) { kernels::put_pooled(form.sizes, from, at, to); });
   });
-  return record(Put(form), where, {&y, &positions}, std::move(x));
+  return record(Put(form), {}, {&y, &positions}, std::move(x));
 }
 
 struct Maxima {
   Tensor values, positions;
 };
-Maxima maxima(const Form& form, const Tensor& x, Location where) {
+Maxima maxima(const Form& form, const Tensor& x) {
   const Index height = form.sizes.height.kernel, width = form.sizes.width.kernel;
   if (height > std::numeric_limits<std::int32_t>::max() / width)
     throw ShapeError(fmt::format("{}: {}: a window of {} x {} has too many positions", form.name, describe(x), height, width));
-  Tensor positions = uninitialized_positions(form, where);
-  Tensor y = computed(x, form.y_shape, where, [&](const auto* from, auto* to) {
+  Tensor positions = uninitialized_positions(form);
+  Tensor y = computed(x, form.y_shape, [&](const auto* from, auto* to) {
     with_positions(positions, [&](auto* at) { kernels::max_pool(form.sizes, from, to, at); });
   });
-  return {record(Take(form.name, form), where, {&x, &positions}, std::move(y)), std::move(positions)};
+  return {record(Take(form.name, form), {}, {&x, &positions}, std::move(y)), std::move(positions)};
 }
 
 // ---- means -------------------------------------------------------------------------------------------------------------------------
 
-Tensor mean_of_windows(const Form& form, Divisor divisor, const Tensor& x, Location where);
-Tensor spread(const Form& form, Divisor divisor, const Tensor& y, Location where);
+Tensor mean_of_windows(const Form& form, Divisor divisor, const Tensor& x);
+Tensor spread(const Form& form, Divisor divisor, const Tensor& y);
 
 class Mean : public Operation {
  public:
   Mean(const Form& form, Divisor divisor) : form_(form), divisor_(divisor) {}
   const char* name() const override { return form_.name; }
   ValueSet reads(int) const override { return kNoValues; }
-  void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    x_bar[0] = spread(form_, divisor_, y_bar[0], y_bar[0].made_at());
-  }
+  void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = spread(form_, divisor_, y_bar[0]); }
   void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    y_dot[0] = mean_of_windows(form_, divisor_, x_dot[0], x_dot[0].made_at());
+    y_dot[0] = mean_of_windows(form_, divisor_, x_dot[0]);
   }
 
  private:
@@ -148,10 +143,10 @@ class Spread : public Operation {
   const char* name() const override { return "spread_average"; }
   ValueSet reads(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> x_bar, Cotangents& y_bar) const override {
-    y_bar[0] = mean_of_windows(form_, divisor_, x_bar[0], x_bar[0].made_at());
+    y_bar[0] = mean_of_windows(form_, divisor_, x_bar[0]);
   }
   void jvp(const Saved&, std::span<const Tensor> y_dot, std::span<Tensor> x_dot) const override {
-    x_dot[0] = spread(form_, divisor_, y_dot[0], y_dot[0].made_at());
+    x_dot[0] = spread(form_, divisor_, y_dot[0]);
   }
 
  private:
@@ -159,14 +154,14 @@ class Spread : public Operation {
   Divisor divisor_;
 };
 
-Tensor mean_of_windows(const Form& form, Divisor divisor, const Tensor& x, Location where) {
-  Tensor y = computed(x, form.y_shape, where, [&](const auto* from, auto* to) { kernels::average_pool(form.sizes, divisor, from, to); });
-  return record(Mean(form, divisor), where, {&x}, std::move(y));
+Tensor mean_of_windows(const Form& form, Divisor divisor, const Tensor& x) {
+  Tensor y = computed(x, form.y_shape, [&](const auto* from, auto* to) { kernels::average_pool(form.sizes, divisor, from, to); });
+  return record(Mean(form, divisor), {}, {&x}, std::move(y));
 }
 
-Tensor spread(const Form& form, Divisor divisor, const Tensor& y, Location where) {
-  Tensor x = computed(y, form.x_shape, where, [&](const auto* from, auto* to) { kernels::spread_average(form.sizes, divisor, from, to); });
-  return record(Spread(form, divisor), where, {&y}, std::move(x));
+Tensor spread(const Form& form, Divisor divisor, const Tensor& y) {
+  Tensor x = computed(y, form.x_shape, [&](const auto* from, auto* to) { kernels::spread_average(form.sizes, divisor, from, to); });
+  return record(Spread(form, divisor), {}, {&y}, std::move(x));
 }
 
 // ---- what the user calls -----------------------------------------------------------------------------------------------------------
@@ -213,43 +208,49 @@ Form max_pool_form(const char* name, const Tensor& x, HeightWidth kernel, const 
 }  // namespace
 
 Tensor max_pool2d(const Tensor& x, HeightWidth kernel, const MaxPool2dOptions& options, Location where) {
-  return maxima(max_pool_form("max_pool2d", x, kernel, options), x, where).values;
+  const CallSite scope(where);
+  return maxima(max_pool_form("max_pool2d", x, kernel, options), x).values;
 }
 
 ValuesAndIndices max_pool2d_with_indices(const Tensor& x, HeightWidth kernel, const MaxPool2dOptions& options, Location where) {
+  const CallSite scope(where);
   const Form form = max_pool_form("max_pool2d_with_indices", x, kernel, options);
-  Maxima result = maxima(form, x, where);
-  Tensor indices = Tensor::uninitialized(form.y_shape, int64, where);
+  Maxima result = maxima(form, x);
+  Tensor indices = Tensor::uninitialized(form.y_shape, int64);
   with_positions(result.positions, [&](const auto* at) { kernels::pooled_indices(form.sizes, at, elements_of<std::int64_t>(indices)); });
   return {std::move(result.values), std::move(indices)};
 }
 
 Tensor max_pool1d(const Tensor& x, Index kernel, const MaxPool1dOptions& o, Location where) {
+  const CallSite scope(where);
   check_operand("max_pool1d", x, 1);
   const auto axis = checked_axis("max_pool1d", "length", x, {x.size(2), 1, kernel, o.stride, o.padding, o.dilation}, o.ceil_mode);
-  return maxima(form_of("max_pool1d", x, {}, axis), x, where).values;
+  return maxima(form_of("max_pool1d", x, {}, axis), x).values;
 }
 
 Tensor avg_pool2d(const Tensor& x, HeightWidth kernel, const AvgPool2dOptions& o, Location where) {
+  const CallSite scope(where);
   check_operand("avg_pool2d", x, 2);
   const auto height =
       checked_axis("avg_pool2d", "height", x, {x.size(2), 1, kernel.height, o.stride.height, o.padding.height}, o.ceil_mode);
   const auto width = checked_axis("avg_pool2d", "width", x, {x.size(3), 1, kernel.width, o.stride.width, o.padding.width}, o.ceil_mode);
-  return mean_of_windows(form_of("avg_pool2d", x, height, width), o.count_include_pad ? Divisor::padded : Divisor::inside, x, where);
+  return mean_of_windows(form_of("avg_pool2d", x, height, width), o.count_include_pad ? Divisor::padded : Divisor::inside, x);
 }
 
 Tensor avg_pool1d(const Tensor& x, Index kernel, const AvgPool1dOptions& o, Location where) {
+  const CallSite scope(where);
   check_operand("avg_pool1d", x, 1);
   const auto axis = checked_axis("avg_pool1d", "length", x, {x.size(2), 1, kernel, o.stride, o.padding}, o.ceil_mode);
-  return mean_of_windows(form_of("avg_pool1d", x, {}, axis), o.count_include_pad ? Divisor::padded : Divisor::inside, x, where);
+  return mean_of_windows(form_of("avg_pool1d", x, {}, axis), o.count_include_pad ? Divisor::padded : Divisor::inside, x);
 }
 
 Tensor adaptive_avg_pool2d(const Tensor& x, HeightWidth size, Location where) {
+  const CallSite scope(where);
   check_operand("adaptive_avg_pool2d", x, 2);
   if (size.height < 1 || size.width < 1 || x.size(2) < 1 || x.size(3) < 1)
     throw ShapeError(
         fmt::format("adaptive_avg_pool2d: {} to {} x {}: every size must be at least 1", describe(x), size.height, size.width));
-  return mean_of_windows(form_of("adaptive_avg_pool2d", x, {x.size(2), size.height}, {x.size(3), size.width}), Divisor::adaptive, x, where);
+  return mean_of_windows(form_of("adaptive_avg_pool2d", x, {x.size(2), size.height}, {x.size(3), size.width}), Divisor::adaptive, x);
 }
 
 }  // namespace wengert

@@ -23,7 +23,7 @@ Tensor product_of_last(Tensor x) {
 Tensor prod(const Tensor& x, const Dims& dims, bool keep, Location where) {
   const detail::Reduced r = detail::reduce_over("prod", x, dims);
   if (x.dtype() == boolean) return prod(x.to(int64, where), dims, keep, where);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   if (r.count == 0) return sum(x, dims, keep) + 1;  // over nothing
   Dims order;                                       // those that stay, then the reduced ones
   for (int d = 0; d < x.rank(); ++d)

@@ -41,7 +41,7 @@ Tensor addmm(const Tensor& c, const Tensor& a, const Tensor& b, double alpha, do
   check_ranks("addmm", a, b, 2);
   detail::check_same_dtype("addmm", c, a);
   if (a.size(1) != b.size(0)) do_not_fit("addmm", a, b);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   const Tensor product = matmul(a, b);
   if (!(detail::broadcast_shape("addmm", c, product) == product.shape()))
     throw ShapeError(fmt::format("addmm: {} does not broadcast to the product's shape {}", describe(c), to_string(product.shape())));

@@ -16,12 +16,8 @@ class Flip : public Operation {
   explicit Flip(const Dims& dims) : dims_(dims) {}
   const char* name() const override { return "flip"; }
   ValueSet reads(int) const override { return kNoValues; }
-  void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    x_bar[0] = flip(y_bar[0], dims_, y_bar[0].made_at());
-  }
-  void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    y_dot[0] = flip(x_dot[0], dims_, x_dot[0].made_at());
-  }
+  void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = flip(y_bar[0], dims_); }
+  void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = flip(x_dot[0], dims_); }
 
  private:
   Dims dims_;
@@ -56,7 +52,7 @@ Tensor roll(const Tensor& x, const Dims& shifts, const Dims& dims, Location wher
   if (shifts.rank() != dims.rank())
     throw ShapeError(fmt::format("roll: {} shifts for {} dimensions of {}", shifts.rank(), dims.rank(), describe(x)));
   for (const Index d : dims) checked_dim("roll", d, x);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   Tensor y = x;
   for (int i = 0; i < dims.rank(); ++i) y = rolled(y, checked_dim("roll", dims[i], x), shifts[i]);
   return y;
@@ -75,7 +71,7 @@ Tensor repeat(const Tensor& x, const Dims& repeats, Location where) {
   }
   checked_size("repeat", repeated);
   for (int d = 0; d < repeats.rank(); ++d) shape.push_back(repeated[2 * d] * repeated[2 * d + 1]);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   return reshape(expand(reshape(x, apart), repeated), shape);
 }
 

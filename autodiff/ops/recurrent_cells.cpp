@@ -353,20 +353,20 @@ LstmState lstm_step(const Tensor& x, const LstmState& state, const CellWeights& 
 
 Tensor rnn_cell(const Tensor& x, const Tensor& h, const RecurrentWeights& w, Nonlinearity f, Location where) {
   check_cell("rnn_cell", 1, x, h, w);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   return detail::rnn_step(x, h, CellWeights(w), f);
 }
 
 Tensor gru_cell(const Tensor& x, const Tensor& h, const RecurrentWeights& w, Location where) {
   check_cell("gru_cell", 3, x, h, w);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   return detail::gru_step(x, h, w);
 }
 
 LstmState lstm_cell(const Tensor& x, const LstmState& state, const RecurrentWeights& w, Location where) {
   check_cell("lstm_cell", 4, x, state.h, w);
   detail::check_state("lstm_cell", "c", state.c, {x.size(0), w.weight_hh.size(1)}, x);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   return detail::lstm_step(x, state, CellWeights(w));
 }
 

@@ -36,7 +36,7 @@ Tensor input_of_layer(const Plan& p, const Tensor& x, Index layer) {
   if (layer == 0) return x;
   Shape shape = x.shape();
   shape[2] = p.directions() * p.hidden();
-  return expand(Tensor::zeros({1, 1, 1}, x.dtype(), x.made_at()), shape);
+  return expand(Tensor::zeros({1, 1, 1}, x.dtype()), shape);
 }
 
 void check_lengths(const Plan& p, Index n, Index steps) {
@@ -121,7 +121,7 @@ template <std::size_t N, class Direction>
 Run<N> run_sequence(const Plan& p, const Tensor& x, const State<N>& initial, Location where, const Direction& direction) {
   if (x.rank() != 3)
     throw ShapeError(fmt::format("{}: the input {} must be {}", p.name, describe(x), p.options.batch_first ? "(n, t, in)" : "(t, n, in)"));
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   const Tensor in_time = p.options.batch_first ? transpose(x, 0, 1) : x;
   check_sequence<N>(p, in_time, initial);
   Run<N> run = run_layers<N>(p, in_time, initial, direction);

@@ -12,11 +12,9 @@ class Reshape : public Operation {
  public:
   const char* name() const override { return "reshape"; }
   ValueSet reads(int) const override { return kNoValues; }
-  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    x_bar[0] = reshape(y_bar[0], s.x_shape(), y_bar[0].made_at());
-  }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = reshape(y_bar[0], s.x_shape()); }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    y_dot[0] = reshape(x_dot[0], s.y_shape(), x_dot[0].made_at());
+    y_dot[0] = reshape(x_dot[0], s.y_shape());
   }
 };
 

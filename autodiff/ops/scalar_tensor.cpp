@@ -18,11 +18,9 @@ class Pick : public Operation {
   const char* name() const override { return "pick"; }
   ValueSet reads(int) const override { return kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    x_bar[0] = place(y_bar[0], s.x_shape(), flat_, y_bar[0].made_at());
+    x_bar[0] = place(y_bar[0], s.x_shape(), flat_, {});
   }
-  void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    y_dot[0] = pick(x_dot[0], flat_, x_dot[0].made_at());
-  }
+  void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = pick(x_dot[0], flat_, {}); }
 
  private:
   Index flat_;
@@ -33,11 +31,9 @@ class Place : public Operation {
   explicit Place(Index flat) : flat_(flat) {}
   const char* name() const override { return "place"; }
   ValueSet reads(int) const override { return kNoValues; }
-  void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    x_bar[0] = pick(y_bar[0], flat_, y_bar[0].made_at());
-  }
+  void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = pick(y_bar[0], flat_, {}); }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    y_dot[0] = place(x_dot[0], s.y_shape(), flat_, x_dot[0].made_at());
+    y_dot[0] = place(x_dot[0], s.y_shape(), flat_, {});
   }
 
  private:

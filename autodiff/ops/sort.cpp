@@ -44,7 +44,7 @@ Tensor order_of(const Tensor& x, int dim, Index k, bool descending) {
 }
 
 ValuesAndIndices in_order(const Tensor& x, int dim, Index k, bool descending, Location where) {
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   const Tensor order = order_of(x, dim, k, descending);
   return {gather(x, dim, order), order};
 }

@@ -71,8 +71,7 @@ class Sum : public Operation {
   const char* latex() const override { return R"(\sum #)"; }
   ValueSet reads(int) const override { return kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    const Location where = y_bar[0].made_at();
-    x_bar[0] = expand(reshape(y_bar[0], kept_, where), s.x_shape(), where);
+    x_bar[0] = expand(reshape(y_bar[0], kept_), s.x_shape());
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = reshape(sum(x_dot[0], dims_), s.y_shape());

@@ -8,7 +8,7 @@ namespace wengert::detail {
 inline Tensor through_relu(const Tensor& y, const Tensor& m) {
   const fn::Relu f;
   if (recording()) return f.chain(m, y, y);
-  Tensor r = Tensor::uninitialized(m.shape(), m.dtype(), m.made_at());
+  Tensor r = Tensor::uninitialized(m.shape(), m.dtype());
   dispatch_floating(m.dtype(), [&](auto zero) {
     using T = decltype(zero);
     elementwise_into<T, T>(

@@ -27,13 +27,13 @@ Tensor on_or_below(const Tensor& x, Index diagonal) {
 
 Tensor tril(const Tensor& x, Index diagonal, Location where) {
   check_matrix("tril", x);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   return wengert::where(on_or_below(x, diagonal), x, 0);
 }
 
 Tensor triu(const Tensor& x, Index diagonal, Location where) {
   check_matrix("triu", x);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   return wengert::where(on_or_below(x, diagonal - 1), 0, x);
 }
 
@@ -41,7 +41,7 @@ Tensor diagonal(const Tensor& x, Index offset, Location where) {
   check_matrix("diagonal", x);
   const Index m = x.size(-2), n = x.size(-1);
   if (offset < -m || offset > n) throw ShapeError(fmt::format("diagonal: offset {} is outside [{}, {}] of {}", offset, -m, n, describe(x)));
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   const Index count = offset < 0 ? std::min(m + offset, n) : std::min(m, n - offset);
   const Index first = offset < 0 ? -offset * n : offset;
   Shape rows = x.shape();
@@ -52,7 +52,7 @@ Tensor diagonal(const Tensor& x, Index offset, Location where) {
 
 Tensor trace(const Tensor& x, Location where) {
   check_matrix("trace", x);
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   return sum(diagonal(x), -1);
 }
 

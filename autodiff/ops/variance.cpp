@@ -20,13 +20,13 @@ Tensor variance(const char* name, const Tensor& x, const Dims& dims, double corr
 }  // namespace
 
 Tensor var(const Tensor& x, const Dims& dims, double correction, bool keep, Location where) {
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   return variance("var", x, dims, correction, keep);
 }
 Tensor var(const Tensor& x, Location where) { return var(x, detail::all_dims(x), 1, false, where); }
 
 Tensor stddev(const Tensor& x, const Dims& dims, double correction, bool keep, Location where) {
-  const detail::ComposedAt here(where);
+  const CallSite scope(where);
   return detail::sqrt_or_zero(variance("stddev", x, dims, correction, keep));
 }
 Tensor stddev(const Tensor& x, Location where) { return stddev(x, detail::all_dims(x), 1, false, where); }

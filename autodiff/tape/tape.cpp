@@ -11,7 +11,7 @@
 #include <optional>
 
 #include "autodiff/tape/records.h"
-#include "autodiff/tensor/location.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 
@@ -201,7 +201,7 @@ void append_call(TapeState& tape, const Operation* operation, bool owned, Locati
     if (tape.slot_of(*x[i]) != kNoSlot) keep |= operation->reads(static_cast<int>(i));
   static_cast<void>(guard.release());
 
-  where = user_location(where);
+  where = CallSite::of(where);
   const std::uint32_t first_input = tape.inputs.size(), first_output = tape.slots.size();
   for (std::uint32_t i = 0; i < inputs; ++i) {
     const bool tracked = tape.slot_of(*x[i]) != kNoSlot, kept = i < 24 && (keep & input(static_cast<int>(i)));
@@ -355,7 +355,7 @@ class Sweep {
     }
     if (!any) return;
 
-    const RuleOf rule(call.where());
+    const CallSite rule = CallSite::of_rule(call.where());
     Frame<kInputs> f(call.inputs);
     const Saved saved(t_, call);
     bool left = false;
@@ -872,7 +872,7 @@ class Push {
       any |= x_dot[i].defined();
     }
     if (!any) return;
-    const RuleOf rule(call.where());
+    const CallSite rule = CallSite::of_rule(call.where());
     call.operation->jvp(Saved(t_, call), x_dot, y_dot);
     for (std::uint32_t j = 0; j < call.outputs; ++j) {
       if (y_dot[j].defined())

@@ -7,8 +7,8 @@
 #include <new>
 
 #include "autodiff/kernels/strided.h"
+#include "autodiff/tensor/call_site.h"
 #include "autodiff/tensor/dispatch.h"
-#include "autodiff/tensor/location.h"
 #include "autodiff/tensor/storage.h"
 
 namespace wengert {
@@ -57,7 +57,7 @@ std::size_t block_bytes(const Elements& e) {
 /// A header and, behind it, room for the elements.
 Elements* new_elements(const Shape& shape, Index size, Dtype dtype, Location where, bool with_room) {
   void* block = pool::allocate(sizeof(Elements) + (with_room ? static_cast<std::size_t>(size * bytes_of(dtype)) : 0));
-  return ::new (block) Elements(shape, size, dtype, detail::user_location(where));
+  return ::new (block) Elements(shape, size, dtype, CallSite::of(where));
 }
 
 }  // namespace

@@ -7,8 +7,8 @@
 #include "autodiff/transforms/checkpoint.h"
 
 #include "autodiff/tape/records.h"
+#include "autodiff/tensor/call_site.h"
 #include "autodiff/tensor/draws.h"
-#include "autodiff/tensor/location.h"
 
 namespace wengert::detail {
 namespace {
@@ -42,7 +42,7 @@ class Recording {
   Recording(Run& run, bool again) : tape_({.higher_order = run.higher_order, .isolated = true, .closed = true}), state_(*active_tape()) {
     for (std::size_t i = 0; i < run.x.size(); ++i) x.push_back(run.varies[i] ? state_.variable(run.x[i]) : run.x[i]);
     for (const Read& read : run.reads) p.push_back(state_.leaf_with(*read.parameter.get(), read.value));
-    const RuleOf none{Location()};  // in a sweep too, the places are f's own
+    const CallSite own_lines = CallSite::of_user_code();
     const DrawScope draws(run.draws, again);
     y = (*run.f)(x);
     if (!draws.all_drawn())
@@ -166,7 +166,7 @@ class CheckpointCall : public Operation {
       run.varies.push_back(each.defined() && active_tape()->slot_of(each) != kNoSlot);
     }
     run.f = std::allocate_shared<PullBlock>(pool::Allocator<PullBlock>(), run_);
-    const Tensors g = recorded(std::move(run), inputs, true, location_of_rule);
+    const Tensors g = recorded(std::move(run), inputs, true, CallSite::of({}));
     for (std::size_t i = 0; i < g.size(); ++i) x_bar[static_cast<int>(i)] = g[i];
   }
 
