@@ -27,6 +27,9 @@
 #include "autodiff/functions/math.h"
 #include "autodiff/tensor/tensor.h"
 
+/// Declares what a program must not do: the compiler refuses every use, at the user's line, and says `text`.
+#define WENGERT_UNAVAILABLE(text) __attribute__((unavailable(text)))
+
 namespace wengert {
 namespace detail {
 
@@ -311,7 +314,7 @@ template <class V> class BasicScalar {
   WENGERT_INLINE BasicScalar(const V& value) requires(!std::is_arithmetic_v<V>) : value_(value) {}
   WENGERT_INLINE BasicScalar(const V& value, std::uint64_t number) : value_(value), number_(number) {}
   WENGERT_INLINE BasicScalar(const BasicScalar& o) noexcept : value_(o.value_), number_(o.share()) {}
-  WENGERT_INLINE BasicScalar& operator=(const BasicScalar& o) noexcept {
+  WENGERT_INLINE BasicScalar& operator=(const BasicScalar& o) & noexcept {
     value_ = o.value_;
     number_ = o.share();
     return *this;
@@ -319,7 +322,7 @@ template <class V> class BasicScalar {
   template <class E>  // NOLINTNEXTLINE(bugprone-forwarding-reference-overload): an expression is no scalar
   requires TemporaryExpression<E> WENGERT_INLINE BasicScalar(E&& e) : value_(e.v), number_(record(e)) {}
   template <class E>
-  requires TemporaryExpression<E> WENGERT_INLINE BasicScalar& operator=(E&& e) {
+  requires TemporaryExpression<E> WENGERT_INLINE BasicScalar& operator=(E&& e) & {
     number_ = record(e);
     value_ = e.v;
     return *this;
@@ -328,10 +331,21 @@ template <class V> class BasicScalar {
   explicit BasicScalar(const Tensor& t, Location where = Location::here()) requires std::same_as<V, double>
       : value_(t.item()), number_(detail::tensor_to_scalar(t, 0, where)) {}
 
-  WENGERT_INLINE BasicScalar& operator+=(ScalarOperand auto&& e);
-  WENGERT_INLINE BasicScalar& operator-=(ScalarOperand auto&& e);
-  WENGERT_INLINE BasicScalar& operator*=(ScalarOperand auto&& e);
-  WENGERT_INLINE BasicScalar& operator/=(ScalarOperand auto&& e);
+  WENGERT_INLINE BasicScalar& operator+=(ScalarOperand auto&& e) &;
+  WENGERT_INLINE BasicScalar& operator-=(ScalarOperand auto&& e) &;
+  WENGERT_INLINE BasicScalar& operator*=(ScalarOperand auto&& e) &;
+  WENGERT_INLINE BasicScalar& operator/=(ScalarOperand auto&& e) &;
+
+  // An element of a tensor, x(0, 1), is such a temporary.
+#define WENGERT_ASSIGNMENT(op)                                                                                 \
+  template <class E> WENGERT_UNAVAILABLE("it assigns to a temporary Scalar, a copy, and would change nothing") \
+  BasicScalar& operator op(E&& e)&&;
+  WENGERT_ASSIGNMENT(=)
+  WENGERT_ASSIGNMENT(+=)
+  WENGERT_ASSIGNMENT(-=)
+  WENGERT_ASSIGNMENT(*=)
+  WENGERT_ASSIGNMENT(/=)
+#undef WENGERT_ASSIGNMENT
 
   const V& value() const { return value_; }
   /// The number of the recorded value that this is; 0 for a constant. No other value of the process ever has it.
@@ -480,18 +494,18 @@ template <class F> WENGERT_INLINE auto apply(const F& f, ScalarOperand auto&& a,
 WENGERT_ARITHMETIC(WENGERT_OPERATOR)
 #undef WENGERT_OPERATOR
 
-template <class V> WENGERT_INLINE BasicScalar<V>& BasicScalar<V>::operator+=(ScalarOperand auto&& e) {
+template <class V> WENGERT_INLINE BasicScalar<V>& BasicScalar<V>::operator+=(ScalarOperand auto&& e) & {
   accumulate<1>(detail::node(e));
   return *this;
 }
-template <class V> WENGERT_INLINE BasicScalar<V>& BasicScalar<V>::operator-=(ScalarOperand auto&& e) {
+template <class V> WENGERT_INLINE BasicScalar<V>& BasicScalar<V>::operator-=(ScalarOperand auto&& e) & {
   accumulate<-1>(detail::node(e));
   return *this;
 }
-template <class V> WENGERT_INLINE BasicScalar<V>& BasicScalar<V>::operator*=(ScalarOperand auto&& e) {
+template <class V> WENGERT_INLINE BasicScalar<V>& BasicScalar<V>::operator*=(ScalarOperand auto&& e) & {
   return *this = detail::apply(fn::Multiply{}, *this, std::forward<decltype(e)>(e));
 }
-template <class V> WENGERT_INLINE BasicScalar<V>& BasicScalar<V>::operator/=(ScalarOperand auto&& e) {
+template <class V> WENGERT_INLINE BasicScalar<V>& BasicScalar<V>::operator/=(ScalarOperand auto&& e) & {
   return *this = detail::apply(fn::Divide{}, *this, std::forward<decltype(e)>(e));
 }
 template <ScalarLike E> WENGERT_INLINE auto operator-(E&& e) { return detail::apply(fn::Negative{}, std::forward<E>(e)); }

@@ -1,10 +1,13 @@
 // The guarantees of the scalar side, one named test each.
 #include "autodiff/scalar/scalar.h"
 
+#include <algorithm>
 #include <array>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <concepts>
 #include <future>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <new>
@@ -211,6 +214,25 @@ BOOST_AUTO_TEST_CASE(swaps_and_arrays_of_scalars) {
   BOOST_TEST(derivative(tape, a, y) == 5);
   BOOST_TEST(derivative(tape, b, x) == 4);
   BOOST_TEST(derivative(tape, b, y) == 1);
+}
+
+BOOST_AUTO_TEST_CASE(algorithms_move_scalars_about) {
+  static_assert(std::movable<Scalar> && std::swappable<Scalar> && std::assignable_from<Scalar&, double>);
+  static_assert(std::indirectly_movable<std::vector<Scalar>::iterator, std::vector<Scalar>::iterator>);
+  Tape tape;
+  std::vector<Scalar> x = tape.variables(std::vector<double>{3, 1, 2});
+  const std::vector<Scalar> sources = x;
+  for (Scalar& e : x) e *= e;
+  x.insert(x.begin(), 7.0);
+  std::sort(x.begin(), x.end(), [](const Scalar& a, const Scalar& b) { return a > b; });  // 9 7 4 1
+  x.erase(x.begin() + 1);
+  std::rotate(x.begin(), x.begin() + 1, x.end());
+  (x.front() = x[1]) += x[2];  // an lvalue: 1 + 9
+  const Scalar y = x[0] + 2 * x[2];
+  BOOST_TEST(y.value() == 28);
+  const auto [d_three, d_one] = tape.gradient(y, sources[0], sources[1]);
+  BOOST_TEST(d_three == 18);
+  BOOST_TEST(d_one == 2);
 }
 
 template <std::size_t... i> Scalar sum_of(const std::array<Scalar, sizeof...(i)>& x, std::index_sequence<i...>) { return (x[i] + ...); }
