@@ -25,18 +25,18 @@ template <class F> void print() {
 int main() {
   fmt::print(R"(# Elementwise functions: accuracy
 
-The worst error of each function of one operand in float64, in units in the last place (ULP), and the x where it occurs; over 10 000 and
-more points of the range: evenly spaced, by powers of ten, and close to 1, where many functions have a zero. Values are held against long
-double (`tests/support/reference_functions.h`), slopes against their own formula in long double. Measured with glibc 2.36 on x86-64, which
-computes the elementary functions; other C libraries differ by a few tenths.
+The table lists the largest error of each unary function in float64, in units in the last place (ULP), and the x at which it occurs. Each
+function is evaluated at 10 000 points or more: evenly spaced over the range, at powers of ten, and close to 1, where many functions have a
+zero. Values are compared with long double references (`tests/support/reference_functions.h`), slopes with their own formula in long double.
+The measurements use glibc 2.36 on x86-64, which computes the elementary functions; other C libraries differ by a few tenths of a ULP.
 
-What is promised, and tested, is 4 ULP for the value, or twice the condition number $|x f'(x) / f(x)|$ where that is more: in the tail of
-gelu, near the zeros of lgamma, digamma and logarithms. For $f(x) = x g(x)$, as gelu is, it is the condition number of g, whose argument is
-scaled and rounded: half an ULP there moves the result that far. The worst error is the one that is largest in proportion to this bound;
-"2.5 of 7.1" says that 7.1 was allowed at this place. Slopes are held to three times as much. digamma and polygamma, and so the slope of
-lgamma, are our own, computed in long double.
+The library guarantees, and the tests check, at most 4 ULP for the value, or twice the condition number $|x f'(x) / f(x)|$ where that is
+more: in the tail of gelu, and near the zeros of lgamma, digamma and the logarithms. For functions of the form $f(x) = x g(x)$, such as gelu,
+the condition number is that of g, whose argument is scaled and rounded: half a ULP there moves the result that far. The largest error
+is the one that is largest relative to this bound; "2.5 of 7.1" means that the bound is 7.1 at this point. The bound for slopes is three times
+as large. digamma and polygamma, and therefore the slope of lgamma, are the library's own, computed in long double.
 
-`./dev tables` writes this page.
+`./dev tables` generates this page.
 
 | function | value | range | worst value | at | worst slope | at |
 |---|---|---|---|---|---|---|
