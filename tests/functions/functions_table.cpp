@@ -31,10 +31,10 @@ zero. Values are compared with long double references (`tests/support/reference_
 The measurements use glibc 2.36 on x86-64, which computes the elementary functions; other C libraries differ by a few tenths of a ULP.
 
 The library guarantees, and the tests check, at most 4 ULP for the value, or twice the condition number $|x f'(x) / f(x)|$ where that is
-more: in the tail of gelu, and near the zeros of lgamma, digamma and the logarithms. For functions of the form $f(x) = x g(x)$, such as gelu,
-the condition number is that of g, whose argument is scaled and rounded: half a ULP there moves the result that far. The largest error
-is the one that is largest relative to this bound; "2.5 of 7.1" means that the bound is 7.1 at this point. The bound for slopes is three times
-as large. digamma and polygamma, and therefore the slope of lgamma, are the library's own, computed in long double.
+more: in the tail of gelu, and near the zeros of lgamma, digamma and the logarithms. For functions of the form $f(x) = x g(x)$, such as
+gelu, the condition number is that of g, whose argument is scaled and rounded: half a ULP there moves the result that far. The largest
+error is the one that is largest relative to this bound; "2.5 of 7.1" means that the bound is 7.1 at this point. The bound for slopes is
+three times as large. digamma and polygamma, and therefore the slope of lgamma, are the library's own, computed in long double.
 
 `./dev tables` generates this page.
 
