@@ -1,8 +1,24 @@
 #pragma once
-// Adaptive moments.
-#include "optim/optimizer.h"
+// Adaptive moments, with weight decay in the gradient (Adam) or apart from it (AdamW, adamw.h).
+#include "optim/moment_optimizer.h"
 
 namespace wengert::optim {
+
+/// What Adam and AdamW share: all but where the weight decay goes.
+class AdamBase : public MomentOptimizer {
+ protected:
+  struct Variant {
+    bool amsgrad, decoupled_decay;
+  };
+  AdamBase(const char* name, const ParameterList& parameters, double learning_rate, const Common& options, Variant variant);
+
+ private:
+  void update(const Update<float>& u) const override;
+  void update(const Update<double>& u) const override;
+  template <class T> void apply(const Update<T>& u) const;
+
+  Variant variant_;
+};
 
 struct AdamOptions {
   double lr = 1e-3;      ///< alpha
@@ -21,17 +37,10 @@ struct AdamOptions {
 ///     v  = beta2 v + (1 - beta2) g^2
 ///     p -= alpha / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + eps)
 ///
-/// With `amsgrad` the largest v so far stands for v in the last line.
-class Adam final : public Optimizer {
+/// With `amsgrad` the largest v so far replaces v in the last line.
+class Adam final : public AdamBase {
  public:
   explicit Adam(const ParameterList& parameters, const AdamOptions& options = {});
-
- private:
-  void update(const Update<float>& u) const override;
-  void update(const Update<double>& u) const override;
-  template <class T> void apply(const Update<T>& u) const;
-
-  AdamOptions options_;
 };
 
 }  // namespace wengert::optim

@@ -4,31 +4,27 @@
 #include <cmath>
 
 #include "autodiff/kernels/target.h"
+#include "optim/step_gradient.h"
 
 namespace wengert::optim {
 
 Adamax::Adamax(const ParameterList& parameters, const AdamaxOptions& options)
-    : Optimizer("Adamax", parameters, options.lr, 2), options_(options) {
-  require(options.beta1 >= 0 && options.beta1 < 1, "beta1 must be in [0, 1)");
-  require(options.beta2 >= 0 && options.beta2 < 1, "beta2 must be in [0, 1)");
-  require(options.eps >= 0, "eps must not be negative");
-  require(options.weight_decay >= 0, "weight_decay must not be negative");
-}
+    : MomentOptimizer("Adamax", parameters, options.lr, 2,
+                      {options.beta1, options.beta2, options.eps, options.weight_decay, options.maximize}) {}
 
 template <class T> void Adamax::apply(const Update<T>& u) const {
   kernels::run_on_best_target([&]() __attribute__((always_inline)) {
-    const T alpha(learning_rate() / (1 - std::pow(options_.beta1, static_cast<double>(u.count))));
-    const T beta1(options_.beta1), rest1(1 - options_.beta1), beta2(options_.beta2), eps(options_.eps), lambda(options_.weight_decay);
-    const bool maximize = options_.maximize;
+    const T alpha(learning_rate() / (1 - std::pow(beta1(), static_cast<double>(u.count))));
+    const T kept1(beta1()), rest1(1 - beta1()), kept2(beta2()), small(eps());
+    const StepGradient<T> gradient{static_cast<T>(weight_decay()), maximize()};
     T* const p = u.parameter;
     T* const m = u.state[0];
-    T* const largest = u.state[1];
+    T* const max_g = u.state[1];
     for (Index i = 0; i < u.size; ++i) {
-      T g = maximize ? -u.gradient[i] : u.gradient[i];
-      g = lambda != 0 ? g + lambda * p[i] : g;
-      m[i] = beta1 * m[i] + rest1 * g;
-      largest[i] = std::max(beta2 * largest[i], std::abs(g) + eps);
-      p[i] -= alpha * m[i] / largest[i];
+      const T g = gradient(u.gradient[i], p[i]);
+      m[i] = kept1 * m[i] + rest1 * g;
+      max_g[i] = std::max(kept2 * max_g[i], std::abs(g) + small);
+      p[i] -= alpha * m[i] / max_g[i];
     }
   });
 }

@@ -1,6 +1,6 @@
 #pragma once
 // Adaptive moments with the largest gradient in place of the mean square.
-#include "optim/optimizer.h"
+#include "optim/moment_optimizer.h"
 
 namespace wengert::optim {
 
@@ -19,7 +19,7 @@ struct AdamaxOptions {
 ///     m  = beta1 m + (1 - beta1) g
 ///     u  = max(beta2 u, |g| + eps)
 ///     p -= alpha / (1 - beta1^t) m / u
-class Adamax final : public Optimizer {
+class Adamax final : public MomentOptimizer {
  public:
   explicit Adamax(const ParameterList& parameters, const AdamaxOptions& options = {});
 
@@ -27,8 +27,6 @@ class Adamax final : public Optimizer {
   void update(const Update<float>& u) const override;
   void update(const Update<double>& u) const override;
   template <class T> void apply(const Update<T>& u) const;
-
-  AdamaxOptions options_;
 };
 
 }  // namespace wengert::optim

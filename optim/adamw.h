@@ -1,6 +1,6 @@
 #pragma once
 // Adaptive moments with decoupled weight decay.
-#include "optim/optimizer.h"
+#include "optim/adam.h"
 
 namespace wengert::optim {
 
@@ -22,17 +22,10 @@ struct AdamWOptions {
 ///     v  = beta2 v + (1 - beta2) g^2
 ///     p -= alpha / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + eps)
 ///
-/// With `amsgrad` the largest v so far stands for v in the last line.
-class AdamW final : public Optimizer {
+/// With `amsgrad` the largest v so far replaces v in the last line.
+class AdamW final : public AdamBase {
  public:
   explicit AdamW(const ParameterList& parameters, const AdamWOptions& options = {});
-
- private:
-  void update(const Update<float>& u) const override;
-  void update(const Update<double>& u) const override;
-  template <class T> void apply(const Update<T>& u) const;
-
-  AdamWOptions options_;
 };
 
 }  // namespace wengert::optim

@@ -1,6 +1,6 @@
 #pragma once
 // Adaptive moments with Nesterov's momentum.
-#include "optim/optimizer.h"
+#include "optim/moment_optimizer.h"
 
 namespace wengert::optim {
 
@@ -14,7 +14,7 @@ struct NAdamOptions {
   bool maximize = false;         ///< ascent
 };
 
-/// Dozat 2016, as in PyTorch. At the t-th update:
+/// Dozat 2016, as in PyTorch. At the t-th update, with the present beta1 in every mu:
 ///
 ///     g    = g (or -g to maximize) + lambda p
 ///     mu_t = beta1 (1 - 0.96^(t psi) / 2)
@@ -22,7 +22,7 @@ struct NAdamOptions {
 ///     v    = beta2 v + (1 - beta2) g^2
 ///     d    = (1 - mu_t) / (1 - mu_1 ... mu_t) g + mu_(t+1) / (1 - mu_1 ... mu_(t+1)) m
 ///     p   -= alpha d / (sqrt(v / (1 - beta2^t)) + eps)
-class NAdam final : public Optimizer {
+class NAdam final : public MomentOptimizer {
  public:
   explicit NAdam(const ParameterList& parameters, const NAdamOptions& options = {});
 
@@ -31,7 +31,7 @@ class NAdam final : public Optimizer {
   void update(const Update<double>& u) const override;
   template <class T> void apply(const Update<T>& u) const;
 
-  NAdamOptions options_;
+  double momentum_decay_;
 };
 
 }  // namespace wengert::optim

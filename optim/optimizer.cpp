@@ -3,9 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <string>
+#include <utility>
 
+#include "autodiff/check_option.h"
 #include "autodiff/kernels/parallel.h"
 
 namespace wengert::optim {
@@ -32,8 +33,23 @@ void Optimizer::require(bool condition, const char* problem) const {
   if (!condition) throw Error(fmt::format("{}: {}", name_, problem));
 }
 
+void Optimizer::require_not_negative(const char* option, double value) const { wengert::detail::check_not_negative(name_, option, value); }
+void Optimizer::require_unit_interval(const char* option, double value) const {
+  wengert::detail::check_unit_interval(name_, option, value);
+}
+void Optimizer::require_decay(const char* option, double value) const { wengert::detail::check_decay(name_, option, value); }
+
+void Optimizer::add_state() {
+  pool::Vector<Tensor> more((states_each_ + 1) * parameters_.size());
+  for (std::size_t i = 0; i < parameters_.size(); ++i)
+    std::copy_n(states_.begin() + static_cast<std::ptrdiff_t>(i * states_each_), states_each_,
+                more.begin() + static_cast<std::ptrdiff_t>(i * (states_each_ + 1)));
+  states_ = std::move(more);
+  ++states_each_;
+}
+
 void Optimizer::set_learning_rate(double rate) {
-  require(rate >= 0 && std::isfinite(rate), "the learning rate must be finite and not negative");
+  require_not_negative("the learning rate", rate);
   learning_rate_ = rate;
 }
 

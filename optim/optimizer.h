@@ -31,13 +31,13 @@ class Optimizer {
   const ParameterList& parameters() const { return parameters_; }
 
  protected:
-  static constexpr std::size_t max_states = 3;
+  static constexpr std::size_t kMaxStates = 3;
 
   /// One parameter in a step: dense elements of it, of its gradient and of its state, all in the same order.
   template <class T> struct Update {
     T* parameter;
     const T* gradient;
-    std::array<T*, max_states> state;  ///< zeros before the first update
+    std::array<T*, kMaxStates> state;  ///< zeros before the first update
     Index size;
     Index count;  ///< of the parameter's updates, this one included
   };
@@ -51,6 +51,14 @@ class Optimizer {
   Optimizer(const char* name, const ParameterList& parameters, double learning_rate, std::size_t states);
   /// An Error, which begins with the optimizer's name, unless the condition holds.
   void require(bool condition, const char* problem) const;
+  /// The same for an option's value: finite and >= 0, in [0, 1], in [0, 1).
+  void require_not_negative(const char* option, double value) const;
+  void require_unit_interval(const char* option, double value) const;
+  void require_decay(const char* option, double value) const;
+  /// How many tensors of state each parameter has.
+  std::size_t states() const { return states_each_; }
+  /// Appends a tensor of state to those of each parameter: zeros before the next update.
+  void add_state();
 
  private:
   std::size_t place_of(const ParameterState& parameter, std::size_t i, const Gradients& gradients) const;

@@ -1,6 +1,6 @@
 #pragma once
 // Adaptive moments that wait until their variance is known.
-#include "optim/optimizer.h"
+#include "optim/moment_optimizer.h"
 
 namespace wengert::optim {
 
@@ -23,7 +23,7 @@ struct RAdamOptions {
 ///     p -= alpha / (1 - beta1^t) m d
 ///
 ///     r^2 = (rho - 4) (rho - 2) rho_max / ((rho_max - 4) (rho_max - 2) rho)
-class RAdam final : public Optimizer {
+class RAdam final : public MomentOptimizer {
  public:
   explicit RAdam(const ParameterList& parameters, const RAdamOptions& options = {});
 
@@ -31,8 +31,6 @@ class RAdam final : public Optimizer {
   void update(const Update<float>& u) const override;
   void update(const Update<double>& u) const override;
   template <class T> void apply(const Update<T>& u) const;
-
-  RAdamOptions options_;
 };
 
 }  // namespace wengert::optim

@@ -9,7 +9,7 @@ struct RMSpropOptions {
   double alpha = 0.99;  ///< of the mean squared gradient
   double eps = 1e-8;
   double weight_decay = 0;  ///< lambda: added to the gradient
-  double momentum = 0;      ///< mu
+  double momentum = 0;      ///< mu, in [0, 1)
   bool centered = false;    ///< divide by the standard deviation instead
   bool maximize = false;    ///< ascent
 };
@@ -26,7 +26,13 @@ class RMSprop final : public Optimizer {
  public:
   explicit RMSprop(const ParameterList& parameters, const RMSpropOptions& options = {});
 
+  double momentum() const { return options_.momentum; }
+  /// From the next step on; b stays what it is, and is 0 where there has been none. An Error unless the momentum is in [0, 1); then nothing
+  /// has changed.
+  void set_momentum(double momentum);
+
  private:
+  bool has_momentum() const;
   void update(const Update<float>& u) const override;
   void update(const Update<double>& u) const override;
   template <class T> void apply(const Update<T>& u) const;

@@ -14,8 +14,8 @@ namespace wengert::optim {
 ///     for (int epoch = 0; epoch < epochs; ++epoch) {
 ///       optimizer.set_learning_rate(schedule(epoch));
 ///
-/// It has no state, so a training that goes on from a checkpoint goes on with its schedule. (PlateauSchedule must look at results and is
-/// the exception.) t is the step; a negative one, and fields that make no schedule, are an Error. Definitions are PyTorch's.
+/// It has no state, so a resumed training resumes its schedule. (PlateauSchedule depends on results and is the exception.) Below, t is the
+/// step. Definitions are PyTorch's. A negative step, and a field that is out of range, are an Error.
 template <class S> concept Schedule = requires(const S& schedule, Index step) {
   { schedule(step) } -> std::convertible_to<double>;
 };
@@ -28,15 +28,15 @@ struct ConstantSchedule {
   double operator()(Index step) const;
 };
 
-/// lr gamma^floor(t / every): a drop every so many steps.
+/// lr gamma^floor(t / step_size)
 struct StepSchedule {
   double lr = 0;
-  Index every = 1;
+  Index step_size = 1;
   double gamma = 0.1;
   double operator()(Index step) const;
 };
 
-/// lr gamma^n, n being how many milestones are <= t; one that is there twice counts twice.
+/// lr gamma^n, where n counts the milestones <= t; a milestone that is listed twice counts twice.
 struct MultiStepSchedule {
   double lr = 0;
   std::vector<Index> milestones = {};
@@ -51,15 +51,15 @@ struct ExponentialSchedule {
   double operator()(Index step) const;
 };
 
-/// From lr start to lr end along a line in `steps` steps; then it stays.
+/// Linear from lr start_factor at step 0 to lr end_factor at step `steps`, then constant.
 struct LinearSchedule {
   double lr = 0;
-  double start = 1.0 / 3, end = 1;
+  double start_factor = 1.0 / 3, end_factor = 1;
   Index steps = 5;
   double operator()(Index step) const;
 };
 
-/// lr (1 - t / steps)^power, and 0 from `steps` on.
+/// lr (1 - t / steps)^power, and 0 from step `steps` on.
 struct PolynomialSchedule {
   double lr = 0;
   Index steps = 5;
@@ -67,65 +67,66 @@ struct PolynomialSchedule {
   double operator()(Index step) const;
 };
 
-/// least + (lr - least) (1 + cos(pi t / steps)) / 2: half a wave down to step `steps`; beyond it the wave goes on, up again.
+/// min_lr + (lr - min_lr) (1 + cos(pi t / steps)) / 2: half a cosine wave down to min_lr at step `steps`. Beyond it the wave goes up again.
 /// (Loshchilov and Hutter 2017)
 struct CosineSchedule {
   double lr = 0;
   Index steps = 1;
-  double least = 0;
+  double min_lr = 0;
   double operator()(Index step) const;
 };
 
-/// The same, begun anew at lr after `steps` steps, then after `steps` `times`, `steps` `times`^2, ... more.
+/// The same with restarts at lr: the first period has `steps` steps, and each further one `multiplier` times as many as the one before.
 struct CosineRestartsSchedule {
   double lr = 0;
   Index steps = 1;
-  Index times = 1;
-  double least = 0;
+  Index multiplier = 1;
+  double min_lr = 0;
   double operator()(Index step) const;
 };
 
-/// From lr start up to lr along a line in `warm_up` steps, then CosineSchedule over `steps` more.
-struct WarmUpCosineSchedule {
+/// Linear from lr start_factor up to lr in `warmup_steps` steps, then CosineSchedule over `steps` more.
+struct WarmupCosineSchedule {
   double lr = 0;
-  Index warm_up = 0, steps = 1;
-  double start = 0.1, least = 0;
+  Index warmup_steps = 0, steps = 1;
+  double start_factor = 0.1, min_lr = 0;
   double operator()(Index step) const;
 };
 
-/// One cycle over `steps` steps: from lr / initial_divisor up to lr during the share `rise` of them, then down to lr / initial_divisor /
-/// final_divisor. A step from `steps` on is an Error. (Smith and Topin 2019)
+/// One cycle over `steps` steps: from lr / initial_divisor up to lr during the fraction `warmup_fraction` of them, then down to
+/// lr / initial_divisor / final_divisor. A step from `steps` on is an Error. (Smith and Topin 2019)
 struct OneCycleSchedule {
-  double lr = 0;  ///< the largest
+  double lr = 0;  ///< the maximum
   Index steps = 2;
-  double rise = 0.3, initial_divisor = 25, final_divisor = 1e4;
-  enum class Curve : std::uint8_t { cosine, line } curve = Curve::cosine;
-  double low_momentum = 0.85, high_momentum = 0.95;
+  double warmup_fraction = 0.3, initial_divisor = 25, final_divisor = 1e4;
+  enum class Curve : std::uint8_t { cosine, linear } curve = Curve::cosine;
+  double min_momentum = 0.85, max_momentum = 0.95;
   double operator()(Index step) const;
-  /// The momentum (beta1 of Adam) that belongs to it: high where the rate is low.
+  /// The momentum that goes with it, from max_momentum down to min_momentum and up again: for `SGD::set_momentum`, or as beta1 for
+  /// `set_betas` of Adam and its family.
   double momentum(Index step) const;
 
  private:
-  double cycle(Index step, double low, double high, double last) const;
+  double cycle(Index step, double start, double peak, double end) const;
 };
 
 struct PlateauOptions {
-  enum class Mode : std::uint8_t { least, largest } mode = Mode::least;  ///< which results are the better ones
-  double factor = 0.1;                                                   ///< of a reduction
-  Index patience = 10;                                                   ///< how many results without progress are borne
-  double threshold = 1e-4;                                               ///< what counts as progress
-  bool relative_threshold = true;                                        ///< whether that is a share of the best result
-  Index cooldown = 0;                                                    ///< results after a reduction that are not held against it
-  double least = 0;                                                      ///< the rate does not fall below
+  enum class Mode : std::uint8_t { min, max } mode = Mode::min;  ///< whether smaller or larger results are better
+  double factor = 0.1;                                           ///< of each reduction, in (0, 1)
+  Index patience = 10;                                           ///< results without improvement before the rate is reduced
+  double threshold = 1e-4;                                       ///< how much better a result must be to count as an improvement
+  bool relative_threshold = true;                                ///< whether the threshold is a fraction of the best result
+  Index cooldown = 0;                                            ///< results that are ignored after a reduction
+  double min_lr = 0;                                             ///< the rate does not fall below
 };
 
-/// A rate that is reduced when results stop to improve: `optimizer.set_learning_rate(plateau(validation_loss))` after each epoch.
+/// A rate that is reduced when results stop improving: `optimizer.set_learning_rate(plateau(validation_loss))` after each epoch.
 class PlateauSchedule {
  public:
-  /// An Error if a rate is negative or the factor is not in (0, 1).
+  /// An Error for options that are out of range.
   explicit PlateauSchedule(double lr, const PlateauOptions& options = {});
 
-  /// Takes the next result and gives the rate from now on. NaN is no progress.
+  /// Takes the next result and gives the rate from now on. NaN is no improvement.
   double operator()(double result);
   double learning_rate() const { return lr_; }
 

@@ -3,27 +3,36 @@
 #include <type_traits>
 
 #include "autodiff/kernels/target.h"
+#include "optim/step_gradient.h"
 
 namespace wengert::optim {
 
 SGD::SGD(const ParameterList& parameters, const SGDOptions& options)
     : Optimizer("SGD", parameters, options.lr, options.momentum != 0 ? 1 : 0), options_(options) {
-  require(options.momentum >= 0, "momentum must not be negative");
-  require(options.weight_decay >= 0, "weight_decay must not be negative");
+  require_decay("momentum", options.momentum);
+  require_unit_interval("dampening", options.dampening);
+  require_not_negative("weight_decay", options.weight_decay);
   require(!options.nesterov || (options.momentum > 0 && options.dampening == 0), "nesterov needs momentum, and no dampening");
+}
+
+void SGD::set_momentum(double momentum) {
+  require_decay("momentum", momentum);
+  require(!options_.nesterov || momentum > 0, "nesterov needs momentum");
+  if (momentum > 0 && states() == 0) add_state();
+  options_.momentum = momentum;
 }
 
 template <class T> void SGD::apply(const Update<T>& u) const {
   kernels::run_on_best_target([&]() __attribute__((always_inline)) {
-    const T eta(learning_rate()), lambda(options_.weight_decay), mu(options_.momentum);
+    const T eta(learning_rate()), mu(options_.momentum);
     const T rest(u.count == 1 ? 1 : 1 - options_.dampening);  // v begins as 0, so that it is g after the first update
-    const bool maximize = options_.maximize, nesterov = options_.nesterov;
+    const StepGradient<T> gradient{static_cast<T>(options_.weight_decay), options_.maximize};
+    const bool nesterov = options_.nesterov;
     T* const p = u.parameter;
     T* const v = u.state[0];
     const auto loop = [&](auto momentum) __attribute__((always_inline)) {
       for (Index i = 0; i < u.size; ++i) {
-        T g = maximize ? -u.gradient[i] : u.gradient[i];
-        g = lambda != 0 ? g + lambda * p[i] : g;
+        T g = gradient(u.gradient[i], p[i]);
         if constexpr (momentum) {
           v[i] = mu * v[i] + rest * g;
           g = nesterov ? g + mu * v[i] : v[i];
@@ -31,7 +40,7 @@ template <class T> void SGD::apply(const Update<T>& u) const {
         p[i] -= eta * g;
       }
     };
-    options_.momentum == 0 ? loop(std::false_type()) : loop(std::true_type());
+    states() == 0 ? loop(std::false_type()) : loop(std::true_type());
   });
 }
 
@@ -40,7 +49,7 @@ void SGD::update(const Update<double>& u) const { apply(u); }
 
 //  W -= eta A^T B: the product's kernel does it as it finishes each element.
 bool SGD::update(const Update<float>& u, const detail::PendingProduct& gradient) const {
-  if (options_.momentum != 0 || options_.weight_decay != 0 || options_.maximize) return false;
+  if (states() != 0 || options_.weight_decay != 0 || options_.maximize) return false;
   gradient.subtract_from(u.parameter, static_cast<float>(learning_rate()));
   return true;
 }

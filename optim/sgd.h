@@ -6,14 +6,14 @@ namespace wengert::optim {
 
 struct SGDOptions {
   double lr = 1e-3;         ///< eta
-  double momentum = 0;      ///< mu
-  double dampening = 0;     ///< tau
+  double momentum = 0;      ///< mu, in [0, 1)
+  double dampening = 0;     ///< tau, in [0, 1]
   double weight_decay = 0;  ///< lambda
   bool nesterov = false;    ///< needs momentum, and no dampening
   bool maximize = false;    ///< ascent
 };
 
-/// The slides' step, p -= eta g, where g is the mean gradient if the loss is a mean. With the options, as in PyTorch:
+/// Gradient descent, p -= eta g. With the options, as in PyTorch:
 ///
 ///     g  = g (or -g to maximize) + lambda p
 ///     v  = g at the first update, then mu v + (1 - tau) g      with momentum
@@ -22,6 +22,11 @@ struct SGDOptions {
 class SGD final : public Optimizer {
  public:
   explicit SGD(const ParameterList& parameters, const SGDOptions& options = {});
+
+  double momentum() const { return options_.momentum; }
+  /// From the next step on; v stays what it is, and is 0 where there has been none. An Error unless the momentum is in [0, 1), and positive
+  /// with `nesterov`; then nothing has changed.
+  void set_momentum(double momentum);
 
  private:
   void update(const Update<float>& u) const override;

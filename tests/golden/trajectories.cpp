@@ -230,7 +230,7 @@ Values schedule(const Case& c, const Values& given) {
   const Attributes& a = c.attributes;
   const double lr = a.number("base_lr");
   if (c.op == "sched_step")
-    return {{"lr", rates(c, given, optim::StepSchedule{.lr = lr, .every = a.integer("step_size"), .gamma = a.number("gamma")})}};
+    return {{"lr", rates(c, given, optim::StepSchedule{.lr = lr, .step_size = a.integer("step_size"), .gamma = a.number("gamma")})}};
   if (c.op == "sched_multistep") {
     optim::MultiStepSchedule steps{.lr = lr, .gamma = a.number("gamma")};
     for (const double milestone : a.numbers("milestones")) steps.milestones.push_back(static_cast<Index>(milestone));
@@ -238,12 +238,13 @@ Values schedule(const Case& c, const Values& given) {
   }
   if (c.op == "sched_exponential") return {{"lr", rates(c, given, optim::ExponentialSchedule{.lr = lr, .gamma = a.number("gamma")})}};
   if (c.op == "sched_cosine")
-    return {{"lr", rates(c, given, optim::CosineSchedule{.lr = lr, .steps = a.integer("T_max"), .least = a.number("eta_min")})}};
+    return {{"lr", rates(c, given, optim::CosineSchedule{.lr = lr, .steps = a.integer("T_max"), .min_lr = a.number("eta_min")})}};
   if (c.op == "sched_linear")
-    return {
-        {"lr", rates(c, given,
-                     optim::LinearSchedule{
-                         .lr = lr, .start = a.number("start_factor"), .end = a.number("end_factor"), .steps = a.integer("total_iters")})}};
+    return {{"lr", rates(c, given,
+                         optim::LinearSchedule{.lr = lr,
+                                               .start_factor = a.number("start_factor"),
+                                               .end_factor = a.number("end_factor"),
+                                               .steps = a.integer("total_iters")})}};
   if (c.op == "sched_constant")
     return {{"lr", rates(c, given, optim::ConstantSchedule{.lr = lr, .factor = a.number("factor"), .steps = a.integer("total_iters")})}};
   if (c.op == "sched_polynomial")
@@ -251,13 +252,13 @@ Values schedule(const Case& c, const Values& given) {
   if (c.op == "sched_cosine_restarts")
     return {{"lr", rates(c, given,
                          optim::CosineRestartsSchedule{
-                             .lr = lr, .steps = a.integer("T_0"), .times = a.integer("T_mult"), .least = a.number("eta_min")})}};
+                             .lr = lr, .steps = a.integer("T_0"), .multiplier = a.integer("T_mult"), .min_lr = a.number("eta_min")})}};
   return {{"lr", rates(c, given,
-                       optim::WarmUpCosineSchedule{.lr = lr,
-                                                   .warm_up = a.integer("warmup_iters"),
+                       optim::WarmupCosineSchedule{.lr = lr,
+                                                   .warmup_steps = a.integer("warmup_iters"),
                                                    .steps = a.integer("T_max"),
-                                                   .start = a.number("start_factor"),
-                                                   .least = a.number("eta_min")})}};
+                                                   .start_factor = a.number("start_factor"),
+                                                   .min_lr = a.number("eta_min")})}};
 }
 
 Values one_cycle(const Case& c, const Values& given) {
@@ -266,21 +267,21 @@ Values one_cycle(const Case& c, const Values& given) {
   const bool line = a.has("anneal_strategy") && a.text("anneal_strategy") == "linear";
   const optim::OneCycleSchedule cycle{.lr = a.number("max_lr"),
                                       .steps = a.integer("total_steps"),
-                                      .rise = a.number_or("pct_start", 0.3),
-                                      .curve = line ? Curve::line : Curve::cosine};
+                                      .warmup_fraction = a.number_or("pct_start", 0.3),
+                                      .curve = line ? Curve::linear : Curve::cosine};
   return {{"lr", rates(c, given, cycle)}, {"momentum", rates(c, given, [&](Index t) { return cycle.momentum(t); })}};
 }
 
 Values plateau(const Case& c, const Values& given) {
   const Attributes& a = c.attributes;
   using Mode = optim::PlateauOptions::Mode;
-  optim::PlateauSchedule schedule(a.number("base_lr"), {.mode = a.text("mode") == "min" ? Mode::least : Mode::largest,
+  optim::PlateauSchedule schedule(a.number("base_lr"), {.mode = a.text("mode") == "min" ? Mode::min : Mode::max,
                                                         .factor = a.number("factor"),
                                                         .patience = a.integer("patience"),
                                                         .threshold = a.number("threshold"),
                                                         .relative_threshold = a.text("threshold_mode") == "rel",
                                                         .cooldown = a.integer("cooldown"),
-                                                        .least = a.number("min_lr")});
+                                                        .min_lr = a.number("min_lr")});
   const Tensor& results = given.at("metric");
   return {{"lr", rates(c, given, [&](Index t) { return t == 0 ? schedule.learning_rate() : schedule(results.element(t - 1)); })}};
 }
@@ -305,7 +306,7 @@ Values train_with_schedule(const Case& c, const Values& given) {
   const std::vector<Parameter> p(1, Parameter(select(given.at("p0"), 0, 0)));
   if (c.op == "sgd_with_step_lr") {
     optim::SGD sgd({p[0]}, {.lr = lr, .momentum = a.number("momentum")});
-    return train(c, given, p, sgd, optim::StepSchedule{.lr = lr, .every = a.integer("sched_step_size"), .gamma = a.number("gamma")});
+    return train(c, given, p, sgd, optim::StepSchedule{.lr = lr, .step_size = a.integer("sched_step_size"), .gamma = a.number("gamma")});
   }
   optim::Adam adam({p[0]}, {.lr = lr});
   return train(c, given, p, adam, optim::CosineSchedule{.lr = lr, .steps = a.integer("sched_T_max")});

@@ -3,6 +3,7 @@
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <limits>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -105,6 +106,126 @@ BOOST_FIXTURE_TEST_CASE(the_learning_rate_can_be_read_and_set, TwoParameters) {
   BOOST_CHECK_THROW(sgd.set_learning_rate(std::numeric_limits<double>::infinity()), Error);
   BOOST_CHECK_THROW(sgd.set_learning_rate(std::nan("")), Error);
   BOOST_TEST(sgd.learning_rate() == 0.1);
+}
+
+namespace {
+
+// Steps with the gradient 1, one for each momentum, of an optimizer of one parameter that starts at 0; the values after each step.
+template <class O, class Set> std::vector<double> path(O&& optimizer, const Parameter& p, const std::vector<double>& momenta, Set&& set) {
+  std::vector<double> values;
+  for (const double momentum : momenta) {
+    set(optimizer, momentum);
+    optimizer.step(gradients_of({{&p, Tensor::from({1}, float64)}}));
+    values.push_back(p.value().item());
+  }
+  return values;
+}
+
+void check_close(const std::vector<double>& found, const std::vector<double>& expected) {
+  BOOST_REQUIRE(found.size() == expected.size());
+  for (std::size_t i = 0; i < found.size(); ++i) BOOST_TEST(found[i] == expected[i], boost::test_tools::tolerance(1e-12));
+}
+
+const auto kSetMomentum = [](auto& optimizer, double momentum) { optimizer.set_momentum(momentum); };
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(momentum_follows_a_schedule) {
+  const optim::OneCycleSchedule cycle{.lr = 1,
+                                      .steps = 5,
+                                      .warmup_fraction = 0.6,
+                                      .curve = optim::OneCycleSchedule::Curve::linear,
+                                      .min_momentum = 0.5,
+                                      .max_momentum = 0.9};
+  std::vector<double> momenta, sgd_path, rms_path, adam_path;
+  for (Index t = 0; t < cycle.steps; ++t) momenta.push_back(cycle.momentum(t));
+  check_close(momenta, {0.9, 0.7, 0.5, 0.7, 0.9});
+  double p = 0, v = 0, q = 0, b = 0, m = 0, r = 0, mean_square = 0, rms_square = 0;
+  for (std::size_t i = 0; i < momenta.size(); ++i) {
+    const double mu = momenta[i], t = static_cast<double>(i + 1);
+    v = mu * v + 1;
+    sgd_path.push_back(p -= 0.1 * v);
+    rms_square = 0.5 * rms_square + 0.5;
+    b = mu * b + 1 / (std::sqrt(rms_square) + 1e-8);
+    rms_path.push_back(q -= 0.1 * b);
+    m = mu * m + (1 - mu);
+    mean_square = 0.9 * mean_square + 0.1;
+    adam_path.push_back(r -= 0.1 / (1 - std::pow(mu, t)) * m / (std::sqrt(mean_square / (1 - std::pow(0.9, t))) + 1e-8));
+  }
+  const auto start = [] { return Parameter(Tensor::zeros({1}, float64)); };
+  const Parameter a = start(), c = start(), d = start(), e = start();
+  check_close(path(optim::SGD({a}, {.lr = 0.1, .momentum = 0.9}), a, momenta, kSetMomentum), sgd_path);
+  check_close(path(optim::RMSprop({c}, {.lr = 0.1, .alpha = 0.5, .momentum = 0.9}), c, momenta, kSetMomentum), rms_path);
+  const auto set_beta1 = [](auto& optimizer, double beta1) { optimizer.set_betas(beta1, optimizer.beta2()); };
+  check_close(path(optim::Adam({d}, {.lr = 0.1, .beta2 = 0.9}), d, momenta, set_beta1), adam_path);
+  check_close(path(optim::AdamW({e}, {.lr = 0.1, .beta2 = 0.9, .weight_decay = 0}), e, momenta, set_beta1), adam_path);
+}
+
+BOOST_AUTO_TEST_CASE(every_optimizer_with_betas_takes_new_ones) {
+  const auto differs = [](auto make) {  // a step with other betas goes elsewhere; with the same ones it does not
+    const Parameter p(Tensor::zeros({1}, float64)), q(Tensor::zeros({1}, float64)), r(Tensor::zeros({1}, float64));
+    const auto two_steps = [](const Parameter& parameter, auto optimizer, double beta1, double beta2) {
+      optimizer->step(gradients_of({{&parameter, Tensor::from({1}, float64)}}));
+      optimizer->set_betas(beta1, beta2);
+      optimizer->step(gradients_of({{&parameter, Tensor::from({-0.5}, float64)}}));
+      return parameter.value().item();
+    };
+    const double same = two_steps(p, make(p), 0.9, 0.999);
+    return same != two_steps(q, make(q), 0.5, 0.999) && same != two_steps(r, make(r), 0.9, 0.5);
+  };
+  BOOST_TEST(differs([](const Parameter& p) { return std::make_unique<optim::Adam>(ParameterList{p}); }));
+  BOOST_TEST(differs([](const Parameter& p) { return std::make_unique<optim::AdamW>(ParameterList{p}); }));
+  BOOST_TEST(differs([](const Parameter& p) { return std::make_unique<optim::NAdam>(ParameterList{p}); }));
+  BOOST_TEST(differs([](const Parameter& p) { return std::make_unique<optim::Adamax>(ParameterList{p}); }));
+  // RAdam does not divide by the mean square at its first steps.
+  const Parameter p(Tensor::zeros({1}, float64)), q(Tensor::zeros({1}, float64));
+  optim::RAdam a({p}), b({q});
+  for (int step = 0; step < 10; ++step) {
+    a.step(gradients_of({{&p, Tensor::from({1.0 + step}, float64)}}));
+    b.step(gradients_of({{&q, Tensor::from({1.0 + step}, float64)}}));
+    BOOST_TEST((p.value().item() == q.value().item()) == (step < 7));
+    if (step == 6) b.set_betas(0.9, 0.9);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(momentum_can_set_in_and_pause) {
+  // 0.5 from the third step on: v is 1 there, whatever the steps before.
+  const Parameter a(Tensor::zeros({1}, float64)), b(Tensor::zeros({1}, float64)), c(Tensor::zeros({1}, float64));
+  const std::vector<double> momenta{0, 0, 0.5, 0.5, 0, 0.5};
+  check_close(path(optim::SGD({a}, {.lr = 1}), a, momenta, kSetMomentum), {-1, -2, -3, -4.5, -5.5, -7});
+  check_close(path(optim::RMSprop({b}, {.lr = 1, .alpha = 0, .eps = 0}), b, momenta, kSetMomentum), {-1, -2, -3, -4.5, -5.5, -7});
+  // Centred: the mean of the gradients is 0.5, 0.75, ... and their mean square as well.
+  double mean = 0, last = 0, p = 0;
+  bool kept = false;
+  std::vector<double> expected;
+  for (const double mu : momenta) {
+    mean = 0.5 * mean + 0.5;
+    const double d = 1 / std::sqrt(mean - mean * mean) + mu * last;
+    kept = kept || mu > 0;
+    last = kept ? d : 0;
+    expected.push_back(p -= d);
+  }
+  check_close(path(optim::RMSprop({c}, {.lr = 1, .alpha = 0.5, .eps = 0, .centered = true}), c, momenta, kSetMomentum), expected);
+}
+
+BOOST_AUTO_TEST_CASE(momentum_and_betas_out_of_range_change_nothing) {
+  const Parameter p(Tensor::zeros({1}));
+  optim::SGD sgd({p}, {.momentum = 0.5}), nesterov({p}, {.momentum = 0.5, .nesterov = true});
+  optim::RMSprop rms({p}, {.momentum = 0.5});
+  optim::Adam adam({p});
+  for (const double wrong : {-0.1, 1.0, 2.0, std::nan("")}) {
+    BOOST_CHECK_THROW(sgd.set_momentum(wrong), Error);
+    BOOST_CHECK_THROW(rms.set_momentum(wrong), Error);
+    BOOST_CHECK_THROW(adam.set_betas(wrong, 0.5), Error);
+    BOOST_CHECK_THROW(adam.set_betas(0.5, wrong), Error);
+  }
+  BOOST_CHECK_THROW(nesterov.set_momentum(0), Error);
+  BOOST_TEST(sgd.momentum() == 0.5);
+  BOOST_TEST(nesterov.momentum() == 0.5);
+  BOOST_TEST(rms.momentum() == 0.5);
+  BOOST_TEST(adam.beta1() == 0.9);
+  BOOST_TEST(adam.beta2() == 0.999);
+  BOOST_TEST(message_of<Error>([&] { adam.set_betas(0.5, 2); }) == "Adam: beta2 must be in [0, 1), but it is 2");
 }
 
 BOOST_FIXTURE_TEST_CASE(assigning_a_value_leaves_the_optimizer_valid, TwoParameters) {

@@ -1,12 +1,14 @@
 #include "optim/sgd.h"
 
 #include <boost/test/unit_test.hpp>
+#include <cmath>
 
+#include "tests/support/throws.h"
 #include "tests/support/trajectory.h"
 
 using namespace wengert;
 
-BOOST_AUTO_TEST_CASE(the_slides_step) {
+BOOST_AUTO_TEST_CASE(plain_descent) {
   const Trajectory expected{.a = {{0.5193551850016953, 0.2958493813257629, -0.07475855304303472, 0.07222949083732566},
                                   {0.2958493813257629, 1.2056410854047093, 0.23415002475074975, -0.033745644883588284},
                                   {-0.07475855304303472, 0.23415002475074975, 0.6239821224798134, -0.1776873688917994},
@@ -77,7 +79,13 @@ BOOST_AUTO_TEST_CASE(wrong_options_are_errors) {
   const Parameter p(Tensor::zeros({2}));
   BOOST_CHECK_THROW(optim::SGD({p}, {.lr = -1}), Error);
   BOOST_CHECK_THROW(optim::SGD({p}, {.momentum = -0.1}), Error);
+  BOOST_CHECK_THROW(optim::SGD({p}, {.momentum = 1}), Error);
+  BOOST_CHECK_THROW(optim::SGD({p}, {.momentum = 1.5}), Error);
+  BOOST_CHECK_THROW(optim::SGD({p}, {.momentum = std::nan("")}), Error);
+  BOOST_CHECK_THROW(optim::SGD({p}, {.momentum = 0.9, .dampening = -0.1}), Error);
+  BOOST_CHECK_THROW(optim::SGD({p}, {.momentum = 0.9, .dampening = 1.1}), Error);
   BOOST_CHECK_THROW(optim::SGD({p}, {.weight_decay = -0.1}), Error);
+  BOOST_TEST(testing::message_of<Error>([&] { optim::SGD({p}, {.momentum = 1.5}); }) == "SGD: momentum must be in [0, 1), but it is 1.5");
   BOOST_CHECK_THROW(optim::SGD({p}, {.nesterov = true}), Error);
   BOOST_CHECK_THROW(optim::SGD({p}, {.momentum = 0.9, .dampening = 0.1, .nesterov = true}), Error);
 }
