@@ -83,6 +83,29 @@ Tensor operator>=(Operand a, Operand b);
 Tensor operator==(Operand a, Operand b);
 Tensor operator!=(Operand a, Operand b);
 
+/// An operand of a logical operation: a boolean tensor, or a bool; and the caller's file and line.
+class LogicalOperand {
+ public:
+  LogicalOperand(const Tensor& t, Location where = Location::here()) : where(where), tensor(t.constant()) {}
+  LogicalOperand(std::same_as<bool> auto value, Location where = Location::here())
+      : where(where), tensor(Tensor::full({}, value, boolean, where)) {}
+  Location where;
+  Tensor tensor;
+};
+/// Element by element, broadcast, of boolean tensors, as comparisons give them: `(x > 0) && !isnan(y)`. Both operands are always computed.
+/// Other dtypes are a DtypeError. Not differentiated.
+Tensor logical_and(const LogicalOperand& a, const LogicalOperand& b);
+Tensor logical_or(const LogicalOperand& a, const LogicalOperand& b);
+Tensor logical_xor(const LogicalOperand& a, const LogicalOperand& b);
+Tensor logical_not(const LogicalOperand& a);
+Tensor operator&&(const LogicalOperand& a, const LogicalOperand& b);
+Tensor operator||(const LogicalOperand& a, const LogicalOperand& b);
+Tensor operator!(const LogicalOperand& a);
+/// Where x is not a number, is an infinity, or is neither: boolean. Integers and booleans are finite.
+Tensor isnan(const Tensor& x, Location where = Location::here());
+Tensor isinf(const Tensor& x, Location where = Location::here());
+Tensor isfinite(const Tensor& x, Location where = Location::here());
+
 // ---- linear algebra ---------------------------------------------------------------------------------------------------------------
 
 /// Matrix product by NumPy's rules: (..., m, k) @ (..., k, n) -> (..., m, n), leading dimensions broadcast; a vector on the left is a
@@ -130,72 +153,95 @@ Tensor cholesky(const Tensor& a, Location where = Location::here());
 
 // ---- reductions -------------------------------------------------------------------------------------------------------------------
 
-/// Over all elements -> rank 0; or over the given dimensions, which are dropped, or kept with size 1.
+/// Of a reduction over some dimensions, which are dropped from the result unless they are kept with size 1:
+/// `sum(x, 1, {.keepdim = true})`.
+struct ReductionOptions {
+  bool keepdim = false;
+};
+struct VarianceOptions {
+  bool keepdim = false;
+  Integer correction = 1;  ///< subtracted from the number of elements; 0 for the variance of a whole population
+};
+/// Over all elements -> rank 0; or over the given dimensions, as in `sum(x, 1)` and `sum(x, {0, -1})`.
 Tensor sum(const Tensor& x, Location where = Location::here());
-Tensor sum(const Tensor& x, const Dims& dims, bool keep = false, Location where = Location::here());
-Tensor sum(const Tensor& x, std::integral auto dim, bool keep = false, Location where = Location::here()) {
-  return sum(x, Dims{static_cast<Index>(dim)}, keep, where);
+Tensor sum(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location where = Location::here());
+Tensor sum(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location where = Location::here()) {
+  return sum(x, Dims{dim}, options, where);
 }
 /// As sum; NaN over no elements.
 Tensor mean(const Tensor& x, Location where = Location::here());
-Tensor mean(const Tensor& x, const Dims& dims, bool keep = false, Location where = Location::here());
-Tensor mean(const Tensor& x, std::integral auto dim, bool keep = false, Location where = Location::here()) {
-  return mean(x, Dims{static_cast<Index>(dim)}, keep, where);
+Tensor mean(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location where = Location::here());
+Tensor mean(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location where = Location::here()) {
+  return mean(x, Dims{dim}, options, where);
 }
 /// As sum: products, 1 over no elements. The gradient of a product is exact where elements are 0.
 Tensor prod(const Tensor& x, Location where = Location::here());
-Tensor prod(const Tensor& x, const Dims& dims, bool keep = false, Location where = Location::here());
-Tensor prod(const Tensor& x, std::integral auto dim, bool keep = false, Location where = Location::here()) {
-  return prod(x, Dims{static_cast<Index>(dim)}, keep, where);
+Tensor prod(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location where = Location::here());
+Tensor prod(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location where = Location::here()) {
+  return prod(x, Dims{dim}, options, where);
 }
 /// ln sum e^x without overflow; -inf over no elements, and where all are -inf, with gradient 0.
 Tensor logsumexp(const Tensor& x, Location where = Location::here());
-Tensor logsumexp(const Tensor& x, const Dims& dims, bool keep = false, Location where = Location::here());
-Tensor logsumexp(const Tensor& x, std::integral auto dim, bool keep = false, Location where = Location::here()) {
-  return logsumexp(x, Dims{static_cast<Index>(dim)}, keep, where);
+Tensor logsumexp(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location where = Location::here());
+Tensor logsumexp(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location where = Location::here()) {
+  return logsumexp(x, Dims{dim}, options, where);
 }
-/// Variance: the squared distances from the mean over (number of elements - correction), where the correction is 1 if none is given.
+/// Variance: the squared distances from the mean, summed and divided by (number of elements - correction).
 Tensor var(const Tensor& x, Location where = Location::here());
-Tensor var(const Tensor& x, const Dims& dims, double correction = 1, bool keep = false, Location where = Location::here());
-Tensor var(const Tensor& x, std::integral auto dim, double correction = 1, bool keep = false, Location where = Location::here()) {
-  return var(x, Dims{static_cast<Index>(dim)}, correction, keep, where);
+Tensor var(const Tensor& x, const Dims& dims, const VarianceOptions& options = {}, Location where = Location::here());
+Tensor var(const Tensor& x, IntegerType auto dim, const VarianceOptions& options = {}, Location where = Location::here()) {
+  return var(x, Dims{dim}, options, where);
 }
 /// Standard deviation: the root of var, with gradient 0 where it is 0.
 Tensor stddev(const Tensor& x, Location where = Location::here());
-Tensor stddev(const Tensor& x, const Dims& dims, double correction = 1, bool keep = false, Location where = Location::here());
-Tensor stddev(const Tensor& x, std::integral auto dim, double correction = 1, bool keep = false, Location where = Location::here()) {
-  return stddev(x, Dims{static_cast<Index>(dim)}, correction, keep, where);
+Tensor stddev(const Tensor& x, const Dims& dims, const VarianceOptions& options = {}, Location where = Location::here());
+Tensor stddev(const Tensor& x, IntegerType auto dim, const VarianceOptions& options = {}, Location where = Location::here()) {
+  return stddev(x, Dims{dim}, options, where);
 }
 /// (sum |x|^p)^(1/p) for p >= 1, infinity included, where no power overflows. Gradient 0 at the zero vector.
 Tensor norm(const Tensor& x, double p = 2, Location where = Location::here());
-Tensor norm(const Tensor& x, double p, const Dims& dims, bool keep = false, Location where = Location::here());
+Tensor norm(const Tensor& x, double p, const Dims& dims, const ReductionOptions& options = {}, Location where = Location::here());
+Tensor norm(const Tensor& x, double p, IntegerType auto dim, const ReductionOptions& options = {}, Location where = Location::here()) {
+  return norm(x, p, Dims{dim}, options, where);
+}
 
 /// The largest element (NaN if there is one); elements that tie share the gradient evenly.
 Tensor max(const Tensor& x, Location where = Location::here());
 /// The largest elements along the dimensions; ties share the gradient evenly. An empty dimension is a ShapeError.
-Tensor max(const Tensor& x, const Dims& dims, bool keep = false, Location where = Location::here());
-Tensor max(const Tensor& x, std::integral auto dim, bool keep = false, Location where = Location::here()) {
-  return max(x, Dims{static_cast<Index>(dim)}, keep, where);
+Tensor max(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location where = Location::here());
+Tensor max(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location where = Location::here()) {
+  return max(x, Dims{dim}, options, where);
 }
 /// As max: the smallest.
 Tensor min(const Tensor& x, Location where = Location::here());
-Tensor min(const Tensor& x, const Dims& dims, bool keep = false, Location where = Location::here());
-Tensor min(const Tensor& x, std::integral auto dim, bool keep = false, Location where = Location::here()) {
-  return min(x, Dims{static_cast<Index>(dim)}, keep, where);
+Tensor min(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location where = Location::here());
+Tensor min(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location where = Location::here()) {
+  return min(x, Dims{dim}, options, where);
 }
 /// Elements and the positions along a dimension where they were, int64.
 struct ValuesAndIndices {
   Tensor values, indices;
 };
 /// The largest (smallest) element along a dimension and the first position where it is, which takes the whole gradient.
-ValuesAndIndices max_dim(const Tensor& x, Index dim, bool keep = false, Location where = Location::here());
-ValuesAndIndices min_dim(const Tensor& x, Index dim, bool keep = false, Location where = Location::here());
+ValuesAndIndices max_dim(const Tensor& x, Index dim, const ReductionOptions& options = {}, Location where = Location::here());
+ValuesAndIndices min_dim(const Tensor& x, Index dim, const ReductionOptions& options = {}, Location where = Location::here());
 /// Position of the first largest (smallest) element along a dimension, or in row-major order (of the first NaN, if there is one), int64.
 /// Not differentiated.
 Tensor argmax(const Tensor& x, Location where = Location::here());
-Tensor argmax(const Tensor& x, Index dim, bool keep = false, Location where = Location::here());
+Tensor argmax(const Tensor& x, Index dim, const ReductionOptions& options = {}, Location where = Location::here());
 Tensor argmin(const Tensor& x, Location where = Location::here());
-Tensor argmin(const Tensor& x, Index dim, bool keep = false, Location where = Location::here());
+Tensor argmin(const Tensor& x, Index dim, const ReductionOptions& options = {}, Location where = Location::here());
+/// Whether any (all) elements of a boolean tensor are true -> boolean; over no elements false (true). Reduces as sum does.
+Tensor any(const Tensor& x, Location where = Location::here());
+Tensor any(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location where = Location::here());
+Tensor any(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location where = Location::here()) {
+  return any(x, Dims{dim}, options, where);
+}
+Tensor all(const Tensor& x, Location where = Location::here());
+Tensor all(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location where = Location::here());
+Tensor all(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location where = Location::here()) {
+  return all(x, Dims{dim}, options, where);
+}
 
 /// Running sums, products and logsumexps along a dimension; x's shape.
 Tensor cumsum(const Tensor& x, Index dim, Location where = Location::here());
@@ -241,9 +287,9 @@ Tensor stack(std::span<const Tensor> x, Index dim = 0, Location where = Location
 inline Tensor stack(std::initializer_list<Tensor> x, Index dim = 0, Location where = Location::here()) {
   return stack(std::span(x.begin(), x.size()), dim, where);
 }
-/// Scalars -> a vector: the crossing from the scalar side to the tensor side.
-Tensor stack(std::span<const Scalar> s, Dtype dtype = float64, Location where = Location::here());
-inline Tensor stack(std::initializer_list<Scalar> s, Dtype dtype = float64, Location where = Location::here()) {
+/// Scalars -> a vector: the crossing from the scalar side to the tensor side. Their values are doubles; float64 keeps all digits.
+Tensor stack(std::span<const Scalar> s, Dtype dtype = float32, Location where = Location::here());
+inline Tensor stack(std::initializer_list<Scalar> s, Dtype dtype = float32, Location where = Location::here()) {
   return stack(std::span(s.begin(), s.size()), dtype, where);
 }
 
@@ -281,15 +327,38 @@ Tensor index_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& 
 Tensor scatter_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location where = Location::here());
 /// `value` where the boolean mask, which broadcasts to x, is true; x elsewhere.
 Tensor masked_fill(const Tensor& x, const Tensor& mask, double value, Location where = Location::here());
+/// The elements of `source`, in row-major order, where the boolean mask, which broadcasts to x, is true; x elsewhere. `source` must have
+/// as many elements as the mask, broadcast, has true ones.
+Tensor masked_scatter(const Tensor& x, const Tensor& mask, const Tensor& source, Location where = Location::here());
 /// The elements where the boolean mask is true, in row-major order -> rank 1; both broadcast.
 Tensor masked_select(const Tensor& x, const Tensor& mask, Location where = Location::here());
+/// Where x is not 0, or is true: the positions in row-major order, int64 (count, rank). Not differentiated.
+Tensor nonzero(const Tensor& x, Location where = Location::here());
+
+/// x with `value`, which broadcasts, in place of x(index...): `slice_update(x, {Range(0, 3), 1}, value)`. x itself does not change; this is
+/// the differentiable assignment to a part. Indices as of x(index...).
+Tensor slice_update(const Tensor& x, Subscripts index, Operand value);
+struct IndexPutOptions {
+  bool accumulate = false;  ///< add to the elements instead
+};
+/// x with `values` in place of x[i[0][k], i[1][k], ...] for every position k of the indices: int64 tensors, one for each of x's first
+/// dimensions, in [0, n), that broadcast to one shape. `values` broadcasts to that shape followed by the sizes of
+/// the other dimensions of x. Of values for the same position the last one counts, in row-major order, and it alone gets a gradient; with
+/// `.accumulate` all are added.
+Tensor index_put(const Tensor& x, std::span<const Tensor> indices, Operand&& values, const IndexPutOptions& options = {});
+inline Tensor index_put(const Tensor& x, std::initializer_list<Tensor> indices, Operand&& values, const IndexPutOptions& options = {}) {
+  return index_put(x, std::span(indices.begin(), indices.size()), std::move(values), options);
+}
+/// A copy of x with y[index[i][j]][j] = source[i][j] for dim 0, and so on; source has the shape of `index`, which fits x as for `gather`.
+/// Of elements for the same position the last one counts, in row-major order, and it alone gets a gradient.
+Tensor scatter(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location where = Location::here());
 
 // ---- convolution and pooling: images (n, channels, height, width) or sequences (n, channels, length) ------------------------------
 
 /// One number for height and width, or one for each: {.stride = 2}, {.stride = {2, 1}}.
 struct HeightWidth {
-  constexpr HeightWidth(Index both) : height(both), width(both) {}
-  constexpr HeightWidth(Index height, Index width) : height(height), width(width) {}
+  constexpr HeightWidth(IntegerType auto both) : height(static_cast<Index>(both)), width(height) {}
+  constexpr HeightWidth(Integer height, Integer width) : height(height), width(width) {}
   Index height, width;
 };
 
@@ -441,7 +510,7 @@ Tensor prelu(const Tensor& x, const Tensor& weight, Location where = Location::h
 // ---- words and attention ----------------------------------------------------------------------------------------------------------
 
 /// Rows of weight (n, d) at the positions index (int64, any shape, in [0, n)) -> index.shape + (d). The row `padding` gets no gradient.
-Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Index> padding = {}, Location where = Location::here());
+Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Integer> padding = {}, Location where = Location::here());
 
 struct AttentionOptions {
   Tensor mask = {};                ///< broadcasts to (..., l, s): added to the scores; or boolean, true where the query may see the key
@@ -515,5 +584,30 @@ Sequence gru(const Tensor& x, const Tensor& h, std::span<const RecurrentWeights>
              Location where = Location::here());
 LstmSequence lstm(const Tensor& x, const LstmState& state, std::span<const RecurrentWeights> w, const RecurrentOptions& options = {},
                   Location where = Location::here());
+
+// ---- no bool is a dimension, a size or an index ------------------------------------------------------------------------------------
+
+// These take dimensions, sizes or indices. A bool there is a mistake, such as sum(x, true) for sum(x, {.keepdim = true}), and does not
+// compile.
+// clang-format off
+#define WENGERT_TAKE_INDICES(F)                                                                                                         \
+  F(sum) F(mean) F(prod) F(logsumexp) F(var) F(stddev) F(norm) F(max) F(min) F(any) F(all) F(max_dim) F(min_dim) F(argmax) F(argmin)    \
+  F(cumsum) F(cumprod) F(logcumsumexp) F(flatten) F(transpose) F(squeeze) F(unsqueeze) F(slice) F(narrow) F(split) F(chunk) F(select)   \
+  F(tril) F(triu) F(diagonal) F(index_select) F(gather) F(index_add) F(scatter_add) F(scatter) F(conv2d_relu) F(max_pool1d)             \
+  F(avg_pool1d) F(softmax) F(log_softmax) F(one_hot) F(group_norm)
+#define WENGERT_NO_BOOL(name)                                                                                                           \
+  template <class... A> requires(std::same_as<A, bool> || ...) void name(const Tensor&, const A&...) = delete;
+// clang-format on
+WENGERT_TAKE_INDICES(WENGERT_NO_BOOL)
+#undef WENGERT_NO_BOOL
+#undef WENGERT_TAKE_INDICES
+template <std::same_as<bool> B, class... A> void concat(std::initializer_list<Tensor>, B, const A&...) = delete;
+template <std::same_as<bool> B, class... A> void concat(std::span<const Tensor>, B, const A&...) = delete;
+template <std::same_as<bool> B, class... A> void stack(std::initializer_list<Tensor>, B, const A&...) = delete;
+template <std::same_as<bool> B, class... A> void stack(std::span<const Tensor>, B, const A&...) = delete;
+// These have a bool of their own behind the dimension.
+template <std::same_as<bool> B, class... A> void sort(const Tensor&, B, const A&...) = delete;
+template <std::same_as<bool> B, class... A> void topk(const Tensor&, B, const A&...) = delete;
+template <std::same_as<bool> B, class... A> void topk(const Tensor&, Index, B, const A&...) = delete;
 
 }  // namespace wengert

@@ -1,6 +1,7 @@
 // The scalar side against a gradient written by hand and against other tapes: the same five programs, compiled alike, in turns.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 

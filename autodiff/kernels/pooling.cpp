@@ -1,5 +1,6 @@
 #include "autodiff/kernels/pooling.h"
 
+#include <algorithm>
 #include <limits>
 
 #include "autodiff/kernels/parallel.h"

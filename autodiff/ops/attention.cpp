@@ -24,7 +24,7 @@ Tensor causal_mask(Index queries, Index keys) {
 /// The softmax of the scores' rows, and 0 for a row of -inf alone, where it would be NaN.
 Tensor attention_weights(const Tensor& scores) {
   if (scores.size() == 0) return scores;
-  const Tensor top = max(scores.constant(), -1, true);
+  const Tensor top = max(scores.constant(), -1, {.keepdim = true});
   const Tensor sees_none = top == kHidden;  // (not so for NaN)
   if (max(sees_none.to(int64)).item() == 0) return softmax(scores);
   return where(sees_none, 0, softmax(where(sees_none, 0, scores)));

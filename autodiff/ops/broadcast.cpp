@@ -22,6 +22,13 @@ Shape broadcast_shape(const char* operation, const Tensor& a, const Tensor& b) {
   return r;
 }
 
+bool broadcasts_to(const Tensor& x, const Shape& shape) {
+  const int added = shape.rank() - x.rank();
+  bool fits = added >= 0;
+  for (int d = 0; fits && d < x.rank(); ++d) fits = x.shape()[d] == 1 || x.shape()[d] == shape[d + added];
+  return fits;
+}
+
 Shape broadcast_strides(const Tensor& x, const Shape& shape) {
   Shape r;
   r.resize(shape.rank());
@@ -31,6 +38,11 @@ Shape broadcast_strides(const Tensor& x, const Shape& shape) {
 }
 
 void check_floating(const char* operation, const Tensor& x) {
+  if (x.dtype() == boolean)
+    throw DtypeError(
+        fmt::format("{}: {} is boolean, which has no arithmetic; combine with &&, || and !, reduce with any and all, select with "
+                    "where, count with sum, or convert with .to(float32)",
+                    operation, describe(x)));
   if (!is_floating(x.dtype()))
     throw DtypeError(fmt::format("{}: {} is not floating; convert it with .to(float32) or .to(float64)", operation, describe(x)));
 }

@@ -10,6 +10,8 @@ namespace wengert::detail {
 
 /// The shape to which a and b broadcast; a ShapeError of `operation` that names both if they do not.
 Shape broadcast_shape(const char* operation, const Tensor& a, const Tensor& b);
+/// Whether x broadcasts to the shape.
+bool broadcasts_to(const Tensor& x, const Shape& shape);
 /// Strides of x as seen through a shape to which it broadcasts.
 Shape broadcast_strides(const Tensor& x, const Shape& shape);
 /// A DtypeError unless x is floating.

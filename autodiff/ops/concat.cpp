@@ -3,6 +3,8 @@
 //   y = concat(x_1, ..., x_n):   x_i_bar = the part of y_bar where x_i went,   y_dot = concat(x_1_dot, ..., x_n_dot)
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "autodiff/ops/broadcast.h"
 
 namespace wengert {

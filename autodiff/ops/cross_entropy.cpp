@@ -31,13 +31,13 @@ class CrossEntropy : public Operation {  // x: logits (n, c), labels (n); y: los
     if (y_bar[0].defined())
       x_bar[0] = recording() ? counted(labels, y_bar[0]) * (p - targets(labels, p)) : pulled_back(p, labels, y_bar[0]);
     if (!y_bar[1].defined()) return;
-    const Tensor through_p = p * (y_bar[1] - sum(p * y_bar[1], 1, true));
+    const Tensor through_p = p * (y_bar[1] - sum(p * y_bar[1], 1, {.keepdim = true}));
     x_bar[0] = x_bar[0].defined() ? x_bar[0] + through_p : through_p;
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     const Tensor &p = s.y(1), &labels = s.x(1), &dot = x_dot[0];
     y_dot[0] = sum(counted(labels, (p - targets(labels, p)) * dot), 1);
-    y_dot[1] = p * (dot - sum(p * dot, 1, true));
+    y_dot[1] = p * (dot - sum(p * dot, 1, {.keepdim = true}));
   }
 
  private:

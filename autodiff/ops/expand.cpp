@@ -23,10 +23,7 @@ class Expand : public Operation {
 Tensor expand(const Tensor& x, const Shape& shape, Location where) {
   if (shape == x.shape()) return x;
   checked_size("expand", shape);
-  const int added = shape.rank() - x.rank();
-  bool fits = added >= 0;
-  for (int d = 0; fits && d < x.rank(); ++d) fits = x.shape()[d] == 1 || x.shape()[d] == shape[d + added];
-  if (!fits)
+  if (!detail::broadcasts_to(x, shape))
     throw ShapeError(fmt::format("expand: {} cannot be repeated to {}; only dimensions of size 1 and new leading ones can", describe(x),
                                  to_string(shape)));
   return record(Expand(), where, {&x}, view(x, shape, detail::broadcast_strides(x, shape), 0, where));

@@ -11,14 +11,11 @@
 
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
+#include "autodiff/ops/index.h"
 
 namespace wengert {
-namespace {
+namespace detail {
 
-/// How the positions along one dimension are given: one list for all rows, or a position for each element.
-enum class Positions { list, each };
-
-/// Dense, and every one in [0, n).
 Tensor checked_index(const char* name, const Tensor& index, const Tensor& x, int dim, Location where) {
   if (index.dtype() != int64)
     throw DtypeError(fmt::format("{}: the index {} is not int64; convert it with .to(int64)", name, describe(index)));
@@ -32,22 +29,22 @@ Tensor checked_index(const char* name, const Tensor& index, const Tensor& x, int
   return dense;
 }
 
-/// Calls f(offset in x, flat position in the dense result) for every element of the result, which has the given shape.
-template <class F>
-void for_each_position(const Shape& x_strides, int dim, const Tensor& index, Positions positions, const Shape& shape, F&& f) {
-  const std::int64_t* at = index.data<std::int64_t>();
-  const Index along = x_strides[dim];
-  Shape from = x_strides, index_strides = row_major_strides(shape);
-  from[dim] = 0;  // the index says where
-  if (positions == Positions::list) {
-    for (Index& s : index_strides) s = 0;
-    index_strides[dim] = 1;
-  }
-  Index flat = 0;
-  kernels::Rows<2>(shape, {&from, &index_strides}).for_each([&](const auto& offset, Index n, const auto& step) {
-    for (Index i = 0; i < n; ++i) f(offset[0] + i * step[0] + at[offset[1] + i * step[1]] * along, flat++);
-  });
+void check_each(const char* name, const Tensor& x, int dim, const Tensor& index) {
+  bool fits = index.rank() == x.rank();
+  for (int d = 0; fits && d < x.rank(); ++d) fits = d == dim || index.shape()[d] <= x.shape()[d];
+  if (!fits)
+    throw ShapeError(fmt::format("{}: the index {} does not fit {}: it must have as many dimensions and be no larger in any but {}", name,
+                                 describe(index), describe(x), dim));
 }
+
+}  // namespace detail
+
+using detail::check_each;
+using detail::checked_index;
+using detail::for_each_position;
+using detail::Positions;
+
+namespace {
 
 /// y[position] += s.
 void add_at(Tensor& y, int dim, const Tensor& index, Positions positions, const Tensor& source) {
@@ -131,15 +128,6 @@ Tensor add_along(const Tensor& x, int dim, const Tensor& index, Positions positi
   return record(AddAt(dim, positions), where, {&x, &index, &source}, std::move(y));
 }
 
-/// The index has x's rank, and no size beyond x's but along the dimension.
-void check_each(const char* name, const Tensor& x, int dim, const Tensor& index) {
-  bool fits = index.rank() == x.rank();
-  for (int d = 0; fits && d < x.rank(); ++d) fits = d == dim || index.shape()[d] <= x.shape()[d];
-  if (!fits)
-    throw ShapeError(fmt::format("{}: the index {} does not fit {}: it must have as many dimensions and be no larger in any but {}", name,
-                                 describe(index), describe(x), dim));
-}
-
 void check_list(const char* name, const Tensor& index) {
   if (index.rank() != 1) throw ShapeError(fmt::format("{}: the index {} must have one dimension", name, describe(index)));
 }
@@ -206,18 +194,18 @@ Tensor masked_select(const Tensor& x, const Tensor& mask, Location where) {
   return index_select(reshape(expand(x, shape), {shape.size()}), 0, Tensor::from(positions));
 }
 
-Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Index> padding, Location where) {
+Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Integer> padding, Location where) {
   if (weight.rank() != 2) throw ShapeError(fmt::format("embedding: the weight {} must be (rows, features)", describe(weight)));
   if (padding && (*padding < 0 || *padding >= weight.size(0)))
     throw ShapeError(
-        fmt::format("embedding: the padding row {} is not in [0, {}), the rows of {}", *padding, weight.size(0), describe(weight)));
+        fmt::format("embedding: the padding row {} is not in [0, {}), the rows of {}", padding->value, weight.size(0), describe(weight)));
   const Tensor positions = checked_index("embedding", index, weight, 0, where);
   const CallSite scope(where);
   Shape shape = index.shape();
   shape.push_back(weight.size(1));
   Tensor y = reshape(gather_along(weight, 0, reshape(positions, {positions.size()}), Positions::list, where), shape);
   if (!padding) return y;
-  return wengert::where(unsqueeze(positions, -1) == static_cast<double>(*padding), y.constant(), y);
+  return wengert::where(unsqueeze(positions, -1) == static_cast<double>(padding->value), y.constant(), y);
 }
 
 }  // namespace wengert

@@ -31,12 +31,12 @@ class LogSumExp : public Operation {
   /// p, of x's shape. The largest element cancels out of it, so it counts as a constant.
   Tensor share(const Tensor& x) const {
     if (x.size() == 0) return x;
-    const Tensor top = max(x.constant(), dims_, true);
+    const Tensor top = max(x.constant(), dims_, {.keepdim = true});
     const Tensor finite = (top < kInfinity) == (top > -kInfinity);
     const Tensor e = exp(where(finite, x - top, 0));
     const Tensor at_top = (x.constant() == top).to(x.dtype());
-    const Tensor limit = where(top == -kInfinity, 0, at_top / sum(at_top, dims_, true));  // NaN where top is NaN
-    return where(finite, e / sum(e, dims_, true), limit);
+    const Tensor limit = where(top == -kInfinity, 0, at_top / sum(at_top, dims_, {.keepdim = true}));  // NaN where top is NaN
+    return where(finite, e / sum(e, dims_, {.keepdim = true}), limit);
   }
   Dims dims_;
   Shape kept_;
@@ -44,10 +44,10 @@ class LogSumExp : public Operation {
 
 }  // namespace
 
-Tensor logsumexp(const Tensor& x, const Dims& dims, bool keep, Location where) {
+Tensor logsumexp(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location where) {
   detail::check_floating("logsumexp", x);
   const detail::Reduced r = detail::reduce_over("logsumexp", x, dims);
-  Tensor y = Tensor::full(keep ? r.kept : r.dropped, -kInfinity, x.dtype(), where);
+  Tensor y = Tensor::full(options.keepdim ? r.kept : r.dropped, -kInfinity, x.dtype(), where);
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     T* out = y.mutable_data<T>();
@@ -60,6 +60,6 @@ Tensor logsumexp(const Tensor& x, const Dims& dims, bool keep, Location where) {
   });
   return record(LogSumExp(dims, r.kept), where, {&x}, std::move(y));
 }
-Tensor logsumexp(const Tensor& x, Location where) { return logsumexp(x, detail::all_dims(x), false, where); }
+Tensor logsumexp(const Tensor& x, Location where) { return logsumexp(x, detail::all_dims(x), {}, where); }
 
 }  // namespace wengert

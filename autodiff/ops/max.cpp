@@ -43,17 +43,17 @@ class ExtremeOf : public Operation {
   /// 1 / (number of ties) where x is the extreme: piecewise constant.
   Tensor share(const Saved& s) const {
     const Tensor best = (s.x().constant() == reshape(s.y().constant(), kept_)).to(s.x_dtype());
-    return best / sum(best, dims_, true);
+    return best / sum(best, dims_, {.keepdim = true});
   }
   Extreme extreme_;
   Dims dims_;
   Shape kept_;
 };
 
-Tensor extreme_over(const char* name, Extreme e, const Tensor& x, const Dims& dims, bool keep, Location where) {
+Tensor extreme_over(const char* name, Extreme e, const Tensor& x, const Dims& dims, const ReductionOptions& options, Location where) {
   const detail::Reduced r = detail::reduce_over(name, x, dims);
   check_not_empty(name, e, x, r);
-  Tensor y = Tensor::uninitialized(keep ? r.kept : r.dropped, x.dtype(), where);
+  Tensor y = Tensor::uninitialized(options.keepdim ? r.kept : r.dropped, x.dtype(), where);
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     T* out = y.mutable_data<T>();
@@ -67,7 +67,7 @@ Tensor extreme_over(const char* name, Extreme e, const Tensor& x, const Dims& di
   return record(ExtremeOf(e, dims, r.kept), where, {&x}, std::move(y));
 }
 
-Tensor position_of(const char* name, Extreme e, const Tensor& x, Index dim, bool keep, Location where) {
+Tensor position_of(const char* name, Extreme e, const Tensor& x, Index dim, const ReductionOptions& options, Location where) {
   const detail::Reduced r = detail::reduce_over(name, x, {dim});
   check_not_empty(name, e, x, r);
   const int d = checked_dim(name, dim, x);
@@ -94,52 +94,52 @@ Tensor position_of(const char* name, Extreme e, const Tensor& x, Index dim, bool
   });
   // The last dimension of `along` is gone; what stood there before stands at position d.
   const Tensor result = d == x.rank() - 1 ? y : transpose(unsqueeze(y, -1, where), d, -1, where);
-  return reshape(result, keep ? r.kept : r.dropped, where);
+  return reshape(result, options.keepdim ? r.kept : r.dropped, where);
 }
 
 Tensor extreme_of_all(const char* name, Extreme e, const Tensor& x, Location where) {
   if (x.size() == 0) throw ShapeError(fmt::format("{}: {} has no elements", name, describe(x)));
-  return extreme_over(name, e, x, detail::all_dims(x), false, where);
+  return extreme_over(name, e, x, detail::all_dims(x), {}, where);
 }
 
 Tensor position_in_all(const char* name, Extreme e, const Tensor& x, Location where) {
   if (x.size() == 0) throw ShapeError(fmt::format("{}: {} has no elements", name, describe(x)));
-  return position_of(name, e, reshape(x.constant(), {-1}, where), 0, false, where);
+  return position_of(name, e, reshape(x.constant(), {-1}, where), 0, {}, where);
 }
 
 /// The first of the extreme elements along a dimension, to which the whole gradient goes.
-ValuesAndIndices first_extreme(const char* name, Extreme e, const Tensor& x, Index dim, bool keep, Location where) {
-  const Tensor at = position_of(name, e, x, dim, true, where);
+ValuesAndIndices first_extreme(const char* name, Extreme e, const Tensor& x, Index dim, const ReductionOptions& options, Location where) {
+  const Tensor at = position_of(name, e, x, dim, {.keepdim = true}, where);
   const Tensor values = gather(x, dim, at, where);
-  if (keep) return {values, at};
+  if (options.keepdim) return {values, at};
   return {squeeze(values, dim, where), squeeze(at, dim, where)};
 }
 
 }  // namespace
 
-Tensor max(const Tensor& x, const Dims& dims, bool keep, Location where) {
-  return extreme_over("max", Extreme::largest, x, dims, keep, where);
+Tensor max(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location where) {
+  return extreme_over("max", Extreme::largest, x, dims, options, where);
 }
-Tensor min(const Tensor& x, const Dims& dims, bool keep, Location where) {
-  return extreme_over("min", Extreme::smallest, x, dims, keep, where);
+Tensor min(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location where) {
+  return extreme_over("min", Extreme::smallest, x, dims, options, where);
 }
 Tensor max(const Tensor& x, Location where) { return extreme_of_all("max", Extreme::largest, x, where); }
 Tensor min(const Tensor& x, Location where) { return extreme_of_all("min", Extreme::smallest, x, where); }
 
-Tensor argmax(const Tensor& x, Index dim, bool keep, Location where) {
-  return position_of("argmax", Extreme::largest, x, dim, keep, where);
+Tensor argmax(const Tensor& x, Index dim, const ReductionOptions& options, Location where) {
+  return position_of("argmax", Extreme::largest, x, dim, options, where);
 }
-Tensor argmin(const Tensor& x, Index dim, bool keep, Location where) {
-  return position_of("argmin", Extreme::smallest, x, dim, keep, where);
+Tensor argmin(const Tensor& x, Index dim, const ReductionOptions& options, Location where) {
+  return position_of("argmin", Extreme::smallest, x, dim, options, where);
 }
 Tensor argmax(const Tensor& x, Location where) { return position_in_all("argmax", Extreme::largest, x, where); }
 Tensor argmin(const Tensor& x, Location where) { return position_in_all("argmin", Extreme::smallest, x, where); }
 
-ValuesAndIndices max_dim(const Tensor& x, Index dim, bool keep, Location where) {
-  return first_extreme("max_dim", Extreme::largest, x, dim, keep, where);
+ValuesAndIndices max_dim(const Tensor& x, Index dim, const ReductionOptions& options, Location where) {
+  return first_extreme("max_dim", Extreme::largest, x, dim, options, where);
 }
-ValuesAndIndices min_dim(const Tensor& x, Index dim, bool keep, Location where) {
-  return first_extreme("min_dim", Extreme::smallest, x, dim, keep, where);
+ValuesAndIndices min_dim(const Tensor& x, Index dim, const ReductionOptions& options, Location where) {
+  return first_extreme("min_dim", Extreme::smallest, x, dim, options, where);
 }
 
 }  // namespace wengert

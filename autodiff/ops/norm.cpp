@@ -18,7 +18,7 @@ namespace {
 Tensor scale_of(const Tensor& x, const Dims& dims, const detail::Reduced& r) {
   Tensor scale = Tensor::ones(r.kept, x.dtype());
   if (r.count == 0) return scale;
-  const Tensor largest = max(abs(x.constant()), dims, true);
+  const Tensor largest = max(abs(x.constant()), dims, {.keepdim = true});
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     constexpr int kMost = std::numeric_limits<T>::max_exponent - 4;  // 1 / s is normal, too
@@ -47,19 +47,19 @@ Tensor sqrt_or_zero(const Tensor& x) {
 
 }  // namespace detail
 
-Tensor norm(const Tensor& x, double p, const Dims& dims, bool keep, Location where) {
+Tensor norm(const Tensor& x, double p, const Dims& dims, const ReductionOptions& options, Location where) {
   detail::check_floating("norm", x);
   const detail::Reduced r = detail::reduce_over("norm", x, dims);
   if (!(p >= 1)) throw Error(fmt::format("norm: p is {}; it must be 1 or more, or infinity; of {}", p, describe(x)));
   const CallSite scope(where);
-  if (p == 1) return sum(abs(x), dims, keep);
-  if (std::isinf(p)) return r.count == 0 ? sum(x, dims, keep) : max(abs(x), dims, keep);
+  if (p == 1) return sum(abs(x), dims, options);
+  if (std::isinf(p)) return r.count == 0 ? sum(x, dims, options) : max(abs(x), dims, options);
   const Tensor scale = scale_of(x, dims, r);
   const Tensor scaled = x / scale;
-  const Tensor y =
-      p == 2 ? detail::sqrt_or_zero(sum(square(scaled), dims, true)) : power_or_zero(sum(power_or_zero(abs(scaled), p), dims, true), 1 / p);
-  return reshape(scale * y, keep ? r.kept : r.dropped);
+  const Tensor y = p == 2 ? detail::sqrt_or_zero(sum(square(scaled), dims, {.keepdim = true}))
+                          : power_or_zero(sum(power_or_zero(abs(scaled), p), dims, {.keepdim = true}), 1 / p);
+  return reshape(scale * y, options.keepdim ? r.kept : r.dropped);
 }
-Tensor norm(const Tensor& x, double p, Location where) { return norm(x, p, detail::all_dims(x), false, where); }
+Tensor norm(const Tensor& x, double p, Location where) { return norm(x, p, detail::all_dims(x), {}, where); }
 
 }  // namespace wengert

@@ -70,7 +70,7 @@ template <class T> Moments moments(const T* x, const Layout& l) {
   return m;
 }
 
-Tensor group_mean(const Tensor& x) { return mean(x, Dims{0, 2}, true); }
+Tensor group_mean(const Tensor& x) { return mean(x, Dims{0, 2}, {.keepdim = true}); }
 
 class Standardize : public Operation {  // y: the standardized x, r of shape (1, groups, 1)
  public:
@@ -221,7 +221,7 @@ Tensor rms_norm(const Tensor& x, const NormalizationOptions& options, Location w
   if (x.rank() == 0) throw ShapeError(fmt::format("rms_norm: the input {} has no last dimension", describe(x)));
   check_affine("rms_norm", options.weight, options.bias, {x.shape().back()}, x);
   const CallSite scope(where);
-  return scaled(x * rsqrt(mean(square(x), -1, true) + options.eps), options.weight, options.bias);
+  return scaled(x * rsqrt(mean(square(x), -1, {.keepdim = true}) + options.eps), options.weight, options.bias);
 }
 
 BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const BatchNormOptions& options,

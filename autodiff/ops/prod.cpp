@@ -20,20 +20,20 @@ Tensor product_of_last(Tensor x) {
 
 }  // namespace
 
-Tensor prod(const Tensor& x, const Dims& dims, bool keep, Location where) {
+Tensor prod(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location where) {
   const detail::Reduced r = detail::reduce_over("prod", x, dims);
-  if (x.dtype() == boolean) return prod(x.to(int64, where), dims, keep, where);
+  if (x.dtype() == boolean) return prod(x.to(int64, where), dims, options, where);
   const CallSite scope(where);
-  if (r.count == 0) return sum(x, dims, keep) + 1;  // over nothing
-  Dims order;                                       // those that stay, then the reduced ones
+  if (r.count == 0) return sum(x, dims, options) + 1;  // over nothing
+  Dims order;                                          // those that stay, then the reduced ones
   for (int d = 0; d < x.rank(); ++d)
     if (r.strides[d] != 0) order.push_back(d);
   for (int d = 0; d < x.rank(); ++d)
     if (r.strides[d] == 0) order.push_back(d);
   Shape rows = r.dropped;
   rows.push_back(r.count);
-  return reshape(product_of_last(reshape(permute(x, order), rows)), keep ? r.kept : r.dropped);
+  return reshape(product_of_last(reshape(permute(x, order), rows)), options.keepdim ? r.kept : r.dropped);
 }
-Tensor prod(const Tensor& x, Location where) { return prod(x, detail::all_dims(x), false, where); }
+Tensor prod(const Tensor& x, Location where) { return prod(x, detail::all_dims(x), {}, where); }
 
 }  // namespace wengert

@@ -130,7 +130,7 @@ std::uint64_t ExpressionOnTensors::record() { return tensor_to_scalar(stack_[0],
 }  // namespace detail
 
 Scalar Tensor::element_as_scalar(std::span<const Index> position) const {
-  const Index flat = checked_position(position);
+  const Index flat = checked_position("element", position);
   return Scalar(element(flat), detail::tensor_to_scalar(*this, flat, made_at()));
 }
 

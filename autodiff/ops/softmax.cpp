@@ -21,7 +21,8 @@ class Softmax : public Operation {
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = carry(s.y(), x_dot[0]); }
 
  private:
-  Tensor carry(const Tensor& y, const Tensor& m) const { return y * (m - sum(m * y, dim_, true)); }  // the Jacobian is symmetric
+  /// The Jacobian is symmetric.
+  Tensor carry(const Tensor& y, const Tensor& m) const { return y * (m - sum(m * y, dim_, {.keepdim = true})); }
   // [rule]
   int dim_;
 };
@@ -33,10 +34,10 @@ class LogSoftmax : public Operation {
   const char* latex() const override { return R"(\ln\operatorname{softmax}(#))"; }
   ValueSet reads(int) const override { return output(); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    x_bar[0] = y_bar[0] - exp(s.y()) * sum(y_bar[0], dim_, true);
+    x_bar[0] = y_bar[0] - exp(s.y()) * sum(y_bar[0], dim_, {.keepdim = true});
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    y_dot[0] = x_dot[0] - sum(x_dot[0] * exp(s.y()), dim_, true);
+    y_dot[0] = x_dot[0] - sum(x_dot[0] * exp(s.y()), dim_, {.keepdim = true});
   }
 
  private:

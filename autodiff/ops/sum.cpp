@@ -84,25 +84,25 @@ class Sum : public Operation {
 
 }  // namespace
 
-Tensor sum(const Tensor& x, const Dims& dims, bool keep, Location where) {
+Tensor sum(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location where) {
   const detail::Reduced r = detail::reduce_over("sum", x, dims);
   const Dtype dtype = x.dtype() == boolean ? int64 : x.dtype();  // of booleans: how many are true
-  Tensor y = Tensor::uninitialized(keep ? r.kept : r.dropped, dtype, where);
+  Tensor y = Tensor::uninitialized(options.keepdim ? r.kept : r.dropped, dtype, where);
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     sum_into<T, std::conditional_t<std::is_same_v<T, bool>, std::int64_t, T>>(x, r, y);
   });
   return record(Sum(dims, r.kept), where, {&x}, std::move(y));
 }
-Tensor sum(const Tensor& x, Location where) { return sum(x, detail::all_dims(x), false, where); }
+Tensor sum(const Tensor& x, Location where) { return sum(x, detail::all_dims(x), {}, where); }
 
-Tensor mean(const Tensor& x, const Dims& dims, bool keep, Location where) {
+Tensor mean(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location where) {
   detail::check_floating("mean", x);
   const Index count = detail::reduce_over("mean", x, dims).count;
-  const Tensor total = sum(x, dims, keep, where);
+  const Tensor total = sum(x, dims, options, where);
   return detail::zip(fn::Divide{}, total, Tensor::full({}, static_cast<double>(count), x.dtype(), where), where);
 }
-Tensor mean(const Tensor& x, Location where) { return mean(x, detail::all_dims(x), false, where); }
+Tensor mean(const Tensor& x, Location where) { return mean(x, detail::all_dims(x), {}, where); }
 
 Tensor sum_to(const Tensor& x, const Shape& shape, Location where) {
   const int added = x.rank() - shape.rank();
@@ -116,7 +116,7 @@ Tensor sum_to(const Tensor& x, const Shape& shape, Location where) {
     }
   }
   if (dims.rank() == 0) return x;
-  const Tensor y = sum(x, dims, false, where);
+  const Tensor y = sum(x, dims, {}, where);
   return y.shape() == shape ? y : reshape(y, shape, where);
 }
 

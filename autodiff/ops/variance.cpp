@@ -10,25 +10,25 @@
 namespace wengert {
 namespace {
 
-Tensor variance(const char* name, const Tensor& x, const Dims& dims, double correction, bool keep) {
+Tensor variance(const char* name, const Tensor& x, const Dims& dims, const VarianceOptions& options) {
   detail::check_floating(name, x);
   const Index count = detail::reduce_over(name, x, dims).count;
-  const Tensor distance = x - mean(x, dims, true);
-  return sum(square(distance), dims, keep) / std::max(0.0, static_cast<double>(count) - correction);
+  const Tensor distance = x - mean(x, dims, {.keepdim = true});
+  return sum(square(distance), dims, {.keepdim = options.keepdim}) / std::max<Index>(0, count - options.correction);
 }
 
 }  // namespace
 
-Tensor var(const Tensor& x, const Dims& dims, double correction, bool keep, Location where) {
+Tensor var(const Tensor& x, const Dims& dims, const VarianceOptions& options, Location where) {
   const CallSite scope(where);
-  return variance("var", x, dims, correction, keep);
+  return variance("var", x, dims, options);
 }
-Tensor var(const Tensor& x, Location where) { return var(x, detail::all_dims(x), 1, false, where); }
+Tensor var(const Tensor& x, Location where) { return var(x, detail::all_dims(x), {}, where); }
 
-Tensor stddev(const Tensor& x, const Dims& dims, double correction, bool keep, Location where) {
+Tensor stddev(const Tensor& x, const Dims& dims, const VarianceOptions& options, Location where) {
   const CallSite scope(where);
-  return detail::sqrt_or_zero(variance("stddev", x, dims, correction, keep));
+  return detail::sqrt_or_zero(variance("stddev", x, dims, options));
 }
-Tensor stddev(const Tensor& x, Location where) { return stddev(x, detail::all_dims(x), 1, false, where); }
+Tensor stddev(const Tensor& x, Location where) { return stddev(x, detail::all_dims(x), {}, where); }
 
 }  // namespace wengert

@@ -463,8 +463,7 @@ template <class V> class BasicScalar {
 };
 static_assert(sizeof(Scalar) == 16);
 
-template <class... I>
-requires(std::is_integral_v<I>&&...) Scalar Tensor::operator()(I... index) const {
+template <IntegerType... I> Scalar Tensor::operator()(I... index) const {
   const Index position[] = {static_cast<Index>(index)..., 0};
   return element_as_scalar({position, sizeof...(index)});
 }

@@ -5,7 +5,7 @@
 //     std::vector<double> g = gradient(f, x), h = hessian(f, x);
 //
 // Second derivatives are forward mode over reverse mode: the tape records dual numbers, so that each adjoint carries its own change.
-#include <algorithm>
+#include <array>
 #include <concepts>
 #include <cstddef>
 #include <span>
@@ -38,7 +38,7 @@ template <class V> class BasicTape {
   /// dy/dx for every x, 0 where y does not depend on it. The records stay until the tape's end.
   void gradient(const BasicScalar<V>& y, std::span<const BasicScalar<V>> x, std::span<V> x_bar) {
     records_.close();
-    std::fill(x_bar.begin(), x_bar.end(), V{});
+    for (V& bar : x_bar) bar = V{};
     const std::uint32_t target = records_.index_of(y.number());
     if (!target) return;
     V* adjoints = records_.adjoints();
@@ -125,7 +125,7 @@ requires ScalarProgram<F> std::vector<double> hessian(F&& f, const X& point) {
   std::vector<double> h(n * n);
   std::vector<Dual<kColumns>> x_bar(n);
   for (std::size_t first = 0; first < n; first += kColumns) {
-    const std::size_t columns = std::min<std::size_t>(kColumns, n - first);
+    const std::size_t columns = n - first < kColumns ? n - first : kColumns;
     std::vector<std::array<double, kColumns>> changes(n);
     for (std::size_t k = 0; k < columns; ++k) changes[first + k][k] = 1;
     detail::dual_gradient<kColumns>(f, x, changes, x_bar);

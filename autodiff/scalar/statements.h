@@ -4,7 +4,6 @@
 //
 // A chunk holds arguments and, behind them, the length of each statement. A statement never crosses a chunk. Independent scalars
 // (variables, and tensor elements) take an index and nothing else: a run of them is a segment without arguments, which no sweep visits.
-#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -34,12 +33,12 @@ template <class V> class Adjoints {
   ~Adjoints() { pool::release(data_, capacity_ * sizeof(V)); }
   V* reserve(std::size_t n) {
     if (capacity_ < n) {
-      const std::size_t wanted = std::max(n, 2 * capacity_);
+      const std::size_t wanted = n > 2 * capacity_ ? n : 2 * capacity_;
       void* grown = pool::allocate(wanted * sizeof(V));
       pool::release(data_, capacity_ * sizeof(V));
       data_ = static_cast<V*>(grown);
       capacity_ = wanted;
-      std::fill_n(data_, wanted, V{});
+      for (V* v = data_; v != data_ + wanted; ++v) *v = V{};
     }
     return data_;
   }
@@ -152,19 +151,29 @@ template <class V> class StatementList : public StatementWriter<V> {
   V* adjoints() { return adjoints_.reserve(next()); }
   void clear_variable_adjoints(V* adjoints) const {
     for_each_segment([&](const detail::Segment& s) {
-      if (!s.args) std::fill(adjoints + s.first, adjoints + s.end, V{});
+      if (!s.args) set_to_zero(adjoints + s.first, adjoints + s.end);
     });
   }
-  void clear_adjoints(V* adjoints) const { std::fill(adjoints, adjoints + next(), V{}); }
+  void clear_adjoints(V* adjoints) const { set_to_zero(adjoints, adjoints + next()); }
   /// Whether the scalar is independent (and not the result of a statement).
   bool is_variable(std::uint32_t index) const {
     if (index < first_statement_) return true;
     if (index >= first_) return variables_limit_ != 0;
-    auto s =
-        std::upper_bound(segments_.begin(), segments_.end(), index, [](std::uint32_t i, const detail::Segment& s) { return i < s.end; });
-    return !s->args;
+    std::size_t low = 0, high = segments_.size();  // the first segment that ends behind the index
+    while (low < high) {
+      const std::size_t middle = (low + high) / 2;
+      if (index < segments_[middle].end) {
+        high = middle;
+      } else {
+        low = middle + 1;
+      }
+    }
+    return !segments_[low].args;
   }
 
+  static void set_to_zero(V* first, V* last) {
+    for (; first != last; ++first) *first = V{};
+  }
   template <class F> void for_each_segment(F&& f) const {
     for (const detail::Segment& s : segments_) f(s);
     f(current());
@@ -322,7 +331,7 @@ template <class V> class ReverseStatements {
 
   void down_to(std::uint32_t to) {
     while (at_ > to) {
-      const std::uint32_t stop = std::max(to, segment_.first);
+      const std::uint32_t stop = to > segment_.first ? to : segment_.first;
       if (segment_.args) {
         const auto* lengths = reinterpret_cast<const std::uint16_t*>(segment_.lengths);
         segment_.args = detail::reverse_statements(lengths, adjoints_, segment_.args, at_, stop, clear_);
@@ -347,7 +356,7 @@ template <class V> class ForwardStatements {
   explicit ForwardStatements(const StatementList<V>& list) : list_(list) { enter(); }
   template <class F> void up_to(std::uint32_t to, F&& f) {
     while (at_ < to) {
-      const std::uint32_t stop = std::min(to, segment_.end);
+      const std::uint32_t stop = to < segment_.end ? to : segment_.end;
       if (segment_.args) {
         for (; at_ < stop; ++at_) statement(f);
       }

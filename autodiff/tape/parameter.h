@@ -70,6 +70,18 @@ class Parameter {
   /// A frozen parameter is a constant: nothing is saved for it, no gradient is computed, and as a source it has the gradient zero.
   void freeze(bool on = true) { ref_->frozen = on; }
 
+  /// An element as a Scalar, a part, or a row, as of a Tensor: `w(0, 1)`, `w(All, 1)`, `w[0]`. Recorded by an active tape. (An element of
+  /// `value()` is a constant.)
+  template <IntegerType... I> Scalar operator()(I... index) const;
+  Tensor operator()(const Subscript& a) const { return Tensor(*this)(a); }
+  Tensor operator()(Subscript a, Subscript b) const { return Tensor(*this)(a, b); }
+  Tensor operator()(Subscript a, Subscript b, Subscript c) const { return Tensor(*this)(a, b, c); }
+  Tensor operator()(Subscript a, Subscript b, Subscript c, Subscript d) const { return Tensor(*this)(a, b, c, d); }
+  Tensor operator()(Subscript a, Subscript b, Subscript c, Subscript d, Subscript e) const { return Tensor(*this)(a, b, c, d, e); }
+  Tensor operator[](const Subscript& index) const { return Tensor(*this)[index]; }
+  RowIterator begin(Location where = Location::here()) const { return Tensor(*this).begin(where); }
+  RowIterator end() const { return ref_->value.end(); }
+
   const Shape& shape() const { return ref_->value.shape(); }
   Index size() const { return ref_->value.size(); }
   Dtype dtype() const { return ref_->value.dtype(); }

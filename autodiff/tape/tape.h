@@ -254,4 +254,6 @@ class NoRecord {
 /// Whether the calling thread records.
 inline bool recording() { return active_writer<double> != nullptr; }
 
+template <IntegerType... I> Scalar Parameter::operator()(I... index) const { return Tensor(*this)(index...); }
+
 }  // namespace wengert

@@ -234,7 +234,7 @@ Index Generator::next_integer(Index low, Index high) { return checked_integers(l
 
 Generator& default_generator() {
   static std::atomic<std::uint64_t> threads{0};
-  thread_local Generator mine(default_seed + threads.fetch_add(1, std::memory_order_relaxed));
+  thread_local Generator mine(kDefaultSeed + threads.fetch_add(1, std::memory_order_relaxed));
   return mine;
 }
 

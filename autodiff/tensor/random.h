@@ -62,10 +62,10 @@ class Generator {
 };
 
 /// The seed of the default generator of the thread that draws first.
-inline constexpr std::uint64_t default_seed = 1964;
+inline constexpr std::uint64_t kDefaultSeed = 1964;
 
 /// What draws random numbers and was given no generator uses this one. Each thread has its own: the first thread to ask starts from
-/// `default_seed`, so that a program of one thread gives the same numbers in every run, and later threads start from other seeds, in the
+/// `kDefaultSeed`, so that a program of one thread gives the same numbers in every run, and later threads start from other seeds, in the
 /// order in which they ask. `default_generator() = Generator(7)` changes the seed.
 Generator& default_generator();
 

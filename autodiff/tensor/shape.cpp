@@ -35,7 +35,7 @@ void Shape::release_long() noexcept { pool::release(long_, static_cast<std::size
 std::string to_string(const Shape& shape) { return fmt::format("({}{})", fmt::join(shape, ", "), shape.rank() == 1 ? "," : ""); }
 
 Index checked_size(const char* operation, const Shape& shape) {
-  constexpr Index kMost = Index(1) << 59;  // elements: their bytes fit an Index as well
+  constexpr Index kMaxElements = Index(1) << 59;  // elements: their bytes fit an Index as well
   Index n = 1;
   bool empty = false, overflows = false;
   for (Index d : shape) {
@@ -43,7 +43,7 @@ Index checked_size(const char* operation, const Shape& shape) {
     empty |= d == 0;
     overflows |= __builtin_mul_overflow(n, d, &n);
   }
-  if (!empty && (overflows || n > kMost))
+  if (!empty && (overflows || n > kMaxElements))
     throw ShapeError(fmt::format("{}: shape {} has more elements than memory can hold", operation, to_string(shape)));
   return empty ? 0 : n;
 }

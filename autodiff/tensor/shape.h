@@ -1,5 +1,6 @@
 #pragma once
 // Sizes of a tensor, one for each dimension.
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -14,6 +15,22 @@ namespace wengert {
 /// Sizes, strides, positions and dimensions count in this type.
 using Index = std::int64_t;
 
+/// A type that counts: any integer type but bool, which is never a size, a dimension or an index.
+template <class T> concept IntegerType = std::integral<T> && !std::same_as<std::remove_cv_t<T>, bool>;
+/// An argument of any such type.
+struct Integer {
+  template <IntegerType T> constexpr Integer(T value) : value(static_cast<Index>(value)) {}
+  constexpr operator Index() const { return value; }
+  Index value;
+};
+
+class Shape;
+
+}  // namespace wengert
+// As a range it has `rank()` elements; its size() is something else.
+template <> inline constexpr bool std::ranges::disable_sized_range<wengert::Shape> = true;
+namespace wengert {
+
 /// A short list of numbers: the sizes of a tensor, its strides, or the dimensions that an operation works on.
 /// Up to kInline of them lie in the object itself; longer lists take a block of the storage pool.
 class Shape {
@@ -21,7 +38,11 @@ class Shape {
   static constexpr int kInline = 4;
 
   Shape() noexcept : rank_(0) {}
-  Shape(std::initializer_list<Index> sizes) : Shape(std::span<const Index>(sizes.begin(), sizes.size())) {}
+  Shape(std::initializer_list<Integer> sizes) : rank_(0) {
+    resize(static_cast<int>(sizes.size()));
+    Index* to = begin();
+    for (const Integer size : sizes) *to++ = size;
+  }
   explicit Shape(std::span<const Index> sizes) : rank_(0) {
     resize(static_cast<int>(sizes.size()));
     if (!sizes.empty()) std::memcpy(begin(), sizes.data(), sizes.size_bytes());

@@ -143,6 +143,12 @@ Tensor Tensor::copy_of(const void* values, std::size_t count, const Shape& shape
   if (count > 0) std::memcpy(t.elements_->data, values, count * static_cast<std::size_t>(bytes_of(dtype)));
   return t;
 }
+Tensor Tensor::from(const std::vector<bool>& values, const Shape& shape, Location where) {
+  check_count(values.size(), shape, where);
+  Tensor t = uninitialized(shape, boolean, where);
+  std::copy(values.begin(), values.end(), static_cast<bool*>(t.elements_->data));
+  return t;
+}
 Tensor Tensor::borrowed(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location where) {
   check_count(count, shape, where);
   Elements* e = new_elements(shape, static_cast<Index>(count), dtype, where, false);
@@ -165,7 +171,8 @@ Tensor Tensor::arange(double start, double stop, double step, Dtype dtype, Locat
   });
   return t;
 }
-Tensor Tensor::linspace(double start, double stop, Index n, Dtype dtype, Location where) {
+Tensor Tensor::linspace(double start, double stop, Integer count, Dtype dtype, Location where) {
+  const Index n = count;
   Tensor t = uninitialized({n}, dtype, where);
   dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);
@@ -176,7 +183,8 @@ Tensor Tensor::linspace(double start, double stop, Index n, Dtype dtype, Locatio
   });
   return t;
 }
-Tensor Tensor::eye(Index n, Dtype dtype, Location where) {
+Tensor Tensor::eye(Integer size, Dtype dtype, Location where) {
+  const Index n = size;
   Tensor t = zeros({n, n}, dtype, where);
   dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);
@@ -206,7 +214,8 @@ double Tensor::item() const {
 
 static Index flat_position(const Tensor& t, std::span<const Index> position, const char* operation) {
   if (static_cast<int>(position.size()) != t.rank())
-    throw ShapeError(fmt::format("{}: {} indices for {}", operation, position.size(), describe(t)));
+    throw ShapeError(fmt::format("{}: {} {} for the {} dimensions of {}; x[i] is a row of x, and x(i, All) a part", operation,
+                                 position.size(), position.size() == 1 ? "index" : "indices", t.rank(), describe(t)));
   Index flat = 0;
   for (int i = 0; i < t.rank(); ++i) {
     const Index n = t.shape()[i], given = position[static_cast<std::size_t>(i)], k = given < 0 ? given + n : given;
@@ -217,10 +226,10 @@ static Index flat_position(const Tensor& t, std::span<const Index> position, con
   return flat;
 }
 
-double Tensor::at(std::initializer_list<Index> position) const {
-  return element(flat_position(*this, {position.begin(), position.size()}, "at"));
+double Tensor::at(std::initializer_list<Integer> position) const { return element(flat_position(*this, Shape(position), "at")); }
+Index Tensor::checked_position(const char* operation, std::span<const Index> position) const {
+  return flat_position(*this, position, operation);
 }
-Index Tensor::checked_position(std::span<const Index> position) const { return flat_position(*this, position, "element"); }
 
 void Tensor::copy_to(void* to, Dtype dtype) const {
   dispatch(this->dtype(), [&](auto from_zero) {

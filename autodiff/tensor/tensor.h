@@ -2,12 +2,14 @@
 // A tensor: a cheap handle to shared elements.
 #include <cstdint>
 #include <initializer_list>
+#include <iterator>
 #include <span>
 #include <string>
 #include <type_traits>
 #include <vector>
 
 #include "autodiff/error.h"
+#include "autodiff/tensor/indexing.h"
 #include "autodiff/tensor/reference_count.h"
 #include "autodiff/tensor/shape.h"
 
@@ -61,6 +63,8 @@ struct alignas(64) Elements {
   bool borrowed;   // the elements are the user's memory
   Shape shape, strides;
 };
+
+class RowIterator;
 
 /// Shared elements with a shape, and the number of the recorded value that this is (0: a constant). Copies share the elements and
 /// nothing that is done through one handle is ever seen through another: `mutable_data` copies elements that are shared.
@@ -116,6 +120,24 @@ class Tensor {
   template <Element T> static Tensor from(const std::vector<T>& values, const Shape& shape, Location where = Location::here()) {
     return from(std::span<const T>(values), shape, where);
   }
+  /// Of other integer types: int64.
+  template <IntegerType T>
+  requires(!Element<T>) static Tensor from(std::span<const T> values, const Shape& shape, Location where = Location::here()) {
+    const std::vector<std::int64_t> converted(values.begin(), values.end());
+    return from(std::span<const std::int64_t>(converted), shape, where);
+  }
+  template <IntegerType T>
+  requires(!Element<T>) static Tensor from(const std::vector<T>& values, Location where = Location::here()) {
+    return from(std::span<const T>(values), Shape{values.size()}, where);
+  }
+  template <IntegerType T>
+  requires(!Element<T>) static Tensor from(const std::vector<T>& values, const Shape& shape, Location where = Location::here()) {
+    return from(std::span<const T>(values), shape, where);
+  }
+  static Tensor from(const std::vector<bool>& values, Location where = Location::here()) {
+    return from(values, Shape{values.size()}, where);
+  }
+  static Tensor from(const std::vector<bool>& values, const Shape& shape, Location where = Location::here());
   /// The user's memory, not copied: the caller keeps it alive and unchanged for as long as this tensor, its copies and its views
   /// live, and for as long as a tape has recorded an operation on it. Never written to: `mutable_data` copies.
   template <Element T> static Tensor borrow(std::span<const T> values, const Shape& shape, Location where = Location::here()) {
@@ -123,10 +145,10 @@ class Tensor {
   }
   /// start, start + step, ... up to but not including stop.
   static Tensor arange(double start, double stop, double step = 1, Dtype dtype = float32, Location where = Location::here());
-  /// `n` values from start to stop, both included.
-  static Tensor linspace(double start, double stop, Index n, Dtype dtype = float32, Location where = Location::here());
-  /// The (n, n) unit matrix.
-  static Tensor eye(Index n, Dtype dtype = float32, Location where = Location::here());
+  /// `count` values from start to stop, both included.
+  static Tensor linspace(double start, double stop, Integer count, Dtype dtype = float32, Location where = Location::here());
+  /// The (size, size) unit matrix.
+  static Tensor eye(Integer size, Dtype dtype = float32, Location where = Location::here());
   /// @}
 
   bool defined() const { return elements_ != nullptr; }
@@ -137,14 +159,14 @@ class Tensor {
   /// How many elements there are.
   Index size() const { return elements_->size; }
   /// The size of one dimension, counted from the end if negative.
-  Index size(Index dim) const;
+  Index size(Integer dim) const;
   Dtype dtype() const { return elements_->dtype; }
   bool is_row_major() const { return elements_->row_major; }
   /// Where the user made this tensor.
   Location made_at() const { return {elements_->file, elements_->line}; }
 
   /// The elements in row-major order. Throws if T is not the dtype (DtypeError), or if the elements do not lie in that order
-  /// (ShapeError): `contiguous()` gives a tensor whose do.
+  /// (ShapeError): `contiguous()` gives a tensor whose elements do.
   template <Element T> const T* data() const {
     check_access(DtypeOf<T>::value);
     return static_cast<const T*>(elements_->data);
@@ -159,7 +181,10 @@ class Tensor {
   /// The value of a tensor of one element, whatever its dtype.
   double item() const;
   /// The value at one position (one index a dimension, negative ones from the end), not recorded.
-  double at(std::initializer_list<Index> position) const;
+  double at(std::initializer_list<Integer> position) const;
+  /// Sets the value at one position: for building data, element by element. Not differentiable (`slice_update` is): a TapeError if a tape
+  /// has recorded this tensor. Elements that other handles share are copied first, so nobody else sees the change.
+  void set(std::initializer_list<Integer> position, double value, Location where = Location::here());
   /// All values in row-major order, converted to T.
   template <Element T> std::vector<T> to_vector() const {
     std::vector<T> values(static_cast<std::size_t>(size()));
@@ -170,9 +195,23 @@ class Tensor {
     }
     return values;
   }
-  /// One element as a Scalar: a tape records the crossing from the tensor side to the scalar side.
-  template <class... I>
-  requires(std::is_integral_v<I>&&...) Scalar operator()(I... index) const;
+  /// One element as a Scalar, by one index a dimension, negative ones from the end: `x(1, -1)`. A tape records the crossing from the
+  /// tensor side to the scalar side.
+  template <IntegerType... I> Scalar operator()(I... index) const;
+  /// A part of this tensor, a view of the same elements: `x(Range(0, 3), 1)`, `x(All, Range(1, End, 2))`, `x(Ellipsis, 0)`. An integer
+  /// drops its dimension, a Range keeps it; dimensions beyond the last index stay whole. Recorded, as slices and selections. A ShapeError
+  /// for more indices than dimensions, or for an integer that is out of range; Ranges are clipped.
+  Tensor operator()(const Subscript& a) const { return part({a}); }
+  Tensor operator()(Subscript a, Subscript b) const { return part({a, b}); }
+  Tensor operator()(Subscript a, Subscript b, Subscript c) const { return part({a, b, c}); }
+  Tensor operator()(Subscript a, Subscript b, Subscript c, Subscript d) const { return part({a, b, c, d}); }
+  Tensor operator()(Subscript a, Subscript b, Subscript c, Subscript d, Subscript e) const { return part({a, b, c, d, e}); }
+  /// Position `index` (or the positions of a Range) of the first dimension: `x[0]` is the first row of a matrix, `x[0][1]` its second
+  /// element, a tensor of rank 0.
+  Tensor operator[](const Subscript& index) const { return part({index}); }
+  /// The positions of the first dimension, one after the other: `for (const Tensor row : x)`. Rank 0 is a ShapeError.
+  RowIterator begin(Location where = Location::here()) const;
+  RowIterator end() const;
 
   /// This tensor if its elements lie in row-major order, otherwise a copy that has them so. Recorded.
   Tensor contiguous(Location where = Location::here()) const;
@@ -225,8 +264,9 @@ class Tensor {
   static Tensor copy_of(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location where);
   static Tensor borrowed(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location where);
   void copy_to(void* to, Dtype dtype) const;
-  Index checked_position(std::span<const Index> position) const;
+  Index checked_position(const char* operation, std::span<const Index> position) const;
   Scalar element_as_scalar(std::span<const Index> position) const;
+  Tensor part(Subscripts index) const;
   void check_dtype(Dtype wanted) const {
     if (elements_->dtype != wanted) [[unlikely]]
       wrong_dtype(wanted);
@@ -244,15 +284,50 @@ class Tensor {
   std::uint64_t number_ = 0;
 };
 
+/// `dim` of x, to which an operation adds `added` dimensions, counted from the front. A ShapeError of `operation` that names the valid
+/// range if it is outside.
+int checked_dim(const char* operation, Index dim, const Tensor& x, int added = 0);
+
+inline Index Tensor::size(Integer dim) const { return shape()[checked_dim("size", dim, *this)]; }
+
+/// What `for (const Tensor row : x)` walks with.
+class RowIterator {
+ public:
+  using iterator_category = std::input_iterator_tag;
+  using value_type = Tensor;
+  using difference_type = std::ptrdiff_t;
+  using pointer = void;
+  using reference = Tensor;
+
+  RowIterator(const Tensor& x, Index at, Location where) : x_(x), at_(at), where_(where) {}
+  Tensor operator*() const { return x_[Subscript(at_, where_)]; }
+  RowIterator& operator++() {
+    ++at_;
+    return *this;
+  }
+  void operator++(int) { ++at_; }
+  friend bool operator==(const RowIterator& a, const RowIterator& b) { return a.at_ == b.at_; }
+
+ private:
+  Tensor x_;
+  Index at_;
+  Location where_;
+};
+inline RowIterator Tensor::end() const { return {*this, rank() > 0 ? size(0) : 0, {}}; }
+
+/// @name Tensors of the same shape and dtype as x: constants.
+/// @{
+inline Tensor zeros_like(const Tensor& x, Location where = Location::here()) { return Tensor::zeros(x.shape(), x.dtype(), where); }
+inline Tensor ones_like(const Tensor& x, Location where = Location::here()) { return Tensor::ones(x.shape(), x.dtype(), where); }
+inline Tensor full_like(const Tensor& x, double value, Location where = Location::here()) {
+  return Tensor::full(x.shape(), value, x.dtype(), where);
+}
+/// @}
+
 /// A tensor on the elements of another one, with a shape and strides of its own, from the `offset`th element on. Not recorded.
 Tensor view(const Tensor& base, const Shape& shape, const Shape& strides, Index offset, Location where);
 
 /// "(2, 3) float32 made at model.cpp:41": how error messages speak of an operand.
 std::string describe(const Tensor& tensor);
-/// `dim` of x, to which an operation adds `added` dimensions, counted from the front. A ShapeError of `operation` that names the valid
-/// range if it is outside.
-int checked_dim(const char* operation, Index dim, const Tensor& x, int added = 0);
-
-inline Index Tensor::size(Index dim) const { return shape()[checked_dim("size", dim, *this)]; }
 
 }  // namespace wengert

@@ -20,7 +20,8 @@ class Identity : public Operation {
 /// Where derivatives are taken: on the recording tape, recorded; or else on a tape of their own, as constants.
 class Derivatives {
  public:
-  explicit Derivatives(bool of_gradients = false) {
+  /// For the function `name` that the user called.
+  explicit Derivatives(const char* name, bool of_gradients = false) : name_(name) {
     if (!recording()) own_.emplace(TapeOptions{.higher_order = of_gradients, .isolated = true});
     tape_ = active_tape();
   }
@@ -33,16 +34,23 @@ class Derivatives {
 
   /// J^T y_bar; y_bar may be left out where y has one element. On a tape of its own the last that is asked for.
   Tensor pull(const Tensor& y, const Tensor& x, const Tensor& y_bar = {}) {
+    check_cotangent(y, y_bar);
     return swept(y, x, {.seed = y_bar, .differentiable = !own_, .unreached = Unreached::zero});
   }
   /// The same, recorded.
   Tensor recorded_pull(const Tensor& y, const Tensor& x, const Tensor& y_bar = {}) {
+    check_cotangent(y, y_bar);
     return swept(y, x, {.seed = y_bar, .differentiable = true, .unreached = Unreached::zero});
+  }
+  /// The gradients of y, of one element, with respect to parameters.
+  Gradients gradients(const Tensor& y, const ParameterList& parameters, bool recorded = false) {
+    check_cotangent(y, {});
+    return swept(y, parameters, {.differentiable = recorded || !own_, .unreached = Unreached::zero});
   }
 
   /// J x_dot. A push is not recorded; where it must be, J x_dot is the derivative of J^T u by u, which is linear.
   Tensor push(const Tensor& y, const Tensor& x, const Tensor& x_dot) {
-    check_tangent(x, x_dot);
+    check_like("tangent", x_dot, x);
     if (!tracked(y)) return Tensor::zeros(y.shape(), y.dtype());
     if (!own_) return pull_of_pull(y, x)(x_dot);
     const Source source(x);
@@ -56,6 +64,41 @@ class Derivatives {
     checked_size("jacobian", shape);
     if (!tracked(y) || shape.size() == 0) return Tensor::zeros(shape, y.dtype());
     return reshape(y.size() <= x.size() ? rows(y, x) : columns(y, x), shape);
+  }
+
+  /// d y / d p for each parameter p: y's shape and then p's.
+  std::vector<Tensor> jacobian(const Tensor& y, const ParameterList& parameters) {
+    std::vector<std::vector<Tensor>> rows(parameters.size());
+    for (Index i = 0; i < y.size(); ++i) {
+      const GradientOptions options{.seed = unit(y, i), .retain = true, .differentiable = !own_, .unreached = Unreached::zero};
+      const Gradients row = swept(y, parameters, options);
+      for (std::size_t k = 0; k < rows.size(); ++k) rows[k].push_back(row[k]);
+    }
+    std::vector<Tensor> all;
+    for (std::size_t k = 0; k < rows.size(); ++k) all.push_back(stacked(rows[k], y.shape(), parameters[k]->value));
+    return all;
+  }
+
+  /// A ShapeError or a DtypeError unless t is like `model`.
+  void check_like(const char* what, const Tensor& t, const Tensor& model) const {
+    if (!(t.shape() == model.shape()))
+      throw ShapeError(fmt::format("{}: the {} {} must have the shape of {}", name_, what, describe(t), describe(model)));
+    if (t.dtype() != model.dtype())
+      throw DtypeError(fmt::format("{}: the {} {} must have the dtype of {}", name_, what, describe(t), describe(model)));
+  }
+  /// The value of a function whose gradient is asked for has one element.
+  void check_one_element(const Tensor& y) const {
+    if (y.size() != 1)
+      throw ShapeError(
+          fmt::format("{}: the function's value {} has {} elements, not one; reduce it with sum or mean", name_, describe(y), y.size()));
+  }
+
+  /// Parts of the shape of p, one after the other, as a tensor of the leading shape and then p's.
+  static Tensor stacked(const std::vector<Tensor>& parts, const Shape& leading, const Tensor& p) {
+    Shape shape = leading;
+    for (const Index size : p.shape()) shape.push_back(size);
+    checked_size("jacobian", shape);
+    return parts.empty() ? Tensor::zeros(shape, p.dtype()) : reshape(stack(std::span<const Tensor>(parts)), shape);
   }
 
   /// For the user: recorded, or a constant.
@@ -80,11 +123,18 @@ class Derivatives {
     return sweep(*tape_, Source(y), {&source, 1}, options)[0];
   }
 
-  static void check_tangent(const Tensor& x, const Tensor& x_dot) {
-    if (!(x.shape() == x_dot.shape()))
-      throw ShapeError(fmt::format("jvp: the tangent {} must have the shape of {}", describe(x_dot), describe(x)));
-    if (x.dtype() != x_dot.dtype())
-      throw DtypeError(fmt::format("jvp: the tangent {} must have the dtype of {}", describe(x_dot), describe(x)));
+  Gradients swept(const Tensor& y, const ParameterList& parameters, const GradientOptions& options) {
+    pool::Vector<Source> sources;
+    for (const ParameterRef& p : parameters) sources.push_back(Source(p));
+    return sweep(*tape_, Source(y), sources, options);
+  }
+
+  void check_cotangent(const Tensor& y, const Tensor& y_bar) const {
+    if (y_bar.defined()) {
+      check_like("cotangent", y_bar, y);
+    } else {
+      check_one_element(y);
+    }
   }
 
   static Tensor unit(const Tensor& like, Index flat) { return place(Tensor::ones({}, like.dtype()), like.shape(), flat, like.made_at()); }
@@ -109,53 +159,112 @@ class Derivatives {
     return stack(all, 1);
   }
 
+  const char* name_;
   std::optional<Tape> own_;
   TapeState* tape_;
 };
 
-/// The gradient, recorded; a function of more than one element is an error also where it is constant.
-Tensor recorded_gradient(Derivatives& at, const Tensor& y, const Tensor& x) {
-  if (y.size() != 1) throw ShapeError(fmt::format("hessian: the function's value {} has {} elements, not one", describe(y), y.size()));
-  return at.recorded_pull(y, x);
+/// The elements of a gradient times v, summed; undefined if the gradient is a constant.
+Tensor inner_product(const Gradients& g, std::span<const Tensor> v) {
+  Tensor total;
+  for (std::size_t k = 0; k < g.size(); ++k) {
+    if (!g[k].number()) continue;
+    const Tensor term = sum(g[k] * v[k]).to(float64);
+    total = total.defined() ? total + term : term;
+  }
+  return total;
 }
 
 }  // namespace
 
-std::pair<Tensor, Tensor> value_and_gradient(FunctionOfTensor f, const Tensor& x) {
-  Derivatives at;
+std::pair<Tensor, Tensor> value_and_gradient(const char* name, FunctionOfTensor f, const Tensor& x) {
+  Derivatives at(name);
   const Tensor v = at.variable(x), y = f(v);
   return {at.result(y), at.result(at.pull(y, v))};
 }
 
 Tensor vjp(FunctionOfTensor f, const Tensor& x, const Tensor& y_bar) {
-  Derivatives at;
+  Derivatives at("vjp");
   const Tensor v = at.variable(x);
   return at.result(at.pull(f(v), v, y_bar));
 }
 
 Tensor jvp(FunctionOfTensor f, const Tensor& x, const Tensor& x_dot) {
-  Derivatives at;
+  Derivatives at("jvp");
   const Tensor v = at.variable(x);
   return at.result(at.push(f(v), v, x_dot));
 }
 
 Tensor jacobian(FunctionOfTensor f, const Tensor& x) {
-  Derivatives at;
+  Derivatives at("jacobian");
   const Tensor v = at.variable(x);
   return at.result(at.jacobian(f(v), v));
 }
 
 //  H v: the change of the gradient along v
 Tensor hvp(FunctionOfTensor f, const Tensor& x, const Tensor& v) {
-  Derivatives at(true);
+  Derivatives at("hvp", true);
   const Tensor variable = at.variable(x);
-  return at.result(at.push(recorded_gradient(at, f(variable), variable), variable, v));
+  return at.result(at.push(at.recorded_pull(f(variable), variable), variable, v));
 }
 
 Tensor hessian(FunctionOfTensor f, const Tensor& x) {
-  Derivatives at(true);
+  Derivatives at("hessian", true);
   const Tensor v = at.variable(x);
-  return at.result(at.jacobian(recorded_gradient(at, f(v), v), v));
+  return at.result(at.jacobian(at.recorded_pull(f(v), v), v));
+}
+
+// ---- with respect to parameters ---------------------------------------------------------------------------------------------------
+
+std::pair<Tensor, Gradients> value_and_gradient(const char* name, FunctionOfParameters f, const ParameterList& parameters) {
+  Derivatives at(name);
+  const Tensor y = f();
+  Gradients g = at.gradients(y, parameters);
+  return {at.result(y), std::move(g)};
+}
+
+//  H v: the gradient of <g, v>, since H is symmetric
+Gradients hvp(FunctionOfParameters f, const ParameterList& parameters, std::span<const Tensor> v) {
+  Derivatives at("hvp", true);
+  if (v.size() != parameters.size())
+    throw ShapeError(
+        fmt::format("hvp: {} tensors to multiply by for {} parameters; there must be one for each", v.size(), parameters.size()));
+  for (std::size_t k = 0; k < v.size(); ++k) at.check_like("factor", v[k], parameters[k]->value);
+  const Tensor product = inner_product(at.gradients(f(), parameters, true), v);
+  return at.gradients(product.defined() ? product : Tensor::zeros({}), parameters);
+}
+
+std::vector<Tensor> jacobian(FunctionOfParameters f, const ParameterList& parameters) {
+  Derivatives at("jacobian");
+  return at.jacobian(f(), parameters);
+}
+
+std::vector<std::vector<Tensor>> hessian(FunctionOfParameters f, const ParameterList& parameters) {
+  Derivatives at("hessian", true);
+  const Gradients g = at.gradients(f(), parameters, true);
+  std::vector<std::vector<Tensor>> blocks;
+  for (const Tensor& row : g) blocks.push_back(at.jacobian(row, parameters));
+  return blocks;
+}
+
+std::vector<Tensor> per_example_gradients(FunctionRef<Tensor(std::span<const Tensor>)> loss, const ParameterList& parameters,
+                                          std::span<const Tensor> batch) {
+  for (const Tensor& t : batch)
+    if (t.rank() == 0 || t.shape()[0] != batch[0].shape()[0])
+      throw ShapeError(fmt::format("per_example_gradients: {} and {} must have one number of examples, which is the size of dimension 0",
+                                   describe(batch[0]), describe(t)));
+  const Index n = batch[0].shape()[0];
+  std::vector<std::vector<Tensor>> examples(parameters.size());
+  for (Index i = 0; i < n; ++i) {
+    Derivatives at("per_example_gradients");
+    std::vector<Tensor> example;
+    for (const Tensor& t : batch) example.push_back(narrow(t, 0, i, 1));
+    const Gradients g = at.gradients(loss(example), parameters);
+    for (std::size_t k = 0; k < g.size(); ++k) examples[k].push_back(g[k]);
+  }
+  std::vector<Tensor> all;
+  for (std::size_t k = 0; k < examples.size(); ++k) all.push_back(Derivatives::stacked(examples[k], {n}, parameters[k]->value));
+  return all;
 }
 
 }  // namespace wengert::detail

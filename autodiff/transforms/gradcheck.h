@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "autodiff/ops.h"
+#include "autodiff/tensor/function_ref.h"
 
 namespace wengert {
 
@@ -60,19 +61,7 @@ class GradientCheck {
 
 namespace detail {
 
-/// Refers to a function of tensors for the length of a call.
-class FunctionOfTensors {
- public:
-  template <class F>
-  requires(!std::same_as<std::remove_cvref_t<F>, FunctionOfTensors>) explicit FunctionOfTensors(F& f)
-      : object_(&f),
-        call_([](const void* object, std::span<const Tensor> x) { return (*static_cast<F*>(const_cast<void*>(object)))(x); }) {}
-  Tensor operator()(std::span<const Tensor> x) const { return call_(object_, x); }
-
- private:
-  const void* object_;
-  Tensor (*call_)(const void*, std::span<const Tensor>);
-};
+using FunctionOfTensors = FunctionRef<Tensor(std::span<const Tensor>)>;
 
 GradientCheck check_gradient(FunctionOfTensors f, std::span<const Tensor> x, const GradientCheckOptions& options);
 /// A ShapeError: f takes `wanted` arguments and was given `given`.
@@ -80,13 +69,13 @@ GradientCheck check_gradient(FunctionOfTensors f, std::span<const Tensor> x, con
 
 /// f with as many arguments of type X as it takes, or with all of them as a span.
 template <class X, class F, class... Leading> decltype(auto) apply_to_all(F&& f, std::span<const X> x) {
-  constexpr std::size_t kMost = 6;
+  constexpr std::size_t kMaxArguments = 6;
   if constexpr (std::is_invocable_v<F&, const Leading&..., const X&>) {
     constexpr std::size_t n = sizeof...(Leading) + 1;
     if (x.size() != n) wrong_number_of_inputs(static_cast<int>(n), x.size());
     return [&]<std::size_t... i>(std::index_sequence<i...>)->decltype(auto) { return f(x[i]...); }
     (std::make_index_sequence<n>{});
-  } else if constexpr (sizeof...(Leading) < kMost) {
+  } else if constexpr (sizeof...(Leading) < kMaxArguments) {
     return apply_to_all<X, F, Leading..., X>(std::forward<F>(f), x);
   } else {
     return f(x);
@@ -107,7 +96,7 @@ template <class X, class F, class... Leading> decltype(auto) apply_to_all(F&& f,
 /// float32 inputs are compared with differences in float64, if f accepts such.
 template <class F> GradientCheck check_gradient(F&& f, std::initializer_list<Tensor> x, const GradientCheckOptions& options = {}) {
   const auto call = [&](std::span<const Tensor> inputs) -> Tensor { return detail::apply_to_all<Tensor>(f, inputs); };
-  return detail::check_gradient(detail::FunctionOfTensors(call), {x.begin(), x.size()}, options);
+  return detail::check_gradient(call, {x.begin(), x.size()}, options);
 }
 
 /// The same for a function of one or more Scalars (or one `std::span<const Scalar>`) that returns a Scalar.
@@ -119,7 +108,7 @@ template <class F> GradientCheck check_gradient(F&& f, std::span<const double> x
     return select(stack({y}, inputs[0].dtype()), 0, 0);
   };
   const Tensor inputs[] = {Tensor::from(x, {static_cast<Index>(x.size())})};
-  return detail::check_gradient(detail::FunctionOfTensors(call), inputs, options);
+  return detail::check_gradient(call, inputs, options);
 }
 template <class F> GradientCheck check_gradient(F&& f, std::initializer_list<double> x, const GradientCheckOptions& options = {}) {
   return check_gradient(f, std::span(x.begin(), x.size()), options);

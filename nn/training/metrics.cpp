@@ -43,7 +43,7 @@ void check_pair(const char* operation, const Tensor& a, const Tensor& labels, in
 
 }  // namespace
 
-Tensor predictions(const Tensor& logits, Location where) { return argmax(logits, -1, false, where); }
+Tensor predictions(const Tensor& logits, Location where) { return argmax(logits, -1, {}, where); }
 
 double accuracy(const Tensor& logits, const Tensor& labels, Location where) {
   check_pair("accuracy", logits, labels, 2, where);

@@ -26,7 +26,7 @@ static bool learns_a_line() {
 static bool derives_formulas() {
   Tape tape;
   const Scalar a = tape.variable(0.5);
-  const Tensor products = matmul(stack({a, 2 * a}), Tensor::from({3, 4}, float64));
+  const Tensor products = matmul(stack({a, 2 * a}), Tensor::from({3, 4}));
   return tape.gradient(Scalar(products) * a, a) == 11;  // 11 a^2
 }
 

@@ -1,5 +1,6 @@
 #include "autodiff/functions/exponential.h"
 
+#include <algorithm>
 #include <bit>
 #include <boost/test/unit_test.hpp>
 #include <cmath>

@@ -4,6 +4,7 @@
 #include <autodiff/autodiff.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <cstdio>

@@ -92,7 +92,7 @@ template <class F> Array map(const Array& x, F&& f) {
 }
 
 /// The values of x along some dimensions, in row-major order, for each position of what is left; f makes a value of them.
-template <class F> Array reduce(const Array& x, const Dims& dims, bool keep, Dtype dtype, F&& f) {
+template <class F> Array reduce(const Array& x, const Dims& dims, bool keepdim, Dtype dtype, F&& f) {
   std::vector<bool> over(static_cast<std::size_t>(x.rank()));
   for (const Index given : dims) {
     const auto d = static_cast<std::size_t>(dimension(given, x.rank()));
@@ -103,7 +103,7 @@ template <class F> Array reduce(const Array& x, const Dims& dims, bool keep, Dty
   for (int d = 0; d < x.rank(); ++d) {
     const bool reduced = over[static_cast<std::size_t>(d)];
     (reduced ? kept : inner)[d] = 1;
-    if (!reduced || keep) result.push_back(reduced ? 1 : x.shape[d]);
+    if (!reduced || keepdim) result.push_back(reduced ? 1 : x.shape[d]);
   }
   Array y{result, dtype, {}, {}};
   for_each_position(kept, [&](const Shape& outer) {

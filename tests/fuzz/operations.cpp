@@ -1,4 +1,5 @@
 // The steps of random programs: an operation of the library beside the reference's.
+#include <algorithm>
 #include <limits>
 #include <numeric>
 
@@ -139,31 +140,32 @@ double log_of_sum(const std::vector<double>& v) {
 void sums(Program& p) {
   const Value x = p.any();
   const Dims dims = p.dims(x.array.rank());
-  const bool keep = p.one_in(2);
+  const bool keepdim = p.one_in(2);
   p.step(
-      "sum", [&] { return sum(x.tensor, dims, keep); }, [&] { return reduce(x.array, dims, keep, counting(x.array.dtype), total); });
+      "sum", [&] { return sum(x.tensor, dims, {.keepdim = keepdim}); },
+      [&] { return reduce(x.array, dims, keepdim, counting(x.array.dtype), total); });
 }
 
 void means(Program& p) {
   const Value x = p.any_floating();
   const Dims dims = p.dims(x.array.rank());
-  const bool keep = p.one_in(2);
+  const bool keepdim = p.one_in(2);
   p.step(
-      "mean", [&] { return mean(x.tensor, dims, keep); },
+      "mean", [&] { return mean(x.tensor, dims, {.keepdim = keepdim}); },
       [&] {
         need_floating(x.array);
-        return reduce(x.array, dims, keep, x.array.dtype, [](const auto& v) { return total(v) / static_cast<double>(v.size()); });
+        return reduce(x.array, dims, keepdim, x.array.dtype, [](const auto& v) { return total(v) / static_cast<double>(v.size()); });
       });
 }
 
 void products(Program& p) {
   const Value x = p.any_floating();
   const Dims dims = p.dims(x.array.rank());
-  const bool keep = p.one_in(2);
+  const bool keepdim = p.one_in(2);
   p.step(
-      "prod", [&] { return prod(x.tensor, dims, keep); },
+      "prod", [&] { return prod(x.tensor, dims, {.keepdim = keepdim}); },
       [&] {
-        return reduce(x.array, dims, keep, counting(x.array.dtype),
+        return reduce(x.array, dims, keepdim, counting(x.array.dtype),
                       [](const auto& v) { return std::accumulate(v.begin(), v.end(), 1.0, std::multiplies<>()); });
       });
 }
@@ -177,20 +179,20 @@ Array not_of_nothing(Array y, const Array& x) {
 void extremes(Program& p) {
   const Value x = p.any_floating();
   const Dims dims = p.dims(x.array.rank());
-  const bool keep = p.one_in(2);
+  const bool keepdim = p.one_in(2);
   p.step(
-      "max", [&] { return max(x.tensor, dims, keep); },
-      [&] { return not_of_nothing(reduce(x.array, dims, keep, x.array.dtype, largest), x.array); });
+      "max", [&] { return max(x.tensor, dims, {.keepdim = keepdim}); },
+      [&] { return not_of_nothing(reduce(x.array, dims, keepdim, x.array.dtype, largest), x.array); });
 }
 
 void positions(Program& p) {
   const Value x = p.any_floating();
   const Index dim = p.dim(x.array.rank());
-  const bool keep = p.one_in(2);
+  const bool keepdim = p.one_in(2);
   p.step(
-      "argmax", [&] { return argmax(x.tensor, dim, keep); },
+      "argmax", [&] { return argmax(x.tensor, dim, {.keepdim = keepdim}); },
       [&] {
-        const Array y = reduce(x.array, {dim}, keep, int64, [](const auto& v) {
+        const Array y = reduce(x.array, {dim}, keepdim, int64, [](const auto& v) {
           std::size_t best = 0;
           for (std::size_t k = 0; k < v.size(); ++k)
             if (!std::isnan(v[best]) && (std::isnan(v[k]) || v[k] > v[best])) best = k;
@@ -203,12 +205,12 @@ void positions(Program& p) {
 void logsumexps(Program& p) {
   const Value x = p.any_floating();
   const Dims dims = p.dims(x.array.rank());
-  const bool keep = p.one_in(2);
+  const bool keepdim = p.one_in(2);
   p.step(
-      "logsumexp", [&] { return logsumexp(x.tensor, dims, keep); },
+      "logsumexp", [&] { return logsumexp(x.tensor, dims, {.keepdim = keepdim}); },
       [&] {
         need_floating(x.array);
-        Array y = reduce(x.array, dims, keep, x.array.dtype, log_of_sum);
+        Array y = reduce(x.array, dims, keepdim, x.array.dtype, log_of_sum);
         for (double& magnitude : y.magnitudes) magnitude += 1;
         return y;
       });
@@ -217,16 +219,16 @@ void logsumexps(Program& p) {
 void variances(Program& p) {
   const Value x = p.any_floating();
   const Dims dims = p.dims(x.array.rank());
-  const double correction = static_cast<double>(p.below(2));
+  const Index correction = p.below(2);
   p.step(
-      "var", [&] { return var(x.tensor, dims, correction); },
+      "var", [&] { return var(x.tensor, dims, {.correction = correction}); },
       [&] {
         need_floating(x.array);
         Array y = reduce(x.array, dims, false, x.array.dtype, [&](const auto& v) {
           const double n = static_cast<double>(v.size()), m = total(v) / n;
           double s = 0;
           for (const double e : v) s += (e - m) * (e - m);
-          return n > correction ? s / (n - correction) : kNan;
+          return n > static_cast<double>(correction) ? s / (n - static_cast<double>(correction)) : kNan;
         });
         for (double& magnitude : y.magnitudes) magnitude = magnitude * magnitude + 1e-20;
         return y;
@@ -609,6 +611,248 @@ void scatters(Program& p) {
       });
 }
 
+// ---- parts and assignments ----------------------------------------------------------------------------------------------------------
+
+/// Indices of some first dimensions, and for each dimension which positions they take. Refused if the indices do not fit.
+struct RandomPart {
+  std::vector<Subscript> index;
+  struct Taken {
+    std::vector<Index> positions;
+    bool dropped;
+  };
+  std::vector<Taken> taken(const Shape& shape) const {
+    std::vector<Taken> all;
+    need(static_cast<int>(index.size()) <= shape.rank());
+    for (int d = 0; d < shape.rank(); ++d) {
+      const Index n = shape[d];
+      const bool given = d < static_cast<int>(index.size());
+      const Range range = given ? index[static_cast<std::size_t>(d)].range : All;
+      const auto from_front = [n](Index i) { return i < 0 ? i + n : i; };
+      Taken t{{}, given && index[static_cast<std::size_t>(d)].kind == Subscript::Kind::integer};
+      if (t.dropped) {
+        need(from_front(range.start) >= 0 && from_front(range.start) < n);
+        t.positions = {from_front(range.start)};
+      } else {
+        need(range.step > 0);
+        for (Index i = std::max<Index>(0, from_front(range.start)); i < std::min(n, from_front(range.stop));
+             i += std::min(range.step, n + 1))
+          t.positions.push_back(i);
+      }
+      all.push_back(t);
+    }
+    return all;
+  }
+};
+RandomPart random_part(Program& p, int rank) {
+  RandomPart part;
+  const Index count = std::min<Index>(5, p.one_in(20) ? rank + 1 : p.below(rank + 1));  // x(...) takes no more
+  for (Index k = 0; k < count; ++k) {
+    if (p.one_in(3)) {
+      part.index.emplace_back(p.one_in(20) ? p.between(-5, 5) : p.between(-1, 0));
+    } else {
+      part.index.emplace_back(Range(p.between(-3, 2), p.one_in(3) ? End : p.between(-2, 5), p.one_in(30) ? 0 : p.between(1, 3)));
+    }
+  }
+  return part;
+}
+Shape shape_of(const std::vector<RandomPart::Taken>& taken) {
+  Shape shape;
+  for (const auto& t : taken)
+    if (!t.dropped) shape.push_back(static_cast<Index>(t.positions.size()));
+  return shape;
+}
+/// Where the element of a part stands in the whole.
+Shape position_of(const std::vector<RandomPart::Taken>& taken, const Shape& in_part) {
+  Shape position;
+  int k = 0;
+  for (const auto& t : taken) position.push_back(t.positions[static_cast<std::size_t>(t.dropped ? 0 : in_part[k++])]);
+  return position;
+}
+
+void parts(Program& p) {
+  const Value x = p.any();
+  const RandomPart part = random_part(p, x.array.rank());
+  const auto& i = part.index;
+  p.step(
+      "x(...)",
+      [&] {
+        switch (i.size()) {
+          case 0:
+            return x.tensor(Ellipsis);
+          case 1:
+            return p.one_in(2) ? x.tensor[i[0]] : x.tensor(i[0]);
+          case 2:
+            return x.tensor(i[0], i[1]);
+          case 3:
+            return x.tensor(i[0], i[1], i[2]);
+          case 4:
+            return x.tensor(i[0], i[1], i[2], i[3]);
+          default:
+            return x.tensor(i[0], i[1], i[2], i[3], i[4]);
+        }
+      },
+      [&] {
+        const auto taken = part.taken(x.array.shape);
+        return array_of(shape_of(taken), x.array.dtype, [&](const Shape& q) { return x.array.at(position_of(taken, q)); });
+      });
+}
+
+void slice_updates(Program& p) {
+  const Value x = p.any();
+  const RandomPart part = random_part(p, x.array.rank());
+  Shape shape = {};
+  try {
+    shape = shape_of(part.taken(x.array.shape));
+  } catch (const Refused&) {
+  }
+  const Value v = p.of_shape(p.one_in(15) ? p.shape() : p.shape_like(shape), p.one_in(20) ? float64 : x.array.dtype);
+  p.step(
+      "slice_update", [&] { return slice_update(x.tensor, std::span<const Subscript>(part.index), v.tensor); },
+      [&] {
+        const auto taken = part.taken(x.array.shape);
+        need(x.array.dtype == v.array.dtype && broadcast(shape, v.array.shape) == shape);
+        Array y = x.array;
+        for_each_position(shape, [&](const Shape& q) { y.at(position_of(taken, q)) = broadcast_at(v.array, q); });
+        y.magnitudes = {};
+        return y;
+      });
+}
+
+void index_puts(Program& p) {
+  const Value x = p.any();
+  const Index indexed = p.one_in(20) ? p.below(6) : std::min<Index>(x.array.rank(), p.between(1, 3)), count = p.below(4);
+  std::vector<Value> index;
+  for (Index d = 0; d < indexed; ++d)
+    index.push_back(p.integers({count}, 0, d < x.array.rank() ? x.array.shape[static_cast<int>(d)] - 1 : 0));
+  Shape shape{count};
+  for (Index d = indexed; d < x.array.rank(); ++d) shape.push_back(x.array.shape[static_cast<int>(d)]);
+  const Value v = p.of_shape(p.one_in(15) ? p.shape() : p.shape_like(shape), x.array.dtype);
+  const bool accumulate = p.one_in(2);
+  std::vector<Tensor> tensors;
+  for (const Value& i : index) tensors.push_back(i.tensor);
+  p.step(
+      "index_put", [&] { return index_put(x.tensor, std::span<const Tensor>(tensors), v.tensor, {.accumulate = accumulate}); },
+      [&] {
+        need(indexed >= 1 && indexed <= x.array.rank());
+        for (Index d = 0; d < indexed; ++d)
+          for (const double i : index[static_cast<std::size_t>(d)].array.values)
+            need(i >= 0 && i < static_cast<double>(x.array.shape[static_cast<int>(d)]));
+        need(broadcast(shape, v.array.shape) == shape);
+        need(!accumulate || x.array.dtype != boolean);
+        Array y = x.array;
+        y.magnitudes = {};
+        for (const double e : y.values) y.magnitudes.push_back(std::abs(e));
+        for_each_position(shape, [&](const Shape& q) {
+          Shape to;
+          for (const Value& i : index) to.push_back(static_cast<Index>(i.array.values[static_cast<std::size_t>(q[0])]));
+          for (int d = 1; d < q.rank(); ++d) to.push_back(q[d]);
+          const double value = broadcast_at(v.array, q);
+          y.at(to) = accumulate ? rounded(y.at(to) + value, y.dtype) : value;
+          y.magnitudes[y.flat(to)] += std::abs(value);
+        });
+        return y;
+      });
+}
+
+void puts(Program& p) {
+  const Value x = p.any();
+  const Index dim = p.dim(x.array.rank());
+  Shape shape = x.array.shape;
+  const bool fits = dim >= -x.array.rank() && dim < x.array.rank();
+  const int at = fits ? dimension(dim, x.array.rank()) : 0;
+  if (fits) shape[at] = p.below(4);
+  const Value index = p.integers(shape, 0, fits ? x.array.shape[at] - 1 : 0),
+              source = p.of_shape(p.one_in(15) ? p.shape() : shape, x.array.dtype);
+  p.step(
+      "scatter", [&] { return scatter(x.tensor, dim, index.tensor, source.tensor); },
+      [&] {
+        const int d = dimension(dim, x.array.rank());
+        need(source.array.shape == shape);
+        for (const double i : index.array.values) need(i >= 0 && i < static_cast<double>(x.array.shape[d]));
+        Array y = x.array;
+        y.magnitudes = {};
+        for_each_position(shape, [&](const Shape& q) {
+          Shape to = q;
+          to[d] = static_cast<Index>(index.array.at(q));
+          y.at(to) = source.array.at(q);
+        });
+        return y;
+      });
+}
+
+void masked_scatters(Program& p) {
+  const Value x = p.any(), mask = p.of_shape(p.shape_like(x.array.shape), p.one_in(15) ? int64 : boolean);
+  double count = 0;
+  try {
+    for_each_position(broadcast(x.array.shape, mask.array.shape), [&](const Shape& q) { count += broadcast_at(mask.array, q) != 0; });
+  } catch (const Refused&) {
+  }
+  const Value source = p.of_shape({static_cast<Index>(count) + (p.one_in(15) ? 1 : 0)}, x.array.dtype);
+  p.step(
+      "masked_scatter", [&] { return masked_scatter(x.tensor, mask.tensor, source.tensor); },
+      [&] {
+        need(mask.array.dtype == boolean && broadcast(x.array.shape, mask.array.shape) == x.array.shape);
+        need(static_cast<double>(source.array.size()) == count);
+        std::size_t k = 0;
+        return array_of(x.array.shape, x.array.dtype,
+                        [&](const Shape& q) { return broadcast_at(mask.array, q) != 0 ? source.array.values[k++] : x.array.at(q); });
+      });
+}
+
+// ---- logic --------------------------------------------------------------------------------------------------------------------------
+
+void logic(Program& p) {
+  const Value a = p.one_in(15) ? p.any() : p.of_shape(p.shape(), boolean),
+              b = p.of_shape(p.shape_like(a.array.shape), p.one_in(15) ? int64 : boolean);
+  const Index kind = p.below(4);
+  p.step(
+      "logic",
+      [&] {
+        return kind == 0   ? a.tensor && b.tensor
+               : kind == 1 ? a.tensor || b.tensor
+               : kind == 2 ? logical_xor(a.tensor, b.tensor)
+                           : !a.tensor;
+      },
+      [&] {
+        need(a.array.dtype == boolean);
+        if (kind == 3) return map(a.array, [](double v) { return v == 0; });
+        need(b.array.dtype == boolean);
+        return zip(a.array, b.array, boolean, [&](double s, double t) {
+          return kind == 0 ? s != 0 && t != 0 : kind == 1 ? s != 0 || t != 0 : s != t;
+        });
+      });
+}
+
+void any_or_all(Program& p) {
+  const Value x = p.one_in(15) ? p.any() : p.of_shape(p.shape(), boolean);
+  const Dims dims = p.dims(x.array.rank());
+  const bool keepdim = p.one_in(2), any_of = p.one_in(2);
+  p.step(
+      "any or all", [&] { return any_of ? any(x.tensor, dims, {.keepdim = keepdim}) : all(x.tensor, dims, {.keepdim = keepdim}); },
+      [&] {
+        need(x.array.dtype == boolean);
+        return reduce(x.array, dims, keepdim, boolean, [&](const auto& v) {
+          return any_of ? std::any_of(v.begin(), v.end(), [](double e) { return e != 0; })
+                        : std::all_of(v.begin(), v.end(), [](double e) { return e != 0; });
+        });
+      });
+}
+
+void kinds_of_numbers(Program& p) {
+  const Value x = p.any();
+  const Index kind = p.below(3);
+  p.step(
+      "isnan, isinf or isfinite", [&] { return kind == 0   ? isnan(x.tensor)
+                                               : kind == 1 ? isinf(x.tensor)
+                                                           : isfinite(x.tensor); },
+      [&] {
+        return array_of(x.array.shape, boolean, [&](const Shape& q) {
+          const double v = x.array.at(q);
+          return kind == 0 ? std::isnan(v) : kind == 1 ? std::isinf(v) : std::isfinite(v);
+        });
+      });
+}
+
 void masked_fills(Program& p) {
   const Value x = p.any_floating(), mask = p.of_shape(p.shape_like(x.array.shape), p.one_in(15) ? int64 : boolean);
   const double value = p.one_in(2) ? 1 : 0.25;
@@ -715,6 +959,14 @@ std::span<const Operation> operations() {
       {"gather", gathers},
       {"scatter_add", scatters},
       {"masked_fill", masked_fills},
+      {"x(...)", parts},
+      {"slice_update", slice_updates},
+      {"index_put", index_puts},
+      {"scatter", puts},
+      {"masked_scatter", masked_scatters},
+      {"logic", logic},
+      {"any or all", any_or_all},
+      {"kinds of numbers", kinds_of_numbers},
       {"sort", sorts},
       {"one_hot", one_hots},
       {"matmul", matrix_products},

@@ -84,7 +84,7 @@ std::span<const Operation> shape_operations() {
       {"composite_diff", [](In in, At) -> Outputs { return difference_squared(in[0]); }},
       {"composite_fanout", [](In in, At) -> Outputs { return fanout(in[0]); }},
       {"composite_detach", [](In in, At) -> Outputs { return in[0] * exp(in[0].constant()); }},
-      {"composite_normalize", [](In in, At) -> Outputs { return in[0] / sqrt(sum(square(in[0]), -1, true)); }},
+      {"composite_normalize", [](In in, At) -> Outputs { return in[0] / sqrt(sum(square(in[0]), -1, {.keepdim = true})); }},
   };
   return kTable;
 }

@@ -3,6 +3,7 @@
 #include <autodiff/autodiff.h>
 #include <autodiff/runtime.h>
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <limits>

@@ -64,7 +64,7 @@ BOOST_AUTO_TEST_CASE(a_product_with_zeros_has_exact_derivatives) {
 BOOST_AUTO_TEST_CASE(products_over_dimensions_and_dtypes) {
   const Tensor x = Tensor::arange(1, 13, 1, float64), y = reshape(x, {2, 3, 2});
   check_numbers(numbers(prod(y, {0, 2})), {1. * 2 * 7 * 8, 3. * 4 * 9 * 10, 5. * 6 * 11 * 12}, 0);
-  BOOST_TEST((prod(y, {0, 2}, true).shape() == Shape{1, 3, 1}));
+  BOOST_TEST((prod(y, {0, 2}, {.keepdim = true}).shape() == Shape{1, 3, 1}));
   BOOST_TEST(prod(x.to(int64)).item() == 479001600);
   BOOST_TEST(prod(Tensor::from({1, 1, 0}, boolean)).item() == 0);
   BOOST_TEST(prod(Tensor::full({}, 3)).item() == 3);
@@ -138,8 +138,8 @@ BOOST_AUTO_TEST_CASE(a_constant_vector_deviates_by_0_with_gradient_0) {
 BOOST_AUTO_TEST_CASE(the_variance_of_one_number) {
   check_numbers(numbers(var(vector({5}))), {kNaN});
   check_numbers(gradient_of([](const Tensor& x) { return var(x); }, vector({5})), {kNaN});
-  check_numbers(numbers(var(vector({5}), 0, 0)), {0});
-  check_numbers(gradient_of([](const Tensor& x) { return var(x, 0, 0); }, vector({5})), {0});
+  check_numbers(numbers(var(vector({5}), 0, {.correction = 0})), {0});
+  check_numbers(gradient_of([](const Tensor& x) { return var(x, 0, {.correction = 0}); }, vector({5})), {0});
 }
 
 BOOST_AUTO_TEST_CASE(a_large_offset_costs_the_variance_no_digits) {
@@ -200,7 +200,7 @@ BOOST_AUTO_TEST_CASE(positions_of_extremes) {
   BOOST_TEST(argmax(vector({1, kNaN, 5, kNaN})).item() == 1);
   BOOST_TEST(argmin(vector({1, kNaN, 5})).item() == 1);
   check_numbers(numbers(min(vector({1, kNaN, 5}))), {kNaN});
-  BOOST_TEST((max_dim(x, 1, true).indices.shape() == Shape{2, 1}));
+  BOOST_TEST((max_dim(x, 1, {.keepdim = true}).indices.shape() == Shape{2, 1}));
   BOOST_TEST((max_dim(x, 1).values.shape() == Shape{2}));
 }
 

@@ -1,5 +1,6 @@
 #include "autodiff/scalar/scalar_derivatives.h"
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <complex>

@@ -34,7 +34,7 @@ template <class T> void through_tensors(T& a, T& b, T& c) {
   c = difference;
 }
 template <> void through_tensors(Scalar& a, Scalar& b, Scalar& c) {
-  const Tensor t = stack({a, b, c});
+  const Tensor t = stack({a, b, c}, float64);
   const Tensor u = tanh(t * c) + t;
   const Tensor s = sum(u) * b;
   c = (t(2) - b) * 1;

@@ -1,5 +1,5 @@
 #include <autodiff/autodiff.h>
-#include <autodiff/transforms/gradcheck.h>
+#include <nn/nn.h>
 
 #include <cstdio>
 using namespace wengert;
@@ -38,6 +38,21 @@ int main() {
   std::printf("hessian   %+.4f %+.4f\n", h.at({0, 0}), h.at({1, 1}));
   std::printf("H v       %+.4f %+.4f\n", hv.at({0}), hv.at({1}));
   std::printf("jacobian  %+.4f %+.4f\n", j.at({0, 0}), j.at({1, 1}));
+
+  // [parameters]
+  const nn::Linear layer(2, 1);
+  const Tensor inputs = Tensor::from({{1, 2}, {3, 4}, {5, 6}}), targets = Tensor::from({{1}, {2}, {3}});
+  const auto loss = [&](const Tensor& in, const Tensor& wanted) { return nn::mse(layer(in), wanted); };
+  const auto loss_of_all = [&] { return loss(inputs, targets); };
+
+  const Gradients g = gradient(loss_of_all, layer.parameters());
+  const Gradients along_g = hvp(loss_of_all, layer.parameters(), g);                   // the Hessian times the gradient
+  const auto each = per_example_gradients(loss, layer.parameters(), inputs, targets);  // of the weight: (3, 1, 2)
+  const auto outputs = jacobian([&] { return layer(inputs); }, layer.parameters());    // of the weight: (3, 1, 1, 2)
+  // [parameters]
+  const bool means = all(abs(mean(each[0], 0) - g[0]) < 1e-4).item() != 0;
+  std::printf("examples  %s, %s\n", means ? "their mean is the gradient" : "?", to_string(outputs[0].shape()).c_str());
+  static_cast<void>(along_g);
 
   // [penalty]
   const Parameter w(Tensor::from({{0.5, -1}, {2, 0.3}}, float64));

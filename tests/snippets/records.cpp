@@ -74,9 +74,9 @@ void in_both_lanes() {
   Tape tape;
   const Scalar w = tape.variable(0.5), b = tape.variable(-0.25);
   // [lanes]
-  const Tensor h = stack({w * 2 + b, w * 3 + b});  // scalars 3 and 4 become the elements of tensor 0
-  const Tensor y_hat = sigmoid(h);                 // tensor 1
-  const Scalar E = 0.5 * square(1 - y_hat(1));     // element 1 becomes scalar 5; E is scalar 6
+  const Tensor h = stack({w * 2 + b, w * 3 + b}, float64);  // scalars 3 and 4 become the elements of tensor 0
+  const Tensor y_hat = sigmoid(h);                          // tensor 1
+  const Scalar E = 0.5 * square(1 - y_hat(1));              // element 1 becomes scalar 5; E is scalar 6
   // [lanes]
   static_cast<void>(E);
   print_statements();

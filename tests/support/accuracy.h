@@ -3,6 +3,7 @@
 #include <autodiff/functions/math.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <string>

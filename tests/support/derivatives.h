@@ -2,6 +2,7 @@
 // First and second derivatives of functions of one tensor, as lists of numbers, for tests that name the values.
 #include <autodiff/autodiff.h>
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <vector>

@@ -321,7 +321,7 @@ BOOST_AUTO_TEST_CASE(forward_mode_agrees_with_reverse_for_intermediate_sources) 
   const double pushed = tape.jvp(y, wrt(x, h), {doubles({10}), doubles({0.5})}).item();
   BOOST_TEST(pushed == 10 * gx.item() + 0.5 * gh.item());
   const Scalar s = Scalar(sum(h)), t = s * s;
-  const Tensor z = stack({t, s});
+  const Tensor z = stack({t, s}, float64);
   const Tensor z_dot = tape.jvp(z, wrt(x, s, t), {doubles({1}), Tensor::full({}, 2, float64), Tensor::full({}, 4, float64)});
   BOOST_TEST(values(z_dot) == (List{18 * (6 + 2) + 4, 6 + 2}), per_element());
   CHECK_MESSAGE_OF(ShapeError, tape.jvp(y, wrt(x), {doubles({1, 2})}), "shape of its source");
@@ -937,7 +937,7 @@ Tensor random_program(std::uint64_t seed, const Tensor& x, int steps) {
         vectors.push_back(sin(vector() * scalar()));
         break;
       case 2:
-        vectors.push_back(tanh(stack({scalar(), scalar(), Scalar(0.5)})));
+        vectors.push_back(tanh(stack({scalar(), scalar(), Scalar(0.5)}, float64)));
         break;
       case 3:
         scalars.push_back(tanh(vector()(random.next_integer(0, 3)) + scalar()));
@@ -973,7 +973,7 @@ Tensor random_program(std::uint64_t seed, const Tensor& x, int steps) {
   }
   Scalar total = 0;
   for (const Scalar& s : scalars) total += tanh(s);
-  Tensor y = stack({total, total * 0.5});
+  Tensor y = stack({total, total * 0.5}, float64);
   for (const Tensor& v : vectors) y += tanh(sum(v));
   return y;
 }

@@ -272,10 +272,10 @@ BOOST_AUTO_TEST_CASE(wrong_parameters_are_errors_and_draw_nothing) {
 }
 
 BOOST_AUTO_TEST_CASE(each_thread_has_its_default_generator) {
-  BOOST_TEST(default_generator().seed() == default_seed);
+  BOOST_TEST(default_generator().seed() == kDefaultSeed);
   std::uint64_t other = 0;
   std::thread([&] { other = default_generator().seed(); }).join();
-  BOOST_TEST(other == default_seed + 1);
+  BOOST_TEST(other == kDefaultSeed + 1);
   default_generator() = Generator(7);
   BOOST_TEST(default_generator().seed() == 7u);
 }

@@ -177,7 +177,7 @@ BOOST_AUTO_TEST_CASE(scalars_inside) {
   const auto f = [](const Tensor& h) {
     return checkpoint([](const Tensor& v) {
       const Scalar a = v(0, 0), b = a * v(1, 2) + exp(a);
-      return stack({a * b, b});
+      return stack({a * b, b}, float64);
     })(h);
   };
   const GradientCheck check = check_gradient(f, {start}, {.order = 1});

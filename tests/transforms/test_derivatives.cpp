@@ -123,7 +123,7 @@ BOOST_AUTO_TEST_CASE(products_with_jacobians_and_hessians) {
 }
 
 BOOST_AUTO_TEST_CASE(scalars_inside_to_second_order) {
-  const auto f = [](const Tensor& v) { return stack({v(0) * v(0) * v(1)}); };
+  const auto f = [](const Tensor& v) { return stack({v(0) * v(0) * v(1)}, float64); };
   BOOST_TEST(values(hessian(f, doubles({3, 2}))) == (List{4, 6, 6, 0}), per_element());
 }
 
@@ -198,4 +198,158 @@ BOOST_AUTO_TEST_CASE(a_sweep_inside_a_sweep_is_refused) {
   const Tensor v = tape.variable(x);
   BOOST_TEST(contains(message_of<TapeError>([&] { tape.differentiable_gradient(sum(greedy(v)), v); }), "in the middle of a sweep"));
   BOOST_TEST(values(tape.gradient(sum(greedy(v)), v)) == (List{3, 12, 27}), per_element());
+}
+
+// ---- with respect to parameters ---------------------------------------------------------------------------------------------------
+
+namespace {
+
+/// y = tanh(W x + b), squared and summed, with a parameter that is not read and one that is frozen.
+struct Model {
+  Parameter W{Tensor::from({{0.5, -1}, {0.25, 0.75}, {-0.5, 1}}, float64)}, b{doubles({0.1, -0.2, 0.3})}, unread{doubles({1, 2})},
+      frozen{doubles({2})};
+  Model() { frozen.freeze(); }
+  ParameterList all() const { return {W, b, unread, frozen}; }
+  Tensor operator()(const Tensor& v) const { return tanh(linear(v, W, b)) * frozen; }
+};
+const Tensor inputs = Tensor::from({{1, 2}, {-0.5, 0.25}, {0.75, -1}}, float64);
+
+/// The parameters W and b as one vector, as which the functions of tensors take them.
+Tensor flat(const Model& m) { return concat({reshape(m.W.value(), {6}), m.b.value()}); }
+Tensor loss_of(const Tensor& flat, const Tensor& v) {
+  const Tensor y = tanh(linear(v, reshape(flat(Range(0, 6)), {3, 2}), flat(Range(6, End)))) * 2;
+  return sum(y * y);
+}
+
+void check_close(const Tensor& a, const Tensor& b) {
+  BOOST_REQUIRE_MESSAGE(a.shape() == b.shape(), to_string(a.shape()) + " is not " + to_string(b.shape()));
+  BOOST_TEST(max(abs(a - b)).item() < 1e-13);
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(gradients_with_respect_to_parameters) {
+  const Model m;
+  const auto loss = [&] { return sum(square(m(inputs))); };
+  const Tensor expected = gradient([](const Tensor& p) { return loss_of(p, inputs); }, flat(m));
+  const auto [value, g] = value_and_gradient(loss, m.all());
+  BOOST_TEST(value.item() == loss().item());
+  BOOST_TEST((value.number() == 0u && g[0].number() == 0u));
+  check_close(concat({reshape(g[0], {6}), g[1]}), expected);
+  BOOST_TEST(values(g[2]) == (List{0, 0}), per_element());
+  BOOST_TEST(values(g[m.frozen]) == (List{0}), per_element());
+  check_close(gradient(loss, m.all())[m.b], g[1]);
+  check_close(gradient(loss, {m.W})[0], g[0]);
+}
+
+BOOST_AUTO_TEST_CASE(products_with_hessians_of_parameters) {
+  const Model m;
+  const auto loss = [&] { return sum(square(m(inputs))); };
+  const std::vector<Tensor> v{Tensor::from({{1, 0}, {-1, 2}, {0.5, 0}}, float64), doubles({0, 1, -2}), doubles({3, 4}), doubles({1})};
+  const Tensor expected = hvp([](const Tensor& p) { return loss_of(p, inputs); }, flat(m), concat({reshape(v[0], {6}), v[1]}));
+  for (const bool under_a_tape : {false, true}) {
+    std::optional<Tape> tape;
+    if (under_a_tape) tape.emplace();
+    const Gradients product = hvp(loss, m.all(), v);
+    check_close(concat({reshape(product[m.W], {6}), product[m.b]}).constant(), expected);
+    BOOST_TEST(values(product[2]) == (List{0, 0}), per_element());
+    BOOST_TEST((product[0].number() != 0) == under_a_tape);
+    const Gradients again = hvp(loss, {m.W, m.b}, gradient([&] { return sum(m.W * v[0]) + sum(m.b * v[1]); }, {m.W, m.b}));
+    check_close(again[0].constant(), product[0].constant());
+  }
+  BOOST_TEST(values(hvp([&] { return sum(m.b); }, {m.b}, std::vector<Tensor>{doubles({1, 2, 3})})[0]) == (List{0, 0, 0}), per_element());
+}
+
+BOOST_AUTO_TEST_CASE(jacobians_and_hessians_of_parameters) {
+  const Model m;
+  const Tensor rows = jacobian([](const Tensor& p) { return gradient([](const Tensor& q) { return loss_of(q, inputs); }, p); }, flat(m));
+  const auto blocks = hessian([&] { return sum(square(m(inputs))); }, m.all());
+  BOOST_TEST(blocks.size() == 4u);
+  BOOST_TEST((blocks[0][1].shape() == Shape{3, 2, 3}));
+  BOOST_TEST((blocks[2][0].shape() == Shape{2, 3, 2}));
+  BOOST_TEST(values(blocks[2][0]) == List(12, 0), per_element());
+  check_close(reshape(blocks[0][0], {6, 6}), rows(Range(0, 6), Range(0, 6)));
+  check_close(reshape(blocks[0][1], {6, 3}), rows(Range(0, 6), Range(6, End)));
+  check_close(reshape(blocks[1][0], {3, 6}), rows(Range(6, End), Range(0, 6)));
+  check_close(blocks[1][1], rows(Range(6, End), Range(6, End)));
+
+  const auto outputs = [](const Tensor& p) { return tanh(linear(inputs, reshape(p(Range(0, 6)), {3, 2}), p(Range(6, End)))) * 2; };
+  const Tensor expected = jacobian(outputs, flat(m));
+  for (const bool under_a_tape : {false, true}) {
+    std::optional<Tape> tape;
+    if (under_a_tape) tape.emplace();
+    const auto j = jacobian([&] { return m(inputs); }, m.all());
+    BOOST_TEST((j[0].shape() == Shape{3, 3, 3, 2}));
+    check_close(concat({reshape(j[0], {3, 3, 6}), j[1]}, -1).constant(), expected);
+    BOOST_TEST(values(j[2]) == List(18, 0), per_element());
+  }
+  BOOST_TEST((jacobian([] { return Tensor::zeros({0}); }, {m.b})[0].shape() == Shape{0, 3}));
+}
+
+BOOST_AUTO_TEST_CASE(gradients_of_each_example) {
+  const Model m;
+  const Tensor targets = Tensor::from({{1, 0, 0}, {0, 1, 0}, {0, 0, 1}}, float64);
+  const auto loss = [&](const Tensor& v, const Tensor& y) { return sum(square(m(v) - y)); };
+  for (const bool under_a_tape : {false, true}) {
+    std::optional<Tape> tape;
+    if (under_a_tape) tape.emplace();
+    const auto each = per_example_gradients(loss, m.all(), inputs, targets);
+    BOOST_TEST(each.size() == 4u);
+    BOOST_TEST((each[0].shape() == Shape{3, 3, 2}));
+    BOOST_TEST((each[0].number() != 0) == under_a_tape);
+    for (Index i = 0; i < 3; ++i)
+      check_close(each[0][i].constant(),
+                  gradient([&] { return loss(inputs(Range(i, i + 1)), targets(Range(i, i + 1))); }, {m.W})[0].constant());
+    check_close(sum(each[1], 0).constant(), gradient([&] { return loss(inputs, targets); }, {m.b})[0].constant());
+    BOOST_TEST(values(each[2]) == List(6, 0), per_element());
+  }
+  const auto none = per_example_gradients([&](const Tensor& v) { return sum(m(v)); }, m.all(), Tensor::zeros({0, 2}, float64));
+  BOOST_TEST((none[0].shape() == Shape{0, 3, 2}));
+}
+
+BOOST_AUTO_TEST_CASE(derivatives_with_respect_to_parameters_can_be_differentiated_again) {
+  // |gradient|^2 of a loss, and its gradient, against the same by functions of a tensor.
+  const Model m;
+  const auto loss = [&] { return sum(square(m(inputs))); };
+  const Gradients outer = gradient(
+      [&] {
+        const Gradients g = gradient(loss, {m.W, m.b});
+        return sum(square(g[0])) + sum(square(g[1]));
+      },
+      {m.W, m.b});
+  const Tensor expected =
+      gradient([](const Tensor& p) { return sum(square(gradient([](const Tensor& q) { return loss_of(q, inputs); }, p))); }, flat(m));
+  check_close(concat({reshape(outer[0], {6}), outer[1]}), expected);
+}
+
+BOOST_AUTO_TEST_CASE(errors_name_the_function_that_was_called) {
+  const auto same = [](const Tensor& v) { return v * v; };
+  const Parameter p(x);
+  const auto vector_of = [&] { return p * p; };
+  const auto refused = [](const char* name, const auto& f) {
+    const std::string shape = message_of<ShapeError>(f);
+    BOOST_TEST(shape.rfind(std::string(name) + ": ", 0) == 0u, shape);
+  };
+  for (const bool under_a_tape : {false, true}) {
+    std::optional<Tape> tape;
+    if (under_a_tape) tape.emplace();
+    refused("gradient", [&] { gradient(same, x); });
+    refused("value_and_gradient", [&] { value_and_gradient(same, x); });
+    refused("vjp", [&] { vjp(same, x, doubles({1})); });
+    refused("vjp", [&] { vjp(same, x, Tensor()); });
+    refused("jvp", [&] { jvp(same, x, doubles({1})); });
+    refused("hvp", [&] { hvp(same, x, x); });
+    refused("hvp", [&] { hvp(sum_of_cubes, x, doubles({1})); });
+    refused("hessian", [&] { hessian(same, x); });
+    refused("gradient", [&] { gradient(vector_of, {p}); });
+    refused("value_and_gradient", [&] { value_and_gradient(vector_of, {p}); });
+    refused("hvp", [&] { hvp(vector_of, {p}, std::vector<Tensor>{x}); });
+    refused("hvp", [&] { hvp([&] { return sum(p); }, {p}, std::vector<Tensor>{doubles({1})}); });
+    refused("hvp", [&] { hvp([&] { return sum(p); }, {p}, std::vector<Tensor>{}); });
+    refused("hessian", [&] { hessian(vector_of, {p}); });
+    refused("per_example_gradients",
+            [&] { per_example_gradients([](const Tensor& v, const Tensor& w) { return v + w; }, {p}, x, doubles({1})); });
+    BOOST_TEST(contains(message_of<DtypeError>([&] { hvp(sum_of_cubes, x, Tensor::ones({3})); }), "hvp: the tangent"));
+    BOOST_TEST(contains(message_of<DtypeError>([&] { vjp(same, x, Tensor::ones({3})); }), "vjp: the cotangent"));
+  }
 }

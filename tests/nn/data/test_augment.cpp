@@ -1,5 +1,6 @@
 #include "nn/data/augment.h"
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <set>
 #include <vector>

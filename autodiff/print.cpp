@@ -1,14 +1,15 @@
-#include "autodiff/format.h"
+#include "autodiff/print.h"
 
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <ostream>
 #include <vector>
 
 namespace wengert {
 namespace {
 
-constexpr Index kMostElements = 1000, kAtEachEnd = 3;
+constexpr Index kMaxElements = 1000, kAtEachEnd = 3;
 
 std::string element_text(const Tensor& t, Index flat) {
   const double value = t.element(flat);
@@ -28,7 +29,7 @@ std::string element_text(const Tensor& t, Index flat) {
 /// Prints one tensor. Positions are row-major, whatever the strides.
 class Printer {
  public:
-  explicit Printer(const Tensor& t) : t_(t), shortened_(t.size() > kMostElements) {
+  explicit Printer(const Tensor& t) : t_(t), shortened_(t.size() > kMaxElements) {
     for_shown(0, 0, [&](Index flat) { width_ = std::max(width_, element_text(t_, flat).size()); });
   }
   std::string text() {
@@ -92,5 +93,9 @@ class Printer {
 }  // namespace
 
 std::string to_string(const Tensor& t) { return t.defined() ? Printer(t).text() : "undefined tensor"; }
+
+std::ostream& operator<<(std::ostream& out, Dtype dtype) { return out << to_string(dtype); }
+std::ostream& operator<<(std::ostream& out, const Shape& shape) { return out << to_string(shape); }
+std::ostream& operator<<(std::ostream& out, const Tensor& t) { return out << to_string(t); }
 
 }  // namespace wengert

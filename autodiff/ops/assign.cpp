@@ -1,0 +1,147 @@
+// Other elements at given positions. For a position that comes up more than once the last element counts.
+//
+//   y = x, except y[i_k] = s_k:   x_bar = y_bar, except x_bar[i_k] = 0,   s_bar_k = y_bar[i_k] if s_k is the last for its position, else 0
+//                                 y_dot = x_dot, except y_dot[i_k] = s_dot_k
+//
+// Indices are checked before anything is computed.
+#include <fmt/format.h>
+
+#include "autodiff/ops/composition.h"
+#include "autodiff/ops/index.h"
+
+namespace wengert {
+
+using detail::Positions;
+
+namespace {
+
+Tensor put(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location site);
+
+class PutAt : public Operation {  // x: the tensor, the index, what is put there
+ public:
+  PutAt(int dim, Positions positions) : dim_(dim), positions_(positions) {}
+  const char* name() const override { return positions_ == Positions::list ? "index_put" : "scatter"; }
+  ValueSet reads(int) const override { return input(1); }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    const Location site = y_bar[0].made_at();
+    if (x_bar.wants(0)) {
+      const Tensor nothing = expand(Tensor::zeros({}, y_bar[0].dtype(), site), source_shape(s), site);
+      x_bar[0] = put(y_bar[0], dim_, s.x(1), positions_, nothing, site);
+    }
+    if (x_bar.wants(2)) x_bar[2] = where(last_for_its_position(s), taken(y_bar[0], s.x(1)), Operand(0, site));
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    const Dtype dtype = (x_dot[0].defined() ? x_dot[0] : x_dot[2]).dtype();
+    const Tensor around = x_dot[0].defined() ? x_dot[0] : Tensor::zeros(s.y_shape(), dtype);
+    const Tensor source = x_dot[2].defined() ? x_dot[2] : expand(Tensor::zeros({}, dtype), source_shape(s));
+    y_dot[0] = put(around, dim_, s.x(1), positions_, source, around.made_at());
+  }
+
+ private:
+  Shape source_shape(const Saved& s) const {
+    if (positions_ == Positions::each) return s.x(1).shape();
+    Shape shape = s.y_shape();
+    shape[dim_] = s.x(1).size();
+    return shape;
+  }
+  Tensor taken(const Tensor& x, const Tensor& index) const {
+    return positions_ == Positions::list ? index_select(x, dim_, index) : gather(x, dim_, index);
+  }
+  /// The number of each element is put; where it is found again, the element was the last.
+  Tensor last_for_its_position(const Saved& s) const {
+    const Tensor& index = s.x(1);
+    const Tensor numbers = reshape(Tensor::arange(0, static_cast<double>(index.size()), 1, int64), index.shape());
+    if (positions_ == Positions::each)
+      return numbers == gather(put(Tensor::zeros(s.y_shape(), int64), dim_, index, positions_, numbers, index.made_at()), dim_, index);
+    const Tensor found = put(Tensor::zeros({s.y_shape()[dim_]}, int64), 0, index, positions_, numbers, index.made_at());
+    Shape along;
+    along.resize(s.y_shape().rank());
+    for (Index& size : along) size = 1;
+    along[dim_] = index.size();
+    return reshape(numbers == index_select(found, 0, index), along);
+  }
+
+  int dim_;
+  Positions positions_;
+};
+
+Tensor put(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location site) {
+  Tensor y = x.clone(site);
+  const Tensor s = source.constant().contiguous(site);
+  detail::dispatch(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    T* to = detail::data<T>(y);
+    const T* from = s.data<T>();
+    detail::for_each_position(y.strides(), dim, index, positions, s.shape(), [&](Index at, Index flat) { to[at] = from[flat]; });
+  });
+  return record(PutAt(dim, positions), site, {&x, &index, &source}, std::move(y));
+}
+
+/// The positions in the first dimensions of x as one list of numbers of its rows, and the shape of the indices, broadcast.
+struct Rows {
+  Tensor numbers;
+  Shape shape;
+};
+Rows rows_of(const Tensor& x, std::span<const Tensor> indices, Location site) {
+  if (indices.empty() || static_cast<int>(indices.size()) > x.rank())
+    throw ShapeError(
+        fmt::format("index_put: {} indices for {}; there must be one for each of its first dimensions, at least one and at "
+                    "most {}",
+                    indices.size(), describe(x), x.rank()));
+  Tensor numbers;
+  for (std::size_t d = 0; d < indices.size(); ++d) {
+    if (indices[d].dtype() == boolean)
+      throw DtypeError(fmt::format("index_put: the index {} is boolean; masked_scatter takes masks", describe(indices[d])));
+    const Tensor index = detail::checked_index("index_put", indices[d], x, static_cast<int>(d), site);
+    if (d > 0) detail::broadcast_shape("index_put", numbers, index);
+    numbers = d == 0 ? index : numbers * static_cast<double>(x.shape()[static_cast<int>(d)]) + index;
+  }
+  return {reshape(numbers, {-1}), numbers.shape()};
+}
+
+}  // namespace
+
+Tensor scatter(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location site) {
+  const int d = checked_dim("scatter", dim, x);
+  detail::check_each("scatter", x, d, index);
+  detail::check_same_dtype("scatter", x, source);
+  if (!(source.shape() == index.shape()))
+    throw ShapeError(fmt::format("scatter: {} must have the shape of the index {}", describe(source), describe(index)));
+  return put(x, d, detail::checked_index("scatter", index, x, d, site), Positions::each, source, site);
+}
+
+Tensor index_put(const Tensor& x, std::span<const Tensor> indices, Operand&& values, const IndexPutOptions& options) {
+  const CallSite scope(values.where);
+  const Tensor& v = values.as(x.dtype());
+  const Rows rows = rows_of(x, indices, values.where);
+  detail::check_same_dtype("index_put", x, v);
+  const auto indexed = static_cast<int>(indices.size());
+  Shape shape = rows.shape, row;
+  for (int d = indexed; d < x.rank(); ++d) row.push_back(x.shape()[d]);
+  for (const Index size : row) shape.push_back(size);
+  if (!detail::broadcasts_to(v, shape))
+    throw ShapeError(fmt::format("index_put: the values {} do not broadcast to {}: the shape of the indices, then what they leave of {}",
+                                 describe(v), to_string(shape), describe(x)));
+  Index outer = 1;
+  for (int d = 0; d < indexed; ++d) outer *= x.shape()[d];
+  const Tensor source = reshape(expand(v, shape), {rows.numbers.size(), row.size()}), matrix = reshape(x, {outer, row.size()});
+  const Tensor y =
+      options.accumulate ? index_add(matrix, 0, rows.numbers, source) : put(matrix, 0, rows.numbers, Positions::list, source, values.where);
+  return reshape(y, x.shape());
+}
+
+Tensor masked_scatter(const Tensor& x, const Tensor& mask, const Tensor& source, Location site) {
+  if (mask.dtype() != boolean)
+    throw DtypeError(fmt::format("masked_scatter: the mask {} is not boolean; compare it, as in x > 0", describe(mask)));
+  if (!detail::broadcasts_to(mask, x.shape()))
+    throw ShapeError(fmt::format("masked_scatter: the mask {} does not broadcast to {}", describe(mask), describe(x)));
+  detail::check_same_dtype("masked_scatter", x, source);
+  const CallSite scope(site);
+  const Tensor positions = reshape(nonzero(reshape(expand(mask, x.shape()), {-1})), {-1});
+  if (positions.size() != source.size())
+    throw ShapeError(fmt::format("masked_scatter: the source {} has {} elements for the {} true ones of the mask {}", describe(source),
+                                 source.size(), positions.size(), describe(mask)));
+  return reshape(put(reshape(x, {-1}), 0, positions, Positions::list, reshape(source, {-1}), site), x.shape());
+}
+
+}  // namespace wengert

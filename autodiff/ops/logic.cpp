@@ -1,0 +1,97 @@
+// Boolean tensors: what combines them, counts them and finds what is true. Nothing here is differentiated.
+#include <fmt/format.h>
+
+#include <cmath>
+#include <functional>
+
+#include "autodiff/ops/reduction.h"
+
+namespace wengert {
+namespace {
+
+void check_boolean(const char* operation, const Tensor& x, const char* example) {
+  if (x.dtype() != boolean) throw DtypeError(fmt::format("{}: {} is not boolean; compare it, as in {}", operation, describe(x), example));
+}
+
+template <class F> Tensor combine(const char* operation, const LogicalOperand& a, const LogicalOperand& b, F&& f) {
+  check_boolean(operation, a.tensor, "x != 0");
+  check_boolean(operation, b.tensor, "x != 0");
+  Tensor y = Tensor::uninitialized(detail::broadcast_shape(operation, a.tensor, b.tensor), boolean, a.where);
+  detail::elementwise_into<bool, bool>(y, f, a.tensor, b.tensor);
+  return y;
+}
+
+/// f(x) of each floating element; `otherwise` of the others.
+template <class F> Tensor classify(const Tensor& x, bool otherwise, Location site, F&& f) {
+  if (!is_floating(x.dtype())) return Tensor::full(x.shape(), otherwise, boolean, site);
+  Tensor y = Tensor::uninitialized(x.shape(), boolean, site);
+  detail::dispatch_floating(x.dtype(), [&](auto zero) { detail::elementwise_into<decltype(zero), bool>(y, f, x); });
+  return y;
+}
+
+/// Whether one element of those that are reduced is `wanted`.
+Tensor reduce(const char* operation, const Tensor& x, const Dims& dims, const ReductionOptions& options, bool any, Location site) {
+  check_boolean(operation, x, any ? "any(x != 0)" : "all(x != 0)");
+  const detail::Reduced r = detail::reduce_over(operation, x, dims);
+  Tensor y = Tensor::full(options.keepdim ? r.kept : r.dropped, !any, boolean, site);
+  bool* out = detail::data<bool>(y);
+  detail::for_each_reduced<bool>(x, r, [&](Index at, bool v) {
+    if (v == any) out[at] = any;
+  });
+  return y;
+}
+
+}  // namespace
+
+Tensor logical_and(const LogicalOperand& a, const LogicalOperand& b) { return combine("logical_and", a, b, std::logical_and<>()); }
+Tensor logical_or(const LogicalOperand& a, const LogicalOperand& b) { return combine("logical_or", a, b, std::logical_or<>()); }
+Tensor logical_xor(const LogicalOperand& a, const LogicalOperand& b) { return combine("logical_xor", a, b, std::not_equal_to<>()); }
+Tensor logical_not(const LogicalOperand& a) {
+  check_boolean("logical_not", a.tensor, "x == 0");
+  Tensor y = Tensor::uninitialized(a.tensor.shape(), boolean, a.where);
+  detail::elementwise_into<bool, bool>(y, std::logical_not<>(), a.tensor);
+  return y;
+}
+Tensor operator&&(const LogicalOperand& a, const LogicalOperand& b) { return logical_and(a, b); }
+Tensor operator||(const LogicalOperand& a, const LogicalOperand& b) { return logical_or(a, b); }
+Tensor operator!(const LogicalOperand& a) { return logical_not(a); }
+
+Tensor isnan(const Tensor& x, Location site) {
+  return classify(x, false, site, [](auto v) { return std::isnan(v); });
+}
+Tensor isinf(const Tensor& x, Location site) {
+  return classify(x, false, site, [](auto v) { return std::isinf(v); });
+}
+Tensor isfinite(const Tensor& x, Location site) {
+  return classify(x, true, site, [](auto v) { return std::isfinite(v); });
+}
+
+Tensor any(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
+  return reduce("any", x, dims, options, true, site);
+}
+Tensor any(const Tensor& x, Location site) { return any(x, detail::all_dims(x), {}, site); }
+Tensor all(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
+  return reduce("all", x, dims, options, false, site);
+}
+Tensor all(const Tensor& x, Location site) { return all(x, detail::all_dims(x), {}, site); }
+
+Tensor nonzero(const Tensor& x, Location site) {
+  const Tensor dense = x.constant().contiguous(site);
+  pool::Vector<std::int64_t> found;
+  detail::dispatch(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T* v = dense.data<T>();
+    for (Index i = 0; i < dense.size(); ++i)
+      if (v[i] != T(0)) found.push_back(i);
+  });
+  const int rank = x.rank();
+  Tensor y = Tensor::uninitialized({found.size(), rank}, int64, site);
+  std::int64_t* out = y.mutable_data<std::int64_t>();
+  for (std::size_t k = 0; k < found.size(); ++k) {
+    Index rest = found[k];
+    for (int d = rank; d-- > 0; rest /= x.shape()[d]) out[static_cast<Index>(k) * rank + d] = rest % x.shape()[d];
+  }
+  return y;
+}
+
+}  // namespace wengert

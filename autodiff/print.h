@@ -1,0 +1,24 @@
+#pragma once
+// Printing to streams: std::cout << x.
+#include <iosfwd>
+#include <string>
+
+#include "autodiff/scalar/scalar.h"
+#include "autodiff/tensor/tensor.h"
+
+namespace wengert {
+
+/// The elements as nested lists with shape and dtype, columns aligned:
+///     [[1, 2.5],
+///      [3,   4]] (2, 2) float32
+/// Numbers have as many digits as it takes to read the same value back. Of more than 1000 elements, three at both ends of each
+/// dimension are shown.
+std::string to_string(const Tensor& t);
+
+std::ostream& operator<<(std::ostream& out, Dtype dtype);
+std::ostream& operator<<(std::ostream& out, const Shape& shape);
+std::ostream& operator<<(std::ostream& out, const Tensor& t);
+/// The value, by the stream's own settings.
+template <class V> std::ostream& operator<<(std::ostream& out, const BasicScalar<V>& s) { return out << s.value(); }
+
+}  // namespace wengert
