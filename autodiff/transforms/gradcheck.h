@@ -1,6 +1,5 @@
 #pragma once
 // Checks of derivatives: what the tape says, what was derived by hand and what finite differences say, side by side.
-#include <complex>
 #include <concepts>
 #include <initializer_list>
 #include <span>
@@ -16,7 +15,7 @@ namespace wengert {
 struct GradientCheckOptions {
   /// Gradients derived by hand, one an input and of its shape: of a function of one element, or of sum(cotangent * f).
   std::vector<Tensor> by_hand = {};
-  /// Gradients of the same from elsewhere (`complex_step`), which take the place of central differences.
+  /// Gradients of the same from elsewhere (`complex_step`, in transforms/complex_step.h), which take the place of central differences.
   std::vector<Tensor> instead_of_differences = {};
   /// The cotangent of f(x): its shape and dtype. By default random numbers; 1 if gradients of a function of one element are given.
   Tensor cotangent = {};
@@ -113,20 +112,5 @@ template <class F> GradientCheck check_gradient(F&& f, std::span<const double> x
 template <class F> GradientCheck check_gradient(F&& f, std::initializer_list<double> x, const GradientCheckOptions& options = {}) {
   return check_gradient(f, std::span(x.begin(), x.size()), options);
 }
-
-/// The gradient of an analytic function of real numbers, without the cancellation of differences: Im f(x + i h) / h with h = 1e-100.
-/// f takes `std::span<const std::complex<double>>` or as many complex numbers. For `.instead_of_differences`.
-template <class F> Tensor complex_step(F&& f, std::span<const double> x) {
-  constexpr double h = 1e-100;
-  std::vector<double> gradient(x.size());
-  std::vector<std::complex<double>> z(x.begin(), x.end());
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    z[i] += std::complex<double>(0, h);
-    gradient[i] = detail::apply_to_all<std::complex<double>>(f, std::span<const std::complex<double>>(z)).imag() / h;
-    z[i] = x[i];
-  }
-  return Tensor::from(gradient);
-}
-template <class F> Tensor complex_step(F&& f, std::initializer_list<double> x) { return complex_step(f, std::span(x.begin(), x.size())); }
 
 }  // namespace wengert

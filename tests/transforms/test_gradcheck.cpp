@@ -1,5 +1,5 @@
 #include <autodiff/autodiff.h>
-#include <autodiff/transforms/gradcheck.h>
+#include <autodiff/transforms/complex_step.h>
 #include <autodiff/transforms/testing.h>
 
 #include <boost/test/unit_test.hpp>
