@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "autodiff/check_option.h"
-#include "autodiff/kernels/parallel.h"
 
 namespace wengert::optim {
 namespace {
@@ -55,27 +55,16 @@ void Optimizer::set_learning_rate(double rate) {
 
 void Optimizer::step(const Gradients& gradients) {
   const NoRecord pause;
-  struct Given {
-    Tensor dense;                    // undefined for frozen parameters,
-    detail::PendingProduct product;  // and if this is there
-  };
-  pool::Vector<Given> given(parameters_.size());
+  pool::Vector<detail::Cotangent> given(parameters_.size());  // nothing for frozen parameters
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const ParameterState& parameter = *parameters_[i].get();
     if (parameter.frozen) continue;
-    const std::size_t at = place_of(parameter, i, gradients);
-    given[i].product = gradients.pending(at);
-    if (!given[i].product.defined() || parameter.value.dtype() != float32 || given[i].product.shape() != parameter.value.shape())
-      given[i] = {checked_gradient(parameter, i, gradients[at]), {}};
+    given[i] = checked_gradient(parameter, i, gradients.cotangent(place_of(parameter, i, gradients)));
     prepare_state(parameter, i);
   }
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    const auto& [dense, product] = given[i];
-    if (product.defined()) {
-      update_one(i, product);
-    } else if (dense.defined()) {
-      dense.dtype() == float32 ? update_one<float>(i, dense) : update_one<double>(i, dense);
-    }
+    if (!given[i].defined()) continue;
+    given[i].dtype() == float32 ? update_one<float>(i, given[i]) : update_one<double>(i, given[i]);
   }
 }
 
@@ -83,21 +72,19 @@ void Optimizer::step(const Gradients& gradients) {
 std::size_t Optimizer::place_of(const ParameterState& parameter, std::size_t i, const Gradients& gradients) const {
   std::size_t at = i < gradients.size() && gradients.parameter(i) == &parameter ? i : 0;
   while (at < gradients.size() && gradients.parameter(at) != &parameter) ++at;
-  if (at < gradients.size() && (gradients.pending(at).defined() || gradients[at].defined())) return at;
+  if (at < gradients.size() && gradients.cotangent(at).defined()) return at;
   throw TapeError(fmt::format("{}: there is no gradient of {}; hint: ask for those of the parameters that the optimizer was made with",
                               name_, name_of(parameter, i)));
 }
 
-Tensor Optimizer::checked_gradient(const ParameterState& parameter, std::size_t i, const Tensor& gradient) const {
-  if (gradient.shape() != parameter.value.shape()) {
-    throw ShapeError(
-        fmt::format("{}: {} is {}, but its gradient is {}", name_, name_of(parameter, i), describe(parameter.value), describe(gradient)));
-  }
-  if (gradient.dtype() != parameter.value.dtype() || !is_floating(gradient.dtype())) {
-    throw DtypeError(
-        fmt::format("{}: {} is {}, but its gradient is {}", name_, name_of(parameter, i), describe(parameter.value), describe(gradient)));
-  }
-  return gradient.contiguous();
+detail::Cotangent Optimizer::checked_gradient(const ParameterState& parameter, std::size_t i, const detail::Cotangent& gradient) const {
+  const auto do_not_fit = [&] {
+    return fmt::format("{}: {} is {}, but its gradient is {}", name_, name_of(parameter, i), describe(parameter.value),
+                       describe(gradient.value()));
+  };
+  if (gradient.shape() != parameter.value.shape()) throw ShapeError(do_not_fit());
+  if (gradient.dtype() != parameter.value.dtype() || !is_floating(gradient.dtype())) throw DtypeError(do_not_fit());
+  return gradient.is_product() ? gradient : gradient.value().contiguous();
 }
 
 void Optimizer::prepare_state(const ParameterState& parameter, std::size_t i) {
@@ -133,26 +120,11 @@ template <class T> void Optimizer::update_part(Update<T> u, Index first, Index c
   update(u);
 }
 
-template <class T> void Optimizer::update_parts(const Update<T>& whole, const T* gradient) const {
-  constexpr Index part = 32768;  // some 5 us
-  parallel_blocks((whole.size + part - 1) / part, [&](Index block) {
-    const Index first = block * part;
-    update_part(whole, first, std::min(part, whole.size - first), gradient + first);
-  });
-}
-
-template <class T> void Optimizer::update_one(std::size_t i, const Tensor& gradient) {
-  update_parts<T>(begin_update<T>(i), gradient.data<T>());
-}
-
-void Optimizer::update_one(std::size_t i, const detail::PendingProduct& gradient) {
-  const Update<float> whole = begin_update<float>(i);
-  if (update(whole, gradient)) return;
-  if (gradient.is_short()) {
-    gradient.for_each_block([&](Index first, Index count, const float* elements) { update_part(whole, first, count, elements); });
-  } else {
-    update_parts(whole, gradient.multiply().data<float>());
-  }
+template <class T> void Optimizer::update_one(std::size_t i, const detail::Cotangent& gradient) {
+  const Update<T> whole = begin_update<T>(i);
+  if constexpr (std::is_same_v<T, float>)
+    if (gradient.is_product() && is_plain_descent()) return gradient.subtract_from(whole.parameter, static_cast<float>(learning_rate()));
+  gradient.for_each_block<T>([&](Index first, Index count, const T* elements) { update_part(whole, first, count, elements); });
 }
 
 }  // namespace wengert::optim

@@ -44,8 +44,9 @@ class Optimizer {
   /// The published formula, in one pass over the elements. Also called for parts of a parameter, by several threads at once.
   virtual void update(const Update<float>& u) const = 0;
   virtual void update(const Update<double>& u) const = 0;
-  /// The same, with the bits that it would have, without the gradient's elements; false: not offered.
-  virtual bool update(const Update<float>&, const detail::PendingProduct&) const { return false; }
+  /// Whether the update is parameter -= learning_rate() * gradient and nothing else, which a gradient that is still a product can do as it
+  /// finishes each element.
+  virtual bool is_plain_descent() const { return false; }
 
   /// `states` tensors are kept for each parameter. An Error, which begins with `name`, if there are no parameters or one is there twice.
   Optimizer(const char* name, const ParameterList& parameters, double learning_rate, std::size_t states);
@@ -62,14 +63,12 @@ class Optimizer {
 
  private:
   std::size_t place_of(const ParameterState& parameter, std::size_t i, const Gradients& gradients) const;
-  Tensor checked_gradient(const ParameterState& parameter, std::size_t i, const Tensor& gradient) const;
+  detail::Cotangent checked_gradient(const ParameterState& parameter, std::size_t i, const detail::Cotangent& gradient) const;
   void prepare_state(const ParameterState& parameter, std::size_t i);
   /// All but the gradient.
   template <class T> Update<T> begin_update(std::size_t i);
   template <class T> void update_part(Update<T> u, Index first, Index count, const T* gradient) const;
-  template <class T> void update_parts(const Update<T>& whole, const T* gradient) const;
-  template <class T> void update_one(std::size_t i, const Tensor& gradient);
-  void update_one(std::size_t i, const detail::PendingProduct& gradient);
+  template <class T> void update_one(std::size_t i, const detail::Cotangent& gradient);
 
   const char* name_;
   ParameterList parameters_;

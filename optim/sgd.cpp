@@ -47,11 +47,6 @@ template <class T> void SGD::apply(const Update<T>& u) const {
 void SGD::update(const Update<float>& u) const { apply(u); }
 void SGD::update(const Update<double>& u) const { apply(u); }
 
-//  W -= eta A^T B: the product's kernel does it as it finishes each element.
-bool SGD::update(const Update<float>& u, const detail::PendingProduct& gradient) const {
-  if (states() != 0 || options_.weight_decay != 0 || options_.maximize) return false;
-  gradient.subtract_from(u.parameter, static_cast<float>(learning_rate()));
-  return true;
-}
+bool SGD::is_plain_descent() const { return states() == 0 && options_.weight_decay == 0 && !options_.maximize; }
 
 }  // namespace wengert::optim

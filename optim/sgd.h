@@ -31,7 +31,7 @@ class SGD final : public Optimizer {
  private:
   void update(const Update<float>& u) const override;
   void update(const Update<double>& u) const override;
-  bool update(const Update<float>& u, const detail::PendingProduct& gradient) const override;
+  bool is_plain_descent() const override;
   template <class T> void apply(const Update<T>& u) const;
 
   SGDOptions options_;

@@ -3,6 +3,7 @@
 #include <array>
 
 #include "autodiff/kernels/elementwise.h"
+#include "autodiff/ops.h"
 #include "autodiff/tape/records.h"
 #include "autodiff/tensor/dispatch.h"
 

@@ -10,7 +10,7 @@ class Cast : public Operation {
  public:
   explicit Cast(Dtype to) : to_(to) {}
   const char* name() const override { return "to"; }
-  ValueSet reads(int) const override { return kNoValues; }
+  ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = y_bar[0].to(s.x_dtype()); }
   void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = x_dot[0].to(to_); }
 

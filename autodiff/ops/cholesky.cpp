@@ -17,7 +17,7 @@ Tensor symmetric_part(const Tensor& x) { return 0.5 * (x + transpose(x)); }
 class Cholesky : public Operation {
  public:
   const char* name() const override { return "cholesky"; }
-  ValueSet reads(int) const override { return output(); }
+  ValueSet saved_for(int) const override { return output(); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const Tensor& l = s.y();
     const Tensor middle = half(matmul(transpose(l), tril(y_bar[0])));

@@ -26,10 +26,10 @@ template <class Relation> Tensor compare(const char* name, Operand& a, Operand& 
 class Where : public Operation {
  public:
   const char* name() const override { return "where"; }
-  ValueSet reads(int) const override { return input(0); }
+  ValueSet saved_for(int) const override { return input(0); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    if (x_bar.wants(1)) x_bar[1] = where(s.x(0), y_bar[0], 0);
-    if (x_bar.wants(2)) x_bar[2] = where(s.x(0), 0, y_bar[0]);
+    if (x_bar.needs(1)) x_bar[1] = where(s.x(0), y_bar[0], 0);
+    if (x_bar.needs(2)) x_bar[2] = where(s.x(0), 0, y_bar[0]);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     const auto or_zero = [](const Tensor& dot, const Tensor& like) { return dot.defined() ? dot : Tensor::zeros({}, like.dtype()); };

@@ -14,11 +14,11 @@ class Concat : public Operation {
  public:
   Concat(int dim, pool::Vector<Index> starts) : dim_(dim), starts_(std::move(starts)) {}
   const char* name() const override { return "concat"; }
-  ValueSet reads(int) const override { return kNoValues; }
+  ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     for (int i = 0; i < s.inputs(); ++i) {
       const auto k = static_cast<std::size_t>(i);
-      if (x_bar.wants(i)) x_bar[i] = slice(y_bar[0], dim_, starts_[k], starts_[k + 1]);
+      if (x_bar.needs(i)) x_bar[i] = slice(y_bar[0], dim_, starts_[k], starts_[k + 1]);
     }
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {

@@ -60,11 +60,11 @@ class Convolve : public Operation {  // inputs: x, w and, if there is one, b
   explicit Convolve(const Form& form) : form_(form) {}
   const char* name() const override { return form_.dimensions == 1 ? "conv1d" : "conv2d"; }
   const char* latex() const override { return R"(#1 \star #2 + #3)"; }
-  ValueSet reads(int i) const override { return i < 2 ? input(1 - i) : kNoValues; }
+  ValueSet saved_for(int i) const override { return i < 2 ? input(1 - i) : kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& bar) const override {
-    const bool wants_bias = s.inputs() == 3 && bar.wants(2);
-    if (bar.wants(0)) bar[0] = convolve_transposed(form_, y_bar[0], s.x(1), {});
-    if (bar.wants(1)) {
+    const bool wants_bias = s.inputs() == 3 && bar.needs(2);
+    if (bar.needs(0)) bar[0] = convolve_transposed(form_, y_bar[0], s.x(1), {});
+    if (bar.needs(1)) {
       auto [w_bar, b_bar] = weights(form_, s.x(0), y_bar[0], wants_bias);
       bar[1] = std::move(w_bar);
       if (wants_bias) bar[2] = std::move(b_bar);
@@ -91,11 +91,11 @@ class ConvolveTransposed : public Operation {  // inputs: y, w and, if there is 
   explicit ConvolveTransposed(const Form& form) : form_(form) {}
   const char* name() const override { return form_.dimensions == 1 ? "conv_transpose1d" : "conv_transpose2d"; }
   const char* latex() const override { return R"(#1 \star^\top #2 + #3)"; }
-  ValueSet reads(int i) const override { return i < 2 ? input(1 - i) : kNoValues; }
+  ValueSet saved_for(int i) const override { return i < 2 ? input(1 - i) : kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> x_bar, Cotangents& bar) const override {
-    if (bar.wants(0)) bar[0] = convolve(form_, x_bar[0], s.x(1), {});
-    if (bar.wants(1)) bar[1] = weights(form_, x_bar[0], s.x(0), false).w;
-    if (s.inputs() == 3 && bar.wants(2)) bar[2] = sum_of_channels(x_bar[0]);
+    if (bar.needs(0)) bar[0] = convolve(form_, x_bar[0], s.x(1), {});
+    if (bar.needs(1)) bar[1] = weights(form_, x_bar[0], s.x(0), false).w;
+    if (s.inputs() == 3 && bar.needs(2)) bar[2] = sum_of_channels(x_bar[0]);
   }
   void jvp(const Saved& s, std::span<const Tensor> dot, std::span<Tensor> x_dot) const override {
     const Tensor b_dot = s.inputs() == 3 ? dot[2] : Tensor();
@@ -115,16 +115,16 @@ class WeightsOf : public Operation {  // inputs: x, y; outputs: w and, if it was
  public:
   explicit WeightsOf(const Form& form) : form_(form) {}
   const char* name() const override { return form_.dimensions == 1 ? "conv1d_weights" : "conv2d_weights"; }
-  ValueSet reads(int i) const override { return input(1 - i); }
+  ValueSet saved_for(int i) const override { return input(1 - i); }
   void vjp(const Saved& s, std::span<const Tensor> bar_out, Cotangents& bar) const override {
     const Tensor& w_bar = bar_out[0];
     const Tensor b_bar = bar_out.size() == 2 ? bar_out[1] : Tensor();
     if (!w_bar.defined()) {
-      if (bar.wants(1)) bar[1] = in_channels(b_bar, s.x_shape(1));
+      if (bar.needs(1)) bar[1] = in_channels(b_bar, s.x_shape(1));
       return;
     }
-    if (bar.wants(0)) bar[0] = convolve_transposed(form_, s.x(1), w_bar, {});
-    if (bar.wants(1)) bar[1] = convolve(form_, s.x(0), w_bar, b_bar);
+    if (bar.needs(0)) bar[0] = convolve_transposed(form_, s.x(1), w_bar, {});
+    if (bar.needs(1)) bar[1] = convolve(form_, s.x(0), w_bar, b_bar);
   }
   void jvp(const Saved& s, std::span<const Tensor> dot, std::span<Tensor> out_dot) const override {
     if (dot[1].defined()) {

@@ -28,13 +28,13 @@ class ConvolveRelu : public Operation {
   ConvolveRelu(const Convolution& sizes, bool bias, bool pool) : sizes_(sizes), bias_(bias), pool_(pool) {}
   const char* name() const override { return pool_ ? "conv2d_relu_max_pool2d" : "conv2d_relu"; }
   const char* latex() const override { return R"(\max(#1 \star #2 + #3, 0))"; }
-  ValueSet reads(int i) const override { return (i < 2 ? input(1 - i) : kNoValues) | (pool_ ? input(positions()) : output()); }
+  ValueSet saved_for(int i) const override { return (i < 2 ? input(1 - i) : kNoValues) | (pool_ ? input(positions()) : output()); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     if (!recording()) return vjp_by_kernel(s, y_bar[0], x_bar);
     const Tensor z_bar = spread(s, y_bar[0]);
-    if (x_bar.wants(0)) x_bar[0] = conv_transpose2d(z_bar, s.x(1), {.padding = padding()});
-    if (x_bar.wants(1)) x_bar[1] = transpose(conv2d(transpose(s.x(0), 0, 1), transpose(z_bar, 0, 1), {.padding = padding()}), 0, 1);
-    if (bias_ && x_bar.wants(2)) x_bar[2] = sum(z_bar, {0, 2, 3});
+    if (x_bar.needs(0)) x_bar[0] = conv_transpose2d(z_bar, s.x(1), {.padding = padding()});
+    if (x_bar.needs(1)) x_bar[1] = transpose(conv2d(transpose(s.x(0), 0, 1), transpose(z_bar, 0, 1), {.padding = padding()}), 0, 1);
+    if (bias_ && x_bar.needs(2)) x_bar[2] = sum(z_bar, {0, 2, 3});
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     Tensor z_dot;
@@ -89,9 +89,9 @@ class ConvolveRelu : public Operation {
       x_bar[i] = Tensor::uninitialized(s.x_shape(i), float32);
       return elements_of<float>(x_bar[i]);
     };
-    if (x_bar.wants(0)) gradients.x = result(0);
-    if (x_bar.wants(1)) gradients.weight = result(1);
-    if (bias_ && x_bar.wants(2)) gradients.bias = result(2);
+    if (x_bar.needs(0)) gradients.x = result(0);
+    if (x_bar.needs(1)) gradients.weight = result(1);
+    if (bias_ && x_bar.needs(2)) gradients.bias = result(2);
     kernels::direct_gradients(sizes_, {true, pool_}, data(x), data(w), data(y),
                               pool_ ? elements_of<std::uint8_t>(s.x(positions())) : nullptr, g.data<float>(), gradients);
   }

@@ -25,7 +25,7 @@ class CrossEntropy : public Operation {  // x: logits (n, c), labels (n); y: los
  public:
   const char* name() const override { return "cross_entropy"; }
   const char* latex() const override { return R"(-\ln\operatorname{softmax}(#1)_{#2})"; }
-  ValueSet reads(int) const override { return input(1) | output(1); }
+  ValueSet saved_for(int) const override { return input(1) | output(1); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const Tensor &p = s.y(1), &labels = s.x(1);
     if (y_bar[0].defined())

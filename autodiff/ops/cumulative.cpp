@@ -19,7 +19,7 @@ class RunningSum : public Operation {
  public:
   RunningSum(int dim, bool backwards) : dim_(dim), backwards_(backwards) {}
   const char* name() const override { return "cumsum"; }
-  ValueSet reads(int) const override { return kNoValues; }
+  ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     x_bar[0] = running_sum(y_bar[0], dim_, !backwards_);
   }

@@ -96,7 +96,7 @@ class Determinant : public Operation {
  public:
   const char* name() const override { return "det"; }
   const char* latex() const override { return R"(\det #)"; }
-  ValueSet reads(int) const override { return input(0) | output(); }
+  ValueSet saved_for(int) const override { return input(0) | output(); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     x_bar[0] = beside_matrices(y_bar[0]) * cofactors(s.x(), s.y());
   }
@@ -109,7 +109,7 @@ class LogDeterminant : public Operation {  // ln |det A|
  public:
   const char* name() const override { return "slogdet"; }
   const char* latex() const override { return R"(\ln\lvert\det #\rvert)"; }
-  ValueSet reads(int) const override { return input(0); }
+  ValueSet saved_for(int) const override { return input(0); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     x_bar[0] = beside_matrices(y_bar[0]) * slope(s.x());
   }

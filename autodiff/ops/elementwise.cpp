@@ -11,6 +11,7 @@
 #include <limits>
 
 #include "autodiff/ops/broadcast.h"
+#include "autodiff/tape/sweep_operations.h"
 #include "autodiff/tensor/call_site.h"
 
 namespace wengert {
@@ -36,7 +37,7 @@ template <class F> class Map : public Operation {
   constexpr explicit Map(const F& f) : f_(f) {}
   const char* name() const override { return F::name; }
   const char* latex() const override { return F::latex; }
-  ValueSet reads(int) const override { return values(F::reads); }
+  ValueSet saved_for(int) const override { return values(F::reads); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = carry(s, y_bar[0]); }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = carry(s, x_dot[0]); }
 
@@ -68,10 +69,10 @@ template <class F> class Zip : public Operation {
   constexpr explicit Zip(const F& f) : f_(f) {}
   const char* name() const override { return F::name; }
   const char* latex() const override { return F::latex; }
-  ValueSet reads(int i) const override { return values(i == 0 ? F::reads_left : F::reads_right); }
+  ValueSet saved_for(int i) const override { return values(i == 0 ? F::reads_left : F::reads_right); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    if (x_bar.wants(0)) x_bar[0] = left(s, y_bar[0]);
-    if (x_bar.wants(1)) x_bar[1] = right(s, y_bar[0]);
+    if (x_bar.needs(0)) x_bar[0] = left(s, y_bar[0]);
+    if (x_bar.needs(1)) x_bar[1] = right(s, y_bar[0]);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     const auto whole = [&](const Tensor& dot) { return expand(dot, s.y_shape()); };
@@ -171,6 +172,8 @@ WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
 WENGERT_ARITHMETIC(WENGERT_FUNCTION)
 WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
+
+Tensor add(const Tensor& a, const Tensor& b, Location where) { return zip(fn::Add{}, a, b, where); }
 
 void add_in_place(Tensor& into, const Tensor& x) {
   dispatch_floating(into.dtype(), [&](auto zero) {

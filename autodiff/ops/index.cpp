@@ -66,16 +66,13 @@ class Take : public Operation {  // x: the tensor, the index
   Take(int dim, Positions positions) : dim_(dim), positions_(positions) {}
   const char* name() const override { return positions_ == Positions::list ? "index_select" : "gather"; }
   const char* latex() const override { return "{#1}_{#2}"; }
-  ValueSet reads(int) const override { return input(1); }
+  ValueSet saved_for(int) const override { return input(1); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    if (Tensor* sum = x_bar.accumulator(0)) return add_at(*sum, dim_, s.x(1), positions_, y_bar[0]);
     x_bar[0] = add_along(Tensor::zeros(s.x_shape(), y_bar[0].dtype()), dim_, s.x(1), positions_, y_bar[0]);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = gather_along(x_dot[0], dim_, s.x(1), positions_);
-  }
-  bool add_vjp(const Saved& s, std::span<const Tensor> y_bar, int, Tensor& x_bar) const override {
-    add_at(x_bar, dim_, s.x(1), positions_, y_bar[0]);
-    return true;
   }
 
  private:
@@ -87,10 +84,10 @@ class AddAt : public Operation {  // x: the tensor, the index, what is added
  public:
   AddAt(int dim, Positions positions) : dim_(dim), positions_(positions) {}
   const char* name() const override { return positions_ == Positions::list ? "index_add" : "scatter_add"; }
-  ValueSet reads(int i) const override { return i == 2 ? input(1) : kNoValues; }
+  ValueSet saved_for(int i) const override { return i == 2 ? input(1) : kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    if (x_bar.wants(0)) x_bar[0] = y_bar[0];
-    if (x_bar.wants(2)) x_bar[2] = gather_along(y_bar[0], dim_, s.x(1), positions_);
+    if (x_bar.needs(0)) x_bar[0] = y_bar[0];
+    if (x_bar.needs(2)) x_bar[2] = gather_along(y_bar[0], dim_, s.x(1), positions_);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     if (!x_dot[2].defined()) {

@@ -17,37 +17,26 @@ namespace wengert {
 namespace {
 
 /// (..., n) as (rows, n).
-Tensor rows_of(const Tensor& x, Location where) {
+Tensor rows_of(const Tensor& x) {
   Index rows = 1;
   for (int d = 0; d + 1 < x.rank(); ++d) rows *= x.shape()[d];
-  return x.rank() == 2 ? x : reshape(x, {rows, x.shape().back()}, where);
+  return x.rank() == 2 ? x : reshape(x, {rows, x.shape().back()});
 }
 
 /// A dense matrix.
 template <class T> kernels::MatrixView<T> matrix(const Tensor& x) { return {x.data<T>(), x.shape().back(), 1}; }
-
-/// c += op(a) b for dense matrices.
-template <class T> void add_product(bool transpose_a, const Tensor& a, const Tensor& b, Tensor& c) {
-  const Index m = a.size(transpose_a ? 1 : 0), k = b.size(0), n = b.size(1);
-  kernels::product<T>(m, n, k, transpose_a ? matrix<T>(a).transposed() : matrix<T>(a), matrix<T>(b), static_cast<T*>(c.elements()->data), n,
-                      {.accumulate = true});
-}
 
 /// Inputs: x, weight and, if there is one, bias.
 template <bool kRelu> class Linear : public Operation {
  public:
   const char* name() const override { return kRelu ? "linear_relu" : "linear"; }
   const char* latex() const override { return kRelu ? R"(\max(#1 #2^\top + #3, 0))" : R"(#1 #2^\top + #3)"; }
-  ValueSet reads(int i) const override { return (i < 2 ? input(1 - i) : kNoValues) | (kRelu ? output() : kNoValues); }
+  ValueSet saved_for(int i) const override { return (i < 2 ? input(1 - i) : kNoValues) | (kRelu ? output() : kNoValues); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    const Location where = y_bar[0].made_at();
     const Tensor z_bar = kRelu ? detail::through_relu(s.y(), y_bar[0]) : y_bar[0];
-    if (x_bar.wants(0)) x_bar[0] = matmul(z_bar, s.x(1), where);  //  X_bar = Y_bar W
-    if (x_bar.wants(1)) {                                         //  W_bar = Y_bar^T X
-      const Tensor z = rows_of(z_bar, where), x = rows_of(s.x(0), where);
-      if (!x_bar.put_product(1, z, x)) x_bar[1] = matmul(transpose(z, 0, 1, where), x, where);
-    }
-    if (s.inputs() == 3 && x_bar.wants(2)) x_bar[2] = z_bar;
+    if (x_bar.needs(0)) x_bar.add_product(0, z_bar, s.x(1));                                //  X_bar = Y_bar W
+    if (x_bar.needs(1)) x_bar.add_product(1, transposed(rows_of(z_bar)), rows_of(s.x(0)));  //  W_bar = Y_bar^T X
+    if (s.inputs() == 3 && x_bar.needs(2)) x_bar[2] = z_bar;
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     Tensor z_dot;
@@ -56,12 +45,6 @@ template <bool kRelu> class Linear : public Operation {
     if (x_dot[1].defined()) add(linear(s.x(0), x_dot[1]));
     if (s.inputs() == 3 && x_dot[2].defined()) add(expand(x_dot[2], s.y_shape()));
     y_dot[0] = kRelu ? detail::through_relu(s.y(), z_dot) : z_dot;
-  }
-  bool add_vjp(const Saved& s, std::span<const Tensor> y_bar, int i, Tensor& x_bar) const override {  // GEMM with beta = 1
-    const Tensor& g = y_bar[0];
-    if (kRelu || i > 1 || g.rank() != 2 || !g.is_row_major() || !s.x(1 - i).is_row_major()) return false;
-    detail::dispatch_floating(g.dtype(), [&](auto zero) { add_product<decltype(zero)>(i == 1, g, s.x(1 - i), x_bar); });
-    return true;
   }
 };
 

@@ -19,7 +19,7 @@ class LogSumExp : public Operation {
   explicit LogSumExp(const Dims& dims, const Shape& kept) : dims_(dims), kept_(kept) {}
   const char* name() const override { return "logsumexp"; }
   const char* latex() const override { return R"(\ln\sum e^{#})"; }
-  ValueSet reads(int) const override { return input(0); }
+  ValueSet saved_for(int) const override { return input(0); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     x_bar[0] = share(s.x()) * reshape(y_bar[0], kept_);
   }

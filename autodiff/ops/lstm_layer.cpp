@@ -68,7 +68,7 @@ class LstmLayer : public Operation {  // x, W, h, U, c and, if there is one, the
   explicit LstmLayer(const Order& order) : order_(order) {}
   const char* name() const override { return "lstm"; }
   const char* latex() const override { return R"(\operatorname{LSTM}(#1))"; }
-  ValueSet reads(int) const override {
+  ValueSet saved_for(int) const override {
     return input(kX) | input(kW) | input(kH) | input(kU) | input(kC) | output(0) | output(1) | output(2);
   }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
@@ -119,15 +119,15 @@ class LstmLayer : public Operation {  // x, W, h, U, c and, if there is one, the
       a[static_cast<std::size_t>(t)] = std::move(source.sums);
     }
     const Tensor a_bar = stack(std::span<const Tensor>(a)), a_t = transpose(flat(a_bar));
-    if (x_bar.wants(kX)) x_bar[kX] = matmul(a_bar, s.x(kW));
-    if (x_bar.wants(kW)) x_bar[kW] = matmul(a_t, flat(s.x(kX)));
-    if (x_bar.wants(kU)) {
+    if (x_bar.needs(kX)) x_bar[kX] = matmul(a_bar, s.x(kW));
+    if (x_bar.needs(kW)) x_bar[kW] = matmul(a_t, flat(s.x(kX)));
+    if (x_bar.needs(kU)) {
       const Tensor h0 = unsqueeze(s.x(kH), 0), rest = narrow(s.y(0), 0, order_.backward ? 1 : 0, order_.steps - 1);
       x_bar[kU] = matmul(a_t, flat(order_.backward ? concat({rest, h0}) : concat({h0, rest})));
     }
-    if (s.inputs() > kBias && x_bar.wants(kBias)) x_bar[kBias] = a_bar;
-    if (x_bar.wants(kH)) x_bar[kH] = bar.h;
-    if (x_bar.wants(kC)) x_bar[kC] = bar.c;
+    if (s.inputs() > kBias && x_bar.needs(kBias)) x_bar[kBias] = a_bar;
+    if (x_bar.needs(kH)) x_bar[kH] = bar.h;
+    if (x_bar.needs(kC)) x_bar[kC] = bar.c;
   }
 
   void vjp_now(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const {
@@ -136,7 +136,7 @@ class LstmLayer : public Operation {  // x, W, h, U, c and, if there is one, the
     const Tensor h_bar = dense(y_bar[0]), c_bar = dense(y_bar[1]);
     Tensor h = s.y(0), c = s.y(1), gates = s.y(2);
     for (int i = 0; i < s.inputs(); ++i)
-      if (x_bar.wants(i) || i == kH || i == kC) x_bar[i] = Tensor::uninitialized(s.x_shape(i), x.dtype());
+      if (x_bar.needs(i) || i == kH || i == kC) x_bar[i] = Tensor::uninitialized(s.x_shape(i), x.dtype());
     detail::dispatch_floating(x.dtype(), [&](auto zero) {
       using T = decltype(zero);
       const auto at = [&](int i) { return i < s.inputs() && x_bar[i].defined() ? static_cast<T*>(x_bar[i].elements()->data) : nullptr; };

@@ -9,6 +9,7 @@
 
 #include "autodiff/kernels/product.h"
 #include "autodiff/ops/broadcast.h"
+#include "autodiff/tape/sweep_operations.h"
 
 namespace wengert {
 namespace {
@@ -105,17 +106,15 @@ class Matmul : public Operation {
  public:
   const char* name() const override { return "matmul"; }
   const char* latex() const override { return "#1 #2"; }
-  ValueSet reads(int i) const override { return input(1 - i); }
+  ValueSet saved_for(int i) const override { return input(1 - i); }
   void vjp(const Saved& s, std::span<const Tensor> c_bar, Cotangents& x_bar) const override {
-    const Tensor& g = c_bar[0];
-    for (int i = 0; i < 2; ++i) {
-      if (!x_bar.wants(i) || (i == 1 && x_bar.put_product(1, s.x(0), g))) continue;
-      if (!recording() && is_one_product(g, s.x(1 - i))) {
-        x_bar[i] = Tensor::uninitialized(s.x_shape(i), g.dtype(), g.made_at());
-        multiply_transposed(g, s.x(1 - i), i, x_bar[i], false);
-      } else {
-        x_bar[i] = i == 0 ? left(s, g) : right(s, g);
-      }
+    const Tensor &g = c_bar[0], &a = s.x(0), &b = s.x(1);
+    if (x_bar.needs(0)) x_bar.add_product(0, g, transposed(b));  //  A_bar = C_bar B^T
+    if (!x_bar.needs(1)) return;
+    if (s.x_shape(1).rank() > 2 || a.rank() == 2) {
+      x_bar.add_product(1, transposed(a), g);  //  B_bar = A^T C_bar
+    } else {
+      x_bar[1] = matmul(transpose(rows_of(a), 0, 1), rows_of(g));  // one matrix for a batch: the rows of all of them at once
     }
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> c_dot) const override {
@@ -124,44 +123,51 @@ class Matmul : public Operation {
     const Tensor right = matmul(s.x(0), x_dot[1]);
     c_dot[0] = c_dot[0].defined() ? c_dot[0] + right : right;
   }
-  bool add_vjp(const Saved& s, std::span<const Tensor> c_bar, int i, Tensor& x_bar) const override {  // GEMM with beta = 1
-    if (!is_one_product(c_bar[0], s.x(1 - i))) return false;
-    multiply_transposed(c_bar[0], s.x(1 - i), i, x_bar, true);
-    return true;
-  }
 
  private:
-  static bool is_one_product(const Tensor& c_bar, const Tensor& other) {
-    return c_bar.rank() == 2 && is_gemm_matrix(c_bar) && is_gemm_matrix(other);
-  }
-  /// x_bar (+)= the rule for operand i, whose `other` operand is read as its transpose lies.
-  static void multiply_transposed(const Tensor& c_bar, const Tensor& other, int i, Tensor& x_bar, bool accumulate) {
-    const Index m = x_bar.shape()[0], n = x_bar.shape()[1], k = c_bar.shape()[1 - i];
-    detail::dispatch_floating(c_bar.dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      const auto g = gemm_matrix<T>(c_bar), t = gemm_matrix<T>(other).transposed();
-      kernels::product<T>(m, n, k, i == 0 ? g : t, i == 0 ? t : g, static_cast<T*>(x_bar.elements()->data), n, {.accumulate = accumulate});
-    });
-  }
-  static Tensor left(const Saved& s, const Tensor& c_bar) {  //  A_bar = C_bar B^T
-    const Location where = c_bar.made_at();
-    return matmul(c_bar, transpose(s.x(1), -2, -1, where), where);
-  }
-  static Tensor right(const Saved& s, const Tensor& c_bar) {  //  B_bar = A^T C_bar
-    const Location where = c_bar.made_at();
-    const Tensor& a = s.x(0);
-    if (s.x_shape(1).rank() > 2 || a.rank() == 2) return matmul(transpose(a, -2, -1, where), c_bar, where);
-    // One matrix for a batch: the rows of all of them at once.
-    return matmul(transpose(rows_of(a, where), -2, -1, where), rows_of(c_bar, where), where);
-  }
-  static Tensor rows_of(const Tensor& x, Location where) {
+  static Tensor rows_of(const Tensor& x) {
     Index rows = 1;  // not -1, which no rows of no elements would leave open
     for (int d = 0; d < x.rank() - 1; ++d) rows *= x.shape()[d];
-    return reshape(x, {rows, x.shape().back()}, where);
+    return reshape(x, {rows, x.shape().back()});
   }
 };
 
+bool is_gemm_matrix(const MatrixFactor& f) { return f.matrix.rank() == 2 && is_gemm_matrix(f.matrix); }
+template <class T> kernels::MatrixView<T> gemm_matrix(const MatrixFactor& f) {
+  const kernels::MatrixView<T> view = gemm_matrix<T>(f.matrix);
+  return f.transposed ? view.transposed() : view;
+}
+
+/// to = left right, or to += left right, for two that are gemm matrices.
+void product_into(Tensor& to, const MatrixFactor& left, const MatrixFactor& right, bool accumulate) {
+  const Index m = to.shape()[0], n = to.shape()[1], k = left.matrix.shape()[left.transposed ? 0 : 1];
+  detail::dispatch_floating(to.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    kernels::product<T>(m, n, k, gemm_matrix<T>(left), gemm_matrix<T>(right), static_cast<T*>(to.elements()->data), n,
+                        {.accumulate = accumulate});
+  });
+}
+
 }  // namespace
+
+// ---- for reverse rules ----
+
+Tensor detail::multiply(const MatrixFactor& left, const MatrixFactor& right) {
+  if (!recording() && is_gemm_matrix(left) && is_gemm_matrix(right)) {
+    const Index m = left.matrix.shape()[left.transposed ? 1 : 0], n = right.matrix.shape()[right.transposed ? 0 : 1];
+    Tensor product = Tensor::uninitialized({m, n}, left.matrix.dtype(), left.matrix.made_at());
+    product_into(product, left, right, false);
+    return product;
+  }
+  const auto as_tensor = [](const MatrixFactor& f) { return f.transposed ? transpose(f.matrix, -2, -1) : f.matrix; };
+  return matmul(as_tensor(left), as_tensor(right));
+}
+
+bool detail::add_product_in_place(Tensor& into, const MatrixFactor& left, const MatrixFactor& right) {
+  if (!is_gemm_matrix(left) || !is_gemm_matrix(right)) return false;
+  product_into(into, left, right, true);
+  return true;
+}
 
 Tensor matmul(const Tensor& a, const Tensor& b, Location where) {
   detail::check_same_dtype("matmul", a, b);

@@ -31,7 +31,7 @@ class ExtremeOf : public Operation {
   ExtremeOf(Extreme extreme, const Dims& dims, const Shape& kept) : extreme_(extreme), dims_(dims), kept_(kept) {}
   const char* name() const override { return extreme_ == Extreme::largest ? "max" : "min"; }
   const char* latex() const override { return extreme_ == Extreme::largest ? R"(\max #)" : R"(\min #)"; }
-  ValueSet reads(int) const override { return input(0) | output(); }
+  ValueSet saved_for(int) const override { return input(0) | output(); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     x_bar[0] = share(s) * reshape(y_bar[0], kept_);
   }

@@ -76,7 +76,7 @@ class Standardize : public Operation {  // y: the standardized x, r of shape (1,
  public:
   const char* name() const override { return "normalization"; }
   const char* latex() const override { return R"(\frac{# - \overline{#}}{\sqrt{\operatorname{var} # + \varepsilon}})"; }
-  ValueSet reads(int) const override { return output(0) | output(1); }
+  ValueSet saved_for(int) const override { return output(0) | output(1); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const Tensor &y = s.y(0), &r = s.y(1);
     if (y_bar[0].defined()) x_bar[0] = recording() ? carry(y, r, y_bar[0]) : carry_now(y, r, y_bar[0]);

@@ -24,7 +24,7 @@ class Pad : public Operation {
  public:
   Pad(const Dims& before, const Dims& after) : before_(before), after_(after) {}
   const char* name() const override { return "pad"; }
-  ValueSet reads(int) const override { return kNoValues; }
+  ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     x_bar[0] = pad(y_bar[0], negated(before_), negated(after_), 0);
   }

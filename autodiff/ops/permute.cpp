@@ -5,6 +5,7 @@
 
 #include <utility>
 
+#include "autodiff/ops.h"
 #include "autodiff/tape/records.h"
 
 namespace wengert {
@@ -14,7 +15,7 @@ class Permute : public Operation {
  public:
   explicit Permute(const Dims& dims) : dims_(dims) {}
   const char* name() const override { return "permute"; }
-  ValueSet reads(int) const override { return kNoValues; }
+  ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     Dims inverse = dims_;
     for (int i = 0; i < dims_.rank(); ++i) inverse[static_cast<int>(dims_[i])] = i;
@@ -31,7 +32,7 @@ class Transpose : public Operation {
   Transpose(int dim0, int dim1) : dim0_(dim0), dim1_(dim1) {}
   const char* name() const override { return "transpose"; }
   const char* latex() const override { return "{#}^T"; }
-  ValueSet reads(int) const override { return kNoValues; }
+  ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = transpose(y_bar[0], dim0_, dim1_); }
   void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = transpose(x_dot[0], dim0_, dim1_);

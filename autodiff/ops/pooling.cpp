@@ -64,7 +64,7 @@ class Take : public Operation {  // inputs: x, positions
  public:
   Take(const char* name, const Form& form) : name_(name), form_(form) {}
   const char* name() const override { return name_; }
-  ValueSet reads(int) const override { return input(1); }
+  ValueSet saved_for(int) const override { return input(1); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = put(form_, y_bar[0], s.x(1)); }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = take(form_, x_dot[0], s.x(1));
@@ -79,7 +79,7 @@ class Put : public Operation {  // inputs: y, positions
  public:
   explicit Put(const Form& form) : form_(form) {}
   const char* name() const override { return "put_pooled"; }
-  ValueSet reads(int) const override { return input(1); }
+  ValueSet saved_for(int) const override { return input(1); }
   void vjp(const Saved& s, std::span<const Tensor> x_bar, Cotangents& y_bar) const override { y_bar[0] = take(form_, x_bar[0], s.x(1)); }
   void jvp(const Saved& s, std::span<const Tensor> y_dot, std::span<Tensor> x_dot) const override {
     x_dot[0] = put(form_, y_dot[0], s.x(1));
@@ -126,7 +126,7 @@ class Mean : public Operation {
  public:
   Mean(const Form& form, Divisor divisor) : form_(form), divisor_(divisor) {}
   const char* name() const override { return form_.name; }
-  ValueSet reads(int) const override { return kNoValues; }
+  ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = spread(form_, divisor_, y_bar[0]); }
   void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = mean_of_windows(form_, divisor_, x_dot[0]);
@@ -141,7 +141,7 @@ class Spread : public Operation {
  public:
   Spread(const Form& form, Divisor divisor) : form_(form), divisor_(divisor) {}
   const char* name() const override { return "spread_average"; }
-  ValueSet reads(int) const override { return kNoValues; }
+  ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> x_bar, Cotangents& y_bar) const override {
     y_bar[0] = mean_of_windows(form_, divisor_, x_bar[0]);
   }

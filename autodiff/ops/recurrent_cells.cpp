@@ -45,14 +45,13 @@ class GateSum : public Operation {  // x, W, h, U and, if there is one, the bias
  public:
   const char* name() const override { return "recurrent_gates"; }
   const char* latex() const override { return R"(#1 #2^\top + #3 #4^\top + #5)"; }
-  ValueSet reads(int i) const override { return i < 4 ? input(i ^ 1) : kNoValues; }
+  ValueSet saved_for(int i) const override { return i < 4 ? input(i ^ 1) : kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> a_bar, Cotangents& x_bar) const override {
-    const Location where = a_bar[0].made_at();
     for (const int i : {0, 2}) {
-      if (x_bar.wants(i)) x_bar[i] = matmul(a_bar[0], s.x(i + 1), where);                              //  X_bar = A_bar W
-      if (x_bar.wants(i + 1)) x_bar[i + 1] = matmul(transpose(a_bar[0], 0, 1, where), s.x(i), where);  //  W_bar = A_bar^T X
+      if (x_bar.needs(i)) x_bar.add_product(i, a_bar[0], s.x(i + 1));                  //  X_bar = A_bar W
+      if (x_bar.needs(i + 1)) x_bar.add_product(i + 1, transposed(a_bar[0]), s.x(i));  //  W_bar = A_bar^T X
     }
-    if (s.inputs() == 5 && x_bar.wants(4)) x_bar[4] = a_bar[0];
+    if (s.inputs() == 5 && x_bar.needs(4)) x_bar[4] = a_bar[0];
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> a_dot) const override {
     for (const int i : {0, 2}) {
@@ -60,17 +59,6 @@ class GateSum : public Operation {  // x, W, h, U and, if there is one, the bias
       if (x_dot[i + 1].defined()) a_dot[0] = sum_of(a_dot[0], linear(s.x(i), x_dot[i + 1]));
     }
     if (s.inputs() == 5 && x_dot[4].defined()) a_dot[0] = sum_of(a_dot[0], expand(x_dot[4], s.y_shape()));
-  }
-  bool add_vjp(const Saved& s, std::span<const Tensor> a_bar, int i, Tensor& x_bar) const override {  // GEMM with beta = 1
-    const Tensor& g = a_bar[0];
-    if (i == 4 || !g.is_row_major() || !s.x(i ^ 1).is_row_major()) return false;
-    detail::dispatch_floating(g.dtype(), [&](auto zero) {
-      using T = decltype(zero);
-      const auto left = i & 1 ? matrix<T>(g).transposed() : matrix<T>(g);
-      kernels::product<T>(x_bar.size(0), x_bar.size(1), g.size(i & 1 ? 0 : 1), left, matrix<T>(s.x(i ^ 1)),
-                          static_cast<T*>(x_bar.elements()->data), std::max<Index>(x_bar.size(1), 1), {.accumulate = true});
-    });
-    return true;
   }
 };
 
@@ -80,7 +68,7 @@ class Lstm : public Operation {  // the sums, c -> h', c', the activated gates
  public:
   const char* name() const override { return "lstm_cell"; }
   const char* latex() const override { return R"(\operatorname{LSTM}(#1, #2))"; }
-  ValueSet reads(int) const override { return input(1) | output(1) | output(2); }
+  ValueSet saved_for(int) const override { return input(1) | output(1) | output(2); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const Tensor &c = s.x(1), &c_next = s.y(1), &gates = s.y(2);
     if (recording() || y_bar[2].defined()) {
@@ -142,7 +130,7 @@ class Gru : public Operation {  // A (of x), B (of h), h -> h', the activated ga
  public:
   const char* name() const override { return "gru_cell"; }
   const char* latex() const override { return R"(\operatorname{GRU}(#1, #2, #3))"; }
-  ValueSet reads(int) const override { return input(1) | input(2) | output(1); }
+  ValueSet saved_for(int) const override { return input(1) | input(2) | output(1); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const Tensor &b = s.x(1), &h = s.x(2), &gates = s.y(1);
     if (recording() || y_bar[1].defined() || !y_bar[0].defined()) {
@@ -176,9 +164,9 @@ class Gru : public Operation {  // A (of x), B (of h), h -> h', the activated ga
     const Tensor m = n_bar * tanh_slope(y.n);
     const Tensor r_bar = sum_of(m * GruGates(b).n, extra_r) * sigmoid_slope(y.r);
     z_bar = z_bar * sigmoid_slope(y.z);
-    if (x_bar.wants(0)) x_bar[0] = concat({r_bar, z_bar, m}, 1);
-    if (x_bar.wants(1)) x_bar[1] = concat({r_bar, z_bar, m * y.r}, 1);
-    if (x_bar.wants(2)) x_bar[2] = h_bar * y.z;
+    if (x_bar.needs(0)) x_bar[0] = concat({r_bar, z_bar, m}, 1);
+    if (x_bar.needs(1)) x_bar[1] = concat({r_bar, z_bar, m * y.r}, 1);
+    if (x_bar.needs(2)) x_bar[2] = h_bar * y.z;
   }
   static void vjp_now(const Tensor& b, const Tensor& h, const Tensor& gates, const Tensor& y_bar, Cotangents& x_bar) {
     const Location where = gates.made_at();

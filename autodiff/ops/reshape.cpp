@@ -3,6 +3,7 @@
 //   y = reshape(x):   x_bar = reshape(y_bar),   y_dot = reshape(x_dot)
 #include <fmt/format.h>
 
+#include "autodiff/ops.h"
 #include "autodiff/tape/records.h"
 
 namespace wengert {
@@ -11,7 +12,7 @@ namespace {
 class Reshape : public Operation {
  public:
   const char* name() const override { return "reshape"; }
-  ValueSet reads(int) const override { return kNoValues; }
+  ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = reshape(y_bar[0], s.x_shape()); }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = reshape(x_dot[0], s.y_shape());
@@ -21,7 +22,7 @@ class Reshape : public Operation {
 class Contiguous : public Operation {
  public:
   const char* name() const override { return "contiguous"; }
-  ValueSet reads(int) const override { return kNoValues; }
+  ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = y_bar[0]; }
   void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = x_dot[0]; }
 };

@@ -1,12 +1,13 @@
 // Where scalars and tensors meet: scalars become the elements of a tensor, an element of a tensor becomes a scalar.
 //
-// The sweeps know these two kinds of calls by themselves; `pick` and `place` are their rules while a sweep is recorded.
+// The sweeps know these two kinds of nodes by themselves; `pick` and `place` are their rules while a sweep is recorded.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <memory>
 
 #include "autodiff/ops/broadcast.h"
+#include "autodiff/tape/sweep_operations.h"
 
 namespace wengert {
 namespace detail {
@@ -16,7 +17,7 @@ class Pick : public Operation {
  public:
   explicit Pick(Index flat) : flat_(flat) {}
   const char* name() const override { return "pick"; }
-  ValueSet reads(int) const override { return kNoValues; }
+  ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     x_bar[0] = place(y_bar[0], s.x_shape(), flat_, {});
   }
@@ -30,7 +31,7 @@ class Place : public Operation {
  public:
   explicit Place(Index flat) : flat_(flat) {}
   const char* name() const override { return "place"; }
-  ValueSet reads(int) const override { return kNoValues; }
+  ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = pick(y_bar[0], flat_, {}); }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = place(x_dot[0], s.y_shape(), flat_, {});
@@ -54,14 +55,17 @@ Tensor record_stack(Tensor y, const Scalar* scalars, std::size_t n, Location whe
     }
   }
   if (!any) return y;
-  tape->calls.reserve(1);
+  tape->nodes.reserve(1);
   tape->slots.reserve(1);
   tape->inputs.reserve(static_cast<std::uint32_t>(n));
   const std::uint32_t first_input = tape->inputs.size();
-  for (std::size_t i = 0; i < n; ++i) tape->inputs.emplace(nullptr, tape->index_of(scalars[i].number()) ? scalars[i].number() : 0);
+  for (std::size_t i = 0; i < n; ++i) {
+    const std::uint32_t index = scalars[i].number() ? tape->index_of(scalars[i].number()) : 0;
+    tape->inputs.emplace(Tensor(), index ? index : kNoIndex, true);
+  }
   const std::uint32_t slot = tape->add_slot(y.shape(), y.dtype());
-  tape->calls.emplace(nullptr, where.file, where.line, tape->next(), first_input, slot, static_cast<std::uint32_t>(n), std::uint8_t(1),
-                      Call::stack, false);
+  tape->nodes.emplace(nullptr, Index(0), where.file, where.line, tape->next(), first_input, slot, static_cast<std::uint32_t>(n),
+                      std::uint16_t(1), TapeNode::stack, false);
   return Tensor(y.take(), tape->tensor_base + slot);
 }
 
@@ -90,13 +94,11 @@ std::uint64_t tensor_to_scalar(const Tensor& x, Index flat, Location where) {
   const Tensor* inputs[] = {&x};
   if (!any_tracked(inputs)) return 0;
   TapeState& tape = *active_tape();
-  tape.calls.reserve(1);
+  tape.nodes.reserve(1);
   tape.inputs.reserve(1);
-  const std::uint32_t scalar = tape.claim();
-  tape.inputs.emplace(nullptr, x.number());
-  Call& call = tape.calls.emplace(nullptr, where.file, where.line, tape.next(), tape.inputs.size() - 1, scalar, 1u, std::uint8_t(1),
-                                  Call::element, false);
-  call.flat = flat;
+  const std::uint32_t scalar = tape.claim(), input = tape.inputs.size();
+  tape.inputs.emplace(Tensor(), tape.slot_of(x));
+  tape.nodes.emplace(nullptr, flat, where.file, where.line, tape.next(), input, scalar, 1u, std::uint16_t(1), TapeNode::element, false);
   return tape.base + scalar;
 }
 

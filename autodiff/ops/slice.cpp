@@ -1,5 +1,5 @@
-// Parts of a tensor: views. Their rules put a cotangent back into a tensor of zeros; the sweep adds in place where it can, so that a
-// loop over all parts of a tensor stays linear.
+// Parts of a tensor: views. Their rules add to a part of the cotangent in place where they can, so that a loop over all parts of a tensor
+// stays linear; otherwise they put the part's cotangent into a tensor of zeros.
 //
 //   y = x[a:b:s]:   x_bar = 0, x_bar[a:b:s] = y_bar,   y_dot = x_dot[a:b:s]
 #include <fmt/format.h>
@@ -42,20 +42,24 @@ void add_to_part(Tensor& whole, const Part& p, const Tensor& g) {
 Tensor embed(const Tensor& g, const Shape& shape, const Part& p, Location where);
 Tensor slice_part(const Tensor& x, const Part& p, Index count, Location where);
 
+void pull_back_part(const Tensor& g, const Shape& shape, const Part& p, Cotangents& x_bar) {
+  if (Tensor* sum = x_bar.accumulator(0)) {
+    add_to_part(*sum, p, g);
+  } else {
+    x_bar[0] = embed(g, shape, p, g.made_at());
+  }
+}
+
 class Slice : public Operation {
  public:
   explicit Slice(const Part& part) : part_(part) {}
   const char* name() const override { return "slice"; }
-  ValueSet reads(int) const override { return kNoValues; }
+  ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    x_bar[0] = embed(y_bar[0], s.x_shape(), part_, y_bar[0].made_at());
+    pull_back_part(y_bar[0], s.x_shape(), part_, x_bar);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = slice_part(x_dot[0], part_, s.y_shape()[part_.dim], x_dot[0].made_at());
-  }
-  bool add_vjp(const Saved&, std::span<const Tensor> y_bar, int, Tensor& x_bar) const override {
-    add_to_part(x_bar, part_, y_bar[0]);
-    return true;
   }
 
  private:
@@ -67,7 +71,7 @@ class Embed : public Operation {
  public:
   explicit Embed(const Part& part) : part_(part) {}
   const char* name() const override { return "embed"; }
-  ValueSet reads(int) const override { return kNoValues; }
+  ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     x_bar[0] = slice_part(y_bar[0], part_, s.x_shape()[part_.dim], y_bar[0].made_at());
   }
@@ -83,17 +87,12 @@ class Select : public Operation {
  public:
   Select(int dim, Index index) : part_{dim, index, 1} {}
   const char* name() const override { return "select"; }
-  ValueSet reads(int) const override { return kNoValues; }
+  ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    const Location where = y_bar[0].made_at();
-    x_bar[0] = embed(unsqueeze(y_bar[0], part_.dim, where), s.x_shape(), part_, where);
+    pull_back_part(unsqueeze(y_bar[0], part_.dim), s.x_shape(), part_, x_bar);
   }
   void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = select(x_dot[0], part_.dim, part_.start, x_dot[0].made_at());
-  }
-  bool add_vjp(const Saved&, std::span<const Tensor> y_bar, int, Tensor& x_bar) const override {
-    add_to_part(x_bar, part_, unsqueeze(y_bar[0], part_.dim, y_bar[0].made_at()));
-    return true;
   }
 
  private:

@@ -16,7 +16,7 @@ class Softmax : public Operation {
   const char* name() const override { return "softmax"; }
   const char* latex() const override { return R"(\operatorname{softmax}(#))"; }
   // [rule]
-  ValueSet reads(int) const override { return output(); }
+  ValueSet saved_for(int) const override { return output(); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = carry(s.y(), y_bar[0]); }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = carry(s.y(), x_dot[0]); }
 
@@ -32,7 +32,7 @@ class LogSoftmax : public Operation {
   explicit LogSoftmax(int dim) : dim_(dim) {}
   const char* name() const override { return "log_softmax"; }
   const char* latex() const override { return R"(\ln\operatorname{softmax}(#))"; }
-  ValueSet reads(int) const override { return output(); }
+  ValueSet saved_for(int) const override { return output(); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     x_bar[0] = y_bar[0] - exp(s.y()) * sum(y_bar[0], dim_, {.keepdim = true});
   }

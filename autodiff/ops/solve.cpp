@@ -27,7 +27,7 @@ class Inverse : public Operation {
  public:
   const char* name() const override { return "inverse"; }
   const char* latex() const override { return "{#}^{-1}"; }
-  ValueSet reads(int) const override { return output(); }
+  ValueSet saved_for(int) const override { return output(); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const Tensor t = transpose(s.y());
     x_bar[0] = -matmul(matmul(t, y_bar[0]), t);
@@ -41,11 +41,11 @@ class Solve : public Operation {  // x: A, B; y: X
  public:
   const char* name() const override { return "solve"; }
   const char* latex() const override { return "{#1}^{-1} #2"; }
-  ValueSet reads(int i) const override { return i == 0 ? input(0) | output() : input(0); }
+  ValueSet saved_for(int i) const override { return i == 0 ? input(0) | output() : input(0); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const Tensor b_bar = solve(transpose(s.x(0)), y_bar[0]);  //  B_bar = A^-T X_bar
-    if (x_bar.wants(0)) x_bar[0] = -matmul(b_bar, transpose(s.y()));
-    if (x_bar.wants(1)) x_bar[1] = b_bar;
+    if (x_bar.needs(0)) x_bar[0] = -matmul(b_bar, transpose(s.y()));
+    if (x_bar.needs(1)) x_bar[1] = b_bar;
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     Tensor right = x_dot[1];
@@ -62,11 +62,11 @@ class SolveTriangular : public Operation {  // x: L, B; y: X
   explicit SolveTriangular(bool upper) : upper_(upper) {}
   const char* name() const override { return "solve_triangular"; }
   const char* latex() const override { return "{#1}^{-1} #2"; }
-  ValueSet reads(int i) const override { return i == 0 ? input(0) | output() : input(0); }
+  ValueSet saved_for(int i) const override { return i == 0 ? input(0) | output() : input(0); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const Tensor b_bar = solve_triangular(transpose(s.x(0)), y_bar[0], !upper_);
-    if (x_bar.wants(0)) x_bar[0] = triangle(-matmul(b_bar, transpose(s.y())));
-    if (x_bar.wants(1)) x_bar[1] = b_bar;
+    if (x_bar.needs(0)) x_bar[0] = triangle(-matmul(b_bar, transpose(s.y())));
+    if (x_bar.needs(1)) x_bar[1] = b_bar;
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     Tensor right = x_dot[1];

@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "autodiff/ops/reduction.h"
+#include "autodiff/tape/sweep_operations.h"
 
 namespace wengert {
 namespace {
@@ -69,7 +70,7 @@ class Sum : public Operation {
   Sum(const Dims& dims, const Shape& kept) : dims_(dims), kept_(kept) {}
   const char* name() const override { return "sum"; }
   const char* latex() const override { return R"(\sum #)"; }
-  ValueSet reads(int) const override { return kNoValues; }
+  ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     x_bar[0] = expand(reshape(y_bar[0], kept_), s.x_shape());
   }

@@ -61,8 +61,8 @@ bool consecutive(const std::uint64_t* number, std::size_t n);
 /// How large chunks are, and how many records there may be; the tests make both tiny, so that boundaries are always crossed.
 struct ChunkSizes {
   std::uint32_t statements = 21504;
-  std::uint32_t calls = 512;
-  std::uint32_t most_records = ~std::uint32_t(0) - 1;  ///< calls, their inputs, their outputs: each on one tape
+  std::uint32_t nodes = 512;
+  std::uint32_t max_records = ~std::uint32_t(0) - 1;  ///< nodes, their inputs, their outputs: each on one tape
 };
 inline constinit ChunkSizes chunk_sizes{};
 
@@ -74,7 +74,7 @@ template <class V> class StatementList : public StatementWriter<V> {
   using StatementWriter<V>::args, StatementWriter<V>::args_limit, StatementWriter<V>::lengths, StatementWriter<V>::position,
       StatementWriter<V>::base, StatementWriter<V>::next, StatementWriter<V>::close;
 
-  bool closed = false;  ///< values of the tape around this one are errors, not constants
+  bool reject_outer_values = false;  ///< values of the tape around this one are errors, not constants
 
   static constexpr std::uint32_t kMostStatements = std::uint32_t(1) << 31;
 
@@ -86,8 +86,8 @@ template <class V> class StatementList : public StatementWriter<V> {
   }
 
   /// Begins a tape.
-  void start(bool higher_order, bool refuse_outer_values = false) {
-    closed = refuse_outer_values;
+  void start(bool higher_order, bool reject_outer_values = false) {
+    this->reject_outer_values = reject_outer_values;
     if (chunks_.empty()) add_chunk();
     numbers_.open();
     base = numbers_.first();
@@ -194,7 +194,7 @@ template <class V> class StatementList : public StatementWriter<V> {
       case detail::Owner::nobody:
         return 0;
       case detail::Owner::this_thread:
-        if (closed) detail::throw_foreign_scalar(detail::Foreign::of_the_outer_tape);
+        if (reject_outer_values) detail::throw_foreign_scalar(detail::Foreign::of_the_outer_tape);
         return 0;  // of the tape around this isolated one: a constant here
       case detail::Owner::another_thread:
         break;
@@ -322,7 +322,7 @@ char* reverse_statements(const std::uint16_t* lengths, double* adjoints, char* a
 
 }  // namespace detail
 
-/// Walks the statements from the last one down to any point, so that the tensor side's calls interleave with them.
+/// Walks the statements from the last one down to any point, so that the tensor side's nodes interleave with them.
 template <class V> class ReverseStatements {
  public:
   /// `clear`: statements' adjoints are set back to zero as they are read (no source is among them).

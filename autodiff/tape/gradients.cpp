@@ -1,76 +1,69 @@
+#include "autodiff/tape/gradients.h"
+
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <mutex>
 
-#include "autodiff/ops.h"
+#include "autodiff/tape/records.h"
+#include "autodiff/tape/sweep_operations.h"
 #include "autodiff/tensor/dispatch.h"
 
 namespace wengert {
 
 Gradients::Gradients() = default;
-Gradients::Gradients(const Gradients& o) : gradients_(o.all()), parameters_(o.parameters_) {}
-Gradients::Gradients(Gradients&& o) noexcept
-    : gradients_(std::move(o.gradients_)),
-      products_(std::move(o.products_)),
-      some_pending_(o.some_pending_.exchange(false)),
-      parameters_(std::move(o.parameters_)) {}
-Gradients& Gradients::operator=(const Gradients& o) { return *this = Gradients(o); }
-Gradients& Gradients::operator=(Gradients&& o) noexcept {
-  gradients_ = std::move(o.gradients_);
-  products_ = std::move(o.products_);
-  some_pending_ = o.some_pending_.exchange(false);
-  parameters_ = std::move(o.parameters_);
-  return *this;
-}
+Gradients::Gradients(const Gradients&) = default;
+Gradients::Gradients(Gradients&&) noexcept = default;
+Gradients& Gradients::operator=(const Gradients&) = default;
+Gradients& Gradients::operator=(Gradients&&) noexcept = default;
 Gradients::~Gradients() = default;
 
-void Gradients::add(Tensor gradient, const ParameterState* parameter) {
-  gradients_.push_back(std::move(gradient));
+void Gradients::add(detail::Cotangent gradient, const ParameterState* parameter) {
+  cotangents_.push_back(std::move(gradient));
   parameters_.push_back(parameter);
 }
+void Gradients::add(Tensor gradient, const ParameterState* parameter) { add(detail::Cotangent(std::move(gradient)), parameter); }
 
-void Gradients::add(detail::PendingProduct gradient, const ParameterState* parameter) {
-  products_.emplace_back(size(), std::move(gradient));
-  add(Tensor(), parameter);
-  some_pending_ = true;
-}
-
-namespace {
-std::mutex looking;  // held while products are looked for or multiplied
-}  // namespace
-
-detail::PendingProduct Gradients::pending(std::size_t i) const {
-  if (!some_pending_.load(std::memory_order_acquire)) return {};
-  const std::lock_guard lock(looking);
-  const auto found = std::find_if(products_.begin(), products_.end(), [&](const auto& entry) { return entry.first == i; });
-  return found == products_.end() ? detail::PendingProduct() : found->second;
-}
-
-void Gradients::multiply(std::size_t first, std::size_t last) const {
-  const std::lock_guard lock(looking);
-  for (auto at = products_.begin(); at != products_.end();) {
-    const auto& [i, product] = *at;
-    if (i < first || i >= last) {
-      ++at;
-      continue;
-    }
-    gradients_[i] = product.multiply();
-    at = products_.erase(at);
-  }
-  some_pending_.store(!products_.empty(), std::memory_order_release);
-}
-
-const Tensor& Gradients::of(const ParameterState* p) const {
+Tensor Gradients::of(const ParameterState* p) const {
   const auto found = std::find(parameters_.begin(), parameters_.end(), p);
   if (!p || found == parameters_.end())
-    throw TapeError(fmt::format("Gradients: no gradient of the parameter {}; it was not among the sources",
+    throw TapeError(fmt::format("Gradients: there is no gradient of the parameter {}; it was not among the sources",
                                 p ? (p->name.empty() ? describe(p->value) : p->name) : "(none)"));
   return (*this)[static_cast<std::size_t>(found - parameters_.begin())];
 }
 
+Gradients& Gradients::operator+=(const Gradients& o) {
+  if (o.empty()) return *this;
+  if (empty()) return *this = o;
+  if (parameters_ != o.parameters_)
+    throw TapeError(
+        fmt::format("Gradients: gradients of {} sources were added to gradients of {} others; both must be of the same sources in the same "
+                    "order",
+                    o.size(), size()));
+  pool::Vector<detail::Cotangent> sums;  // all or, after an exception, none
+  sums.reserve(size());
+  for (std::size_t i = 0; i < size(); ++i) sums.emplace_back(detail::add((*this)[i], o[i], Location::here()));
+  cotangents_ = std::move(sums);
+  return *this;
+}
+
 namespace {
+
+/// Tensors that can be changed in place. A TapeError where that would lose derivatives in silence.
+pool::Vector<Tensor*> changeable(pool::Vector<detail::Cotangent>& cotangents, const char* operation) {
+  pool::Vector<Tensor*> tensors;
+  tensors.reserve(cotangents.size());
+  for (detail::Cotangent& c : cotangents) {
+    Tensor& t = c.tensor();
+    if (recording() && detail::active_tape()->holds(t))
+      throw TapeError(
+          fmt::format("Gradients: {}: the gradient {} was recorded (.differentiable), and its derivatives would be lost; "
+                      "compute with the tensors instead",
+                      operation, describe(t)));
+    tensors.push_back(&t);
+  }
+  return tensors;
+}
 
 /// f(element&) for every element of the gradient, which is made this handle's own first.
 template <class F> void change(Tensor& g, F&& f) {
@@ -99,37 +92,28 @@ template <class F> double fold(const pool::Vector<Tensor>& gradients, F&& f) {
 
 double Gradients::norm(double p) const {
   if (!(p >= 1)) throw Error(fmt::format("Gradients: {} makes no norm; p must be 1 or more", p));
-  if (p == 2) return std::sqrt(fold(all(), [](double s, double v) { return s + v * v; }));
-  if (p == 1) return fold(all(), [](double s, double v) { return s + std::abs(v); });
+  const pool::Vector<Tensor> all(begin(), end());
+  if (p == 2) return std::sqrt(fold(all, [](double s, double v) { return s + v * v; }));
+  if (p == 1) return fold(all, [](double s, double v) { return s + std::abs(v); });
   // max(NaN, x) would be x: a NaN, once it is there, stays.
-  const double largest = fold(gradients_, [](double s, double v) { return std::abs(v) <= s || std::isnan(s) ? s : std::abs(v); });
+  const double largest = fold(all, [](double s, double v) { return std::abs(v) <= s || std::isnan(s) ? s : std::abs(v); });
   if (std::isinf(p) || largest == 0 || !std::isfinite(largest)) return largest;
-  return largest * std::pow(fold(gradients_, [&](double s, double v) { return s + std::pow(std::abs(v) / largest, p); }), 1 / p);
+  return largest * std::pow(fold(all, [&](double s, double v) { return s + std::pow(std::abs(v) / largest, p); }), 1 / p);
 }
 double Gradients::clip_norm(double max, double p) {
+  changeable(cotangents_, "clip_norm");
   const double n = norm(p);
-  const double scale = max / (n + 1e-6);  // as the field does it: a norm of 0 needs no case of its own
+  const double scale = max / (n + 1e-6);  // as PyTorch does; a norm of 0 needs no case of its own
   if (scale < 1) *this *= scale;
   return n;
 }
 Gradients& Gradients::clip_value(double limit) {
-  all();
-  for (Tensor& g : gradients_)
-    change(g, [=](auto v) { return std::clamp(v, static_cast<decltype(v)>(-limit), static_cast<decltype(v)>(limit)); });
+  for (Tensor* g : changeable(cotangents_, "clip_value"))
+    change(*g, [=](auto v) { return std::clamp(v, static_cast<decltype(v)>(-limit), static_cast<decltype(v)>(limit)); });
   return *this;
 }
 Gradients& Gradients::operator*=(double factor) {
-  all();
-  for (Tensor& g : gradients_) change(g, [=](auto v) { return static_cast<decltype(v)>(v * factor); });
-  return *this;
-}
-Gradients& Gradients::operator+=(const Gradients& o) {
-  if (parameters_ != o.parameters_)
-    throw TapeError(fmt::format(
-        "Gradients: += of gradients of {} sources to gradients of {} others; both must be of the same sources in the same order", o.size(),
-        size()));
-  NoRecord pause;
-  for (std::size_t i = 0; i < size(); ++i) gradients_[i] = ((*this)[i] + o[i]).constant();
+  for (Tensor* g : changeable(cotangents_, "*=")) change(*g, [=](auto v) { return static_cast<decltype(v)>(v * factor); });
   return *this;
 }
 

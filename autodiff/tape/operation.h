@@ -1,72 +1,83 @@
 #pragma once
-// What an operation of the tensor side is to the tape, and how it gets recorded. Included by the files of ops/ and by tape.cpp.
+// What an operation of the tensor side is to the tape: its name and its rules.
 #include <cstdint>
-#include <initializer_list>
 #include <span>
 
-#include "autodiff/ops.h"
-#include "autodiff/tape/pending_product.h"
+#include "autodiff/tape/cotangent.h"
+#include "autodiff/tensor/storage.h"
+#include "autodiff/tensor/tensor.h"
 
 namespace wengert {
+
+namespace detail {
+class TapeState;
+struct TapeNode;
+struct Slot;
+[[noreturn]] void throw_too_many_values(const char* what, int i, int max);
+}  // namespace detail
 
 /// A set of inputs and outputs of an operation.
 using ValueSet = std::uint32_t;
 constexpr ValueSet kNoValues = 0;
-constexpr ValueSet input(int i) { return ValueSet(1) << i; }
-constexpr ValueSet output(int j = 0) { return ValueSet(1) << (24 + j); }
+/// Only the first inputs and outputs of an operation can be saved.
+constexpr int kMaxSavedInputs = 24, kMaxSavedOutputs = 8;
+/// The ith input. An Error unless it is one of the first kMaxSavedInputs.
+constexpr ValueSet input(int i) {
+  if (i < 0 || i >= kMaxSavedInputs) detail::throw_too_many_values("input", i, kMaxSavedInputs);
+  return ValueSet(1) << i;
+}
+/// The jth output. An Error unless it is one of the first kMaxSavedOutputs.
+constexpr ValueSet output(int j = 0) {
+  if (j < 0 || j >= kMaxSavedOutputs) detail::throw_too_many_values("output", j, kMaxSavedOutputs);
+  return ValueSet(1) << (kMaxSavedInputs + j);
+}
 
-namespace detail {
-class TapeState;
-struct Call;
-}  // namespace detail
-
-/// What a rule may read: the inputs x and outputs y that were kept because a rule that may be asked for reads them (`reads`); the
-/// others are undefined. Shapes and dtypes of the tracked inputs are always there.
+/// What a rule may read: the inputs x and outputs y that were saved for it (Operation::saved_for); the others are undefined. Shapes and
+/// dtypes of the tracked inputs and of the outputs are always there.
 class Saved {
  public:
-  Saved(const detail::TapeState& tape, const detail::Call& call) : tape_(tape), call_(call) {}
+  Saved(const detail::TapeState& tape, const detail::TapeNode& node) : tape_(tape), node_(node) {}
   const Tensor& x(int i = 0) const;
   const Tensor& y(int j = 0) const;
   const Shape& x_shape(int i = 0) const;
   Dtype x_dtype(int i = 0) const;
   const Shape& y_shape(int j = 0) const;
+  /// The number of input i, 0 if it is a constant, whether it was saved or not.
+  std::uint64_t x_number(int i) const;
   int inputs() const;
 
  private:
   const detail::TapeState& tape_;
-  const detail::Call& call_;
+  const detail::TapeNode& node_;
 };
 
-namespace detail {
-/// Which inputs may have a cotangent that is a product nobody has multiplied yet, and the one that a rule has left for one of them.
-struct WelcomeProduct {
-  ValueSet inputs = 0;
-  int input = -1;
-  PendingProduct product;
+/// A factor of a product of matrices (..., m, n): the matrix or its transpose.
+struct MatrixFactor {
+  MatrixFactor(const Tensor& matrix, bool transposed = false) : matrix(matrix), transposed(transposed) {}
+  const Tensor& matrix;
+  bool transposed;
 };
-}  // namespace detail
+inline MatrixFactor transposed(const Tensor& matrix) { return {matrix, true}; }
 
-/// Where a reverse rule puts the cotangents of the inputs that somebody asked for. They may still have the shape to which the input
-/// was broadcast: the sweep sums it away.
+/// Where a reverse rule leaves the cotangents of the inputs that need one: `x_bar[i] = ...`. They may still have the shape to which the
+/// input was broadcast: the sweep sums it away. Terms that can be added while they are computed go to where they belong at once.
 class Cotangents {
  public:
-  Cotangents(Tensor* x_bar, const bool* wanted, detail::WelcomeProduct* welcome = nullptr)
-      : x_bar_(x_bar), wanted_(wanted), welcome_(welcome) {}
-  bool wants(int i) const { return wanted_[i]; }
+  Cotangents(Tensor* x_bar, detail::Slot* const* slots, bool recorded) : x_bar_(x_bar), slots_(slots), recorded_(recorded) {}
+  /// Whether anybody asked for the cotangent of input i.
+  bool needs(int i) const { return slots_[i] != nullptr; }
   Tensor& operator[](int i) { return x_bar_[i]; }
-  /// Offers left^T right, of matrices (k, m) and (k, n), as the cotangent of input i. False: it is not welcome, and the rule multiplies.
-  bool put_product(int i, const Tensor& left, const Tensor& right) {
-    if (!welcome_ || !(welcome_->inputs & input(i)) || welcome_->product.defined() || !detail::PendingProduct::fits(left, right))
-      return false;
-    welcome_->input = i;
-    welcome_->product = {left, right};
-    return true;
-  }
+  /// The sum of the terms that input i has so far, row-major and of its shape, if the rule may add its own to it in place: for results that
+  /// are mostly zeros. Null if it must be given as x_bar[i]: there is no sum yet, others see it, or the sweep is recorded. Input i must
+  /// need a cotangent.
+  Tensor* accumulator(int i);
+  /// x_bar[i] = left right, added in place or left as a product where that is faster. Input i must need a cotangent.
+  void add_product(int i, const MatrixFactor& left, const MatrixFactor& right);
 
  private:
   Tensor* x_bar_;
-  const bool* wanted_;
-  detail::WelcomeProduct* welcome_;
+  detail::Slot* const* slots_;  // of the inputs that need a cotangent, else null
+  bool recorded_;
 };
 
 /// An operation: its name and its derivative rules. Options (dimensions, strides, ...) are data members. Rules are pure, and they are
@@ -80,16 +91,13 @@ class Operation {
   virtual const char* name() const = 0;
   /// With # for an operand, #1, #2, ... where there are several; empty if the name in upright letters will do.
   virtual const char* latex() const { return ""; }
-  /// What the rules for input i read.
-  virtual ValueSet reads(int i) const = 0;
+  /// What the rules for input i read, which is saved for them.
+  virtual ValueSet saved_for(int i) const = 0;
   /// Reverse mode. y_bar[j] is undefined where no cotangent reached output j (never for an operation of one output).
   virtual void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const = 0;
   /// Forward mode. x_dot[i] is undefined where input i does not change; at least one does.
   virtual void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const = 0;
-  /// x_bar[i] += the rule's result, in place, for rules whose result is mostly zeros or that can add while they compute; false: not
-  /// offered. Called outside recording only. x_bar is dense and owned by the sweep alone.
-  virtual bool add_vjp(const Saved&, std::span<const Tensor>, int, Tensor&) const { return false; }
-  /// Ends an operation that a call owns.
+  /// Ends an operation that a node owns.
   virtual void dispose() const {}
 
  protected:

@@ -1,6 +1,5 @@
 #pragma once
 // The tape: a scope in which operations are recorded, and the gradients of what it recorded.
-#include <atomic>
 #include <cstdint>
 #include <span>
 #include <tuple>
@@ -9,8 +8,8 @@
 #include <vector>
 
 #include "autodiff/scalar/scalar.h"
+#include "autodiff/tape/gradients.h"
 #include "autodiff/tape/parameter.h"
-#include "autodiff/tape/pending_product.h"
 #include "autodiff/tensor/tensor.h"
 
 namespace wengert {
@@ -21,8 +20,8 @@ struct TapeOptions {
   bool higher_order = false;
   /// A tape of its own inside another one, whose values are constants here.
   bool isolated = false;
-  /// With `isolated`: using a value of the outer tape is a TapeError rather than a constant.
-  bool closed = false;
+  /// With `isolated`: using a value of the outer tape is a TapeError, not a constant.
+  bool reject_outer_values = false;
 };
 
 /// What happens to a source that the target does not depend on.
@@ -35,71 +34,13 @@ struct GradientOptions {
   Unreached unreached = Unreached::error;
 };
 
-/// The gradients of a list of parameters: a value, by position and by parameter, that adds, scales, clips and reduces as a whole. Those of
-/// large weights are products that are multiplied when somebody first looks at them; an optimizer multiplies them while it updates, and
-/// never stores them.
-class Gradients {
- public:
-  Gradients();
-  Gradients(const Gradients&);
-  Gradients(Gradients&&) noexcept;
-  Gradients& operator=(const Gradients&);
-  Gradients& operator=(Gradients&&) noexcept;
-  ~Gradients();
-
-  std::size_t size() const { return parameters_.size(); }
-  const Tensor& operator[](std::size_t i) const {
-    if (some_pending_.load(std::memory_order_acquire)) multiply(i, i + 1);
-    return gradients_[i];
-  }
-  /// A TapeError if the gradients are not of this parameter.
-  const Tensor& operator[](const Parameter& p) const { return of(p.ref().get()); }
-  const Tensor& of(const ParameterState* p) const;
-  const ParameterState* parameter(std::size_t i) const { return parameters_[i]; }
-  const Tensor* begin() const { return all().data(); }
-  const Tensor* end() const { return all().data() + size(); }
-
-  /// The p-norm of all elements together (computed in double), by default Euclid's; for p = infinity the largest magnitude. An Error unless
-  /// p >= 1.
-  double norm(double p = 2) const;
-  /// Scales everything by max / norm(p) where the norm is larger than `max`, and returns the norm before.
-  double clip_norm(double max, double p = 2);
-  /// Brings every element into [-limit, limit].
-  Gradients& clip_value(double limit);
-  Gradients& operator*=(double factor);
-  /// Both must be of the same parameters.
-  Gradients& operator+=(const Gradients& o);
-
-  void add(Tensor gradient, const ParameterState* parameter);
-
-  /// @name For optimizers
-  /// @{
-  void add(detail::PendingProduct gradient, const ParameterState* parameter);
-  /// The ith gradient if nobody has looked at it and it is a product, else undefined.
-  detail::PendingProduct pending(std::size_t i) const;
-  /// @}
-
- private:
-  const pool::Vector<Tensor>& all() const {
-    if (some_pending_.load(std::memory_order_acquire)) multiply(0, size());
-    return gradients_;
-  }
-  /// What is pending of the gradients from `first` to `last` - 1.
-  void multiply(std::size_t first, std::size_t last) const;
-
-  // Looking changes what is below, under a lock.
-  mutable pool::Vector<Tensor> gradients_;  // undefined where a product is pending
-  mutable pool::Vector<std::pair<std::size_t, detail::PendingProduct>> products_;
-  mutable std::atomic<bool> some_pending_{false};
-  pool::Vector<const ParameterState*> parameters_;
-};
-
 namespace detail {
 
 class TapeState;
 
 /// The writer, or null if it is of a tape that has ended.
 StatementWriter<double>* if_live(StatementWriter<double>* writer);
+[[noreturn]] void throw_numbers_have_no_derivatives();
 
 /// Something to differentiate with respect to.
 struct Source {
@@ -116,7 +57,7 @@ struct Source {
 
 }  // namespace detail
 
-/// What loose sources may be.
+/// Types accepted as individual sources.
 template <class T> concept Differentiable = std::is_same_v<T, Tensor> || std::is_same_v<T, Scalar> || std::is_same_v<T, Parameter>;
 template <Differentiable... S> struct Sources { std::tuple<const S&...> sources; };
 /// Names the sources of `tape.gradient(target, wrt(a, b), options)`.
@@ -152,12 +93,13 @@ class Tape {
   std::vector<Tensor> gradient(const Tensor& target, std::span<const Tensor> sources, const GradientOptions& options = {});
   /// Many scalars at once; `out` must have the length of `sources`.
   void gradient(const Scalar& target, std::span<const Scalar> sources, std::span<double> out, const GradientOptions& options = {});
-  /// One source: its gradient. More: a tuple for `auto [dw, db] = ...`. Scalars give double, tensors and parameters give Tensor.
+  /// One source: its gradient. More: a tuple for `auto [dw, db] = ...`. Scalars give double, tensors and parameters give Tensor. With
+  /// Scalars among the sources `.differentiable` is a TapeError: differentiable_gradient() gives Scalars.
   template <class... S> auto gradient(const Scalar& target, const Sources<S...>& s, const GradientOptions& options = {}) {
-    return unpack<false>(sweep(target, s, options), s);
+    return numbers_and_tensors(target, s, options);
   }
   template <class... S> auto gradient(const Tensor& target, const Sources<S...>& s, const GradientOptions& options = {}) {
-    return unpack<false>(sweep(target, s, options), s);
+    return numbers_and_tensors(target, s, options);
   }
   template <Differentiable... S>
   requires(sizeof...(S) > 0) auto gradient(const Scalar& target, const S&... s) { return gradient(target, wrt(s...)); }
@@ -175,13 +117,13 @@ class Tape {
 
   /// @name Forward mode over the same records
   /// The change of the target when the sources change by the tangents (one each, of the source's shape; rank 0 for a Scalar).
-  /// Nothing is consumed.
+  /// Nothing is consumed, and the result is a constant.
   /// @{
   template <class... S> Tensor jvp(const Tensor& target, const Sources<S...>& s, std::initializer_list<Tensor> tangents) {
-    return push(target, s, tangents);
+    return jvp_of(target, s, tangents);
   }
   template <class... S> double jvp(const Scalar& target, const Sources<S...>& s, std::initializer_list<Tensor> tangents) {
-    return push(target, s, tangents).item();
+    return jvp_of(target, s, tangents).item();
   }
   Tensor jvp(const Tensor& target, std::span<const Tensor> sources, std::span<const Tensor> tangents);
   /// @}
@@ -190,18 +132,18 @@ class Tape {
   /// @{
   std::size_t statements() const;  ///< of the scalar side, inputs included
   std::size_t arguments() const;   ///< of those statements
-  std::size_t calls() const;       ///< of the tensor side
+  std::size_t nodes() const;       ///< of the tensor side: operations and crossings between the sides
   std::size_t bytes() const;       ///< of memory for all records, in use or kept for the next tape
                                    /// @}
 
  private:
   Gradients sweep_sources(const detail::Source& target, std::span<const detail::Source> sources, const GradientOptions& options);
-  Tensor push_forward(const detail::Source& target, std::span<const detail::Source> sources, std::span<const Tensor> tangents);
-  template <class Y, class... S> Tensor push(const Y& target, const Sources<S...>& s, std::initializer_list<Tensor> tangents) {
+  Tensor jvp_of(const detail::Source& target, std::span<const detail::Source> sources, std::span<const Tensor> tangents);
+  template <class Y, class... S> Tensor jvp_of(const Y& target, const Sources<S...>& s, std::initializer_list<Tensor> tangents) {
     return std::apply(
         [&](const S&... e) {
           const detail::Source list[] = {detail::Source(e)...};
-          return push_forward(detail::Source(target), list, {tangents.begin(), tangents.size()});
+          return jvp_of(detail::Source(target), list, {tangents.begin(), tangents.size()});
         },
         s.sources);
   }
@@ -212,6 +154,11 @@ class Tape {
           return sweep_sources(detail::Source(target), list, options);
         },
         s.sources);
+  }
+  template <class Y, class... S> auto numbers_and_tensors(const Y& target, const Sources<S...>& s, const GradientOptions& options) {
+    if constexpr ((std::is_same_v<S, Scalar> || ...))
+      if (options.differentiable) detail::throw_numbers_have_no_derivatives();
+    return unpack<false>(sweep(target, s, options), s);
   }
   template <bool kRecorded, class S> static auto one(const Tensor& g) {
     if constexpr (!std::is_same_v<S, Scalar>) {

@@ -248,7 +248,7 @@ Tensor Tensor::clone(Location where) const {
 }
 
 void Tensor::make_own() {
-  if (!is_accumulator()) {
+  if (!may_write_in_place()) {
     Tensor copy = clone(made_at());
     *this = std::move(copy);
   }

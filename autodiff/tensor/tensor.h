@@ -244,7 +244,7 @@ class Tensor {
     return elements_ && !elements_->base && !elements_->borrowed && elements_->references.load(std::memory_order_acquire) == 1;
   }
   /// Whether a sweep may add into the elements in place.
-  bool is_accumulator() const { return sole_owner() && elements_->row_major; }
+  bool may_write_in_place() const { return sole_owner() && elements_->row_major; }
   /// The row-major `flat`th value as a double.
   double element(Index flat) const;
   /// @}

@@ -6,7 +6,9 @@
 // function (x, y_bar) -> J^T y_bar.
 #include "autodiff/transforms/checkpoint.h"
 
-#include "autodiff/tape/records.h"
+#include "autodiff/ops.h"
+#include "autodiff/tape/forward_sweep.h"
+#include "autodiff/tape/reverse_sweep.h"
 #include "autodiff/tensor/call_site.h"
 #include "autodiff/tensor/draws.h"
 
@@ -39,9 +41,10 @@ class Recording {
   Tensors x, p, y;  // on this tape: inputs, parameters known beforehand, results
 
   /// `again`: with the random numbers of the first time.
-  Recording(Run& run, bool again) : tape_({.higher_order = run.higher_order, .isolated = true, .closed = true}), state_(*active_tape()) {
+  Recording(Run& run, bool again)
+      : tape_({.higher_order = run.higher_order, .isolated = true, .reject_outer_values = true}), state_(*active_tape()) {
     for (std::size_t i = 0; i < run.x.size(); ++i) x.push_back(run.varies[i] ? state_.variable(run.x[i]) : run.x[i]);
-    for (const Read& read : run.reads) p.push_back(state_.leaf_with(*read.parameter.get(), read.value));
+    for (const Read& read : run.reads) p.push_back(state_.bind_parameter(*read.parameter.get(), read.value));
     const CallSite own_lines = CallSite::of_user_code();
     const DrawScope draws(run.draws, again);
     y = (*run.f)(x);
@@ -50,7 +53,7 @@ class Recording {
   }
 
   TapeState& tape() { return state_; }
-  bool tracks(const Tensor& t) { return state_.slot_of(t) != kNoSlot; }
+  bool tracks(const Tensor& t) { return state_.slot_of(t) != kNoIndex; }
 
  private:
   Tape tape_;
@@ -64,7 +67,7 @@ Tensors chosen(const Tensors& all, const Flags& flags) {
   return some;
 }
 
-/// What the gradients are by, in the order of the call's inputs: x where it varies, then p.
+/// The sources of its gradients, in the order of the node's inputs: x where it varies, then p.
 pool::Vector<Source> sources_of(std::span<const Tensor> x, const Flags& varies, const Tensors& p) {
   pool::Vector<Source> sources;
   for (std::size_t i = 0; i < varies.size(); ++i)
@@ -86,9 +89,9 @@ Tensor inner_product(const Tensors& y, std::span<const Tensor> y_bar) {
 
 Gradients pull(TapeState& tape, const Tensors& y, std::span<const Tensor> y_bar, std::span<const Source> sources, bool recorded) {
   GradientOptions options{.differentiable = recorded, .unreached = Unreached::zero};
-  if (y.size() > 1) return sweep(tape, Source(inner_product(y, y_bar)), sources, options);
+  if (y.size() > 1) return sweep_back(tape, Source(inner_product(y, y_bar)), sources, options);
   options.seed = y_bar[0];
-  return sweep(tape, Source(y[0]), sources, options);
+  return sweep_back(tape, Source(y[0]), sources, options);
 }
 
 Tensors recorded(Run run, std::span<const Tensor> x, bool again, Location where);
@@ -119,7 +122,7 @@ class CheckpointCall : public Operation {
  public:
   explicit CheckpointCall(Run run) : run_(std::move(run)) {}
   const char* name() const override { return "checkpoint"; }
-  ValueSet reads(int) const override { return kNoValues; }
+  ValueSet saved_for(int) const override { return kNoValues; }
 
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     if (recording()) return recorded_vjp(s, y_bar, x_bar);
@@ -136,7 +139,7 @@ class CheckpointCall : public Operation {
     Tensors tangents;
     for (std::size_t i = 0; i < sources.size(); ++i)
       tangents.push_back(x_dot[i].defined() ? x_dot[i] : Tensor::zeros(sources[i].tensor->shape(), sources[i].tensor->dtype()));
-    for (std::size_t j = 0; j < y.size(); ++j) y_dot[j] = push_tangents(again.tape(), Source(y[j]), sources, tangents);
+    for (std::size_t j = 0; j < y.size(); ++j) y_dot[j] = sweep_forward(again.tape(), Source(y[j]), sources, tangents);
   }
 
  private:
@@ -158,12 +161,12 @@ class CheckpointCall : public Operation {
     int varying = 0;
     for (std::size_t i = 0; i < run_.x.size(); ++i) {
       Tensor value = run_.x[i];
-      inputs.push_back(run_.varies[i] ? Tensor(value.take(), s.x(varying++).number()) : value);
+      inputs.push_back(run_.varies[i] ? Tensor(value.take(), s.x_number(varying++)) : value);
     }
     for (const Tensor& each : y_bar) {
       inputs.push_back(each);
       run.x.push_back(each.defined() ? each.constant() : each);
-      run.varies.push_back(each.defined() && active_tape()->slot_of(each) != kNoSlot);
+      run.varies.push_back(each.defined() && active_tape()->slot_of(each) != kNoIndex);
     }
     run.f = std::allocate_shared<PullBlock>(pool::Allocator<PullBlock>(), run_);
     const Tensors g = recorded(std::move(run), inputs, true, CallSite::of({}));
@@ -178,7 +181,7 @@ class CheckpointCall : public Operation {
 pool::Vector<Read> fixed_parameters(TapeState& tape) {
   pool::Vector<Read> fixed;
   for (const Leaves::Leaf& leaf : tape.leaves.all())
-    if (tape.slots[leaf.slot].kept.defined()) fixed.push_back({leaf.parameter, tape.slots[leaf.slot].kept});
+    if (tape.slots[leaf.slot].saved.defined()) fixed.push_back({leaf.parameter, tape.slots[leaf.slot].saved});
   return fixed;
 }
 
@@ -217,7 +220,7 @@ Tensors checkpointed(const std::shared_ptr<const Block>& f, std::span<const Tens
   Run run{.f = f, .x = {}, .varies = {}, .reads = fixed_parameters(tape), .draws = {}, .tracked = {}, .higher_order = tape.higher_order};
   for (const Tensor& each : x) {
     run.x.push_back(each.constant());
-    run.varies.push_back(tape.slot_of(each) != kNoSlot);
+    run.varies.push_back(tape.slot_of(each) != kNoIndex);
   }
   return recorded(std::move(run), x, false, where);
 }

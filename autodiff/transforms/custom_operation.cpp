@@ -4,7 +4,8 @@
 
 #include <memory>
 
-#include "autodiff/tape/records.h"
+#include "autodiff/ops.h"
+#include "autodiff/tape/reachability.h"
 
 namespace wengert::detail {
 namespace {
@@ -20,29 +21,19 @@ Tensors dense(std::span<const Tensor> x) {
 /// Which of the values that are recorded from now on depend on some that are there.
 class Dependents {
  public:
-  explicit Dependents(TapeState& tape) : tape_(tape), first_call_(tape.calls.size()), marked_(tape.slots.size()) {}
-  void add(const Tensor& t) { marked_[slot(t.number())] = true; }
+  explicit Dependents(TapeState& tape) : tape_(tape), first_node_(tape.nodes.size()), marked_(tape.slots.size()) {}
+  void add(const Tensor& t) { marked_[tape_.slot_of(t)] = true; }
   bool holds(const Tensor& t) {
     marked_.resize(tape_.slots.size());
-    for (std::uint32_t k = first_call_; k < tape_.calls.size(); ++k) mark(tape_.calls[k]);
-    const std::uint32_t s = tape_.slot_of(t);  // of an ended tape's value there is none
-    return s != kNoSlot && marked_[s];
+    mark_dependents(
+        tape_, first_node_, false, [&](std::uint32_t slot) { return marked_[slot] != 0; },
+        [&](std::uint32_t slot) { marked_[slot] = true; });
+    return tape_.holds(t) && marked_[tape_.slot_of(t)];  // an ended tape's value is in no slot
   }
 
  private:
-  std::size_t slot(std::uint64_t number) const { return static_cast<std::size_t>(number - tape_.tensor_base); }
-  void mark(const Call& call) {
-    if (call.kind != Call::tensors) return;
-    bool any = false;
-    for (std::uint32_t i = 0; !any && i < call.inputs; ++i) {
-      const std::uint64_t number = tape_.inputs[call.first_input + i].number();
-      any = number && marked_[slot(number)];
-    }
-    for (std::uint32_t j = 0; any && j < call.outputs; ++j) marked_[call.first_output + j] = true;
-  }
-
   TapeState& tape_;
-  std::uint32_t first_call_;
+  std::uint32_t first_node_;
   pool::Vector<char> marked_;
 };
 
@@ -51,7 +42,7 @@ class CustomCall : public Operation {
   explicit CustomCall(const CustomRules& rules) : rules_(rules.copy()) {}
   const char* name() const override { return rules_->name(); }
   // All inputs, also those that do not vary: the rules are given them.
-  ValueSet reads(int) const override { return 0x3f | output(); }
+  ValueSet saved_for(int) const override { return 0x3f | output(); }
 
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const Tensors x = inputs(s);
@@ -62,7 +53,7 @@ class CustomCall : public Operation {
       rules_->vjp(y_bar[0].contiguous(), s.y().contiguous(), x, result);
     }
     for (std::size_t i = 0; i < x.size(); ++i) {
-      if (!x_bar.wants(static_cast<int>(i)) || !result[i].defined()) continue;
+      if (!x_bar.needs(static_cast<int>(i)) || !result[i].defined()) continue;
       check_like(fmt::format("the cotangent of input {}", i), result[i], x[i]);
       x_bar[static_cast<int>(i)] = result[i];
     }
@@ -96,7 +87,7 @@ class CustomCall : public Operation {
   /// A rule computes past the tape if a result does not depend on the cotangent, or (unless it is linear) none on the inputs and on y.
   void recorded_vjp(const Tensor& y_bar, const Tensor& y, const Tensors& x, Tensors& result) const {
     TapeState& tape = *active_tape();
-    const auto on_tape = [&](const Tensor& t) { return tape.slot_of(t) == kNoSlot ? tape.variable(t) : t; };
+    const auto on_tape = [&](const Tensor& t) { return tape.slot_of(t) == kNoIndex ? tape.variable(t) : t; };
     const Tensor seed = on_tape(y_bar.contiguous());
     Tensors inputs;  // constants too, so that it can be seen whether the rule reads them
     for (const Tensor& each : x) inputs.push_back(is_floating(each.dtype()) ? on_tape(each) : each);

@@ -76,7 +76,7 @@ template <std::invocable<std::span<const Scalar>> F> auto preaccumulate(F&& f, s
   Outputs y;
   detail::BlockDerivatives derivatives;
   if (recording()) {
-    Tape tape({.isolated = true, .closed = true});
+    Tape tape({.isolated = true, .reject_outer_values = true});
     std::vector<double> values;
     values.reserve(x.size());
     for (const Scalar& s : x) values.push_back(s.value());

@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
-#include "autodiff/tape/records.h"
+#include "autodiff/ops.h"
+#include "autodiff/tape/forward_sweep.h"
+#include "autodiff/tape/reverse_sweep.h"
+#include "autodiff/tape/sweep_operations.h"
 
 namespace wengert::detail {
 namespace {
@@ -12,7 +15,7 @@ class Identity : public Operation {
  public:
   const char* name() const override { return "identity"; }
   const char* latex() const override { return "#"; }
-  ValueSet reads(int) const override { return kNoValues; }
+  ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = y_bar[0]; }
   void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = x_dot[0]; }
 };
@@ -28,7 +31,7 @@ class Derivatives {
 
   /// x as a value that nothing else has: what f reads of x otherwise, as by a capture, is not differentiated.
   Tensor variable(const Tensor& x) {
-    if (own_ || tape_->slot_of(x) == kNoSlot) return tape_->variable(x);
+    if (own_ || tape_->slot_of(x) == kNoIndex) return tape_->variable(x);
     return record(Identity(), x.made_at(), {&x}, x.constant());
   }
 
@@ -54,7 +57,7 @@ class Derivatives {
     if (!tracked(y)) return Tensor::zeros(y.shape(), y.dtype());
     if (!own_) return pull_of_pull(y, x)(x_dot);
     const Source source(x);
-    return push_tangents(*tape_, Source(y), {&source, 1}, {&x_dot, 1});
+    return sweep_forward(*tape_, Source(y), {&source, 1}, {&x_dot, 1});
   }
 
   /// d y / d x, y's shape and then x's.
@@ -116,11 +119,11 @@ class Derivatives {
     return {this, u, recorded_pull(y, x, u)};
   }
 
-  bool tracked(const Tensor& t) const { return tape_->slot_of(t) != kNoSlot; }
+  bool tracked(const Tensor& t) const { return tape_->slot_of(t) != kNoIndex; }
 
   Tensor swept(const Tensor& y, const Tensor& x, const GradientOptions& options) {
     const Source source(x);
-    return sweep(*tape_, Source(y), {&source, 1}, options)[0];
+    return sweep_back(*tape_, Source(y), {&source, 1}, options)[0];
   }
 
   Gradients swept(const Tensor& y, const ParameterList& parameters, const GradientOptions& options) {

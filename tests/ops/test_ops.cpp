@@ -700,13 +700,13 @@ BOOST_AUTO_TEST_CASE(every_kind_of_record_is_tested_and_has_a_name_in_documents)
     const Tensor y = c.call(inputs);
     if (y.number()) tape.gradient(sum(y * y), std::span<const Tensor>(inputs), {.differentiable = true, .unreached = Unreached::zero});
     const detail::TapeState& state = *detail::active_tape();
-    for (std::uint32_t k = 0; k < state.calls.size(); ++k) {
-      const detail::Call& call = state.calls[k];
-      if (call.kind != detail::Call::tensors) continue;
-      recorded.insert(call.operation->name());
-      auto& [formula, operands] = latex[call.operation->name()];
-      formula = call.operation->latex();
-      operands = std::max(operands, static_cast<int>(call.inputs));
+    for (std::uint32_t k = 0; k < state.nodes.size(); ++k) {
+      const detail::TapeNode& node = state.nodes[k];
+      if (node.kind != detail::TapeNode::tensors) continue;
+      recorded.insert(node.operation->name());
+      auto& [formula, operands] = latex[node.operation->name()];
+      formula = node.operation->latex();
+      operands = std::max(operands, static_cast<int>(node.inputs));
     }
   }
   for (const auto& [name, one] : latex) check_latex(name, one.first, one.second);

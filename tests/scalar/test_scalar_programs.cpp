@@ -241,7 +241,7 @@ BOOST_AUTO_TEST_CASE(a_hundred_thousand_programs) { BOOST_TEST(failures(0, kSani
 
 BOOST_AUTO_TEST_CASE(programs_in_tiny_chunks) {
   for (std::uint32_t statements : {129u, 130u, 137u, 200u, 511u})
-    with_chunks({.statements = statements, .calls = 2}, [&] { BOOST_TEST(failures(statements, kSanitizer ? 200 : 2'000) == 0); });
+    with_chunks({.statements = statements, .nodes = 2}, [&] { BOOST_TEST(failures(statements, kSanitizer ? 200 : 2'000) == 0); });
 }
 
 BOOST_AUTO_TEST_CASE(programs_on_two_threads) {

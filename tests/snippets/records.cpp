@@ -19,24 +19,22 @@ void print_statements() {
   std::printf("\n");
 }
 
-// Prints every call of the active tape.
-void print_calls() {
-  const detail::TapeState& tape = *detail::active_tape();
-  for (std::uint32_t k = 0; k < tape.calls.size(); ++k) {
-    const detail::Call& call = tape.calls[k];
-    const char* name = call.kind == detail::Call::stack ? "stack" : call.kind == detail::Call::element ? "element" : call.operation->name();
-    std::printf("%-8s  inputs", name);
-    for (std::uint32_t i = 0; i < call.inputs; ++i) {
-      const Tensor& input = tape.inputs[call.first_input + i];
-      if (call.kind == detail::Call::stack) {
-        std::printf(" scalar %llu", static_cast<unsigned long long>(input.number() - tape.base));
-      } else {
-        std::printf(" tensor %llu%s", static_cast<unsigned long long>(input.number() - tape.tensor_base), input.defined() ? " (kept)" : "");
-      }
+// Prints every node of the active tape.
+void print_nodes() {
+  detail::TapeState& tape = *detail::active_tape();
+  const auto name = [](const detail::TapeNode& node) {
+    return node.kind == detail::TapeNode::stack ? "stack" : node.kind == detail::TapeNode::element ? "element" : node.operation->name();
+  };
+  const auto print = [&](const detail::TapeNode& node) {
+    std::printf("%-8s  inputs", name(node));
+    for (std::uint32_t i = 0; i < node.inputs; ++i) {
+      const detail::Input& x = tape.input(node, i);
+      std::printf(" %s %u%s", x.scalar ? "scalar" : "tensor", x.index, x.saved.defined() ? " (saved)" : "");
     }
-    std::printf("  output %s %u  after %u statements\n", call.kind == detail::Call::element ? "scalar" : "tensor", call.first_output,
-                call.statements_before - 1);
-  }
+    std::printf("  output %s %u  after %u statements\n", node.kind == detail::TapeNode::element ? "scalar" : "tensor", node.first_output,
+                node.statements_before - 1);
+  };
+  tape.walk_forward([](std::uint32_t) {}, print);
 }
 
 void in_three_statements() {
@@ -80,7 +78,7 @@ void in_both_lanes() {
   // [lanes]
   static_cast<void>(E);
   print_statements();
-  print_calls();
+  print_nodes();
 }
 
 }  // namespace

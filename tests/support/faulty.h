@@ -1,5 +1,6 @@
 #pragma once
 // An operation that squares, with a fault to choose: what the gradient checker must find.
+#include "autodiff/ops.h"
 #include "autodiff/tape/records.h"
 
 namespace wengert {
@@ -10,7 +11,7 @@ class FaultySquare : public Operation {
  public:
   explicit FaultySquare(Fault fault) : fault_(fault) {}
   const char* name() const override { return "faulty"; }
-  ValueSet reads(int) const override { return input(0); }
+  ValueSet saved_for(int) const override { return input(0); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     static int calls = 0;
     Tensor g = 2 * s.x() * y_bar[0];

@@ -48,7 +48,7 @@ BOOST_AUTO_TEST_CASE(nothing_is_recorded_outside_a_tape) {
     BOOST_TEST(recording());
     BOOST_TEST((p * 2).number() != 0u);
     BOOST_TEST((doubles({1}) * 2).number() == 0u);  // constants alone
-    BOOST_TEST(tape.calls() == 1u);
+    BOOST_TEST(tape.nodes() == 1u);
   }
   BOOST_TEST(!recording());
   BOOST_TEST((p * 2).number() == 0u);
@@ -92,7 +92,7 @@ BOOST_AUTO_TEST_CASE(derivatives_inside_a_recorded_function_do_not_confuse_pertu
 BOOST_AUTO_TEST_CASE(recording_can_be_paused_and_resumes_after_nesting_and_exceptions) {
   Tape tape;
   const Tensor x = tape.variable(doubles({3}));
-  const std::size_t calls = tape.calls();
+  const std::size_t nodes = tape.nodes();
   {
     NoRecord outer;
     BOOST_TEST((x * x).number() == 0u);
@@ -108,7 +108,7 @@ BOOST_AUTO_TEST_CASE(recording_can_be_paused_and_resumes_after_nesting_and_excep
   } catch (const std::runtime_error&) {
   }
   BOOST_TEST(recording());
-  BOOST_TEST(tape.calls() == calls);
+  BOOST_TEST(tape.nodes() == nodes);
   BOOST_TEST((x * x).number() != 0u);
 }
 
@@ -546,6 +546,44 @@ BOOST_AUTO_TEST_CASE(gradients_are_a_value) {
   Tape tape;
   const Gradients one = tape.gradient(sum(a * a), ParameterList{a});
   BOOST_CHECK_THROW(g += one, TapeError);
+  BOOST_TEST(values(g[a]) == (List{9, 10}), per_element());
+}
+
+BOOST_AUTO_TEST_CASE(empty_gradients_are_zeros) {
+  const Parameter a(doubles({3, 4}));
+  Gradients total;
+  BOOST_TEST(total.empty());
+  BOOST_TEST(total.norm() == 0);
+  total += Gradients();
+  BOOST_TEST(total.empty());
+  for (int batch = 0; batch < 3; ++batch) {
+    Tape tape;
+    total += tape.gradient(sum(a * a), ParameterList{a});
+  }
+  BOOST_TEST(values(total[a]) == (List{18, 24}), per_element());
+  total += Gradients();
+  BOOST_TEST(values(total[a]) == (List{18, 24}), per_element());
+}
+
+BOOST_AUTO_TEST_CASE(gradients_that_were_recorded_keep_their_derivatives) {
+  const Parameter a(doubles({3, 4}));
+  const ParameterList list{a};
+  Tape tape;
+  const auto gradient = [&] { return tape.gradient(sum(a * a * a), list, {.differentiable = true}); };
+  Gradients g = gradient();
+  g += gradient();  // 6 a^2
+  BOOST_TEST(values(tape.gradient(sum(g[a]), list, {.retain = true})[a]) == (List{36, 48}), per_element());
+  CHECK_MESSAGE_OF(TapeError, g *= 2, "recorded");
+  CHECK_MESSAGE_OF(TapeError, g.clip_norm(1), "clip_norm");
+  CHECK_MESSAGE_OF(TapeError, g.clip_value(1), "clip_value");
+  BOOST_TEST(values(g[a]) == (List{54, 96}), per_element());
+  {
+    const NoRecord pause;
+    Gradients numbers = g;
+    numbers *= 0.5;
+    BOOST_TEST(values(numbers[a]) == (List{27, 48}), per_element());
+  }
+  BOOST_TEST(values(tape.gradient(sum(g[a]), list)[a]) == (List{36, 48}), per_element());
 }
 
 BOOST_AUTO_TEST_SUITE_END()
@@ -636,7 +674,7 @@ class Throwing : public Operation {
  public:
   explicit Throwing(const bool* armed) : armed_(armed) {}
   const char* name() const override { return "throwing"; }
-  ValueSet reads(int) const override { return input(0); }
+  ValueSet saved_for(int) const override { return input(0); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     if (*armed_) throw std::runtime_error("thrown in a rule");
     x_bar[0] = y_bar[0] * s.x();
@@ -655,16 +693,57 @@ Tensor half_square(const Tensor& x, const bool& armed, Location where = Location
 
 }  // namespace
 
+namespace {
+
+/// Says that its rule reads an input or output that cannot be saved.
+class ReadsTooMuch : public Operation {
+ public:
+  explicit ReadsTooMuch(int place, bool of_inputs) : place_(place), of_inputs_(of_inputs) {}
+  const char* name() const override { return "reads_too_much"; }
+  ValueSet saved_for(int) const override { return of_inputs_ ? input(place_) : output(place_); }
+  void vjp(const Saved&, std::span<const Tensor>, Cotangents&) const override {}
+  void jvp(const Saved&, std::span<const Tensor>, std::span<Tensor>) const override {}
+
+ private:
+  int place_;
+  bool of_inputs_;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(inputs_that_cannot_be_saved_are_not_taken_for_outputs) {
+  ValueSet all = kNoValues;
+  for (int i = 0; i < kMaxSavedInputs; ++i) {
+    BOOST_TEST((all & input(i)) == 0u);
+    all |= input(i);
+  }
+  for (int j = 0; j < kMaxSavedOutputs; ++j) {
+    BOOST_TEST((all & output(j)) == 0u);
+    all |= output(j);
+  }
+  CHECK_MESSAGE_OF(Error, input(kMaxSavedInputs), "input 24");
+  CHECK_MESSAGE_OF(Error, input(-1), "input -1");
+  CHECK_MESSAGE_OF(Error, output(kMaxSavedOutputs), "output 8");
+  CHECK_MESSAGE_OF(Error, output(-1), "output -1");
+  Tape tape;
+  const Tensor x = tape.variable(doubles({3}));
+  const std::size_t nodes = tape.nodes();
+  for (const bool of_inputs : {true, false})
+    BOOST_CHECK_THROW(record(ReadsTooMuch(30, of_inputs), Location::here(), {&x}, Tensor::ones({1}, float64)), Error);
+  BOOST_TEST(tape.nodes() == nodes);
+  BOOST_TEST(tape.gradient(x * x, x).item() == 6);
+}
+
 BOOST_AUTO_TEST_CASE(an_error_while_recording_leaves_the_tape_as_it_was) {
   Tape tape;
   const Tensor x = tape.variable(Tensor::ones({2, 3}, float64));
   const Tensor y = sum(x * x);
-  const std::size_t calls = tape.calls(), statements = tape.statements();
+  const std::size_t nodes = tape.nodes(), statements = tape.statements();
   BOOST_CHECK_THROW(x + Tensor::ones({4}, float64), ShapeError);
   BOOST_CHECK_THROW(matmul(x, x), ShapeError);
   BOOST_CHECK_THROW(concat({x, Tensor::ones({1}, float64)}), ShapeError);
   BOOST_CHECK_THROW(x(5, 5), ShapeError);
-  BOOST_TEST(tape.calls() == calls);
+  BOOST_TEST(tape.nodes() == nodes);
   BOOST_TEST(tape.statements() == statements);
   BOOST_TEST(values(tape.gradient(y, x)) == List(6, 2.0), per_element());
 }
@@ -887,6 +966,27 @@ BOOST_AUTO_TEST_CASE(scalars_need_a_tape_for_higher_orders) {
   BOOST_TEST(tape.gradient(second, s) == third, tolerance(1e-12));
 }
 
+// A number cannot be differentiated again: asking for one from a recorded sweep would lose the second derivative in silence.
+BOOST_AUTO_TEST_CASE(recorded_gradients_by_scalars_are_scalars) {
+  for (const bool higher_order : {false, true}) {
+    Tape tape({.higher_order = higher_order});
+    const Scalar s = tape.variable(2), t = s * s * s;
+    const Tensor x = tape.variable(doubles({1, 2}));
+    const Scalar both = Scalar(sum(x * x)) * s;
+    double out[1];
+    const auto refused = [&](auto&& ask) { CHECK_MESSAGE_OF(TapeError, ask(), "differentiable_gradient()"); };
+    refused([&] { tape.gradient(t, wrt(s), {.differentiable = true}); });
+    refused([&] { tape.gradient(both, wrt(x, s), {.differentiable = true}); });
+    refused([&] { tape.gradient(sum(x * s), wrt(s, x), {.differentiable = true}); });
+    refused([&] { tape.gradient(t, std::span(&s, 1), out, {.differentiable = true}); });
+    BOOST_TEST(tape.gradient(t, wrt(s), {.retain = true}) == 12);  // nothing was consumed
+    if (!higher_order) continue;
+    const auto [gx, gs] = tape.differentiable_gradient(both, x, s);
+    BOOST_TEST(tape.gradient(gs * gs, wrt(x), {.retain = true}).element(1) == 2 * 5 * 4);  // (x1^2 + x2^2)^2
+    BOOST_TEST(tape.gradient(sum(gx), wrt(s)) == 6);                                       // 2 s (x1 + x2)
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_recorded_sweep_needs_its_tape_to_record) {
   Tape tape;
   const Tensor x = tape.variable(doubles({2})), y = x * x;
@@ -995,14 +1095,14 @@ BOOST_AUTO_TEST_CASE(random_programs_agree_with_differences_to_second_order) { c
 
 BOOST_AUTO_TEST_CASE(random_programs_on_tiny_chunks) {
   const detail::ChunkSizes usual = detail::chunk_sizes;
-  detail::chunk_sizes = {.statements = 256, .calls = 2};
+  detail::chunk_sizes = {.statements = 256, .nodes = 2};
   std::thread([] { check_random_programs(1000, programs / 2); }).join();
   detail::chunk_sizes = usual;
 }
 
 BOOST_AUTO_TEST_CASE(long_programs_on_tiny_chunks) {
   const detail::ChunkSizes usual = detail::chunk_sizes;
-  detail::chunk_sizes = {.statements = 256, .calls = 4};
+  detail::chunk_sizes = {.statements = 256, .nodes = 4};
   std::thread([] {
     for (int round = 0; round < 3; ++round) {
       Tape tape;

@@ -173,7 +173,7 @@ BOOST_AUTO_TEST_CASE(a_block_may_use_tensors) {
         return Scalar(sum(t * t));
       },
       x);
-  BOOST_TEST(tape.calls() == 0u);
+  BOOST_TEST(tape.nodes() == 0u);
   BOOST_TEST(tape.gradient(y, x[1]) == 6);
 }
 

@@ -55,8 +55,8 @@ BOOST_AUTO_TEST_CASE(neighbours_that_run_as_one_operation_give_what_they_give_on
   const auto records = [](auto&& run) {
     Tape tape;
     const Tensor y = run();
-    const std::size_t calls = tape.calls();
-    return std::pair(calls, values(y));
+    const std::size_t nodes = tape.nodes();
+    return std::pair(nodes, values(y));
   };
   const auto fused = records([&] { return model(x); });
   const auto one_by_one = records([&] {
@@ -76,10 +76,10 @@ BOOST_AUTO_TEST_CASE(convolutions_run_together_with_relu_and_pooling) {
   const Tensor images = Generator(3).uniform({2, 8, 14, 14}, -1, 1);
   Tape tape;
   const Tensor y = model(images);
-  const std::size_t calls = tape.calls();
+  const std::size_t nodes = tape.nodes();
   Tensor one_by_one = images;
   for (std::size_t i = 0; i < model.size(); ++i) one_by_one = model.call(i, one_by_one);
-  BOOST_TEST(calls == 4u);  // the last pooling alone has windows that overlap
+  BOOST_TEST(nodes == 4u);  // the last pooling alone has windows that overlap
   BOOST_TEST((y.shape() == one_by_one.shape()));
   const auto p = values(y), q = values(one_by_one);
   for (std::size_t i = 0; i < p.size(); ++i) BOOST_TEST(std::abs(p[i] - q[i]) < 1e-5);
@@ -230,7 +230,7 @@ BOOST_AUTO_TEST_CASE(the_summary_shows_shapes_and_counts) {
   BOOST_TEST(model.summary({4, 2, 3}) == expected);
   Tape tape;
   BOOST_TEST(model.summary({4, 2, 3}) == expected);
-  BOOST_TEST(tape.calls() == 0u);
+  BOOST_TEST(tape.nodes() == 0u);
   BOOST_CHECK_THROW(model.summary({4, 5}), ShapeError);
 }
 

@@ -1,0 +1,79 @@
+#include "autodiff/tape/cotangent.h"
+
+#include <algorithm>
+
+#include "autodiff/kernels/gemm.h"
+#include "autodiff/kernels/parallel.h"
+
+namespace wengert::detail {
+namespace {
+
+kernels::MatrixView<float> matrix(const Tensor& x) { return {x.data<float>(), x.shape()[1], 1}; }
+
+/// Whether nobody but the tensor's handles can change its elements.
+bool is_own(const Tensor& x) {
+  const Elements& e = *x.elements();
+  return !e.borrowed && !(e.base && e.base->borrowed);
+}
+bool is_factor(const Tensor& x) { return x.rank() == 2 && x.dtype() == float32 && x.is_row_major() && is_own(x); }
+
+}  // namespace
+
+bool Cotangent::may_wait(const Tensor& left, const Tensor& right) {
+  constexpr Index kMinElements = 32768;  // less stays in the first two caches anyway
+  if (!is_factor(left) || !is_factor(right)) return false;
+  const Index m = left.shape()[1], n = right.shape()[1], k = left.shape()[0];
+  return k > 0 && k <= kernels::most_descent_depth && m > 0 && n >= kMinElements / m;
+}
+
+Cotangent Cotangent::product(const Tensor& left, const Tensor& right) {
+  Cotangent c(left.constant());
+  c.right_ = right.constant();
+  return c;
+}
+
+Tensor Cotangent::multiplied() const {
+  Tensor result = Tensor::uninitialized(shape(), float32, value_.made_at());
+  kernels::gemm(m(), n(), terms(), matrix(value_).transposed(), matrix(right_), static_cast<float*>(result.elements()->data), n());
+  return result;
+}
+
+void Cotangent::subtract_from(float* to, float rate) const {
+  kernels::gemm_descent(m(), n(), terms(), matrix(value_).transposed(), matrix(right_), rate, to, n());
+}
+
+bool Cotangent::is_short() const {
+  constexpr Index kMaxTerms = 32;  // of an element; more take longer to multiply and add than the sum to write and read
+  return terms() <= kMaxTerms;
+}
+
+void Cotangent::run_blocks(Use use, void* f) const {
+  if (is_product() && is_short()) return run_product_blocks(use, f);
+  constexpr Index kBlock = 32768;  // elements: some 5 us of an update
+  const Tensor whole = value();
+  const auto element_bytes = static_cast<std::size_t>(bytes_of(whole.dtype()));
+  const char* elements = static_cast<const char*>(whole.elements()->data);
+  parallel_blocks((whole.size() + kBlock - 1) / kBlock, [&](Index block) {
+    const Index first = block * kBlock;
+    use(f, first, std::min(kBlock, whole.size() - first), elements + static_cast<std::size_t>(first) * element_bytes);
+  });
+}
+
+void Cotangent::run_product_blocks(Use use, void* f) const {
+  constexpr Index kBlock = 8192, kUnit = 4;  // elements and rows: 32 KB, which the first cache holds
+  constexpr Index kTaskBlocks = 4;           // for a thread at once
+  const Index rows = std::max(kBlock / n() / kUnit, Index(1)) * kUnit, task_rows = kTaskBlocks * rows;
+  const kernels::MatrixView<float> left = matrix(value_).transposed(), right = matrix(right_);
+  parallel_blocks((m() + task_rows - 1) / task_rows, [&](Index task) {
+    const kernels::Scratch<float> elements(rows * n());
+    const Index last = std::min(m(), (task + 1) * task_rows);
+    for (Index first = task * task_rows; first < last; first += rows) {
+      const Index count = std::min(rows, last - first);
+      const kernels::MatrixView<float> part{left.data + first * left.row, left.row, left.column};
+      kernels::gemm(count, n(), terms(), part, right, elements.data(), n());
+      use(f, first * n(), count * n(), elements.data());
+    }
+  });
+}
+
+}  // namespace wengert::detail

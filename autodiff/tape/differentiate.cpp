@@ -1,0 +1,118 @@
+// Gradients: from sources to their cotangents after one sweep.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+
+#include "autodiff/tape/reverse_sweep.h"
+#include "autodiff/tape/sources.h"
+
+namespace wengert {
+namespace detail {
+namespace {
+
+Tensor zero_for(const Source& s) {
+  if (s.scalar) return Tensor::zeros({}, float64);
+  const Tensor& like = s.parameter ? s.parameter->value : *s.tensor;
+  return Tensor::zeros(like.shape(), like.dtype());
+}
+
+/// Whether a cotangent other than an exact zero has reached the source.
+bool is_reached(TapeState& t, const Source& s, std::uint32_t index, bool recorded) {
+  if (index == kNoIndex) return false;
+  if (!s.scalar) return t.slots[index].cotangent.defined();
+  return recorded ? t.recorded_adjoints[index].defined() : t.adjoints()[index] != 0;
+}
+
+/// What the sweep has left for a source.
+Cotangent gradient_of(TapeState& t, const Source& s, std::uint32_t index, bool recorded) {
+  if (!is_reached(t, s, index, recorded)) return zero_for(s);
+  if (s.scalar) return recorded ? t.recorded_adjoints[index] : Tensor::full({}, t.adjoints()[index], float64);
+  const Cotangent& c = t.slots[index].cotangent;
+  if (c.is_product()) return c;
+  const Tensor g = c.value().contiguous();  // the rules may have left a view, as of a cotangent that repeats one number
+  return recorded ? g : g.constant();
+}
+
+}  // namespace
+
+Gradients sweep_back(TapeState& t, const Source& target, std::span<const Source> sources, const GradientOptions& o, bool may_defer) {
+  Gradients gradients;
+  const std::uint32_t y = find_target(t, target, o);
+  if (y == kNoIndex) {
+    for (const Source& s : sources) gradients.add(zero_for(s), s.parameter);
+    return gradients;
+  }
+  const auto source_at = [&](std::size_t i) -> const Source& { return sources[i]; };
+  const SourceIndices at(t, sources.size(), source_at, o);
+
+  ReverseSweep sweep(t, o, at.variables_only());
+  for (std::size_t i = 0; i < sources.size(); ++i)
+    if (!sources[i].scalar && at[i] != kNoIndex) sweep.request(at[i], may_defer && sources[i].parameter);
+  sweep.run(target, y, o.seed);
+
+  const auto is_absent = [&](std::size_t i) { return !is_reached(t, sources[i], at[i], o.differentiable); };
+  report_unreached(t, target, y, sources.size(), source_at, at, is_absent, o);
+  for (std::size_t i = 0; i < sources.size(); ++i) gradients.add(gradient_of(t, sources[i], at[i], o.differentiable), sources[i].parameter);
+  return gradients;
+}
+
+}  // namespace detail
+
+using namespace detail;
+
+Gradients Tape::sweep_sources(const Source& target, std::span<const Source> sources, const GradientOptions& o) {
+  return sweep_back(*state_, target, sources, o);
+}
+Gradients Tape::gradient(const Tensor& target, const ParameterList& sources, const GradientOptions& options) {
+  const pool::Vector<Source> list(sources.begin(), sources.end());
+  return sweep_back(*state_, Source(target), list, options, true);
+}
+Gradients Tape::gradient(const Scalar& target, const ParameterList& sources, const GradientOptions& options) {
+  const pool::Vector<Source> list(sources.begin(), sources.end());
+  return sweep_back(*state_, Source(target), list, options, true);
+}
+std::vector<Tensor> Tape::gradient(const Tensor& target, std::span<const Tensor> sources, const GradientOptions& options) {
+  const pool::Vector<Source> list(sources.begin(), sources.end());
+  const Gradients g = sweep_sources(Source(target), list, options);
+  return {g.begin(), g.end()};
+}
+
+void Tape::gradient(const Scalar& target, std::span<const Scalar> sources, std::span<double> out, const GradientOptions& o) {
+  TapeState& t = *state_;
+  if (sources.size() != out.size())
+    throw ShapeError(fmt::format("gradient: {} sources, but room for {} derivatives", sources.size(), out.size()));
+  if (o.differentiable) throw_numbers_have_no_derivatives();
+  const Source wanted(target);
+  const std::uint32_t y = find_target(t, wanted, o);
+  if (y == kNoIndex) {
+    std::fill(out.begin(), out.end(), 0.0);
+    return;
+  }
+  const auto source_at = [&](std::size_t i) { return Source(sources[i]); };
+  const std::uint32_t first = t.run_of_variables(sources);
+  const SourceIndices at = first ? SourceIndices(first) : SourceIndices(t, sources.size(), source_at, o);
+
+  ReverseSweep sweep(t, o, at.variables_only());
+  sweep.run(wanted, y, o.seed);
+
+  const double* adjoints = t.adjoints();
+  std::uint64_t zeros = 0;
+  if (first) {
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      const std::uint64_t magnitude = std::bit_cast<std::uint64_t>(out[i] = adjoints[first + i]) << 1;
+      zeros |= (magnitude - 1) & ~magnitude;  // the top bit, of zero alone: vectorized on any machine
+    }
+    zeros >>= 63;
+  } else {
+    for (std::size_t i = 0; i < out.size(); ++i) {
+      out[i] = at[i] != kNoIndex ? adjoints[at[i]] : 0;
+      zeros |= out[i] == 0;
+    }
+  }
+  if (zeros)
+    report_unreached(
+        t, wanted, y, out.size(), source_at, at, [&](std::size_t i) { return out[i] == 0; }, o);
+}
+
+}  // namespace wengert

@@ -1,0 +1,13 @@
+#pragma once
+// Internal.
+// The forward sweep: carries tangents through all records.
+#include <span>
+
+#include "autodiff/tape/records.h"
+
+namespace wengert::detail {
+
+/// The tangent of the target when the sources have the given ones: what Tape::jvp does.
+Tensor sweep_forward(TapeState& tape, const Source& target, std::span<const Source> sources, std::span<const Tensor> tangents);
+
+}  // namespace wengert::detail
