@@ -50,6 +50,21 @@ Step train_mlp(std::int64_t batch) {
   };
 }
 
+Step train_mlp_with_clipping(std::int64_t batch) {
+  struct Training : Mlp {
+    using Mlp::Mlp;
+    torch::optim::SGD descent{model->parameters(), MlpWork::kRate};
+  };
+  return [t = std::make_shared<Training>(MlpWork(batch))] {
+    t->descent.zero_grad();
+    const Tensor loss = torch::nn::functional::cross_entropy(t->model->forward(t->x), t->labels);
+    loss.backward();
+    torch::nn::utils::clip_grad_norm_(t->model->parameters(), MlpWork::kMaxNorm);
+    t->descent.step();
+    return loss.item<double>();
+  };
+}
+
 Step infer_mlp(std::int64_t batch) {
   return [m = std::make_shared<Mlp>(MlpWork(batch))] {
     const torch::NoGradGuard pause;
@@ -202,6 +217,8 @@ std::vector<ServedRow> rows() {
     list.push_back({row_name("train/mlp_b", batch), MlpWork::flops(batch), [=] { return train_mlp(batch); }});
     list.push_back({row_name("infer/mlp_b", batch), MlpWork::forward_flops(batch), [=] { return infer_mlp(batch); }});
   }
+  for (const std::int64_t batch : MlpWork::kClippedBatches)
+    list.push_back({row_name("train/mlp_clip_b", batch), MlpWork::flops(batch), [=] { return train_mlp_with_clipping(batch); }});
   list.push_back({"train/mnist_cnn_b128", mnist_cnn().flops(), [] { return train_cnn(make_mnist_cnn()); }});
   list.push_back({"infer/mnist_cnn_b128", mnist_cnn().forward_flops(), [] { return infer_cnn(make_mnist_cnn()); }});
   list.push_back({"train/rgb_cnn_b64", rgb_cnn().flops(), [] { return train_cnn(make_rgb_cnn()); }});

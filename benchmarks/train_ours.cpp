@@ -41,6 +41,21 @@ Step train_mlp(std::int64_t batch) {
   };
 }
 
+Step train_mlp_with_clipping(std::int64_t batch) {
+  struct Training : Mlp {
+    using Mlp::Mlp;
+    optim::SGD descent{model.parameters(), {.lr = MlpWork::kRate}};
+  };
+  return [t = std::make_shared<Training>(MlpWork(batch))] {
+    Tape tape;
+    const Tensor loss = nn::cross_entropy(t->model(t->x), t->labels);
+    Gradients gradients = tape.gradient(loss, t->model.parameters());
+    gradients.clip_norm(MlpWork::kMaxNorm);
+    t->descent.step(gradients);
+    return loss.item();
+  };
+}
+
 Step infer_mlp(std::int64_t batch) {
   return [m = std::make_shared<Mlp>(MlpWork(batch))] { return m->model(m->x).at({0, 0}); };
 }
@@ -186,6 +201,8 @@ std::vector<ServedRow> rows() {
   std::vector<ServedRow> list;
   for (const std::int64_t batch : MlpWork::kBatches)
     list.push_back({row_name("train/mlp_b", batch), MlpWork::flops(batch), [=] { return train_mlp(batch); }});
+  for (const std::int64_t batch : MlpWork::kClippedBatches)
+    list.push_back({row_name("train/mlp_clip_b", batch), MlpWork::flops(batch), [=] { return train_mlp_with_clipping(batch); }});
   list.push_back({"train/mnist_cnn_b128", mnist_cnn().flops(), [] { return train_cnn(make_mnist_cnn()); }});
   list.push_back({"infer/mnist_cnn_b128", mnist_cnn().forward_flops(), [] { return infer_cnn(make_mnist_cnn()); }});
   list.push_back({"train/rgb_cnn_b64", rgb_cnn().flops(), [] { return train_cnn(make_rgb_cnn()); }});

@@ -40,6 +40,8 @@ struct MlpWork {
   static constexpr std::size_t kLayers = kSizes.size() - 1;
   static constexpr double kRate = 0.1;
   static constexpr std::array<std::int64_t, 3> kBatches{1, 64, 256};
+  static constexpr std::array<std::int64_t, 2> kClippedBatches{1, 64};
+  static constexpr double kMaxNorm = 0.1;  // of these batches' gradients, which are larger at every step
 
   explicit MlpWork(std::int64_t batch) : batch(batch) {
     Numbers numbers(1);

@@ -526,7 +526,7 @@ BOOST_AUTO_TEST_CASE(gradients_are_a_value) {
   BOOST_TEST(g.norm(1) == 19);
   BOOST_TEST(g.norm(std::numeric_limits<double>::infinity()) == 12);
   BOOST_TEST(g.norm(3) == std::cbrt(27 + 64 + 1728), tolerance(1e-14));
-  CHECK_MESSAGE_OF(Error, g.norm(0.5), "0.5 makes no norm");
+  CHECK_MESSAGE_OF(Error, g.norm(0.5), "p must be at least 1, but it is 0.5");
   const Gradients before = g;
   BOOST_TEST(g.clip_norm(26) == 13);
   BOOST_TEST(values(g[a]) == (List{3, 4}), per_element());
