@@ -9,6 +9,7 @@
 #include "autodiff/runtime.h"
 #include "autodiff/scalar/scalar_derivatives.h"
 #include "autodiff/tape/tape.h"
+#include "autodiff/tensor/call_site.h"
 #include "autodiff/tensor/random.h"
 #include "autodiff/tensor/shape.h"
 #include "autodiff/tensor/tensor.h"

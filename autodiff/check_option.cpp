@@ -7,7 +7,7 @@
 namespace wengert::detail {
 
 void option_error(std::string_view owner, std::string_view option, const char* requirement, double value) {
-  throw Error(fmt::format("{}: {} must be {}, but it is {}", owner, option, requirement, value));
+  throw ValueError(fmt::format("{}: {} must be {}, but it is {}", owner, option, requirement, value));
 }
 
 void check_not_negative(std::string_view owner, std::string_view option, double value) {

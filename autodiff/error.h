@@ -14,7 +14,7 @@ struct Location {
   std::uint32_t line = 0;
 
   constexpr Location() = default;
-  /// (A template, so that {0, 1} is no place: it means dimensions.)
+  /// (A template, so that `{0, 1}` never converts to a Location: it is a Dims.)
   template <class File>
   requires std::is_same_v<File, const char*>
   constexpr Location(File file, std::uint32_t line) : file(file), line(line) {}
@@ -28,7 +28,7 @@ std::string to_string(Location where);
 struct Error : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
-/// Shapes, sizes, dimensions or indices that do not fit the operation.
+/// Shapes, sizes, dimensions or indices that do not fit the operation or each other.
 struct ShapeError : Error {
   using Error::Error;
 };
@@ -36,12 +36,21 @@ struct ShapeError : Error {
 struct DtypeError : Error {
   using Error::Error;
 };
-/// Matrices that have not what the operation needs: singular where an inverse is taken, not positive definite for a Cholesky factor.
+/// A number given as an option or argument, other than a size or an index, that is outside its range: a probability, a step, the order of
+/// a norm, the beta of a loss. Also an option that is missing, such as the running statistics of a batch_norm in evaluation.
+struct ValueError : Error {
+  using Error::Error;
+};
+/// Matrices that lack a property the operation requires: singular where an inverse is taken, not positive definite for a Cholesky factor.
 struct MatrixError : Error {
   using Error::Error;
 };
 /// Misuse of a tape: consumed or foreign values, a source that the target does not depend on, a tape opened inside another.
 struct TapeError : Error {
+  using Error::Error;
+};
+/// A tensor for which there is not enough memory; the message names its shape. (Other allocations that fail throw std::bad_alloc.)
+struct MemoryError : Error {
   using Error::Error;
 };
 /// A file or a stream that does not hold what its reader expects; the message names the file, the row and the column or offset.

@@ -67,7 +67,7 @@ WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
   }
 WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-inline Tensor operator-(const Tensor& x) { return negative(x, x.made_at()); }
+inline Tensor operator-(Operand x) { return negative(x.as(float64), x.where); }
 /// Of two operands, broadcast: pow maximum minimum atan2 hypot logaddexp xlogy. int64 for maximum and minimum too.
 #define WENGERT_FUNCTION(F, name) Tensor name(Operand a, Operand b);
 WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)

@@ -6,9 +6,12 @@
 #include <cstdint>
 
 #include "autodiff/tensor/call_site.h"
+#include "autodiff/tensor/error_text.h"
 
 namespace wengert::nn {
 namespace {
+
+using wengert::detail::ErrorText;
 
 /// The name of a loss and where it was called, for messages.
 struct Loss {
@@ -20,16 +23,19 @@ struct Loss {
 
 void check_shapes(const Loss& loss, const Tensor& prediction, const Tensor& target) {
   if (prediction.shape() == target.shape()) return;
-  const char* const hint = prediction.size() == target.size() ? "; hint: reshape(target, prediction.shape())" : "";
-  throw ShapeError(
-      fmt::format("{}: the shapes differ: prediction {}, target {}{}", loss.to_string(), describe(prediction), describe(target), hint));
+  throw ShapeError(ErrorText(loss.to_string(), "the shapes differ")
+                       .operand("prediction", prediction)
+                       .operand("target", target)
+                       .hint(prediction.size() == target.size() ? "reshape(target, prediction.shape())" : ""));
 }
 
 /// Losses of several steps ask beforehand what each step would ask: nothing is recorded of a loss that is refused.
 void check_dtypes(const Loss& loss, const char* what, const Tensor& other, const Tensor& prediction) {
   if (!other.defined() || other.dtype() == prediction.dtype()) return;
-  throw DtypeError(fmt::format("{}: the {} {} must have the dtype of the prediction {}; hint: .to({})", loss.to_string(), what,
-                               describe(other), describe(prediction), to_string(prediction.dtype())));
+  throw DtypeError(ErrorText(loss.to_string(), "the {} must have the dtype of the prediction", what)
+                       .operand("prediction", prediction)
+                       .operand(what, other)
+                       .hint(fmt::format("convert the {} with .to({})", what, to_string(prediction.dtype()))));
 }
 
 /// A weight is undefined, or broadcasts to the prediction.
@@ -40,8 +46,9 @@ void check_weight(const Loss& loss, const char* what, const Tensor& weight, cons
   bool fits = added >= 0;
   for (int d = 0; fits && d < weight.rank(); ++d) fits = weight.shape()[d] == 1 || weight.shape()[d] == prediction.shape()[d + added];
   if (!fits)
-    throw ShapeError(fmt::format("{}: the {} {} does not broadcast to the prediction {}", loss.to_string(), what, describe(weight),
-                                 describe(prediction)));
+    throw ShapeError(ErrorText(loss.to_string(), "the {} does not broadcast to the prediction", what)
+                         .operand("prediction", prediction)
+                         .operand(what, weight));
 }
 
 Tensor times(const Tensor& losses, const Tensor& weight) { return weight.defined() ? losses * weight : losses; }
@@ -96,7 +103,7 @@ Tensor l1(const Tensor& prediction, const Tensor& target, LossOptions options, L
 Tensor smooth_l1(const Tensor& prediction, const Tensor& target, SmoothL1Options options, Location site) {
   const Loss loss{"smooth_l1", site};
   const double beta = options.beta;
-  if (!(beta >= 0)) throw ShapeError(fmt::format("{}: beta = {} must not be negative", loss.to_string(), beta));
+  if (!(beta >= 0)) throw ValueError(fmt::format("{}: beta must not be negative, and is {}", loss.to_string(), beta));
   check_shapes(loss, prediction, target);
   const CallSite scope(site);
   const Tensor d = prediction - target, size = abs(d);
@@ -108,7 +115,7 @@ Tensor smooth_l1(const Tensor& prediction, const Tensor& target, SmoothL1Options
 Tensor huber(const Tensor& prediction, const Tensor& target, HuberOptions options, Location site) {
   const Loss loss{"huber", site};
   const double delta = options.delta;
-  if (!(delta > 0)) throw ShapeError(fmt::format("{}: delta = {} must be positive", loss.to_string(), delta));
+  if (!(delta > 0)) throw ValueError(fmt::format("{}: delta must be positive, and is {}", loss.to_string(), delta));
   check_shapes(loss, prediction, target);
   const CallSite scope(site);
   const Tensor d = prediction - target, size = abs(d);

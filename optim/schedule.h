@@ -15,7 +15,7 @@ namespace wengert::optim {
 ///       optimizer.set_learning_rate(schedule(epoch));
 ///
 /// It has no state, so a resumed training resumes its schedule. (PlateauSchedule depends on results and is the exception.) Below, t is the
-/// step. Definitions are PyTorch's. A negative step, and a field that is out of range, are an Error.
+/// step. Definitions are PyTorch's. A negative step is an Error, and a field out of range a ValueError.
 template <class S> concept Schedule = requires(const S& schedule, Index step) {
   { schedule(step) } -> std::convertible_to<double>;
 };

@@ -149,8 +149,8 @@ class HeaderReader {
     const bool form = descr.size() == 3 && std::string_view("<>|=").find(descr[0]) != std::string_view::npos;
     static constexpr std::string_view known[] = {"f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "b1"};
     if (!form || std::find(std::begin(known), std::end(known), descr.substr(1)) == std::end(known)) {
-      throw DataError(
-          fmt::format("{}: the dtype {} is none of f4, f8, i1, i2, i4, i8, u1, u2, u4, b1 in either byte order", name_, in_quotes(descr)));
+      throw DataError(fmt::format("{}: the dtype {} is not one of f4, f8, i1, i2, i4, i8, u1, u2, u4, b1 in either byte order", name_,
+                                  in_quotes(descr)));
     }
     header.kind = descr[1];
     header.item_bytes = static_cast<std::uint64_t>(descr[2] - '0');
@@ -197,7 +197,7 @@ template <class Stored, class T = Stored> Tensor converted(const Header& header,
 Tensor booleans(const std::string& name, const Shape& shape, Bytes data) {
   const auto wrong = std::find_if(data.begin(), data.end(), [](std::byte b) { return b > std::byte{1}; });
   if (wrong != data.end())  // a bool of another value would be undefined behaviour
-    throw DataError(fmt::format("{}: element {} is {}, which is no boolean", name, wrong - data.begin(), std::to_integer<int>(*wrong)));
+    throw DataError(fmt::format("{}: element {} is {}, which is not a boolean", name, wrong - data.begin(), std::to_integer<int>(*wrong)));
   return converted<std::uint8_t, bool>(Header{}, shape, data);
 }
 
@@ -223,11 +223,11 @@ Tensor elements_of(const std::string& name, const Header& header, const Shape& s
 Tensor parse_npy(const std::string& name, Bytes bytes) {
   const auto fail = [&](const std::string& what) { throw DataError(fmt::format("{}: {}", name, what)); };
   constexpr std::size_t version_at = kMagic.size(), length_at = version_at + 2;
-  if (!text_of(bytes).starts_with(kMagic)) fail("is no .npy file: it does not begin with \\x93NUMPY");
+  if (!text_of(bytes).starts_with(kMagic)) fail("is not an .npy file: it does not begin with \\x93NUMPY");
   const int version = bytes.size() > version_at ? std::to_integer<int>(bytes[version_at]) : 0;
   const std::size_t header_at = length_at + (version == 1 ? 2 : 4);
   if (bytes.size() < header_at) fail("is cut off before its header");
-  if (version < 1 || version > 3) fail(fmt::format("version {} of the format is none of 1, 2, 3", version));
+  if (version < 1 || version > 3) fail(fmt::format("version {} of the format is not one of 1, 2, 3", version));
   const std::uint64_t length =
       version == 1 ? little_endian<std::uint16_t>(bytes, length_at) : little_endian<std::uint32_t>(bytes, length_at);
   if (length > bytes.size() - header_at)
@@ -329,7 +329,7 @@ class ZipReader {
       const std::size_t at = size - kEndBytes - comment;
       if (little_endian<std::uint32_t>(bytes_, at) == kEndSignature && little_endian<std::uint16_t>(bytes_, at + 20) == comment) return at;
     }
-    fail("is no .npz file, or cut off: the end of a zip archive is missing");
+    fail("is not an .npz file, or cut off: the end of a zip archive is missing");
   }
 
   void read_directory() {
@@ -364,7 +364,7 @@ class ZipReader {
     if (rest.size() < whole) fail(fmt::format("its directory ends within entry {}", entries_.size()));
     entry.name = text_of(rest.subspan(kDirectoryBytes, name));
     rest = rest.subspan(whole);
-    if (!entry.name.ends_with(kEnding)) fail(entry, "is no .npy file");
+    if (!entry.name.ends_with(kEnding)) fail(entry, "is not an .npy file");
     if (flags & 1) fail(entry, "is encrypted");
     if (entry.method != kStored && entry.method != kDeflated)
       fail(entry, fmt::format("is compressed by method {}; only stored (0) and deflated (8) entries are read", entry.method));
@@ -472,7 +472,8 @@ class ZipWriter {
   void write_entry(Entry entry, std::string_view packed) {
     entry.packed_bytes = packed.size();
     require_small(entry.header_at + kLocalBytes + entry.name.size() + packed.size());
-    if (entry.name.size() > 0xffff || count_ == 0xfffe) throw DataError(fmt::format("{}: too many or too long names", path_));
+    if (entry.name.size() > 0xffff || count_ == 0xfffe)
+      throw DataError(fmt::format("{}: there are too many names, or names that are too long", path_));
     constexpr std::uint16_t version = 20, names_in_utf8 = 1 << 11, time = 0, day = 1 << 5 | 1;  // 1980-01-01: the same file every time
     std::string described;  // what the local header and the directory both say
     append(described, version, names_in_utf8, entry.method, time, day, entry.checksum, static_cast<std::uint32_t>(entry.packed_bytes),

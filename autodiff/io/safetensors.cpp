@@ -133,12 +133,12 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     if (field_ == "dtype") fail_here(fmt::format("dtype: {} where a text belongs", token));
     if (field_ == "shape") fail_here(fmt::format("shape: {} in what must be a list of sizes (integers from 0)", token));
     if (field_ == "data_offsets") fail_here(fmt::format("data_offsets: {} in what must be a list of two integers from 0", token));
-    fail_here(fmt::format("the key {} is none of dtype, shape, data_offsets", in_quotes(field_)));
+    fail_here(fmt::format("the key {} is not one of dtype, shape, data_offsets", in_quotes(field_)));
   }
   Dtype dtype_named(const std::string& text) const {
     for (const DtypeName& d : kDtypes)
       if (text == d.name) return d.dtype;
-    fail_here(fmt::format("the dtype {} is none of F32, F64, I64, BOOL", in_quotes(text)));
+    fail_here(fmt::format("the dtype {} is not one of F32, F64, I64, BOOL", in_quotes(text)));
   }
   void check_complete(const Entry& entry) const {
     if (!entry.dtype || !entry.shape || !entry.offsets)
@@ -255,7 +255,7 @@ class Reader {
   }
   void check_booleans(const Entry& entry, const std::byte* bytes) const {
     for (std::uint64_t i = 0; i < entry.end() - entry.begin(); ++i)  // a bool of another value would be undefined behaviour
-      if (bytes[i] > std::byte{1}) fail(entry, fmt::format("element {} is {}, which is no BOOL", i, std::to_integer<int>(bytes[i])));
+      if (bytes[i] > std::byte{1}) fail(entry, fmt::format("element {} is {}, which is not a BOOL", i, std::to_integer<int>(bytes[i])));
   }
 
   const std::string& path_;

@@ -38,26 +38,32 @@ void check_attention(const Tensor& q, const Tensor& k, const Tensor& v, const At
   const Tensor& mask = options.mask;
   const char* const name = "scaled_dot_product_attention";
   detail::check_floating(name, q);
-  detail::check_same_dtype(name, q, k);
-  detail::check_same_dtype(name, q, v);
-  if (mask.defined() && mask.dtype() != boolean) detail::check_same_dtype(name, q, mask);
+  detail::check_same_dtype(name, q, k, "query", "key");
+  detail::check_same_dtype(name, q, v, "query", "value");
+  if (mask.defined() && mask.dtype() != boolean) detail::check_same_dtype(name, q, mask, "query", "mask");
   const bool fits = q.rank() >= 2 && k.rank() >= 2 && v.rank() >= 2 && q.size(-1) == k.size(-1) && k.size(-2) == v.size(-2);
   if (!fits)
-    throw ShapeError(fmt::format("{}: query {}, key {} and value {} do not fit; they must be (..., l, d), (..., s, d) and (..., s, e)",
-                                 name, describe(q), describe(k), describe(v)));
-  const auto of_shape = [](const Shape& shape, Location where) { return expand(Tensor::zeros({}, boolean, where), shape); };
-  const auto leading = [&](const Tensor& t) {
+    throw ShapeError(detail::ErrorText(name, "query, key and value must be (..., l, d), (..., s, d) and (..., s, e)")
+                         .operand("query", q)
+                         .operand("key", k)
+                         .operand("value", v));
+  const auto leading = [](const Tensor& t) {
     Shape shape = t.shape();
     shape.resize(t.rank() - 2);
-    return of_shape(shape, t.made_at());
+    return shape;
   };
-  Shape scores = detail::broadcast_shape(name, leading(q), leading(k));
-  static_cast<void>(detail::broadcast_shape(name, leading(q), leading(v)));
+  const auto with_key = detail::broadcast(leading(q), leading(k));
+  if (!with_key || !detail::broadcast(leading(q), leading(v)))
+    throw ShapeError(
+        detail::ErrorText(name, "the leading dimensions do not broadcast").operand("query", q).operand("key", k).operand("value", v));
+  Shape scores = *with_key;
   scores.push_back(q.size(-2));
   scores.push_back(k.size(-2));
-  if (mask.defined() && !(detail::broadcast_shape(name, of_shape(scores, q.made_at()), mask) == scores))
-    throw ShapeError(fmt::format("{}: the mask {} does not broadcast to the scores {} of query {} and key {}", name, describe(mask),
-                                 to_string(scores), describe(q), describe(k)));
+  if (mask.defined() && detail::broadcast(scores, mask.shape()) != scores)
+    throw ShapeError(detail::ErrorText(name, "the mask does not broadcast to the scores {}", to_string(scores))
+                         .operand("mask", mask)
+                         .operand("query", q)
+                         .operand("key", k));
   detail::check_probability(name, options.dropout, q);
 }
 
@@ -98,31 +104,38 @@ Tensor additive_mask(const MultiheadOptions& options, Index n, Index keys, Dtype
 
 void check_multihead(const Tensor& query, const Tensor& key, const Tensor& value, const MultiheadWeights& w, const MultiheadOptions& o) {
   const char* const name = "multihead_attention";
-  if (!w.in_weight.defined() || !w.out_weight.defined()) throw ShapeError("multihead_attention: in_weight and out_weight must be there");
+  if (!w.in_weight.defined() || !w.out_weight.defined()) throw ValueError("multihead_attention: in_weight and out_weight must be given");
   detail::check_floating(name, query);
-  for (const Tensor* t : {&key, &value, &w.in_weight, &w.out_weight}) detail::check_same_dtype(name, query, *t);
+  detail::check_same_dtype(name, query, key, "query", "key");
+  detail::check_same_dtype(name, query, value, "query", "value");
+  detail::check_same_dtype(name, query, w.in_weight, "query", "in_weight");
+  detail::check_same_dtype(name, query, w.out_weight, "query", "out_weight");
   if (query.rank() != 3 || key.rank() != 3 || !(value.shape() == key.shape()) || key.size(1) != query.size(1) ||
       key.size(2) != query.size(2))
-    throw ShapeError(fmt::format("{}: query {}, key {} and value {} do not fit; they must be (l, n, e), (s, n, e) and (s, n, e)", name,
-                                 describe(query), describe(key), describe(value)));
+    throw ShapeError(detail::ErrorText(name, "query, key and value must be (l, n, e), (s, n, e) and (s, n, e)")
+                         .operand("query", query)
+                         .operand("key", key)
+                         .operand("value", value));
   const Index e = query.size(2);
   if (o.heads < 1 || e % o.heads != 0)
-    throw ShapeError(fmt::format("{}: {} heads do not divide the {} features of the query {}", name, o.heads, e, describe(query)));
+    throw ShapeError(detail::ErrorText(name, "{} features cannot be divided among {} heads", e, o.heads).operand("query", query));
   if (!(w.in_weight.shape() == Shape{3 * e, e}) || !(w.out_weight.shape() == Shape{e, e}))
-    throw ShapeError(fmt::format("{}: the weights {} and {} must be ({}, {}) and ({}, {}) for the query {}", name, describe(w.in_weight),
-                                 describe(w.out_weight), 3 * e, e, e, e, describe(query)));
+    throw ShapeError(detail::ErrorText(name, "the weights must be ({}, {}) and ({}, {})", 3 * e, e, e, e)
+                         .operand("in_weight", w.in_weight)
+                         .operand("out_weight", w.out_weight)
+                         .operand("query", query));
   const auto check_bias = [&](const char* what, const Tensor& bias, Index size) {
     if (!bias.defined()) return;
-    detail::check_same_dtype(name, query, bias);
+    detail::check_same_dtype(name, query, bias, "query", what);
     if (!(bias.shape() == Shape{size}))
       throw ShapeError(
-          fmt::format("{}: {} {} must be {} for the query {}", name, what, describe(bias), to_string(Shape{size}), describe(query)));
+          detail::ErrorText(name, "{} must have the shape {}", what, to_string(Shape{size})).operand(what, bias).operand("query", query));
   };
   check_bias("in_bias", w.in_bias, 3 * e);
   check_bias("out_bias", w.out_bias, e);
   detail::check_probability(name, o.dropout, query);
   const Tensor &mask = o.attention_mask, &padding = o.padding_mask;
-  if (mask.defined() && mask.dtype() != boolean) detail::check_same_dtype(name, query, mask);
+  if (mask.defined() && mask.dtype() != boolean) detail::check_same_dtype(name, query, mask, "query", "mask");
   const Index n = query.size(1), l = query.size(0), s = key.size(0);
   if (mask.defined() && !(mask.shape() == Shape{l, s}) && !(mask.shape() == Shape{n * o.heads, l, s}))
     throw ShapeError(fmt::format("{}: the mask {} must be ({}, {}) or ({}, {}, {})", name, describe(mask), l, s, n * o.heads, l, s));

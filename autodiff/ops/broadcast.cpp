@@ -4,19 +4,23 @@
 
 #include <algorithm>
 
-namespace wengert::detail {
+#include "autodiff/tensor/label.h"
 
-Shape broadcast_shape(const char* operation, const Tensor& a, const Tensor& b) {
-  const Shape &s = a.shape(), &t = b.shape();
-  if (s == t) return s;
+namespace wengert::detail {
+namespace {
+
+/// The size of the `i`th dimension from the last, and 1 beyond the first.
+Index size_from_last(const Shape& s, int i) { return i <= s.rank() ? s[s.rank() - i] : 1; }
+
+}  // namespace
+
+std::optional<Shape> broadcast(const Shape& a, const Shape& b) {
+  if (a == b) return a;
   Shape r;
-  r.resize(std::max(s.rank(), t.rank()));
-  for (int i = 1; i <= r.rank(); ++i) {  // from the last dimension
-    const Index p = i <= s.rank() ? s[s.rank() - i] : 1, q = i <= t.rank() ? t[t.rank() - i] : 1;
-    if (p != q && p != 1 && q != 1) {
-      throw ShapeError(fmt::format("{}: {} and {} do not broadcast: sizes {} and {} in dimension {}; left made at {}, right at {}",
-                                   operation, to_string(s), to_string(t), p, q, -i, to_string(a.made_at()), to_string(b.made_at())));
-    }
+  r.resize(std::max(a.rank(), b.rank()));
+  for (int i = 1; i <= r.rank(); ++i) {
+    const Index p = size_from_last(a, i), q = size_from_last(b, i);
+    if (p != q && p != 1 && q != 1) return std::nullopt;
     r[r.rank() - i] = p == 1 ? q : p;
   }
   return r;
@@ -27,6 +31,18 @@ bool broadcasts_to(const Tensor& x, const Shape& shape) {
   bool fits = added >= 0;
   for (int d = 0; fits && d < x.rank(); ++d) fits = x.shape()[d] == 1 || x.shape()[d] == shape[d + added];
   return fits;
+}
+
+Shape broadcast_shape(const char* operation, const Tensor& a, const Tensor& b) {
+  if (a.shape() == b.shape()) return a.shape();
+  if (const auto shape = broadcast(a.shape(), b.shape())) return *shape;
+  int i = 1;
+  const auto differ = [&](Index p, Index q) { return p != q && p != 1 && q != 1; };
+  while (!differ(size_from_last(a.shape(), i), size_from_last(b.shape(), i))) ++i;
+  throw ShapeError(ErrorText(operation, "the shapes do not broadcast: sizes {} and {} in dimension {}", size_from_last(a.shape(), i),
+                             size_from_last(b.shape(), i), -i)
+                       .operand("left", a)
+                       .operand("right", b));
 }
 
 Shape broadcast_strides(const Tensor& x, const Shape& shape) {
@@ -40,20 +56,26 @@ Shape broadcast_strides(const Tensor& x, const Shape& shape) {
 void check_floating(const char* operation, const Tensor& x) {
   if (x.dtype() == boolean)
     throw DtypeError(
-        fmt::format("{}: {} is boolean, which has no arithmetic; combine with &&, || and !, reduce with any and all, select with "
-                    "where, count with sum, or convert with .to(float32)",
-                    operation, describe(x)));
+        ErrorText(operation, "{} is boolean, which has no arithmetic", describe(x))
+            .hint("combine with &&, || and !, reduce with any and all, select with where, count with sum, or convert with .to(float32)"));
   if (!is_floating(x.dtype()))
-    throw DtypeError(fmt::format("{}: {} is not floating; convert it with .to(float32) or .to(float64)", operation, describe(x)));
+    throw DtypeError(ErrorText(operation, "{} is not floating", describe(x)).hint("convert it with .to(float32) or .to(float64)"));
 }
 
 void check_probability(const char* operation, double p, const Tensor& x) {
-  if (!(p >= 0 && p <= 1)) throw ShapeError(fmt::format("{}: {} is no probability of dropout; the input is {}", operation, p, describe(x)));
+  if (!(p >= 0 && p <= 1)) throw ValueError(ErrorText(operation, "the dropout probability {} is not in [0, 1]", p).operand("input", x));
 }
-void check_same_dtype(const char* operation, const Tensor& a, const Tensor& b) {
+
+void check_same_dtype(const char* operation, const Tensor& a, const Tensor& b, const char* a_name, const char* b_name) {
   if (a.dtype() == b.dtype()) return;
-  throw DtypeError(fmt::format("{}: the dtypes differ: left {}, right {}; convert one with .to({})", operation, describe(a), describe(b),
-                               is_floating(a.dtype()) || !is_floating(b.dtype()) ? to_string(a.dtype()) : to_string(b.dtype())));
+  const bool floating_a = is_floating(a.dtype()) || !is_floating(b.dtype());
+  const bool keep_a = is_parameter_value(a) == is_parameter_value(b) ? floating_a : is_parameter_value(a);
+  const bool model_too = !keep_a && is_parameter_value(b) && is_floating(a.dtype());
+  throw DtypeError(ErrorText(operation, "the dtypes differ")
+                       .operand(a_name, a)
+                       .operand(b_name, b)
+                       .hint(fmt::format("convert {} with .to({}){}", keep_a ? b_name : a_name, to_string(keep_a ? a.dtype() : b.dtype()),
+                                         model_too ? fmt::format(", or the model with .to({})", to_string(a.dtype())) : "")));
 }
 
 }  // namespace wengert::detail

@@ -1,14 +1,18 @@
 #pragma once
 // Shapes and loops of elementwise operations.
 #include <array>
+#include <optional>
 
 #include "autodiff/kernels/elementwise.h"
 #include "autodiff/ops.h"
 #include "autodiff/tape/records.h"
 #include "autodiff/tensor/dispatch.h"
+#include "autodiff/tensor/error_text.h"
 
 namespace wengert::detail {
 
+/// The shape to which two shapes broadcast, if they do.
+std::optional<Shape> broadcast(const Shape& a, const Shape& b);
 /// The shape to which a and b broadcast; a ShapeError of `operation` that names both if they do not.
 Shape broadcast_shape(const char* operation, const Tensor& a, const Tensor& b);
 /// Whether x broadcasts to the shape.
@@ -17,11 +21,14 @@ bool broadcasts_to(const Tensor& x, const Shape& shape);
 Shape broadcast_strides(const Tensor& x, const Shape& shape);
 /// A DtypeError unless x is floating.
 void check_floating(const char* operation, const Tensor& x);
-/// A DtypeError unless both have one dtype.
-void check_same_dtype(const char* operation, const Tensor& a, const Tensor& b);
+/// A DtypeError unless both have one dtype. It advises to convert the operand that is not the value of a parameter.
+void check_same_dtype(const char* operation, const Tensor& a, const Tensor& b, const char* a_name = "left", const char* b_name = "right");
 
-/// A ShapeError unless p, of which share of x is left out, is in [0, 1].
+/// A ValueError unless the dropout probability p is in [0, 1].
 void check_probability(const char* operation, double p, const Tensor& x);
+
+/// a + b, either of which may be undefined: nothing to add.
+inline Tensor plus(const Tensor& a, const Tensor& b) { return !a.defined() ? b : !b.defined() ? a : a + b; }
 
 /// The elements of a tensor of dtype T, wherever they lie.
 template <class T> T* data(Tensor& t) { return static_cast<T*>(t.elements()->data); }

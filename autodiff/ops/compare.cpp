@@ -48,7 +48,7 @@ Tensor operator!=(Operand a, Operand b) { return compare<std::not_equal_to<>>("!
 
 Tensor where(const Tensor& condition, Operand a, Operand b) {
   if (condition.dtype() != boolean)
-    throw DtypeError(fmt::format("where: the condition {} is not boolean; compare it, as in x > 0", describe(condition)));
+    throw DtypeError(detail::ErrorText("where", "the condition {} is not boolean", describe(condition)).hint("compare it, as in x > 0"));
   const Dtype dtype = a.is_tensor() ? a.dtype() : b.is_tensor() ? b.dtype() : float64;
   const Tensor &s = a.as(dtype), &t = b.as(dtype);
   detail::check_same_dtype("where", s, t);

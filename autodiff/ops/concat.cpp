@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "autodiff/ops/broadcast.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -42,20 +43,19 @@ class Concat : public Operation {
 }  // namespace
 
 Tensor concat(std::span<const Tensor> x, Index dim, Location where) {
-  if (x.empty()) throw ShapeError(fmt::format("concat at {}: no tensors to join", to_string(where)));
+  if (x.empty()) throw ShapeError(fmt::format("concat at {}: there are no tensors to join", to_string(CallSite::of(where))));
   const Tensor& first = x[0];
   const int d = checked_dim("concat", dim, first);
   Shape shape = first.shape();
   pool::Vector<Index> starts{0};
   starts.reserve(x.size() + 1);
   for (const Tensor& t : x) {
-    detail::check_same_dtype("concat", first, t);
+    detail::check_same_dtype("concat", first, t, "first", "other");
     bool fits = t.rank() == first.rank();
     for (int i = 0; fits && i < t.rank(); ++i) fits = i == d || t.shape()[i] == first.shape()[i];
     if (!fits)
-      throw ShapeError(fmt::format("concat: {} and {} must agree in every dimension but {}; first made at {}, other at {}",
-                                   to_string(first.shape()), to_string(t.shape()), dim, to_string(first.made_at()),
-                                   to_string(t.made_at())));
+      throw ShapeError(
+          detail::ErrorText("concat", "the shapes differ in another dimension than {}", dim).operand("first", first).operand("other", t));
     starts.push_back(starts.back() + t.shape()[d]);
   }
   shape[d] = starts.back();
@@ -80,14 +80,13 @@ Tensor concat(std::span<const Tensor> x, Index dim, Location where) {
 }
 
 Tensor stack(std::span<const Tensor> x, Index dim, Location where) {
-  if (x.empty()) throw ShapeError(fmt::format("stack at {}: no tensors to join", to_string(where)));
+  if (x.empty()) throw ShapeError(fmt::format("stack at {}: there are no tensors to join", to_string(CallSite::of(where))));
   const int d = checked_dim("stack", dim, x[0], 1);
   pool::Vector<Tensor> rows(x.size());
   for (std::size_t k = 0; k < x.size(); ++k) {
-    detail::check_same_dtype("stack", x[0], x[k]);
+    detail::check_same_dtype("stack", x[0], x[k], "first", "other");
     if (!(x[k].shape() == x[0].shape()))
-      throw ShapeError(fmt::format("stack: {} and {} must have one shape; first made at {}, other at {}", to_string(x[0].shape()),
-                                   to_string(x[k].shape()), to_string(x[0].made_at()), to_string(x[k].made_at())));
+      throw ShapeError(detail::ErrorText("stack", "the shapes differ").operand("first", x[0]).operand("other", x[k]));
     rows[k] = unsqueeze(x[k], d, where);
   }
   return concat(rows, d, where);

@@ -42,10 +42,6 @@ Tensor in_channels(const Tensor& b, const Shape& shape) {
 }
 
 Tensor dense(const Tensor& x) { return x.constant().contiguous(); }
-template <class T> T* elements_of(Tensor& y) { return static_cast<T*>(y.elements()->data); }
-
-/// The sum of two terms of a rule, which may be undefined.
-Tensor added(const Tensor& a, const Tensor& b) { return !a.defined() ? b : !b.defined() ? a : a + b; }
 
 // The bias is undefined where there is none.
 Tensor convolve(const Form& form, const Tensor& x, const Tensor& w, const Tensor& b);
@@ -77,7 +73,7 @@ class Convolve : public Operation {  // inputs: x, w and, if there is one, b
     if (dot[0].defined()) y_dot[0] = convolve(form_, dot[0], s.x(1), b_dot);
     if (dot[1].defined()) {
       const Tensor remaining = dot[0].defined() ? Tensor() : b_dot;
-      y_dot[0] = added(y_dot[0], convolve(form_, s.x(0), dot[1], remaining));
+      y_dot[0] = detail::plus(y_dot[0], convolve(form_, s.x(0), dot[1], remaining));
     }
     if (!y_dot[0].defined()) y_dot[0] = in_channels(b_dot, s.y_shape());
   }
@@ -102,7 +98,7 @@ class ConvolveTransposed : public Operation {  // inputs: y, w and, if there is 
     if (dot[0].defined()) x_dot[0] = convolve_transposed(form_, dot[0], s.x(1), b_dot);
     if (dot[1].defined()) {
       const Tensor remaining = dot[0].defined() ? Tensor() : b_dot;
-      x_dot[0] = added(x_dot[0], convolve_transposed(form_, s.x(0), dot[1], remaining));
+      x_dot[0] = detail::plus(x_dot[0], convolve_transposed(form_, s.x(0), dot[1], remaining));
     }
     if (!x_dot[0].defined()) x_dot[0] = in_channels(b_dot, s.y_shape());
   }
@@ -132,7 +128,7 @@ class WeightsOf : public Operation {  // inputs: x, y; outputs: w and, if it was
       out_dot[0] = std::move(w_dot);
       if (out_dot.size() == 2) out_dot[1] = std::move(b_dot);
     }
-    if (dot[0].defined()) out_dot[0] = added(out_dot[0], weights(form_, dot[0], s.x(1), false).w);
+    if (dot[0].defined()) out_dot[0] = detail::plus(out_dot[0], weights(form_, dot[0], s.x(1), false).w);
   }
 
  private:
@@ -149,7 +145,7 @@ Tensor convolve(const Form& form, const Tensor& x, const Tensor& w, const Tensor
   Tensor y = Tensor::uninitialized(form.y_shape(), x.dtype());
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    kernels::convolution_forward(form.sizes, from.data<T>(), by.data<T>(), plus.defined() ? plus.data<T>() : nullptr, elements_of<T>(y));
+    kernels::convolution_forward(form.sizes, from.data<T>(), by.data<T>(), plus.defined() ? plus.data<T>() : nullptr, detail::data<T>(y));
   });
   return record_with_bias(Convolve(form), x, w, b, std::move(y));
 }
@@ -160,7 +156,7 @@ Tensor convolve_transposed(const Form& form, const Tensor& y, const Tensor& w, c
   detail::dispatch_floating(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     kernels::convolution_data_gradient(form.sizes, from.data<T>(), by.data<T>(), plus.defined() ? plus.data<T>() : nullptr,
-                                       elements_of<T>(x));
+                                       detail::data<T>(x));
   });
   return record_with_bias(ConvolveTransposed(form), y, w, b, std::move(x));
 }
@@ -171,8 +167,8 @@ Weights weights(const Form& form, const Tensor& x, const Tensor& y, bool with_bi
   if (with_bias) results[1] = Tensor::uninitialized({form.sizes.out_channels}, x.dtype());
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    kernels::convolution_weight_gradient(form.sizes, from.data<T>(), by.data<T>(), elements_of<T>(results[0]),
-                                         with_bias ? elements_of<T>(results[1]) : nullptr);
+    kernels::convolution_weight_gradient(form.sizes, from.data<T>(), by.data<T>(), detail::data<T>(results[0]),
+                                         with_bias ? detail::data<T>(results[1]) : nullptr);
   });
   const Tensor* const inputs[] = {&x, &y};
   detail::record_all(WeightsOf(form), {}, inputs, std::span(results).first(with_bias ? 2 : 1));
@@ -186,19 +182,17 @@ struct Operands {
   const char* name;
   const Tensor &x, &weight, &bias;
 
-  [[noreturn]] void refuse(const std::string& what) const {
-    throw ShapeError(fmt::format("{}: input {}, weight {}{}: {}; input made at {}, weight at {}", name, to_string(x.shape()),
-                                 to_string(weight.shape()), bias.defined() ? ", bias " + to_string(bias.shape()) : "", what,
-                                 to_string(x.made_at()), to_string(weight.made_at())));
+  [[noreturn]] void refuse(const std::string& what, const char* hint = "") const {
+    throw ShapeError(detail::ErrorText(name, "{}", what).operand("input", x).operand("weight", weight).operand("bias", bias).hint(hint));
   }
 
   void check(int dimensions, const char* x_form, const char* weight_form) const {
-    detail::check_same_dtype(name, x, weight);
-    if (bias.defined()) detail::check_same_dtype(name, x, bias);
+    detail::check_same_dtype(name, x, weight, "input", "weight");
+    if (bias.defined()) detail::check_same_dtype(name, x, bias, "input", "bias");
     detail::check_floating(name, x);
     if (x.rank() != dimensions + 2 || weight.rank() != dimensions + 2)
-      refuse(fmt::format("they must be {} and {}{}", x_form, weight_form,
-                         x.rank() == dimensions + 1 ? "; did you mean unsqueeze(input, 0)?" : ""));
+      refuse(fmt::format("input and weight must be {} and {}", x_form, weight_form),
+             x.rank() == dimensions + 1 ? "unsqueeze(input, 0) makes a batch of one" : "");
   }
 
   void refuse_if(const std::string& wrong) const {
@@ -206,7 +200,7 @@ struct Operands {
   }
 
   void check_bias(Index out) const {
-    if (bias.defined() && !(bias.shape() == Shape{out})) refuse(fmt::format("the bias must be ({},)", out));
+    if (bias.defined() && !(bias.shape() == Shape{out})) refuse(fmt::format("the bias must have the shape ({},)", out));
   }
 };
 
@@ -217,9 +211,9 @@ Form checked_convolution(const Operands& o, int dimensions, const Conv2dOptions&
     o.check(2, "(n, in, height, width)", "(out, in / groups, kernel height, kernel width)");
   const Index groups = options.groups, in = o.x.size(1), out = o.weight.size(0);
   if (groups < 1 || in % groups != 0 || out % groups != 0)
-    o.refuse(fmt::format("{} groups do not divide {} input and {} output channels", groups, in, out));
+    o.refuse(fmt::format("{} input and {} output channels cannot be divided into {} groups", in, out, groups));
   if (o.weight.size(1) != in / groups)
-    o.refuse(fmt::format("the input has {} channels, {} a group, but the weight takes {}", in, in / groups, o.weight.size(1)));
+    o.refuse(fmt::format("the input has {} channels, {} in each group, but the weight takes {}", in, in / groups, o.weight.size(1)));
   o.check_bias(out);
   Form form{{o.x.size(0), in, out, groups, {}, {}}, dimensions};
   kernels::WindowAxis &height = form.sizes.height, &width = form.sizes.width;
@@ -234,7 +228,7 @@ Form checked_convolution(const Operands& o, int dimensions, const Conv2dOptions&
 Form checked_transposed(const Operands& o, const ConvTranspose2dOptions& options) {
   o.check(2, "(n, in, height, width)", "(in, out / groups, kernel height, kernel width)");
   const Index groups = options.groups, in = o.x.size(1);
-  if (groups < 1 || in % groups != 0) o.refuse(fmt::format("{} groups do not divide {} input channels", groups, in));
+  if (groups < 1 || in % groups != 0) o.refuse(fmt::format("{} input channels cannot be divided into {} groups", in, groups));
   if (o.weight.size(0) != in) o.refuse(fmt::format("the input has {} channels, but the weight takes {}", in, o.weight.size(0)));
   Index out = 0;
   if (__builtin_mul_overflow(o.weight.size(1), groups, &out)) o.refuse("the number of output channels overflows");

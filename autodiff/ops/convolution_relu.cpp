@@ -124,7 +124,7 @@ bool is_taken(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
 }  // namespace
 
 Tensor conv2d_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options, Index pool, Location where) {
-  if (pool < 1) throw ShapeError(fmt::format("conv2d_relu: pool {} must be 1 or more; the input is {}", pool, describe(x)));
+  if (pool < 1) throw ShapeError(detail::ErrorText("conv2d_relu", "pool must be 1 or more, not {}", pool).operand("input", x));
   Convolution sizes;
   if (!is_taken(x, weight, bias, options, pool, sizes)) {
     const Tensor y = relu(conv2d(x, weight, bias, options, where), where);

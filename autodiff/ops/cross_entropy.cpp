@@ -32,7 +32,7 @@ class CrossEntropy : public Operation {  // x: logits (n, c), labels (n); y: los
       x_bar[0] = recording() ? counted(labels, y_bar[0]) * (p - targets(labels, p)) : pulled_back(p, labels, y_bar[0]);
     if (!y_bar[1].defined()) return;
     const Tensor through_p = p * (y_bar[1] - sum(p * y_bar[1], 1, {.keepdim = true}));
-    x_bar[0] = x_bar[0].defined() ? x_bar[0] + through_p : through_p;
+    x_bar[0] = detail::plus(x_bar[0], through_p);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     const Tensor &p = s.y(1), &labels = s.x(1), &dot = x_dot[0];
@@ -92,15 +92,20 @@ Tensor losses_of_rows(const Tensor& logits, const Tensor& labels) {
   return y[0];
 }
 
-[[noreturn]] void does_not_fit(const char* name, const Tensor& logits, const Tensor& target) {
-  throw ShapeError(
-      fmt::format("{}: logits {} and labels {} do not fit; logits must be (n, classes) and labels (n), both with the same further "
-                  "dimensions; logits made at {}, labels at {}",
-                  name, to_string(logits.shape()), to_string(target.shape()), to_string(logits.made_at()), to_string(target.made_at())));
-}
-
 /// Where the classes are: dimension 1, or 0 of a single position.
 int class_dim(const Tensor& logits) { return logits.rank() == 1 ? 0 : 1; }
+
+[[noreturn]] void does_not_fit(const char* name, const Tensor& logits, const Tensor& target) {
+  std::string hint;
+  if (logits.rank() == 2 && target.rank() == 2 && target.size(0) == logits.size(0) && target.size(1) == 1)
+    hint = "reshape(labels, {-1})";
+  else if (target.dtype() == int64 && target.rank() > 0 && target.shape() == logits.shape())
+    hint = fmt::format("for one-hot labels argmax(labels, {}), or .to({}) as probabilities", class_dim(logits), to_string(logits.dtype()));
+  throw ShapeError(detail::ErrorText(name, "logits must be (n, classes) and labels (n), both with the same further dimensions")
+                       .operand("logits", logits)
+                       .operand("labels", target)
+                       .hint(hint));
+}
 
 /// (n, c, ...) as (positions, c).
 Tensor rows_of(const Tensor& x) {
@@ -116,11 +121,12 @@ Tensor rows_of(const Tensor& x) {
 
 void check_class_weight(const char* name, const Tensor& logits, const Tensor& weight) {
   if (!weight.defined()) return;
-  detail::check_same_dtype(name, logits, weight);
+  detail::check_same_dtype(name, logits, weight, "logits", "class_weight");
   const Index classes = logits.shape()[class_dim(logits)];
   if (weight.rank() != 1 || weight.size() != classes)
-    throw ShapeError(fmt::format("{}: the class weights {} must have the shape ({},), one for each class of the logits {}", name,
-                                 describe(weight), classes, describe(logits)));
+    throw ShapeError(detail::ErrorText(name, "the class weights must have the shape ({},), one for each class", classes)
+                         .operand("weights", weight)
+                         .operand("logits", logits));
 }
 
 /// The logits' shape without the classes.
@@ -145,8 +151,9 @@ Labels checked_labels(const char* name, const Tensor& logits, const Tensor& targ
       label[i] = kIgnored;
       labels.all_count = false;
     } else if (label[i] < 0 || label[i] >= classes) {
-      throw ShapeError(fmt::format("{}: label {} at position {} of {} is not in [0, {}), nor the ignored {}", name, label[i], i,
-                                   describe(target), classes, ignore));
+      throw ShapeError(
+          detail::ErrorText(name, "label {} at position {} is neither in [0, {}) nor the ignored {}", label[i], i, classes, ignore)
+              .operand("labels", target));
     }
   }
   return labels;
@@ -185,7 +192,7 @@ Tensor of_labels(const Tensor& logits, const Labels& targets, Tensor losses, con
 }
 
 Tensor of_probabilities(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options) {
-  detail::check_same_dtype("cross_entropy", logits, target);
+  detail::check_same_dtype("cross_entropy", logits, target, "logits", "target");
   const double e = options.label_smoothing;
   const Tensor log_p = log_softmax(rows_of(logits));
   Tensor t = rows_of(target);
@@ -198,7 +205,8 @@ Tensor of_probabilities(const Tensor& logits, const Tensor& target, const CrossE
 }  // namespace
 
 Tensor one_hot(const Tensor& index, Index classes, Location where) {
-  if (index.dtype() != int64) throw DtypeError(fmt::format("one_hot: the index {} is not int64", describe(index)));
+  if (index.dtype() != int64)
+    throw DtypeError(detail::ErrorText("one_hot", "the index {} is not int64", describe(index)).hint("convert it with .to(int64)"));
   const Tensor dense = index.constant().contiguous(where);
   const std::int64_t* at = dense.data<std::int64_t>();
   for (Index i = 0; i < dense.size(); ++i)
@@ -218,7 +226,7 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntr
   if (logits.rank() == 0) does_not_fit(name, logits, target);
   check_class_weight(name, logits, options.class_weight);
   if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1))
-    throw ShapeError(fmt::format("{}: the label smoothing {} is not in [0, 1]", name, options.label_smoothing));
+    throw ValueError(fmt::format("{}: label_smoothing {} is not in [0, 1]", name, options.label_smoothing));
   const CallSite scope(where);
   if (target.dtype() == int64) {
     const Labels labels = checked_labels(name, logits, target, options.ignore_index);
@@ -226,15 +234,18 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntr
     return of_labels(logits, labels, losses, options.class_weight, options.label_smoothing, options.reduction);
   }
   if (!is_floating(target.dtype()) || !(target.shape() == logits.shape()))
-    throw DtypeError(fmt::format("{}: the target {} is not int64, nor has it probabilities in the shape of the logits {}", name,
-                                 describe(target), describe(logits)));
+    throw DtypeError(detail::ErrorText(name, "the target must be labels of dtype int64, or probabilities in the shape of the logits")
+                         .operand("target", target)
+                         .operand("logits", logits)
+                         .hint(target.shape() == positions_of(logits) ? "convert the labels with .to(int64)" : ""));
   return of_probabilities(logits, target, options);
 }
 
 Tensor nll(const Tensor& log_p, const Tensor& labels, const NllOptions& options, Location where) {
   constexpr const char* name = "nll";
   detail::check_floating(name, log_p);
-  if (labels.dtype() != int64) throw DtypeError(fmt::format("{}: the labels {} are not int64", name, describe(labels)));
+  if (labels.dtype() != int64)
+    throw DtypeError(detail::ErrorText(name, "the labels {} are not int64", describe(labels)).hint("convert them with .to(int64)"));
   if (log_p.rank() == 0) does_not_fit(name, log_p, labels);
   check_class_weight(name, log_p, options.class_weight);
   const CallSite scope(where);

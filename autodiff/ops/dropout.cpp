@@ -20,11 +20,12 @@ Tensor dropout(const Tensor& x, double p, Generator& generator, Location where) 
 
 Tensor prelu(const Tensor& x, const Tensor& weight, Location where) {
   detail::check_floating("prelu", x);
-  detail::check_same_dtype("prelu", x, weight);
+  detail::check_same_dtype("prelu", x, weight, "input", "weight");
   const bool one = weight.size() == 1, fits = weight.rank() == 1 && (one || (x.rank() > 1 && weight.size() == x.size(1)));
   if (!fits)
-    throw ShapeError(fmt::format("prelu: the weight {} must have one element, or one for each channel (dimension 1) of the input {}",
-                                 describe(weight), describe(x)));
+    throw ShapeError(detail::ErrorText("prelu", "the weight must have one element, or one for each channel (dimension 1) of the input")
+                         .operand("input", x)
+                         .operand("weight", weight));
   const CallSite scope(where);
   Shape along_channels{weight.size()};
   for (int d = 2; d < x.rank(); ++d) along_channels.push_back(1);

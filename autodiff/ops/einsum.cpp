@@ -212,10 +212,10 @@ template <class Needed> Factor contracted(const Factor& a, const Factor& b, cons
 }  // namespace
 
 Tensor einsum(std::string_view equation, std::span<const Tensor> x, Location where) {
-  if (x.empty()) wrong_equation(equation, "no operands at " + to_string(where));
+  if (x.empty()) wrong_equation(equation, "there are no operands, at " + to_string(CallSite::of(where)));
   for (const Tensor& t : x) {
     detail::check_floating("einsum", t);
-    detail::check_same_dtype("einsum", x[0], t);
+    detail::check_same_dtype("einsum", x[0], t, "first", "other");
   }
   const Equation e = parse(equation, x);
   const auto sizes = sizes_of(equation, e, x);

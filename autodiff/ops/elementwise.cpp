@@ -195,8 +195,9 @@ void add_in_place(Tensor& into, const Tensor& x) {
 const Tensor& Operand::as(Dtype dtype) {
   if (tensor_) return *tensor_;
   if (!is_floating(dtype) && value_ != std::trunc(value_))
-    throw DtypeError(fmt::format("the number {} beside a tensor of {} at {}; convert the tensor with .to(float32) or .to(float64)", value_,
-                                 to_string(dtype), to_string(CallSite::of(where))));
+    throw DtypeError(fmt::format(
+        "at {}: the number {} cannot be combined with a tensor of {}; hint: convert the tensor with .to(float32) or .to(float64)",
+        to_string(CallSite::of(where)), value_, to_string(dtype)));
   own_ = number_ ? detail::scalar_to_tensor(value_, number_, dtype, where) : Tensor::full({}, value_, dtype, where);
   tensor_ = &own_;
   return own_;

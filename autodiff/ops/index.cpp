@@ -18,7 +18,7 @@ namespace detail {
 
 Tensor checked_index(const char* name, const Tensor& index, const Tensor& x, int dim, Location where) {
   if (index.dtype() != int64)
-    throw DtypeError(fmt::format("{}: the index {} is not int64; convert it with .to(int64)", name, describe(index)));
+    throw DtypeError(detail::ErrorText(name, "the index {} is not int64", describe(index)).hint("convert it with .to(int64)"));
   Tensor dense = index.constant().contiguous(where);
   const std::int64_t* at = dense.data<std::int64_t>();
   const Index n = x.shape()[dim];
@@ -130,7 +130,8 @@ void check_list(const char* name, const Tensor& index) {
 }
 
 void check_adds(const char* name, const Tensor& x) {
-  if (x.dtype() == boolean) throw DtypeError(fmt::format("{}: {} has no sums; convert it with .to(int64)", name, describe(x)));
+  if (x.dtype() == boolean)
+    throw DtypeError(detail::ErrorText(name, "{} cannot be added to", describe(x)).hint("convert it with .to(int64)"));
 }
 
 }  // namespace
@@ -151,7 +152,7 @@ Tensor index_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& 
   const int d = checked_dim("index_add", dim, x);
   check_adds("index_add", x);
   check_list("index_add", index);
-  detail::check_same_dtype("index_add", x, source);
+  detail::check_same_dtype("index_add", x, source, "x", "source");
   Shape wanted = x.shape();
   wanted[d] = index.size();
   if (!(source.shape() == wanted))
@@ -164,7 +165,7 @@ Tensor scatter_add(const Tensor& x, Index dim, const Tensor& index, const Tensor
   const int d = checked_dim("scatter_add", dim, x);
   check_adds("scatter_add", x);
   check_each("scatter_add", x, d, index);
-  detail::check_same_dtype("scatter_add", x, source);
+  detail::check_same_dtype("scatter_add", x, source, "x", "source");
   if (!(source.shape() == index.shape()))
     throw ShapeError(fmt::format("scatter_add: {} must have the shape of the index {}", describe(source), describe(index)));
   return add_along(x, d, checked_index("scatter_add", index, x, d, where), Positions::each, source, where);
@@ -172,7 +173,7 @@ Tensor scatter_add(const Tensor& x, Index dim, const Tensor& index, const Tensor
 
 Tensor masked_fill(const Tensor& x, const Tensor& mask, double value, Location where) {
   if (mask.dtype() != boolean)
-    throw DtypeError(fmt::format("masked_fill: the mask {} is not boolean; compare it, as in x > 0", describe(mask)));
+    throw DtypeError(detail::ErrorText("masked_fill", "the mask {} is not boolean", describe(mask)).hint("compare it, as in x > 0"));
   if (!(detail::broadcast_shape("masked_fill", x, mask) == x.shape()))
     throw ShapeError(fmt::format("masked_fill: the mask {} does not broadcast to {}", describe(mask), describe(x)));
   const CallSite scope(where);
@@ -181,7 +182,7 @@ Tensor masked_fill(const Tensor& x, const Tensor& mask, double value, Location w
 
 Tensor masked_select(const Tensor& x, const Tensor& mask, Location where) {
   if (mask.dtype() != boolean)
-    throw DtypeError(fmt::format("masked_select: the mask {} is not boolean; compare it, as in x > 0", describe(mask)));
+    throw DtypeError(detail::ErrorText("masked_select", "the mask {} is not boolean", describe(mask)).hint("compare it, as in x > 0"));
   const Shape shape = detail::broadcast_shape("masked_select", x, mask);
   const CallSite scope(where);
   const std::vector<bool> chosen = expand(mask, shape).to_vector<bool>();

@@ -49,15 +49,18 @@ template <bool kRelu> class Linear : public Operation {
 };
 
 void check(const char* name, const Tensor& x, const Tensor& weight, const Tensor* bias) {
-  detail::check_same_dtype(name, x, weight);
-  if (bias) detail::check_same_dtype(name, x, *bias);
+  detail::check_same_dtype(name, x, weight, "input", "weight");
+  if (bias) detail::check_same_dtype(name, x, *bias, "input", "bias");
   detail::check_floating(name, x);
   const bool fits = x.rank() > 0 && weight.rank() == 2 && x.shape().back() == weight.size(1) &&
                     (!bias || (bias->rank() == 1 && bias->size() == weight.size(0)));
   if (fits) return;
-  throw ShapeError(fmt::format("{}: input {}, weight {}{} do not fit; they must be (..., in), (out, in){}; input made at {}, weight at {}",
-                               name, to_string(x.shape()), to_string(weight.shape()), bias ? ", bias " + to_string(bias->shape()) : "",
-                               bias ? " and (out)" : "", to_string(x.made_at()), to_string(weight.made_at())));
+  const bool transposed = x.rank() > 0 && weight.rank() == 2 && x.shape().back() == weight.size(0);
+  throw ShapeError(detail::ErrorText(name, "the operands must be (..., in), (out, in){}", bias ? " and (out)" : "")
+                       .operand("input", x)
+                       .operand("weight", weight)
+                       .operand("bias", bias ? *bias : Tensor())
+                       .hint(transposed ? "transpose(weight)" : ""));
 }
 
 /// Not recorded.

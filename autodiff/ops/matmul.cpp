@@ -70,20 +70,19 @@ Tensor product(const Tensor& a, const Tensor& b, const Shape& shape, Location wh
 [[noreturn]] void does_not_fit(const Tensor& a, const Tensor& b) {
   std::string what;
   if (a.rank() == 0 || b.rank() == 0) {
-    what = "rank 0 is no matrix; multiply by a number with *";
+    what = "an operand has rank 0; to multiply by a number, use *";
   } else {
     const Index k = a.shape().back(), l = b.shape()[b.rank() == 1 ? 0 : b.rank() - 2];
-    what = k != l ? fmt::format("inner sizes {} and {} differ", k, l) : std::string("the leading dimensions do not broadcast");
+    what = k != l ? fmt::format("the inner sizes {} and {} differ", k, l) : std::string("the leading dimensions do not broadcast");
   }
-  std::string hint;
+  const char* hint = "";
   if (a.rank() == 2 && b.rank() == 2) {
     if (a.size(1) == b.size(1))
-      hint = "; did you mean transpose(right)?";
+      hint = "transpose(right)";
     else if (a.size(0) == b.size(0))
-      hint = "; did you mean transpose(left)?";
+      hint = "transpose(left)";
   }
-  throw ShapeError(fmt::format("matmul: {} @ {}: {}; left made at {}, right at {}{}", to_string(a.shape()), to_string(b.shape()), what,
-                               to_string(a.made_at()), to_string(b.made_at()), hint));
+  throw ShapeError(detail::ErrorText("matmul", "{}", what).operand("left", a).operand("right", b).hint(hint));
 }
 
 /// (..., m, k) @ (..., k, n) -> (..., m, n).

@@ -8,7 +8,7 @@ namespace wengert::detail {
 
 void check_matrix(const char* operation, const Tensor& x) {
   check_floating(operation, x);
-  if (x.rank() < 2) throw ShapeError(fmt::format("{}: {} is no matrix; it must have two dimensions or more", operation, describe(x)));
+  if (x.rank() < 2) throw ShapeError(fmt::format("{}: {} is not a matrix: it must have at least two dimensions", operation, describe(x)));
 }
 
 void check_square(const char* operation, const Tensor& x) {

@@ -23,7 +23,7 @@ template <class T> bool beats(Extreme e, T candidate, T best) {
 
 void check_not_empty(const char* name, Extreme e, const Tensor& x, const detail::Reduced& r) {
   if (r.count == 0 && r.dropped.size() > 0)
-    throw ShapeError(fmt::format("{}: no {} element over a dimension of size 0 of {}", name, adjective(e), describe(x)));
+    throw ShapeError(fmt::format("{}: there is no {} element along a dimension of size 0 of {}", name, adjective(e), describe(x)));
 }
 
 class ExtremeOf : public Operation {

@@ -2,8 +2,6 @@
 //
 //   |x|_p = s (sum_d |x / s|^p)^(1/p) with a power of two s near the largest |x|, so that no |x|^p overflows or vanishes. s cancels out of
 //   the value and of every derivative: it counts as a constant, and dividing by it rounds nothing.
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -50,7 +48,7 @@ Tensor sqrt_or_zero(const Tensor& x) {
 Tensor norm(const Tensor& x, double p, const Dims& dims, const ReductionOptions& options, Location where) {
   detail::check_floating("norm", x);
   const detail::Reduced r = detail::reduce_over("norm", x, dims);
-  if (!(p >= 1)) throw Error(fmt::format("norm: p is {}; it must be 1 or more, or infinity; of {}", p, describe(x)));
+  if (!(p >= 1)) throw ValueError(detail::ErrorText("norm", "p must be at least 1 (or infinity), not {}", p).operand("input", x));
   const CallSite scope(where);
   if (p == 1) return sum(abs(x), dims, options);
   if (std::isinf(p)) return r.count == 0 ? sum(x, dims, options) : max(abs(x), dims, options);

@@ -82,7 +82,7 @@ class Standardize : public Operation {  // y: the standardized x, r of shape (1,
     if (y_bar[0].defined()) x_bar[0] = recording() ? carry(y, r, y_bar[0]) : carry_now(y, r, y_bar[0]);
     if (!y_bar[1].defined()) return;
     const Tensor through_r = y * (y_bar[1] * square(r) / -Layout(y.shape()).count());
-    x_bar[0] = x_bar[0].defined() ? x_bar[0] + through_r : through_r;
+    x_bar[0] = detail::plus(x_bar[0], through_r);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     const Tensor &y = s.y(0), &r = s.y(1);
@@ -116,8 +116,8 @@ class Standardize : public Operation {  // y: the standardized x, r of shape (1,
   }
 };
 
-/// x of shape (outer, groups, inner), standardized. Gives the moments to whom they concern.
-Tensor standardize(const Tensor& x, double eps, Moments* statistics = nullptr) {
+/// x of shape (outer, groups, inner) with mean 0 and variance 1 in each group. Stores the moments in `*statistics` if given.
+Tensor standardized(const Tensor& x, double eps, Moments* statistics = nullptr) {
   const Tensor dense = x.constant().contiguous();
   const Layout l(x.shape());
   Tensor y[2] = {Tensor::uninitialized(x.shape(), x.dtype()), Tensor::uninitialized({1, l.groups, 1}, x.dtype())};
@@ -155,10 +155,9 @@ Tensor along_channels(const Tensor& v, const Tensor& x) {
 /// A tensor that goes with x is undefined, or has x's dtype and the shape.
 void check_companion(const char* name, const char* what, const Tensor& t, const Shape& shape, const Tensor& x) {
   if (!t.defined()) return;
-  detail::check_same_dtype(name, x, t);
+  detail::check_same_dtype(name, x, t, "input", what);
   if (!(t.shape() == shape))
-    throw ShapeError(
-        fmt::format("{}: the {} {} must have the shape {} for the input {}", name, what, describe(t), to_string(shape), describe(x)));
+    throw ShapeError(detail::ErrorText(name, "the {} must have the shape {}", what, to_string(shape)).operand(what, t).operand("input", x));
 }
 
 void check_affine(const char* name, const Tensor& weight, const Tensor& bias, const Shape& shape, const Tensor& x) {
@@ -174,15 +173,15 @@ void check_channels(const char* name, const Tensor& x) {
 Tensor normalized_groups(const char* name, const Tensor& x, Index groups, const NormalizationOptions& options) {
   const Index n = x.size(0), channels = x.size(1);
   if (groups < 1 || channels % groups != 0)
-    throw ShapeError(fmt::format("{}: the {} channels of the input {} do not make {} equal groups", name, channels, describe(x), groups));
+    throw ShapeError(detail::ErrorText(name, "{} channels cannot be divided into {} groups", channels, groups).operand("input", x));
   check_affine(name, options.weight, options.bias, {channels}, x);
   const Index all = n * groups;
-  const Tensor y = standardize(reshape(x, {1, all, all > 0 ? x.size() / all : 0}), options.eps);
+  const Tensor y = standardized(reshape(x, {1, all, all > 0 ? x.size() / all : 0}), options.eps);
   return scaled(reshape(y, x.shape()), along_channels(options.weight, x), along_channels(options.bias, x));
 }
 
-/// (1 - momentum) old + momentum new, for statistics that somebody keeps.
-Tensor moved(const Tensor& running, const PerGroup& batch, double factor, double momentum) {
+/// (1 - momentum) running + momentum batch, or undefined if the statistic is.
+Tensor updated_statistic(const Tensor& running, const PerGroup& batch, double factor, double momentum) {
   if (!running.defined()) return running;
   PerGroup next(batch.size());
   for (std::size_t i = 0; i < next.size(); ++i)
@@ -201,7 +200,7 @@ Tensor layer_norm(const Tensor& x, const Shape& normalized, const NormalizationO
   check_affine("layer_norm", options.weight, options.bias, normalized, x);
   const CallSite scope(where);
   const Index inner = normalized.size(), rows = inner > 0 ? x.size() / inner : 0;
-  return scaled(reshape(standardize(reshape(x, {1, rows, inner}), options.eps), x.shape()), options.weight, options.bias);
+  return scaled(reshape(standardized(reshape(x, {1, rows, inner}), options.eps), x.shape()), options.weight, options.bias);
 }
 
 Tensor group_norm(const Tensor& x, Index groups, const NormalizationOptions& options, Location where) {
@@ -235,22 +234,23 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Te
   const Tensor weight = along_channels(options.weight, x), bias = along_channels(options.bias, x);
   if (!options.training) {
     if (!running_mean.defined() || !running_var.defined())
-      throw ShapeError("batch_norm: evaluation needs the running mean and variance; did you mean .training = true?");
+      throw ValueError(
+          detail::ErrorText("batch_norm", "evaluation needs the running mean and variance").operand("input", x).hint(".training = true"));
     const Tensor centered = x - along_channels(running_mean.constant(), x);
     const Tensor scale = rsqrt(along_channels(running_var.constant(), x) + options.eps);
     return {scaled(centered, weight.defined() ? weight * scale : scale, bias), running_mean, running_var};
   }
   if (values < 2)
-    throw ShapeError(
-        fmt::format("batch_norm: training needs more than one value a channel, and the input {} has {}; a batch of 1 has no "
-                    "variance, evaluation takes the running one",
-                    describe(x), values));
+    throw ShapeError(detail::ErrorText("batch_norm", "training needs more than one value for each channel, and there {} {}",
+                                       values == 1 ? "is" : "are", values)
+                         .operand("input", x)
+                         .hint("use a larger batch, or evaluate with the running statistics: eval()"));
   Moments m(channels);
   const Index n = x.size(0);
-  const Tensor y = standardize(reshape(x, {n, channels, values / n}), options.eps, &m);
+  const Tensor y = standardized(reshape(x, {n, channels, values / n}), options.eps, &m);
   const double unbiased = static_cast<double>(values) / static_cast<double>(values - 1);
-  return {scaled(reshape(y, x.shape()), weight, bias), moved(running_mean, m.mean, 1, options.momentum),
-          moved(running_var, m.variance, unbiased, options.momentum)};
+  return {scaled(reshape(y, x.shape()), weight, bias), updated_statistic(running_mean, m.mean, 1, options.momentum),
+          updated_statistic(running_var, m.variance, unbiased, options.momentum)};
 }
 
 }  // namespace wengert

@@ -72,7 +72,8 @@ Index widest(Padding padding, Index n) {
 
 Tensor pad(const Tensor& x, const Dims& before, const Dims& after, double value, Location where) {
   if (!is_floating(x.dtype()) && value != std::trunc(value))
-    throw DtypeError(fmt::format("pad: the value {} beside {}; convert the tensor with .to(float32) or .to(float64)", value, describe(x)));
+    throw DtypeError(detail::ErrorText("pad", "the value {} cannot be an element of {}", value, describe(x))
+                         .hint("convert the tensor with .to(float32) or .to(float64)"));
   Tensor y = Tensor::full(padded_shape(x, before, after), value, x.dtype(), where);
   Shape common = x.shape(), in_x = before, in_y = before;
   for (int d = 0; d < x.rank(); ++d) {
@@ -100,7 +101,7 @@ Tensor pad(const Tensor& x, const Dims& before, const Dims& after, Padding paddi
   for (int d = 0; d < x.rank(); ++d) {
     const Index n = x.shape()[d], most = std::max(before[d], after[d]);
     if (std::min(before[d], after[d]) < 0 || (most > 0 && (n == 0 || most > widest(padding, n))))
-      throw ShapeError(fmt::format("pad: widths {} and {} of dimension {} of {} must be 0 or more, and no more than its elements fill",
+      throw ShapeError(fmt::format("pad: widths {} and {} of dimension {} of {} must be at least 0, and no more than its elements fill",
                                    before[d], after[d], d, describe(x)));
   }
   const CallSite scope(where);

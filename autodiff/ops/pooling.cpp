@@ -169,9 +169,10 @@ Tensor spread(const Form& form, Divisor divisor, const Tensor& y) {
 void check_operand(const char* name, const Tensor& x, int dimensions) {
   detail::check_floating(name, x);
   if (x.rank() != dimensions + 2)
-    throw ShapeError(fmt::format("{}: {} is not {}{}", name, describe(x),
-                                 dimensions == 1 ? "(n, channels, length)" : "(n, channels, height, width)",
-                                 x.rank() == dimensions + 1 ? "; did you mean unsqueeze(input, 0)?" : ""));
+    throw ShapeError(
+        detail::ErrorText(name, "the input must be {}", dimensions == 1 ? "(n, channels, length)" : "(n, channels, height, width)")
+            .operand("input", x)
+            .hint(x.rank() == dimensions + 1 ? "unsqueeze(input, 0) makes a batch of one" : ""));
 }
 
 /// The form with the numbers of windows that the axes say.

@@ -10,12 +10,13 @@ namespace {
 void check_ranks(const char* name, const Tensor& a, const Tensor& b, int rank) {
   detail::check_same_dtype(name, a, b);
   if (a.rank() != rank || b.rank() != rank)
-    throw ShapeError(
-        fmt::format("{}: left {}, right {}; both must have {} dimension{}", name, describe(a), describe(b), rank, rank == 1 ? "" : "s"));
+    throw ShapeError(detail::ErrorText(name, "both operands must have {} dimension{}", rank, rank == 1 ? "" : "s")
+                         .operand("left", a)
+                         .operand("right", b));
 }
 
 [[noreturn]] void do_not_fit(const char* name, const Tensor& a, const Tensor& b) {
-  throw ShapeError(fmt::format("{}: left {} and right {} do not fit", name, describe(a), describe(b)));
+  throw ShapeError(detail::ErrorText(name, "the shapes do not fit").operand("left", a).operand("right", b));
 }
 
 }  // namespace
@@ -39,7 +40,7 @@ Tensor bmm(const Tensor& a, const Tensor& b, Location where) {
 
 Tensor addmm(const Tensor& c, const Tensor& a, const Tensor& b, double alpha, double beta, Location where) {
   check_ranks("addmm", a, b, 2);
-  detail::check_same_dtype("addmm", c, a);
+  detail::check_same_dtype("addmm", c, a, "c", "left");
   if (a.size(1) != b.size(0)) do_not_fit("addmm", a, b);
   const CallSite scope(where);
   const Tensor product = matmul(a, b);

@@ -60,12 +60,12 @@ Tensor roll(const Tensor& x, const Dims& shifts, const Dims& dims, Location wher
 
 Tensor repeat(const Tensor& x, const Dims& repeats, Location where) {
   if (repeats.rank() < x.rank())
-    throw ShapeError(fmt::format("repeat: {} has more dimensions than {} has numbers", describe(x), to_string(repeats)));
+    throw ShapeError(fmt::format("repeat: {} has more dimensions than there are repeats in {}", describe(x), to_string(repeats)));
   const int added = repeats.rank() - x.rank();
   Shape apart, repeated, shape;  // each dimension beside its repetition; the same, repeated; merged
   for (int d = 0; d < repeats.rank(); ++d) {
     const Index size = d < added ? 1 : x.shape()[d - added];
-    if (repeats[d] < 0) throw ShapeError(fmt::format("repeat: {} times {}; numbers must be 0 or more", to_string(repeats), describe(x)));
+    if (repeats[d] < 0) throw ShapeError(fmt::format("repeat: the repeats {} of {} must be at least 0", to_string(repeats), describe(x)));
     for (const Index n : {Index(1), size}) apart.push_back(n);
     for (const Index n : {repeats[d], size}) repeated.push_back(n);
   }

@@ -279,27 +279,30 @@ LstmResult lstm_jvp(const Tensor& gates, const Tensor& c, const Tensor& c_next, 
 
 void check_weights(const char* name, int gates, const Tensor& x, const RecurrentWeights& w) {
   check_floating(name, x);
-  if (!w.weight_ih.defined() || !w.weight_hh.defined()) throw ShapeError(fmt::format("{}: weight_ih and weight_hh must be there", name));
-  if (w.bias_ih.defined() != w.bias_hh.defined()) throw ShapeError(fmt::format("{}: both biases must be there, or neither", name));
+  if (!w.weight_ih.defined() || !w.weight_hh.defined()) throw ValueError(fmt::format("{}: weight_ih and weight_hh must be given", name));
+  if (w.bias_ih.defined() != w.bias_hh.defined()) throw ValueError(fmt::format("{}: both biases must be given, or neither", name));
   for (const Tensor* t : {&w.weight_ih, &w.weight_hh, &w.bias_ih, &w.bias_hh})
-    if (t->defined()) check_same_dtype(name, x, *t);
+    if (t->defined()) check_same_dtype(name, x, *t, "input", t == &w.weight_ih || t == &w.weight_hh ? "weight" : "bias");
   const Index in = x.shape().back(), hidden = w.weight_hh.shape().back(), rows = gates * hidden;
   const bool fits = w.weight_ih.shape() == Shape{rows, in} && w.weight_hh.shape() == Shape{rows, hidden} &&
                     (!w.bias_ih.defined() || (w.bias_ih.shape() == Shape{rows} && w.bias_hh.shape() == Shape{rows}));
   if (fits) return;
-  const auto shape_of = [](const Tensor& t) { return t.defined() ? to_string(t.shape()) : std::string("none"); };
   throw ShapeError(
-      fmt::format("{}: input {}, weights {} and {}, biases {} and {} do not fit; with in = {} and hidden = {} they must be "
-                  "({}, in), ({}, hidden) and ({},); weight_ih made at {}, weight_hh at {}",
-                  name, describe(x), shape_of(w.weight_ih), shape_of(w.weight_hh), shape_of(w.bias_ih), shape_of(w.bias_hh), in, hidden,
-                  rows, rows, rows, to_string(w.weight_ih.made_at()), to_string(w.weight_hh.made_at())));
+      ErrorText(name,
+                "weight_ih must be ({0}, {1}), weight_hh ({0}, {2}) and biases ({0},) for {1} features of the input and a state of {2}",
+                rows, in, hidden)
+          .operand("input", x)
+          .operand("weight_ih", w.weight_ih)
+          .operand("weight_hh", w.weight_hh)
+          .operand("bias_ih", w.bias_ih)
+          .operand("bias_hh", w.bias_hh));
 }
 
 void check_state(const char* name, const char* what, const Tensor& state, const Shape& shape, const Tensor& x) {
-  check_same_dtype(name, x, state);
+  check_same_dtype(name, x, state, "input", what);
   if (!(state.shape() == shape))
-    throw ShapeError(fmt::format("{}: the state {} = {} must have the shape {} for the input {}", name, what, describe(state),
-                                 to_string(shape), describe(x)));
+    throw ShapeError(
+        ErrorText(name, "the state {} must have the shape {}", what, to_string(shape)).operand(what, state).operand("input", x));
 }
 
 Tensor gate_sum(const Tensor& x, const Tensor& h, const CellWeights& w) {

@@ -42,7 +42,8 @@ Tensor input_of_layer(const Plan& p, const Tensor& x, Index layer) {
 void check_lengths(const Plan& p, Index n, Index steps) {
   const Tensor& lengths = p.options.lengths;
   if (!lengths.defined()) return;
-  if (lengths.dtype() != int64) throw DtypeError(fmt::format("{}: the lengths {} are not int64", p.name, describe(lengths)));
+  if (lengths.dtype() != int64)
+    throw DtypeError(detail::ErrorText(p.name, "the lengths {} are not int64", describe(lengths)).hint("convert them with .to(int64)"));
   if (!(lengths.shape() == Shape{n}))
     throw ShapeError(fmt::format("{}: the lengths {} must have the shape ({},), one for each sequence", p.name, describe(lengths), n));
   for (Index i = 0; i < n; ++i)
@@ -53,8 +54,8 @@ void check_lengths(const Plan& p, Index n, Index steps) {
 /// x is (t, n, in).
 template <std::size_t N> void check_sequence(const Plan& p, const Tensor& x, const State<N>& initial) {
   if (p.weights.empty() || p.cells() % p.directions() != 0)
-    throw ShapeError(fmt::format("{}: {} sets of weights do not make layers of {} direction{}", p.name, p.weights.size(), p.directions(),
-                                 p.directions() == 1 ? "" : "s"));
+    throw ShapeError(fmt::format("{}: {} sets of weights cannot be divided into layers of {} direction{}", p.name, p.weights.size(),
+                                 p.directions(), p.directions() == 1 ? "" : "s"));
   for (Index i = 0; i < p.cells(); ++i)
     detail::check_weights(p.name, p.gates, input_of_layer(p, x, i / p.directions()), p.weights[static_cast<std::size_t>(i)]);
   detail::check_probability(p.name, p.options.dropout, x);

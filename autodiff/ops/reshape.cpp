@@ -49,7 +49,7 @@ Shape resolve(const Tensor& x, const Shape& wanted) {
   }
   if (!fits)
     throw ShapeError(
-        fmt::format("reshape: {} with {} elements cannot take the shape {}; sizes must be 0 or more, with at most one -1, and multiply to "
+        fmt::format("reshape: {} with {} elements cannot take the shape {}; sizes must be at least 0, with at most one -1, and multiply to "
                     "the number of elements",
                     describe(x), x.size(), to_string(wanted)));
   return shape;

@@ -8,6 +8,7 @@
 
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/tape/sweep_operations.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace detail {
@@ -137,7 +138,8 @@ Scalar Tensor::element_as_scalar(std::span<const Index> position) const {
 }
 
 Tensor stack(std::span<const Scalar> s, Dtype dtype, Location where) {
-  if (!is_floating(dtype)) throw DtypeError(fmt::format("stack of scalars at {}: {} is not floating", to_string(where), to_string(dtype)));
+  if (!is_floating(dtype))
+    throw DtypeError(fmt::format("stack of scalars at {}: the dtype {} is not floating", to_string(CallSite::of(where)), to_string(dtype)));
   Tensor y = Tensor::uninitialized({static_cast<Index>(s.size())}, dtype, where);
   detail::dispatch_floating(dtype, [&](auto zero) {
     using T = decltype(zero);

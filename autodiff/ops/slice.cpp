@@ -113,7 +113,7 @@ Tensor embed(const Tensor& g, const Shape& shape, const Part& p, Location where)
 
 Tensor slice(const Tensor& x, Index dim, Index start, Index stop, Index step, Location where) {
   const int d = checked_dim("slice", dim, x);
-  if (step < 1) throw ShapeError(fmt::format("slice: step {} of {} must be 1 or more", step, describe(x)));
+  if (step < 1) throw ValueError(detail::ErrorText("slice", "the step must be at least 1, not {}", step).operand("input", x));
   const Index n = x.shape()[d];
   const auto clip = [n](Index i) { return std::clamp<Index>(i < 0 ? i + n : i, 0, n); };
   const Index from = clip(start), to = std::max(from, clip(stop));
@@ -126,7 +126,7 @@ Tensor narrow(const Tensor& x, Index dim, Index start, Index length, Location wh
   const Index n = x.shape()[d], from = start < 0 ? start + n : start;
   if (from < 0 || from > n || length < 0 || length > n - from)
     throw ShapeError(
-        fmt::format("narrow: {} positions from {} on do not lie in dimension {} of {}, which has {}", length, start, dim, describe(x), n));
+        fmt::format("narrow: {} positions from {} on are not within dimension {} of {}, which has {}", length, start, dim, describe(x), n));
   return slice_part(x, {d, from, 1}, length, where);
 }
 
@@ -149,7 +149,8 @@ std::vector<Tensor> split(const Tensor& x, const Shape& sizes, Index dim, Locati
 
 std::vector<Tensor> chunk(const Tensor& x, Index chunks, Index dim, Location where) {
   const int d = checked_dim("chunk", dim, x);
-  if (chunks < 1) throw ShapeError(fmt::format("chunk: {} parts of {}; there must be 1 or more", chunks, describe(x)));
+  if (chunks < 1)
+    throw ValueError(detail::ErrorText("chunk", "the number of parts must be at least 1, not {}", chunks).operand("input", x));
   const Index n = x.shape()[d], size = std::max<Index>(1, (n + chunks - 1) / chunks);
   std::vector<Tensor> parts;
   for (Index start = 0; start == 0 || start < n; start += size)

@@ -91,18 +91,19 @@ System system_of(const char* name, const Tensor& a, const Tensor& b, Location wh
   detail::check_same_dtype(name, a, b);
   detail::check_matrix(name, b);
   if (a.size(-1) != b.size(-2))
-    throw ShapeError(fmt::format("{}: a matrix of {} rows and right sides of {} elements do not fit: left {}, right {}", name, a.size(-1),
-                                 b.size(-2), describe(a), describe(b)));
+    throw ShapeError(detail::ErrorText(name, "a matrix with {} rows and right-hand sides of {} elements do not fit", a.size(-1), b.size(-2))
+                         .operand("left", a)
+                         .operand("right", b));
   const auto leading = [](const Tensor& x) {
     Shape shape = x.shape();
     shape.resize(x.rank() - 2);
     return shape;
   };
   if (leading(a) == leading(b)) return {a, b};
-  const Tensor one = Tensor::zeros({}, boolean, where);
-  const Shape common = detail::broadcast_shape(name, expand(one, leading(a), a.made_at()), expand(one, leading(b), b.made_at()));
+  const auto common = detail::broadcast(leading(a), leading(b));
+  if (!common) throw ShapeError(detail::ErrorText(name, "the leading dimensions do not broadcast").operand("left", a).operand("right", b));
   const auto stretched = [&](const Tensor& x) {
-    Shape shape = common;
+    Shape shape = *common;
     shape.push_back(x.size(-2));
     shape.push_back(x.size(-1));
     return expand(x, shape, where);

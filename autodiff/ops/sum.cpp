@@ -107,13 +107,13 @@ Tensor mean(const Tensor& x, Location where) { return mean(x, detail::all_dims(x
 
 Tensor sum_to(const Tensor& x, const Shape& shape, Location where) {
   const int added = x.rank() - shape.rank();
-  if (added < 0) throw ShapeError(fmt::format("sum_to: {} has fewer dimensions than {}", describe(x), to_string(shape)));
+  if (added < 0) throw ShapeError(fmt::format("sum_to: {} has fewer dimensions than the shape {}", describe(x), to_string(shape)));
   Dims dims;
   for (int d = 0; d < x.rank(); ++d) {
     if (d < added || (shape[d - added] == 1 && x.shape()[d] != 1)) {
       dims.push_back(d);
     } else if (shape[d - added] != x.shape()[d]) {
-      throw ShapeError(fmt::format("sum_to: {} is no broadcast of {}", describe(x), to_string(shape)));
+      throw ShapeError(fmt::format("sum_to: {} is not a broadcast of the shape {}", describe(x), to_string(shape)));
     }
   }
   if (dims.rank() == 0) return x;

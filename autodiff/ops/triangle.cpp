@@ -10,7 +10,7 @@ namespace wengert {
 namespace {
 
 void check_matrix(const char* name, const Tensor& x) {
-  if (x.rank() < 2) throw ShapeError(fmt::format("{}: {} is no matrix; it must have two dimensions or more", name, describe(x)));
+  if (x.rank() < 2) throw ShapeError(fmt::format("{}: {} is not a matrix: it must have at least two dimensions", name, describe(x)));
 }
 
 /// True where column - row is at most `diagonal`.

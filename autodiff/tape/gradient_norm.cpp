@@ -125,13 +125,13 @@ class Norm {
 };
 
 void check_limit(const char* operation, double limit) {
-  if (!(limit > 0)) throw Error(fmt::format("{}: the limit must be positive, but it is {}", operation, limit));
+  if (!(limit > 0)) throw ValueError(fmt::format("{}: the limit must be positive, but it is {}", operation, limit));
 }
 
 }  // namespace
 
 double Gradients::norm(double p) const {
-  if (!(p >= 1)) throw Error(fmt::format("norm: p must be at least 1, but it is {}", p));
+  if (!(p >= 1)) throw ValueError(fmt::format("norm: p must be at least 1, but it is {}", p));
   Norm norm(*this);
   return std::isinf(p) ? norm.max() : p == 1 ? norm.sum() : p == 2 ? norm.euclidean() : norm.scaled(p);
 }

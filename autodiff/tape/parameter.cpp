@@ -1,6 +1,7 @@
 #include "autodiff/tape/parameter.h"
 
 #include "autodiff/tape/records.h"
+#include "autodiff/tensor/label.h"
 
 namespace wengert {
 
@@ -39,7 +40,29 @@ Parameter& Parameter::operator=(const Tensor& value) {
   return *this;
 }
 
+void ParameterState::rename(std::string_view to) {
+  name = to;
+  label.store(0, std::memory_order_relaxed);
+}
+
+namespace {
+
+/// Messages call the elements by the parameter's name from now on.
+void label_value(ParameterState& p) {
+  Elements* const elements = p.value.elements();
+  if (!elements) return;
+  std::uint32_t label = p.label.load(std::memory_order_relaxed);
+  if (label == 0) [[unlikely]] {
+    label = detail::label_of_parameter(p.name);
+    p.label.store(label, std::memory_order_relaxed);
+  }
+  elements->label.store(label, std::memory_order_relaxed);
+}
+
+}  // namespace
+
 Parameter::operator Tensor() const {
+  label_value(*ref_.get());
   if (!recording() || ref_->frozen) return ref_->value;
   return detail::active_tape()->leaf(*ref_.get());
 }

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <initializer_list>
 #include <string>
+#include <string_view>
 
 #include "autodiff/tensor/storage.h"
 #include "autodiff/tensor/tensor.h"
@@ -12,10 +13,14 @@ namespace wengert {
 /// What a Parameter is behind its handle: modules, optimizers and gradients agree on its address.
 struct ParameterState {
   Tensor value;         ///< a constant
-  std::string name;     ///< for messages; a model's visitor sets it to the dotted path
+  std::string name;     ///< for messages; `rename` changes it
   bool frozen = false;  ///< no tape watches it
   detail::ReferenceCount references{0};
-  std::atomic<std::uint64_t> leaf{0};  ///< the number it had on the tape that read it last: a cache
+  std::atomic<std::uint32_t> label{0};  ///< of the name (tensor/label.h), for messages about the value; 0: not known yet
+  std::atomic<std::uint64_t> leaf{0};   ///< the number it had on the tape that read it last: a cache
+
+  /// A model's visitor names its parameters by their dotted paths.
+  void rename(std::string_view to);
 };
 
 /// A shared reference to a parameter. Optimizers and lists hold these; a Parameter itself is a value.

@@ -73,24 +73,25 @@ void check_dtype(const char* operation, Dtype dtype) {
 }
 
 Uniform checked_uniform(double low, double high) {
-  if (!(low <= high && std::isfinite(high - low))) throw Error(fmt::format("uniform: [{}, {}) is no finite interval", low, high));
+  if (!(low <= high && std::isfinite(high - low))) throw ValueError(fmt::format("uniform: [{}, {}) is not a finite interval", low, high));
   return {low, high};
 }
 
 Normal checked_normal(double mean, double stddev) {
   if (!(stddev >= 0 && std::isfinite(stddev) && std::isfinite(mean))) {
-    throw Error(fmt::format("normal: there is no distribution of mean {} and standard deviation {}", mean, stddev));
+    throw ValueError(
+        fmt::format("normal: the mean {} and the standard deviation {} must be finite, and the latter not negative", mean, stddev));
   }
   return {mean, stddev};
 }
 
 Bernoulli checked_bernoulli(double probability) {
-  if (!(probability >= 0 && probability <= 1)) throw Error(fmt::format("bernoulli: {} is no probability", probability));
+  if (!(probability >= 0 && probability <= 1)) throw ValueError(fmt::format("bernoulli: the probability {} is not in [0, 1]", probability));
   return {probability};
 }
 
 Integers checked_integers(Index low, Index high) {
-  if (low >= high) throw Error(fmt::format("integers: there are none from {} to below {}", low, high));
+  if (low >= high) throw ValueError(fmt::format("integers: there are no integers from {} to below {}", low, high));
   return {low, static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low)};
 }
 

@@ -9,6 +9,7 @@
 #include "autodiff/kernels/strided.h"
 #include "autodiff/tensor/call_site.h"
 #include "autodiff/tensor/dispatch.h"
+#include "autodiff/tensor/label.h"
 #include "autodiff/tensor/storage.h"
 
 namespace wengert {
@@ -31,9 +32,10 @@ const char* to_string(Dtype dtype) {
 
 std::string describe(const Tensor& t) {
   if (!t.defined()) return "(undefined)";
-  const Location where = t.made_at();
-  return where.line ? fmt::format("{} {} made at {}", to_string(t.shape()), to_string(t.dtype()), to_string(where))
-                    : fmt::format("{} {}", to_string(t.shape()), to_string(t.dtype()));
+  const std::uint32_t label = t.elements()->label.load(std::memory_order_relaxed);
+  const Location made_at = t.made_at();
+  return fmt::format("{}{}{} {}{}", detail::text_of_label(label), label ? " " : "", to_string(t.shape()), to_string(t.dtype()),
+                     made_at.line ? " made at " + to_string(made_at) : "");
 }
 
 int checked_dim(const char* operation, Index dim, const Tensor& x, int added) {
@@ -54,9 +56,24 @@ std::size_t block_bytes(const Elements& e) {
   return sizeof(Elements) + (e.base || e.borrowed ? 0 : static_cast<std::size_t>(e.size * bytes_of(e.dtype)));
 }
 
+[[noreturn]] void out_of_memory(const Shape& shape, Index size, Dtype dtype, Location where) {
+  throw MemoryError(fmt::format("tensor at {}: there is not enough memory for {} {}, which takes {:.3g} GB", to_string(CallSite::of(where)),
+                                to_string(shape), to_string(dtype),
+                                static_cast<double>(size) * static_cast<double>(bytes_of(dtype)) / 1e9));
+}
+
+/// Room for the header and, behind it, for the elements.
+void* allocate_elements(const Shape& shape, Index size, Dtype dtype, Location where) {
+  try {
+    return pool::allocate(sizeof(Elements) + static_cast<std::size_t>(size * bytes_of(dtype)));
+  } catch (const std::bad_alloc&) {
+    out_of_memory(shape, size, dtype, where);
+  }
+}
+
 /// A header and, behind it, room for the elements.
 Elements* new_elements(const Shape& shape, Index size, Dtype dtype, Location where, bool with_room) {
-  void* block = pool::allocate(sizeof(Elements) + (with_room ? static_cast<std::size_t>(size * bytes_of(dtype)) : 0));
+  void* block = with_room ? allocate_elements(shape, size, dtype, where) : pool::allocate(sizeof(Elements));
   return ::new (block) Elements(shape, size, dtype, CallSite::of(where));
 }
 
@@ -119,7 +136,7 @@ Tensor Tensor::from(std::initializer_list<std::initializer_list<double>> rows, D
   Index at = 0;
   for (const auto& row : rows) {
     if (row.size() != columns)
-      throw ShapeError(fmt::format("tensor at {}: row {} has {} values, the first row {}", to_string(where),
+      throw ShapeError(fmt::format("tensor at {}: row {} has {} values, the first row {}", to_string(CallSite::of(where)),
                                    at / std::max<Index>(1, static_cast<Index>(columns)), row.size(), columns));
     for (double v : row) {
       dispatch(dtype, [&](auto zero) {
@@ -134,8 +151,8 @@ Tensor Tensor::from(std::initializer_list<std::initializer_list<double>> rows, D
 static void check_count(std::size_t count, const Shape& shape, Location where) {
   const Index size = checked_size("tensor", shape);
   if (size != static_cast<Index>(count))
-    throw ShapeError(
-        fmt::format("tensor at {}: {} values for the shape {}, which has {} elements", to_string(where), count, to_string(shape), size));
+    throw ShapeError(fmt::format("tensor at {}: {} values for the shape {}, which has {} elements", to_string(CallSite::of(where)), count,
+                                 to_string(shape), size));
 }
 Tensor Tensor::copy_of(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location where) {
   check_count(count, shape, where);
@@ -159,10 +176,11 @@ Tensor Tensor::borrowed(const void* values, std::size_t count, const Shape& shap
 
 Tensor Tensor::arange(double start, double stop, double step, Dtype dtype, Location where) {
   if (!(step != 0) || !std::isfinite(step) || !std::isfinite(start) || !std::isfinite(stop))
-    throw ShapeError(
-        fmt::format("arange at {}: start {}, stop {}, step {}: all must be finite and step not 0", to_string(where), start, stop, step));
+    throw ValueError(fmt::format("arange at {}: start {}, stop {} and step {} must be finite, and the step not 0",
+                                 to_string(CallSite::of(where)), start, stop, step));
   const double steps = std::ceil((stop - start) / step);
-  if (steps > 0x1p53) throw ShapeError(fmt::format("arange at {}: {} elements are more than memory can hold", to_string(where), steps));
+  if (steps > 0x1p53)
+    throw ShapeError(fmt::format("arange at {}: {} elements are more than memory can hold", to_string(CallSite::of(where)), steps));
   const auto n = static_cast<Index>(std::max(0.0, steps));
   Tensor t = uninitialized({n}, dtype, where);
   dispatch(dtype, [&](auto zero) {
@@ -256,11 +274,11 @@ void Tensor::make_own() {
 }
 
 void Tensor::wrong_dtype(Dtype wanted) const {
-  throw DtypeError(
-      fmt::format("data: the tensor {} was read as {}; convert it with .to({})", describe(*this), to_string(wanted), to_string(wanted)));
+  throw DtypeError(fmt::format("data: the tensor {} was read as {}; hint: convert it with .to({})", describe(*this), to_string(wanted),
+                               to_string(wanted)));
 }
 void Tensor::not_row_major() const {
-  throw ShapeError(fmt::format("data: the elements of {} do not lie in row-major order (strides {}); use .contiguous()", describe(*this),
+  throw ShapeError(fmt::format("data: the elements of {} do not lie in row-major order (strides {}); hint: .contiguous()", describe(*this),
                                to_string(strides())));
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 // A tensor: a cheap handle to shared elements.
+#include <atomic>
 #include <cstdint>
 #include <initializer_list>
 #include <iterator>
@@ -59,8 +60,9 @@ struct alignas(64) Elements {
   Elements* base;  // of a view: whose elements these are
   Index size;
   Dtype dtype;
-  bool row_major;  // dense, in row-major order
-  bool borrowed;   // the elements are the user's memory
+  bool row_major;                        // dense, in row-major order
+  bool borrowed;                         // the elements are the user's memory
+  std::atomic<std::uint32_t> label = 0;  // of the parameter that was last read with these elements (tensor/label.h)
   Shape shape, strides;
 };
 
@@ -94,7 +96,8 @@ class Tensor {
   ~Tensor() { release(elements_); }
 
   /// @name Making tensors
-  /// Shapes are checked: a negative size, or more elements than memory can hold, is a ShapeError.
+  /// Shapes are checked: a negative size, or more elements than memory can ever hold, is a ShapeError; more than there is memory for is
+  /// a MemoryError.
   /// @{
   static Tensor zeros(const Shape& shape, Dtype dtype = float32, Location where = Location::here());
   static Tensor ones(const Shape& shape, Dtype dtype = float32, Location where = Location::here());
@@ -327,7 +330,8 @@ inline Tensor full_like(const Tensor& x, double value, Location where = Location
 /// A tensor on the elements of another one, with a shape and strides of its own, from the `offset`th element on. Not recorded.
 Tensor view(const Tensor& base, const Shape& shape, const Shape& strides, Index offset, Location where);
 
-/// "(2, 3) float32 made at model.cpp:41": how error messages speak of an operand.
+/// "(2, 3) float32 made at model.cpp:41", or "parameter hidden.weight (2, 3) float32 made at model.cpp:41" for the value of a Parameter: how
+/// error messages speak of an operand.
 std::string describe(const Tensor& tensor);
 
 }  // namespace wengert

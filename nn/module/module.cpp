@@ -21,7 +21,7 @@ std::mutex naming;
 void name_parameter(ParameterState& parameter, std::string_view path) {
   const std::string_view old = parameter.name;
   const bool already = old.ends_with(path) && (old.size() == path.size() || old[old.size() - path.size() - 1] == '.');
-  if (!already) parameter.name = path;
+  if (!already) parameter.rename(path);
 }
 
 struct CollectParameters final : Visitor {

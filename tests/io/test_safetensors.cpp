@@ -189,7 +189,7 @@ BOOST_AUTO_TEST_CASE(headers_that_are_not_of_the_format_are_refused) {
   check_refused_header("17", "not a JSON object");
   check_refused_header(R"({"a":[]})", "\"a\": a list where an object belongs");
   check_refused_header(R"({"a":{"dtype":"F32","shape":[]}})", "tensor \"a\": has no data_offsets");
-  check_refused_header(R"({"a":{"dtype":"F32","shape":[],"data_offsets":[0,4],"extra":1}})", "\"extra\" is none of", 4);
+  check_refused_header(R"({"a":{"dtype":"F32","shape":[],"data_offsets":[0,4],"extra":1}})", "\"extra\" is not one of", 4);
   check_refused_header(R"({"__metadata__":{"a":1}})", "__metadata__ \"a\"");
   check_refused_header(R"({"__metadata__":{"a":{"b":"c"}}})", "__metadata__ \"a\"");
   check_refused_header(R"({"__metadata__":"text"})", "where an object belongs");
@@ -199,7 +199,7 @@ BOOST_AUTO_TEST_CASE(deep_nesting_is_refused_without_recursion) {
   constexpr std::size_t kDeep = 1'000'000;
   std::string objects;
   for (std::size_t i = 0; i < kDeep; ++i) objects += "{\"a\":";
-  check_refused_header(objects, "is none of dtype, shape, data_offsets");
+  check_refused_header(objects, "is not one of dtype, shape, data_offsets");
   check_refused_header(std::string(kDeep, '['), "not a JSON object");
   check_refused_header(R"({"a":{"shape":)" + std::string(kDeep, '['), "shape: a list");
 }
@@ -213,7 +213,7 @@ BOOST_AUTO_TEST_CASE(duplicate_names_are_refused) {
 BOOST_AUTO_TEST_CASE(wrong_dtypes_are_refused) {
   for (const char* dtype : {"F16", "BF16", "U8", "f32", "", "F32 "})
     check_refused_header(std::string(R"({"a":{"dtype":")") + dtype + R"(","shape":[1],"data_offsets":[0,4]}})",
-                         "none of F32, F64, I64, BOOL", 4);
+                         "one of F32, F64, I64, BOOL", 4);
   check_refused_header(R"({"a":{"dtype":32,"shape":[1],"data_offsets":[0,4]}})", "dtype: a number", 4);
 }
 

@@ -158,14 +158,22 @@ BOOST_AUTO_TEST_CASE(shapes_must_agree) {
   const Tensor a = Tensor::zeros({3, 1}), b = Tensor::zeros({3});
   begins([&] { nn::l1(a, b); }, "l1");
   begins([&] { nn::smooth_l1(a, b); }, "smooth_l1");
-  begins([&] { nn::smooth_l1(a, a, {.beta = -1}); }, "smooth_l1");
   begins([&] { nn::huber(a, b); }, "huber");
-  begins([&] { nn::huber(a, a, {.delta = 0}); }, "huber");
   begins([&] { nn::bce(a, b); }, "bce");
   begins([&] { nn::bce(a, a, {.weight = Tensor::zeros({2})}); }, "bce");
   begins([&] { nn::bce_with_logits(a, b); }, "bce_with_logits");
   begins([&] { nn::bce_with_logits(a, a, {.pos_weight = Tensor::zeros({3, 2})}); }, "bce_with_logits");
   begins([&] { nn::kl_div(a, b); }, "kl_div");
+}
+
+BOOST_AUTO_TEST_CASE(options_must_be_in_range) {
+  const Tensor a = Tensor::zeros({3, 1});
+  const std::string beta = testing::message_of<ValueError>([&] { nn::smooth_l1(a, a, {.beta = -1}); });
+  BOOST_TEST(beta == "smooth_l1 at test_losses.cpp:" + std::to_string(__LINE__ - 1) + ": beta must not be negative, and is -1");
+  const std::string delta = testing::message_of<ValueError>([&] { nn::huber(a, a, {.delta = 0}); });
+  BOOST_TEST(delta == "huber at test_losses.cpp:" + std::to_string(__LINE__ - 1) + ": delta must be positive, and is 0");
+  BOOST_CHECK_THROW(nn::smooth_l1(a, a, {.beta = std::nan("")}), ValueError);
+  BOOST_CHECK_THROW(nn::huber(a, a, {.delta = std::nan("")}), ValueError);
 }
 
 BOOST_AUTO_TEST_CASE(bce_passes_nan_on) {

@@ -115,9 +115,9 @@ BOOST_AUTO_TEST_CASE(what_attention_refuses_is_not_recorded) {
     BOOST_TEST(contains(message_of<Error>([&] { multihead_attention(x, x, x, w, options); }), part));
     BOOST_TEST(tape.nodes() == nodes);
   };
-  refused({in, Tensor::ones({16}), out, {}}, {.heads = 2}, "multihead_attention: in_bias (16,)");
-  refused({in, {}, out, Tensor::ones({5})}, {.heads = 2}, "multihead_attention: out_bias (5,)");
-  refused({in, {}, out, {}}, {.heads = 2, .dropout = 2}, "2 is no probability");
+  refused({in, Tensor::ones({16}), out, {}}, {.heads = 2}, "multihead_attention: in_bias must have the shape (12,): in_bias (16,)");
+  refused({in, {}, out, Tensor::ones({5})}, {.heads = 2}, "multihead_attention: out_bias must have the shape (4,): out_bias (5,)");
+  refused({in, {}, out, {}}, {.heads = 2, .dropout = 2}, "probability 2 is not in [0, 1]");
   refused({in, {}, out, {}}, {.heads = 2, .attention_mask = Tensor::zeros({3, 3}, int64)}, "multihead_attention");
   const Tensor q = tape.variable(Tensor::ones({2, 3}));
   const std::size_t nodes = tape.nodes();

@@ -193,7 +193,8 @@ BOOST_AUTO_TEST_CASE(edge_75_reductions_of_nothing) {
 }
 BOOST_AUTO_TEST_CASE(edge_76_extremes_of_nothing) {
   const Tensor none = Tensor::zeros({0, 3});
-  BOOST_TEST(contains(message_of<ShapeError>([&] { max(none, 0); }), "max: no largest element over a dimension of size 0 of (0, 3)"));
+  BOOST_TEST(
+      contains(message_of<ShapeError>([&] { max(none, 0); }), "max: there is no largest element along a dimension of size 0 of (0, 3)"));
   BOOST_TEST(contains(message_of<ShapeError>([&] { argmax(none, 0); }), "argmax"));
   BOOST_TEST((max(none, 1).shape() == Shape{0}));
 }
@@ -238,10 +239,13 @@ BOOST_AUTO_TEST_CASE(edge_82_operands_that_do_not_broadcast) {
   BOOST_TEST(contains(message_of<ShapeError>([] {
                         Tensor::zeros({2, 3}) + Tensor::zeros({2, 4});
                       }),
-                      "add: (2, 3) and (2, 4) do not broadcast: sizes 3 and 4 in dimension -1"));
+                      "add: the shapes do not broadcast: sizes 3 and 4 in dimension -1: left (2, 3) float32"));
 }
 BOOST_AUTO_TEST_CASE(edge_83_matrices_that_do_not_fit) {
-  BOOST_TEST(contains(message_of<ShapeError>([] { matmul(Tensor::zeros({2, 3}), Tensor::zeros({2, 3})); }), "(2, 3) @ (2, 3)"));
+  BOOST_TEST(contains(message_of<ShapeError>([] {
+                        matmul(Tensor::zeros({2, 3}), Tensor::zeros({2, 3}));
+                      }),
+                      "matmul: the inner sizes 3 and 2 differ: left (2, 3)"));
 }
 BOOST_AUTO_TEST_CASE(edge_84_windows_that_do_not_fit) {
   const Tensor image = Tensor::zeros({1, 2, 3, 3});
@@ -494,7 +498,7 @@ BOOST_AUTO_TEST_CASE(edge_123_an_exception_while_recording) {
   const Tensor x = tape.variable(doubles({2})), y = x * x;
   const std::size_t nodes = tape.nodes();
   BOOST_CHECK_THROW(y + Tensor::zeros({3}, float64) * Tensor::zeros({2}, float64), ShapeError);
-  BOOST_CHECK_THROW(expand(y, {Index(1) << 58}) * 1, std::bad_alloc);
+  BOOST_CHECK_THROW(expand(y, {Index(1) << 58}) * 1, MemoryError);
   BOOST_TEST(tape.nodes() <= nodes + 1);  // the view was recorded, the product not
   check_numbers(tape.gradient(y, x), {4});
 }

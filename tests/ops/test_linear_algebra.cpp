@@ -168,16 +168,17 @@ BOOST_AUTO_TEST_CASE(operands_that_do_not_fit_are_explained) {
   const auto shape_error = [](auto f) { return message_of<ShapeError>(f); };
   const auto dtype_error = [](auto f) { return message_of<DtypeError>(f); };
   const std::vector<std::pair<std::string, std::string>> told{
-      {shape_error([&] { dot(a, v); }), "dot: left (2, 3) float32 made at test_linear_algebra.cpp"},
-      {shape_error([&] { dot(v, Tensor::ones({2})); }), "dot: left (3,)"},
-      {shape_error([&] { outer(a, v); }), "both must have 1 dimension"},
-      {shape_error([&] { bmm(a, a); }), "both must have 3 dimensions"},
+      {shape_error([&] { dot(a, v); }), "dot: both operands must have 1 dimension: left (2, 3) float32 made at test_linear_algebra.cpp"},
+      {shape_error([&] { dot(v, Tensor::ones({2})); }), "dot: the shapes do not fit: left (3,)"},
+      {shape_error([&] { outer(a, v); }), "outer: both operands must have 1 dimension: left (2, 3)"},
+      {shape_error([&] { bmm(a, a); }), "bmm: both operands must have 3 dimensions: left (2, 3)"},
       {shape_error([&] {
          bmm(Tensor::ones({1, 2, 3}), Tensor::ones({2, 3, 2}));
        }),
-       "bmm: left (1, 2, 3)"},
-      {shape_error([&] { addmm(v, a, a); }), "addmm: left (2, 3)"},
-      {shape_error([&] { addmm(Tensor::ones({4}), a, square); }), "addmm: (4,) and (2, 3)"},
+       "bmm: the shapes do not fit: left (1, 2, 3)"},
+      {shape_error([&] { addmm(v, a, a); }), "addmm: the shapes do not fit: left (2, 3)"},
+      {shape_error([&] { addmm(Tensor::ones({4}), a, square); }),
+       "addmm: the shapes do not broadcast: sizes 4 and 3 in dimension -1: left (4,)"},
       {shape_error([&] {
          addmm(Tensor::ones({2, 2, 3}), a, square);
        }),
@@ -187,13 +188,13 @@ BOOST_AUTO_TEST_CASE(operands_that_do_not_fit_are_explained) {
       {shape_error([&] { slogdet(a); }), "slogdet: the matrix (2, 3)"},
       {shape_error([&] { logdet(a); }), "logdet: the matrix (2, 3)"},
       {shape_error([&] { cholesky(a); }), "cholesky: the matrix (2, 3)"},
-      {shape_error([&] { solve(square, a); }), "solve: a matrix of 3 rows and right sides of 2 elements do not fit"},
+      {shape_error([&] { solve(square, a); }), "solve: a matrix with 3 rows and right-hand sides of 2 elements do not fit: left (3, 3)"},
       {shape_error([&] { solve(a, v); }), "solve: the matrix (2, 3)"},
       {shape_error([&] {
          solve(Tensor::ones({2, 3, 3}), Tensor::ones({4, 3, 1}));
        }),
-       "solve: (2,) and (4,) do not broadcast"},
-      {shape_error([&] { solve_triangular(square, a); }), "solve_triangular: a matrix of 3 rows"},
+       "solve: the leading dimensions do not broadcast: left (2, 3, 3)"},
+      {shape_error([&] { solve_triangular(square, a); }), "solve_triangular: a matrix with 3 rows"},
       {dtype_error([&] { dot(v, v.to(float64)); }), "dot: the dtypes differ"},
       {dtype_error([&] { addmm(v.to(float64), a, square); }), "addmm: the dtypes differ"},
       {dtype_error([&] { inverse(whole); }), "inverse: (2, 2) int64"},

@@ -1043,9 +1043,6 @@ const std::vector<Misuse> shape_errors{
        return multihead_attention(two_by_three, two_by_three, two_by_three, weights, {.heads = 1}).output;
      },
      {"(2, 3)", "(l, n, e)", made}},
-    {"multihead_attention",
-     [] { return multihead_attention(two_by_three, two_by_three, two_by_three, {}, {.heads = 1}).output; },
-     {"must be there"}},
     {"add", [] { return two_by_three + Tensor::zeros({4}); }, {"(2, 3)", "(4,)", "sizes 3 and 4", made}},
     {"multiply",
      [] {
@@ -1055,7 +1052,9 @@ const std::vector<Misuse> shape_errors{
     {"<", [] { return two_by_three < Tensor::zeros({4}); }, {"(2, 3)", "(4,)", made}},
     {"where", [] { return where(two_by_three > 0, two_by_three, Tensor::zeros({4})); }, {"(2, 3)", "(4,)", made}},
     {"where", [] { return where(Tensor::zeros({4}) > 0, two_by_three, 0); }, {"(4,)", "(2, 3)"}},
-    {"matmul", [] { return matmul(two_by_three, two_by_three); }, {"(2, 3) @ (2, 3)", "inner sizes 3 and 2", "transpose(right)", made}},
+    {"matmul",
+     [] { return matmul(two_by_three, two_by_three); },
+     {"inner sizes 3 and 2 differ: left (2, 3)", "right (2, 3)", "; hint: transpose(right)", made}},
     {"matmul",
      [] {
        return matmul(two_by_three, Tensor::zeros({2, 4}));
@@ -1119,7 +1118,6 @@ const std::vector<Misuse> shape_errors{
     {"expand", [] { return expand(number, {-1}); }, {"negative size -1"}},
     {"squeeze", [] { return squeeze(two_by_three, 0); }, {"size 2, not 1", made}},
     {"unsqueeze", [] { return unsqueeze(two_by_three, 4); }, {"dimension 4", "[-3, 2]", made}},
-    {"slice", [] { return slice(two_by_three, 0, 0, 1, 0); }, {"step 0", made}},
     {"slice", [] { return slice(two_by_three, 2, 0, 1); }, {"dimension 2", made}},
     {"select", [] { return select(two_by_three, 1, 3); }, {"index 3", "[-3, 2]", made}},
     {"select", [] { return select(two_by_three, -3, 0); }, {"dimension -3", made}},
@@ -1127,7 +1125,7 @@ const std::vector<Misuse> shape_errors{
      [] {
        return concat({two_by_three, Tensor::zeros({2, 4})});
      },
-     {"(2, 3)", "(2, 4)", "every dimension but 0", made}},
+     {"(2, 3)", "(2, 4)", "another dimension than 0", made}},
     {"concat",
      [] {
        return concat({two_by_three, number});
@@ -1175,6 +1173,24 @@ const std::vector<Misuse> shape_errors{
     {"data", [] { return Tensor::full({}, *transpose(two_by_three).data<float>()); }, {"row-major", "contiguous()"}},
 };
 
+const std::vector<Misuse> value_errors{
+    {"multihead_attention",
+     [] { return multihead_attention(two_by_three, two_by_three, two_by_three, {}, {.heads = 1}).output; },
+     {"must be given"}},
+    {"rnn_cell", [] { return rnn_cell(two_by_three, two_by_three, {}); }, {"must be given"}},
+    {"slice", [] { return slice(two_by_three, 0, 0, 1, 0); }, {"step", "not 0", made}},
+    {"chunk", [] { return chunk(two_by_three, 0)[0]; }, {"parts", "not 0", made}},
+    {"norm", [] { return norm(two_by_three, 0.5); }, {"at least 1", "not 0.5", made}},
+    {"dropout", [] { return dropout(two_by_three, -1); }, {"probability -1", "[0, 1]", made}},
+    {"batch_norm", [] { return batch_norm(two_by_three, {}, {}).y; }, {"running mean", "hint: .training = true", made}},
+    {"cross_entropy", [] { return cross_entropy(two_by_three, labels, {.label_smoothing = 1.5}); }, {"label_smoothing 1.5", "[0, 1]"}},
+    {"arange", [] { return Tensor::arange(0, 1, 0); }, {"step 0", "not 0", "test_ops.cpp"}},
+    {"uniform", [] { return default_generator().uniform({2}, 1, 0); }, {"[1, 0) is not a finite interval"}},
+    {"normal", [] { return default_generator().normal({2}, 0, -1); }, {"deviation -1"}},
+    {"bernoulli", [] { return default_generator().bernoulli({2}, 2); }, {"probability 2 is not in [0, 1]"}},
+    {"integers", [] { return default_generator().integers({2}, 3, 3); }, {"no integers from 3 to below 3"}},
+};
+
 const std::vector<Misuse> dtype_errors{
     {"add", [] { return two_by_three + wide; }, {"float32", "float64", ".to(", made}},
     {"subtract", [] { return wide - whole; }, {"int64", ".to(float64)"}},
@@ -1200,7 +1216,9 @@ const std::vector<Misuse> dtype_errors{
     {"log_softmax", [] { return log_softmax(whole); }, {"int64", ".to("}},
     {"one_hot", [] { return one_hot(two_by_three, 3); }, {"not int64", made}},
     {"cross_entropy", [] { return cross_entropy(whole, labels); }, {"int64", ".to("}},
-    {"cross_entropy", [] { return cross_entropy(two_by_three, Tensor::zeros({2})); }, {"not int64"}},
+    {"cross_entropy",
+     [] { return cross_entropy(two_by_three, Tensor::zeros({2})); },
+     {"dtype int64", "hint: convert the labels with .to(int64)", made}},
     {"exp", [] { return exp(whole); }, {"int64", ".to("}},
     {"data", [] { return Tensor::full({}, *wide.data<float>()); }, {"float64", ".to(float32)"}},
 };
@@ -1226,6 +1244,7 @@ template <class E> void check_errors(const std::vector<Misuse>& list) {
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(shapes_that_do_not_fit_are_explained) { check_errors<ShapeError>(shape_errors); }
+BOOST_AUTO_TEST_CASE(values_out_of_range_are_explained) { check_errors<ValueError>(value_errors); }
 BOOST_AUTO_TEST_CASE(dtypes_that_do_not_fit_are_explained) { check_errors<DtypeError>(dtype_errors); }
 
 /// Whether a statement of the text that calls the operation expects an error.
@@ -1245,6 +1264,7 @@ static bool expects_refusal(const std::string& text, const std::string& operatio
 BOOST_AUTO_TEST_CASE(every_operation_of_the_menu_has_a_test_of_what_it_refuses) {
   std::set<std::string> refused;
   for (const Misuse& misuse : shape_errors) refused.insert(misuse.operation);
+  for (const Misuse& misuse : value_errors) refused.insert(misuse.operation);
   for (const Misuse& misuse : dtype_errors) refused.insert(misuse.operation);
   std::vector<std::string> tests;
   for (const auto& file : std::filesystem::recursive_directory_iterator("tests"))

@@ -5,6 +5,7 @@
 
 #include <boost/test/unit_test.hpp>
 #include <clocale>
+#include <functional>
 #include <locale>
 #include <string>
 #include <vector>
@@ -129,6 +130,122 @@ BOOST_AUTO_TEST_CASE(every_operation_tells_the_line_that_called_it) {
   check_place(x.to(float32), HERE);
   check_place(x.clone(), HERE);
 #undef HERE
+}
+
+namespace {
+
+struct Mistake {
+  std::function<void()> make;
+  std::string told;  // the whole message, where # stands for " made at test_diagnostics.cpp:" and the line of any tensor
+};
+
+/// The message with places replaced by #.
+std::string without_places(std::string message) {
+  const std::string place = " made at test_diagnostics.cpp:";
+  for (std::size_t at = 0; (at = message.find(place, at)) != std::string::npos;) {
+    const std::size_t end = message.find_first_not_of("0123456789", at + place.size());
+    message.replace(at, (end == std::string::npos ? message.size() : end) - at, "#");
+  }
+  return message;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(messages_say_what_is_wrong_with_what_and_what_to_do) {
+  const Tensor x = Tensor::ones({2, 3}), logits = Tensor::ones({4, 3});
+  const Parameter w(Tensor::ones({5, 3}), "hidden.weight"), unnamed(Tensor::ones({5, 3})), transposed(Tensor::ones({3, 5}), "w");
+  const Parameter in64(Tensor::ones({5, 3}, float64), "w64");
+  const std::vector<Mistake> mistakes{
+      {[&] { matmul(x, x); },
+       "matmul: the inner sizes 3 and 2 differ: left (2, 3) float32#, right (2, 3) float32#; hint: transpose(right)"},
+      {[&] { x + Tensor::ones({4}); },
+       "add: the shapes do not broadcast: sizes 3 and 4 in dimension -1: left (2, 3) float32#, right (4,) float32#"},
+      {[&] { linear(x, transposed); },
+       "linear: the operands must be (..., in), (out, in): input (2, 3) float32#, weight parameter w (3, 5) float32#; hint: "
+       "transpose(weight)"},
+      // data of another dtype than the parameters: the data is to be converted
+      {[&] { linear(x.to(float64), w); },
+       "linear: the dtypes differ: input (2, 3) float64#, weight parameter hidden.weight (5, 3) float32#; hint: convert input with "
+       ".to(float32), or the model with .to(float64)"},
+      {[&] { linear(x, in64); },
+       "linear: the dtypes differ: input (2, 3) float32#, weight parameter w64 (5, 3) float64#; hint: convert input with .to(float64), or "
+       "the "
+       "model with .to(float32)"},
+      {[&] { linear(x.to(int64), unnamed); },
+       "linear: the dtypes differ: input (2, 3) int64#, weight parameter (5, 3) float32#; hint: convert input with .to(float32)"},
+      {[&] { matmul(in64, transpose(x)); },
+       "matmul: the dtypes differ: left parameter w64 (5, 3) float64#, right (3, 2) float32#; hint: convert right with .to(float64)"},
+      {[&] { x + x.to(float64); },
+       "add: the dtypes differ: left (2, 3) float32#, right (2, 3) float64#; hint: convert right with .to(float32)"},
+      {[&] { x.to(int64) * x; },
+       "multiply: the dtypes differ: left (2, 3) int64#, right (2, 3) float32#; hint: convert left with .to(float32)"},
+      {[&] { exp(x.to(int64)); }, "exp: (2, 3) int64# is not floating; hint: convert it with .to(float32) or .to(float64)"},
+      // labels
+      {[&] { cross_entropy(logits, Tensor::ones({4})); },
+       "cross_entropy: the target must be labels of dtype int64, or probabilities in the shape of the logits: target (4,) float32#, logits "
+       "(4, 3) float32#; hint: convert the labels with .to(int64)"},
+      {[&] {
+         cross_entropy(logits, Tensor::ones({4, 1}, int64));
+       },
+       "cross_entropy: logits must be (n, classes) and labels (n), both with the same further dimensions: logits (4, 3) float32#, labels "
+       "(4, 1) int64#; hint: reshape(labels, {-1})"},
+      {[&] { cross_entropy(logits, one_hot(Tensor::ones({4}, int64), 3)); },
+       "cross_entropy: logits must be (n, classes) and labels (n), both with the same further dimensions: logits (4, 3) float32#, labels "
+       "(4, 3) int64#; hint: for one-hot labels argmax(labels, 1), or .to(float32) as probabilities"},
+      {[&] {
+         cross_entropy(logits, Tensor::from({0, 1, 2, 3}, int64));
+       },
+       "cross_entropy: label 3 at position 3 is neither in [0, 3) nor the ignored -100: labels (4,) int64#"},
+      {[&] { nll(logits, Tensor::ones({4})); }, "nll: the labels (4,) float32# are not int64; hint: convert them with .to(int64)"},
+      {[&] {
+         concat({x, logits}, 1);
+       },
+       "concat: the shapes differ in another dimension than 1: first (2, 3) float32#, other (4, 3) float32#"},
+      {[&] {
+         conv2d(Tensor::ones({3, 8, 8}), Tensor::ones({1, 3, 3, 3}));
+       },
+       "conv2d: input and weight must be (n, in, height, width) and (out, in / groups, kernel height, kernel width): input (3, 8, 8) "
+       "float32#, "
+       "weight (1, 3, 3, 3) float32#; hint: unsqueeze(input, 0) makes a batch of one"},
+      {[&] { norm(x, 0.5); }, "norm: p must be at least 1 (or infinity), not 0.5: input (2, 3) float32#"},
+      {[&] { inverse(Tensor::ones({3})); }, "inverse: (3,) float32# is not a matrix: it must have at least two dimensions"},
+  };
+  for (const Mistake& mistake : mistakes) BOOST_TEST(without_places(message_of<Error>(mistake.make)) == mistake.told);
+}
+
+BOOST_AUTO_TEST_CASE(a_tensor_that_does_not_fit_into_memory_is_named) {
+  const std::string message = message_of<MemoryError>([] { static_cast<void>(Tensor::zeros({1 << 30, 1 << 27})); });
+  BOOST_TEST(message == "tensor at test_diagnostics.cpp:" + std::to_string(__LINE__ - 1) +
+                            ": there is not enough memory for (1073741824, 134217728) float32, which takes 5.76e+08 GB");
+  const Tensor view = expand(Tensor::ones({}), {1 << 30, 1 << 27});  // takes no memory itself
+  const std::string sum = message_of<MemoryError>([&] { static_cast<void>(view + 1); });
+  BOOST_TEST(contains(sum, "tensor at test_diagnostics.cpp:" + std::to_string(__LINE__ - 1) + ": there is not enough memory for "));
+  BOOST_TEST(contains(sum, "(1073741824, 134217728) float32"));
+}
+
+BOOST_AUTO_TEST_CASE(values_of_parameters_carry_the_parameters_name) {
+  Parameter p(Tensor::ones({2}), "first");
+  const auto begins = [](const Tensor& t, const std::string& text) {
+    BOOST_TEST(describe(t).starts_with(text + " made at test_diagnostics.cpp:"), describe(t));
+  };
+  begins(p, "parameter first (2,) float32");
+  begins(p.value(), "parameter first (2,) float32");
+  begins(p * 2, "(2,) float32");
+  begins(reshape(p, {1, 2}), "(1, 2) float32");
+  {
+    Tape tape;
+    begins(p, "parameter first (2,) float32");
+    begins(p + p, "(2,) float32");
+  }
+  p.ref()->rename("model.first");
+  begins(p, "parameter model.first (2,) float32");
+  p.set(Tensor::ones({3}));
+  begins(p, "parameter model.first (3,) float32");
+  const Parameter copy(p);
+  begins(copy, "parameter model.first (3,) float32");
+  begins(Parameter(Tensor::ones({2})), "parameter (2,) float32");
+  p.freeze();
+  begins(p, "parameter model.first (3,) float32");
 }
 
 BOOST_AUTO_TEST_CASE(numbers_read_the_same_under_a_comma_locale) {

@@ -224,7 +224,7 @@ BOOST_AUTO_TEST_CASE(hostile_files_load_nothing) {
   check_file_refused(file_of(R"({"a":)" + entry("[NaN]", "[0,8]") + "}", 8), "not JSON");
   check_file_refused(file_of(R"({"a":)" + entry("[1e400]", "[0,8]") + "}", 8), "");
   check_file_refused(file_of(R"({"a":)" + entry("[4294967296,4294967296]", "[0,8]") + "}", 8), "too many");
-  check_file_refused(file_of(R"({"a":)" + entry("[2]", "[0,8]", "F8") + "}", 8), "none of F32");
+  check_file_refused(file_of(R"({"a":)" + entry("[2]", "[0,8]", "F8") + "}", 8), "one of F32");
   check_file_refused(file_of(R"({"average":)" + entry("[2]", "[0,8]") + "}", 8), "missing hidden.weight");
   check_refused([&](Model& model) { nn::load(model, folder.path("absent")); }, "there is no such file");
 }

@@ -1,0 +1,37 @@
+#pragma once
+// The text of an error in the one form that all have:
+// "matmul: the inner sizes 3 and 2 differ: left (2, 3) float32 made at a.cpp:7, right (2, 3) float32 made at a.cpp:8; hint: transpose(right)"
+#include <fmt/format.h>
+
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "autodiff/tensor/tensor.h"
+
+namespace wengert::detail {
+
+class ErrorText {
+ public:
+  /// The operation, and what is wrong.
+  template <class... Args> ErrorText(std::string_view operation, fmt::format_string<Args...> what, Args&&... args)
+      : text_(fmt::format("{}: {}", operation, fmt::format(what, std::forward<Args>(args)...))) {}
+
+  /// An operand with its shape, dtype and place. One that is undefined was not given, and is left out.
+  ErrorText& operand(std::string_view name, const Tensor& tensor) {
+    if (tensor.defined()) text_ += fmt::format("{}{} {}", std::exchange(separator_, ", "), name, describe(tensor));
+    return *this;
+  }
+  /// What the user may write instead; "" for no hint.
+  ErrorText& hint(std::string_view remedy) {
+    if (!remedy.empty()) text_ += fmt::format("; hint: {}", remedy);
+    return *this;
+  }
+  operator const std::string&() const { return text_; }
+
+ private:
+  std::string text_;
+  const char* separator_ = ": ";
+};
+
+}  // namespace wengert::detail
