@@ -1,9 +1,17 @@
 #pragma once
 // Where a call was made, and the exceptions that say what went wrong there.
+#if __cplusplus < 202002L
+#error "Wengert needs C++20: compile with -std=c++20"
+#include <C++20>  // there is no such file: it stops here, before what follows is not understood either
+#endif
+
 #include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <type_traits>
+
+// A declaration that explains a mistake: the compiler refuses every use, at the user's line, and prints the text.
+#define WENGERT_UNAVAILABLE(text) __attribute__((unavailable(text)))
 
 namespace wengert {
 

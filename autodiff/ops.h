@@ -24,7 +24,7 @@ class Operand {
   Operand(Number auto value, Location where = Location::here()) : where(where), value_(static_cast<double>(value)) {}
   Operand(const Scalar& s, Location where = Location::here()) : where(where), value_(s.value()), number_(s.number()) {}
   template <class E>  // NOLINTNEXTLINE(bugprone-forwarding-reference-overload): an expression is no Operand
-  requires TemporaryExpression<E> Operand(E&& e, Location where = Location::here()) : Operand(Scalar(std::forward<E>(e)), where) {}
+  requires ScalarExpression<E> Operand(E&& e, Location where = Location::here()) : Operand(Scalar(std::forward<E>(e)), where) {}
   Operand(const Operand&) = delete;
 
   bool is_tensor() const { return tensor_ != nullptr; }

@@ -20,5 +20,6 @@ std::ostream& operator<<(std::ostream& out, const Shape& shape);
 std::ostream& operator<<(std::ostream& out, const Tensor& t);
 /// The value, by the stream's own settings.
 template <class V> std::ostream& operator<<(std::ostream& out, const BasicScalar<V>& s) { return out << s.value(); }
+template <ScalarExpression E> std::ostream& operator<<(std::ostream& out, const E& e) { return out << e.value(); }
 
 }  // namespace wengert

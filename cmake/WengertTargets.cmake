@@ -18,13 +18,12 @@ function(wengert_compile_options target)
     $<IF:$<CONFIG:Debug>,-fmacro-prefix-map,-ffile-prefix-map>=${PROJECT_SOURCE_DIR}/=)
 endfunction()
 
-# wengert_library(NAME SOURCES ... HEADERS ... [INTERNAL_HEADERS ...] [TEXTUAL_HEADERS ...] [LINK ...] [PRIVATE_LINK ...])
+# wengert_library(NAME SOURCES ... HEADERS ... [INTERNAL_HEADERS ...] [LINK ...] [PRIVATE_LINK ...])
 # makes wengert::NAME from the folder it is called in. HEADERS are the public ones. INTERNAL_HEADERS are installed too, because public
-# headers include them, but users do not. TEXTUAL_HEADERS are internal and do not compile on their own: a header includes them at the right
-# place. Headers in none of these lists are not installed.
+# headers include them, but users do not. Headers in neither list are not installed.
 # Without SOURCES it is header-only.
 function(wengert_library name)
-  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;HEADERS;INTERNAL_HEADERS;TEXTUAL_HEADERS;LINK;PRIVATE_LINK")
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "SOURCES;HEADERS;INTERNAL_HEADERS;LINK;PRIVATE_LINK")
   set(target wengert_${name})
   if(arg_SOURCES)
     add_library(${target} ${arg_SOURCES})
@@ -41,8 +40,7 @@ function(wengert_library name)
   target_link_libraries(${target} ${scope} ${arg_LINK})
   target_include_directories(${target} ${scope} $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
   target_sources(${target} ${scope}
-    FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${arg_HEADERS} ${arg_INTERNAL_HEADERS}
-    FILE_SET textual TYPE HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${arg_TEXTUAL_HEADERS})
+    FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${arg_HEADERS} ${arg_INTERNAL_HEADERS})
   set_target_properties(${target} PROPERTIES INTERFACE_HEADER_SETS_TO_VERIFY HEADERS)
 endfunction()
 

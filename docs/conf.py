@@ -55,9 +55,9 @@ FUNCTION = re.compile(r'''((?:^///.*\n)*)^struct \w+ \{
 
 
 def elementwise_functions():
-    """A table of the functions that autodiff/functions/functions-inl.h defines for scalars and tensors alike."""
+    """A table of the functions that autodiff/functions/functions.h defines for scalars and tensors alike."""
     rows = ["| function | value | |", "|---|---|---|"]
-    for comment, name, plain, raw in FUNCTION.findall((ROOT / "autodiff/functions/functions-inl.h").read_text()):
+    for comment, name, plain, raw in FUNCTION.findall((ROOT / "autodiff/functions/functions.h").read_text()):
         formula = (plain or raw).replace("#1", "a").replace("#2", "b").replace("#", "x")
         comment = " ".join(line.removeprefix("///").strip() for line in comment.splitlines()).replace("|", "\\|")
         rows.append(f"| `{name}` | ${formula}$ | {comment} |")

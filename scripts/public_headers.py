@@ -24,7 +24,7 @@ def public_headers():
 
 def installed_headers():
     """The public ones, and those that only they include."""
-    return [header for keyword in ("HEADERS", "INTERNAL_HEADERS", "TEXTUAL_HEADERS") for header in headers_under(keyword)]
+    return [header for keyword in ("HEADERS", "INTERNAL_HEADERS") for header in headers_under(keyword)]
 
 
 if __name__ == "__main__":

@@ -1,21 +1,23 @@
 #pragma once
-// Dual numbers: forward mode. A value and how it changes in N directions, v + d_1 e_1 + ... + d_N e_N with e_i e_j = 0.
+// Dual numbers: forward mode. A value and its tangents in N directions, v + d_1 e_1 + ... + d_N e_N with e_i e_j = 0.
 #include <array>
+#include <cmath>
+#include <limits>
 
-#include "autodiff/functions/math.h"
+#include "autodiff/functions/functions.h"
 
 namespace wengert {
 
 /// As the value type of BasicScalar it gives second derivatives: forward mode over the tape's reverse mode.
 template <int N> struct Dual {
   double v = 0;               ///< the value
-  std::array<double, N> d{};  ///< its change in each direction
+  std::array<double, N> d{};  ///< its tangent in each direction
 
   Dual() = default;
   Dual(double value) : v(value) {}
-  Dual(double value, const std::array<double, N>& changes) : v(value), d(changes) {}
+  Dual(double value, const std::array<double, N>& tangents) : v(value), d(tangents) {}
 
-  /// Whether value and changes are all zero, so that nothing is passed on.
+  /// Whether value and tangents are all zero, so that nothing is passed on.
   bool is_zero() const {
     bool zero = v == 0;
     for (double e : d) zero &= e == 0;
@@ -50,12 +52,13 @@ template <int N> struct Dual {
   WENGERT_INLINE friend Dual operator/(const Dual& a, double b) { return of(a.v / b, 1 / b, a); }
   WENGERT_INLINE friend Dual operator/(double a, const Dual& b) { return of(a / b.v, -(a / b.v) / b.v, b); }
   WENGERT_INLINE friend Dual operator-(const Dual& a) { return of(-a.v, -1, a); }
+  WENGERT_INLINE friend Dual operator+(const Dual& a) { return a; }
   WENGERT_INLINE Dual& operator+=(const Dual& o) { return *this = *this + o; }
   WENGERT_INLINE Dual& operator-=(const Dual& o) { return *this = *this - o; }
   WENGERT_INLINE Dual& operator*=(const Dual& o) { return *this = *this * o; }
   WENGERT_INLINE Dual& operator/=(const Dual& o) { return *this = *this / o; }
 
-  // Comparisons look at values alone.
+  // Comparisons ignore tangents.
   friend bool operator<(const Dual& a, const Dual& b) { return a.v < b.v; }
   friend bool operator<=(const Dual& a, const Dual& b) { return a.v <= b.v; }
   friend bool operator>(const Dual& a, const Dual& b) { return a.v > b.v; }
@@ -69,7 +72,7 @@ template <int N> Dual<N> zero_like(const Dual<N>&) { return {}; }
 /// A function of functions.h at a dual number, by its own slope.
 template <class F, int N> WENGERT_INLINE Dual<N> evaluate(const F& f, const Dual<N>& x) {
   const double y = f.value(x.v);
-  return Dual<N>::of(y, f.chain(1.0, x.v, y), x);
+  return Dual<N>::of(y, f.pullback(1.0, x.v, y), x);
 }
 template <class F, int N> WENGERT_INLINE Dual<N> evaluate(const F& f, const Dual<N>& a, const Dual<N>& b) {
   const double y = f.value(a.v, b.v);
@@ -101,6 +104,36 @@ WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
   template <int N> Dual<N> name(const Dual<N>& a, double b) { return evaluate(fn::F{}, a, b); }         \
   template <int N> Dual<N> name(double a, const Dual<N>& b) { return evaluate(fn::F{}, a, b); }
 WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
+// As the C++ library calls them.
+WENGERT_FUNCTION(Maximum, max)
+WENGERT_FUNCTION(Minimum, min)
+#undef WENGERT_FUNCTION
+template <int N> Dual<N> fabs(const Dual<N>& x) { return abs(x); }
+
+/// The larger of two numbers, or the other one where one is NaN (`max` is NaN then); fmin the smaller.
+#define WENGERT_FUNCTION(name, of_numbers)                                                  \
+  template <int N> Dual<N> name(const Dual<N>& a, const Dual<N>& b) {                       \
+    if (b.v != b.v) return a;                                                               \
+    if (a.v != a.v) return b;                                                               \
+    return of_numbers(a, b);                                                                \
+  }                                                                                         \
+  template <int N> Dual<N> name(const Dual<N>& a, double b) { return name(a, Dual<N>(b)); } \
+  template <int N> Dual<N> name(double a, const Dual<N>& b) { return name(Dual<N>(a), b); }
+WENGERT_FUNCTION(fmax, max)
+WENGERT_FUNCTION(fmin, min)
+#undef WENGERT_FUNCTION
+
+// Queries ignore tangents.
+#define WENGERT_FUNCTION(name) \
+  template <int N> bool name(const Dual<N>& x) { return std::name(x.v); }
+WENGERT_FUNCTION(isfinite)
+WENGERT_FUNCTION(isinf)
+WENGERT_FUNCTION(isnan)
+WENGERT_FUNCTION(isnormal)
+WENGERT_FUNCTION(signbit)
 #undef WENGERT_FUNCTION
 
 }  // namespace wengert
+
+/// Of the values: `std::numeric_limits<Dual<2>>::max()` is a number, which converts.
+template <int N> struct std::numeric_limits<wengert::Dual<N>> : std::numeric_limits<double> {};

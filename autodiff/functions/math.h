@@ -1,10 +1,11 @@
 #pragma once
 // Internal.
-// The elementwise functions for C++ numbers and for everything that has operators of its own (dual numbers, tensors).
+// What the formulas of functions.h are written with, for C++ numbers. Dual numbers and tensors bring their own overloads.
 #include <cmath>
 #include <cstdlib>
 #include <type_traits>
 
+#include "autodiff/error.h"
 #include "autodiff/functions/exponential.h"
 #include "autodiff/functions/special.h"
 
@@ -16,7 +17,7 @@ namespace wengert::fn {
 struct Interval {
   double low, high;
 };
-/// A set of operands and results that a rule looks at.
+/// A set of operands and results that a rule reads.
 enum class Reads : unsigned { nothing = 0, x = 1, a = 1, b = 2, y = 4, both = 5 };
 constexpr Reads operator|(Reads p, Reads q) { return static_cast<Reads>(static_cast<unsigned>(p) | static_cast<unsigned>(q)); }
 constexpr bool operator&(Reads p, Reads q) { return (static_cast<unsigned>(p) & static_cast<unsigned>(q)) != 0; }
@@ -29,7 +30,7 @@ template <class A, class B> WENGERT_INLINE constexpr auto where(bool condition, 
   using R = std::common_type_t<A, B>;
   return condition ? R(a) : R(b);
 }
-template <class F, class B> WENGERT_INLINE constexpr auto rarely(bool condition, F&& f, const B& b) {
+template <class F, class B> WENGERT_INLINE constexpr auto where_lazy(bool condition, F&& f, const B& b) {
   using R = std::common_type_t<decltype(f()), B>;
   if (condition) [[unlikely]]
     return R(f());
@@ -44,8 +45,8 @@ template <class T> WENGERT_INLINE constexpr auto constant(double c, const T&) {
     return c;
   }
 }
-/// Another function of functions.h, at x. Where x is no number, `evaluate` of x's namespace records it as one operation, whose own
-/// slopes keep their digits, if there is one; otherwise its formula is taken apart.
+/// Another function of functions.h, at x. If x's namespace has an `evaluate`, that makes it one operation, with its own accurate slope;
+/// otherwise its formula is expanded.
 template <class F, class T> WENGERT_INLINE auto call(const F& f, const T& x) {
   if constexpr (requires { evaluate(f, x); }) {
     return evaluate(f, x);
@@ -55,7 +56,5 @@ template <class F, class T> WENGERT_INLINE auto call(const F& f, const T& x) {
 }
 template <class T>
 requires std::is_arithmetic_v<T> WENGERT_INLINE constexpr T zero_like(const T&) { return 0; }
-
-#include "autodiff/functions/functions-inl.h"
 
 }  // namespace wengert::fn

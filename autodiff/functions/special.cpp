@@ -1,6 +1,8 @@
 // digamma and polygamma: the asymptotic series for large x, the recurrence up to there, the reflection for negative x. The formulas are
 // those of the NIST Digital Library of Mathematical Functions (https://dlmf.nist.gov), named by their numbers. Everything is computed in
-// long double, so that near digamma's zero at 1.46 what the terms cancel is not what a double has.
+// long double, so that near digamma's zero at 1.46 the cancellation does not reach the digits of a double.
+// (Not Boost.Math 1.74, though it is as accurate: its polygamma overflows with the wrong sign for even orders, throws for NaN whatever the
+// policy, and is slower from order 2 on.)
 #include "autodiff/functions/special.h"
 
 #include <math.h>  // lgamma_r is POSIX, not C++
@@ -12,7 +14,7 @@
 namespace wengert::fn {
 namespace {
 
-constexpr int kMostDerivatives = 60;
+constexpr int kMaxDerivatives = 60;
 constexpr long double kPi = 3.14159265358979323846264338327950288L;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -67,7 +69,7 @@ long double magnitude_of_positive(int n, long double x) {
 
 /// The nth derivative of cot(t): a polynomial in c = cot t, since dc/dt = -(1 + c^2).
 long double cotangent_derivative(int n, long double c) {
-  std::array<long double, kMostDerivatives + 2> p{0, 1}, q;  // coefficients of 1, c, c^2, ...
+  std::array<long double, kMaxDerivatives + 2> p{0, 1}, q;  // coefficients of 1, c, c^2, ...
   for (int k = 0; k < n; ++k) {
     q.fill(0);
     for (std::size_t i = 1; i <= static_cast<std::size_t>(k) + 1; ++i) {
@@ -107,7 +109,7 @@ double digamma(double x) {
 
 //  psi_n(x) = (-1)^n psi_n(1 - x) - pi d^n/dx^n cot(pi x)                              (5.15.6)
 double polygamma(double order, double x) {
-  if (!(order >= 0 && order <= kMostDerivatives) || order != std::floor(order)) return kNaN;
+  if (!(order >= 0 && order <= kMaxDerivatives) || order != std::floor(order)) return kNaN;
   const int n = static_cast<int>(order);
   if (n == 0) return digamma(x);
   if (std::isnan(x) || x == -kInfinity) return kNaN;

@@ -4,7 +4,7 @@
 
 namespace wengert::fn {
 
-/// ln |Gamma(x)|. Unlike std::lgamma it does not write the sign to a global variable, so threads may call it at once.
+/// ln |Gamma(x)|. Unlike std::lgamma it does not write the sign to a global variable, so it is thread-safe.
 double lgamma(double x);
 float lgamma(float x);
 /// The derivative of lgamma; NaN at 0, -1, -2, ... except that it is infinite, of the opposite sign, at 0.0 and -0.0.

@@ -4,6 +4,8 @@
 #include <span>
 #include <string>
 
+#include "autodiff/error.h"
+
 namespace wengert {
 
 /// A regular file, mapped for reading from construction to destruction. Failures are DataErrors that name the file. A file that is replaced

@@ -21,14 +21,14 @@ class PutAt : public Operation {  // x: the tensor, the index, what is put there
  public:
   PutAt(int dim, Positions positions) : dim_(dim), positions_(positions) {}
   const char* name() const override { return positions_ == Positions::list ? "index_put" : "scatter"; }
-  ValueSet reads(int) const override { return input(1); }
+  ValueSet saved_for(int) const override { return input(1); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const Location site = y_bar[0].made_at();
-    if (x_bar.wants(0)) {
+    if (x_bar.needs(0)) {
       const Tensor nothing = expand(Tensor::zeros({}, y_bar[0].dtype(), site), source_shape(s), site);
       x_bar[0] = put(y_bar[0], dim_, s.x(1), positions_, nothing, site);
     }
-    if (x_bar.wants(2)) x_bar[2] = where(last_for_its_position(s), taken(y_bar[0], s.x(1)), Operand(0, site));
+    if (x_bar.needs(2)) x_bar[2] = where(last_for_its_position(s), taken(y_bar[0], s.x(1)), Operand(0, site));
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     const Dtype dtype = (x_dot[0].defined() ? x_dot[0] : x_dot[2]).dtype();

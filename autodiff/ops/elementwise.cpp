@@ -1,6 +1,6 @@
 // Elementwise operations, all from the structs of functions.h.
 //
-//   y = f(x):      x_bar = f.chain(y_bar, x, y),       y_dot = f.chain(x_dot, x, y)
+//   y = f(x):      x_bar = f.pullback(y_bar, x, y),       y_dot = f.pullback(x_dot, x, y)
 //   y = f(a, b):   a_bar = f.left(y_bar, a, b, y),     y_dot = f.left(a_dot, a, b, y) + f.right(b_dot, a, b, y)
 //                  b_bar = f.right(y_bar, a, b, y)
 //
@@ -17,7 +17,7 @@
 namespace wengert {
 
 // What the formulas of functions.h call, while a sweep is recorded.
-template <class F, class B> Tensor rarely(const Tensor& condition, F&& f, const B& otherwise) { return where(condition, f(), otherwise); }
+template <class F, class B> Tensor where_lazy(const Tensor& condition, F&& f, const B& otherwise) { return where(condition, f(), otherwise); }
 template <class F> Tensor evaluate(const F& f, const Tensor& x) { return detail::map(f, x, {}); }
 inline Tensor zero_like(const Tensor& x) { return Tensor::zeros(x.shape(), x.dtype()); }
 
@@ -29,7 +29,7 @@ constexpr ValueSet values(fn::Reads reads) {
          (reads & fn::Reads::y ? output() : kNoValues);
 }
 
-template <class F> constexpr bool kHasUsualSlope = requires(double y) { F::usual_slope(y); };
+template <class F> constexpr bool kHasTail = requires(double y) { F::slope_without_tail(y); };
 
 template <class F> class Map : public Operation {
  public:
@@ -43,16 +43,16 @@ template <class F> class Map : public Operation {
 
  private:
   Tensor carry(const Saved& s, const Tensor& m) const {
-    if (recording()) return f_.chain(m, s.x(), s.y());
+    if (recording()) return f_.pullback(m, s.x(), s.y());
     const Tensor &x = s.x().defined() ? s.x() : m, &y = s.y().defined() ? s.y() : m;  // what the rule does not read may be anything
     Tensor r = Tensor::uninitialized(m.shape(), m.dtype());
     dispatch_floating(m.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      const auto rule = [f = f_](T m, T x, T y) { return f.chain(m, x, y); };
-      if constexpr (kHasUsualSlope<F>) {
+      const auto rule = [f = f_](T m, T x, T y) { return f.pullback(m, x, y); };
+      if constexpr (kHasTail<F>) {
         if (are_flat(r, m, x, y)) {
-          const auto rare = [](T, T, T y) { return F::is_rare(y); };
-          const auto usual = [](T m, T, T y) { return m * F::usual_slope(y); };
+          const auto rare = [](T, T, T y) { return F::needs_tail(y); };
+          const auto usual = [](T m, T, T y) { return m * F::slope_without_tail(y); };
           return kernels::elementwise_by_blocks(r.size(), data<T>(r), rare, usual, rule, data<T>(m), data<T>(x), data<T>(y));
         }
       }
@@ -150,25 +150,12 @@ template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Loca
   return record(Zip<F>(f), where, {&a, &b}, std::move(y));
 }
 
-template <class F> Tensor call_on_tensors(const void* function, const Tensor* operands) {
-  const F& f = *static_cast<const F*>(function);
-  if constexpr (requires { F::reads_left; }) {
-    return zip(f, operands[0], operands[1], {});
-  } else {
-    return map(f, operands[0], {});
-  }
-}
-
-#define WENGERT_FUNCTION(F, ...)                              \
-  template Tensor map(const fn::F&, const Tensor&, Location); \
-  template Tensor call_on_tensors<fn::F>(const void*, const Tensor*);
+#define WENGERT_FUNCTION(F, ...) template Tensor map(const fn::F&, const Tensor&, Location);
 WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
 WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
 WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, ...)                                             \
-  template Tensor zip(const fn::F&, const Tensor&, const Tensor&, Location); \
-  template Tensor call_on_tensors<fn::F>(const void*, const Tensor*);
+#define WENGERT_FUNCTION(F, ...) template Tensor zip(const fn::F&, const Tensor&, const Tensor&, Location);
 WENGERT_ARITHMETIC(WENGERT_FUNCTION)
 WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION

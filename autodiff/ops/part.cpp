@@ -107,11 +107,11 @@ class SliceUpdate : public Operation {  // x: the tensor, the value
  public:
   explicit SliceUpdate(const Part& part) : part_(part) {}
   const char* name() const override { return "slice_update"; }
-  ValueSet reads(int) const override { return kNoValues; }
+  ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const Location site = y_bar[0].made_at();
-    if (x_bar.wants(0)) x_bar[0] = updated(y_bar[0], part_, Tensor::zeros({}, y_bar[0].dtype(), site), site);
-    if (x_bar.wants(1)) x_bar[1] = part_.of(y_bar[0], site);
+    if (x_bar.needs(0)) x_bar[0] = updated(y_bar[0], part_, Tensor::zeros({}, y_bar[0].dtype(), site), site);
+    if (x_bar.needs(1)) x_bar[1] = part_.of(y_bar[0], site);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     const Dtype dtype = (x_dot[0].defined() ? x_dot[0] : x_dot[1]).dtype();

@@ -3,9 +3,6 @@
 // The sweeps know these two kinds of nodes by themselves; `pick` and `place` are their rules while a sweep is recorded.
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <memory>
-
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/tape/sweep_operations.h"
 #include "autodiff/tensor/call_site.h"
@@ -97,38 +94,11 @@ std::uint64_t tensor_to_scalar(const Tensor& x, Index flat, Location where) {
   TapeState& tape = *active_tape();
   tape.nodes.reserve(1);
   tape.inputs.reserve(1);
-  const std::uint32_t scalar = tape.claim(), input = tape.inputs.size();
+  const std::uint32_t scalar = tape.new_variable_index(), input = tape.inputs.size();
   tape.inputs.emplace(Tensor(), tape.slot_of(x));
   tape.nodes.emplace(nullptr, flat, where.file, where.line, tape.next(), input, scalar, 1u, std::uint16_t(1), TapeNode::element, false);
   return tape.base + scalar;
 }
-
-// ---- expressions of a tape for higher orders --------------------------------------------------------------------------------------
-
-ExpressionOnTensors::ExpressionOnTensors() : stack_(nullptr), capacity_(0) {}
-ExpressionOnTensors::~ExpressionOnTensors() {
-  while (size_ > 0) stack_[--size_].~Tensor();
-  pool::release(stack_, static_cast<std::size_t>(capacity_) * sizeof(Tensor));
-}
-void ExpressionOnTensors::push(Tensor t) {
-  if (size_ == capacity_) {
-    const int capacity = std::max(8, 2 * capacity_);
-    auto* grown = static_cast<Tensor*>(pool::allocate(static_cast<std::size_t>(capacity) * sizeof(Tensor)));
-    std::uninitialized_move_n(stack_, size_, grown);
-    pool::release(stack_, static_cast<std::size_t>(capacity_) * sizeof(Tensor));
-    stack_ = grown;
-    capacity_ = capacity;
-  }
-  ::new (stack_ + size_++) Tensor(std::move(t));
-}
-void ExpressionOnTensors::leaf(double value, std::uint64_t number) { push(scalar_to_tensor(value, number, float64, {})); }
-void ExpressionOnTensors::literal(double value) { push(Tensor::full({}, value, float64, {})); }
-void ExpressionOnTensors::apply(FunctionOnTensors call, const void* function, int operands) {
-  Tensor result = call(function, stack_ + size_ - operands);
-  for (; operands > 0; --operands) stack_[--size_].~Tensor();
-  push(std::move(result));
-}
-std::uint64_t ExpressionOnTensors::record() { return tensor_to_scalar(stack_[0], 0, {}); }
 
 }  // namespace detail
 

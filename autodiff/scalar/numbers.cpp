@@ -10,11 +10,11 @@ struct Block {
   std::uint64_t next, end;
 };
 constexpr std::uint64_t kBlockSize = std::uint64_t(1) << 42;  // 2^22 blocks; a thread's last one goes to another thread when it ends
-static_assert(kBlockSize > NumberRange::kMostValues);
+static_assert(kBlockSize > NumberRange::kMaxValues);
 
 std::atomic<LiveRange*> live_ranges{nullptr};
 
-/// Blocks that ended threads left, and where new ones start.
+/// Blocks left by threads that have ended, and where new ones start.
 struct Blocks {
   std::mutex lock;
   std::vector<Block> left;
@@ -37,7 +37,7 @@ Blocks& blocks() {
   return *all;
 }
 
-/// What this thread may give to its next ranges. One tape uses two at a time, a tape inside another one two more.
+/// Blocks for this thread's next ranges. A tape uses two at a time, a tape inside another two more.
 struct IdleBlocks {
   std::vector<Block> list;
   std::size_t in_use = 0;  // blocks that will come back: there is always room for them, so that closing cannot fail
@@ -62,7 +62,7 @@ struct IdleBlocks {
 thread_local IdleBlocks idle;
 thread_local constinit char thread_tag = 0;
 
-LiveRange* claim_row() {
+LiveRange* acquire_row() {
   const void* free = nullptr;
   for (LiveRange* r = live_ranges.load(std::memory_order_acquire); r; r = r->next, free = nullptr)
     if (r->thread.compare_exchange_strong(free, this_thread(), std::memory_order_acq_rel)) return r;
@@ -78,8 +78,8 @@ LiveRange* claim_row() {
 
 void NumberRange::take() {
   Block block = row_ ? Block{0, 0} : idle.take();
-  if (block.end - block.next < kMostValues) block = blocks().draw();  // the rest of a used-up block is nobody's
-  if (!row_) row_ = claim_row();
+  if (block.end - block.next < kMaxValues) block = blocks().draw();  // the rest of a used-up block is never used
+  if (!row_) row_ = acquire_row();
   first_ = block.next;
   end_ = block.end;
   row_->first.store(first_, std::memory_order_relaxed);
@@ -96,8 +96,8 @@ void NumberRange::close(std::uint64_t next) noexcept {
   idle.put_back({next, end_});
 }
 
-std::uint64_t NumberRange::advance(std::uint64_t next) {
-  if (end_ - next >= kMostValues) return next;
+std::uint64_t NumberRange::reserve_from(std::uint64_t next) {
+  if (end_ - next >= kMaxValues) return next;
   take();
   return first_;
 }
@@ -108,7 +108,7 @@ Owner owner_of(std::uint64_t number) {
     if (number >= first && number < end)
       return r->thread.load(std::memory_order_relaxed) == this_thread() ? Owner::this_thread : Owner::another_thread;
   }
-  return Owner::nobody;
+  return Owner::none;
 }
 
 const void* this_thread() { return &thread_tag; }

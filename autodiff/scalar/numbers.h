@@ -1,7 +1,7 @@
 #pragma once
 // Internal.
-// Numbers of recorded values: no two values of the process ever have the same one. A tape takes its numbers from a range; the table
-// of live ranges tells a value of another live tape from a value of a tape that has ended.
+// Numbers of recorded values: no two values of a process ever have the same one. A tape takes its numbers from a range; the table
+// of live ranges distinguishes values of other live tapes from values of tapes that have ended.
 #include <atomic>
 #include <cstdint>
 
@@ -17,17 +17,18 @@ struct LiveRange {
 /// The numbers of one stream of values of one tape.
 class NumberRange {
  public:
-  /// A range with room for at least `kMostValues` numbers, from `first()` on.
+  /// A range with room for at least `kMaxValues` numbers, from `first()` on.
   void open();
-  /// Gives back the numbers from `next` on: the next range of this thread may start there.
+  /// Returns the numbers from `next` on: the next range of this thread may start there.
   void close(std::uint64_t next) noexcept;
-  /// Where numbering goes on when all numbers below `next` were given out: there, or in a new range if this one is used up.
-  std::uint64_t advance(std::uint64_t next);
+  /// Room for kMaxValues numbers from `next` on, all below it being used: returns `next`, or the first number of a new range if this one
+  /// has not enough left.
+  std::uint64_t reserve_from(std::uint64_t next);
 
   std::uint64_t first() const { return first_; }
   bool contains(std::uint64_t number) const { return number - first_ < end_ - first_; }
 
-  static constexpr std::uint64_t kMostValues = std::uint64_t(1) << 32;
+  static constexpr std::uint64_t kMaxValues = std::uint64_t(1) << 32;
 
  private:
   void take();
@@ -37,9 +38,9 @@ class NumberRange {
 };
 
 /// Whose live tape a number belongs to.
-enum class Owner { nobody, this_thread, another_thread };
+enum class Owner { none, this_thread, another_thread };
 Owner owner_of(std::uint64_t number);
-/// The address of something that this thread alone has.
+/// An address that identifies the calling thread.
 const void* this_thread();
 
 }  // namespace wengert::detail

@@ -3,20 +3,21 @@
 //
 // An operator on Scalars computes its value at once and returns a small tree of values, which lives in registers after inlining.
 // When the tree is assigned to a Scalar, it walks down from the root, carries the partial derivatives to its leaves and writes one
-// argument a leaf. Operands are Scalars, temporaries of expressions, and numbers; an expression kept in `auto` is no operand,
-// because its scalars may have moved on since.
+// argument a leaf. Operands are Scalars, temporary expressions, and numbers. An expression kept in `auto` is refused: it holds copies of
+// its scalars, and `+=` may have extended their statements since.
 //
 // What the hot path does, and why (each measured):
 //  - One comparison with `args_limit` covers room for the arguments and for the statement's length.
 //  - An argument costs a subtraction and one branch that is never taken. Nothing is committed before all arguments passed.
-//  - Whatever is not the rule is a call out of line, in a branch of probability zero, that does not throw. Otherwise g++ keeps the sum of
+//  - Every exception to that is a call out of line, in a branch of probability zero, that does not throw. Otherwise g++ keeps the sum of
 //    a loop in memory, where an addition takes twelve cycles instead of three.
-//  - That call takes the leaves, copied in its branch, and computes the rest anew. A reference to the expression or to *this would force
-//    both into memory, and a product that is needed a second time cannot be fused with the addition that it is for.
-//  - Arguments are stored with their types, so that the compiler knows that the writer is not among what was written.
+//  - That call takes copies of the leaves, made in its branch, and computes the rest again. A reference to the expression or to *this would
+//    force both into memory, and a product with a second use cannot be fused with the addition that it feeds.
+//  - Arguments are stored with their types, so that the compiler knows that the stores do not change the writer.
 //  - A length is written and never read again: reading back a value of fewer than 8 bytes takes eight cycles.
 //  - A Scalar is copied as two words; one 16-byte load of two fresh 8-byte stores would fail to forward.
 #include <bit>
+#include <cmath>
 #include <concepts>
 #include <cstdint>
 #include <cstring>
@@ -24,22 +25,21 @@
 #include <type_traits>
 
 #include "autodiff/error.h"
-#include "autodiff/functions/math.h"
+#include "autodiff/functions/functions.h"
+#include "autodiff/scalar/higher_order.h"
 #include "autodiff/tensor/tensor.h"
-
-/// Declares what a program must not do: the compiler refuses every use, at the user's line, and says `text`.
-#define WENGERT_UNAVAILABLE(text) __attribute__((unavailable(text)))
 
 namespace wengert {
 namespace detail {
 
-/// What a function that may not throw leaves to its caller, instead of a number: a call that may throw makes g++ keep every floating-point
-/// number that is needed after it in memory, if the caller has anything to destroy, for instance the tape.
+/// What a function that must not throw returns in place of a number; its caller then throws the error that was kept. A call that may throw
+/// makes g++ keep every floating-point number that is needed after it in memory, if the caller has anything to destroy, such as a tape.
 constexpr std::uint64_t kFailed = ~std::uint64_t(0);
 void keep_error() noexcept;
 [[noreturn]] void throw_kept_error();
 
-/// The condition, on which nothing shall be spent. ([[unlikely]] means one time in ten, which is often enough to spill registers.)
+/// A branch hint stronger than [[unlikely]]: the condition is assumed never to hold. ([[unlikely]] means one time in ten, which is often
+/// enough to spill registers.)
 WENGERT_INLINE bool never(bool condition) { return __builtin_expect_with_probability(condition, false, 1.0); }
 
 WENGERT_INLINE std::uint64_t valid(std::uint64_t number) {
@@ -47,8 +47,8 @@ WENGERT_INLINE std::uint64_t valid(std::uint64_t number) {
   return number;
 }
 
-/// x, of which the compiler knows nothing more. Copies for a branch that is never taken go through here; otherwise g++ gathers them into
-/// vectors ahead of the branch.
+/// x, hidden from the optimizer. Copies for a branch that is never taken go through here; otherwise g++ gathers them into vectors ahead of
+/// the branch.
 template <class T> WENGERT_INLINE T opaque(const T& x) {
   if constexpr (sizeof(T) == sizeof(std::uint64_t)) {
     auto bits = std::bit_cast<std::uint64_t>(x);
@@ -61,40 +61,40 @@ template <class T> WENGERT_INLINE T opaque(const T& x) {
 
 }  // namespace detail
 
-// ---- the part of a tape that user code writes into directly ------------------------------------------------------------------
+// ---- the part of a tape that user code writes to directly ------------------------------------------------------------------
 
 /// Where the next statement goes. Arguments are 12 bytes (for doubles), unaligned: {partial; u32 index}. A u32 index may precede them: the
-/// scalar that this statement continues with partial 1 (`s += expression`). Behind the arguments of a chunk lies the length of each
-/// statement, in bytes. Statement k of a tape defines scalar k.
+/// scalar that this statement continues with partial 1 (`s += expression`). Behind the arguments of a chunk lie the lengths of its
+/// statements, in bytes. Statement k of a tape defines scalar k.
 template <class V> struct StatementWriter {
   using Length = std::uint16_t;
   static constexpr std::uint32_t kArgumentBytes = sizeof(V) + sizeof(std::uint32_t);
-  static constexpr std::uint32_t kMostArguments = 127;  ///< of one expression
-  static constexpr std::size_t kLongest = std::numeric_limits<Length>::max();
+  static constexpr std::uint32_t kMaxArguments = 127;  ///< of one expression
+  static constexpr std::size_t kMaxLength = std::numeric_limits<Length>::max();
 
   char* args = nullptr;        ///< the next free byte
-  char* args_limit = nullptr;  ///< beyond it an expression of kMostArguments might not fit; null: take the slow path
+  char* args_limit = nullptr;  ///< beyond it an expression of kMaxArguments might not fit; null: take the slow path
   std::uintptr_t lengths = 0;  ///< the address of the length of statement 0, were it in this chunk
-  /// Low half: the index of the next statement; index 0 is nobody's. High half: the open statement, to which one Scalar alone
-  /// refers so that `+=` may extend it; 0: none. In one word, so that recording a statement closes the one before for free.
+  /// Low half: the index of the next statement; no scalar has index 0. High half: the open statement, which a single Scalar refers to, so
+  /// that `+=` may extend it; 0: none. In one word, so that recording a statement closes the one before for free.
   std::uint64_t position = 1;
   std::uint64_t base = 1;     ///< the number of a scalar is base + its index
   char* open_args = nullptr;  ///< where the open statement begins
-  bool higher_order = false;  ///< expressions go through the tensor side, so that their gradients can be recorded too
+  bool higher_order = false;  ///< expressions are recorded as operations on tensors (higher_order.h)
 
   std::uint32_t next() const { return static_cast<std::uint32_t>(position); }
   std::uint64_t open_statement() const { return position >> 32; }
   void close() { position = next(); }
   Length& length_of(std::uint64_t statement) { return *reinterpret_cast<Length*>(lengths + statement * sizeof(Length)); }
-  /// 0 for a constant and for a value of an ended tape; a TapeError for a value of another live tape or one that was consumed.
+  /// 0 for a constant and for a value of a tape that has ended; a TapeError for a value of another live tape or a consumed one.
   std::uint32_t index_of(std::uint64_t number) {
     const std::uint64_t d = number - base;
-    return d < next() ? static_cast<std::uint32_t>(d) : number ? foreign(number) : 0;
+    return d < next() ? static_cast<std::uint32_t>(d) : number ? resolve_other(number) : 0;
   }
-  std::uint32_t foreign(std::uint64_t number);
+  std::uint32_t resolve_other(std::uint64_t number);
   void make_room();
-  /// The statement of n arguments that continues the scalar `continued`, or 0; arguments that are constants are left out. For whatever
-  /// the fast path cannot do: there may be no writer, or no room in it.
+  /// Records a statement of n arguments that continues the scalar `continued`, unless that is 0; constants among the arguments are left
+  /// out. For whatever the fast path cannot do: there may be no writer, or no room in it.
   static std::uint64_t record_carefully(StatementWriter* writer, const V* partials, const std::uint64_t* numbers, int n,
                                         std::uint64_t continued, bool open);
   /// The arguments of the next statement, `index`, lie in [begin, end).
@@ -108,7 +108,7 @@ template <class V> struct StatementWriter {
   /// The arguments of the open statement end at `end`, unless that makes it too long.
   WENGERT_INLINE bool extend(char* end) {
     const auto length = static_cast<std::size_t>(end - open_args);
-    if (detail::never(length > kLongest)) return false;
+    if (detail::never(length > kMaxLength)) return false;
     length_of(open_statement()) = static_cast<Length>(length);
     args = end;
     return true;
@@ -124,10 +124,10 @@ namespace detail {
 /// Nothing is recorded: a TapeError if the number belongs to a tape that lives on another thread.
 void check_unrecorded(std::uint64_t number);
 
-/// A number anywhere in a chunk. Stored as what it is and not as bytes, which might be anything: after each the compiler would have to
-/// read the writer anew.
+/// A number anywhere in a chunk. Stored with its type and not as bytes, which may alias anything: after each the compiler would have to
+/// reload the writer.
 template <class T> struct __attribute__((packed)) Unaligned { T value; };
-template <class T> WENGERT_INLINE char* put(char* p, const T& value) {
+template <class T> WENGERT_INLINE char* write(char* p, const T& value) {
   if constexpr (std::is_arithmetic_v<T>) {
     reinterpret_cast<Unaligned<T>*>(p)->value = value;
   } else {
@@ -135,7 +135,9 @@ template <class T> WENGERT_INLINE char* put(char* p, const T& value) {
   }
   return p + sizeof value;
 }
-template <class V> WENGERT_INLINE char* put_argument(char* p, const V& partial, std::uint32_t index) { return put(put(p, partial), index); }
+template <class V> WENGERT_INLINE char* write_argument(char* p, const V& partial, std::uint32_t index) {
+  return write(write(p, partial), index);
+}
 
 /// The arguments of one statement.
 template <class V, int K> struct Arguments {
@@ -148,7 +150,7 @@ template <class V, int K> struct Arguments {
     expression.push(*this, m);
     merge_known_duplicates();
   }
-  WENGERT_INLINE void put(const V& m, std::uint64_t k) {
+  WENGERT_INLINE void add(const V& m, std::uint64_t k) {
     partial[n] = m;
     number[n] = k;
     merged[n] = false;
@@ -172,48 +174,34 @@ template <class V, int K> struct Arguments {
   }
 };
 
-// ---- crossings to the tensor side (a tape for higher orders sends every expression through it) -----------------------------------
+// ---- between the two sides ----------------------------------------------------------------------------------------------------------
 
 Tensor scalar_to_tensor(double value, std::uint64_t number, Dtype dtype, Location where);
 std::uint64_t tensor_to_scalar(const Tensor& rank0, Index flat, Location where);
-template <class F> Tensor map(const F& f, const Tensor& x, Location where);
-template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Location where);
-
-/// map or zip with a function whose type is known to the callee alone.
-using FunctionOnTensors = Tensor (*)(const void* function, const Tensor* operands);
-template <class F> Tensor call_on_tensors(const void* function, const Tensor* operands);
-
-/// An expression as operations on tensors of rank 0, operands first. All of it is out of line: it must weigh nothing where expressions
-/// are recorded as statements.
-class ExpressionOnTensors {
- public:
-  ExpressionOnTensors();
-  ~ExpressionOnTensors();
-  ExpressionOnTensors(const ExpressionOnTensors&) = delete;
-  void leaf(double value, std::uint64_t number);
-  void literal(double value);
-  void apply(FunctionOnTensors call, const void* function, int operands);
-  /// The number of the scalar that the expression is.
-  std::uint64_t record();
-
- private:
-  void push(Tensor t);
-  Tensor* stack_;
-  int size_ = 0, capacity_;
-};
 
 }  // namespace detail
 
 // ---- expressions: trees of values -----------------------------------------------------------------------------------------------
 
-/// The base of all nodes. `v` is a node's value, `push` carries the partial m of the root to the node's leaves. `source` is what the node
-/// can be built from again.
-/// Nodes have copy constructors of their own, member by member: a copy of trivial bytes in a cold branch would make g++ keep the whole
-/// tree in memory on the hot path too.
+#define WENGERT_TERNARY \
+  "an expression of Scalars converts to Scalar alone; in `c ? 2 * a : 3 * a + 1` write Scalar(...) around one of the sides"
+
+namespace detail {
+/// ?: between expressions of different types would convert both to a pointer to this, so that the compiler says what to write instead.
+struct WriteScalarAroundOneSide;
+}  // namespace detail
+
+/// The base of all nodes. `v` is a node's value, `push` carries the partial m of the root to the node's leaves, `list` hands the nodes to
+/// ExpressionOnTensors. From its `source` a node can be constructed again.
+/// Nodes have user-provided copy constructors: a copy of trivial bytes in a cold branch would make g++ keep the whole tree in memory on
+/// the hot path too.
 struct Expression {
   Expression() = default;
   WENGERT_INLINE Expression(const Expression&) {}  // NOLINT(modernize-use-equals-default)
+  WENGERT_UNAVAILABLE(WENGERT_TERNARY) operator const detail::WriteScalarAroundOneSide*() const;
 };
+
+template <class T> concept Number = std::is_arithmetic_v<std::remove_cvref_t<T>>;
 
 template <class V> struct Leaf : Expression {
   using Value = V;
@@ -222,7 +210,7 @@ template <class V> struct Leaf : Expression {
   std::uint64_t number;
   WENGERT_INLINE Leaf(const V& value, std::uint64_t number) : v(value), number(number) {}
   WENGERT_INLINE Leaf(const Leaf& o) : Expression(), v(o.v), number(o.number) {}
-  WENGERT_INLINE void push(auto& to, const auto& m) const { to.put(m, number); }
+  WENGERT_INLINE void push(auto& to, const auto& m) const { to.add(m, number); }
   WENGERT_INLINE std::uint64_t any_number() const { return detail::opaque(number); }
   using Source = Leaf;
   WENGERT_INLINE Source source() const { return {detail::opaque(v), detail::opaque(number)}; }
@@ -248,19 +236,22 @@ template <class F, class E> struct Unary : Expression {
   [[no_unique_address]] F f;
   struct Source {
     typename E::Source e;
-    Value v;  // functions may be dear
+    Value v;  // functions may be expensive
     [[no_unique_address]] F f;
   };
+  WENGERT_UNAVAILABLE(WENGERT_TERNARY) Unary(Number auto);
   WENGERT_INLINE Unary(const F& f, const E& e) : e(e), v(fn::call(f, e.v)), f(f) {}
   explicit Unary(const Source& s) : e(s.e), v(s.v), f(s.f) {}
   WENGERT_INLINE Source source() const { return {e.source(), detail::opaque(v), f}; }
   WENGERT_INLINE Unary(const Unary& o) : Expression(), e(o.e), v(o.v), f(o.f) {}
-  WENGERT_INLINE void push(auto& to, const Value& m) const { e.push(to, f.chain(m, e.v, v)); }
+  WENGERT_INLINE void push(auto& to, const Value& m) const { e.push(to, f.pullback(m, e.v, v)); }
   WENGERT_INLINE std::uint64_t any_number() const { return e.any_number(); }
   void list(auto& to) const {
     e.list(to);
-    to.apply(&detail::call_on_tensors<F>, &f, 1);
+    to.apply(f, 1);
   }
+  /// What the expression was when it was written.
+  const Value& value() const { return v; }
 };
 template <class F, class L, class R> struct Binary : Expression {
   using Value = std::conditional_t<L::kArguments == 0, typename R::Value, typename L::Value>;
@@ -274,6 +265,7 @@ template <class F, class L, class R> struct Binary : Expression {
     typename R::Source r;
     [[no_unique_address]] F f;
   };
+  WENGERT_UNAVAILABLE(WENGERT_TERNARY) Binary(Number auto);
   WENGERT_INLINE Binary(const F& f, const L& l, const R& r) : l(l), r(r), v(f.value(l.v, r.v)), f(f) {}
   explicit Binary(const Source& s) : l(s.l), r(s.r), v(s.f.value(l.v, r.v)), f(s.f) {}
   WENGERT_INLINE Source source() const { return {l.source(), r.source(), f}; }
@@ -286,24 +278,46 @@ template <class F, class L, class R> struct Binary : Expression {
   void list(auto& to) const {
     l.list(to);
     r.list(to);
-    to.apply(&detail::call_on_tensors<F>, &f, 2);
+    to.apply(f, 2);
   }
+  /// What the expression was when it was written.
+  const Value& value() const { return v; }
 };
 
 template <class T> struct IsScalar : std::false_type {};
 template <class V> struct IsScalar<BasicScalar<V>> : std::true_type {};
 
-/// An expression that nobody has a name for.
-template <class T> concept TemporaryExpression = std::is_base_of_v<Expression, T> && !std::is_reference_v<T>;
-template <class T> concept ScalarLike = IsScalar<std::remove_cvref_t<T>>::value || TemporaryExpression<T>;
-template <class T> concept Number = std::is_arithmetic_v<std::remove_cvref_t<T>>;
+/// An expression of Scalars: unnamed, or kept in a variable (`auto`), where it is no operand any more.
+template <class T> concept ScalarExpression = std::is_base_of_v<Expression, std::remove_cvref_t<T>>;
+template <class T> concept TemporaryExpression = ScalarExpression<T> && !std::is_reference_v<T>;
+template <class T> concept KeptExpression = ScalarExpression<T> && std::is_lvalue_reference_v<T>;
+template <class T> concept ScalarLike = IsScalar<std::remove_cvref_t<T>>::value || ScalarExpression<T>;
 template <class T> concept ScalarOperand = ScalarLike<T> || Number<T>;
-/// Two operands of an operator, at least one of which is of the scalar side.
+/// Two operands of an operator, at least one of which is a Scalar or an expression.
 template <class A, class B> concept ScalarOperands = ScalarOperand<A> && ScalarOperand<B> &&(ScalarLike<A> || ScalarLike<B>);
+
+namespace detail {
+
+template <class T> struct IsExpression : std::false_type {};
+template <class F, class E> struct IsExpression<Unary<F, E>> : std::true_type {};
+template <class F, class L, class R> struct IsExpression<Binary<F, L, R>> : std::true_type {};
+
+/// The Scalar that an operation on A and B gives.
+template <class A, class B> struct CommonScalar {};
+template <class A, class B>
+requires ScalarOperands<A, B>
+struct CommonScalar<A, B> {
+  using type = BasicScalar<typename std::conditional_t<ScalarLike<A>, A, B>::Value>;
+};
+template <class A, class B> using ScalarOf = typename CommonScalar<std::remove_cvref_t<A>, std::remove_cvref_t<B>>::type;
+
+}  // namespace detail
+
+#define WENGERT_KEPT "an expression kept in `auto` is no operand, because its Scalars may have changed since: write `Scalar z = x * x`"
 
 // ---- the scalar -------------------------------------------------------------------------------------------------------------------
 
-/// A number that a tape can differentiate with respect to: its value, and the number of the recorded value that it is (0: a constant).
+/// A number that a tape can differentiate with respect to: a value, and the number under which it was recorded (0: a constant).
 /// `Scalar` is BasicScalar<double>; other value types (dual numbers) give second derivatives by forward over reverse.
 template <class V> class BasicScalar {
  public:
@@ -327,7 +341,10 @@ template <class V> class BasicScalar {
     value_ = e.v;
     return *this;
   }
-  /// The element of a tensor that has just one. Recorded: the crossing from the tensor side to the scalar side.
+  template <KeptExpression E> WENGERT_UNAVAILABLE(WENGERT_KEPT) BasicScalar(E&& e);
+  WENGERT_UNAVAILABLE(WENGERT_TERNARY) BasicScalar(const detail::WriteScalarAroundOneSide*);
+  template <KeptExpression E> WENGERT_UNAVAILABLE(WENGERT_KEPT) BasicScalar& operator=(E&& e) &;
+  /// The element of a tensor of one element. Recorded.
   explicit BasicScalar(const Tensor& t, Location where = Location::here()) requires std::same_as<V, double>
       : value_(t.item()), number_(detail::tensor_to_scalar(t, 0, where)) {}
 
@@ -336,7 +353,7 @@ template <class V> class BasicScalar {
   WENGERT_INLINE BasicScalar& operator*=(ScalarOperand auto&& e) &;
   WENGERT_INLINE BasicScalar& operator/=(ScalarOperand auto&& e) &;
 
-  // An element of a tensor, x(0, 1), is such a temporary.
+  // (An element of a tensor, x(0, 1), is a temporary Scalar.)
 #define WENGERT_ASSIGNMENT(op)                                                                                 \
   template <class E> WENGERT_UNAVAILABLE("it assigns to a temporary Scalar, a copy, and would change nothing") \
   BasicScalar& operator op(E&& e)&&;
@@ -358,8 +375,8 @@ template <class V> class BasicScalar {
  private:
   template <class> friend class StatementList;
 
-  /// The number, for a second holder: from now on `+=` starts a new statement. Moving does the same, so that it is noexcept and
-  /// leaves a moved-from Scalar that is still right.
+  /// The number, for a second Scalar that refers to it: from now on `+=` starts a new statement. A move does the same, so that it is
+  /// noexcept and leaves the source as it was.
   WENGERT_INLINE std::uint64_t share() const noexcept {
     StatementWriter<V>* writer = active_writer<V>;
     if (detail::never(writer && number_ - writer->base == writer->open_statement())) writer->close();
@@ -368,7 +385,7 @@ template <class V> class BasicScalar {
 
   template <class E> WENGERT_INLINE static std::uint64_t record(const E& e) {
     constexpr int n = E::kArguments;
-    static_assert(n <= static_cast<int>(StatementWriter<V>::kMostArguments), "an expression of more than 127 operands: split it");
+    static_assert(n <= static_cast<int>(StatementWriter<V>::kMaxArguments), "an expression of more than 127 operands: split it");
     if constexpr (n == 0) return 0;
     StatementWriter<V>* writer = active_writer<V>;
     if (detail::never(!writer)) return e.any_number() ? detail::valid(record_slowly<E>(e.source())) : 0;
@@ -377,14 +394,14 @@ template <class V> class BasicScalar {
       const detail::Arguments<V, n> a(e, V(1));
       const std::uint32_t next = writer->next();
       char* p = begin;
-      if (!detail::never(!put_all(a, p, writer->base, next))) return writer->commit(next, begin, p, false);
+      if (!detail::never(!write_arguments(a, p, writer->base, next))) return writer->commit(next, begin, p, false);
     }
     return detail::valid(record_slowly<E>(e.source()));
   }
-  /// `value += sign * e`: extends the last statement if it is ours alone, or starts one that continues this scalar.
+  /// `value += sign * e`: extends the last statement if only this Scalar refers to it, or starts one that continues this scalar.
   template <int kSign, class E> WENGERT_INLINE void accumulate(const E& e) {
     constexpr int n = E::kArguments;
-    static_assert(n <= static_cast<int>(StatementWriter<V>::kMostArguments), "an expression of more than 127 operands: split it");
+    static_assert(n <= static_cast<int>(StatementWriter<V>::kMaxArguments), "an expression of more than 127 operands: split it");
     const V value = kSign > 0 ? V(value_ + e.v) : V(value_ - e.v);
     if constexpr (n > 0) number_ = accumulated<kSign>(e);
     value_ = value;
@@ -399,26 +416,27 @@ template <class V> class BasicScalar {
       const std::uint64_t base = writer->base, own = number_ - base;
       if (own == writer->open_statement()) {
         char* p = begin;
-        const bool ours = put_all(a, p, base, own);  // an extended statement must not mention itself: smaller indices only
+        const bool ours = write_arguments(a, p, base, own);  // an extended statement must not mention itself: smaller indices only
         if (!detail::never(!ours || !writer->extend(p))) return number_;
       }
       const std::uint32_t next = writer->next();
       const bool continues = own < next;
       if (!detail::never(!continues && number_ != 0)) {
-        char* p = continues ? detail::put(begin, static_cast<std::uint32_t>(own)) : begin;
-        if (!detail::never(!put_all(a, p, base, next))) return writer->commit(next, begin, p, true);
+        char* p = continues ? detail::write(begin, static_cast<std::uint32_t>(own)) : begin;
+        if (!detail::never(!write_arguments(a, p, base, next))) return writer->commit(next, begin, p, true);
       }
     }
     return detail::valid(accumulate_slowly<kSign, E>(e.source(), value_, number_));
   }
   /// Writes the arguments at p; false if one of them is not a scalar below `limit` of this tape.
-  template <int n> WENGERT_INLINE static bool put_all(const detail::Arguments<V, n>& a, char*& p, std::uint64_t base, std::uint64_t limit) {
+  template <int n>
+  WENGERT_INLINE static bool write_arguments(const detail::Arguments<V, n>& a, char*& p, std::uint64_t base, std::uint64_t limit) {
 #pragma GCC unroll 16
     for (int i = 0; i < n; ++i) {
       if (a.merged[i]) continue;
       const std::uint64_t d = a.number[i] - base;
       if (detail::never(d >= limit)) return false;
-      p = detail::put_argument(p, a.partial[i], static_cast<std::uint32_t>(d));
+      p = detail::write_argument(p, a.partial[i], static_cast<std::uint32_t>(d));
     }
     return true;
   }
@@ -441,9 +459,7 @@ template <class V> class BasicScalar {
     try {
       if constexpr (std::same_as<V, double>) {
         if (on_tensors()) {
-          detail::ExpressionOnTensors expression;
-          e.list(expression);
-          return expression.record();
+          return detail::ExpressionOnTensors::record(e);
         }
       }
       const detail::Arguments<V, E::kArguments> a(e, m);
@@ -471,14 +487,28 @@ template <IntegerType... I> Scalar Tensor::operator()(I... index) const {
 namespace detail {
 
 template <class V> WENGERT_INLINE Leaf<V> node(const BasicScalar<V>& s) { return s.leaf(); }
-template <class E>
-requires TemporaryExpression<E> WENGERT_INLINE const E& node(const E& e) { return e; }
+template <ScalarExpression E> WENGERT_INLINE const std::remove_reference_t<E>& node(E&& e) {
+  static_assert(TemporaryExpression<E>, WENGERT_KEPT);
+  return e;
+}
 WENGERT_INLINE Literal node(double v) { return Literal(v); }
 template <class T> using Node = std::remove_cvref_t<decltype(node(std::declval<T>()))>;
 
-template <class F> WENGERT_INLINE auto apply(const F& f, ScalarLike auto&& e) { return Unary<F, Node<decltype(e)>>(f, node(e)); }
+/// What comparisons and queries look at. An expression's value stays what it was, so it may be kept.
+WENGERT_INLINE double value_of(double v) { return v; }
+template <ScalarLike E> WENGERT_INLINE const auto& value_of(const E& e) {
+  if constexpr (ScalarExpression<E>) {
+    return e.v;
+  } else {
+    return e.value();
+  }
+}
+
+template <class F> WENGERT_INLINE auto apply(const F& f, ScalarLike auto&& e) {
+  return Unary<F, Node<decltype(e)>>(f, node(std::forward<decltype(e)>(e)));
+}
 template <class F> WENGERT_INLINE auto apply(const F& f, ScalarOperand auto&& a, ScalarOperand auto&& b) {
-  return Binary<F, Node<decltype(a)>, Node<decltype(b)>>(f, node(a), node(b));
+  return Binary<F, Node<decltype(a)>, Node<decltype(b)>>(f, node(std::forward<decltype(a)>(a)), node(std::forward<decltype(b)>(b)));
 }
 
 }  // namespace detail
@@ -494,11 +524,11 @@ WENGERT_ARITHMETIC(WENGERT_OPERATOR)
 #undef WENGERT_OPERATOR
 
 template <class V> WENGERT_INLINE BasicScalar<V>& BasicScalar<V>::operator+=(ScalarOperand auto&& e) & {
-  accumulate<1>(detail::node(e));
+  accumulate<1>(detail::node(std::forward<decltype(e)>(e)));
   return *this;
 }
 template <class V> WENGERT_INLINE BasicScalar<V>& BasicScalar<V>::operator-=(ScalarOperand auto&& e) & {
-  accumulate<-1>(detail::node(e));
+  accumulate<-1>(detail::node(std::forward<decltype(e)>(e)));
   return *this;
 }
 template <class V> WENGERT_INLINE BasicScalar<V>& BasicScalar<V>::operator*=(ScalarOperand auto&& e) & {
@@ -508,6 +538,10 @@ template <class V> WENGERT_INLINE BasicScalar<V>& BasicScalar<V>::operator/=(Sca
   return *this = detail::apply(fn::Divide{}, *this, std::forward<decltype(e)>(e));
 }
 template <ScalarLike E> WENGERT_INLINE auto operator-(E&& e) { return detail::apply(fn::Negative{}, std::forward<E>(e)); }
+template <ScalarLike E> WENGERT_INLINE std::remove_cvref_t<E> operator+(E&& e) {
+  static_assert(!KeptExpression<E>, WENGERT_KEPT);
+  return std::forward<E>(e);
+}
 
 #define WENGERT_FUNCTION(F, name) \
   template <ScalarLike E> WENGERT_INLINE auto name(E&& e) { return detail::apply(fn::F{}, std::forward<E>(e)); }
@@ -529,11 +563,44 @@ WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
     return detail::apply(fn::F{}, std::forward<A>(a), std::forward<B>(b)); \
   }
 WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
+// As the C++ library calls them.
+WENGERT_FUNCTION(Maximum, max)
+WENGERT_FUNCTION(Minimum, min)
 #undef WENGERT_FUNCTION
+template <ScalarLike E> WENGERT_INLINE auto fabs(E&& e) { return detail::apply(fn::Abs{}, std::forward<E>(e)); }
+
+/// The larger of two numbers, or the other one where one is NaN (`max` is NaN then).
+template <class A, class B>
+requires ScalarOperands<A, B> detail::ScalarOf<A, B> fmax(A&& a, B&& b) {
+  const auto x = detail::value_of(a), y = detail::value_of(b);
+  if (y != y) return detail::ScalarOf<A, B>(std::forward<A>(a));
+  if (x != x) return detail::ScalarOf<A, B>(std::forward<B>(b));
+  return max(std::forward<A>(a), std::forward<B>(b));
+}
+/// The smaller of two numbers, or the other one where one is NaN (`min` is NaN then).
+template <class A, class B>
+requires ScalarOperands<A, B> detail::ScalarOf<A, B> fmin(A&& a, B&& b) {
+  const auto x = detail::value_of(a), y = detail::value_of(b);
+  if (y != y) return detail::ScalarOf<A, B>(std::forward<A>(a));
+  if (x != x) return detail::ScalarOf<A, B>(std::forward<B>(b));
+  return min(std::forward<A>(a), std::forward<B>(b));
+}
+
+#define WENGERT_QUERY(name)                                 \
+  template <ScalarLike E> WENGERT_INLINE bool name(E&& e) { \
+    using std::name;                                        \
+    return name(detail::value_of(e));                       \
+  }
+WENGERT_QUERY(isfinite)
+WENGERT_QUERY(isinf)
+WENGERT_QUERY(isnan)
+WENGERT_QUERY(isnormal)
+WENGERT_QUERY(signbit)
+#undef WENGERT_QUERY
 
 #define WENGERT_COMPARISON(op) \
   template <class A, class B>  \
-  requires ScalarOperands<A, B> WENGERT_INLINE bool operator op(A&& a, B&& b) { return detail::node(a).v op detail::node(b).v; }
+  requires ScalarOperands<A, B> WENGERT_INLINE bool operator op(A&& a, B&& b) { return detail::value_of(a) op detail::value_of(b); }
 WENGERT_COMPARISON(<)
 WENGERT_COMPARISON(<=)
 WENGERT_COMPARISON(>)
@@ -541,8 +608,19 @@ WENGERT_COMPARISON(>=)
 WENGERT_COMPARISON(==)
 WENGERT_COMPARISON(!=)
 #undef WENGERT_COMPARISON
+#undef WENGERT_KEPT
+#undef WENGERT_TERNARY
 
 }  // namespace wengert
 
-/// Of the value type: `std::numeric_limits<Scalar>::infinity()` is a number, which converts.
+/// Of the value type: `std::numeric_limits<Scalar>::infinity()` is a number, which converts. An expression's are those of its Scalars.
 template <class V> struct std::numeric_limits<wengert::BasicScalar<V>> : std::numeric_limits<V> {};
+template <class F, class E> struct std::numeric_limits<wengert::Unary<F, E>> : std::numeric_limits<typename wengert::Unary<F, E>::Value> {};
+template <class F, class L, class R> struct std::numeric_limits<wengert::Binary<F, L, R>>
+    : std::numeric_limits<typename wengert::Binary<F, L, R>::Value> {};
+
+/// What an expression and a number, a Scalar or another expression have in common is a Scalar.
+template <class A, class B>
+requires(wengert::detail::IsExpression<A>::value || wengert::detail::IsExpression<B>::value) struct std::common_type<A, B>
+    : wengert::detail::CommonScalar<A, B> {
+};

@@ -4,7 +4,7 @@
 //     auto f = [](auto x) { return x[0] * x[0] + exp(x[1]); };
 //     std::vector<double> g = gradient(f, x), h = hessian(f, x);
 //
-// Second derivatives are forward mode over reverse mode: the tape records dual numbers, so that each adjoint carries its own change.
+// Second derivatives are forward mode over reverse mode: the tape records dual numbers, so that each adjoint carries its tangents.
 #include <array>
 #include <concepts>
 #include <cstddef>
@@ -58,7 +58,7 @@ template <class V> class BasicTape {
 
 namespace detail {
 
-/// Value and gradient of f where x changes in N directions: each number with its change along them.
+/// Value and gradient of f at x with tangents in N directions: each number with its tangents.
 template <int N, class F>
 Dual<N> dual_gradient(F& f, std::span<const double> x, std::span<const std::array<double, N>> changes, std::span<Dual<N>> x_bar) {
   using T = BasicScalar<Dual<N>>;
@@ -73,12 +73,12 @@ Dual<N> dual_gradient(F& f, std::span<const double> x, std::span<const std::arra
 
 }  // namespace detail
 
-/// A callable of the scalars of a program.
+/// A callable of a std::span of scalars.
 template <class F> concept ScalarProgram = std::invocable<F&, std::span<const BasicScalar<Dual<1>>>>;
-/// Numbers in a row. Whether f is a program of scalars is asked only where x is that: a generic lambda of tensors would not compile.
+/// An array of numbers. Only for such an x is f checked to be a ScalarProgram: the check would not compile for a generic lambda of tensors.
 template <class X> concept ScalarPoint = std::convertible_to<const X&, std::span<const double>>;
 
-/// The change of f at x in the direction v: forward mode, without a tape.
+/// The derivative of f at x in the direction v: forward mode, without a tape.
 template <class F> double directional_derivative(F&& f, std::span<const double> x, std::span<const double> v) {
   std::vector<Dual<1>> variables;
   variables.reserve(x.size());
@@ -102,7 +102,7 @@ requires ScalarProgram<F> std::pair<double, std::vector<double>> value_and_gradi
 template <class F, ScalarPoint X>
 requires ScalarProgram<F> std::vector<double> gradient(F&& f, const X& x) { return value_and_gradient(f, x).second; }
 
-/// H v, the change of f's gradient at x in the direction v, in one sweep: about three gradients' time.
+/// H v, the derivative of f's gradient at x in the direction v, in one sweep: about the time of three gradients.
 template <class F, ScalarPoint X>
 requires ScalarProgram<F> std::vector<double> hvp(F&& f, const X& point, std::span<const double> v) {
   const std::span<const double> x(point);
@@ -116,7 +116,7 @@ requires ScalarProgram<F> std::vector<double> hvp(F&& f, const X& point, std::sp
   return product;
 }
 
-/// The n x n matrix of second derivatives at x, row by row. Eight columns a sweep.
+/// The n x n matrix of second derivatives at x, row by row. One sweep computes eight columns.
 template <class F, ScalarPoint X>
 requires ScalarProgram<F> std::vector<double> hessian(F&& f, const X& point) {
   const std::span<const double> x(point);

@@ -1,6 +1,6 @@
 #pragma once
 // Internal.
-// Records of the scalar side: chunks of statements, growth, the reverse sweep and the forward push.
+// The statements of a tape: chunks of memory, the reverse sweep and the forward sweep.
 //
 // A chunk holds arguments and, behind them, the length of each statement. A statement never crosses a chunk. Independent scalars
 // (variables, and tensor elements) take an index and nothing else: a run of them is a segment without arguments, which no sweep visits.
@@ -51,14 +51,14 @@ template <class V> class Adjoints {
 
 [[noreturn]] void throw_too_many_statements();
 [[noreturn]] void throw_too_many_records();
-/// Why a Scalar cannot be used on this tape.
-enum class Foreign { consumed, of_another_thread, of_the_outer_tape };
-[[noreturn]] void throw_foreign_scalar(Foreign why);
+/// Why a Scalar cannot be used on a tape.
+enum class Unusable { consumed, of_another_thread, of_the_outer_tape };
+[[noreturn]] void throw_unusable_scalar(Unusable why);
 
 /// Whether n scalars have numbers one after the other; `number` is that of the first.
 bool consecutive(const std::uint64_t* number, std::size_t n);
 
-/// How large chunks are, and how many records there may be; the tests make both tiny, so that boundaries are always crossed.
+/// How large chunks are, and how many records there may be; tests make both tiny, so that every boundary is crossed.
 struct ChunkSizes {
   std::uint32_t statements = 21504;
   std::uint32_t nodes = 512;
@@ -70,13 +70,13 @@ inline constinit ChunkSizes chunk_sizes{};
 
 template <class V> class StatementList : public StatementWriter<V> {
  public:
-  using StatementWriter<V>::kArgumentBytes, StatementWriter<V>::kMostArguments, typename StatementWriter<V>::Length;
+  using StatementWriter<V>::kArgumentBytes, StatementWriter<V>::kMaxArguments, typename StatementWriter<V>::Length;
   using StatementWriter<V>::args, StatementWriter<V>::args_limit, StatementWriter<V>::lengths, StatementWriter<V>::position,
       StatementWriter<V>::base, StatementWriter<V>::next, StatementWriter<V>::close;
 
   bool reject_outer_values = false;  ///< values of the tape around this one are errors, not constants
 
-  static constexpr std::uint32_t kMostStatements = std::uint32_t(1) << 31;
+  static constexpr std::uint32_t kMaxStatements = std::uint32_t(1) << 31;
 
   StatementList() = default;
   StatementList(const StatementList&) = delete;
@@ -95,9 +95,9 @@ template <class V> class StatementList : public StatementWriter<V> {
     rewind();
   }
   void end() noexcept { numbers_.close(base + next()); }
-  /// Drops all records; their numbers are never used again.
-  void forget() {
-    base = numbers_.advance(base + next());
+  /// Discards all records; their numbers are never used again.
+  void discard_records() {
+    base = numbers_.reserve_from(base + next());
     rewind();
   }
 
@@ -119,7 +119,7 @@ template <class V> class StatementList : public StatementWriter<V> {
   /// Many at once: the counter stays in a register.
   void variables(std::span<const double> values, std::span<BasicScalar<V>> out) {
     if (values.empty()) return;
-    if (values.size() > kMostStatements - next() || next() >= variables_limit_) begin_variables(values.size());
+    if (values.size() > kMaxStatements - next() || next() >= variables_limit_) begin_variables(values.size());
     const std::uint64_t number = base + next();
     static_assert(std::same_as<V, double>);
     for (std::size_t k = 0; k < values.size(); ++k) {
@@ -128,8 +128,8 @@ template <class V> class StatementList : public StatementWriter<V> {
     }
     position += values.size();
   }
-  /// An independent scalar that the tensor side defines.
-  std::uint32_t claim() {
+  /// The index of a new independent scalar, which a record of tensors defines.
+  std::uint32_t new_variable_index() {
     if (next() >= variables_limit_) [[unlikely]]
       begin_variables(1);
     return static_cast<std::uint32_t>(position++);
@@ -180,26 +180,26 @@ template <class V> class StatementList : public StatementWriter<V> {
   }
 
   void make_room_for_statement() {
-    if (next() >= kMostStatements) detail::throw_too_many_statements();
+    if (next() >= kMaxStatements) detail::throw_too_many_statements();
     const bool full = args > chunk_limit();
     if (full && chunk_ + 1 == chunks_.size()) add_chunk();
     close_segment();
     if (full) args = chunks_[++chunk_];
     open_segment();
   }
-  /// What `number`, which is not of the current records, is: 0 for a constant; otherwise an error.
-  std::uint32_t foreign(std::uint64_t number) const {
-    if (numbers_.contains(number)) detail::throw_foreign_scalar(detail::Foreign::consumed);
+  /// The index of a value that is not among the current records: 0 for a constant; otherwise a TapeError says why it cannot be used.
+  std::uint32_t resolve_other(std::uint64_t number) const {
+    if (numbers_.contains(number)) detail::throw_unusable_scalar(detail::Unusable::consumed);
     switch (detail::owner_of(number)) {
-      case detail::Owner::nobody:
+      case detail::Owner::none:
         return 0;
       case detail::Owner::this_thread:
-        if (reject_outer_values) detail::throw_foreign_scalar(detail::Foreign::of_the_outer_tape);
+        if (reject_outer_values) detail::throw_unusable_scalar(detail::Unusable::of_the_outer_tape);
         return 0;  // of the tape around this isolated one: a constant here
       case detail::Owner::another_thread:
         break;
     }
-    detail::throw_foreign_scalar(detail::Foreign::of_another_thread);
+    detail::throw_unusable_scalar(detail::Unusable::of_another_thread);
   }
 
  private:
@@ -214,7 +214,7 @@ template <class V> class StatementList : public StatementWriter<V> {
   // The chunk size of this object: fixed when its first chunk is made.
   std::size_t chunk_arguments() const { return std::size_t(chunk_statements_) * kArgumentBytes; }
   std::size_t chunk_bytes() const { return chunk_arguments() + std::size_t(chunk_statements_) * sizeof(Length); }
-  char* chunk_limit() const { return chunks_[chunk_] + chunk_arguments() - (kMostArguments * kArgumentBytes + 4); }
+  char* chunk_limit() const { return chunks_[chunk_] + chunk_arguments() - (kMaxArguments * kArgumentBytes + 4); }
   void add_chunk() {
     chunks_.reserve(chunks_.size() + 1);
     chunks_.push_back(static_cast<char*>(pool::allocate(chunk_bytes())));
@@ -235,10 +235,10 @@ template <class V> class StatementList : public StatementWriter<V> {
     args_limit = this->higher_order ? nullptr : chunk_limit();
   }
   void begin_variables(std::size_t n) {
-    if (n > kMostStatements - next()) detail::throw_too_many_statements();
+    if (n > kMaxStatements - next()) detail::throw_too_many_statements();
     if (variables_limit_) return;
     close_segment();
-    variables_limit_ = kMostStatements;
+    variables_limit_ = kMaxStatements;
     args_limit = nullptr;
   }
   void rewind() {
@@ -397,8 +397,8 @@ template <class V> class ForwardStatements {
   detail::Segment segment_;
 };
 
-template <class V> __attribute__((noinline, cold)) std::uint32_t StatementWriter<V>::foreign(std::uint64_t number) {
-  return static_cast<StatementList<V>*>(this)->foreign(number);
+template <class V> __attribute__((noinline, cold)) std::uint32_t StatementWriter<V>::resolve_other(std::uint64_t number) {
+  return static_cast<StatementList<V>*>(this)->resolve_other(number);
 }
 template <class V> __attribute__((noinline, cold)) void StatementWriter<V>::make_room() {
   static_cast<StatementList<V>*>(this)->make_room_for_statement();
@@ -415,10 +415,10 @@ template <class V> __attribute__((noinline, cold)) std::uint64_t StatementWriter
   }
   if (writer->args > writer->args_limit) writer->make_room();
   const std::uint32_t own = writer->index_of(continued);
-  char* const begin = own ? detail::put(writer->args, own) : writer->args;
+  char* const begin = own ? detail::write(writer->args, own) : writer->args;
   char* p = begin;
   for (int i = 0; i < n; ++i)
-    if (const std::uint32_t index = writer->index_of(numbers[i])) p = detail::put_argument(p, partials[i], index);
+    if (const std::uint32_t index = writer->index_of(numbers[i])) p = detail::write_argument(p, partials[i], index);
   if (p == begin) return own ? continued : 0;
   return writer->commit(writer->next(), writer->args, p, open);
 }

@@ -21,19 +21,19 @@ void throw_too_many_values(const char* what, int i, int max) {
   throw Error(fmt::format("operation: {} {} cannot be saved for a rule; only the first {} can", what, i, max));
 }
 
-void throw_foreign_scalar(Foreign why) {
+void throw_unusable_scalar(Unusable why) {
   switch (why) {
-    case Foreign::consumed:
+    case Unusable::consumed:
       throw TapeError("a Scalar was used after gradient() had consumed its records; pass .retain = true, or use .constant()");
-    case Foreign::of_another_thread:
+    case Unusable::of_another_thread:
       throw TapeError("a Scalar of another thread's live tape was used; pass its value(), or use .constant()");
-    case Foreign::of_the_outer_tape:
+    case Unusable::of_the_outer_tape:
       break;
   }
   throw TapeError("a Scalar of an outer tape was used on a tape with .reject_outer_values; make it one of the inputs, or use .constant()");
 }
 
-std::uint32_t TapeState::foreign_tensor(const Tensor& x) const {
+std::uint32_t TapeState::resolve_other_tensor(const Tensor& x) const {
   const std::string who = x.defined() ? fmt::format("the tensor {}", describe(x)) : std::string("a tensor");
   if (tensor_numbers_.contains(x.number()))
     throw TapeError(who + " was used after gradient() had consumed its records; pass .retain = true, or use .constant()");

@@ -88,7 +88,7 @@ class TapeState : public StatementList<double> {
   void begin(const TapeOptions& options, Location where);
   void end() noexcept;
   /// Drops all records; their numbers are never used again.
-  void forget();
+  void discard_records();
 
   /// Whether the tensor is recorded here.
   bool holds(const Tensor& t) const { return t.number() - tensor_base < slots.size(); }
@@ -97,7 +97,7 @@ class TapeState : public StatementList<double> {
     const std::uint64_t d = t.number() - tensor_base;
     if (d < slots.size()) [[likely]]
       return static_cast<std::uint32_t>(d);
-    return t.number() ? foreign_tensor(t) : kNoIndex;
+    return t.number() ? resolve_other_tensor(t) : kNoIndex;
   }
   std::uint32_t add_slot(const Shape& shape, Dtype dtype) {
     slots.emplace(Cotangent(), Tensor(), shape, dtype);
@@ -144,7 +144,7 @@ class TapeState : public StatementList<double> {
   }
 
  private:
-  std::uint32_t foreign_tensor(const Tensor& t) const;
+  std::uint32_t resolve_other_tensor(const Tensor& t) const;
   void release_nodes();
   NumberRange tensor_numbers_;
 };

@@ -54,7 +54,7 @@ ReverseSweep::CleanUp::~CleanUp() {
   }
   t.recorded_adjoints.clear();
   if (consume) {
-    t.forget();
+    t.discard_records();
     return;
   }
   for (std::uint32_t k = 0; k < slots; ++k) {

@@ -60,11 +60,11 @@ void TapeState::end() noexcept {
   StatementList::end();
 }
 
-void TapeState::forget() {
+void TapeState::discard_records() {
   const std::uint32_t used = slots.size();
   release_nodes();
-  tensor_base = tensor_numbers_.advance(tensor_base + used);
-  StatementList::forget();
+  tensor_base = tensor_numbers_.reserve_from(tensor_base + used);
+  StatementList::discard_records();
 }
 
 void TapeState::release_nodes() {

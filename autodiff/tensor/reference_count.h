@@ -10,7 +10,7 @@
 
 namespace wengert::detail {
 
-/// Whether the process has but one thread, so that counting needs no locked instructions, which are dear beside small operations.
+/// Whether the process has but one thread, so that counting needs no locked instructions, which are expensive beside small operations.
 inline bool single_threaded() {
 #if __has_include(<sys/single_threaded.h>)
   return __libc_single_threaded != 0;

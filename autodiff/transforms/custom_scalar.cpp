@@ -5,7 +5,7 @@
 namespace wengert {
 namespace {
 
-using detail::put_argument;
+using detail::write_argument;
 
 /// Records up to 127 of the arguments, which are x[i] with a partial each, from `i` on. `number`: the statement that this one continues.
 std::uint64_t record_some(StatementWriter<double>& writer, std::span<const Scalar> x, std::span<const double> partials, std::size_t& i,
@@ -13,10 +13,10 @@ std::uint64_t record_some(StatementWriter<double>& writer, std::span<const Scala
   if (writer.args > writer.args_limit) writer.make_room();
   char* p = writer.args;
   std::uint32_t count = 0;
-  if (const std::uint32_t continued = writer.index_of(number)) p = detail::put(p, continued);
-  for (; i < x.size() && count < StatementWriter<double>::kMostArguments; ++i)
+  if (const std::uint32_t continued = writer.index_of(number)) p = detail::write(p, continued);
+  for (; i < x.size() && count < StatementWriter<double>::kMaxArguments; ++i)
     if (const std::uint32_t index = writer.index_of(x[i].number())) {
-      p = put_argument(p, partials[i], index);
+      p = write_argument(p, partials[i], index);
       ++count;
     }
   if (!count) return number;
@@ -33,11 +33,11 @@ Scalar with_partials(double value, std::span<const Scalar> x, std::span<const do
     for (const Scalar& s : x) detail::check_unrecorded(s.number());
     return value;
   }
-  for (const Scalar& s : x) writer->index_of(s.number());  // what is an error is one before anything is recorded
+  for (const Scalar& s : x) writer->index_of(s.number());  // throws before anything is recorded
   if (writer->higher_order)
     throw TapeError(
-        "with_partials: a function given by its first derivatives alone, on a tape made with {.higher_order = true}; write the function "
-        "with Scalar operations there");
+        "with_partials: the tape was made with {.higher_order = true}, but the function has first derivatives only; write it with Scalar "
+        "operations");
   std::uint64_t number = 0;
   for (std::size_t i = 0; i < x.size();) number = record_some(*writer, x, partials, i, number);
   return Scalar(value, number);

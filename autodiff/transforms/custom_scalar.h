@@ -1,5 +1,5 @@
 #pragma once
-// Scalar functions of one's own, and blocks of a program, as one statement each.
+// Custom scalar functions, and blocks of a program, as one statement each.
 #include <array>
 #include <concepts>
 #include <span>
@@ -11,8 +11,8 @@
 namespace wengert {
 
 /// A Scalar with this value whose derivative with respect to x[i] is partials[i]: recorded as one statement (one for every 127 operands).
-/// The ground on which the rest of this file stands. On a tape for higher orders it is a TapeError, because nothing is known about the
-/// derivatives of the partials.
+/// The rest of this file is built on it. A TapeError on a tape for higher orders, because the derivatives of the partials are unknown, and a
+/// ShapeError if the lengths differ.
 Scalar with_partials(double value, std::span<const Scalar> x, std::span<const double> partials);
 
 /// A function given by its value and its slope. See scalar_function.
@@ -29,8 +29,8 @@ template <class Value, class Slope> struct ScalarFunction {
     (std::index_sequence_for<X...>{});
   }
 };
-/// A function of one's own from two callables of doubles: value(x...), and slope(x...), its derivative; of several operands, a
-/// std::array<double, n> of the derivatives.
+/// A custom function from two callables of doubles: value(x...), and slope(x...), its derivative (for n > 1 operands a
+/// std::array<double, n> of partial derivatives).
 ///
 ///     const auto bessel = scalar_function([](double x) { return j0(x); }, [](double x) { return -j1(x); });
 ///     Scalar y = bessel(2 * x) + 1;
@@ -38,8 +38,8 @@ template <class Value, class Slope> ScalarFunction<Value, Slope> scalar_function
   return {std::move(value), std::move(slope)};
 }
 
-/// A block with a reverse rule of its own: value(x) of a std::span<const double> gives a double, reverse(x, y, x_bar) writes the
-/// derivatives of y into x_bar (zero before). The rule runs at once, so that the block need not keep anything.
+/// A block with a custom reverse rule: value(x) of a std::span<const double> returns a double, reverse(x, y, x_bar) writes the
+/// derivatives of y to x_bar, which is zero before. The rule runs at once, so nothing has to be saved.
 template <std::invocable<std::span<const double>> Value, std::invocable<std::span<const double>, double, std::span<double>> Reverse>
 Scalar scalar_block(std::span<const Scalar> x, Value&& value, Reverse&& reverse) {
   std::vector<double> values, x_bar(x.size());
@@ -52,7 +52,7 @@ Scalar scalar_block(std::span<const Scalar> x, Value&& value, Reverse&& reverse)
 
 namespace detail {
 
-/// The block's derivatives from a tape of its own; that one ends before the statements are recorded.
+/// The block's derivatives, from an inner tape that ends before the statements are recorded.
 struct BlockDerivatives {
   std::vector<double> partials;
 
@@ -66,9 +66,9 @@ struct BlockDerivatives {
 
 }  // namespace detail
 
-/// Runs f(x), a block of many statements with few inputs and few outputs, on a tape of its own, and records one statement for each of
-/// its outputs. f takes a std::span<const Scalar> and returns a Scalar, or a std::array or std::vector of them. It must depend on
-/// nothing else that is recorded: using another Scalar of the tape is a TapeError.
+/// Runs f(x), a block of many statements with few inputs and few outputs, on an inner tape, and records one statement for each of its
+/// outputs. f takes a std::span<const Scalar> and returns a Scalar, or a std::array or std::vector of them. It must not use any other
+/// recorded Scalar: that is a TapeError.
 template <std::invocable<std::span<const Scalar>> F> auto preaccumulate(F&& f, std::span<const Scalar> x) {
   using Result = std::invoke_result_t<F, std::span<const Scalar>>;
   constexpr bool kOne = std::convertible_to<Result, Scalar>;

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "autodiff/error.h"
 #include "nn/training/figure.h"
 #include "nn/training/named_value.h"
 

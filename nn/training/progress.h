@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "autodiff/error.h"
 #include "nn/training/named_value.h"
 
 namespace wengert::nn {

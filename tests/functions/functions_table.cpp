@@ -1,4 +1,4 @@
-// Prints docs/functions.md: every function of one operand of autodiff/functions/functions-inl.h with its formula and its worst errors.
+// Prints docs/functions.md: every function of one operand of autodiff/functions/functions.h with its formula and its worst errors.
 #include <fmt/format.h>
 
 #include <string>

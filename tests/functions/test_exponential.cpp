@@ -94,7 +94,7 @@ BOOST_AUTO_TEST_CASE(slopes_in_a_row_have_the_bits_of_their_formula) {
     const Tensor x = tape.variable(Tensor::from(values)), y = detail::map(f, x, Location::here());
     const Tensor slopes = tape.gradient(y, wrt(x), {.seed = Tensor::ones(x.shape())});
     for (std::size_t i = 0; i < values.size(); ++i) {
-      const float one = f.chain(1.f, values[i], f.value(values[i])), of_row = slopes.data<float>()[i];
+      const float one = f.pullback(1.f, values[i], f.value(values[i])), of_row = slopes.data<float>()[i];
       BOOST_TEST_REQUIRE(
           (std::bit_cast<std::uint32_t>(one) == std::bit_cast<std::uint32_t>(of_row) || (std::isnan(one) && std::isnan(of_row))));
     }

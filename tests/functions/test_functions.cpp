@@ -45,7 +45,7 @@ bool operator==(Dual a, Dual b) { return a.v == b.v; }
 Dual zero_like(Dual) { return 0; }
 template <class F> Dual evaluate(const F& f, Dual x) {
   const double y = f.value(x.v);
-  return {y, f.chain(x.d, x.v, y)};
+  return {y, f.pullback(x.d, x.v, y)};
 }
 template <class F> Dual evaluate(const F& f, Dual a, Dual b) {
   const double y = f.value(a.v, b.v);
@@ -67,9 +67,9 @@ struct UnaryRow {
   fn::Interval smooth;
   Reads reads;
   double (*value)(double x);
-  double (*chain)(double m, double x, double y);
-  float (*chain_in_float)(float m, float x, float y);
-  Dual (*chain_of_dual)(Dual m, Dual x, Dual y);
+  double (*pullback)(double m, double x, double y);
+  float (*pullback_in_float)(float m, float x, float y);
+  Dual (*pullback_of_dual)(Dual m, Dual x, Dual y);
   Tensor (*on_tensor)(const Tensor& x);
   Scalar (*on_scalar)(const Scalar& x);
 };
@@ -78,9 +78,9 @@ template <class F> UnaryRow unary_row(Tensor (*on_tensor)(const Tensor&), Scalar
           F::smooth,
           F::reads,
           [](double x) { return static_cast<double>(F{}.value(x)); },
-          [](double m, double x, double y) { return static_cast<double>(F{}.chain(m, x, y)); },
-          [](float m, float x, float y) { return static_cast<float>(F{}.chain(m, x, y)); },
-          [](Dual m, Dual x, Dual y) -> Dual { return F{}.chain(m, x, y); },
+          [](double m, double x, double y) { return static_cast<double>(F{}.pullback(m, x, y)); },
+          [](float m, float x, float y) { return static_cast<float>(F{}.pullback(m, x, y)); },
+          [](Dual m, Dual x, Dual y) -> Dual { return F{}.pullback(m, x, y); },
           on_tensor,
           on_scalar};
 }
@@ -198,7 +198,7 @@ void check_values(const UnaryRow& f, const std::vector<double>& x) {
 
 std::vector<double> slopes(const UnaryRow& f, const std::vector<double>& x, const std::vector<double>& m) {
   std::vector<double> s;
-  for (std::size_t i = 0; i < x.size(); ++i) s.push_back(f.chain(m[i], x[i], f.value(x[i])));
+  for (std::size_t i = 0; i < x.size(); ++i) s.push_back(f.pullback(m[i], x[i], f.value(x[i])));
   return s;
 }
 
@@ -238,8 +238,8 @@ void check_float32(const UnaryRow& f, const std::vector<double>& at) {
   for (double v : rounded) y.push_back(f.value(v));
   check_close(f.on_tensor(x), y, 1e-6, "value in float32");
   for (std::size_t i = 0; i < rounded.size(); ++i) {
-    const auto narrow = f.chain_in_float(1.0f, static_cast<float>(rounded[i]), static_cast<float>(y[i]));
-    check_close(std::vector<double>{narrow}, {f.chain(1, rounded[i], y[i])}, 1e-5, "slope in float32");
+    const auto narrow = f.pullback_in_float(1.0f, static_cast<float>(rounded[i]), static_cast<float>(y[i]));
+    check_close(std::vector<double>{narrow}, {f.pullback(1, rounded[i], y[i])}, 1e-5, "slope in float32");
   }
 }
 
@@ -253,7 +253,7 @@ void check_higher_orders(const UnaryRow& f, const std::vector<double>& x) {
   std::vector<double> by_duals, by_scalars;
   for (double v : x) {
     const double y = f.value(v);
-    by_duals.push_back(f.chain_of_dual(1, {v, 1}, {y, f.chain(1, v, y)}).d);
+    by_duals.push_back(f.pullback_of_dual(1, {v, 1}, {y, f.pullback(1, v, y)}).d);
     Tape tape({.higher_order = true});
     const Scalar s = tape.variable(v);
     const Scalar slope = tape.differentiable_gradient(Scalar(f.on_scalar(s) + s * s), s);
@@ -266,9 +266,9 @@ void check_higher_orders(const UnaryRow& f, const std::vector<double>& x) {
 // What a rule says that it does not read may be anything.
 void check_reads(const UnaryRow& f, const std::vector<double>& at) {
   for (double x : at) {
-    const double y = f.value(x), expected = f.chain(1.5, x, y);
-    BOOST_CHECK_EQUAL(f.chain(1.5, f.reads & Reads::x ? x : kNaN, f.reads & Reads::y ? y : kNaN), expected);
-    BOOST_CHECK_EQUAL(f.chain(0, x, y), 0);
+    const double y = f.value(x), expected = f.pullback(1.5, x, y);
+    BOOST_CHECK_EQUAL(f.pullback(1.5, f.reads & Reads::x ? x : kNaN, f.reads & Reads::y ? y : kNaN), expected);
+    BOOST_CHECK_EQUAL(f.pullback(0, x, y), 0);
   }
 }
 
@@ -297,7 +297,7 @@ void check(const UnaryRow& f) {
 
 // ---- functions of two operands ---------------------------------------------------------------------------------------------------------
 
-void check_lanes(const BinaryRow& f, const std::vector<double>& a, const std::vector<double>& b) {
+void check_scalars_and_tensors(const BinaryRow& f, const std::vector<double>& a, const std::vector<double>& b) {
   const auto* reference = reference::find(reference::binary(), f.name);
   BOOST_REQUIRE_MESSAGE(reference, f.name << " has no row in tests/support/reference_functions.h");
   for (std::size_t i = 0; i < a.size(); ++i) {
@@ -379,7 +379,7 @@ void check_reads(const BinaryRow& f, const std::vector<double>& p, const std::ve
 void check(const BinaryRow& f) {
   BOOST_TEST_INFO_SCOPE(f.name);
   const auto a = draw(10, f.smooth.low, f.smooth.high, 1), b = draw(10, f.smooth.low, f.smooth.high, 2);
-  check_lanes(f, a, b);
+  check_scalars_and_tensors(f, a, b);
   check_both_modes(f, float64);
   check_both_modes(f, float32);
   check_second_order(f, a, b);
@@ -584,7 +584,7 @@ BOOST_AUTO_TEST_CASE(second_derivatives_far_out_are_numbers) {
 #define WENGERT_FUNCTION(F, name, ...)                                                                  \
   for (const double x : {-800.0, 800.0, 1e5}) {                                                         \
     const double value = fn::F{}.value(x);                                                              \
-    if (!std::isfinite(value) || !std::isfinite(fn::F{}.chain(1.0, x, value))) continue;                \
+    if (!std::isfinite(value) || !std::isfinite(fn::F{}.pullback(1.0, x, value))) continue;             \
     BOOST_CHECK_MESSAGE(std::isfinite(second_derivative(WENGERT_CALL(name), x)), #name << " at " << x); \
   }
   WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)

@@ -679,7 +679,7 @@ BOOST_AUTO_TEST_CASE(every_operation_that_takes_indices_refuses_bools) {
 BOOST_AUTO_TEST_CASE(every_operation_of_the_menu_has_a_sentence) {
   for (const Declaration& d : declarations())
     BOOST_CHECK_MESSAGE(d.paragraph.find("///") != std::string::npos, d.name << " has no comment in its paragraph of ops.h");
-  const std::string functions = contents("autodiff/functions/functions-inl.h");
+  const std::string functions = contents("autodiff/functions/functions.h");
   const std::regex structure(R"regex((.*)\nstruct \w+ \{\n  (?:double .*\n  )?static constexpr const char \*name = "(\w+)")regex");
   std::size_t count = 0;
   for (std::sregex_iterator i(functions.begin(), functions.end(), structure), end; i != end; ++i, ++count)

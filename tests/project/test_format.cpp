@@ -23,6 +23,7 @@ template <class T> std::string streamed(const T& value) {
 BOOST_AUTO_TEST_CASE(a_scalar_prints_its_value) {
   const Scalar x = 2.5;
   BOOST_TEST(streamed(x) == "2.5");
+  BOOST_TEST(streamed(x * x + 1) == "7.25");
   BOOST_TEST(fmt::format("{} {:.3f}", x, x) == "2.5 2.500");
 }
 

@@ -130,7 +130,7 @@ template <class F> void check_function(const F& f, double x) {
   };
   const double got = hessian(program, std::vector<double>{x})[0];
   const double step = 1e-5;
-  const auto slope = [&](double at) { return static_cast<double>(f.chain(1.0, at, f.value(at))); };
+  const auto slope = [&](double at) { return static_cast<double>(f.pullback(1.0, at, f.value(at))); };
   const double wanted = (slope(x + step) - slope(x - step)) / (2 * step);
   BOOST_TEST_CONTEXT(F::name << " at " << x) BOOST_TEST(std::abs(got - wanted) < 1e-6 * (1 + std::abs(wanted)));
 }

@@ -68,14 +68,14 @@ void in_one_statement() {
   print_statements();
 }
 
-void in_both_lanes() {
+void with_tensors() {
   Tape tape;
   const Scalar w = tape.variable(0.5), b = tape.variable(-0.25);
-  // [lanes]
+  // [tensors]
   const Tensor h = stack({w * 2 + b, w * 3 + b}, float64);  // scalars 3 and 4 become the elements of tensor 0
   const Tensor y_hat = sigmoid(h);                          // tensor 1
   const Scalar E = 0.5 * square(1 - y_hat(1));              // element 1 becomes scalar 5; E is scalar 6
-  // [lanes]
+  // [tensors]
   static_cast<void>(E);
   print_statements();
   print_nodes();
@@ -88,6 +88,6 @@ int main() {
   in_three_statements();
   std::printf("\none statement\n");
   in_one_statement();
-  std::printf("\nboth sides\n");
-  in_both_lanes();
+  std::printf("\nwith tensors\n");
+  with_tensors();
 }

@@ -1,6 +1,6 @@
 #pragma once
-// How far the functions of autodiff/functions/functions-inl.h are from the truth, in units in the last place of a double.
-#include <autodiff/functions/math.h>
+// How far the functions of autodiff/functions/functions.h are from the truth, in units in the last place of a double.
+#include <autodiff/functions/functions.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -66,13 +66,13 @@ template <class F> Row measure(const reference::Unary& reference, int n) {
   Row row{F::name, F::latex, {}, {}};
   if (!has_slope) row.slope.ulps = -1;
   for (const double x : grid(reference.low, reference.high, n)) {
-    const double y = F{}.value(x), slope = F{}.chain(1.0, x, y);
+    const double y = F{}.value(x), slope = F{}.pullback(1.0, x, y);
     const Real exact = reference.value(x);
     if (std::abs(exact) > std::numeric_limits<double>::max()) continue;
     const double condition = static_cast<double>(x * static_cast<Real>(slope) / exact);
     note(row.value, x, y, exact, std::max(std::abs(condition), std::abs(condition - 1)));
     if constexpr (has_slope) {
-      const auto slope_at = [&](Real t) { return F{}.chain(Real(1), t, reference.value(t)); };
+      const auto slope_at = [&](Real t) { return F{}.pullback(Real(1), t, reference.value(t)); };
       const Real exact_slope = slope_at(x), change = (slope_at(x * (1 + 1e-5L)) - slope_at(x * (1 - 1e-5L))) / 2e-5L;
       if (std::abs(exact_slope) < std::numeric_limits<double>::max())
         note(row.slope, x, slope, exact_slope, static_cast<double>(std::abs(change / exact_slope)));

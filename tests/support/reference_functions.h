@@ -1,5 +1,5 @@
 #pragma once
-// The functions of autodiff/functions/functions-inl.h once more, in long double and by other formulas where the obvious one loses digits:
+// The functions of autodiff/functions/functions.h once more, in long double and by other formulas where the obvious one loses digits:
 // the reference for their values. On processors whose long double is a double they are no better than what they judge.
 #include <algorithm>
 #include <cmath>

@@ -156,7 +156,7 @@ BOOST_AUTO_TEST_CASE(a_training_step_of_recurrent_networks) {
   BOOST_TEST(heap_calls(step, 20) == 0);
 }
 
-BOOST_AUTO_TEST_CASE(a_step_of_the_scalar_lane_and_of_both_lanes) {
+BOOST_AUTO_TEST_CASE(a_step_of_scalars_and_of_scalars_with_tensors) {
   const Parameter p(Tensor::from({0.5, -0.25}, float64));
   double slope = 0;
   const auto step = [&] {

@@ -1013,7 +1013,7 @@ BOOST_AUTO_TEST_SUITE_END()
 
 // ---- both sides -------------------------------------------------------------------------------------------------------------------
 
-BOOST_AUTO_TEST_SUITE(mixed_lanes)
+BOOST_AUTO_TEST_SUITE(scalars_and_tensors)
 
 namespace {
 

@@ -1,29 +1,32 @@
+#pragma once
 // Internal.
-// Elementwise functions. One struct is a function's whole story; both sides, the kernels, reverse and forward mode, all higher
-// orders and the generated tests come from it, and adding a function touches this file alone: the struct, and a row in the list below.
+// Elementwise functions. One struct is all there is of a function: both sides, the kernels, reverse and forward mode, all higher orders
+// and the generated tests come from it. A new function is a struct here and a row in the list at the end of this file.
 //
-//   name, latex     how errors, records and documents call it; `latex` with # for the operand (#1 and #2 for two)
-//   smooth          where the function is differentiable and finite differences agree: the range of the generated tests
-//   reads           which of x and y `chain` looks at, so that a tape keeps no more than that
+//   name, latex     its name in errors, and its formula in documents; `latex` with # for the operand (#1 and #2 for two)
+//   smooth          where the function is differentiable and finite differences agree: the generated tests draw from it
+//   reads           which of x and y `pullback` reads, so that a tape saves no more than that
 //   value(x)        y
-//   chain(m, x, y)  m dy/dx: carries a cotangent from y to x, or a tangent from x to y, which is the same for a diagonal Jacobian
+//   pullback(m, x, y)
+//                   m dy/dx: carries a cotangent from y to x, or a tangent from x to y, which is the same for a diagonal Jacobian
 //   left, right     the same for the two operands of y = value(a, b)
-//   is_rare(y), usual_slope(y)
-//                   where chain is m * rarely(is_rare(y), f, usual_slope(y)): loops take the usual slope wherever no y near by is rare
+//   needs_tail(y), slope_without_tail(y)
+//                   where pullback is m * where_lazy(needs_tail(y), f, slope_without_tail(y)): loops compute f only in blocks that have a y
+//                   that needs it
 //
-// The operands are doubles, floats, dual numbers, SIMD vectors or recorded tensors. So formulas are written with operators, the
-// elementary functions and `where(condition, a, b)` (never ?:), and numbers as integers where that is exact: they take x's type.
-// `rarely(condition, f, b)` is where(condition, f(), b) for an f that is seldom needed and dear. On tensors both branches are computed, and
-// derivatives pass through both: the one that is not taken must not overflow either, or 0 times infinity makes the next order NaN. Hence
-// exp(-abs(x)), or exp(where(x < 0, x, 0)), where exp(x) would do for numbers.
+// The operands are doubles, floats, dual numbers or recorded tensors. So formulas are written with operators, the elementary functions and
+// `where(condition, a, b)` (never ?:), and numbers as integers where that is exact: they take x's type.
+// `where_lazy(condition, f, b)` is where(condition, f(), b) for an expensive f that is seldom needed. On tensors both branches are computed,
+// and derivatives pass through both: the one that is not taken must not overflow either, or 0 times infinity makes the next order NaN.
+// Hence exp(-abs(x)), or exp(where(x < 0, x, 0)), where exp(x) would do for numbers.
 // `constant(c, x)` is the number c in x's precision, `zero_like(m)` a zero of m's shape, `call(F{}, x)` another function of this file.
 //
 // A function with `integers` takes int64 as well.
 //
-// Members are forced inline: the scalar side sees through an expression only when nothing in it is a call.
-//
-// There is no include guard: the file is included once for each SIMD target, inside the target's namespace. Everybody else includes
-// autodiff/functions/math.h.
+// Members are forced inline: the compiler sees through an expression of Scalars only if nothing in it is a call.
+#include "autodiff/functions/math.h"
+
+namespace wengert::fn {
 
 // ---- one operand -----------------------------------------------------------------------------------------------------------
 
@@ -35,7 +38,7 @@ struct Exp {
   static constexpr Interval smooth{-3, 3};
   static constexpr Reads reads = Reads::y;
   WENGERT_INLINE auto value(const auto& x) const { return exp(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto&, const auto& y) const { return m * y; }
+  WENGERT_INLINE auto pullback(const auto& m, const auto&, const auto& y) const { return m * y; }
 };
 /// 2^x.
 struct Exp2 {
@@ -43,7 +46,7 @@ struct Exp2 {
   static constexpr Interval smooth{-3, 3};
   static constexpr Reads reads = Reads::y;
   WENGERT_INLINE auto value(const auto& x) const { return exp2(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto&, const auto& y) const { return m * y * constant(0.69314718055994531, y); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto&, const auto& y) const { return m * y * constant(0.69314718055994531, y); }
 };
 /// e^x - 1 without the loss of digits near 0. The slope y + 1 loses them where y nears -1, so there it is e^x.
 struct Expm1 {
@@ -51,8 +54,8 @@ struct Expm1 {
   static constexpr Interval smooth{-3, 3};
   static constexpr Reads reads = Reads::both;
   WENGERT_INLINE auto value(const auto& x) const { return expm1(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto& y) const {
-    return m * rarely(
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto& y) const {
+    return m * where_lazy(
                    y < -0.5, [&] { return exp(where(x < 0, x, 0)); }, y + 1);
   }
 };
@@ -62,7 +65,7 @@ struct Log {
   static constexpr Interval smooth{0.2, 5};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return log(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return m / x; }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / x; }
 };
 /// Logarithm to base 2.
 struct Log2 {
@@ -70,7 +73,7 @@ struct Log2 {
   static constexpr Interval smooth{0.2, 5};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return log2(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return m / (constant(0.69314718055994531, x) * x); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / (constant(0.69314718055994531, x) * x); }
 };
 /// Logarithm to base 10.
 struct Log10 {
@@ -78,7 +81,7 @@ struct Log10 {
   static constexpr Interval smooth{0.2, 5};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return log10(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return m / (constant(2.3025850929940457, x) * x); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / (constant(2.3025850929940457, x) * x); }
 };
 /// ln(1 + x) without the loss of digits near 0.
 struct Log1p {
@@ -86,7 +89,7 @@ struct Log1p {
   static constexpr Interval smooth{-0.8, 3};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return log1p(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return m / (1 + x); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / (1 + x); }
 };
 
 // Powers and roots.
@@ -97,7 +100,7 @@ struct Sqrt {
   static constexpr Interval smooth{0.2, 5};
   static constexpr Reads reads = Reads::y;
   WENGERT_INLINE auto value(const auto& x) const { return sqrt(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto&, const auto& y) const { return m / (2 * y); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto&, const auto& y) const { return m / (2 * y); }
 };
 /// 1 / sqrt(x).
 struct Rsqrt {
@@ -105,7 +108,7 @@ struct Rsqrt {
   static constexpr Interval smooth{0.2, 5};
   static constexpr Reads reads = Reads::both;
   WENGERT_INLINE auto value(const auto& x) const { return 1 / sqrt(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto& y) const { return -(m * y) / (2 * x); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto& y) const { return -(m * y) / (2 * x); }
 };
 /// 1 / x.
 struct Reciprocal {
@@ -113,7 +116,7 @@ struct Reciprocal {
   static constexpr Interval smooth{0.3, 3};
   static constexpr Reads reads = Reads::y;
   WENGERT_INLINE auto value(const auto& x) const { return 1 / x; }
-  WENGERT_INLINE auto chain(const auto& m, const auto&, const auto& y) const { return -(m * y) * y; }
+  WENGERT_INLINE auto pullback(const auto& m, const auto&, const auto& y) const { return -(m * y) * y; }
 };
 /// x^2.
 struct Square {
@@ -122,7 +125,7 @@ struct Square {
   static constexpr Reads reads = Reads::x;
   static constexpr bool integers = true;
   WENGERT_INLINE auto value(const auto& x) const { return x * x; }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return 2 * m * x; }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return 2 * m * x; }
 };
 
 // Signs and rounding.
@@ -134,7 +137,7 @@ struct Abs {
   static constexpr Reads reads = Reads::x;
   static constexpr bool integers = true;
   WENGERT_INLINE auto value(const auto& x) const { return abs(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return where(x > 0, m, where(x < 0, -m, 0)); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return where(x > 0, m, where(x < 0, -m, 0)); }
 };
 /// -x.
 struct Negative {
@@ -143,7 +146,7 @@ struct Negative {
   static constexpr Reads reads = Reads::nothing;
   static constexpr bool integers = true;
   WENGERT_INLINE auto value(const auto& x) const { return -x; }
-  WENGERT_INLINE auto chain(const auto& m, const auto&, const auto&) const { return -m; }
+  WENGERT_INLINE auto pullback(const auto& m, const auto&, const auto&) const { return -m; }
 };
 /// -1, 0 or 1, NaN for NaN; slope 0 everywhere.
 struct Sign {
@@ -152,7 +155,7 @@ struct Sign {
   static constexpr Reads reads = Reads::nothing;
   static constexpr bool integers = true;
   WENGERT_INLINE auto value(const auto& x) const { return where(x > 0, 1, where(x < 0, -1, x)); }
-  WENGERT_INLINE auto chain(const auto& m, const auto&, const auto&) const { return zero_like(m); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto&, const auto&) const { return zero_like(m); }
 };
 /// The largest integer that is not above x; slope 0 everywhere.
 struct Floor {
@@ -160,7 +163,7 @@ struct Floor {
   static constexpr Interval smooth{0.1, 0.9};
   static constexpr Reads reads = Reads::nothing;
   WENGERT_INLINE auto value(const auto& x) const { return floor(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto&, const auto&) const { return zero_like(m); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto&, const auto&) const { return zero_like(m); }
 };
 /// The smallest integer that is not below x; slope 0 everywhere.
 struct Ceil {
@@ -168,7 +171,7 @@ struct Ceil {
   static constexpr Interval smooth{0.1, 0.9};
   static constexpr Reads reads = Reads::nothing;
   WENGERT_INLINE auto value(const auto& x) const { return ceil(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto&, const auto&) const { return zero_like(m); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto&, const auto&) const { return zero_like(m); }
 };
 /// The nearest integer, the even one of two that are equally near; slope 0 everywhere.
 struct Round {
@@ -176,7 +179,7 @@ struct Round {
   static constexpr Interval smooth{-0.4, 0.4};
   static constexpr Reads reads = Reads::nothing;
   WENGERT_INLINE auto value(const auto& x) const { return rint(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto&, const auto&) const { return zero_like(m); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto&, const auto&) const { return zero_like(m); }
 };
 /// 1 where x >= 0, else 0, NaN for NaN: the perceptron's activation. The slope is 0 everywhere, so nothing is learnt through it.
 struct Step {
@@ -184,7 +187,7 @@ struct Step {
   static constexpr Interval smooth{0.1, 3};
   static constexpr Reads reads = Reads::nothing;
   WENGERT_INLINE auto value(const auto& x) const { return where(x >= 0, 1, where(x < 0, 0, x)); }
-  WENGERT_INLINE auto chain(const auto& m, const auto&, const auto&) const { return zero_like(m); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto&, const auto&) const { return zero_like(m); }
 };
 
 // Trigonometric functions and their inverses.
@@ -195,7 +198,7 @@ struct Sin {
   static constexpr Interval smooth{-3, 3};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return sin(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return m * cos(x); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m * cos(x); }
 };
 /// Cosine.
 struct Cos {
@@ -203,7 +206,7 @@ struct Cos {
   static constexpr Interval smooth{-3, 3};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return cos(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return -m * sin(x); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return -m * sin(x); }
 };
 /// Tangent.
 struct Tan {
@@ -211,7 +214,7 @@ struct Tan {
   static constexpr Interval smooth{-1.2, 1.2};
   static constexpr Reads reads = Reads::y;
   WENGERT_INLINE auto value(const auto& x) const { return tan(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto&, const auto& y) const { return m * (1 + y * y); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto&, const auto& y) const { return m * (1 + y * y); }
 };
 /// Arc sine; slope infinity at -1 and 1.
 struct Asin {
@@ -219,7 +222,7 @@ struct Asin {
   static constexpr Interval smooth{-0.8, 0.8};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return asin(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return m / sqrt((1 - x) * (1 + x)); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / sqrt((1 - x) * (1 + x)); }
 };
 /// Arc cosine; slope -infinity at -1 and 1.
 struct Acos {
@@ -227,7 +230,7 @@ struct Acos {
   static constexpr Interval smooth{-0.8, 0.8};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return acos(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return -m / sqrt((1 - x) * (1 + x)); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return -m / sqrt((1 - x) * (1 + x)); }
 };
 /// Arc tangent.
 struct Atan {
@@ -235,7 +238,7 @@ struct Atan {
   static constexpr Interval smooth{-3, 3};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return atan(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return m / (1 + x * x); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / (1 + x * x); }
 };
 
 // Hyperbolic functions and their inverses.
@@ -246,7 +249,7 @@ struct Sinh {
   static constexpr Interval smooth{-3, 3};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return sinh(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return m * cosh(x); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m * cosh(x); }
 };
 /// Hyperbolic cosine.
 struct Cosh {
@@ -254,7 +257,7 @@ struct Cosh {
   static constexpr Interval smooth{-3, 3};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return cosh(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return m * sinh(x); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m * sinh(x); }
 };
 // [tanh]
 /// Hyperbolic tangent. The slope 1 - y^2 loses all digits where y rounds to 1, so there it is 4 e^(-2|x|) / (1 + e^(-2|x|))^2.
@@ -263,12 +266,12 @@ struct Tanh {
   static constexpr Interval smooth{-3, 3};
   static constexpr Reads reads = Reads::both;
   WENGERT_INLINE auto value(const auto& x) const { return tanh(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto& y) const {
-    return m * rarely(
-                   is_rare(y), [&] { return slope_of_tail(exp(-2 * abs(x))); }, usual_slope(y));
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto& y) const {
+    return m * where_lazy(
+                   needs_tail(y), [&] { return slope_of_tail(exp(-2 * abs(x))); }, slope_without_tail(y));
   }
-  WENGERT_INLINE static auto is_rare(const auto& y) { return abs(y) > constant(0.9, y); }
-  WENGERT_INLINE static auto usual_slope(const auto& y) { return 1 - y * y; }
+  WENGERT_INLINE static auto needs_tail(const auto& y) { return abs(y) > constant(0.9, y); }
+  WENGERT_INLINE static auto slope_without_tail(const auto& y) { return 1 - y * y; }
   WENGERT_INLINE static auto slope_of_tail(const auto& e) { return 4 * e / ((1 + e) * (1 + e)); }
 };
 // [tanh]
@@ -278,9 +281,9 @@ struct Asinh {
   static constexpr Interval smooth{-3, 3};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return asinh(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const {
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
     const auto far = abs(x) > 1e9;
-    return rarely(
+    return where_lazy(
         far, [&] { return m / abs(x); }, m / sqrt(1 + square_of(where(far, 1, x))));
   }
   WENGERT_INLINE static auto square_of(const auto& x) { return x * x; }
@@ -291,7 +294,7 @@ struct Acosh {
   static constexpr Interval smooth{1.2, 5};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return acosh(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return m / (sqrt(x - 1) * sqrt(x + 1)); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / (sqrt(x - 1) * sqrt(x + 1)); }
 };
 /// Inverse hyperbolic tangent.
 struct Atanh {
@@ -299,7 +302,7 @@ struct Atanh {
   static constexpr Interval smooth{-0.8, 0.8};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return atanh(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return m / ((1 - x) * (1 + x)); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / ((1 - x) * (1 + x)); }
 };
 
 // Sigmoids.
@@ -310,12 +313,12 @@ struct Sigmoid {
   static constexpr Interval smooth{-3, 3};
   static constexpr Reads reads = Reads::both;
   WENGERT_INLINE auto value(const auto& x) const { return 1 / (1 + exp(-x)); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto& y) const {
-    return m * rarely(
-                   is_rare(y), [&] { return exp(-abs(x)) * y * y; }, usual_slope(y));
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto& y) const {
+    return m * where_lazy(
+                   needs_tail(y), [&] { return exp(-abs(x)) * y * y; }, slope_without_tail(y));
   }
-  WENGERT_INLINE static auto is_rare(const auto& y) { return y > constant(0.9, y); }
-  WENGERT_INLINE static auto usual_slope(const auto& y) { return y * (1 - y); }
+  WENGERT_INLINE static auto needs_tail(const auto& y) { return y > constant(0.9, y); }
+  WENGERT_INLINE static auto slope_without_tail(const auto& y) { return y * (1 - y); }
 };
 /// -ln(1 + e^-x), computed as min(x, 0) - ln(1 + e^-|x|) so that nothing overflows.
 struct LogSigmoid {
@@ -323,7 +326,7 @@ struct LogSigmoid {
   static constexpr Interval smooth{-3, 3};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return where(x < 0, x, 0) - log1p(exp(-abs(x))); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return m * call(Sigmoid{}, -x); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m * call(Sigmoid{}, -x); }
 };
 /// ln(x / (1 - x)), the inverse of sigmoid. As ln(1 + |2x - 1| / min(x, 1 - x)) it keeps its digits near its zero at 1/2.
 struct Logit {
@@ -334,7 +337,7 @@ struct Logit {
     const auto size = log1p(abs(2 * x - 1) / where(x < 0.5, x, 1 - x));
     return where(x < 0.5, -size, size);
   }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return m / (x * (1 - x)); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / (x * (1 - x)); }
 };
 /// x / (1 + |x|).
 struct Softsign {
@@ -342,7 +345,7 @@ struct Softsign {
   static constexpr Interval smooth{0.1, 3};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return x / (1 + abs(x)); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const {
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
     const auto d = 1 + abs(x);
     return m / d / d;
   }
@@ -353,7 +356,7 @@ struct HardSigmoid {
   static constexpr Interval smooth{-2.5, 2.5};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return where(x <= -3, 0, where(x >= 3, 1, (x + 3) / 6)); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return where(x > -3, where(x < 3, m / 6, 0), 0); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return where(x > -3, where(x < 3, m / 6, 0), 0); }
 };
 
 // Rectifiers.
@@ -365,7 +368,7 @@ struct Relu {
   static constexpr Reads reads = Reads::y;
   static constexpr bool integers = true;
   WENGERT_INLINE auto value(const auto& x) const { return where(x <= 0, 0, x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto&, const auto& y) const { return where(y <= 0, 0, m); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto&, const auto& y) const { return where(y <= 0, 0, m); }
 };
 /// x between 0 and 6; slope 0 at the edges.
 struct Relu6 {
@@ -373,7 +376,7 @@ struct Relu6 {
   static constexpr Interval smooth{0.1, 5.9};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return where(x <= 0, 0, where(x >= 6, 6, x)); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return where(x > 0, where(x < 6, m, 0), 0); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return where(x > 0, where(x < 6, m, 0), 0); }
 };
 /// x where x > 0, slope * x elsewhere; slope `slope` at 0.
 struct LeakyRelu {
@@ -382,7 +385,7 @@ struct LeakyRelu {
   static constexpr Interval smooth{-3, -0.1};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return where(x > 0, x, constant(slope, x) * x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return where(x > 0, m, constant(slope, x) * m); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return where(x > 0, m, constant(slope, x) * m); }
 };
 /// x where x > 0, alpha (e^x - 1) elsewhere; slope alpha at 0.
 struct Elu {
@@ -391,11 +394,11 @@ struct Elu {
   static constexpr Interval smooth{-3, -0.1};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const {
-    return rarely(
+    return where_lazy(
         x <= 0, [&] { return constant(alpha, x) * expm1(x); }, x);
   }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const {
-    return rarely(
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
+    return where_lazy(
         x <= 0, [&] { return constant(alpha, x) * m * exp(where(x <= 0, x, 0)); }, m);
   }
 };
@@ -405,11 +408,11 @@ struct Selu {
   static constexpr Interval smooth{-3, -0.1};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const {
-    return rarely(
+    return where_lazy(
         x <= 0, [&] { return constant(kScale * kAlpha, x) * expm1(x); }, constant(kScale, x) * x);
   }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const {
-    return rarely(
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
+    return where_lazy(
         x <= 0, [&] { return constant(kScale * kAlpha, x) * m * exp(where(x <= 0, x, 0)); }, constant(kScale, x) * m);
   }
   static constexpr double kScale = 1.0507009873554804934, kAlpha = 1.6732632423543772848;
@@ -420,7 +423,7 @@ struct Gelu {
   static constexpr Interval smooth{-3, 3};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return x * erfc(x * constant(-0.70710678118654752, x)) / 2; }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const {
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
     const auto density = constant(0.39894228040143268, x) * exp(-(x * x) / 2);
     return m * (erfc(x * constant(-0.70710678118654752, x)) / 2 + x * density);
   }
@@ -433,7 +436,7 @@ struct GeluTanh {
   static constexpr Interval smooth{-3, 3};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return x / (1 + exp(-twice_u(x))); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const {
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
     const auto z = where(x > 30, 30, where(x < -30, -30, x));
     const auto v = twice_u(z);
     const auto left = call(Sigmoid{}, v), right = call(Sigmoid{}, -v);
@@ -449,7 +452,7 @@ struct Silu {
   static constexpr Interval smooth{-3, 3};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return x / (1 + exp(-x)); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const {
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
     return m * call(Sigmoid{}, x) * (1 + x * call(Sigmoid{}, -x));
   }
 };
@@ -459,7 +462,7 @@ struct HardSwish {
   static constexpr Interval smooth{-2.5, 2.5};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return where(x <= -3, 0, where(x >= 3, x, x * ((x + 3) / 6))); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const {
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
     return where(x < -3, 0, where(x <= 3, m * ((2 * x + 3) / 6), m));
   }
 };
@@ -472,7 +475,7 @@ struct Softplus {
   WENGERT_INLINE auto value(const auto& x) const {
     return where(x <= 0, 0, x) + log1p(exp(-abs(constant(beta, x) * x))) / constant(beta, x);
   }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return m * call(Sigmoid{}, constant(beta, x) * x); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m * call(Sigmoid{}, constant(beta, x) * x); }
 };
 /// x tanh(softplus(x)). With n = e^-|x| the factor is (1 + 2n) / (1 + 2n + 2n^2) for x >= 0 and (n^2 + 2n) / (n^2 + 2n + 2) for x < 0.
 struct Mish {
@@ -484,7 +487,7 @@ struct Mish {
     const auto p = where(x < 0, n * (n + 2), 1 + 2 * n);
     return x * p / (p + 2 * where(x < 0, 1, n * n));
   }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const {
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
     const auto w = call(Tanh{}, call(Softplus{}, x));
     return m * (w + x * (1 - w * w) * call(Sigmoid{}, x));
   }
@@ -502,7 +505,7 @@ struct Clamp {
   WENGERT_INLINE auto value(const auto& x) const {
     return where(x < constant(low, x), constant(low, x), where(x > constant(high, x), constant(high, x), x));
   }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const {
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
     return where(x >= constant(low, x), where(x <= constant(high, x), m, 0), 0);
   }
 };
@@ -516,7 +519,7 @@ struct Hardtanh {
   WENGERT_INLINE auto value(const auto& x) const {
     return where(x <= constant(low, x), constant(low, x), where(x >= constant(high, x), constant(high, x), x));
   }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const {
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
     return where(x > constant(low, x), where(x < constant(high, x), m, 0), 0);
   }
 };
@@ -530,7 +533,7 @@ struct Softshrink {
     const auto l = constant(lambda, x);
     return x - where(x > l, l, where(x < -l, -l, x));
   }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return where(abs(x) > constant(lambda, x), m, 0); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return where(abs(x) > constant(lambda, x), m, 0); }
 };
 
 // Special functions.
@@ -541,7 +544,7 @@ struct Erf {
   static constexpr Interval smooth{-2, 2};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return erf(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const {
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
     return m * (constant(1.1283791670955126, x) * exp(-(x * x)));
   }
 };
@@ -551,7 +554,7 @@ struct Erfc {
   static constexpr Interval smooth{-2, 2};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return erfc(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const {
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
     return -m * (constant(1.1283791670955126, x) * exp(-(x * x)));
   }
 };
@@ -562,7 +565,7 @@ struct Polygamma {
   static constexpr Interval smooth{0.5, 4};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return polygamma(constant(n, x), x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return m * call(Polygamma{n + 1}, x); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m * call(Polygamma{n + 1}, x); }
 };
 /// Derivative of lgamma.
 struct Digamma {
@@ -570,7 +573,7 @@ struct Digamma {
   static constexpr Interval smooth{0.5, 4};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return digamma(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return m * call(Polygamma{1}, x); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m * call(Polygamma{1}, x); }
 };
 /// ln |Gamma(x)|.
 struct Lgamma {
@@ -578,7 +581,7 @@ struct Lgamma {
   static constexpr Interval smooth{0.5, 4};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return lgamma(x); }
-  WENGERT_INLINE auto chain(const auto& m, const auto& x, const auto&) const { return m * call(Digamma{}, x); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m * call(Digamma{}, x); }
 };
 
 // ---- two operands ----------------------------------------------------------------------------------------------------------
@@ -722,9 +725,10 @@ struct Xlogy {
   }
 };
 
+}  // namespace wengert::fn
+
 // ---- the lists: (struct, name of the function), then for each parameter of a function its name and default ------------------
 
-#ifndef WENGERT_UNARY_FUNCTIONS
 #define WENGERT_UNARY_FUNCTIONS(X) \
   X(Exp, exp)                      \
   X(Exp2, exp2)                    \
@@ -795,4 +799,3 @@ struct Xlogy {
   X(Subtract, -)              \
   X(Multiply, *)              \
   X(Divide, /)
-#endif

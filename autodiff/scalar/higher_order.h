@@ -1,0 +1,46 @@
+#pragma once
+// Internal.
+// Scalars on a tape made with {.higher_order = true}. A statement holds the partial derivatives of an expression and not the expression, so
+// it can be differentiated once. On such a tape expressions are therefore recorded as operations on tensors of rank 0, whose rules can
+// be differentiated to any order. All of it is out of line: it must not cost anything where expressions become statements.
+#include <cstdint>
+
+#include "autodiff/tensor/tensor.h"
+
+namespace wengert::detail {
+
+/// An elementwise operation on tensors, for every struct of functions.h.
+template <class F> Tensor map(const F& f, const Tensor& x, Location where);
+template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Location where);
+
+/// map or zip with the function at `function`; its type is known to the callee alone.
+using FunctionOnTensors = Tensor (*)(const void* function, const Tensor* operands);
+template <class F> Tensor call_on_tensors(const void* function, const Tensor* operands);
+
+/// Evaluates an expression of Scalars on tensors: its nodes arrive in postfix order, operands first.
+class ExpressionOnTensors {
+ public:
+  /// The number of the scalar that the expression is.
+  template <class E> static std::uint64_t record(const E& e) {
+    ExpressionOnTensors stack;
+    e.list(stack);
+    return stack.record_top();
+  }
+
+  ExpressionOnTensors();
+  ~ExpressionOnTensors();
+  ExpressionOnTensors(const ExpressionOnTensors&) = delete;
+  void leaf(double value, std::uint64_t number);
+  void literal(double value);
+  template <class F> void apply(const F& f, int operands) { apply(&call_on_tensors<F>, &f, operands); }
+
+ private:
+  void apply(FunctionOnTensors call, const void* function, int operands);
+  void push(Tensor t);
+  std::uint64_t record_top();
+
+  Tensor* stack_;
+  int size_ = 0, capacity_;
+};
+
+}  // namespace wengert::detail
