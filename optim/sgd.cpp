@@ -31,6 +31,7 @@ template <class T> void SGD::apply(const Update<T>& u) const {
     T* const p = u.parameter;
     T* const v = u.state[0];
     const auto loop = [&](auto momentum) __attribute__((always_inline)) {
+      // [update]
       for (Index i = 0; i < u.size; ++i) {
         T g = gradient(u.gradient[i], p[i]);
         if constexpr (momentum) {
@@ -39,6 +40,7 @@ template <class T> void SGD::apply(const Update<T>& u) const {
         }
         p[i] -= eta * g;
       }
+      // [update]
     };
     states() == 0 ? loop(std::false_type()) : loop(std::true_type());
   });

@@ -16,7 +16,7 @@
 //
 // The operands are doubles, floats, dual numbers or recorded tensors. So formulas are written with operators, the elementary functions and
 // `where(condition, a, b)` (never ?:), and numbers as integers where that is exact: they take x's type.
-// `where_lazy(condition, f, b)` is where(condition, f(), b) for an expensive f that is seldom needed. On tensors both branches are computed,
+// `where_lazy(condition, f, b)` is where(condition, f(), b) for an expensive f that is seldom needed. Tensors compute both branches,
 // and derivatives pass through both: the one that is not taken must not overflow either, or 0 times infinity makes the next order NaN.
 // Hence exp(-abs(x)), or exp(where(x < 0, x, 0)), where exp(x) would do for numbers.
 // `constant(c, x)` is the number c in x's precision, `zero_like(m)` a zero of m's shape, `call(F{}, x)` another function of this file.

@@ -17,7 +17,9 @@
 namespace wengert {
 
 // What the formulas of functions.h call, while a sweep is recorded.
-template <class F, class B> Tensor where_lazy(const Tensor& condition, F&& f, const B& otherwise) { return where(condition, f(), otherwise); }
+template <class F, class B> Tensor where_lazy(const Tensor& condition, F&& f, const B& otherwise) {
+  return where(condition, f(), otherwise);
+}
 template <class F> Tensor evaluate(const F& f, const Tensor& x) { return detail::map(f, x, {}); }
 inline Tensor zero_like(const Tensor& x) { return Tensor::zeros(x.shape(), x.dtype()); }
 

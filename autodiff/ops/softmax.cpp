@@ -58,6 +58,7 @@ template <class T> void softmax_rows(const T* x, T* y, Index rows, Index n, bool
   });
 }
 
+// [forward]
 template <class Op> Tensor along(const char* name, const Tensor& x, Index dim, bool logarithm, Location where) {
   detail::check_floating(name, x);
   const int d = checked_dim(name, dim, x);
@@ -73,6 +74,7 @@ template <class Op> Tensor along(const char* name, const Tensor& x, Index dim, b
   if (!last) y = transpose(y, d, -1, where).contiguous(where);
   return record(Op(d), where, {&x}, std::move(y));
 }
+// [forward]
 
 }  // namespace
 

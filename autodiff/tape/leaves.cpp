@@ -58,6 +58,7 @@ std::uint32_t TapeState::find_leaf(const ParameterState& p) const {
   return cached < slots.size() ? static_cast<std::uint32_t>(cached) : leaves.find(&p);
 }
 
+// [leaf]
 Tensor TapeState::leaf(const ParameterState& p) {
   std::uint32_t index = find_leaf(p);
   if (index == kNoIndex) {
@@ -75,6 +76,7 @@ Tensor TapeState::leaf(const ParameterState& p) {
   Tensor value = bound.defined() ? bound : p.value;
   return Tensor(value.take(), tensor_base + index);
 }
+// [leaf]
 
 Tensor TapeState::bind_parameter(const ParameterState& p, const Tensor& value) {
   slots.reserve(1);

@@ -115,6 +115,7 @@ void ReverseSweep::release_saved(const TapeNode& node) {
 
 // ---- operations: x_bar += rule(y_bar) -----------------------------------------------------------------------------------------
 
+// [node]
 void ReverseSweep::reverse_operation(const TapeNode& node) {
   SweepArrays& a = t_.arrays;
   a.make_room(node.inputs, node.outputs);
@@ -126,6 +127,7 @@ void ReverseSweep::reverse_operation(const TapeNode& node) {
   }
   accumulate_inputs(node);
 }
+// [node]
 
 /// Whether there is any.
 bool ReverseSweep::take_cotangents_of_outputs(const TapeNode& node) {
@@ -165,6 +167,7 @@ void ReverseSweep::accumulate_inputs(const TapeNode& node) {
   }
 }
 
+// [accumulate]
 void ReverseSweep::accumulate(Slot& slot, Tensor g, Location where) {
   Tensor& sum = slot.cotangent.tensor();
   const bool in_place = !record_ && sum.may_write_in_place();
@@ -183,6 +186,7 @@ void ReverseSweep::accumulate(Slot& slot, Tensor g, Location where) {
     sum = add(sum, g, where);
   }
 }
+// [accumulate]
 
 // ---- crossings between the two sides ------------------------------------------------------------------------------------------
 

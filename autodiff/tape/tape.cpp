@@ -96,6 +96,7 @@ void append_node(TapeState& tape, const Operation* operation, bool owned, Locati
   static_cast<void>(guard.release());
 
   where = CallSite::of(where);
+  // [append]
   const std::uint32_t first_input = tape.inputs.size(), first_output = tape.slots.size();
   for (std::uint32_t i = 0; i < inputs; ++i) {
     const bool is_saved = i < kMaxSavedInputs && (saved & input(static_cast<int>(i)));
@@ -108,6 +109,7 @@ void append_node(TapeState& tape, const Operation* operation, bool owned, Locati
   }
   tape.nodes.emplace(operation, Index(0), where.file, where.line, tape.next(), first_input, first_output, inputs,
                      static_cast<std::uint16_t>(y.size()), TapeNode::tensors, owned);
+  // [append]
 }
 
 }  // namespace detail

@@ -1,6 +1,6 @@
 #pragma once
 // The text of an error in the one form that all have:
-// "matmul: the inner sizes 3 and 2 differ: left (2, 3) float32 made at a.cpp:7, right (2, 3) float32 made at a.cpp:8; hint: transpose(right)"
+// "matmul: the inner sizes 3 and 2 differ: left (2, 3) float32 made at a.cpp:7, right (2, 3) float32 made at a.cpp:8; hint: ..."
 #include <fmt/format.h>
 
 #include <string>

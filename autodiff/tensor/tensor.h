@@ -330,8 +330,8 @@ inline Tensor full_like(const Tensor& x, double value, Location where = Location
 /// A tensor on the elements of another one, with a shape and strides of its own, from the `offset`th element on. Not recorded.
 Tensor view(const Tensor& base, const Shape& shape, const Shape& strides, Index offset, Location where);
 
-/// "(2, 3) float32 made at model.cpp:41", or "parameter hidden.weight (2, 3) float32 made at model.cpp:41" for the value of a Parameter: how
-/// error messages speak of an operand.
+/// "(2, 3) float32 made at model.cpp:41", or "parameter hidden.weight (2, 3) float32 made at model.cpp:41" for the value of a Parameter:
+/// how error messages name an operand.
 std::string describe(const Tensor& tensor);
 
 }  // namespace wengert

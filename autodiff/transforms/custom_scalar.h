@@ -11,8 +11,8 @@
 namespace wengert {
 
 /// A Scalar with this value whose derivative with respect to x[i] is partials[i]: recorded as one statement (one for every 127 operands).
-/// The rest of this file is built on it. A TapeError on a tape for higher orders, because the derivatives of the partials are unknown, and a
-/// ShapeError if the lengths differ.
+/// The rest of this file is built on it. A TapeError on a tape for higher orders, because the derivatives of the partials are unknown,
+/// and a ShapeError if the lengths differ.
 Scalar with_partials(double value, std::span<const Scalar> x, std::span<const double> partials);
 
 /// A function given by its value and its slope. See scalar_function.

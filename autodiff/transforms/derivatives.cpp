@@ -129,7 +129,7 @@ class Derivatives {
   Gradients swept(const Tensor& y, const ParameterList& parameters, const GradientOptions& options) {
     pool::Vector<Source> sources;
     for (const ParameterRef& p : parameters) sources.push_back(Source(p));
-    return sweep(*tape_, Source(y), sources, options);
+    return sweep_back(*tape_, Source(y), sources, options);
   }
 
   void check_cotangent(const Tensor& y, const Tensor& y_bar) const {
