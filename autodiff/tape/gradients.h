@@ -56,12 +56,12 @@ class Gradients {
   Iterator end() const { return Iterator(cotangents_.data() + cotangents_.size()); }
 
   /// The p-norm of all elements together (computed in double), by default Euclid's; for p = infinity the largest magnitude. NaN if an
-  /// element is. An Error unless p >= 1.
+  /// element is. A ValueError unless p >= 1.
   double norm(double p = 2) const;
-  /// Scales all by max / (norm(p) + 1e-6) if norm(p) > max, and returns the norm before. An Error unless max > 0; a NaN norm changes
+  /// Scales all by max / (norm(p) + 1e-6) if norm(p) > max, and returns the norm before. A ValueError unless max > 0; a NaN norm changes
   /// nothing.
   double clip_norm(double max, double p = 2);
-  /// Brings every element into [-limit, limit]; a NaN stays. An Error unless limit > 0.
+  /// Brings every element into [-limit, limit]; a NaN stays. A ValueError unless limit > 0.
   Gradients& clip_value(double limit);
   Gradients& operator*=(double factor);
   /// Both must be of the same parameters in the same order, or one of them empty, which stands for zeros: `Gradients total; total += ...`.
