@@ -354,15 +354,16 @@ template <class V> class BasicScalar {
   WENGERT_INLINE BasicScalar& operator/=(ScalarOperand auto&& e) &;
 
   // (An element of a tensor, x(0, 1), is a temporary Scalar.)
-#define WENGERT_ASSIGNMENT(op)                                                                                 \
-  template <class E> WENGERT_UNAVAILABLE("it assigns to a temporary Scalar, a copy, and would change nothing") \
-  BasicScalar& operator op(E&& e)&&;
+#define WENGERT_TEMPORARY \
+  "this assigns to a temporary Scalar, a copy, and changes nothing; x = slice_update(x, {i, j}, value) replaces an element"
+#define WENGERT_ASSIGNMENT(op) template <class E> WENGERT_UNAVAILABLE(WENGERT_TEMPORARY) BasicScalar& operator op(E&& e)&&;
   WENGERT_ASSIGNMENT(=)
   WENGERT_ASSIGNMENT(+=)
   WENGERT_ASSIGNMENT(-=)
   WENGERT_ASSIGNMENT(*=)
   WENGERT_ASSIGNMENT(/=)
 #undef WENGERT_ASSIGNMENT
+#undef WENGERT_TEMPORARY
 
   const V& value() const { return value_; }
   /// The number of the recorded value that this is; 0 for a constant. No other value of the process ever has it.
