@@ -196,6 +196,8 @@ struct WriteScalarAroundOneSide;
 /// Nodes have user-provided copy constructors: a copy of trivial bytes in a cold branch would make g++ keep the whole tree in memory on
 /// the hot path too.
 struct Expression {
+  /// Without it, the concepts of <iterator> (in std::span's constructors) would ask for the type of a - b, which named expressions refuse.
+  using difference_type = void;
   Expression() = default;
   WENGERT_INLINE Expression(const Expression&) {}  // NOLINT(modernize-use-equals-default)
   WENGERT_UNAVAILABLE(WENGERT_TERNARY) operator const detail::WriteScalarAroundOneSide*() const;

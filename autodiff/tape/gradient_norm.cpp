@@ -64,10 +64,9 @@ pool::Vector<Tensor> row_major(const Gradients& gradients) {
   return result;
 }
 
-/// f(elements, n) for all elements of the gradients, which are made these handles' own first: all or, if memory does not suffice, none. A
-/// TapeError where that would silently lose derivatives.
-template <class F> void change(const char* operation, pool::Vector<detail::Cotangent>& cotangents, F&& f) {
-  pool::Vector<Tensor> tensors;
+/// The gradients as tensors, products multiplied for good. A TapeError if one was recorded: changing it would silently lose derivatives.
+pool::Vector<Tensor*> changeable(const char* operation, pool::Vector<detail::Cotangent>& cotangents) {
+  pool::Vector<Tensor*> tensors;
   tensors.reserve(cotangents.size());
   for (detail::Cotangent& c : cotangents) {
     Tensor& g = c.tensor();
@@ -75,8 +74,18 @@ template <class F> void change(const char* operation, pool::Vector<detail::Cotan
       throw TapeError(fmt::format(
           "{}: the gradient {} was recorded (.differentiable), and its derivatives would be lost; compute with the tensors instead",
           operation, describe(g)));
-    detail::dispatch_floating(g.dtype(), [&](auto zero) { g.mutable_data<decltype(zero)>(); });
-    tensors.push_back(g);
+    tensors.push_back(&g);
+  }
+  return tensors;
+}
+
+/// f(elements, n) for all elements of the gradients, which are made these handles' own first: all or, if memory does not suffice, none.
+template <class F> void change(const pool::Vector<Tensor*>& gradients, F&& f) {
+  pool::Vector<Tensor> tensors;
+  tensors.reserve(gradients.size());
+  for (Tensor* g : gradients) {
+    detail::dispatch_floating(g->dtype(), [&](auto zero) { g->mutable_data<decltype(zero)>(); });
+    tensors.push_back(*g);
   }
   Parts(tensors).for_each([&]<class T>(std::size_t, const T* elements, Index n) { f(const_cast<T*>(elements), n); });
 }
@@ -138,6 +147,7 @@ double Gradients::norm(double p) const {
 
 double Gradients::clip_norm(double max, double p) {
   check_limit("clip_norm", max);
+  changeable("clip_norm", cotangents_);
   const double before = norm(p);
   if (before > max) *this *= max / (before + 1e-6);  // as PyTorch does
   return before;
@@ -145,12 +155,12 @@ double Gradients::clip_norm(double max, double p) {
 
 Gradients& Gradients::clip_value(double limit) {
   check_limit("clip_value", limit);
-  change("clip_value", cotangents_, [=](auto* elements, Index n) { kernels::clamp(elements, n, limit); });
+  change(changeable("clip_value", cotangents_), [=](auto* elements, Index n) { kernels::clamp(elements, n, limit); });
   return *this;
 }
 
 Gradients& Gradients::operator*=(double factor) {
-  change("*=", cotangents_, [=](auto* elements, Index n) { kernels::scale(elements, n, factor); });
+  change(changeable("*=", cotangents_), [=](auto* elements, Index n) { kernels::scale(elements, n, factor); });
   return *this;
 }
 

@@ -1,5 +1,6 @@
 #include "autodiff/tape/reverse_sweep.h"
 
+#include <algorithm>
 #include <exception>
 
 #include "autodiff/tape/reachability.h"
@@ -152,6 +153,10 @@ bool ReverseSweep::find_inputs(const TapeNode& node) {
     const Input& x = t_.input(node, i);
     Slot* const slot = x.tracked() ? &t_.slots[x.index] : nullptr;
     t_.arrays.slots[i] = slot && slot->needs_cotangent ? slot : nullptr;
+    // Two products for one slot are each multiplied alone and then added: if the first one waited, the second would be added while it is
+    // computed, with other bits.
+    if (slot && slot->may_defer && std::find(t_.arrays.slots.begin(), t_.arrays.slots.begin() + i, slot) != t_.arrays.slots.begin() + i)
+      slot->may_defer = false;
     any |= t_.arrays.slots[i] != nullptr;
   }
   return any;

@@ -101,7 +101,8 @@ template <ParameterFunction F> Gradients hvp(F&& f, const ParameterList& paramet
   return detail::hvp(f, parameters, v);
 }
 template <ParameterFunction F> Gradients hvp(F&& f, const ParameterList& parameters, const Gradients& v) {
-  return detail::hvp(f, parameters, {v.begin(), v.size()});
+  const std::vector<Tensor> tensors(v.begin(), v.end());
+  return detail::hvp(f, parameters, tensors);
 }
 /// d f() / d p for each parameter p: f()'s shape, then p's. One sweep for each element of f().
 template <ParameterFunction F> std::vector<Tensor> jacobian(F&& f, const ParameterList& parameters) {

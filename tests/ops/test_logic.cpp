@@ -115,7 +115,7 @@ BOOST_AUTO_TEST_CASE(what_is_refused_and_what_is_named_instead) {
         message_of<DtypeError>([&] { -m; }), message_of<DtypeError>([&] { mean(m); })})
     for (const char* part : {"boolean", "&&, || and !", "any and all", "where", "sum", ".to(float32)", "made at test_logic.cpp"})
       BOOST_TEST(contains(message, part));
-  BOOST_TEST(contains(message_of<ShapeError>([&] { m && (Tensor::zeros({4}) > 0); }), "logical_and: (2, 3) and (4,)"));
+  BOOST_TEST(contains(message_of<ShapeError>([&] { m && (Tensor::zeros({4}) > 0); }), "logical_and: the shapes do not broadcast"));
   BOOST_TEST(contains(message_of<ShapeError>([&] { any(m, 2); }), "any: dimension 2"));
   BOOST_TEST(contains(message_of<ShapeError>([&] { all(m, {0, 0}); }), "all: dimension 0"));
 }
