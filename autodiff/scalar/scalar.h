@@ -343,7 +343,7 @@ template <class V> class BasicScalar {
     value_ = e.v;
     return *this;
   }
-  template <KeptExpression E> WENGERT_UNAVAILABLE(WENGERT_KEPT) BasicScalar(E&& e);
+  template <KeptExpression E> WENGERT_UNAVAILABLE(WENGERT_KEPT) BasicScalar(E&& e);  // NOLINT(bugprone-forwarding-reference-overload)
   WENGERT_UNAVAILABLE(WENGERT_TERNARY) BasicScalar(const detail::WriteScalarAroundOneSide*);
   template <KeptExpression E> WENGERT_UNAVAILABLE(WENGERT_KEPT) BasicScalar& operator=(E&& e) &;
   /// The element of a tensor of one element. Recorded.

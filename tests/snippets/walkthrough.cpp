@@ -10,7 +10,7 @@ int main() {
   optim::SGD sgd({w}, {.lr = 1});
   Tape tape;
   const Tensor p = softmax(w, 0);
-  const Tensor E = -log(p(2));
+  const Tensor E = -log(p[2]);
   sgd.step(tape.gradient(E, {w}));
   // [program]
   const Tensor after = w.value();
