@@ -34,12 +34,19 @@ run_build() {
   cmake --build --preset "$1"
 }
 
+# run_tests PRESET [NAME]: all tests, or one, of which only the program is built.
 run_tests() {
-  local reports=build/$1/test-reports
-  run_build "$1"
+  local reports=build/$1/test-reports name=${2:-}
+  require_preset "$1"
+  configure "$1" -DWENGERT_TESTS=ON
+  if [[ -n $name ]] && grep -qE "/$name[ )]" tests/CMakeLists.txt; then
+    cmake --build --preset "$1" --target "test_$name"
+  else
+    cmake --build --preset "$1"
+  fi
   rm -rf "$reports"
   mkdir -p "$reports"
-  ctest --preset "$1" --parallel 2 --output-junit "test-reports/ctest.xml" || true  # the count below knows what failed
+  ctest --preset "$1" --parallel 2 ${name:+-R "^$name\$"} --output-junit "test-reports/ctest.xml" || true  # the count below knows what failed
   python3 scripts/count-tests "$reports"
 }
 
