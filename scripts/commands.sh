@@ -46,7 +46,8 @@ run_tests() {
   fi
   rm -rf "$reports"
   mkdir -p "$reports"
-  ctest --preset "$1" --parallel 2 ${name:+-R "^$name\$"} --output-junit "test-reports/ctest.xml" || true  # the count below knows what failed
+  # The count below knows what failed.
+  ctest --preset "$1" --parallel 2 ${name:+-R "^$name\$"} --output-junit "test-reports/ctest.xml" || true
   python3 scripts/count-tests "$reports"
 }
 
