@@ -30,7 +30,7 @@ struct Location {
   static constexpr Location here(const char* file = __builtin_FILE(), std::uint32_t line = __builtin_LINE()) { return {file, line}; }
 };
 /// "model.cpp:41": the file's name without its folders, so that no build path shows. "?" where the place is unknown.
-std::string to_string(Location where);
+std::string to_string(Location site);
 
 /// The base of every exception that this library throws on purpose.
 struct Error : std::runtime_error {

@@ -19,12 +19,12 @@ namespace wengert {
 /// An operand of an elementwise operation: a tensor, a parameter, a number or an expression of Scalars; and the caller's file and line.
 class Operand {
  public:
-  Operand(const Tensor& t, Location where = Location::here()) : where(where), tensor_(&t) {}
-  Operand(const Parameter& p, Location where = Location::here()) : where(where), own_(p), tensor_(&own_) {}
-  Operand(Number auto value, Location where = Location::here()) : where(where), value_(static_cast<double>(value)) {}
-  Operand(const Scalar& s, Location where = Location::here()) : where(where), value_(s.value()), number_(s.number()) {}
+  Operand(const Tensor& t, Location site = Location::here()) : site(site), tensor_(&t) {}
+  Operand(const Parameter& p, Location site = Location::here()) : site(site), own_(p), tensor_(&own_) {}
+  Operand(Number auto value, Location site = Location::here()) : site(site), value_(static_cast<double>(value)) {}
+  Operand(const Scalar& s, Location site = Location::here()) : site(site), value_(s.value()), number_(s.number()) {}
   template <class E>  // NOLINTNEXTLINE(bugprone-forwarding-reference-overload): an expression is no Operand
-  requires ScalarExpression<E> Operand(E&& e, Location where = Location::here()) : Operand(Scalar(std::forward<E>(e)), where) {}
+  requires ScalarExpression<E> Operand(E&& e, Location site = Location::here()) : Operand(Scalar(std::forward<E>(e)), site) {}
   Operand(const Operand&) = delete;
 
   bool is_tensor() const { return tensor_ != nullptr; }
@@ -32,7 +32,7 @@ class Operand {
   /// The operand as a tensor; numbers and Scalars become rank 0 of the given dtype.
   const Tensor& as(Dtype dtype);
 
-  Location where;
+  Location site;
 
  private:
   Tensor own_;
@@ -54,20 +54,20 @@ Tensor& operator/=(Tensor& a, Operand b);  ///< a = a / b
 /// Element by element, each of functions.h: exp log sqrt square abs negative sin cos tanh sigmoid relu ... Shape in, same shape out.
 /// Floating dtypes, and int64 where the function has integer values (square, abs, negative, sign, relu); otherwise a DtypeError.
 #define WENGERT_FUNCTION(F, name) \
-  inline Tensor name(const Tensor& x, Location where = Location::here()) { return detail::map(fn::F{}, x, where); }
+  inline Tensor name(const Tensor& x, Location site = Location::here()) { return detail::map(fn::F{}, x, site); }
 WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
 #define WENGERT_FUNCTION(F, name, p, p_default) \
-  inline Tensor name(const Tensor& x, double p = p_default, Location where = Location::here()) { return detail::map(fn::F{p}, x, where); }
+  inline Tensor name(const Tensor& x, double p = p_default, Location site = Location::here()) { return detail::map(fn::F{p}, x, site); }
 WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                                                          \
-  inline Tensor name(const Tensor& x, double p = p_default, double q = q_default, Location where = Location::here()) { \
-    return detail::map(fn::F{p, q}, x, where);                                                                         \
+#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                                                         \
+  inline Tensor name(const Tensor& x, double p = p_default, double q = q_default, Location site = Location::here()) { \
+    return detail::map(fn::F{p, q}, x, site);                                                                         \
   }
 WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-inline Tensor operator-(Operand x) { return negative(x.as(float64), x.where); }
+inline Tensor operator-(Operand x) { return negative(x.as(float64), x.site); }
 /// Of two operands, broadcast: pow maximum minimum atan2 hypot logaddexp xlogy. int64 for maximum and minimum too.
 #define WENGERT_FUNCTION(F, name) Tensor name(Operand a, Operand b);
 WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
@@ -86,10 +86,10 @@ Tensor operator!=(Operand a, Operand b);
 /// An operand of a logical operation: a boolean tensor, or a bool; and the caller's file and line.
 class LogicalOperand {
  public:
-  LogicalOperand(const Tensor& t, Location where = Location::here()) : where(where), tensor(t.constant()) {}
-  LogicalOperand(std::same_as<bool> auto value, Location where = Location::here())
-      : where(where), tensor(Tensor::full({}, value, boolean, where)) {}
-  Location where;
+  LogicalOperand(const Tensor& t, Location site = Location::here()) : site(site), tensor(t.constant()) {}
+  LogicalOperand(std::same_as<bool> auto value, Location site = Location::here())
+      : site(site), tensor(Tensor::full({}, value, boolean, site)) {}
+  Location site;
   Tensor tensor;
 };
 /// Element by element, broadcast, of boolean tensors, as comparisons give them: `(x > 0) && !isnan(y)`. Both operands are always computed.
@@ -102,54 +102,54 @@ Tensor operator&&(const LogicalOperand& a, const LogicalOperand& b);
 Tensor operator||(const LogicalOperand& a, const LogicalOperand& b);
 Tensor operator!(const LogicalOperand& a);
 /// Where x is not a number, is an infinity, or is neither: boolean. Integers and booleans are finite.
-Tensor isnan(const Tensor& x, Location where = Location::here());
-Tensor isinf(const Tensor& x, Location where = Location::here());
-Tensor isfinite(const Tensor& x, Location where = Location::here());
+Tensor isnan(const Tensor& x, Location site = Location::here());
+Tensor isinf(const Tensor& x, Location site = Location::here());
+Tensor isfinite(const Tensor& x, Location site = Location::here());
 
 // ---- linear algebra ---------------------------------------------------------------------------------------------------------------
 
 /// Matrix product by NumPy's rules: (..., m, k) @ (..., k, n) -> (..., m, n), leading dimensions broadcast; a vector on the left is a
 /// row, one on the right a column, and their dimension is dropped from the result.
-Tensor matmul(const Tensor& a, const Tensor& b, Location where = Location::here());
+Tensor matmul(const Tensor& a, const Tensor& b, Location site = Location::here());
 /// x W^T + b: input (..., in), weight (out, in), bias (out) -> (..., out).
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Location where = Location::here());
-Tensor linear(const Tensor& x, const Tensor& weight, Location where = Location::here());
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Location site = Location::here());
+Tensor linear(const Tensor& x, const Tensor& weight, Location site = Location::here());
 /// relu(x W^T + b) as one operation, which a Sequential uses for neighbouring layers. Shapes as of linear.
-Tensor linear_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, Location where = Location::here());
-Tensor linear_relu(const Tensor& x, const Tensor& weight, Location where = Location::here());
+Tensor linear_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, Location site = Location::here());
+Tensor linear_relu(const Tensor& x, const Tensor& weight, Location site = Location::here());
 
 /// (n) . (n) -> rank 0.
-Tensor dot(const Tensor& a, const Tensor& b, Location where = Location::here());
+Tensor dot(const Tensor& a, const Tensor& b, Location site = Location::here());
 /// (m), (n) -> (m, n): all products.
-Tensor outer(const Tensor& a, const Tensor& b, Location where = Location::here());
+Tensor outer(const Tensor& a, const Tensor& b, Location site = Location::here());
 /// (b, m, k) @ (b, k, n) -> (b, m, n), nothing broadcast.
-Tensor bmm(const Tensor& a, const Tensor& b, Location where = Location::here());
+Tensor bmm(const Tensor& a, const Tensor& b, Location site = Location::here());
 /// beta c + alpha (a @ b), for matrices a and b; c broadcasts to the product.
-Tensor addmm(const Tensor& c, const Tensor& a, const Tensor& b, double alpha = 1, double beta = 1, Location where = Location::here());
+Tensor addmm(const Tensor& c, const Tensor& a, const Tensor& b, double alpha = 1, double beta = 1, Location site = Location::here());
 /// Sums of products by Einstein's convention, as in "ij,jk->ik": letters name dimensions, "..." any number of leading ones that broadcast;
 /// without an arrow the result has the letters that occur once, in alphabetical order.
-Tensor einsum(std::string_view equation, std::span<const Tensor> x, Location where = Location::here());
-inline Tensor einsum(std::string_view equation, std::initializer_list<Tensor> x, Location where = Location::here()) {
-  return einsum(equation, std::span(x.begin(), x.size()), where);
+Tensor einsum(std::string_view equation, std::span<const Tensor> x, Location site = Location::here());
+inline Tensor einsum(std::string_view equation, std::initializer_list<Tensor> x, Location site = Location::here()) {
+  return einsum(equation, std::span(x.begin(), x.size()), site);
 }
 /// Of square matrices (..., n, n). A singular one is a MatrixError that names the pivot.
-Tensor inverse(const Tensor& a, Location where = Location::here());
+Tensor inverse(const Tensor& a, Location site = Location::here());
 /// X with A X = B, for A (..., n, n) and B (..., n, k), or B (n); leading dimensions broadcast.
-Tensor solve(const Tensor& a, const Tensor& b, Location where = Location::here());
+Tensor solve(const Tensor& a, const Tensor& b, Location site = Location::here());
 /// The same for a lower (or upper) triangular matrix; its other triangle is not read.
-Tensor solve_triangular(const Tensor& l, const Tensor& b, bool upper = false, Location where = Location::here());
+Tensor solve_triangular(const Tensor& l, const Tensor& b, bool upper = false, Location site = Location::here());
 /// (..., n, n) -> (...). The gradient is the matrix of cofactors, also of singular matrices.
-Tensor det(const Tensor& a, Location where = Location::here());
+Tensor det(const Tensor& a, Location site = Location::here());
 /// det = sign e^logarithm
 struct SignAndLogarithm {
   Tensor sign, logarithm;
 };
 /// The sign of det A (0 for a singular matrix; not differentiated) and ln |det A|, which does not overflow.
-SignAndLogarithm slogdet(const Tensor& a, Location where = Location::here());
+SignAndLogarithm slogdet(const Tensor& a, Location site = Location::here());
 /// ln det A: -inf for a singular matrix; NaN, as is its gradient, where the determinant is negative.
-Tensor logdet(const Tensor& a, Location where = Location::here());
+Tensor logdet(const Tensor& a, Location site = Location::here());
 /// L, lower triangular, with L L^T = (A + A^T) / 2. A matrix that is not positive definite is a MatrixError that names the leading minor.
-Tensor cholesky(const Tensor& a, Location where = Location::here());
+Tensor cholesky(const Tensor& a, Location site = Location::here());
 
 // ---- reductions -------------------------------------------------------------------------------------------------------------------
 
@@ -163,177 +163,177 @@ struct VarianceOptions {
   Integer correction = 1;  ///< subtracted from the number of elements; 0 for the variance of a whole population
 };
 /// Over all elements -> rank 0; or over the given dimensions, as in `sum(x, 1)` and `sum(x, {0, -1})`.
-Tensor sum(const Tensor& x, Location where = Location::here());
-Tensor sum(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location where = Location::here());
-Tensor sum(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location where = Location::here()) {
-  return sum(x, Dims{dim}, options, where);
+Tensor sum(const Tensor& x, Location site = Location::here());
+Tensor sum(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location site = Location::here());
+Tensor sum(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location site = Location::here()) {
+  return sum(x, Dims{dim}, options, site);
 }
 /// As sum; NaN over no elements.
-Tensor mean(const Tensor& x, Location where = Location::here());
-Tensor mean(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location where = Location::here());
-Tensor mean(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location where = Location::here()) {
-  return mean(x, Dims{dim}, options, where);
+Tensor mean(const Tensor& x, Location site = Location::here());
+Tensor mean(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location site = Location::here());
+Tensor mean(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location site = Location::here()) {
+  return mean(x, Dims{dim}, options, site);
 }
 /// As sum: products, 1 over no elements. The gradient of a product is exact where elements are 0.
-Tensor prod(const Tensor& x, Location where = Location::here());
-Tensor prod(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location where = Location::here());
-Tensor prod(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location where = Location::here()) {
-  return prod(x, Dims{dim}, options, where);
+Tensor prod(const Tensor& x, Location site = Location::here());
+Tensor prod(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location site = Location::here());
+Tensor prod(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location site = Location::here()) {
+  return prod(x, Dims{dim}, options, site);
 }
 /// ln sum e^x without overflow; -inf over no elements, and where all are -inf, with gradient 0.
-Tensor logsumexp(const Tensor& x, Location where = Location::here());
-Tensor logsumexp(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location where = Location::here());
-Tensor logsumexp(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location where = Location::here()) {
-  return logsumexp(x, Dims{dim}, options, where);
+Tensor logsumexp(const Tensor& x, Location site = Location::here());
+Tensor logsumexp(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location site = Location::here());
+Tensor logsumexp(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location site = Location::here()) {
+  return logsumexp(x, Dims{dim}, options, site);
 }
 /// Variance: the squared distances from the mean, summed and divided by (number of elements - correction).
-Tensor var(const Tensor& x, Location where = Location::here());
-Tensor var(const Tensor& x, const Dims& dims, const VarianceOptions& options = {}, Location where = Location::here());
-Tensor var(const Tensor& x, IntegerType auto dim, const VarianceOptions& options = {}, Location where = Location::here()) {
-  return var(x, Dims{dim}, options, where);
+Tensor var(const Tensor& x, Location site = Location::here());
+Tensor var(const Tensor& x, const Dims& dims, const VarianceOptions& options = {}, Location site = Location::here());
+Tensor var(const Tensor& x, IntegerType auto dim, const VarianceOptions& options = {}, Location site = Location::here()) {
+  return var(x, Dims{dim}, options, site);
 }
 /// Standard deviation: the root of var, with gradient 0 where it is 0.
-Tensor stddev(const Tensor& x, Location where = Location::here());
-Tensor stddev(const Tensor& x, const Dims& dims, const VarianceOptions& options = {}, Location where = Location::here());
-Tensor stddev(const Tensor& x, IntegerType auto dim, const VarianceOptions& options = {}, Location where = Location::here()) {
-  return stddev(x, Dims{dim}, options, where);
+Tensor stddev(const Tensor& x, Location site = Location::here());
+Tensor stddev(const Tensor& x, const Dims& dims, const VarianceOptions& options = {}, Location site = Location::here());
+Tensor stddev(const Tensor& x, IntegerType auto dim, const VarianceOptions& options = {}, Location site = Location::here()) {
+  return stddev(x, Dims{dim}, options, site);
 }
 /// (sum |x|^p)^(1/p) for p >= 1, infinity included, where no power overflows. Gradient 0 at the zero vector.
-Tensor norm(const Tensor& x, double p = 2, Location where = Location::here());
-Tensor norm(const Tensor& x, double p, const Dims& dims, const ReductionOptions& options = {}, Location where = Location::here());
-Tensor norm(const Tensor& x, double p, IntegerType auto dim, const ReductionOptions& options = {}, Location where = Location::here()) {
-  return norm(x, p, Dims{dim}, options, where);
+Tensor norm(const Tensor& x, double p = 2, Location site = Location::here());
+Tensor norm(const Tensor& x, double p, const Dims& dims, const ReductionOptions& options = {}, Location site = Location::here());
+Tensor norm(const Tensor& x, double p, IntegerType auto dim, const ReductionOptions& options = {}, Location site = Location::here()) {
+  return norm(x, p, Dims{dim}, options, site);
 }
 
 /// The largest element (NaN if there is one); elements that tie share the gradient evenly.
-Tensor max(const Tensor& x, Location where = Location::here());
+Tensor max(const Tensor& x, Location site = Location::here());
 /// The largest elements along the dimensions; ties share the gradient evenly. An empty dimension is a ShapeError.
-Tensor max(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location where = Location::here());
-Tensor max(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location where = Location::here()) {
-  return max(x, Dims{dim}, options, where);
+Tensor max(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location site = Location::here());
+Tensor max(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location site = Location::here()) {
+  return max(x, Dims{dim}, options, site);
 }
 /// As max: the smallest.
-Tensor min(const Tensor& x, Location where = Location::here());
-Tensor min(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location where = Location::here());
-Tensor min(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location where = Location::here()) {
-  return min(x, Dims{dim}, options, where);
+Tensor min(const Tensor& x, Location site = Location::here());
+Tensor min(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location site = Location::here());
+Tensor min(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location site = Location::here()) {
+  return min(x, Dims{dim}, options, site);
 }
 /// Elements and the positions along a dimension where they were, int64.
 struct ValuesAndIndices {
   Tensor values, indices;
 };
 /// The largest (smallest) element along a dimension and the first position where it is, which takes the whole gradient.
-ValuesAndIndices max_dim(const Tensor& x, Index dim, const ReductionOptions& options = {}, Location where = Location::here());
-ValuesAndIndices min_dim(const Tensor& x, Index dim, const ReductionOptions& options = {}, Location where = Location::here());
+ValuesAndIndices max_dim(const Tensor& x, Index dim, const ReductionOptions& options = {}, Location site = Location::here());
+ValuesAndIndices min_dim(const Tensor& x, Index dim, const ReductionOptions& options = {}, Location site = Location::here());
 /// Position of the first largest (smallest) element along a dimension, or in row-major order (of the first NaN, if there is one), int64.
 /// Not differentiated.
-Tensor argmax(const Tensor& x, Location where = Location::here());
-Tensor argmax(const Tensor& x, Index dim, const ReductionOptions& options = {}, Location where = Location::here());
-Tensor argmin(const Tensor& x, Location where = Location::here());
-Tensor argmin(const Tensor& x, Index dim, const ReductionOptions& options = {}, Location where = Location::here());
+Tensor argmax(const Tensor& x, Location site = Location::here());
+Tensor argmax(const Tensor& x, Index dim, const ReductionOptions& options = {}, Location site = Location::here());
+Tensor argmin(const Tensor& x, Location site = Location::here());
+Tensor argmin(const Tensor& x, Index dim, const ReductionOptions& options = {}, Location site = Location::here());
 /// Whether any (all) elements of a boolean tensor are true -> boolean; over no elements false (true). Reduces as sum does.
-Tensor any(const Tensor& x, Location where = Location::here());
-Tensor any(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location where = Location::here());
-Tensor any(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location where = Location::here()) {
-  return any(x, Dims{dim}, options, where);
+Tensor any(const Tensor& x, Location site = Location::here());
+Tensor any(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location site = Location::here());
+Tensor any(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location site = Location::here()) {
+  return any(x, Dims{dim}, options, site);
 }
-Tensor all(const Tensor& x, Location where = Location::here());
-Tensor all(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location where = Location::here());
-Tensor all(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location where = Location::here()) {
-  return all(x, Dims{dim}, options, where);
+Tensor all(const Tensor& x, Location site = Location::here());
+Tensor all(const Tensor& x, const Dims& dims, const ReductionOptions& options = {}, Location site = Location::here());
+Tensor all(const Tensor& x, IntegerType auto dim, const ReductionOptions& options = {}, Location site = Location::here()) {
+  return all(x, Dims{dim}, options, site);
 }
 
 /// Running sums, products and logsumexps along a dimension; x's shape.
-Tensor cumsum(const Tensor& x, Index dim, Location where = Location::here());
-Tensor cumprod(const Tensor& x, Index dim, Location where = Location::here());
-Tensor logcumsumexp(const Tensor& x, Index dim, Location where = Location::here());
+Tensor cumsum(const Tensor& x, Index dim, Location site = Location::here());
+Tensor cumprod(const Tensor& x, Index dim, Location site = Location::here());
+Tensor logcumsumexp(const Tensor& x, Index dim, Location site = Location::here());
 /// The sum over the dimensions that broadcasting `shape` to x's shape added or stretched: undoes a broadcast.
-Tensor sum_to(const Tensor& x, const Shape& shape, Location where = Location::here());
+Tensor sum_to(const Tensor& x, const Shape& shape, Location site = Location::here());
 
 // ---- shapes: views of the same elements where possible ----------------------------------------------------------------------------
 
 /// The same elements in row-major order under another shape; one size may be -1 (what is left). A copy if x is not row-major.
-Tensor reshape(const Tensor& x, const Shape& shape, Location where = Location::here());
+Tensor reshape(const Tensor& x, const Shape& shape, Location site = Location::here());
 /// Merges the dimensions first..last into one.
-Tensor flatten(const Tensor& x, Index first = 0, Index last = -1, Location where = Location::here());
+Tensor flatten(const Tensor& x, Index first = 0, Index last = -1, Location site = Location::here());
 /// Swaps two dimensions (the last two by default: the transposed matrices).
-Tensor transpose(const Tensor& x, Index dim0 = -2, Index dim1 = -1, Location where = Location::here());
+Tensor transpose(const Tensor& x, Index dim0 = -2, Index dim1 = -1, Location site = Location::here());
 /// Dimension i of the result is dimension dims[i] of x.
-Tensor permute(const Tensor& x, const Dims& dims, Location where = Location::here());
+Tensor permute(const Tensor& x, const Dims& dims, Location site = Location::here());
 /// Repeats dimensions of size 1, and new leading ones, up to `shape`, without copying.
-Tensor expand(const Tensor& x, const Shape& shape, Location where = Location::here());
+Tensor expand(const Tensor& x, const Shape& shape, Location site = Location::here());
 /// Drops a dimension of size 1, or all of them.
-Tensor squeeze(const Tensor& x, Location where = Location::here());
-Tensor squeeze(const Tensor& x, Index dim, Location where = Location::here());
+Tensor squeeze(const Tensor& x, Location site = Location::here());
+Tensor squeeze(const Tensor& x, Index dim, Location site = Location::here());
 /// Adds a dimension of size 1 before `dim`.
-Tensor unsqueeze(const Tensor& x, Index dim, Location where = Location::here());
+Tensor unsqueeze(const Tensor& x, Index dim, Location site = Location::here());
 /// Positions start, start + step, ... before stop along a dimension; start and stop may be negative and are clipped, step > 0.
-Tensor slice(const Tensor& x, Index dim, Index start, Index stop, Index step = 1, Location where = Location::here());
+Tensor slice(const Tensor& x, Index dim, Index start, Index stop, Index step = 1, Location site = Location::here());
 /// `length` positions from `start` on, which must be there.
-Tensor narrow(const Tensor& x, Index dim, Index start, Index length, Location where = Location::here());
+Tensor narrow(const Tensor& x, Index dim, Index start, Index length, Location site = Location::here());
 /// Parts of the given sizes along a dimension, which must sum to its size.
-std::vector<Tensor> split(const Tensor& x, const Shape& sizes, Index dim = 0, Location where = Location::here());
+std::vector<Tensor> split(const Tensor& x, const Shape& sizes, Index dim = 0, Location site = Location::here());
 /// At most `chunks` parts of ceil(n / chunks) positions along a dimension of size n, the last one with what is left.
-std::vector<Tensor> chunk(const Tensor& x, Index chunks, Index dim = 0, Location where = Location::here());
+std::vector<Tensor> chunk(const Tensor& x, Index chunks, Index dim = 0, Location site = Location::here());
 /// One position along a dimension, which is dropped.
-Tensor select(const Tensor& x, Index dim, Index index, Location where = Location::here());
+Tensor select(const Tensor& x, Index dim, Index index, Location site = Location::here());
 /// Joins tensors along a dimension; the other sizes must agree.
-Tensor concat(std::span<const Tensor> x, Index dim = 0, Location where = Location::here());
-inline Tensor concat(std::initializer_list<Tensor> x, Index dim = 0, Location where = Location::here()) {
-  return concat(std::span(x.begin(), x.size()), dim, where);
+Tensor concat(std::span<const Tensor> x, Index dim = 0, Location site = Location::here());
+inline Tensor concat(std::initializer_list<Tensor> x, Index dim = 0, Location site = Location::here()) {
+  return concat(std::span(x.begin(), x.size()), dim, site);
 }
 /// Joins tensors of one shape along a new dimension.
-Tensor stack(std::span<const Tensor> x, Index dim = 0, Location where = Location::here());
-inline Tensor stack(std::initializer_list<Tensor> x, Index dim = 0, Location where = Location::here()) {
-  return stack(std::span(x.begin(), x.size()), dim, where);
+Tensor stack(std::span<const Tensor> x, Index dim = 0, Location site = Location::here());
+inline Tensor stack(std::initializer_list<Tensor> x, Index dim = 0, Location site = Location::here()) {
+  return stack(std::span(x.begin(), x.size()), dim, site);
 }
 /// Scalars -> a vector: the crossing from the scalar side to the tensor side. Their values are doubles; float64 keeps all digits.
-Tensor stack(std::span<const Scalar> s, Dtype dtype = float32, Location where = Location::here());
-inline Tensor stack(std::initializer_list<Scalar> s, Dtype dtype = float32, Location where = Location::here()) {
-  return stack(std::span(s.begin(), s.size()), dtype, where);
+Tensor stack(std::span<const Scalar> s, Dtype dtype = float32, Location site = Location::here());
+inline Tensor stack(std::initializer_list<Scalar> s, Dtype dtype = float32, Location site = Location::here()) {
+  return stack(std::span(s.begin(), s.size()), dtype, site);
 }
 
 /// The dimensions backwards: a view.
-Tensor flip(const Tensor& x, const Dims& dims, Location where = Location::here());
+Tensor flip(const Tensor& x, const Dims& dims, Location site = Location::here());
 /// Moves the elements by shifts[i] positions towards the end of dimension dims[i]; those that leave come in again in front.
-Tensor roll(const Tensor& x, const Dims& shifts, const Dims& dims, Location where = Location::here());
+Tensor roll(const Tensor& x, const Dims& shifts, const Dims& dims, Location site = Location::here());
 /// x beside itself, repeats[d] times along each dimension; new leading dimensions are allowed (NumPy's tile).
-Tensor repeat(const Tensor& x, const Dims& repeats, Location where = Location::here());
+Tensor repeat(const Tensor& x, const Dims& repeats, Location site = Location::here());
 /// `value` before and after each dimension, as often as the widths say; a negative width crops.
-Tensor pad(const Tensor& x, const Dims& before, const Dims& after, double value = 0, Location where = Location::here());
+Tensor pad(const Tensor& x, const Dims& before, const Dims& after, double value = 0, Location site = Location::here());
 /// Elements of x instead: mirrored at the edge, which is not repeated; the edge itself; from the other end.
 enum class Padding { reflect, replicate, circular };
-Tensor pad(const Tensor& x, const Dims& before, const Dims& after, Padding padding, Location where = Location::here());
+Tensor pad(const Tensor& x, const Dims& before, const Dims& after, Padding padding, Location site = Location::here());
 /// The matrices (last two dimensions) with 0 above the diagonal that lies `diagonal` columns right of the main one; with 0 below it.
-Tensor tril(const Tensor& x, Index diagonal = 0, Location where = Location::here());
-Tensor triu(const Tensor& x, Index diagonal = 0, Location where = Location::here());
+Tensor tril(const Tensor& x, Index diagonal = 0, Location site = Location::here());
+Tensor triu(const Tensor& x, Index diagonal = 0, Location site = Location::here());
 /// (..., m, n) -> (..., k): the elements on the diagonal that lies `offset` columns right of the main one. Their sum: the trace.
-Tensor diagonal(const Tensor& x, Index offset = 0, Location where = Location::here());
-Tensor trace(const Tensor& x, Location where = Location::here());
+Tensor diagonal(const Tensor& x, Index offset = 0, Location site = Location::here());
+Tensor trace(const Tensor& x, Location site = Location::here());
 /// The elements along a dimension in ascending or descending order, and where they were. Equal ones keep their order; NaN is the largest.
-ValuesAndIndices sort(const Tensor& x, Index dim = -1, bool descending = false, Location where = Location::here());
+ValuesAndIndices sort(const Tensor& x, Index dim = -1, bool descending = false, Location site = Location::here());
 /// The k largest (or smallest) elements along a dimension, in descending (ascending) order, and where they were.
-ValuesAndIndices topk(const Tensor& x, Index k, Index dim = -1, bool largest = true, Location where = Location::here());
+ValuesAndIndices topk(const Tensor& x, Index k, Index dim = -1, bool largest = true, Location site = Location::here());
 
 // ---- elements at given positions --------------------------------------------------------------------------------------------------
 
 /// The positions `index` (int64, rank 1, in [0, n)) along a dimension, in that order.
-Tensor index_select(const Tensor& x, Index dim, const Tensor& index, Location where = Location::here());
+Tensor index_select(const Tensor& x, Index dim, const Tensor& index, Location site = Location::here());
 /// y[i][j] = x[index[i][j]][j] for dim 0, and so on: the result has the shape of `index`, which has x's rank and is no larger but in `dim`.
-Tensor gather(const Tensor& x, Index dim, const Tensor& index, Location where = Location::here());
+Tensor gather(const Tensor& x, Index dim, const Tensor& index, Location site = Location::here());
 /// A copy of x with source added at the positions `index` (rank 1) along a dimension; positions may repeat.
-Tensor index_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location where = Location::here());
+Tensor index_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location site = Location::here());
 /// A copy of x with y[index[i][j]][j] += source[i][j] for dim 0, and so on; source has the shape of `index`.
-Tensor scatter_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location where = Location::here());
+Tensor scatter_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location site = Location::here());
 /// `value` where the boolean mask, which broadcasts to x, is true; x elsewhere.
-Tensor masked_fill(const Tensor& x, const Tensor& mask, double value, Location where = Location::here());
+Tensor masked_fill(const Tensor& x, const Tensor& mask, double value, Location site = Location::here());
 /// The elements of `source`, in row-major order, where the boolean mask, which broadcasts to x, is true; x elsewhere. `source` must have
 /// as many elements as the mask, broadcast, has true ones.
-Tensor masked_scatter(const Tensor& x, const Tensor& mask, const Tensor& source, Location where = Location::here());
+Tensor masked_scatter(const Tensor& x, const Tensor& mask, const Tensor& source, Location site = Location::here());
 /// The elements where the boolean mask is true, in row-major order -> rank 1; both broadcast.
-Tensor masked_select(const Tensor& x, const Tensor& mask, Location where = Location::here());
+Tensor masked_select(const Tensor& x, const Tensor& mask, Location site = Location::here());
 /// Where x is not 0, or is true: the positions in row-major order, int64 (count, rank). Not differentiated.
-Tensor nonzero(const Tensor& x, Location where = Location::here());
+Tensor nonzero(const Tensor& x, Location site = Location::here());
 
 /// x with `value`, which broadcasts, in place of x(index...): `slice_update(x, {Range(0, 3), 1}, value)`. x itself does not change; this is
 /// the differentiable assignment to a part. Indices as of x(index...).
@@ -351,7 +351,7 @@ inline Tensor index_put(const Tensor& x, std::initializer_list<Tensor> indices, 
 }
 /// A copy of x with y[index[i][j]][j] = source[i][j] for dim 0, and so on; source has the shape of `index`, which fits x as for `gather`.
 /// Of elements for the same position the last one counts, in row-major order, and it alone gets a gradient.
-Tensor scatter(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location where = Location::here());
+Tensor scatter(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location site = Location::here());
 
 // ---- convolution and pooling: images (n, channels, height, width) or sequences (n, channels, length) ------------------------------
 
@@ -371,8 +371,8 @@ struct Conv1dOptions {
 /// Cross-correlation: x (n, in, l), weight (out, in / groups, k), bias (out) -> (n, out, m), where
 /// m = (l + 2 padding - dilation (k - 1) - 1) / stride + 1.
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv1dOptions& options = {},
-              Location where = Location::here());
-Tensor conv1d(const Tensor& x, const Tensor& weight, const Conv1dOptions& options = {}, Location where = Location::here());
+              Location site = Location::here());
+Tensor conv1d(const Tensor& x, const Tensor& weight, const Conv1dOptions& options = {}, Location site = Location::here());
 
 struct Conv2dOptions {
   HeightWidth stride = 1, padding = 0, dilation = 1;
@@ -380,13 +380,13 @@ struct Conv2dOptions {
 };
 /// The same of images: x (n, in, h, w), weight (out, in / groups, kh, kw), bias (out).
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options = {},
-              Location where = Location::here());
-Tensor conv2d(const Tensor& x, const Tensor& weight, const Conv2dOptions& options = {}, Location where = Location::here());
+              Location site = Location::here());
+Tensor conv2d(const Tensor& x, const Tensor& weight, const Conv2dOptions& options = {}, Location site = Location::here());
 
 /// relu(conv2d(x, weight, bias, options)), and with pool = p max_pool2d of that with windows of p x p, as one operation where that is
 /// faster. A Sequential uses it for neighbouring layers. The bias may be Tensor().
 Tensor conv2d_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options = {}, Index pool = 1,
-                   Location where = Location::here());
+                   Location site = Location::here());
 
 struct ConvTranspose2dOptions {
   HeightWidth stride = 1, padding = 0;
@@ -397,9 +397,9 @@ struct ConvTranspose2dOptions {
 /// The transposed map of conv2d: x (n, in, h, w), weight (in, out / groups, kh, kw), bias (out) -> (n, out, ...), where
 /// h -> (h - 1) stride - 2 padding + dilation (kh - 1) + output_padding + 1.
 Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvTranspose2dOptions& options = {},
-                        Location where = Location::here());
+                        Location site = Location::here());
 Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const ConvTranspose2dOptions& options = {},
-                        Location where = Location::here());
+                        Location site = Location::here());
 
 struct MaxPool2dOptions {
   HeightWidth stride = 0;   ///< 0: the kernel
@@ -409,10 +409,10 @@ struct MaxPool2dOptions {
 };
 /// The largest element of each window: (n, c, h, w) -> (n, c, (h + 2 padding - dilation (kernel - 1) - 1) / stride + 1, ...). The first of
 /// several equal ones takes the gradient; a NaN is larger than every number, the padding smaller.
-Tensor max_pool2d(const Tensor& x, HeightWidth kernel, const MaxPool2dOptions& options = {}, Location where = Location::here());
+Tensor max_pool2d(const Tensor& x, HeightWidth kernel, const MaxPool2dOptions& options = {}, Location site = Location::here());
 /// The same with row * w + column of each, int64.
 ValuesAndIndices max_pool2d_with_indices(const Tensor& x, HeightWidth kernel, const MaxPool2dOptions& options = {},
-                                         Location where = Location::here());
+                                         Location site = Location::here());
 
 struct AvgPool2dOptions {
   HeightWidth stride = 0;         ///< 0: the kernel
@@ -421,32 +421,32 @@ struct AvgPool2dOptions {
   bool count_include_pad = true;  ///< whether the padding's zeros count for the mean
 };
 /// The mean of each window; shapes as max_pool2d.
-Tensor avg_pool2d(const Tensor& x, HeightWidth kernel, const AvgPool2dOptions& options = {}, Location where = Location::here());
+Tensor avg_pool2d(const Tensor& x, HeightWidth kernel, const AvgPool2dOptions& options = {}, Location site = Location::here());
 /// The means of windows that cover the image, so many that the result has the given size: row i is the mean of the rows
 /// [i h / size, (i + 1) h / size), rounded outwards. (n, c, h, w) -> (n, c, size).
-Tensor adaptive_avg_pool2d(const Tensor& x, HeightWidth size, Location where = Location::here());
+Tensor adaptive_avg_pool2d(const Tensor& x, HeightWidth size, Location site = Location::here());
 
 struct MaxPool1dOptions {
   Index stride = 0, padding = 0, dilation = 1;
   bool ceil_mode = false;
 };
 /// Of sequences: (n, c, l) -> (n, c, ...).
-Tensor max_pool1d(const Tensor& x, Index kernel, const MaxPool1dOptions& options = {}, Location where = Location::here());
+Tensor max_pool1d(const Tensor& x, Index kernel, const MaxPool1dOptions& options = {}, Location site = Location::here());
 /// Of avg_pool1d, which is avg_pool2d for signals (n, c, l).
 struct AvgPool1dOptions {
   Index stride = 0, padding = 0;
   bool ceil_mode = false, count_include_pad = true;
 };
-Tensor avg_pool1d(const Tensor& x, Index kernel, const AvgPool1dOptions& options = {}, Location where = Location::here());
+Tensor avg_pool1d(const Tensor& x, Index kernel, const AvgPool1dOptions& options = {}, Location site = Location::here());
 
 // ---- classification ---------------------------------------------------------------------------------------------------------------
 
 /// e^x_i / sum_j e^x_j along a dimension. A row of -inf gives NaN.
-Tensor softmax(const Tensor& x, Index dim = -1, Location where = Location::here());
+Tensor softmax(const Tensor& x, Index dim = -1, Location site = Location::here());
 /// ln softmax, without the overflow and the loss of digits of its parts.
-Tensor log_softmax(const Tensor& x, Index dim = -1, Location where = Location::here());
+Tensor log_softmax(const Tensor& x, Index dim = -1, Location site = Location::here());
 /// int64 of index's shape and a last dimension of `classes`: 1 at the index (int64, in [0, classes)), 0 elsewhere.
-Tensor one_hot(const Tensor& index, Index classes, Location where = Location::here());
+Tensor one_hot(const Tensor& index, Index classes, Location site = Location::here());
 /// What becomes of the single losses: their mean, their sum, their sum over the size of the first dimension, or they stay as they are.
 enum class Reduction : std::uint8_t { mean, sum, batch_mean, none };
 struct CrossEntropyOptions {
@@ -458,8 +458,7 @@ struct CrossEntropyOptions {
 /// -log_softmax(logits)[label] for logits (n, c, ...) and int64 labels (n, ...) in [0, c); or logits (c) and one label. Times the label's
 /// class weight; the mean divides by the sum of these weights, and is NaN with gradient 0 if all labels are ignored. A floating target of
 /// the logits' shape has the probabilities of the classes instead, and the mean is one over all positions.
-Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options = {},
-                     Location where = Location::here());
+Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options = {}, Location site = Location::here());
 
 struct NllOptions {
   Reduction reduction = Reduction::mean;
@@ -467,7 +466,7 @@ struct NllOptions {
   Index ignore_index = -100;
 };
 /// cross_entropy with labels for logarithms of probabilities in place of logits: -log_p[label].
-Tensor nll(const Tensor& log_p, const Tensor& labels, const NllOptions& options = {}, Location where = Location::here());
+Tensor nll(const Tensor& log_p, const Tensor& labels, const NllOptions& options = {}, Location site = Location::here());
 
 // ---- normalisation and noise ------------------------------------------------------------------------------------------------------
 
@@ -477,13 +476,13 @@ struct NormalizationOptions {
 };
 /// (x - mean) / sqrt(variance + eps) weight + bias, over the last dimensions, which must be `normalized`; weight and bias have that shape.
 /// Variances are biased: divided by the number of elements.
-Tensor layer_norm(const Tensor& x, const Shape& normalized, const NormalizationOptions& options = {}, Location where = Location::here());
+Tensor layer_norm(const Tensor& x, const Shape& normalized, const NormalizationOptions& options = {}, Location site = Location::here());
 /// The same for x (n, c, ...), over all but n of each of `groups` groups of neighbouring channels; weight and bias (c).
-Tensor group_norm(const Tensor& x, Index groups, const NormalizationOptions& options = {}, Location where = Location::here());
+Tensor group_norm(const Tensor& x, Index groups, const NormalizationOptions& options = {}, Location site = Location::here());
 /// group_norm with a group for each channel.
-Tensor instance_norm(const Tensor& x, const NormalizationOptions& options = {}, Location where = Location::here());
+Tensor instance_norm(const Tensor& x, const NormalizationOptions& options = {}, Location site = Location::here());
 /// x / sqrt(mean of x^2 + eps) weight, over the last dimension; weight has its size.
-Tensor rms_norm(const Tensor& x, const NormalizationOptions& options = {}, Location where = Location::here());
+Tensor rms_norm(const Tensor& x, const NormalizationOptions& options = {}, Location site = Location::here());
 
 struct BatchNormOptions {
   Tensor weight = {}, bias = {};  ///< (c); undefined: 1 and 0
@@ -499,18 +498,18 @@ struct BatchNormResult {
 /// value a channel; otherwise by the running ones (c). The updated running variance is the unbiased one. In training the running
 /// statistics may be undefined, and stay so.
 BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const BatchNormOptions& options = {},
-                           Location where = Location::here());
+                           Location site = Location::here());
 
 /// Zeros with probability p, and the other elements over 1 - p. x itself for p = 0. The mask depends on the generator alone, which
 /// moves on.
-Tensor dropout(const Tensor& x, double p = 0.5, Generator& generator = default_generator(), Location where = Location::here());
+Tensor dropout(const Tensor& x, double p = 0.5, Generator& generator = default_generator(), Location site = Location::here());
 /// x where x > 0, else weight x: one weight, or one for each channel (dimension 1).
-Tensor prelu(const Tensor& x, const Tensor& weight, Location where = Location::here());
+Tensor prelu(const Tensor& x, const Tensor& weight, Location site = Location::here());
 
 // ---- words and attention ----------------------------------------------------------------------------------------------------------
 
 /// Rows of weight (n, d) at the positions index (int64, any shape, in [0, n)) -> index.shape + (d). The row `padding` gets no gradient.
-Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Integer> padding = {}, Location where = Location::here());
+Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Integer> padding = {}, Location site = Location::here());
 
 struct AttentionOptions {
   Tensor mask = {};                ///< broadcasts to (..., l, s): added to the scores; or boolean, true where the query may see the key
@@ -524,7 +523,7 @@ struct Attention {
 /// softmax(q k^T / sqrt(d) + mask) v: q (..., l, d), k (..., s, d), v (..., s, e) -> output (..., l, e) and the weights (..., l, s).
 /// A query that may see no key has weights, output and gradients 0.
 Attention scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options = {},
-                                       Location where = Location::here());
+                                       Location site = Location::here());
 
 struct MultiheadWeights {
   Tensor in_weight, in_bias;    ///< (3 e, e), rows of the queries, the keys, the values; (3 e), or undefined
@@ -540,7 +539,7 @@ struct MultiheadOptions {
 /// Attention of `heads` heads, each on e / heads columns of the projected query (l, n, e), key and value (s, n, e) -> output (l, n, e) and
 /// the weights (n, l, s), averaged over the heads.
 Attention multihead_attention(const Tensor& query, const Tensor& key, const Tensor& value, const MultiheadWeights& weights,
-                              const MultiheadOptions& options, Location where = Location::here());
+                              const MultiheadOptions& options, Location site = Location::here());
 
 // ---- recurrence -------------------------------------------------------------------------------------------------------------------
 
@@ -551,15 +550,15 @@ struct RecurrentWeights {
 enum class Nonlinearity : std::uint8_t { tanh, relu };
 /// f(x W_ih^T + b_ih + h W_hh^T + b_hh): x (n, in), h (n, hidden) -> the new h.
 Tensor rnn_cell(const Tensor& x, const Tensor& h, const RecurrentWeights& w, Nonlinearity f = Nonlinearity::tanh,
-                Location where = Location::here());
+                Location site = Location::here());
 /// Gated recurrent unit, three gates r, z, n (reset, update, new): h' = (1 - z) n + z h with n = tanh(x_n + r h_n), the reset gate on the
 /// biased recurrent term.
-Tensor gru_cell(const Tensor& x, const Tensor& h, const RecurrentWeights& w, Location where = Location::here());
+Tensor gru_cell(const Tensor& x, const Tensor& h, const RecurrentWeights& w, Location site = Location::here());
 struct LstmState {
   Tensor h, c;
 };
 /// Long short-term memory, four gates i, f, g, o (input, forget, cell, output): c' = f c + i g, h' = o tanh(c').
-LstmState lstm_cell(const Tensor& x, const LstmState& state, const RecurrentWeights& w, Location where = Location::here());
+LstmState lstm_cell(const Tensor& x, const LstmState& state, const RecurrentWeights& w, Location site = Location::here());
 
 struct RecurrentOptions {
   bool bidirectional = false;
@@ -579,11 +578,11 @@ struct LstmSequence {
 /// Whole sequences x (t, n, in) through layers of cells: w has the weights of layer 0, forward and, if bidirectional, backward, then of
 /// layer 1, ... Initial states have the shape of the last ones; undefined, they are 0.
 Sequence rnn(const Tensor& x, const Tensor& h, std::span<const RecurrentWeights> w, Nonlinearity f, const RecurrentOptions& options = {},
-             Location where = Location::here());
+             Location site = Location::here());
 Sequence gru(const Tensor& x, const Tensor& h, std::span<const RecurrentWeights> w, const RecurrentOptions& options = {},
-             Location where = Location::here());
+             Location site = Location::here());
 LstmSequence lstm(const Tensor& x, const LstmState& state, std::span<const RecurrentWeights> w, const RecurrentOptions& options = {},
-                  Location where = Location::here());
+                  Location site = Location::here());
 
 // ---- no bool is a dimension, a size or an index ------------------------------------------------------------------------------------
 

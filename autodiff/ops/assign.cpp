@@ -111,9 +111,9 @@ Tensor scatter(const Tensor& x, Index dim, const Tensor& index, const Tensor& so
 }
 
 Tensor index_put(const Tensor& x, std::span<const Tensor> indices, Operand&& values, const IndexPutOptions& options) {
-  const CallSite scope(values.where);
+  const CallSite scope(values.site);
   const Tensor& v = values.as(x.dtype());
-  const Rows rows = rows_of(x, indices, values.where);
+  const Rows rows = rows_of(x, indices, values.site);
   detail::check_same_dtype("index_put", x, v);
   const auto indexed = static_cast<int>(indices.size());
   Shape shape = rows.shape, row;
@@ -126,7 +126,7 @@ Tensor index_put(const Tensor& x, std::span<const Tensor> indices, Operand&& val
   for (int d = 0; d < indexed; ++d) outer *= x.shape()[d];
   const Tensor source = reshape(expand(v, shape), {rows.numbers.size(), row.size()}), matrix = reshape(x, {outer, row.size()});
   const Tensor y =
-      options.accumulate ? index_add(matrix, 0, rows.numbers, source) : put(matrix, 0, rows.numbers, Positions::list, source, values.where);
+      options.accumulate ? index_add(matrix, 0, rows.numbers, source) : put(matrix, 0, rows.numbers, Positions::list, source, values.site);
   return reshape(y, x.shape());
 }
 

@@ -145,21 +145,20 @@ void check_multihead(const Tensor& query, const Tensor& key, const Tensor& value
 
 }  // namespace
 
-Attention scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options, Location where) {
+Attention scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options, Location site) {
   check_attention(q, k, v, options);
-  const CallSite scope(where);
+  const CallSite scope(site);
   Tensor scores = matmul(q * (1 / std::sqrt(static_cast<double>(q.size(-1)))), transpose(k));
-  if (options.mask.defined())
-    scores = options.mask.dtype() == boolean ? wengert::where(options.mask, scores, kHidden) : scores + options.mask;
-  if (options.causal) scores = wengert::where(causal_mask(q.size(-2), k.size(-2)), scores, kHidden);
+  if (options.mask.defined()) scores = options.mask.dtype() == boolean ? where(options.mask, scores, kHidden) : scores + options.mask;
+  if (options.causal) scores = where(causal_mask(q.size(-2), k.size(-2)), scores, kHidden);
   const Tensor weights = dropped(attention_weights(scores), options.dropout, options.generator);
   return {matmul(weights, v), weights};
 }
 
 Attention multihead_attention(const Tensor& query, const Tensor& key, const Tensor& value, const MultiheadWeights& weights,
-                              const MultiheadOptions& options, Location where) {
+                              const MultiheadOptions& options, Location site) {
   check_multihead(query, key, value, weights, options);
-  const CallSite scope(where);
+  const CallSite scope(site);
   const Index l = query.size(0), n = query.size(1), e = query.size(2), s = key.size(0), heads = options.heads;
   const Projections p = project(query, key, value, weights);
   const Attention each = scaled_dot_product_attention(

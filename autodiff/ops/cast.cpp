@@ -20,11 +20,11 @@ class Cast : public Operation {
 
 }  // namespace
 
-Tensor Tensor::to(Dtype dtype, Location where) const {
+Tensor Tensor::to(Dtype dtype, Location site) const {
   if (dtype == this->dtype()) return *this;
-  Tensor y = uninitialized(shape(), dtype, where);
+  Tensor y = uninitialized(shape(), dtype, site);
   copy_to(y.elements_->data, dtype);
-  return is_floating(dtype) ? record(Cast(dtype), where, {this}, std::move(y)) : y;
+  return is_floating(dtype) ? record(Cast(dtype), site, {this}, std::move(y)) : y;
 }
 
 }  // namespace wengert

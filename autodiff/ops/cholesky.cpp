@@ -49,12 +49,12 @@ template <class T> void factorize(Tensor& y, const Tensor& of, Index n) {
 
 }  // namespace
 
-Tensor cholesky(const Tensor& a, Location where) {
+Tensor cholesky(const Tensor& a, Location site) {
   detail::check_square("cholesky", a);
-  const CallSite scope(where);
+  const CallSite scope(site);
   Tensor y = symmetric_part(a.constant());
   detail::dispatch_floating(a.dtype(), [&](auto zero) { factorize<decltype(zero)>(y, a, a.size(-1)); });
-  return record(Cholesky(), where, {&a}, std::move(y));
+  return record(Cholesky(), site, {&a}, std::move(y));
 }
 
 }  // namespace wengert

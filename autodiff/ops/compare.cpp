@@ -14,7 +14,7 @@ template <class Relation> Tensor compare(const char* name, Operand& a, Operand& 
   const Dtype dtype = a.is_tensor() ? a.dtype() : b.is_tensor() ? b.dtype() : float64;
   const Tensor &s = a.as(dtype), &t = b.as(dtype);
   detail::check_same_dtype(name, s, t);
-  Tensor y = Tensor::uninitialized(detail::broadcast_shape(name, s, t), boolean, a.where);
+  Tensor y = Tensor::uninitialized(detail::broadcast_shape(name, s, t), boolean, a.site);
   detail::dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);
     detail::elementwise_into<T, bool>(
@@ -52,8 +52,8 @@ Tensor where(const Tensor& condition, Operand a, Operand b) {
   const Dtype dtype = a.is_tensor() ? a.dtype() : b.is_tensor() ? b.dtype() : float64;
   const Tensor &s = a.as(dtype), &t = b.as(dtype);
   detail::check_same_dtype("where", s, t);
-  const Tensor both = expand(s.constant(), detail::broadcast_shape("where", s, t), a.where);
-  Tensor y = Tensor::uninitialized(detail::broadcast_shape("where", condition, both), dtype, a.where);
+  const Tensor both = expand(s.constant(), detail::broadcast_shape("where", s, t), a.site);
+  Tensor y = Tensor::uninitialized(detail::broadcast_shape("where", condition, both), dtype, a.site);
   detail::dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);
     T* out = static_cast<T*>(y.elements()->data);
@@ -64,7 +64,7 @@ Tensor where(const Tensor& condition, Operand a, Operand b) {
         static_cast<const bool*>(condition.elements()->data), static_cast<const T*>(s.elements()->data),
         static_cast<const T*>(t.elements()->data));
   });
-  return record(Where(), a.where, {&condition, &s, &t}, std::move(y));
+  return record(Where(), a.site, {&condition, &s, &t}, std::move(y));
 }
 
 }  // namespace wengert

@@ -42,8 +42,8 @@ class Concat : public Operation {
 
 }  // namespace
 
-Tensor concat(std::span<const Tensor> x, Index dim, Location where) {
-  if (x.empty()) throw ShapeError(fmt::format("concat at {}: there are no tensors to join", to_string(CallSite::of(where))));
+Tensor concat(std::span<const Tensor> x, Index dim, Location site) {
+  if (x.empty()) throw ShapeError(fmt::format("concat at {}: there are no tensors to join", to_string(CallSite::of(site))));
   const Tensor& first = x[0];
   const int d = checked_dim("concat", dim, first);
   Shape shape = first.shape();
@@ -60,14 +60,14 @@ Tensor concat(std::span<const Tensor> x, Index dim, Location where) {
   }
   shape[d] = starts.back();
 
-  Tensor y = Tensor::uninitialized(shape, first.dtype(), where);
+  Tensor y = Tensor::uninitialized(shape, first.dtype(), site);
   Index inner = 1, outer = 1;  // elements of y behind and before the dimension
   for (int i = 0; i < shape.rank(); ++i) (i < d ? outer : inner) *= i == d ? 1 : shape[i];
   detail::dispatch(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     T* out = y.mutable_data<T>();
     for (std::size_t k = 0; k < x.size(); ++k) {
-      const Tensor part = x[k].is_row_major() ? x[k].constant() : x[k].clone(where);
+      const Tensor part = x[k].is_row_major() ? x[k].constant() : x[k].clone(site);
       const Index row = (starts[k + 1] - starts[k]) * inner;
       const T* in = part.data<T>();
       for (Index o = 0; o < outer; ++o) std::copy_n(in + o * row, row, out + (o * shape[d] + starts[k]) * inner);
@@ -75,21 +75,21 @@ Tensor concat(std::span<const Tensor> x, Index dim, Location where) {
   });
   pool::Vector<const Tensor*> inputs(x.size());
   for (std::size_t k = 0; k < x.size(); ++k) inputs[k] = &x[k];
-  detail::record_all(Concat(d, std::move(starts)), where, inputs, {&y, 1});
+  detail::record_all(Concat(d, std::move(starts)), site, inputs, {&y, 1});
   return y;
 }
 
-Tensor stack(std::span<const Tensor> x, Index dim, Location where) {
-  if (x.empty()) throw ShapeError(fmt::format("stack at {}: there are no tensors to join", to_string(CallSite::of(where))));
+Tensor stack(std::span<const Tensor> x, Index dim, Location site) {
+  if (x.empty()) throw ShapeError(fmt::format("stack at {}: there are no tensors to join", to_string(CallSite::of(site))));
   const int d = checked_dim("stack", dim, x[0], 1);
   pool::Vector<Tensor> rows(x.size());
   for (std::size_t k = 0; k < x.size(); ++k) {
     detail::check_same_dtype("stack", x[0], x[k], "first", "other");
     if (!(x[k].shape() == x[0].shape()))
       throw ShapeError(detail::ErrorText("stack", "the shapes differ").operand("first", x[0]).operand("other", x[k]));
-    rows[k] = unsqueeze(x[k], d, where);
+    rows[k] = unsqueeze(x[k], d, site);
   }
-  return concat(rows, d, where);
+  return concat(rows, d, site);
 }
 
 }  // namespace wengert

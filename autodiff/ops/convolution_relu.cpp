@@ -123,23 +123,23 @@ bool is_taken(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
 
 }  // namespace
 
-Tensor conv2d_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options, Index pool, Location where) {
+Tensor conv2d_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options, Index pool, Location site) {
   if (pool < 1) throw ShapeError(detail::ErrorText("conv2d_relu", "pool must be 1 or more, not {}", pool).operand("input", x));
   Convolution sizes;
   if (!is_taken(x, weight, bias, options, pool, sizes)) {
-    const Tensor y = relu(conv2d(x, weight, bias, options, where), where);
-    return pool == 1 ? y : max_pool2d(y, pool, {}, where);
+    const Tensor y = relu(conv2d(x, weight, bias, options, site), site);
+    return pool == 1 ? y : max_pool2d(y, pool, {}, site);
   }
   const bool pools = pool == 2;
-  const Tensor from = x.constant().contiguous(where), by = weight.constant().contiguous(where);
-  const Tensor plus = bias.defined() ? bias.constant().contiguous(where) : Tensor();
-  Tensor y = Tensor::uninitialized({sizes.batch, sizes.out_channels, sizes.height.out / pool, sizes.width.out / pool}, float32, where);
+  const Tensor from = x.constant().contiguous(site), by = weight.constant().contiguous(site);
+  const Tensor plus = bias.defined() ? bias.constant().contiguous(site) : Tensor();
+  Tensor y = Tensor::uninitialized({sizes.batch, sizes.out_channels, sizes.height.out / pool, sizes.width.out / pool}, float32, site);
   Tensor at;
-  if (pools) at = Tensor::uninitialized({sizes.batch, kernels::pooled_positions(sizes)}, boolean, where);
+  if (pools) at = Tensor::uninitialized({sizes.batch, kernels::pooled_positions(sizes)}, boolean, site);
   kernels::direct_convolution(sizes, {true, pools}, from.data<float>(), by.data<float>(), plus.defined() ? plus.data<float>() : nullptr,
                               elements_of<float>(y), pools ? elements_of<std::uint8_t>(at) : nullptr);
   const auto recorded = [&](std::initializer_list<const Tensor*> inputs) {
-    return record(ConvolveRelu(sizes, bias.defined(), pools), where, inputs, std::move(y));
+    return record(ConvolveRelu(sizes, bias.defined(), pools), site, inputs, std::move(y));
   };
   if (bias.defined()) return pools ? recorded({&x, &weight, &bias, &at}) : recorded({&x, &weight, &bias});
   return pools ? recorded({&x, &weight, &at}) : recorded({&x, &weight});

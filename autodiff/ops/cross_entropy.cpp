@@ -204,30 +204,30 @@ Tensor of_probabilities(const Tensor& logits, const Tensor& target, const CrossE
 
 }  // namespace
 
-Tensor one_hot(const Tensor& index, Index classes, Location where) {
+Tensor one_hot(const Tensor& index, Index classes, Location site) {
   if (index.dtype() != int64)
     throw DtypeError(detail::ErrorText("one_hot", "the index {} is not int64", describe(index)).hint("convert it with .to(int64)"));
-  const Tensor dense = index.constant().contiguous(where);
+  const Tensor dense = index.constant().contiguous(site);
   const std::int64_t* at = dense.data<std::int64_t>();
   for (Index i = 0; i < dense.size(); ++i)
     if (at[i] < 0 || at[i] >= classes)
       throw ShapeError(fmt::format("one_hot: index {} at position {} of {} is not in [0, {})", at[i], i, describe(index), classes));
   Shape shape = index.shape();
   shape.push_back(classes);
-  Tensor y = Tensor::zeros(shape, int64, where);
+  Tensor y = Tensor::zeros(shape, int64, site);
   std::int64_t* out = y.mutable_data<std::int64_t>();
   for (Index i = 0; i < dense.size(); ++i) out[i * classes + at[i]] = 1;
   return y;
 }
 
-Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options, Location where) {
+Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options, Location site) {
   constexpr const char* name = "cross_entropy";
   detail::check_floating(name, logits);
   if (logits.rank() == 0) does_not_fit(name, logits, target);
   check_class_weight(name, logits, options.class_weight);
   if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1))
     throw ValueError(fmt::format("{}: label_smoothing {} is not in [0, 1]", name, options.label_smoothing));
-  const CallSite scope(where);
+  const CallSite scope(site);
   if (target.dtype() == int64) {
     const Labels labels = checked_labels(name, logits, target, options.ignore_index);
     const Tensor losses = losses_of_rows(rows_of(logits), labels.values);
@@ -241,17 +241,17 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntr
   return of_probabilities(logits, target, options);
 }
 
-Tensor nll(const Tensor& log_p, const Tensor& labels, const NllOptions& options, Location where) {
+Tensor nll(const Tensor& log_p, const Tensor& labels, const NllOptions& options, Location site) {
   constexpr const char* name = "nll";
   detail::check_floating(name, log_p);
   if (labels.dtype() != int64)
     throw DtypeError(detail::ErrorText(name, "the labels {} are not int64", describe(labels)).hint("convert them with .to(int64)"));
   if (log_p.rank() == 0) does_not_fit(name, log_p, labels);
   check_class_weight(name, log_p, options.class_weight);
-  const CallSite scope(where);
+  const CallSite scope(site);
   const Labels targets = checked_labels(name, log_p, labels, options.ignore_index);
   const Tensor picked = squeeze(gather(rows_of(log_p), 1, unsqueeze(maximum(targets.values, 0), 1)), 1);
-  const Tensor losses = targets.all_count ? -picked : wengert::where(targets.values != static_cast<double>(kIgnored), -picked, 0);
+  const Tensor losses = targets.all_count ? -picked : where(targets.values != static_cast<double>(kIgnored), -picked, 0);
   return of_labels(log_p, targets, losses, options.class_weight, 0, options.reduction);
 }
 

@@ -13,7 +13,7 @@
 namespace wengert {
 namespace {
 
-Tensor running_sum(const Tensor& x, int dim, bool backwards, Location where = {});
+Tensor running_sum(const Tensor& x, int dim, bool backwards, Location site = {});
 
 class RunningSum : public Operation {
  public:
@@ -45,16 +45,16 @@ template <class T> void sum_rows(const T* x, T* y, Index outer, Index n, Index i
   }
 }
 
-Tensor running_sum(const Tensor& x, int dim, bool backwards, Location where) {
-  const Tensor dense = x.constant().contiguous(where);
-  Tensor y = Tensor::uninitialized(x.shape(), x.dtype(), where);
+Tensor running_sum(const Tensor& x, int dim, bool backwards, Location site) {
+  const Tensor dense = x.constant().contiguous(site);
+  Tensor y = Tensor::uninitialized(x.shape(), x.dtype(), site);
   Index outer = 1, inner = 1;
   for (int d = 0; d < x.rank(); ++d) (d < dim ? outer : inner) *= d == dim ? 1 : x.shape()[d];
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     if (y.size() > 0) sum_rows<T>(dense.data<T>(), y.mutable_data<T>(), outer, x.shape()[dim], inner, backwards);
   });
-  return record(RunningSum(dim, backwards), where, {&x}, std::move(y));
+  return record(RunningSum(dim, backwards), site, {&x}, std::move(y));
 }
 
 /// y_i = x_1 o ... o x_i along the last dimension, for an associative combination o.
@@ -78,21 +78,21 @@ template <class Combine> Tensor scan_along(const Tensor& x, int dim, const Combi
 
 }  // namespace
 
-Tensor cumsum(const Tensor& x, Index dim, Location where) {
+Tensor cumsum(const Tensor& x, Index dim, Location site) {
   const int d = checked_dim("cumsum", dim, x);
-  return running_sum(x.dtype() == boolean ? x.to(int64, where) : x, d, false, where);
+  return running_sum(x.dtype() == boolean ? x.to(int64, site) : x, d, false, site);
 }
 
-Tensor cumprod(const Tensor& x, Index dim, Location where) {
+Tensor cumprod(const Tensor& x, Index dim, Location site) {
   const int d = checked_dim("cumprod", dim, x);
-  const CallSite scope(where);
+  const CallSite scope(site);
   return scan_along(x.dtype() == boolean ? x.to(int64) : x, d, [](const Tensor& a, const Tensor& b) { return a * b; });
 }
 
-Tensor logcumsumexp(const Tensor& x, Index dim, Location where) {
+Tensor logcumsumexp(const Tensor& x, Index dim, Location site) {
   detail::check_floating("logcumsumexp", x);
   const int d = checked_dim("logcumsumexp", dim, x);
-  const CallSite scope(where);
+  const CallSite scope(site);
   return scan_along(x, d, [](const Tensor& a, const Tensor& b) { return logaddexp(a, b); });
 }
 

@@ -126,24 +126,24 @@ class LogDeterminant : public Operation {  // ln |det A|
 
 }  // namespace
 
-Tensor det(const Tensor& a, Location where) {
+Tensor det(const Tensor& a, Location site) {
   detail::check_square("det", a);
-  const CallSite scope(where);
-  return record(Determinant(), where, {&a}, determinants_of(a.constant()).value);
+  const CallSite scope(site);
+  return record(Determinant(), site, {&a}, determinants_of(a.constant()).value);
 }
 
-SignAndLogarithm slogdet(const Tensor& a, Location where) {
+SignAndLogarithm slogdet(const Tensor& a, Location site) {
   detail::check_square("slogdet", a);
-  const CallSite scope(where);
+  const CallSite scope(site);
   Determinants d = determinants_of(a.constant());
-  return {std::move(d.sign), record(LogDeterminant(), where, {&a}, std::move(d.logarithm))};
+  return {std::move(d.sign), record(LogDeterminant(), site, {&a}, std::move(d.logarithm))};
 }
 
-Tensor logdet(const Tensor& a, Location where) {
+Tensor logdet(const Tensor& a, Location site) {
   detail::check_square("logdet", a);
-  const CallSite scope(where);
+  const CallSite scope(site);
   const auto [sign, logarithm] = slogdet(a);
-  return logarithm * wengert::where(sign < 0, std::numeric_limits<double>::quiet_NaN(), Tensor::ones({}, a.dtype()));
+  return logarithm * where(sign < 0, std::numeric_limits<double>::quiet_NaN(), Tensor::ones({}, a.dtype()));
 }
 
 }  // namespace wengert

@@ -9,16 +9,16 @@
 
 namespace wengert {
 
-Tensor dropout(const Tensor& x, double p, Generator& generator, Location where) {
+Tensor dropout(const Tensor& x, double p, Generator& generator, Location site) {
   detail::check_floating("dropout", x);
   detail::check_probability("dropout", p, x);
   if (p == 0) return x;
-  const CallSite scope(where);
+  const CallSite scope(site);
   const Tensor kept = generator.bernoulli(x.shape(), 1 - p, boolean);
-  return wengert::where(kept, p < 1 ? x * (1 / (1 - p)) : x, 0);
+  return where(kept, p < 1 ? x * (1 / (1 - p)) : x, 0);
 }
 
-Tensor prelu(const Tensor& x, const Tensor& weight, Location where) {
+Tensor prelu(const Tensor& x, const Tensor& weight, Location site) {
   detail::check_floating("prelu", x);
   detail::check_same_dtype("prelu", x, weight, "input", "weight");
   const bool one = weight.size() == 1, fits = weight.rank() == 1 && (one || (x.rank() > 1 && weight.size() == x.size(1)));
@@ -26,10 +26,10 @@ Tensor prelu(const Tensor& x, const Tensor& weight, Location where) {
     throw ShapeError(detail::ErrorText("prelu", "the weight must have one element, or one for each channel (dimension 1) of the input")
                          .operand("input", x)
                          .operand("weight", weight));
-  const CallSite scope(where);
+  const CallSite scope(site);
   Shape along_channels{weight.size()};
   for (int d = 2; d < x.rank(); ++d) along_channels.push_back(1);
-  return wengert::where(x > 0, x, x * (one ? weight : reshape(weight, along_channels)));
+  return where(x > 0, x, x * (one ? weight : reshape(weight, along_channels)));
 }
 
 }  // namespace wengert

@@ -211,15 +211,15 @@ template <class Needed> Factor contracted(const Factor& a, const Factor& b, cons
 
 }  // namespace
 
-Tensor einsum(std::string_view equation, std::span<const Tensor> x, Location where) {
-  if (x.empty()) wrong_equation(equation, "there are no operands, at " + to_string(CallSite::of(where)));
+Tensor einsum(std::string_view equation, std::span<const Tensor> x, Location site) {
+  if (x.empty()) wrong_equation(equation, "there are no operands, at " + to_string(CallSite::of(site)));
   for (const Tensor& t : x) {
     detail::check_floating("einsum", t);
     detail::check_same_dtype("einsum", x[0], t, "first", "other");
   }
   const Equation e = parse(equation, x);
   const auto sizes = sizes_of(equation, e, x);
-  const CallSite scope(where);
+  const CallSite scope(site);
   std::vector<Factor> factors;
   for (std::size_t k = 0; k < x.size(); ++k) factors.push_back(without_stretched(without_repetitions({x[k], e.operands[k]}), sizes));
   // Whether a name occurs in the result or in a factor from the given one on.

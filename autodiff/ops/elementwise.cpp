@@ -115,9 +115,9 @@ template <class F> constexpr bool kIntegers = requires { F::integers; };
 
 }  // namespace
 
-template <class F> Tensor map(const F& f, const Tensor& x, Location where) {
+template <class F> Tensor map(const F& f, const Tensor& x, Location site) {
   if (!(kIntegers<F> && x.dtype() == int64)) check_floating(F::name, x);
-  Tensor y = Tensor::uninitialized(x.shape(), x.dtype(), where);
+  Tensor y = Tensor::uninitialized(x.shape(), x.dtype(), site);
   if constexpr (kIntegers<F>) {
     if (x.dtype() == int64) {
       elementwise_into<std::int64_t, std::int64_t>(
@@ -130,13 +130,13 @@ template <class F> Tensor map(const F& f, const Tensor& x, Location where) {
     elementwise_into<T, T>(
         y, [f](T x) { return f.value(x); }, x);
   });
-  return record(Map<F>(f), where, {&x}, std::move(y));
+  return record(Map<F>(f), site, {&x}, std::move(y));
 }
 
-template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Location where) {
+template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Location site) {
   check_same_dtype(F::name, a, b);
   if (!(kIntegers<F> && a.dtype() == int64)) check_floating(F::name, a);
-  Tensor y = Tensor::uninitialized(broadcast_shape(F::name, a, b), a.dtype(), where);
+  Tensor y = Tensor::uninitialized(broadcast_shape(F::name, a, b), a.dtype(), site);
   if constexpr (kIntegers<F>) {
     if (a.dtype() == int64) {
       elementwise_into<std::int64_t, std::int64_t>(
@@ -149,7 +149,7 @@ template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Loca
     elementwise_into<T, T>(
         y, [f](T a, T b) { return f.value(a, b); }, a, b);
   });
-  return record(Zip<F>(f), where, {&a, &b}, std::move(y));
+  return record(Zip<F>(f), site, {&a, &b}, std::move(y));
 }
 
 #define WENGERT_FUNCTION(F, ...) template Tensor map(const fn::F&, const Tensor&, Location);
@@ -162,7 +162,7 @@ WENGERT_ARITHMETIC(WENGERT_FUNCTION)
 WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
 
-Tensor add(const Tensor& a, const Tensor& b, Location where) { return zip(fn::Add{}, a, b, where); }
+Tensor add(const Tensor& a, const Tensor& b, Location site) { return zip(fn::Add{}, a, b, site); }
 
 void add_in_place(Tensor& into, const Tensor& x) {
   dispatch_floating(into.dtype(), [&](auto zero) {
@@ -186,8 +186,8 @@ const Tensor& Operand::as(Dtype dtype) {
   if (!is_floating(dtype) && value_ != std::trunc(value_))
     throw DtypeError(fmt::format(
         "at {}: the number {} cannot be combined with a tensor of {}; hint: convert the tensor with .to(float32) or .to(float64)",
-        to_string(CallSite::of(where)), value_, to_string(dtype)));
-  own_ = number_ ? detail::scalar_to_tensor(value_, number_, dtype, where) : Tensor::full({}, value_, dtype, where);
+        to_string(CallSite::of(site)), value_, to_string(dtype)));
+  own_ = number_ ? detail::scalar_to_tensor(value_, number_, dtype, site) : Tensor::full({}, value_, dtype, site);
   tensor_ = &own_;
   return own_;
 }
@@ -198,7 +198,7 @@ Dtype common_dtype(const Operand& a, const Operand& b) { return a.is_tensor() ? 
 
 template <class F> Tensor zip(Operand& a, Operand& b) {
   const Dtype dtype = common_dtype(a, b);
-  return detail::zip(F{}, a.as(dtype), b.as(dtype), a.where);
+  return detail::zip(F{}, a.as(dtype), b.as(dtype), a.site);
 }
 
 }  // namespace
@@ -206,7 +206,7 @@ template <class F> Tensor zip(Operand& a, Operand& b) {
 #define WENGERT_OPERATOR(F, op)                                         \
   Tensor operator op(Operand a, Operand b) { return zip<fn::F>(a, b); } \
   Tensor& operator op##=(Tensor& a, Operand b) {                        \
-    Operand left(a, b.where);                                           \
+    Operand left(a, b.site);                                            \
     return a = zip<fn::F>(left, b);                                     \
   }
 WENGERT_ARITHMETIC(WENGERT_OPERATOR)

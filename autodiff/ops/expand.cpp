@@ -20,13 +20,13 @@ class Expand : public Operation {
 
 }  // namespace
 
-Tensor expand(const Tensor& x, const Shape& shape, Location where) {
+Tensor expand(const Tensor& x, const Shape& shape, Location site) {
   if (shape == x.shape()) return x;
   checked_size("expand", shape);
   if (!detail::broadcasts_to(x, shape))
     throw ShapeError(fmt::format("expand: {} cannot be repeated to {}; only dimensions of size 1 and new leading ones can", describe(x),
                                  to_string(shape)));
-  return record(Expand(), where, {&x}, view(x, shape, detail::broadcast_strides(x, shape), 0, where));
+  return record(Expand(), site, {&x}, view(x, shape, detail::broadcast_strides(x, shape), 0, site));
 }
 
 }  // namespace wengert

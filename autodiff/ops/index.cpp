@@ -16,10 +16,10 @@
 namespace wengert {
 namespace detail {
 
-Tensor checked_index(const char* name, const Tensor& index, const Tensor& x, int dim, Location where) {
+Tensor checked_index(const char* name, const Tensor& index, const Tensor& x, int dim, Location site) {
   if (index.dtype() != int64)
     throw DtypeError(detail::ErrorText(name, "the index {} is not int64", describe(index)).hint("convert it with .to(int64)"));
-  Tensor dense = index.constant().contiguous(where);
+  Tensor dense = index.constant().contiguous(site);
   const std::int64_t* at = dense.data<std::int64_t>();
   const Index n = x.shape()[dim];
   for (Index i = 0; i < dense.size(); ++i)
@@ -58,8 +58,8 @@ void add_at(Tensor& y, int dim, const Tensor& index, Positions positions, const 
   });
 }
 
-Tensor gather_along(const Tensor& x, int dim, const Tensor& index, Positions positions, Location where = {});
-Tensor add_along(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location where = {});
+Tensor gather_along(const Tensor& x, int dim, const Tensor& index, Positions positions, Location site = {});
+Tensor add_along(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location site = {});
 
 class Take : public Operation {  // x: the tensor, the index
  public:
@@ -103,26 +103,26 @@ class AddAt : public Operation {  // x: the tensor, the index, what is added
   Positions positions_;
 };
 
-Tensor gather_along(const Tensor& x, int dim, const Tensor& index, Positions positions, Location where) {
+Tensor gather_along(const Tensor& x, int dim, const Tensor& index, Positions positions, Location site) {
   Shape shape = index.shape();
   if (positions == Positions::list) {
     shape = x.shape();
     shape[dim] = index.size();
   }
-  Tensor y = Tensor::uninitialized(shape, x.dtype(), where);
+  Tensor y = Tensor::uninitialized(shape, x.dtype(), site);
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* from = static_cast<const T*>(x.elements()->data);
     T* to = y.mutable_data<T>();
     for_each_position(x.strides(), dim, index, positions, shape, [&](Index at, Index flat) { to[flat] = from[at]; });
   });
-  return record(Take(dim, positions), where, {&x, &index}, std::move(y));
+  return record(Take(dim, positions), site, {&x, &index}, std::move(y));
 }
 
-Tensor add_along(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location where) {
-  Tensor y = x.clone(where);
+Tensor add_along(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location site) {
+  Tensor y = x.clone(site);
   add_at(y, dim, index, positions, source);
-  return record(AddAt(dim, positions), where, {&x, &index, &source}, std::move(y));
+  return record(AddAt(dim, positions), site, {&x, &index, &source}, std::move(y));
 }
 
 void check_list(const char* name, const Tensor& index) {
@@ -136,19 +136,19 @@ void check_adds(const char* name, const Tensor& x) {
 
 }  // namespace
 
-Tensor index_select(const Tensor& x, Index dim, const Tensor& index, Location where) {
+Tensor index_select(const Tensor& x, Index dim, const Tensor& index, Location site) {
   const int d = checked_dim("index_select", dim, x);
   check_list("index_select", index);
-  return gather_along(x, d, checked_index("index_select", index, x, d, where), Positions::list, where);
+  return gather_along(x, d, checked_index("index_select", index, x, d, site), Positions::list, site);
 }
 
-Tensor gather(const Tensor& x, Index dim, const Tensor& index, Location where) {
+Tensor gather(const Tensor& x, Index dim, const Tensor& index, Location site) {
   const int d = checked_dim("gather", dim, x);
   check_each("gather", x, d, index);
-  return gather_along(x, d, checked_index("gather", index, x, d, where), Positions::each, where);
+  return gather_along(x, d, checked_index("gather", index, x, d, site), Positions::each, site);
 }
 
-Tensor index_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location where) {
+Tensor index_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location site) {
   const int d = checked_dim("index_add", dim, x);
   check_adds("index_add", x);
   check_list("index_add", index);
@@ -158,33 +158,33 @@ Tensor index_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& 
   if (!(source.shape() == wanted))
     throw ShapeError(fmt::format("index_add: {} cannot be added to {} at {} positions of dimension {}: it must have the shape {}",
                                  describe(source), describe(x), index.size(), dim, to_string(wanted)));
-  return add_along(x, d, checked_index("index_add", index, x, d, where), Positions::list, source, where);
+  return add_along(x, d, checked_index("index_add", index, x, d, site), Positions::list, source, site);
 }
 
-Tensor scatter_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location where) {
+Tensor scatter_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location site) {
   const int d = checked_dim("scatter_add", dim, x);
   check_adds("scatter_add", x);
   check_each("scatter_add", x, d, index);
   detail::check_same_dtype("scatter_add", x, source, "x", "source");
   if (!(source.shape() == index.shape()))
     throw ShapeError(fmt::format("scatter_add: {} must have the shape of the index {}", describe(source), describe(index)));
-  return add_along(x, d, checked_index("scatter_add", index, x, d, where), Positions::each, source, where);
+  return add_along(x, d, checked_index("scatter_add", index, x, d, site), Positions::each, source, site);
 }
 
-Tensor masked_fill(const Tensor& x, const Tensor& mask, double value, Location where) {
+Tensor masked_fill(const Tensor& x, const Tensor& mask, double value, Location site) {
   if (mask.dtype() != boolean)
     throw DtypeError(detail::ErrorText("masked_fill", "the mask {} is not boolean", describe(mask)).hint("compare it, as in x > 0"));
   if (!(detail::broadcast_shape("masked_fill", x, mask) == x.shape()))
     throw ShapeError(fmt::format("masked_fill: the mask {} does not broadcast to {}", describe(mask), describe(x)));
-  const CallSite scope(where);
-  return wengert::where(mask, value, x);
+  const CallSite scope(site);
+  return where(mask, value, x);
 }
 
-Tensor masked_select(const Tensor& x, const Tensor& mask, Location where) {
+Tensor masked_select(const Tensor& x, const Tensor& mask, Location site) {
   if (mask.dtype() != boolean)
     throw DtypeError(detail::ErrorText("masked_select", "the mask {} is not boolean", describe(mask)).hint("compare it, as in x > 0"));
   const Shape shape = detail::broadcast_shape("masked_select", x, mask);
-  const CallSite scope(where);
+  const CallSite scope(site);
   const std::vector<bool> chosen = expand(mask, shape).to_vector<bool>();
   std::vector<std::int64_t> positions;
   for (std::size_t i = 0; i < chosen.size(); ++i)
@@ -192,18 +192,18 @@ Tensor masked_select(const Tensor& x, const Tensor& mask, Location where) {
   return index_select(reshape(expand(x, shape), {shape.size()}), 0, Tensor::from(positions));
 }
 
-Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Integer> padding, Location where) {
+Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Integer> padding, Location site) {
   if (weight.rank() != 2) throw ShapeError(fmt::format("embedding: the weight {} must be (rows, features)", describe(weight)));
   if (padding && (*padding < 0 || *padding >= weight.size(0)))
     throw ShapeError(
         fmt::format("embedding: the padding row {} is not in [0, {}), the rows of {}", padding->value, weight.size(0), describe(weight)));
-  const Tensor positions = checked_index("embedding", index, weight, 0, where);
-  const CallSite scope(where);
+  const Tensor positions = checked_index("embedding", index, weight, 0, site);
+  const CallSite scope(site);
   Shape shape = index.shape();
   shape.push_back(weight.size(1));
-  Tensor y = reshape(gather_along(weight, 0, reshape(positions, {positions.size()}), Positions::list, where), shape);
+  Tensor y = reshape(gather_along(weight, 0, reshape(positions, {positions.size()}), Positions::list, site), shape);
   if (!padding) return y;
-  return wengert::where(unsqueeze(positions, -1) == static_cast<double>(padding->value), y.constant(), y);
+  return where(unsqueeze(positions, -1) == static_cast<double>(padding->value), y.constant(), y);
 }
 
 }  // namespace wengert

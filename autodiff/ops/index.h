@@ -8,7 +8,7 @@ namespace wengert::detail {
 enum class Positions { list, each };
 
 /// The index, dense; a DtypeError unless it is int64, and a ShapeError unless every element is in [0, n), n the size of the dimension.
-Tensor checked_index(const char* name, const Tensor& index, const Tensor& x, int dim, Location where);
+Tensor checked_index(const char* name, const Tensor& index, const Tensor& x, int dim, Location site);
 /// A ShapeError unless the index has x's rank and no size beyond x's but along the dimension.
 void check_each(const char* name, const Tensor& x, int dim, const Tensor& index);
 

@@ -64,13 +64,13 @@ void check(const char* name, const Tensor& x, const Tensor& weight, const Tensor
 }
 
 /// Not recorded.
-Tensor forward(const Tensor& x, const Tensor& weight, const Tensor* bias, bool relu, Location where) {
-  const Tensor a = x.constant().contiguous(where), w = weight.constant().contiguous(where);
-  const Tensor b = bias ? bias->constant().contiguous(where) : Tensor();
+Tensor forward(const Tensor& x, const Tensor& weight, const Tensor* bias, bool relu, Location site) {
+  const Tensor a = x.constant().contiguous(site), w = weight.constant().contiguous(site);
+  const Tensor b = bias ? bias->constant().contiguous(site) : Tensor();
   const Index in = w.size(1), out = w.size(0);
   Shape shape = x.shape();
   shape[shape.rank() - 1] = out;
-  Tensor y = Tensor::uninitialized(shape, x.dtype(), where);
+  Tensor y = Tensor::uninitialized(shape, x.dtype(), site);
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     kernels::product<T>(out > 0 ? y.size() / out : 0, out, in, matrix<T>(a), matrix<T>(w).transposed(), static_cast<T*>(y.elements()->data),
@@ -79,22 +79,22 @@ Tensor forward(const Tensor& x, const Tensor& weight, const Tensor* bias, bool r
   return y;
 }
 
-template <bool kRelu> Tensor linear(const char* name, const Tensor& x, const Tensor& weight, const Tensor* bias, Location where) {
+template <bool kRelu> Tensor linear(const char* name, const Tensor& x, const Tensor& weight, const Tensor* bias, Location site) {
   check(name, x, weight, bias);
-  Tensor y = forward(x, weight, bias, kRelu, where);
-  if (bias) return record(Linear<kRelu>(), where, {&x, &weight, bias}, std::move(y));
-  return record(Linear<kRelu>(), where, {&x, &weight}, std::move(y));
+  Tensor y = forward(x, weight, bias, kRelu, site);
+  if (bias) return record(Linear<kRelu>(), site, {&x, &weight, bias}, std::move(y));
+  return record(Linear<kRelu>(), site, {&x, &weight}, std::move(y));
 }
 
 }  // namespace
 
-Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Location where) {
-  return linear<false>("linear", x, weight, &bias, where);
+Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Location site) {
+  return linear<false>("linear", x, weight, &bias, site);
 }
-Tensor linear(const Tensor& x, const Tensor& weight, Location where) { return linear<false>("linear", x, weight, nullptr, where); }
-Tensor linear_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, Location where) {
-  return linear<true>("linear_relu", x, weight, &bias, where);
+Tensor linear(const Tensor& x, const Tensor& weight, Location site) { return linear<false>("linear", x, weight, nullptr, site); }
+Tensor linear_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, Location site) {
+  return linear<true>("linear_relu", x, weight, &bias, site);
 }
-Tensor linear_relu(const Tensor& x, const Tensor& weight, Location where) { return linear<true>("linear_relu", x, weight, nullptr, where); }
+Tensor linear_relu(const Tensor& x, const Tensor& weight, Location site) { return linear<true>("linear_relu", x, weight, nullptr, site); }
 
 }  // namespace wengert

@@ -16,7 +16,7 @@ void check_boolean(const char* operation, const Tensor& x, const char* example) 
 template <class F> Tensor combine(const char* operation, const LogicalOperand& a, const LogicalOperand& b, F&& f) {
   check_boolean(operation, a.tensor, "x != 0");
   check_boolean(operation, b.tensor, "x != 0");
-  Tensor y = Tensor::uninitialized(detail::broadcast_shape(operation, a.tensor, b.tensor), boolean, a.where);
+  Tensor y = Tensor::uninitialized(detail::broadcast_shape(operation, a.tensor, b.tensor), boolean, a.site);
   detail::elementwise_into<bool, bool>(y, f, a.tensor, b.tensor);
   return y;
 }
@@ -48,7 +48,7 @@ Tensor logical_or(const LogicalOperand& a, const LogicalOperand& b) { return com
 Tensor logical_xor(const LogicalOperand& a, const LogicalOperand& b) { return combine("logical_xor", a, b, std::not_equal_to<>()); }
 Tensor logical_not(const LogicalOperand& a) {
   check_boolean("logical_not", a.tensor, "x == 0");
-  Tensor y = Tensor::uninitialized(a.tensor.shape(), boolean, a.where);
+  Tensor y = Tensor::uninitialized(a.tensor.shape(), boolean, a.site);
   detail::elementwise_into<bool, bool>(y, std::logical_not<>(), a.tensor);
   return y;
 }

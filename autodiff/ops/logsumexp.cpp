@@ -44,10 +44,10 @@ class LogSumExp : public Operation {
 
 }  // namespace
 
-Tensor logsumexp(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location where) {
+Tensor logsumexp(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
   detail::check_floating("logsumexp", x);
   const detail::Reduced r = detail::reduce_over("logsumexp", x, dims);
-  Tensor y = Tensor::full(options.keepdim ? r.kept : r.dropped, -kInfinity, x.dtype(), where);
+  Tensor y = Tensor::full(options.keepdim ? r.kept : r.dropped, -kInfinity, x.dtype(), site);
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     T* out = y.mutable_data<T>();
@@ -58,8 +58,8 @@ Tensor logsumexp(const Tensor& x, const Dims& dims, const ReductionOptions& opti
     for (Index i = 0; i < y.size(); ++i)
       if (std::isfinite(out[i])) out[i] = static_cast<T>(static_cast<double>(out[i]) + std::log(sums[static_cast<std::size_t>(i)]));
   });
-  return record(LogSumExp(dims, r.kept), where, {&x}, std::move(y));
+  return record(LogSumExp(dims, r.kept), site, {&x}, std::move(y));
 }
-Tensor logsumexp(const Tensor& x, Location where) { return logsumexp(x, detail::all_dims(x), {}, where); }
+Tensor logsumexp(const Tensor& x, Location site) { return logsumexp(x, detail::all_dims(x), {}, site); }
 
 }  // namespace wengert

@@ -53,8 +53,8 @@ template <class T> void products(const Tensor& a, const Tensor& b, Tensor& c) {
 Tensor gemm_ready(const Tensor& x) { return is_gemm_matrix(x) ? x.constant() : x.clone(x.made_at()); }
 
 /// The product of tensors of rank 2 or more, not recorded. A batch of rows times one matrix is one product.
-Tensor product(const Tensor& a, const Tensor& b, const Shape& shape, Location where) {
-  Tensor c = Tensor::uninitialized(shape, a.dtype(), where);
+Tensor product(const Tensor& a, const Tensor& b, const Shape& shape, Location site) {
+  Tensor c = Tensor::uninitialized(shape, a.dtype(), site);
   detail::dispatch_floating(a.dtype(), [&](auto zero) {
     using T = decltype(zero);
     if (a.rank() > 2 && b.rank() == 2 && a.is_row_major()) {
@@ -168,19 +168,19 @@ bool detail::add_product_in_place(Tensor& into, const MatrixFactor& left, const 
   return true;
 }
 
-Tensor matmul(const Tensor& a, const Tensor& b, Location where) {
+Tensor matmul(const Tensor& a, const Tensor& b, Location site) {
   detail::check_same_dtype("matmul", a, b);
   detail::check_floating("matmul", a);
   if (a.rank() == 0 || b.rank() == 0 || a.shape().back() != b.shape()[std::max(0, b.rank() - 2)]) does_not_fit(a, b);
   // A vector on the left is a row, one on the right a column; the result drops their dimension.
   if (a.rank() == 1) {
-    const Tensor row = matmul(unsqueeze(a, 0, where), b, where);
-    return squeeze(row, b.rank() == 1 ? 0 : -2, where);
+    const Tensor row = matmul(unsqueeze(a, 0, site), b, site);
+    return squeeze(row, b.rank() == 1 ? 0 : -2, site);
   }
-  if (b.rank() == 1) return squeeze(matmul(a, unsqueeze(b, 1, where), where), -1, where);
+  if (b.rank() == 1) return squeeze(matmul(a, unsqueeze(b, 1, site), site), -1, site);
   const Shape shape = product_shape(a, b);
   const bool ready = is_gemm_matrix(a) && is_gemm_matrix(b);
-  return record(Matmul(), where, {&a, &b}, ready ? product(a, b, shape, where) : product(gemm_ready(a), gemm_ready(b), shape, where));
+  return record(Matmul(), site, {&a, &b}, ready ? product(a, b, shape, site) : product(gemm_ready(a), gemm_ready(b), shape, site));
 }
 
 }  // namespace wengert

@@ -21,9 +21,9 @@ void wrong_matrix(const char* operation, const Tensor& x, Index matrix, const st
                                 x.rank() > 2 ? fmt::format("matrix {} in row-major order {}", matrix, what) : "it " + what));
 }
 
-Factors factorize(const Tensor& x, Location where) {
+Factors factorize(const Tensor& x, Location site) {
   const Index n = x.size(-1), matrices = n == 0 ? 0 : x.size() / (n * n);
-  Factors f{x.clone(where), pool::Vector<std::int32_t>(static_cast<std::size_t>(matrices * n)),
+  Factors f{x.clone(site), pool::Vector<std::int32_t>(static_cast<std::size_t>(matrices * n)),
             pool::Vector<std::int64_t>(static_cast<std::size_t>(matrices))};
   dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);

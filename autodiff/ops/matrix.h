@@ -17,6 +17,6 @@ struct Factors {
   pool::Vector<std::int32_t> pivots;      // n a matrix
   pool::Vector<std::int64_t> zero_pivot;  // of each matrix: 0, or the first position (from 1) on U's diagonal that is 0
 };
-Factors factorize(const Tensor& x, Location where);
+Factors factorize(const Tensor& x, Location site);
 
 }  // namespace wengert::detail

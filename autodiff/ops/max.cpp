@@ -50,10 +50,10 @@ class ExtremeOf : public Operation {
   Shape kept_;
 };
 
-Tensor extreme_over(const char* name, Extreme e, const Tensor& x, const Dims& dims, const ReductionOptions& options, Location where) {
+Tensor extreme_over(const char* name, Extreme e, const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
   const detail::Reduced r = detail::reduce_over(name, x, dims);
   check_not_empty(name, e, x, r);
-  Tensor y = Tensor::uninitialized(options.keepdim ? r.kept : r.dropped, x.dtype(), where);
+  Tensor y = Tensor::uninitialized(options.keepdim ? r.kept : r.dropped, x.dtype(), site);
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     T* out = y.mutable_data<T>();
@@ -64,19 +64,19 @@ Tensor extreme_over(const char* name, Extreme e, const Tensor& x, const Dims& di
       first = true;
     });
   });
-  return record(ExtremeOf(e, dims, r.kept), where, {&x}, std::move(y));
+  return record(ExtremeOf(e, dims, r.kept), site, {&x}, std::move(y));
 }
 
-Tensor position_of(const char* name, Extreme e, const Tensor& x, Index dim, const ReductionOptions& options, Location where) {
+Tensor position_of(const char* name, Extreme e, const Tensor& x, Index dim, const ReductionOptions& options, Location site) {
   const detail::Reduced r = detail::reduce_over(name, x, {dim});
   check_not_empty(name, e, x, r);
   const int d = checked_dim(name, dim, x);
-  const Tensor along = transpose(x.constant(), d, -1, where);  // the dimension is the inner loop
+  const Tensor along = transpose(x.constant(), d, -1, site);  // the dimension is the inner loop
   const Shape& shape = along.shape();
   const Index n = shape.back();
   const Shape outer(std::span<const Index>(shape).first(static_cast<std::size_t>(shape.rank() - 1)));
   const Shape outer_strides(std::span<const Index>(along.strides()).first(static_cast<std::size_t>(shape.rank() - 1)));
-  Tensor y = Tensor::uninitialized(outer, int64, where);
+  Tensor y = Tensor::uninitialized(outer, int64, site);
   std::int64_t* out = y.mutable_data<std::int64_t>();
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -93,53 +93,53 @@ Tensor position_of(const char* name, Extreme e, const Tensor& x, Index dim, cons
     });
   });
   // The last dimension of `along` is gone; what stood there before stands at position d.
-  const Tensor result = d == x.rank() - 1 ? y : transpose(unsqueeze(y, -1, where), d, -1, where);
-  return reshape(result, options.keepdim ? r.kept : r.dropped, where);
+  const Tensor result = d == x.rank() - 1 ? y : transpose(unsqueeze(y, -1, site), d, -1, site);
+  return reshape(result, options.keepdim ? r.kept : r.dropped, site);
 }
 
-Tensor extreme_of_all(const char* name, Extreme e, const Tensor& x, Location where) {
+Tensor extreme_of_all(const char* name, Extreme e, const Tensor& x, Location site) {
   if (x.size() == 0) throw ShapeError(fmt::format("{}: {} has no elements", name, describe(x)));
-  return extreme_over(name, e, x, detail::all_dims(x), {}, where);
+  return extreme_over(name, e, x, detail::all_dims(x), {}, site);
 }
 
-Tensor position_in_all(const char* name, Extreme e, const Tensor& x, Location where) {
+Tensor position_in_all(const char* name, Extreme e, const Tensor& x, Location site) {
   if (x.size() == 0) throw ShapeError(fmt::format("{}: {} has no elements", name, describe(x)));
-  return position_of(name, e, reshape(x.constant(), {-1}, where), 0, {}, where);
+  return position_of(name, e, reshape(x.constant(), {-1}, site), 0, {}, site);
 }
 
 /// The first of the extreme elements along a dimension, to which the whole gradient goes.
-ValuesAndIndices first_extreme(const char* name, Extreme e, const Tensor& x, Index dim, const ReductionOptions& options, Location where) {
-  const Tensor at = position_of(name, e, x, dim, {.keepdim = true}, where);
-  const Tensor values = gather(x, dim, at, where);
+ValuesAndIndices first_extreme(const char* name, Extreme e, const Tensor& x, Index dim, const ReductionOptions& options, Location site) {
+  const Tensor at = position_of(name, e, x, dim, {.keepdim = true}, site);
+  const Tensor values = gather(x, dim, at, site);
   if (options.keepdim) return {values, at};
-  return {squeeze(values, dim, where), squeeze(at, dim, where)};
+  return {squeeze(values, dim, site), squeeze(at, dim, site)};
 }
 
 }  // namespace
 
-Tensor max(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location where) {
-  return extreme_over("max", Extreme::largest, x, dims, options, where);
+Tensor max(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
+  return extreme_over("max", Extreme::largest, x, dims, options, site);
 }
-Tensor min(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location where) {
-  return extreme_over("min", Extreme::smallest, x, dims, options, where);
+Tensor min(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
+  return extreme_over("min", Extreme::smallest, x, dims, options, site);
 }
-Tensor max(const Tensor& x, Location where) { return extreme_of_all("max", Extreme::largest, x, where); }
-Tensor min(const Tensor& x, Location where) { return extreme_of_all("min", Extreme::smallest, x, where); }
+Tensor max(const Tensor& x, Location site) { return extreme_of_all("max", Extreme::largest, x, site); }
+Tensor min(const Tensor& x, Location site) { return extreme_of_all("min", Extreme::smallest, x, site); }
 
-Tensor argmax(const Tensor& x, Index dim, const ReductionOptions& options, Location where) {
-  return position_of("argmax", Extreme::largest, x, dim, options, where);
+Tensor argmax(const Tensor& x, Index dim, const ReductionOptions& options, Location site) {
+  return position_of("argmax", Extreme::largest, x, dim, options, site);
 }
-Tensor argmin(const Tensor& x, Index dim, const ReductionOptions& options, Location where) {
-  return position_of("argmin", Extreme::smallest, x, dim, options, where);
+Tensor argmin(const Tensor& x, Index dim, const ReductionOptions& options, Location site) {
+  return position_of("argmin", Extreme::smallest, x, dim, options, site);
 }
-Tensor argmax(const Tensor& x, Location where) { return position_in_all("argmax", Extreme::largest, x, where); }
-Tensor argmin(const Tensor& x, Location where) { return position_in_all("argmin", Extreme::smallest, x, where); }
+Tensor argmax(const Tensor& x, Location site) { return position_in_all("argmax", Extreme::largest, x, site); }
+Tensor argmin(const Tensor& x, Location site) { return position_in_all("argmin", Extreme::smallest, x, site); }
 
-ValuesAndIndices max_dim(const Tensor& x, Index dim, const ReductionOptions& options, Location where) {
-  return first_extreme("max_dim", Extreme::largest, x, dim, options, where);
+ValuesAndIndices max_dim(const Tensor& x, Index dim, const ReductionOptions& options, Location site) {
+  return first_extreme("max_dim", Extreme::largest, x, dim, options, site);
 }
-ValuesAndIndices min_dim(const Tensor& x, Index dim, const ReductionOptions& options, Location where) {
-  return first_extreme("min_dim", Extreme::smallest, x, dim, options, where);
+ValuesAndIndices min_dim(const Tensor& x, Index dim, const ReductionOptions& options, Location site) {
+  return first_extreme("min_dim", Extreme::smallest, x, dim, options, site);
 }
 
 }  // namespace wengert

@@ -45,11 +45,11 @@ Tensor sqrt_or_zero(const Tensor& x) {
 
 }  // namespace detail
 
-Tensor norm(const Tensor& x, double p, const Dims& dims, const ReductionOptions& options, Location where) {
+Tensor norm(const Tensor& x, double p, const Dims& dims, const ReductionOptions& options, Location site) {
   detail::check_floating("norm", x);
   const detail::Reduced r = detail::reduce_over("norm", x, dims);
   if (!(p >= 1)) throw ValueError(detail::ErrorText("norm", "p must be at least 1 (or infinity), not {}", p).operand("input", x));
-  const CallSite scope(where);
+  const CallSite scope(site);
   if (p == 1) return sum(abs(x), dims, options);
   if (std::isinf(p)) return r.count == 0 ? sum(x, dims, options) : max(abs(x), dims, options);
   const Tensor scale = scale_of(x, dims, r);
@@ -58,6 +58,6 @@ Tensor norm(const Tensor& x, double p, const Dims& dims, const ReductionOptions&
                           : power_or_zero(sum(power_or_zero(abs(scaled), p), dims, {.keepdim = true}), 1 / p);
   return reshape(scale * y, options.keepdim ? r.kept : r.dropped);
 }
-Tensor norm(const Tensor& x, double p, Location where) { return norm(x, p, detail::all_dims(x), {}, where); }
+Tensor norm(const Tensor& x, double p, Location site) { return norm(x, p, detail::all_dims(x), {}, site); }
 
 }  // namespace wengert

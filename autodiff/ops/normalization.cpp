@@ -191,46 +191,46 @@ Tensor updated_statistic(const Tensor& running, const PerGroup& batch, double fa
 
 }  // namespace
 
-Tensor layer_norm(const Tensor& x, const Shape& normalized, const NormalizationOptions& options, Location where) {
+Tensor layer_norm(const Tensor& x, const Shape& normalized, const NormalizationOptions& options, Location site) {
   detail::check_floating("layer_norm", x);
   bool fits = normalized.rank() > 0 && normalized.rank() <= x.rank();
   for (int d = 1; fits && d <= normalized.rank(); ++d) fits = normalized[normalized.rank() - d] == x.shape()[x.rank() - d];
   if (!fits)
     throw ShapeError(fmt::format("layer_norm: the input {} does not end in the dimensions {}", describe(x), to_string(normalized)));
   check_affine("layer_norm", options.weight, options.bias, normalized, x);
-  const CallSite scope(where);
+  const CallSite scope(site);
   const Index inner = normalized.size(), rows = inner > 0 ? x.size() / inner : 0;
   return scaled(reshape(standardized(reshape(x, {1, rows, inner}), options.eps), x.shape()), options.weight, options.bias);
 }
 
-Tensor group_norm(const Tensor& x, Index groups, const NormalizationOptions& options, Location where) {
+Tensor group_norm(const Tensor& x, Index groups, const NormalizationOptions& options, Location site) {
   check_channels("group_norm", x);
-  const CallSite scope(where);
+  const CallSite scope(site);
   return normalized_groups("group_norm", x, groups, options);
 }
 
-Tensor instance_norm(const Tensor& x, const NormalizationOptions& options, Location where) {
+Tensor instance_norm(const Tensor& x, const NormalizationOptions& options, Location site) {
   check_channels("instance_norm", x);
-  const CallSite scope(where);
+  const CallSite scope(site);
   return normalized_groups("instance_norm", x, std::max<Index>(x.size(1), 1), options);
 }
 
-Tensor rms_norm(const Tensor& x, const NormalizationOptions& options, Location where) {
+Tensor rms_norm(const Tensor& x, const NormalizationOptions& options, Location site) {
   detail::check_floating("rms_norm", x);
   if (x.rank() == 0) throw ShapeError(fmt::format("rms_norm: the input {} has no last dimension", describe(x)));
   check_affine("rms_norm", options.weight, options.bias, {x.shape().back()}, x);
-  const CallSite scope(where);
+  const CallSite scope(site);
   return scaled(x * rsqrt(mean(square(x), -1, {.keepdim = true}) + options.eps), options.weight, options.bias);
 }
 
 BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const BatchNormOptions& options,
-                           Location where) {
+                           Location site) {
   check_channels("batch_norm", x);
   const Index channels = x.size(1), values = channels > 0 ? x.size() / channels : 0;
   check_affine("batch_norm", options.weight, options.bias, {channels}, x);
   check_companion("batch_norm", "running mean", running_mean, {channels}, x);
   check_companion("batch_norm", "running variance", running_var, {channels}, x);
-  const CallSite scope(where);
+  const CallSite scope(site);
   const Tensor weight = along_channels(options.weight, x), bias = along_channels(options.bias, x);
   if (!options.training) {
     if (!running_mean.defined() || !running_var.defined())

@@ -70,11 +70,11 @@ Index widest(Padding padding, Index n) {
 
 }  // namespace
 
-Tensor pad(const Tensor& x, const Dims& before, const Dims& after, double value, Location where) {
+Tensor pad(const Tensor& x, const Dims& before, const Dims& after, double value, Location site) {
   if (!is_floating(x.dtype()) && value != std::trunc(value))
     throw DtypeError(detail::ErrorText("pad", "the value {} cannot be an element of {}", value, describe(x))
                          .hint("convert the tensor with .to(float32) or .to(float64)"));
-  Tensor y = Tensor::full(padded_shape(x, before, after), value, x.dtype(), where);
+  Tensor y = Tensor::full(padded_shape(x, before, after), value, x.dtype(), site);
   Shape common = x.shape(), in_x = before, in_y = before;
   for (int d = 0; d < x.rank(); ++d) {
     in_x[d] = std::max<Index>(0, -before[d]);
@@ -93,10 +93,10 @@ Tensor pad(const Tensor& x, const Dims& before, const Dims& after, double value,
       for (Index i = 0; i < n; ++i) out[offset[1] + i * step[1]] = in[offset[0] + i * step[0]];
     });
   });
-  return record(Pad(before, after), where, {&x}, std::move(y));
+  return record(Pad(before, after), site, {&x}, std::move(y));
 }
 
-Tensor pad(const Tensor& x, const Dims& before, const Dims& after, Padding padding, Location where) {
+Tensor pad(const Tensor& x, const Dims& before, const Dims& after, Padding padding, Location site) {
   padded_shape(x, before, after);
   for (int d = 0; d < x.rank(); ++d) {
     const Index n = x.shape()[d], most = std::max(before[d], after[d]);
@@ -104,7 +104,7 @@ Tensor pad(const Tensor& x, const Dims& before, const Dims& after, Padding paddi
       throw ShapeError(fmt::format("pad: widths {} and {} of dimension {} of {} must be at least 0, and no more than its elements fill",
                                    before[d], after[d], d, describe(x)));
   }
-  const CallSite scope(where);
+  const CallSite scope(site);
   Tensor y = x;
   for (int d = 0; d < x.rank(); ++d) {
     if (before[d] == 0 && after[d] == 0) continue;

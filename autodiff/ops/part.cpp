@@ -143,7 +143,7 @@ Tensor updated(const Tensor& x, const Part& part, const Tensor& value, Location 
 
 Tensor Tensor::part(Subscripts index) const {
   const std::span<const Subscript> list = index.list();
-  return Part("x(...)", *this, list).of(*this, list.empty() ? made_at() : list[0].where);
+  return Part("x(...)", *this, list).of(*this, list.empty() ? made_at() : list[0].site);
 }
 
 RowIterator Tensor::begin(Location site) const {
@@ -176,7 +176,7 @@ Tensor slice_update(const Tensor& x, Subscripts index, Operand value) {
   if (!detail::broadcasts_to(v, part.shape()))
     throw ShapeError(fmt::format("slice_update: the value {} does not broadcast to {}, the shape of the part of {}", describe(v),
                                  to_string(part.shape()), describe(x)));
-  return updated(x, part, v, value.where);
+  return updated(x, part, v, value.site);
 }
 
 }  // namespace wengert

@@ -44,7 +44,7 @@ class Transpose : public Operation {
 
 }  // namespace
 
-Tensor permute(const Tensor& x, const Dims& dims, Location where) {
+Tensor permute(const Tensor& x, const Dims& dims, Location site) {
   Dims order = dims;
   Shape shape, strides;
   bool each_once = dims.rank() == x.rank();
@@ -57,15 +57,15 @@ Tensor permute(const Tensor& x, const Dims& dims, Location where) {
     shape.push_back(x.shape()[static_cast<int>(d)]);
     strides.push_back(x.strides()[static_cast<int>(d)]);
   }
-  return record(Permute(order), where, {&x}, view(x, shape, strides, 0, where));
+  return record(Permute(order), site, {&x}, view(x, shape, strides, 0, site));
 }
 
-Tensor transpose(const Tensor& x, Index dim0, Index dim1, Location where) {
+Tensor transpose(const Tensor& x, Index dim0, Index dim1, Location site) {
   const int p = checked_dim("transpose", dim0, x), q = checked_dim("transpose", dim1, x);
   Shape shape = x.shape(), strides = x.strides();
   std::swap(shape[p], shape[q]);
   std::swap(strides[p], strides[q]);
-  return record(Transpose(p, q), where, {&x}, view(x, shape, strides, 0, where));
+  return record(Transpose(p, q), site, {&x}, view(x, shape, strides, 0, site));
 }
 
 }  // namespace wengert

@@ -208,13 +208,13 @@ Form max_pool_form(const char* name, const Tensor& x, HeightWidth kernel, const 
 
 }  // namespace
 
-Tensor max_pool2d(const Tensor& x, HeightWidth kernel, const MaxPool2dOptions& options, Location where) {
-  const CallSite scope(where);
+Tensor max_pool2d(const Tensor& x, HeightWidth kernel, const MaxPool2dOptions& options, Location site) {
+  const CallSite scope(site);
   return maxima(max_pool_form("max_pool2d", x, kernel, options), x).values;
 }
 
-ValuesAndIndices max_pool2d_with_indices(const Tensor& x, HeightWidth kernel, const MaxPool2dOptions& options, Location where) {
-  const CallSite scope(where);
+ValuesAndIndices max_pool2d_with_indices(const Tensor& x, HeightWidth kernel, const MaxPool2dOptions& options, Location site) {
+  const CallSite scope(site);
   const Form form = max_pool_form("max_pool2d_with_indices", x, kernel, options);
   Maxima result = maxima(form, x);
   Tensor indices = Tensor::uninitialized(form.y_shape, int64);
@@ -222,15 +222,15 @@ ValuesAndIndices max_pool2d_with_indices(const Tensor& x, HeightWidth kernel, co
   return {std::move(result.values), std::move(indices)};
 }
 
-Tensor max_pool1d(const Tensor& x, Index kernel, const MaxPool1dOptions& o, Location where) {
-  const CallSite scope(where);
+Tensor max_pool1d(const Tensor& x, Index kernel, const MaxPool1dOptions& o, Location site) {
+  const CallSite scope(site);
   check_operand("max_pool1d", x, 1);
   const auto axis = checked_axis("max_pool1d", "length", x, {x.size(2), 1, kernel, o.stride, o.padding, o.dilation}, o.ceil_mode);
   return maxima(form_of("max_pool1d", x, {}, axis), x).values;
 }
 
-Tensor avg_pool2d(const Tensor& x, HeightWidth kernel, const AvgPool2dOptions& o, Location where) {
-  const CallSite scope(where);
+Tensor avg_pool2d(const Tensor& x, HeightWidth kernel, const AvgPool2dOptions& o, Location site) {
+  const CallSite scope(site);
   check_operand("avg_pool2d", x, 2);
   const auto height =
       checked_axis("avg_pool2d", "height", x, {x.size(2), 1, kernel.height, o.stride.height, o.padding.height}, o.ceil_mode);
@@ -238,15 +238,15 @@ Tensor avg_pool2d(const Tensor& x, HeightWidth kernel, const AvgPool2dOptions& o
   return mean_of_windows(form_of("avg_pool2d", x, height, width), o.count_include_pad ? Divisor::padded : Divisor::inside, x);
 }
 
-Tensor avg_pool1d(const Tensor& x, Index kernel, const AvgPool1dOptions& o, Location where) {
-  const CallSite scope(where);
+Tensor avg_pool1d(const Tensor& x, Index kernel, const AvgPool1dOptions& o, Location site) {
+  const CallSite scope(site);
   check_operand("avg_pool1d", x, 1);
   const auto axis = checked_axis("avg_pool1d", "length", x, {x.size(2), 1, kernel, o.stride, o.padding}, o.ceil_mode);
   return mean_of_windows(form_of("avg_pool1d", x, {}, axis), o.count_include_pad ? Divisor::padded : Divisor::inside, x);
 }
 
-Tensor adaptive_avg_pool2d(const Tensor& x, HeightWidth size, Location where) {
-  const CallSite scope(where);
+Tensor adaptive_avg_pool2d(const Tensor& x, HeightWidth size, Location site) {
+  const CallSite scope(site);
   check_operand("adaptive_avg_pool2d", x, 2);
   if (size.height < 1 || size.width < 1 || x.size(2) < 1 || x.size(3) < 1)
     throw ShapeError(

@@ -20,10 +20,10 @@ Tensor product_of_last(Tensor x) {
 
 }  // namespace
 
-Tensor prod(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location where) {
+Tensor prod(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
   const detail::Reduced r = detail::reduce_over("prod", x, dims);
-  if (x.dtype() == boolean) return prod(x.to(int64, where), dims, options, where);
-  const CallSite scope(where);
+  if (x.dtype() == boolean) return prod(x.to(int64, site), dims, options, site);
+  const CallSite scope(site);
   if (r.count == 0) return sum(x, dims, options) + 1;  // over nothing
   Dims order;                                          // those that stay, then the reduced ones
   for (int d = 0; d < x.rank(); ++d)
@@ -34,6 +34,6 @@ Tensor prod(const Tensor& x, const Dims& dims, const ReductionOptions& options, 
   rows.push_back(r.count);
   return reshape(product_of_last(reshape(permute(x, order), rows)), options.keepdim ? r.kept : r.dropped);
 }
-Tensor prod(const Tensor& x, Location where) { return prod(x, detail::all_dims(x), {}, where); }
+Tensor prod(const Tensor& x, Location site) { return prod(x, detail::all_dims(x), {}, site); }
 
 }  // namespace wengert

@@ -33,7 +33,7 @@ Tensor rolled(const Tensor& x, int dim, Index shift) {
 
 }  // namespace
 
-Tensor flip(const Tensor& x, const Dims& dims, Location where) {
+Tensor flip(const Tensor& x, const Dims& dims, Location site) {
   Shape strides = x.strides();
   Index offset = 0;
   Dims flipped;
@@ -45,20 +45,20 @@ Tensor flip(const Tensor& x, const Dims& dims, Location where) {
     strides[d] = -strides[d];
     if (x.size() > 0) offset += (x.shape()[d] - 1) * x.strides()[d];
   }
-  return record(Flip(flipped), where, {&x}, view(x, x.shape(), strides, offset, where));
+  return record(Flip(flipped), site, {&x}, view(x, x.shape(), strides, offset, site));
 }
 
-Tensor roll(const Tensor& x, const Dims& shifts, const Dims& dims, Location where) {
+Tensor roll(const Tensor& x, const Dims& shifts, const Dims& dims, Location site) {
   if (shifts.rank() != dims.rank())
     throw ShapeError(fmt::format("roll: {} shifts for {} dimensions of {}", shifts.rank(), dims.rank(), describe(x)));
   for (const Index d : dims) checked_dim("roll", d, x);
-  const CallSite scope(where);
+  const CallSite scope(site);
   Tensor y = x;
   for (int i = 0; i < dims.rank(); ++i) y = rolled(y, checked_dim("roll", dims[i], x), shifts[i]);
   return y;
 }
 
-Tensor repeat(const Tensor& x, const Dims& repeats, Location where) {
+Tensor repeat(const Tensor& x, const Dims& repeats, Location site) {
   if (repeats.rank() < x.rank())
     throw ShapeError(fmt::format("repeat: {} has more dimensions than there are repeats in {}", describe(x), to_string(repeats)));
   const int added = repeats.rank() - x.rank();
@@ -71,7 +71,7 @@ Tensor repeat(const Tensor& x, const Dims& repeats, Location where) {
   }
   checked_size("repeat", repeated);
   for (int d = 0; d < repeats.rank(); ++d) shape.push_back(repeated[2 * d] * repeated[2 * d + 1]);
-  const CallSite scope(where);
+  const CallSite scope(site);
   return reshape(expand(reshape(x, apart), repeated), shape);
 }
 

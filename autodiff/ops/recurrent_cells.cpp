@@ -100,17 +100,17 @@ class Lstm : public Operation {  // the sums, c -> h', c', the activated gates
 };
 
 LstmState lstm_activation(const Tensor& sums, const Tensor& c) {
-  const Location where = sums.made_at();
-  const Tensor before = c.constant().contiguous(where);
-  Tensor y[3] = {Tensor::uninitialized(c.shape(), c.dtype(), where), Tensor::uninitialized(c.shape(), c.dtype(), where),
-                 Tensor::uninitialized(sums.shape(), c.dtype(), where)};
+  const Location site = sums.made_at();
+  const Tensor before = c.constant().contiguous(site);
+  Tensor y[3] = {Tensor::uninitialized(c.shape(), c.dtype(), site), Tensor::uninitialized(c.shape(), c.dtype(), site),
+                 Tensor::uninitialized(sums.shape(), c.dtype(), site)};
   detail::dispatch_floating(c.dtype(), [&](auto zero) {
     using T = decltype(zero);
     kernels::lstm_gates(c.size(0), c.size(1), sums.data<T>(), before.data<T>(), y[2].mutable_data<T>(), y[0].mutable_data<T>(),
                         y[1].mutable_data<T>());
   });
   const Tensor* inputs[] = {&sums, &c};
-  detail::record_all(Lstm(), where, inputs, y);
+  detail::record_all(Lstm(), site, inputs, y);
   return {std::move(y[0]), std::move(y[1])};
 }
 
@@ -169,10 +169,10 @@ class Gru : public Operation {  // A (of x), B (of h), h -> h', the activated ga
     if (x_bar.needs(2)) x_bar[2] = h_bar * y.z;
   }
   static void vjp_now(const Tensor& b, const Tensor& h, const Tensor& gates, const Tensor& y_bar, Cotangents& x_bar) {
-    const Location where = gates.made_at();
-    Tensor a_bar = Tensor::uninitialized(gates.shape(), gates.dtype(), where);
-    Tensor b_bar = Tensor::uninitialized(gates.shape(), gates.dtype(), where);
-    Tensor h_bar = Tensor::uninitialized(h.shape(), h.dtype(), where);
+    const Location site = gates.made_at();
+    Tensor a_bar = Tensor::uninitialized(gates.shape(), gates.dtype(), site);
+    Tensor b_bar = Tensor::uninitialized(gates.shape(), gates.dtype(), site);
+    Tensor h_bar = Tensor::uninitialized(h.shape(), h.dtype(), site);
     detail::dispatch_floating(h.dtype(), [&](auto zero) {
       using T = decltype(zero);
       const Index rows = h.size(0), hidden = h.size(1);
@@ -202,9 +202,9 @@ class Gru : public Operation {  // A (of x), B (of h), h -> h', the activated ga
 };
 
 Tensor gru_activation(const Tensor& a, const Tensor& b, const Tensor& h) {
-  const Location where = a.made_at();
-  const Tensor before = h.constant().contiguous(where);
-  Tensor y[2] = {Tensor::uninitialized(h.shape(), h.dtype(), where), Tensor::uninitialized(a.shape(), h.dtype(), where)};
+  const Location site = a.made_at();
+  const Tensor before = h.constant().contiguous(site);
+  Tensor y[2] = {Tensor::uninitialized(h.shape(), h.dtype(), site), Tensor::uninitialized(a.shape(), h.dtype(), site)};
   detail::dispatch_floating(h.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const Index rows = h.size(0), hidden = h.size(1);
@@ -226,7 +226,7 @@ Tensor gru_activation(const Tensor& a, const Tensor& b, const Tensor& h) {
     });
   });
   const Tensor* inputs[] = {&a, &b, &h};
-  detail::record_all(Gru(), where, inputs, y);
+  detail::record_all(Gru(), site, inputs, y);
   return std::move(y[0]);
 }
 
@@ -306,12 +306,12 @@ void check_state(const char* name, const char* what, const Tensor& state, const 
 }
 
 Tensor gate_sum(const Tensor& x, const Tensor& h, const CellWeights& w) {
-  const Location where = x.made_at();
-  const Tensor in = x.constant().contiguous(where), state = h.constant().contiguous(where);
-  const Tensor input = w.input.constant().contiguous(where), hidden = w.hidden.constant().contiguous(where);
+  const Location site = x.made_at();
+  const Tensor in = x.constant().contiguous(site), state = h.constant().contiguous(site);
+  const Tensor input = w.input.constant().contiguous(site), hidden = w.hidden.constant().contiguous(site);
   const Index n = x.size(0), gates = w.input.size(0);
-  const Tensor bias = w.bias.defined() ? w.bias.constant().contiguous(where) : Tensor();
-  Tensor y = Tensor::uninitialized({n, gates}, x.dtype(), where);
+  const Tensor bias = w.bias.defined() ? w.bias.constant().contiguous(site) : Tensor();
+  Tensor y = Tensor::uninitialized({n, gates}, x.dtype(), site);
   dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     T* const to = y.mutable_data<T>();
@@ -320,8 +320,8 @@ Tensor gate_sum(const Tensor& x, const Tensor& h, const CellWeights& w) {
                         {.bias = bias.defined() ? bias.data<T>() : nullptr});
     kernels::product<T>(n, gates, h.size(1), matrix<T>(state), matrix<T>(hidden).transposed(), to, distance, {.accumulate = true});
   });
-  return w.bias.defined() ? record(GateSum(), where, {&x, &w.input, &h, &w.hidden, &w.bias}, std::move(y))
-                          : record(GateSum(), where, {&x, &w.input, &h, &w.hidden}, std::move(y));
+  return w.bias.defined() ? record(GateSum(), site, {&x, &w.input, &h, &w.hidden, &w.bias}, std::move(y))
+                          : record(GateSum(), site, {&x, &w.input, &h, &w.hidden}, std::move(y));
 }
 
 Tensor rnn_step(const Tensor& x, const Tensor& h, const CellWeights& w, Nonlinearity f) {
@@ -342,22 +342,22 @@ LstmState lstm_step(const Tensor& x, const LstmState& state, const CellWeights& 
 
 }  // namespace detail
 
-Tensor rnn_cell(const Tensor& x, const Tensor& h, const RecurrentWeights& w, Nonlinearity f, Location where) {
+Tensor rnn_cell(const Tensor& x, const Tensor& h, const RecurrentWeights& w, Nonlinearity f, Location site) {
   check_cell("rnn_cell", 1, x, h, w);
-  const CallSite scope(where);
+  const CallSite scope(site);
   return detail::rnn_step(x, h, CellWeights(w), f);
 }
 
-Tensor gru_cell(const Tensor& x, const Tensor& h, const RecurrentWeights& w, Location where) {
+Tensor gru_cell(const Tensor& x, const Tensor& h, const RecurrentWeights& w, Location site) {
   check_cell("gru_cell", 3, x, h, w);
-  const CallSite scope(where);
+  const CallSite scope(site);
   return detail::gru_step(x, h, w);
 }
 
-LstmState lstm_cell(const Tensor& x, const LstmState& state, const RecurrentWeights& w, Location where) {
+LstmState lstm_cell(const Tensor& x, const LstmState& state, const RecurrentWeights& w, Location site) {
   check_cell("lstm_cell", 4, x, state.h, w);
   detail::check_state("lstm_cell", "c", state.c, {x.size(0), w.weight_hh.size(1)}, x);
-  const CallSite scope(where);
+  const CallSite scope(site);
   return detail::lstm_step(x, state, CellWeights(w));
 }
 

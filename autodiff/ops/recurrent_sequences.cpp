@@ -119,10 +119,10 @@ Run<N> run_layers(const Plan& p, const Tensor& input, const State<N>& initial, c
 
 /// With the checks, and with the batch first if the user wants that.
 template <std::size_t N, class Direction>
-Run<N> run_sequence(const Plan& p, const Tensor& x, const State<N>& initial, Location where, const Direction& direction) {
+Run<N> run_sequence(const Plan& p, const Tensor& x, const State<N>& initial, Location site, const Direction& direction) {
   if (x.rank() != 3)
     throw ShapeError(fmt::format("{}: the input {} must be {}", p.name, describe(x), p.options.batch_first ? "(n, t, in)" : "(t, n, in)"));
-  const CallSite scope(where);
+  const CallSite scope(site);
   const Tensor in_time = p.options.batch_first ? transpose(x, 0, 1) : x;
   check_sequence<N>(p, in_time, initial);
   Run<N> run = run_layers<N>(p, in_time, initial, direction);
@@ -133,27 +133,27 @@ Run<N> run_sequence(const Plan& p, const Tensor& x, const State<N>& initial, Loc
 }  // namespace
 
 Sequence rnn(const Tensor& x, const Tensor& h, std::span<const RecurrentWeights> w, Nonlinearity f, const RecurrentOptions& options,
-             Location where) {
+             Location site) {
   const auto direction = [&](const Tensor& in, State<1>& state, bool backward, const RecurrentWeights& weights) {
     const detail::CellWeights cell(weights);
     return run_direction<1>(in, state, backward, options.lengths,
                             [&](const Tensor& x_t, const State<1>& s) { return State<1>{detail::rnn_step(x_t, s[0], cell, f)}; });
   };
-  auto [output, last] = run_sequence<1>({"rnn", 1, w, options}, x, {h}, where, direction);
+  auto [output, last] = run_sequence<1>({"rnn", 1, w, options}, x, {h}, site, direction);
   return {std::move(output), std::move(last[0])};
 }
 
-Sequence gru(const Tensor& x, const Tensor& h, std::span<const RecurrentWeights> w, const RecurrentOptions& options, Location where) {
+Sequence gru(const Tensor& x, const Tensor& h, std::span<const RecurrentWeights> w, const RecurrentOptions& options, Location site) {
   const auto direction = [&](const Tensor& in, State<1>& state, bool backward, const RecurrentWeights& weights) {
     return run_direction<1>(in, state, backward, options.lengths,
                             [&](const Tensor& x_t, const State<1>& s) { return State<1>{detail::gru_step(x_t, s[0], weights)}; });
   };
-  auto [output, last] = run_sequence<1>({"gru", 3, w, options}, x, {h}, where, direction);
+  auto [output, last] = run_sequence<1>({"gru", 3, w, options}, x, {h}, site, direction);
   return {std::move(output), std::move(last[0])};
 }
 
 LstmSequence lstm(const Tensor& x, const LstmState& state, std::span<const RecurrentWeights> w, const RecurrentOptions& options,
-                  Location where) {
+                  Location site) {
   const auto direction = [&](const Tensor& in, State<2>& states, bool backward, const RecurrentWeights& weights) {
     const detail::CellWeights cell(weights);
     if (options.lengths.defined() || in.size(0) == 0 || in.size(1) == 0)
@@ -166,7 +166,7 @@ LstmSequence lstm(const Tensor& x, const LstmState& state, std::span<const Recur
     states = {std::move(s.h), std::move(s.c)};
     return output;
   };
-  auto [output, last] = run_sequence<2>({"lstm", 4, w, options}, x, {state.h, state.c}, where, direction);
+  auto [output, last] = run_sequence<2>({"lstm", 4, w, options}, x, {state.h, state.c}, site, direction);
   return {std::move(output), {std::move(last[0]), std::move(last[1])}};
 }
 

@@ -57,20 +57,20 @@ Shape resolve(const Tensor& x, const Shape& wanted) {
 
 }  // namespace
 
-Tensor Tensor::contiguous(Location where) const {
+Tensor Tensor::contiguous(Location site) const {
   if (is_row_major()) return *this;
-  return record(Contiguous(), where, {this}, clone(where));
+  return record(Contiguous(), site, {this}, clone(site));
 }
 
-Tensor reshape(const Tensor& x, const Shape& wanted, Location where) {
+Tensor reshape(const Tensor& x, const Shape& wanted, Location site) {
   const Shape shape = resolve(x, wanted);
   if (shape == x.shape()) return x;
-  const Tensor dense = x.is_row_major() ? x.constant() : x.clone(where);
-  return record(Reshape(), where, {&x}, view(dense, shape, row_major_strides(shape), 0, where));
+  const Tensor dense = x.is_row_major() ? x.constant() : x.clone(site);
+  return record(Reshape(), site, {&x}, view(dense, shape, row_major_strides(shape), 0, site));
 }
 
-Tensor flatten(const Tensor& x, Index first, Index last, Location where) {
-  if (x.rank() == 0) return reshape(x, {1}, where);
+Tensor flatten(const Tensor& x, Index first, Index last, Location site) {
+  if (x.rank() == 0) return reshape(x, {1}, site);
   const int from = checked_dim("flatten", first, x), to = checked_dim("flatten", last, x);
   if (from > to) throw ShapeError(fmt::format("flatten: the first dimension {} of {} comes after the last, {}", first, describe(x), last));
   Shape shape;
@@ -80,10 +80,10 @@ Tensor flatten(const Tensor& x, Index first, Index last, Location where) {
     if (d >= from && d <= to) merged *= x.shape()[d];
     if (d == to) shape.push_back(merged);
   }
-  return reshape(x, shape, where);
+  return reshape(x, shape, site);
 }
 
-Tensor squeeze(const Tensor& x, Index dim, Location where) {
+Tensor squeeze(const Tensor& x, Index dim, Location site) {
   const int d = checked_dim("squeeze", dim, x);
   if (x.shape()[d] != 1) throw ShapeError(fmt::format("squeeze: dimension {} of {} has size {}, not 1", dim, describe(x), x.shape()[d]));
   Shape shape, strides;
@@ -92,20 +92,20 @@ Tensor squeeze(const Tensor& x, Index dim, Location where) {
     shape.push_back(x.shape()[i]);
     strides.push_back(x.strides()[i]);
   }
-  return record(Reshape(), where, {&x}, view(x, shape, strides, 0, where));
+  return record(Reshape(), site, {&x}, view(x, shape, strides, 0, site));
 }
 
-Tensor squeeze(const Tensor& x, Location where) {
+Tensor squeeze(const Tensor& x, Location site) {
   Shape shape, strides;
   for (int d = 0; d < x.rank(); ++d) {
     if (x.shape()[d] == 1) continue;
     shape.push_back(x.shape()[d]);
     strides.push_back(x.strides()[d]);
   }
-  return record(Reshape(), where, {&x}, view(x, shape, strides, 0, where));
+  return record(Reshape(), site, {&x}, view(x, shape, strides, 0, site));
 }
 
-Tensor unsqueeze(const Tensor& x, Index dim, Location where) {
+Tensor unsqueeze(const Tensor& x, Index dim, Location site) {
   const int d = checked_dim("unsqueeze", dim, x, 1);
   Shape shape, strides;
   for (int i = 0; i <= x.rank(); ++i) {
@@ -117,7 +117,7 @@ Tensor unsqueeze(const Tensor& x, Index dim, Location where) {
     shape.push_back(x.shape()[i]);
     strides.push_back(x.strides()[i]);
   }
-  return record(Reshape(), where, {&x}, view(x, shape, strides, 0, where));
+  return record(Reshape(), site, {&x}, view(x, shape, strides, 0, site));
 }
 
 }  // namespace wengert

@@ -40,7 +40,7 @@ class Place : public Operation {
 };
 
 /// Numbers `y`, whose elements are the scalars, if one of them is tracked.
-Tensor record_stack(Tensor y, const Scalar* scalars, std::size_t n, Location where) {
+Tensor record_stack(Tensor y, const Scalar* scalars, std::size_t n, Location site) {
   TapeState* tape = active_tape();
   bool any = false;
   for (std::size_t i = 0; i < n; ++i) {
@@ -62,33 +62,33 @@ Tensor record_stack(Tensor y, const Scalar* scalars, std::size_t n, Location whe
     tape->inputs.emplace(Tensor(), index ? index : kNoIndex, true);
   }
   const std::uint32_t slot = tape->add_slot(y.shape(), y.dtype());
-  tape->nodes.emplace(nullptr, Index(0), where.file, where.line, tape->next(), first_input, slot, static_cast<std::uint32_t>(n),
+  tape->nodes.emplace(nullptr, Index(0), site.file, site.line, tape->next(), first_input, slot, static_cast<std::uint32_t>(n),
                       std::uint16_t(1), TapeNode::stack, false);
   return Tensor(y.take(), tape->tensor_base + slot);
 }
 
 }  // namespace
 
-Tensor pick(const Tensor& x, Index flat, Location where) {
-  return record(Pick(flat), where, {&x}, Tensor::full({}, x.element(flat), x.dtype(), where));
+Tensor pick(const Tensor& x, Index flat, Location site) {
+  return record(Pick(flat), site, {&x}, Tensor::full({}, x.element(flat), x.dtype(), site));
 }
 
-Tensor place(const Tensor& x, const Shape& shape, Index flat, Location where) {
-  Tensor y = Tensor::zeros(shape, x.dtype(), where);
+Tensor place(const Tensor& x, const Shape& shape, Index flat, Location site) {
+  Tensor y = Tensor::zeros(shape, x.dtype(), site);
   dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     y.mutable_data<T>()[flat] = static_cast<T>(x.item());
   });
-  return record(Place(flat), where, {&x}, std::move(y));
+  return record(Place(flat), site, {&x}, std::move(y));
 }
 
-Tensor scalar_to_tensor(double value, std::uint64_t number, Dtype dtype, Location where) {
+Tensor scalar_to_tensor(double value, std::uint64_t number, Dtype dtype, Location site) {
   const Scalar s(value, number);
-  Tensor y = Tensor::full({}, value, dtype, where);
-  return number ? record_stack(std::move(y), &s, 1, where) : y;
+  Tensor y = Tensor::full({}, value, dtype, site);
+  return number ? record_stack(std::move(y), &s, 1, site) : y;
 }
 
-std::uint64_t tensor_to_scalar(const Tensor& x, Index flat, Location where) {
+std::uint64_t tensor_to_scalar(const Tensor& x, Index flat, Location site) {
   const Tensor* inputs[] = {&x};
   if (!any_tracked(inputs)) return 0;
   TapeState& tape = *active_tape();
@@ -96,7 +96,7 @@ std::uint64_t tensor_to_scalar(const Tensor& x, Index flat, Location where) {
   tape.inputs.reserve(1);
   const std::uint32_t scalar = tape.new_variable_index(), input = tape.inputs.size();
   tape.inputs.emplace(Tensor(), tape.slot_of(x));
-  tape.nodes.emplace(nullptr, flat, where.file, where.line, tape.next(), input, scalar, 1u, std::uint16_t(1), TapeNode::element, false);
+  tape.nodes.emplace(nullptr, flat, site.file, site.line, tape.next(), input, scalar, 1u, std::uint16_t(1), TapeNode::element, false);
   return tape.base + scalar;
 }
 
@@ -107,16 +107,16 @@ Scalar Tensor::element_as_scalar(std::span<const Index> position) const {
   return Scalar(element(flat), detail::tensor_to_scalar(*this, flat, made_at()));
 }
 
-Tensor stack(std::span<const Scalar> s, Dtype dtype, Location where) {
+Tensor stack(std::span<const Scalar> s, Dtype dtype, Location site) {
   if (!is_floating(dtype))
-    throw DtypeError(fmt::format("stack of scalars at {}: the dtype {} is not floating", to_string(CallSite::of(where)), to_string(dtype)));
-  Tensor y = Tensor::uninitialized({static_cast<Index>(s.size())}, dtype, where);
+    throw DtypeError(fmt::format("stack of scalars at {}: the dtype {} is not floating", to_string(CallSite::of(site)), to_string(dtype)));
+  Tensor y = Tensor::uninitialized({static_cast<Index>(s.size())}, dtype, site);
   detail::dispatch_floating(dtype, [&](auto zero) {
     using T = decltype(zero);
     T* out = y.mutable_data<T>();
     for (std::size_t i = 0; i < s.size(); ++i) out[i] = static_cast<T>(s[i].value());
   });
-  return detail::record_stack(std::move(y), s.data(), s.size(), where);
+  return detail::record_stack(std::move(y), s.data(), s.size(), site);
 }
 
 }  // namespace wengert

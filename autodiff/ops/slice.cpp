@@ -17,11 +17,11 @@ struct Part {
   Index start, step;
 };
 
-Tensor part_of(const Tensor& x, const Part& p, Index count, Location where) {
+Tensor part_of(const Tensor& x, const Part& p, Index count, Location site) {
   Shape shape = x.shape(), strides = x.strides();
   shape[p.dim] = count;
   strides[p.dim] *= p.step;
-  return view(x, shape, strides, count > 0 ? p.start * x.strides()[p.dim] : 0, where);
+  return view(x, shape, strides, count > 0 ? p.start * x.strides()[p.dim] : 0, site);
 }
 
 /// whole[part] += g.
@@ -39,8 +39,8 @@ void add_to_part(Tensor& whole, const Part& p, const Tensor& g) {
   });
 }
 
-Tensor embed(const Tensor& g, const Shape& shape, const Part& p, Location where);
-Tensor slice_part(const Tensor& x, const Part& p, Index count, Location where);
+Tensor embed(const Tensor& g, const Shape& shape, const Part& p, Location site);
+Tensor slice_part(const Tensor& x, const Part& p, Index count, Location site);
 
 void pull_back_part(const Tensor& g, const Shape& shape, const Part& p, Cotangents& x_bar) {
   if (Tensor* sum = x_bar.accumulator(0)) {
@@ -99,38 +99,38 @@ class Select : public Operation {
   Part part_;
 };
 
-Tensor slice_part(const Tensor& x, const Part& p, Index count, Location where) {
-  return record(Slice(p), where, {&x}, part_of(x, p, count, where));
+Tensor slice_part(const Tensor& x, const Part& p, Index count, Location site) {
+  return record(Slice(p), site, {&x}, part_of(x, p, count, site));
 }
 
-Tensor embed(const Tensor& g, const Shape& shape, const Part& p, Location where) {
-  Tensor y = Tensor::zeros(shape, g.dtype(), where);
+Tensor embed(const Tensor& g, const Shape& shape, const Part& p, Location site) {
+  Tensor y = Tensor::zeros(shape, g.dtype(), site);
   if (g.size() > 0) add_to_part(y, p, g);
-  return record(Embed(p), where, {&g}, std::move(y));
+  return record(Embed(p), site, {&g}, std::move(y));
 }
 
 }  // namespace
 
-Tensor slice(const Tensor& x, Index dim, Index start, Index stop, Index step, Location where) {
+Tensor slice(const Tensor& x, Index dim, Index start, Index stop, Index step, Location site) {
   const int d = checked_dim("slice", dim, x);
   if (step < 1) throw ValueError(detail::ErrorText("slice", "the step must be at least 1, not {}", step).operand("input", x));
   const Index n = x.shape()[d];
   const auto clip = [n](Index i) { return std::clamp<Index>(i < 0 ? i + n : i, 0, n); };
   const Index from = clip(start), to = std::max(from, clip(stop));
   step = std::min(step, std::max<Index>(n, 1));  // a longer one reaches no further element, and might overflow
-  return slice_part(x, {d, from, step}, (to - from + step - 1) / step, where);
+  return slice_part(x, {d, from, step}, (to - from + step - 1) / step, site);
 }
 
-Tensor narrow(const Tensor& x, Index dim, Index start, Index length, Location where) {
+Tensor narrow(const Tensor& x, Index dim, Index start, Index length, Location site) {
   const int d = checked_dim("narrow", dim, x);
   const Index n = x.shape()[d], from = start < 0 ? start + n : start;
   if (from < 0 || from > n || length < 0 || length > n - from)
     throw ShapeError(
         fmt::format("narrow: {} positions from {} on are not within dimension {} of {}, which has {}", length, start, dim, describe(x), n));
-  return slice_part(x, {d, from, 1}, length, where);
+  return slice_part(x, {d, from, 1}, length, site);
 }
 
-std::vector<Tensor> split(const Tensor& x, const Shape& sizes, Index dim, Location where) {
+std::vector<Tensor> split(const Tensor& x, const Shape& sizes, Index dim, Location site) {
   const int d = checked_dim("split", dim, x);
   Index total = 0;
   bool fits = true;
@@ -141,24 +141,24 @@ std::vector<Tensor> split(const Tensor& x, const Shape& sizes, Index dim, Locati
   std::vector<Tensor> parts;
   Index start = 0;
   for (const Index size : sizes) {
-    parts.push_back(slice_part(x, {d, start, 1}, size, where));
+    parts.push_back(slice_part(x, {d, start, 1}, size, site));
     start += size;
   }
   return parts;
 }
 
-std::vector<Tensor> chunk(const Tensor& x, Index chunks, Index dim, Location where) {
+std::vector<Tensor> chunk(const Tensor& x, Index chunks, Index dim, Location site) {
   const int d = checked_dim("chunk", dim, x);
   if (chunks < 1)
     throw ValueError(detail::ErrorText("chunk", "the number of parts must be at least 1, not {}", chunks).operand("input", x));
   const Index n = x.shape()[d], size = std::max<Index>(1, (n + chunks - 1) / chunks);
   std::vector<Tensor> parts;
   for (Index start = 0; start == 0 || start < n; start += size)
-    parts.push_back(slice_part(x, {d, start, 1}, std::min(size, n - start), where));
+    parts.push_back(slice_part(x, {d, start, 1}, std::min(size, n - start), site));
   return parts;
 }
 
-Tensor select(const Tensor& x, Index dim, Index index, Location where) {
+Tensor select(const Tensor& x, Index dim, Index index, Location site) {
   const int d = checked_dim("select", dim, x);
   const Index n = x.shape()[d], i = index < 0 ? index + n : index;
   if (i < 0 || i >= n)
@@ -169,7 +169,7 @@ Tensor select(const Tensor& x, Index dim, Index index, Location where) {
     shape.push_back(x.shape()[k]);
     strides.push_back(x.strides()[k]);
   }
-  return record(Select(d, i), where, {&x}, view(x, shape, strides, i * x.strides()[d], where));
+  return record(Select(d, i), site, {&x}, view(x, shape, strides, i * x.strides()[d], site));
 }
 
 }  // namespace wengert

@@ -59,26 +59,26 @@ template <class T> void softmax_rows(const T* x, T* y, Index rows, Index n, bool
 }
 
 // [forward]
-template <class Op> Tensor along(const char* name, const Tensor& x, Index dim, bool logarithm, Location where) {
+template <class Op> Tensor along(const char* name, const Tensor& x, Index dim, bool logarithm, Location site) {
   detail::check_floating(name, x);
   const int d = checked_dim(name, dim, x);
   const bool last = d == x.rank() - 1;
-  const Tensor moved = last ? x.constant() : transpose(x.constant(), d, -1, where);
-  const Tensor rows = moved.contiguous(where);
-  Tensor y = Tensor::uninitialized(rows.shape(), x.dtype(), where);
+  const Tensor moved = last ? x.constant() : transpose(x.constant(), d, -1, site);
+  const Tensor rows = moved.contiguous(site);
+  Tensor y = Tensor::uninitialized(rows.shape(), x.dtype(), site);
   const Index n = rows.shape().back();
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     if (n > 0) softmax_rows(rows.data<T>(), y.mutable_data<T>(), rows.size() / n, n, logarithm);
   });
-  if (!last) y = transpose(y, d, -1, where).contiguous(where);
-  return record(Op(d), where, {&x}, std::move(y));
+  if (!last) y = transpose(y, d, -1, site).contiguous(site);
+  return record(Op(d), site, {&x}, std::move(y));
 }
 // [forward]
 
 }  // namespace
 
-Tensor softmax(const Tensor& x, Index dim, Location where) { return along<Softmax>("softmax", x, dim, false, where); }
-Tensor log_softmax(const Tensor& x, Index dim, Location where) { return along<LogSoftmax>("log_softmax", x, dim, true, where); }
+Tensor softmax(const Tensor& x, Index dim, Location site) { return along<Softmax>("softmax", x, dim, false, site); }
+Tensor log_softmax(const Tensor& x, Index dim, Location site) { return along<LogSoftmax>("log_softmax", x, dim, true, site); }
 
 }  // namespace wengert

@@ -16,8 +16,8 @@ namespace {
   detail::wrong_matrix(name, a, matrix, fmt::format("is singular: pivot {} of its LU factors is 0", pivot));
 }
 
-detail::Factors regular_factors(const char* name, const Tensor& a, Location where) {
-  detail::Factors f = detail::factorize(a, where);
+detail::Factors regular_factors(const char* name, const Tensor& a, Location site) {
+  detail::Factors f = detail::factorize(a, site);
   for (std::size_t i = 0; i < f.zero_pivot.size(); ++i)
     if (f.zero_pivot[i] != 0) singular(name, a, static_cast<Index>(i), f.zero_pivot[i]);
   return f;
@@ -86,7 +86,7 @@ class SolveTriangular : public Operation {  // x: L, B; y: X
 struct System {
   Tensor a, b;
 };
-System system_of(const char* name, const Tensor& a, const Tensor& b, Location where) {
+System system_of(const char* name, const Tensor& a, const Tensor& b, Location site) {
   detail::check_square(name, a);
   detail::check_same_dtype(name, a, b);
   detail::check_matrix(name, b);
@@ -106,18 +106,18 @@ System system_of(const char* name, const Tensor& a, const Tensor& b, Location wh
     Shape shape = *common;
     shape.push_back(x.size(-2));
     shape.push_back(x.size(-1));
-    return expand(x, shape, where);
+    return expand(x, shape, site);
   };
   return {stretched(a), stretched(b)};
 }
 
 }  // namespace
 
-Tensor inverse(const Tensor& a, Location where) {
+Tensor inverse(const Tensor& a, Location site) {
   detail::check_square("inverse", a);
-  const detail::Factors f = regular_factors("inverse", a, where);
+  const detail::Factors f = regular_factors("inverse", a, site);
   const Index n = a.size(-1);
-  Tensor y = Tensor::zeros(a.shape(), a.dtype(), where);
+  Tensor y = Tensor::zeros(a.shape(), a.dtype(), site);
   detail::dispatch_floating(a.dtype(), [&](auto zero) {
     using T = decltype(zero);
     T* out = y.mutable_data<T>();
@@ -127,15 +127,15 @@ Tensor inverse(const Tensor& a, Location where) {
       blas::solve_lu(true, n, n, lu, f.pivots.data() + static_cast<Index>(i) * n, out);  // row k of A^-1 is A^-T e_k
     }
   });
-  return record(Inverse(), where, {&a}, std::move(y));
+  return record(Inverse(), site, {&a}, std::move(y));
 }
 
-Tensor solve(const Tensor& a, const Tensor& b, Location where) {
-  if (b.rank() == 1) return squeeze(solve(a, unsqueeze(b, 1, where), where), -1, where);
-  const System system = system_of("solve", a, b, where);
-  const detail::Factors f = regular_factors("solve", system.a.constant(), where);
+Tensor solve(const Tensor& a, const Tensor& b, Location site) {
+  if (b.rank() == 1) return squeeze(solve(a, unsqueeze(b, 1, site), site), -1, site);
+  const System system = system_of("solve", a, b, site);
+  const detail::Factors f = regular_factors("solve", system.a.constant(), site);
   const Index n = a.size(-1), k = b.size(-1);
-  Tensor columns = transpose(system.b.constant(), -2, -1, where).clone(where);
+  Tensor columns = transpose(system.b.constant(), -2, -1, site).clone(site);
   detail::dispatch_floating(a.dtype(), [&](auto zero) {
     using T = decltype(zero);
     T* x = columns.mutable_data<T>();
@@ -143,15 +143,15 @@ Tensor solve(const Tensor& a, const Tensor& b, Location where) {
     for (std::size_t i = 0; i < f.zero_pivot.size(); ++i, x += n * k, lu += n * n)
       blas::solve_lu(false, n, k, lu, f.pivots.data() + static_cast<Index>(i) * n, x);
   });
-  return record(Solve(), where, {&system.a, &system.b}, transpose(columns, -2, -1, where).contiguous(where));
+  return record(Solve(), site, {&system.a, &system.b}, transpose(columns, -2, -1, site).contiguous(site));
 }
 
-Tensor solve_triangular(const Tensor& l, const Tensor& b, bool upper, Location where) {
-  if (b.rank() == 1) return squeeze(solve_triangular(l, unsqueeze(b, 1, where), upper, where), -1, where);
-  const System system = system_of("solve_triangular", l, b, where);
-  const Tensor dense = system.a.constant().contiguous(where);
+Tensor solve_triangular(const Tensor& l, const Tensor& b, bool upper, Location site) {
+  if (b.rank() == 1) return squeeze(solve_triangular(l, unsqueeze(b, 1, site), upper, site), -1, site);
+  const System system = system_of("solve_triangular", l, b, site);
+  const Tensor dense = system.a.constant().contiguous(site);
   const Index n = l.size(-1), k = b.size(-1), matrices = n == 0 ? 0 : dense.size() / (n * n);
-  Tensor y = system.b.clone(where);
+  Tensor y = system.b.clone(site);
   detail::dispatch_floating(l.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* a = dense.data<T>();
@@ -162,7 +162,7 @@ Tensor solve_triangular(const Tensor& l, const Tensor& b, bool upper, Location w
           detail::wrong_matrix("solve_triangular", l, i, fmt::format("is singular: element {} of its diagonal is 0", d + 1));
     for (Index i = 0; i < matrices; ++i) blas::solve_triangular(upper, n, k, a + i * n * n, x + i * n * k);
   });
-  return record(SolveTriangular(upper), where, {&system.a, &system.b}, std::move(y));
+  return record(SolveTriangular(upper), site, {&system.a, &system.b}, std::move(y));
 }
 
 }  // namespace wengert

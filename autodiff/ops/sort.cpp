@@ -43,24 +43,24 @@ Tensor order_of(const Tensor& x, int dim, Index k, bool descending) {
   return transpose(y, dim, -1).contiguous();
 }
 
-ValuesAndIndices in_order(const Tensor& x, int dim, Index k, bool descending, Location where) {
-  const CallSite scope(where);
+ValuesAndIndices in_order(const Tensor& x, int dim, Index k, bool descending, Location site) {
+  const CallSite scope(site);
   const Tensor order = order_of(x, dim, k, descending);
   return {gather(x, dim, order), order};
 }
 
 }  // namespace
 
-ValuesAndIndices sort(const Tensor& x, Index dim, bool descending, Location where) {
+ValuesAndIndices sort(const Tensor& x, Index dim, bool descending, Location site) {
   const int d = checked_dim("sort", dim, x);
-  return in_order(x, d, x.shape()[d], descending, where);
+  return in_order(x, d, x.shape()[d], descending, site);
 }
 
-ValuesAndIndices topk(const Tensor& x, Index k, Index dim, bool largest, Location where) {
+ValuesAndIndices topk(const Tensor& x, Index k, Index dim, bool largest, Location site) {
   const int d = checked_dim("topk", dim, x);
   if (k < 0 || k > x.shape()[d])
     throw ShapeError(fmt::format("topk: {} elements of dimension {} of {}, which has {}", k, dim, describe(x), x.shape()[d]));
-  return in_order(x, d, k, largest, where);
+  return in_order(x, d, k, largest, site);
 }
 
 }  // namespace wengert

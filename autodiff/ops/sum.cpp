@@ -85,27 +85,27 @@ class Sum : public Operation {
 
 }  // namespace
 
-Tensor sum(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location where) {
+Tensor sum(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
   const detail::Reduced r = detail::reduce_over("sum", x, dims);
   const Dtype dtype = x.dtype() == boolean ? int64 : x.dtype();  // of booleans: how many are true
-  Tensor y = Tensor::uninitialized(options.keepdim ? r.kept : r.dropped, dtype, where);
+  Tensor y = Tensor::uninitialized(options.keepdim ? r.kept : r.dropped, dtype, site);
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     sum_into<T, std::conditional_t<std::is_same_v<T, bool>, std::int64_t, T>>(x, r, y);
   });
-  return record(Sum(dims, r.kept), where, {&x}, std::move(y));
+  return record(Sum(dims, r.kept), site, {&x}, std::move(y));
 }
-Tensor sum(const Tensor& x, Location where) { return sum(x, detail::all_dims(x), {}, where); }
+Tensor sum(const Tensor& x, Location site) { return sum(x, detail::all_dims(x), {}, site); }
 
-Tensor mean(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location where) {
+Tensor mean(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
   detail::check_floating("mean", x);
   const Index count = detail::reduce_over("mean", x, dims).count;
-  const Tensor total = sum(x, dims, options, where);
-  return detail::zip(fn::Divide{}, total, Tensor::full({}, static_cast<double>(count), x.dtype(), where), where);
+  const Tensor total = sum(x, dims, options, site);
+  return detail::zip(fn::Divide{}, total, Tensor::full({}, static_cast<double>(count), x.dtype(), site), site);
 }
-Tensor mean(const Tensor& x, Location where) { return mean(x, detail::all_dims(x), {}, where); }
+Tensor mean(const Tensor& x, Location site) { return mean(x, detail::all_dims(x), {}, site); }
 
-Tensor sum_to(const Tensor& x, const Shape& shape, Location where) {
+Tensor sum_to(const Tensor& x, const Shape& shape, Location site) {
   const int added = x.rank() - shape.rank();
   if (added < 0) throw ShapeError(fmt::format("sum_to: {} has fewer dimensions than the shape {}", describe(x), to_string(shape)));
   Dims dims;
@@ -117,12 +117,12 @@ Tensor sum_to(const Tensor& x, const Shape& shape, Location where) {
     }
   }
   if (dims.rank() == 0) return x;
-  const Tensor y = sum(x, dims, {}, where);
-  return y.shape() == shape ? y : reshape(y, shape, where);
+  const Tensor y = sum(x, dims, {}, site);
+  return y.shape() == shape ? y : reshape(y, shape, site);
 }
 
-void detail::add_sum_in_place(Tensor& into, const Tensor& x, Location where) {
-  if (into.size() <= 1 || !sums_rows(x, into.shape())) return add_in_place(into, sum_to(x, into.shape(), where));
+void detail::add_sum_in_place(Tensor& into, const Tensor& x, Location site) {
+  if (into.size() <= 1 || !sums_rows(x, into.shape())) return add_in_place(into, sum_to(x, into.shape(), site));
   dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     sum_rows(x.data<T>(), x.size() / into.size(), into.size(), static_cast<T*>(into.elements()->data), true);

@@ -25,23 +25,23 @@ Tensor on_or_below(const Tensor& x, Index diagonal) {
 
 }  // namespace
 
-Tensor tril(const Tensor& x, Index diagonal, Location where) {
+Tensor tril(const Tensor& x, Index diagonal, Location site) {
   check_matrix("tril", x);
-  const CallSite scope(where);
-  return wengert::where(on_or_below(x, diagonal), x, 0);
+  const CallSite scope(site);
+  return where(on_or_below(x, diagonal), x, 0);
 }
 
-Tensor triu(const Tensor& x, Index diagonal, Location where) {
+Tensor triu(const Tensor& x, Index diagonal, Location site) {
   check_matrix("triu", x);
-  const CallSite scope(where);
-  return wengert::where(on_or_below(x, diagonal - 1), 0, x);
+  const CallSite scope(site);
+  return where(on_or_below(x, diagonal - 1), 0, x);
 }
 
-Tensor diagonal(const Tensor& x, Index offset, Location where) {
+Tensor diagonal(const Tensor& x, Index offset, Location site) {
   check_matrix("diagonal", x);
   const Index m = x.size(-2), n = x.size(-1);
   if (offset < -m || offset > n) throw ShapeError(fmt::format("diagonal: offset {} is outside [{}, {}] of {}", offset, -m, n, describe(x)));
-  const CallSite scope(where);
+  const CallSite scope(site);
   const Index count = offset < 0 ? std::min(m + offset, n) : std::min(m, n - offset);
   const Index first = offset < 0 ? -offset * n : offset;
   Shape rows = x.shape();
@@ -50,9 +50,9 @@ Tensor diagonal(const Tensor& x, Index offset, Location where) {
   return slice(reshape(x, rows), -1, first, count > 0 ? first + (count - 1) * (n + 1) + 1 : first, n + 1);
 }
 
-Tensor trace(const Tensor& x, Location where) {
+Tensor trace(const Tensor& x, Location site) {
   check_matrix("trace", x);
-  const CallSite scope(where);
+  const CallSite scope(site);
   return sum(diagonal(x), -1);
 }
 

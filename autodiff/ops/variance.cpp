@@ -19,16 +19,16 @@ Tensor variance(const char* name, const Tensor& x, const Dims& dims, const Varia
 
 }  // namespace
 
-Tensor var(const Tensor& x, const Dims& dims, const VarianceOptions& options, Location where) {
-  const CallSite scope(where);
+Tensor var(const Tensor& x, const Dims& dims, const VarianceOptions& options, Location site) {
+  const CallSite scope(site);
   return variance("var", x, dims, options);
 }
-Tensor var(const Tensor& x, Location where) { return var(x, detail::all_dims(x), {}, where); }
+Tensor var(const Tensor& x, Location site) { return var(x, detail::all_dims(x), {}, site); }
 
-Tensor stddev(const Tensor& x, const Dims& dims, const VarianceOptions& options, Location where) {
-  const CallSite scope(where);
+Tensor stddev(const Tensor& x, const Dims& dims, const VarianceOptions& options, Location site) {
+  const CallSite scope(site);
   return detail::sqrt_or_zero(variance("stddev", x, dims, options));
 }
-Tensor stddev(const Tensor& x, Location where) { return stddev(x, detail::all_dims(x), {}, where); }
+Tensor stddev(const Tensor& x, Location site) { return stddev(x, detail::all_dims(x), {}, site); }
 
 }  // namespace wengert

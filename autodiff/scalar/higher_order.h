@@ -10,8 +10,8 @@
 namespace wengert::detail {
 
 /// An elementwise operation on tensors, for every struct of functions.h.
-template <class F> Tensor map(const F& f, const Tensor& x, Location where);
-template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Location where);
+template <class F> Tensor map(const F& f, const Tensor& x, Location site);
+template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Location site);
 
 /// map or zip with the function at `function`; its type is known to the callee alone.
 using FunctionOnTensors = Tensor (*)(const void* function, const Tensor* operands);

@@ -176,8 +176,8 @@ template <class V, int K> struct Arguments {
 
 // ---- between the two sides ----------------------------------------------------------------------------------------------------------
 
-Tensor scalar_to_tensor(double value, std::uint64_t number, Dtype dtype, Location where);
-std::uint64_t tensor_to_scalar(const Tensor& rank0, Index flat, Location where);
+Tensor scalar_to_tensor(double value, std::uint64_t number, Dtype dtype, Location site);
+std::uint64_t tensor_to_scalar(const Tensor& rank0, Index flat, Location site);
 
 }  // namespace detail
 
@@ -347,8 +347,8 @@ template <class V> class BasicScalar {
   WENGERT_UNAVAILABLE(WENGERT_TERNARY) BasicScalar(const detail::WriteScalarAroundOneSide*);
   template <KeptExpression E> WENGERT_UNAVAILABLE(WENGERT_KEPT) BasicScalar& operator=(E&& e) &;
   /// The element of a tensor of one element. Recorded.
-  explicit BasicScalar(const Tensor& t, Location where = Location::here()) requires std::same_as<V, double>
-      : value_(t.item()), number_(detail::tensor_to_scalar(t, 0, where)) {}
+  explicit BasicScalar(const Tensor& t, Location site = Location::here()) requires std::same_as<V, double>
+      : value_(t.item()), number_(detail::tensor_to_scalar(t, 0, site)) {}
 
   WENGERT_INLINE BasicScalar& operator+=(ScalarOperand auto&& e) &;
   WENGERT_INLINE BasicScalar& operator-=(ScalarOperand auto&& e) &;

@@ -39,9 +39,9 @@ class ForwardSweep {
 
  private:
   /// Tangents are added everywhere: a source that is not a leaf has one of its own already.
-  void accumulate(std::uint32_t slot, Tensor tangent, Location where) {
+  void accumulate(std::uint32_t slot, Tensor tangent, Location site) {
     Tensor& sum = tangents_[slot];
-    sum = sum.defined() ? add(sum, tangent, where) : std::move(tangent);
+    sum = sum.defined() ? add(sum, tangent, site) : std::move(tangent);
   }
   void forward(const TapeNode& node) {
     switch (node.kind) {
@@ -62,8 +62,8 @@ class ForwardSweep {
     pool::Vector<double> values(node.inputs);
     for (std::uint32_t i = 0; i < node.inputs; ++i)
       if (const Input& x = t_.input(node, i); x.tracked()) values[i] = scalar_tangents_[x.index];
-    const Tensor all = Tensor::from(std::span<const double>(values), slot.shape, node.where());
-    accumulate(node.first_output, all.to(slot.dtype, node.where()), node.where());
+    const Tensor all = Tensor::from(std::span<const double>(values), slot.shape, node.site());
+    accumulate(node.first_output, all.to(slot.dtype, node.site()), node.site());
   }
   //  y_dot = rule(x_dot)
   void forward_operation(const TapeNode& node) {
@@ -74,11 +74,11 @@ class ForwardSweep {
       any |= x_dot[i].defined();
     }
     if (!any) return;
-    const CallSite rule = CallSite::of_rule(node.where());
+    const CallSite rule = CallSite::of_rule(node.site());
     node.operation->jvp(Saved(t_, node), x_dot, y_dot);
     for (std::uint32_t j = 0; j < node.outputs; ++j)
       if (y_dot[j].defined())
-        accumulate(node.first_output + j, expand(y_dot[j], t_.slots[node.first_output + j].shape, node.where()), node.where());
+        accumulate(node.first_output + j, expand(y_dot[j], t_.slots[node.first_output + j].shape, node.site()), node.site());
   }
 
   TapeState& t_;

@@ -84,7 +84,7 @@ class Parameter {
   Tensor operator()(Subscript a, Subscript b, Subscript c, Subscript d) const { return Tensor(*this)(a, b, c, d); }
   Tensor operator()(Subscript a, Subscript b, Subscript c, Subscript d, Subscript e) const { return Tensor(*this)(a, b, c, d, e); }
   Tensor operator[](const Subscript& index) const { return Tensor(*this)[index]; }
-  RowIterator begin(Location where = Location::here()) const { return Tensor(*this).begin(where); }
+  RowIterator begin(Location site = Location::here()) const { return Tensor(*this).begin(site); }
   RowIterator end() const { return ref_->value.end(); }
 
   const Shape& shape() const { return ref_->value.shape(); }

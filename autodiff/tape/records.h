@@ -52,7 +52,7 @@ struct TapeNode {
   Kind kind;
   bool owned;  // the operation has options and is this node's own
 
-  Location where() const { return {file, line}; }
+  Location site() const { return {file, line}; }
 };
 
 /// Arrays that a sweep needs for the node that it is at. The tape keeps them from sweep to sweep.
@@ -85,7 +85,7 @@ class TapeState : public StatementList<double> {
   Location opened_at;
   bool in_sweep = false;
 
-  void begin(const TapeOptions& options, Location where);
+  void begin(const TapeOptions& options, Location site);
   void end() noexcept;
   /// Drops all records; their numbers are never used again.
   void discard_records();
@@ -174,18 +174,18 @@ inline bool any_tracked(std::span<const Tensor* const> x) {
   return any;
 }
 
-void append_node(TapeState& tape, const Operation* operation, bool owned, Location where, std::span<const Tensor* const> x,
+void append_node(TapeState& tape, const Operation* operation, bool owned, Location site, std::span<const Tensor* const> x,
                  std::span<Tensor> y);
 
 /// Appends a node to the active tape, if one of the inputs is tracked there, and numbers the outputs. Nothing on the tape changes
 /// before everything that can throw has succeeded.
-template <class Op> void record_all(Op&& op, Location where, std::span<const Tensor* const> x, std::span<Tensor> y) {
+template <class Op> void record_all(Op&& op, Location site, std::span<const Tensor* const> x, std::span<Tensor> y) {
   using O = std::remove_cvref_t<Op>;
   if (!any_tracked(x)) return;
   if constexpr (sizeof(O) == sizeof(Operation)) {
-    append_node(*active_tape(), &stateless_operation<O>, false, where, x, y);
+    append_node(*active_tape(), &stateless_operation<O>, false, site, x, y);
   } else {
-    append_node(*active_tape(), new OwnedOperation<O>(std::forward<Op>(op)), true, where, x, y);
+    append_node(*active_tape(), new OwnedOperation<O>(std::forward<Op>(op)), true, site, x, y);
   }
 }
 
@@ -194,8 +194,8 @@ template <class Op> void record_all(Op&& op, Location where, std::span<const Ten
 namespace wengert {
 
 /// Records an operation of one output, which it returns with its number.
-template <class Op> Tensor record(Op&& op, Location where, std::initializer_list<const Tensor*> x, Tensor y) {
-  detail::record_all(std::forward<Op>(op), where, {x.begin(), x.size()}, {&y, 1});
+template <class Op> Tensor record(Op&& op, Location site, std::initializer_list<const Tensor*> x, Tensor y) {
+  detail::record_all(std::forward<Op>(op), site, {x.begin(), x.size()}, {&y, 1});
   return y;
 }
 

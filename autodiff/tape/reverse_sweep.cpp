@@ -121,7 +121,7 @@ void ReverseSweep::reverse_operation(const TapeNode& node) {
   SweepArrays& a = t_.arrays;
   a.make_room(node.inputs, node.outputs);
   if (!take_cotangents_of_outputs(node)) return;
-  const CallSite rule = CallSite::of_rule(node.where());
+  const CallSite rule = CallSite::of_rule(node.site());
   if (find_inputs(node)) {
     Cotangents x_bar(a.x_bar.data(), a.slots.data(), record_);
     node.operation->vjp(Saved(t_, node), {a.y_bar.data(), node.outputs}, x_bar);
@@ -168,17 +168,17 @@ void ReverseSweep::accumulate_inputs(const TapeNode& node) {
   for (std::uint32_t j = 0; j < node.outputs; ++j) a.y_bar[j] = Tensor();
   for (std::uint32_t i = 0; i < node.inputs; ++i) {
     Tensor g = std::move(a.x_bar[i]);
-    if (a.slots[i] && g.defined()) accumulate(*a.slots[i], std::move(g), node.where());
+    if (a.slots[i] && g.defined()) accumulate(*a.slots[i], std::move(g), node.site());
   }
 }
 
 // [accumulate]
-void ReverseSweep::accumulate(Slot& slot, Tensor g, Location where) {
+void ReverseSweep::accumulate(Slot& slot, Tensor g, Location site) {
   Tensor& sum = slot.cotangent.tensor();
   const bool in_place = !record_ && sum.may_write_in_place();
   if (g.shape() != slot.shape) {
-    if (in_place) return add_sum_in_place(sum, g, where);
-    g = sum_to(g, slot.shape, where);
+    if (in_place) return add_sum_in_place(sum, g, site);
+    g = sum_to(g, slot.shape, site);
   }
   if (!sum.defined()) {
     sum = std::move(g);
@@ -188,7 +188,7 @@ void ReverseSweep::accumulate(Slot& slot, Tensor g, Location where) {
     add_in_place(g, sum);
     sum = std::move(g);
   } else {
-    sum = add(sum, g, where);
+    sum = add(sum, g, site);
   }
 }
 // [accumulate]
@@ -205,8 +205,8 @@ void ReverseSweep::reverse_stack(const TapeNode& node) {
     if (!x.tracked()) continue;
     if (record_) {
       Tensor& sum = t_.recorded_adjoints[x.index];
-      Tensor e = pick(g, i, node.where()).to(float64, node.where());
-      sum = sum.defined() ? add(sum, e, node.where()) : e;
+      Tensor e = pick(g, i, node.site()).to(float64, node.site());
+      sum = sum.defined() ? add(sum, e, node.site()) : e;
     } else {
       adjoints_[x.index] += g.element(i);
     }
@@ -219,16 +219,16 @@ void ReverseSweep::reverse_element(const TapeNode& node) {
   if (!slot.needs_cotangent) return;
   if (record_) {
     const Tensor g = t_.recorded_adjoints[node.first_output];
-    if (g.defined()) accumulate(slot, place(g.to(slot.dtype, node.where()), slot.shape, node.flat, node.where()), node.where());
+    if (g.defined()) accumulate(slot, place(g.to(slot.dtype, node.site()), slot.shape, node.flat, node.site()), node.site());
     return;
   }
   const double adjoint = adjoints_[node.first_output];
   if (adjoint == 0) return;
   Tensor& sum = slot.cotangent.tensor();
   if (!sum.defined()) {
-    sum = Tensor::zeros(slot.shape, slot.dtype, node.where());
+    sum = Tensor::zeros(slot.shape, slot.dtype, node.site());
   } else if (!sum.may_write_in_place()) {
-    sum = sum.clone(node.where());
+    sum = sum.clone(node.site());
   }
   if (slot.dtype == float32) {
     sum.mutable_data<float>()[node.flat] += static_cast<float>(adjoint);

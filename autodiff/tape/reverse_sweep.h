@@ -37,7 +37,7 @@ class ReverseSweep {
   bool take_cotangents_of_outputs(const TapeNode& node);
   bool find_inputs(const TapeNode& node);
   void accumulate_inputs(const TapeNode& node);
-  void accumulate(Slot& slot, Tensor g, Location where);
+  void accumulate(Slot& slot, Tensor g, Location site);
   void release_saved(const TapeNode& node);
 
   TapeState& t_;

@@ -30,11 +30,11 @@ std::vector<std::unique_ptr<TapeState>>& spare_states() {
 
 // ---- the life of a tape -----------------------------------------------------------------------------------------------------
 
-void TapeState::begin(const TapeOptions& options, Location where) {
+void TapeState::begin(const TapeOptions& options, Location site) {
   start(options.higher_order, options.reject_outer_values);
   tensor_numbers_.open();
   tensor_base = tensor_numbers_.first();
-  opened_at = where;
+  opened_at = site;
   thread = this_thread();
   if (active_writer<double>) active_writer<double>->close();  // no statement is open on a writer that is not active
   outer = std::exchange(innermost, this);
@@ -79,7 +79,7 @@ void TapeState::release_nodes() {
 
 // ---- recording --------------------------------------------------------------------------------------------------------------
 
-void append_node(TapeState& tape, const Operation* operation, bool owned, Location where, std::span<const Tensor* const> x,
+void append_node(TapeState& tape, const Operation* operation, bool owned, Location site, std::span<const Tensor* const> x,
                  std::span<Tensor> y) {
   const auto dispose = [](const Operation* o) { o->dispose(); };
   std::unique_ptr<const Operation, decltype(dispose)> guard(operation);
@@ -95,7 +95,7 @@ void append_node(TapeState& tape, const Operation* operation, bool owned, Locati
     if (tape.slot_of(*x[i]) != kNoIndex) saved |= operation->saved_for(static_cast<int>(i));
   static_cast<void>(guard.release());
 
-  where = CallSite::of(where);
+  site = CallSite::of(site);
   // [append]
   const std::uint32_t first_input = tape.inputs.size(), first_output = tape.slots.size();
   for (std::uint32_t i = 0; i < inputs; ++i) {
@@ -107,7 +107,7 @@ void append_node(TapeState& tape, const Operation* operation, bool owned, Locati
     y[j] = Tensor(y[j].take(), number);
     if (j < kMaxSavedOutputs && (saved & output(static_cast<int>(j)))) tape.slots[first_output + j].saved = y[j];
   }
-  tape.nodes.emplace(operation, Index(0), where.file, where.line, tape.next(), first_input, first_output, inputs,
+  tape.nodes.emplace(operation, Index(0), site.file, site.line, tape.next(), first_input, first_output, inputs,
                      static_cast<std::uint16_t>(y.size()), TapeNode::tensors, owned);
   // [append]
 }
@@ -135,19 +135,19 @@ int Saved::inputs() const { return static_cast<int>(node_.inputs); }
 
 using detail::innermost, detail::spare_states, detail::TapeState;
 
-Tape::Tape(TapeOptions options, Location where) {
+Tape::Tape(TapeOptions options, Location site) {
   if (innermost && !options.isolated) {
     throw TapeError(fmt::format(
         "tape: opened at {} while the tape opened at {} is live on this thread; for derivatives of derivatives use that one with "
         ".differentiable = true, for an independent tape pass {{.isolated = true}}",
-        to_string(where), to_string(innermost->opened_at)));
+        to_string(site), to_string(innermost->opened_at)));
   }
   auto& spare = spare_states();
   if (spare.empty()) {
     spare.reserve(4);
     spare.push_back(std::make_unique<TapeState>());
   }
-  spare.back()->begin(options, where);
+  spare.back()->begin(options, site);
   state_ = spare.back().release();
   spare.pop_back();
 }

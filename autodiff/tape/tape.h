@@ -69,7 +69,7 @@ template <Differentiable... S> Sources<S...> wrt(const S&... sources) { return {
 class Tape {
  public:
   /// A TapeError if the thread has a live tape already, unless `.isolated`.
-  explicit Tape(TapeOptions options = {}, Location where = Location::here());
+  explicit Tape(TapeOptions options = {}, Location site = Location::here());
   ~Tape();
   Tape(const Tape&) = delete;
   Tape& operator=(const Tape&) = delete;

@@ -30,12 +30,12 @@ class Subscript {
  public:
   enum class Kind : std::uint8_t { integer, range, ellipsis };
 
-  Subscript(IntegerType auto index, Location where = Location::here())
-      : where(where), kind(Kind::integer), range(index, static_cast<Index>(index)) {}
-  Subscript(const Range& range, Location where = Location::here()) : where(where), kind(Kind::range), range(range) {}
-  Subscript(EllipsisTag, Location where = Location::here()) : where(where), kind(Kind::ellipsis), range(All) {}
+  Subscript(IntegerType auto index, Location site = Location::here())
+      : site(site), kind(Kind::integer), range(index, static_cast<Index>(index)) {}
+  Subscript(const Range& range, Location site = Location::here()) : site(site), kind(Kind::range), range(range) {}
+  Subscript(EllipsisTag, Location site = Location::here()) : site(site), kind(Kind::ellipsis), range(All) {}
 
-  Location where;
+  Location site;
   Kind kind;
   Range range;  ///< of an integer, `start` is the index
 };

@@ -156,10 +156,10 @@ Generator::Position Generator::take(std::uint64_t blocks) {
 
 // ---- distributions ----------------------------------------------------------------------------------------------------------------
 
-Tensor Generator::uniform(const Shape& shape, double low, double high, Dtype dtype, Location where) {
+Tensor Generator::uniform(const Shape& shape, double low, double high, Dtype dtype, Location site) {
   check_dtype("uniform", dtype);
   const Uniform distribution = checked_uniform(low, high);
-  Tensor out = Tensor::uninitialized(shape, dtype, where);
+  Tensor out = Tensor::uninitialized(shape, dtype, site);
   const Position at = take(blocks_of(out));
   if (dtype == float32) {
     fill<float>(out, at, distribution, BelowHigh<float>(distribution));
@@ -169,10 +169,10 @@ Tensor Generator::uniform(const Shape& shape, double low, double high, Dtype dty
   return out;
 }
 
-Tensor Generator::normal(const Shape& shape, double mean, double stddev, Dtype dtype, Location where) {
+Tensor Generator::normal(const Shape& shape, double mean, double stddev, Dtype dtype, Location site) {
   check_dtype("normal", dtype);
   const Normal distribution = checked_normal(mean, stddev);
-  Tensor out = Tensor::uninitialized(shape, dtype, where);
+  Tensor out = Tensor::uninitialized(shape, dtype, site);
   const Position at = take(blocks_of(out));
   if (dtype == float32) {
     fill<float>(out, at, distribution, Rounded<float>());
@@ -182,9 +182,9 @@ Tensor Generator::normal(const Shape& shape, double mean, double stddev, Dtype d
   return out;
 }
 
-Tensor Generator::bernoulli(const Shape& shape, double probability, Dtype dtype, Location where) {
+Tensor Generator::bernoulli(const Shape& shape, double probability, Dtype dtype, Location site) {
   const Bernoulli distribution = checked_bernoulli(probability);
-  Tensor out = Tensor::uninitialized(shape, dtype, where);
+  Tensor out = Tensor::uninitialized(shape, dtype, site);
   const Position at = take(blocks_of(out));
   switch (dtype) {
     case float32:
@@ -203,17 +203,17 @@ Tensor Generator::bernoulli(const Shape& shape, double probability, Dtype dtype,
   return out;
 }
 
-Tensor Generator::integers(const Shape& shape, Index low, Index high, Location where) {
+Tensor Generator::integers(const Shape& shape, Index low, Index high, Location site) {
   const Integers distribution = checked_integers(low, high);
-  Tensor out = Tensor::uninitialized(shape, int64, where);
+  Tensor out = Tensor::uninitialized(shape, int64, site);
   const Position at = take(blocks_of(out));
   fill<std::int64_t>(out, at, distribution, Rounded<std::int64_t>());
   return out;
 }
 
 // Fisher and Yates: position i, from the last, changes places with one of 0 to i.
-Tensor Generator::permutation(Index n, Location where) {
-  Tensor out = Tensor::uninitialized({n}, int64, where);
+Tensor Generator::permutation(Index n, Location site) {
+  Tensor out = Tensor::uninitialized({n}, int64, site);
   auto* const order = out.mutable_data<std::int64_t>();
   std::iota(order, order + n, 0);
   for (Index i = n - 1; i > 0; --i) std::swap(order[i], order[next_integer(0, i + 1)]);

@@ -30,15 +30,15 @@ class Generator {
   /// @{
 
   /// Uniform on [low, high).
-  Tensor uniform(const Shape& shape, double low = 0, double high = 1, Dtype dtype = float32, Location where = Location::here());
+  Tensor uniform(const Shape& shape, double low = 0, double high = 1, Dtype dtype = float32, Location site = Location::here());
   /// Normal, by Box and Muller's transform of 64-bit numbers: the tails go on to 9.4 standard deviations.
-  Tensor normal(const Shape& shape, double mean = 0, double stddev = 1, Dtype dtype = float32, Location where = Location::here());
+  Tensor normal(const Shape& shape, double mean = 0, double stddev = 1, Dtype dtype = float32, Location site = Location::here());
   /// 1 (or true) with the given probability, else 0. Any dtype.
-  Tensor bernoulli(const Shape& shape, double probability, Dtype dtype = float32, Location where = Location::here());
+  Tensor bernoulli(const Shape& shape, double probability, Dtype dtype = float32, Location site = Location::here());
   /// int64, uniform on low, low + 1, ..., high - 1. (No value is more than 2^-64 likelier than another.)
-  Tensor integers(const Shape& shape, Index low, Index high, Location where = Location::here());
+  Tensor integers(const Shape& shape, Index low, Index high, Location site = Location::here());
   /// The numbers 0 to n - 1 in random order: int64 of shape (n,). Every order is equally likely.
-  Tensor permutation(Index n, Location where = Location::here());
+  Tensor permutation(Index n, Location site = Location::here());
   /// @}
 
   /// @name Single numbers

@@ -56,25 +56,25 @@ std::size_t block_bytes(const Elements& e) {
   return sizeof(Elements) + (e.base || e.borrowed ? 0 : static_cast<std::size_t>(e.size * bytes_of(e.dtype)));
 }
 
-[[noreturn]] void out_of_memory(const Shape& shape, Index size, Dtype dtype, Location where) {
-  throw MemoryError(fmt::format("tensor at {}: there is not enough memory for {} {}, which takes {:.3g} GB", to_string(CallSite::of(where)),
+[[noreturn]] void out_of_memory(const Shape& shape, Index size, Dtype dtype, Location site) {
+  throw MemoryError(fmt::format("tensor at {}: there is not enough memory for {} {}, which takes {:.3g} GB", to_string(CallSite::of(site)),
                                 to_string(shape), to_string(dtype),
                                 static_cast<double>(size) * static_cast<double>(bytes_of(dtype)) / 1e9));
 }
 
 /// Room for the header and, behind it, for the elements.
-void* allocate_elements(const Shape& shape, Index size, Dtype dtype, Location where) {
+void* allocate_elements(const Shape& shape, Index size, Dtype dtype, Location site) {
   try {
     return pool::allocate(sizeof(Elements) + static_cast<std::size_t>(size * bytes_of(dtype)));
   } catch (const std::bad_alloc&) {
-    out_of_memory(shape, size, dtype, where);
+    out_of_memory(shape, size, dtype, site);
   }
 }
 
 /// A header and, behind it, room for the elements.
-Elements* new_elements(const Shape& shape, Index size, Dtype dtype, Location where, bool with_room) {
-  void* block = with_room ? allocate_elements(shape, size, dtype, where) : pool::allocate(sizeof(Elements));
-  return ::new (block) Elements(shape, size, dtype, CallSite::of(where));
+Elements* new_elements(const Shape& shape, Index size, Dtype dtype, Location site, bool with_room) {
+  void* block = with_room ? allocate_elements(shape, size, dtype, site) : pool::allocate(sizeof(Elements));
+  return ::new (block) Elements(shape, size, dtype, CallSite::of(site));
 }
 
 }  // namespace
@@ -88,9 +88,9 @@ void Tensor::release_reference(Elements* e) noexcept {
   if (base) release_reference(base);  // at most once: a base is no view
 }
 
-Tensor view(const Tensor& of, const Shape& shape, const Shape& strides, Index offset, Location where) {
+Tensor view(const Tensor& of, const Shape& shape, const Shape& strides, Index offset, Location site) {
   Elements* from = of.elements();
-  Elements* e = new_elements(shape, shape.size(), from->dtype, where, false);
+  Elements* e = new_elements(shape, shape.size(), from->dtype, site, false);
   e->row_major = e->size == 0 || [&] {
     for (int i = 0; i < shape.rank(); ++i)
       if (shape[i] != 1 && strides[i] != e->strides[i]) return false;
@@ -105,38 +105,38 @@ Tensor view(const Tensor& of, const Shape& shape, const Shape& strides, Index of
 
 // ---- making tensors ---------------------------------------------------------------------------------------------------------------
 
-Tensor Tensor::uninitialized(const Shape& shape, Dtype dtype, Location where) {
-  return Tensor(new_elements(shape, checked_size("tensor", shape), dtype, where, true), 0);
+Tensor Tensor::uninitialized(const Shape& shape, Dtype dtype, Location site) {
+  return Tensor(new_elements(shape, checked_size("tensor", shape), dtype, site, true), 0);
 }
-Tensor Tensor::zeros(const Shape& shape, Dtype dtype, Location where) {
-  Tensor t = uninitialized(shape, dtype, where);
+Tensor Tensor::zeros(const Shape& shape, Dtype dtype, Location site) {
+  Tensor t = uninitialized(shape, dtype, site);
   std::memset(t.elements_->data, 0, static_cast<std::size_t>(t.size() * bytes_of(dtype)));
   return t;
 }
-Tensor Tensor::full(const Shape& shape, double value, Dtype dtype, Location where) {
-  Tensor t = uninitialized(shape, dtype, where);
+Tensor Tensor::full(const Shape& shape, double value, Dtype dtype, Location site) {
+  Tensor t = uninitialized(shape, dtype, site);
   dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);
     std::fill_n(static_cast<T*>(t.elements_->data), t.size(), static_cast<T>(value));
   });
   return t;
 }
-Tensor Tensor::ones(const Shape& shape, Dtype dtype, Location where) { return full(shape, 1, dtype, where); }
+Tensor Tensor::ones(const Shape& shape, Dtype dtype, Location site) { return full(shape, 1, dtype, site); }
 
-Tensor Tensor::from(std::initializer_list<double> values, const Shape& shape, Dtype dtype, Location where) {
-  Tensor t = copy_of(values.begin(), values.size(), shape, float64, where);
+Tensor Tensor::from(std::initializer_list<double> values, const Shape& shape, Dtype dtype, Location site) {
+  Tensor t = copy_of(values.begin(), values.size(), shape, float64, site);
   if (dtype == float64) return t;
-  Tensor r = uninitialized(shape, dtype, where);
+  Tensor r = uninitialized(shape, dtype, site);
   t.copy_to(r.elements_->data, dtype);
   return r;
 }
-Tensor Tensor::from(std::initializer_list<std::initializer_list<double>> rows, Dtype dtype, Location where) {
+Tensor Tensor::from(std::initializer_list<std::initializer_list<double>> rows, Dtype dtype, Location site) {
   const std::size_t columns = rows.size() ? rows.begin()->size() : 0;
-  Tensor t = uninitialized({static_cast<Index>(rows.size()), static_cast<Index>(columns)}, dtype, where);
+  Tensor t = uninitialized({static_cast<Index>(rows.size()), static_cast<Index>(columns)}, dtype, site);
   Index at = 0;
   for (const auto& row : rows) {
     if (row.size() != columns)
-      throw ShapeError(fmt::format("tensor at {}: row {} has {} values, the first row {}", to_string(CallSite::of(where)),
+      throw ShapeError(fmt::format("tensor at {}: row {} has {} values, the first row {}", to_string(CallSite::of(site)),
                                    at / std::max<Index>(1, static_cast<Index>(columns)), row.size(), columns));
     for (double v : row) {
       dispatch(dtype, [&](auto zero) {
@@ -148,50 +148,50 @@ Tensor Tensor::from(std::initializer_list<std::initializer_list<double>> rows, D
   return t;
 }
 
-static void check_count(std::size_t count, const Shape& shape, Location where) {
+static void check_count(std::size_t count, const Shape& shape, Location site) {
   const Index size = checked_size("tensor", shape);
   if (size != static_cast<Index>(count))
-    throw ShapeError(fmt::format("tensor at {}: {} values for the shape {}, which has {} elements", to_string(CallSite::of(where)), count,
+    throw ShapeError(fmt::format("tensor at {}: {} values for the shape {}, which has {} elements", to_string(CallSite::of(site)), count,
                                  to_string(shape), size));
 }
-Tensor Tensor::copy_of(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location where) {
-  check_count(count, shape, where);
-  Tensor t = uninitialized(shape, dtype, where);
+Tensor Tensor::copy_of(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location site) {
+  check_count(count, shape, site);
+  Tensor t = uninitialized(shape, dtype, site);
   if (count > 0) std::memcpy(t.elements_->data, values, count * static_cast<std::size_t>(bytes_of(dtype)));
   return t;
 }
-Tensor Tensor::from(const std::vector<bool>& values, const Shape& shape, Location where) {
-  check_count(values.size(), shape, where);
-  Tensor t = uninitialized(shape, boolean, where);
+Tensor Tensor::from(const std::vector<bool>& values, const Shape& shape, Location site) {
+  check_count(values.size(), shape, site);
+  Tensor t = uninitialized(shape, boolean, site);
   std::copy(values.begin(), values.end(), static_cast<bool*>(t.elements_->data));
   return t;
 }
-Tensor Tensor::borrowed(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location where) {
-  check_count(count, shape, where);
-  Elements* e = new_elements(shape, static_cast<Index>(count), dtype, where, false);
+Tensor Tensor::borrowed(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location site) {
+  check_count(count, shape, site);
+  Elements* e = new_elements(shape, static_cast<Index>(count), dtype, site, false);
   e->data = const_cast<void*>(values);  // never written to: mutable_data copies borrowed elements
   e->borrowed = true;
   return Tensor(e, 0);
 }
 
-Tensor Tensor::arange(double start, double stop, double step, Dtype dtype, Location where) {
+Tensor Tensor::arange(double start, double stop, double step, Dtype dtype, Location site) {
   if (!(step != 0) || !std::isfinite(step) || !std::isfinite(start) || !std::isfinite(stop))
     throw ValueError(fmt::format("arange at {}: start {}, stop {} and step {} must be finite, and the step not 0",
-                                 to_string(CallSite::of(where)), start, stop, step));
+                                 to_string(CallSite::of(site)), start, stop, step));
   const double steps = std::ceil((stop - start) / step);
   if (steps > 0x1p53)
-    throw ShapeError(fmt::format("arange at {}: {} elements are more than memory can hold", to_string(CallSite::of(where)), steps));
+    throw ShapeError(fmt::format("arange at {}: {} elements are more than memory can hold", to_string(CallSite::of(site)), steps));
   const auto n = static_cast<Index>(std::max(0.0, steps));
-  Tensor t = uninitialized({n}, dtype, where);
+  Tensor t = uninitialized({n}, dtype, site);
   dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);
     for (Index i = 0; i < n; ++i) static_cast<T*>(t.elements_->data)[i] = static_cast<T>(start + static_cast<double>(i) * step);
   });
   return t;
 }
-Tensor Tensor::linspace(double start, double stop, Integer count, Dtype dtype, Location where) {
+Tensor Tensor::linspace(double start, double stop, Integer count, Dtype dtype, Location site) {
   const Index n = count;
-  Tensor t = uninitialized({n}, dtype, where);
+  Tensor t = uninitialized({n}, dtype, site);
   dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);
     for (Index i = 0; i < n; ++i) {
@@ -201,9 +201,9 @@ Tensor Tensor::linspace(double start, double stop, Integer count, Dtype dtype, L
   });
   return t;
 }
-Tensor Tensor::eye(Integer size, Dtype dtype, Location where) {
+Tensor Tensor::eye(Integer size, Dtype dtype, Location site) {
   const Index n = size;
-  Tensor t = zeros({n, n}, dtype, where);
+  Tensor t = zeros({n, n}, dtype, site);
   dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);
     for (Index i = 0; i < n; ++i) static_cast<T*>(t.elements_->data)[i * (n + 1)] = static_cast<T>(1);
@@ -259,8 +259,8 @@ void Tensor::copy_to(void* to, Dtype dtype) const {
   });
 }
 
-Tensor Tensor::clone(Location where) const {
-  Tensor t = uninitialized(shape(), dtype(), where);
+Tensor Tensor::clone(Location site) const {
+  Tensor t = uninitialized(shape(), dtype(), site);
   copy_to(t.elements_->data, dtype());
   return t;
 }

@@ -99,59 +99,57 @@ class Tensor {
   /// Shapes are checked: a negative size, or more elements than memory can ever hold, is a ShapeError; more than there is memory for is
   /// a MemoryError.
   /// @{
-  static Tensor zeros(const Shape& shape, Dtype dtype = float32, Location where = Location::here());
-  static Tensor ones(const Shape& shape, Dtype dtype = float32, Location where = Location::here());
-  static Tensor full(const Shape& shape, double value, Dtype dtype = float32, Location where = Location::here());
+  static Tensor zeros(const Shape& shape, Dtype dtype = float32, Location site = Location::here());
+  static Tensor ones(const Shape& shape, Dtype dtype = float32, Location site = Location::here());
+  static Tensor full(const Shape& shape, double value, Dtype dtype = float32, Location site = Location::here());
   /// Elements that are not set: for code that fills all of them through `mutable_data`.
-  static Tensor uninitialized(const Shape& shape, Dtype dtype = float32, Location where = Location::here());
+  static Tensor uninitialized(const Shape& shape, Dtype dtype = float32, Location site = Location::here());
   /// The values in row-major order, as a vector or in the given shape, which must have as many elements.
   /// (A template, so that {{1}, {2}} is a matrix of one column.)
   template <class T = double>
-  static Tensor from(std::initializer_list<std::type_identity_t<T>> values, Dtype dtype = float32, Location where = Location::here()) {
-    return from(values, Shape{static_cast<Index>(values.size())}, dtype, where);
+  static Tensor from(std::initializer_list<std::type_identity_t<T>> values, Dtype dtype = float32, Location site = Location::here()) {
+    return from(values, Shape{static_cast<Index>(values.size())}, dtype, site);
   }
-  static Tensor from(std::initializer_list<double> values, const Shape& shape, Dtype dtype = float32, Location where = Location::here());
+  static Tensor from(std::initializer_list<double> values, const Shape& shape, Dtype dtype = float32, Location site = Location::here());
   /// A matrix, row by row; all rows must have the same length.
-  static Tensor from(std::initializer_list<std::initializer_list<double>> rows, Dtype dtype = float32, Location where = Location::here());
+  static Tensor from(std::initializer_list<std::initializer_list<double>> rows, Dtype dtype = float32, Location site = Location::here());
   /// A copy of the values; the dtype follows their type.
-  template <Element T> static Tensor from(std::span<const T> values, const Shape& shape, Location where = Location::here()) {
-    return copy_of(values.data(), values.size(), shape, DtypeOf<T>::value, where);
+  template <Element T> static Tensor from(std::span<const T> values, const Shape& shape, Location site = Location::here()) {
+    return copy_of(values.data(), values.size(), shape, DtypeOf<T>::value, site);
   }
-  template <Element T> static Tensor from(const std::vector<T>& values, Location where = Location::here()) {
-    return from(std::span<const T>(values), Shape{static_cast<Index>(values.size())}, where);
+  template <Element T> static Tensor from(const std::vector<T>& values, Location site = Location::here()) {
+    return from(std::span<const T>(values), Shape{static_cast<Index>(values.size())}, site);
   }
-  template <Element T> static Tensor from(const std::vector<T>& values, const Shape& shape, Location where = Location::here()) {
-    return from(std::span<const T>(values), shape, where);
+  template <Element T> static Tensor from(const std::vector<T>& values, const Shape& shape, Location site = Location::here()) {
+    return from(std::span<const T>(values), shape, site);
   }
   /// Of other integer types: int64.
   template <IntegerType T>
-  requires(!Element<T>) static Tensor from(std::span<const T> values, const Shape& shape, Location where = Location::here()) {
+  requires(!Element<T>) static Tensor from(std::span<const T> values, const Shape& shape, Location site = Location::here()) {
     const std::vector<std::int64_t> converted(values.begin(), values.end());
-    return from(std::span<const std::int64_t>(converted), shape, where);
+    return from(std::span<const std::int64_t>(converted), shape, site);
   }
   template <IntegerType T>
-  requires(!Element<T>) static Tensor from(const std::vector<T>& values, Location where = Location::here()) {
-    return from(std::span<const T>(values), Shape{values.size()}, where);
+  requires(!Element<T>) static Tensor from(const std::vector<T>& values, Location site = Location::here()) {
+    return from(std::span<const T>(values), Shape{values.size()}, site);
   }
   template <IntegerType T>
-  requires(!Element<T>) static Tensor from(const std::vector<T>& values, const Shape& shape, Location where = Location::here()) {
-    return from(std::span<const T>(values), shape, where);
+  requires(!Element<T>) static Tensor from(const std::vector<T>& values, const Shape& shape, Location site = Location::here()) {
+    return from(std::span<const T>(values), shape, site);
   }
-  static Tensor from(const std::vector<bool>& values, Location where = Location::here()) {
-    return from(values, Shape{values.size()}, where);
-  }
-  static Tensor from(const std::vector<bool>& values, const Shape& shape, Location where = Location::here());
+  static Tensor from(const std::vector<bool>& values, Location site = Location::here()) { return from(values, Shape{values.size()}, site); }
+  static Tensor from(const std::vector<bool>& values, const Shape& shape, Location site = Location::here());
   /// The user's memory, not copied: the caller keeps it alive and unchanged for as long as this tensor, its copies and its views
   /// live, and for as long as a tape has recorded an operation on it. Never written to: `mutable_data` copies.
-  template <Element T> static Tensor borrow(std::span<const T> values, const Shape& shape, Location where = Location::here()) {
-    return borrowed(values.data(), values.size(), shape, DtypeOf<T>::value, where);
+  template <Element T> static Tensor borrow(std::span<const T> values, const Shape& shape, Location site = Location::here()) {
+    return borrowed(values.data(), values.size(), shape, DtypeOf<T>::value, site);
   }
   /// start, start + step, ... up to but not including stop.
-  static Tensor arange(double start, double stop, double step = 1, Dtype dtype = float32, Location where = Location::here());
+  static Tensor arange(double start, double stop, double step = 1, Dtype dtype = float32, Location site = Location::here());
   /// `count` values from start to stop, both included.
-  static Tensor linspace(double start, double stop, Integer count, Dtype dtype = float32, Location where = Location::here());
+  static Tensor linspace(double start, double stop, Integer count, Dtype dtype = float32, Location site = Location::here());
   /// The (size, size) unit matrix.
-  static Tensor eye(Integer size, Dtype dtype = float32, Location where = Location::here());
+  static Tensor eye(Integer size, Dtype dtype = float32, Location site = Location::here());
   /// @}
 
   bool defined() const { return elements_ != nullptr; }
@@ -187,7 +185,7 @@ class Tensor {
   double at(std::initializer_list<Integer> position) const;
   /// Sets the value at one position: for building data, element by element. Not differentiable (`slice_update` is): a TapeError if a tape
   /// has recorded this tensor. Elements that other handles share are copied first, so nobody else sees the change.
-  void set(std::initializer_list<Integer> position, double value, Location where = Location::here());
+  void set(std::initializer_list<Integer> position, double value, Location site = Location::here());
   /// All values in row-major order, converted to T.
   template <Element T> std::vector<T> to_vector() const {
     std::vector<T> values(static_cast<std::size_t>(size()));
@@ -213,13 +211,13 @@ class Tensor {
   /// element, a tensor of rank 0.
   Tensor operator[](const Subscript& index) const { return part({index}); }
   /// The positions of the first dimension, one after the other: `for (const Tensor row : x)`. Rank 0 is a ShapeError.
-  RowIterator begin(Location where = Location::here()) const;
+  RowIterator begin(Location site = Location::here()) const;
   RowIterator end() const;
 
   /// This tensor if its elements lie in row-major order, otherwise a copy that has them so. Recorded.
-  Tensor contiguous(Location where = Location::here()) const;
+  Tensor contiguous(Location site = Location::here()) const;
   /// The same values as another dtype, rounded where need be. Recorded between floating dtypes.
-  Tensor to(Dtype dtype, Location where = Location::here()) const;
+  Tensor to(Dtype dtype, Location site = Location::here()) const;
   /// The same elements as a constant: gradients stop here.
   Tensor constant() const {
     Tensor t = *this;
@@ -227,7 +225,7 @@ class Tensor {
     return t;
   }
   /// A dense constant copy that shares nothing with this tensor.
-  Tensor clone(Location where = Location::here()) const;
+  Tensor clone(Location site = Location::here()) const;
 
   /// The number of the recorded value that this is; 0 for a constant. No other value of the process ever has it.
   std::uint64_t number() const { return number_; }
@@ -264,8 +262,8 @@ class Tensor {
     elements_ = nullptr;
     number_ = 0;
   }
-  static Tensor copy_of(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location where);
-  static Tensor borrowed(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location where);
+  static Tensor copy_of(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location site);
+  static Tensor borrowed(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location site);
   void copy_to(void* to, Dtype dtype) const;
   Index checked_position(const char* operation, std::span<const Index> position) const;
   Scalar element_as_scalar(std::span<const Index> position) const;
@@ -302,8 +300,8 @@ class RowIterator {
   using pointer = void;
   using reference = Tensor;
 
-  RowIterator(const Tensor& x, Index at, Location where) : x_(x), at_(at), where_(where) {}
-  Tensor operator*() const { return x_[Subscript(at_, where_)]; }
+  RowIterator(const Tensor& x, Index at, Location site) : x_(x), at_(at), site_(site) {}
+  Tensor operator*() const { return x_[Subscript(at_, site_)]; }
   RowIterator& operator++() {
     ++at_;
     return *this;
@@ -314,21 +312,21 @@ class RowIterator {
  private:
   Tensor x_;
   Index at_;
-  Location where_;
+  Location site_;
 };
 inline RowIterator Tensor::end() const { return {*this, rank() > 0 ? size(0) : 0, {}}; }
 
 /// @name Tensors of the same shape and dtype as x: constants.
 /// @{
-inline Tensor zeros_like(const Tensor& x, Location where = Location::here()) { return Tensor::zeros(x.shape(), x.dtype(), where); }
-inline Tensor ones_like(const Tensor& x, Location where = Location::here()) { return Tensor::ones(x.shape(), x.dtype(), where); }
-inline Tensor full_like(const Tensor& x, double value, Location where = Location::here()) {
-  return Tensor::full(x.shape(), value, x.dtype(), where);
+inline Tensor zeros_like(const Tensor& x, Location site = Location::here()) { return Tensor::zeros(x.shape(), x.dtype(), site); }
+inline Tensor ones_like(const Tensor& x, Location site = Location::here()) { return Tensor::ones(x.shape(), x.dtype(), site); }
+inline Tensor full_like(const Tensor& x, double value, Location site = Location::here()) {
+  return Tensor::full(x.shape(), value, x.dtype(), site);
 }
 /// @}
 
 /// A tensor on the elements of another one, with a shape and strides of its own, from the `offset`th element on. Not recorded.
-Tensor view(const Tensor& base, const Shape& shape, const Shape& strides, Index offset, Location where);
+Tensor view(const Tensor& base, const Shape& shape, const Shape& strides, Index offset, Location site);
 
 /// "(2, 3) float32 made at model.cpp:41", or "parameter hidden.weight (2, 3) float32 made at model.cpp:41" for the value of a Parameter:
 /// how error messages name an operand.

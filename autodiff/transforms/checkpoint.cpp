@@ -94,7 +94,7 @@ Gradients pull(TapeState& tape, const Tensors& y, std::span<const Tensor> y_bar,
   return sweep_back(tape, Source(y[0]), sources, options);
 }
 
-Tensors recorded(Run run, std::span<const Tensor> x, bool again, Location where);
+Tensors recorded(Run run, std::span<const Tensor> x, bool again, Location site);
 
 /// (x, y_bar) -> J^T y_bar of a run, on the active tape.
 class PullBlock final : public Block {
@@ -186,7 +186,7 @@ pool::Vector<Read> fixed_parameters(TapeState& tape) {
 }
 
 /// Calls the function, and records that on the active tape. x: run.x with the numbers that it has there.
-Tensors recorded(Run run, std::span<const Tensor> x, bool again, Location where) {
+Tensors recorded(Run run, std::span<const Tensor> x, bool again, Location site) {
   TapeState& tape = *active_tape();
   Tensors y;
   {
@@ -206,7 +206,7 @@ Tensors recorded(Run run, std::span<const Tensor> x, bool again, Location where)
   pool::Vector<const Tensor*> pointers;
   for (const Tensor& input : inputs) pointers.push_back(&input);
   const Flags tracked = run.tracked;
-  if (!results.empty()) record_all(CheckpointCall(std::move(run)), where, pointers, results);
+  if (!results.empty()) record_all(CheckpointCall(std::move(run)), site, pointers, results);
   for (std::size_t i = 0, j = 0; i < y.size(); ++i)
     if (tracked[i]) y[i] = results[j++];
   return y;
@@ -214,7 +214,7 @@ Tensors recorded(Run run, std::span<const Tensor> x, bool again, Location where)
 
 }  // namespace
 
-Tensors checkpointed(const std::shared_ptr<const Block>& f, std::span<const Tensor> x, Location where) {
+Tensors checkpointed(const std::shared_ptr<const Block>& f, std::span<const Tensor> x, Location site) {
   if (!recording()) return (*f)(x);
   TapeState& tape = *active_tape();
   Run run{.f = f, .x = {}, .varies = {}, .reads = fixed_parameters(tape), .draws = {}, .tracked = {}, .higher_order = tape.higher_order};
@@ -222,7 +222,7 @@ Tensors checkpointed(const std::shared_ptr<const Block>& f, std::span<const Tens
     run.x.push_back(each.constant());
     run.varies.push_back(tape.slot_of(each) != kNoIndex);
   }
-  return recorded(std::move(run), x, false, where);
+  return recorded(std::move(run), x, false, site);
 }
 
 }  // namespace wengert::detail

@@ -28,7 +28,7 @@ class Block {
 };
 
 /// f(x), of which the active tape records one call.
-pool::Vector<Tensor> checkpointed(const std::shared_ptr<const Block>& f, std::span<const Tensor> x, Location where);
+pool::Vector<Tensor> checkpointed(const std::shared_ptr<const Block>& f, std::span<const Tensor> x, Location site);
 
 template <class Y> concept TupleOfTensors = requires { std::tuple_size<Y>::value; };
 
@@ -76,7 +76,7 @@ template <std::size_t> using TensorArgument = const Tensor&;
 /// What `checkpoint` returns: a function to be called with tensors, as f is.
 template <class F> class Checkpoint {
  public:
-  Checkpoint(F f, Location where) : f_(std::move(f)), where_(where) {}
+  Checkpoint(F f, Location site) : f_(std::move(f)), site_(site) {}
 
   /// f(x...): a tensor, or an array, a pair, a tuple or a vector of tensors.
   template <class... X>
@@ -85,13 +85,13 @@ template <class F> class Checkpoint {
     using Result = std::remove_cvref_t<decltype(std::declval<F&>()(std::declval<detail::TensorArgument<sizeof(X)>>()...))>;
     const std::array<Tensor, sizeof...(X)> inputs{Tensor(x)...};
     const std::shared_ptr<const detail::Block> block = std::allocate_shared<Call>(pool::Allocator<Call>(), f_);
-    pool::Vector<Tensor> results = detail::checkpointed(block, inputs, where_);
+    pool::Vector<Tensor> results = detail::checkpointed(block, inputs, site_);
     return detail::from_list<Result>(results);
   }
 
  private:
   F f_;
-  Location where_;
+  Location site_;
 };
 
 /// f as a function that, under a tape, keeps its inputs but nothing that it computes on the way: the sweep calls it once more. The price
@@ -102,6 +102,6 @@ template <class F> class Checkpoint {
 /// - It must do the same each time, and live, with what it captures, until the sweep. Random numbers are the same again, whichever
 ///   generator they come from; what f writes elsewhere, such as running statistics, is written twice.
 /// - Checkpoints nest. Gradients of gradients work, to any order, and recompute at each.
-template <class F> Checkpoint<std::decay_t<F>> checkpoint(F&& f, Location where = Location::here()) { return {std::forward<F>(f), where}; }
+template <class F> Checkpoint<std::decay_t<F>> checkpoint(F&& f, Location site = Location::here()) { return {std::forward<F>(f), site}; }
 
 }  // namespace wengert

@@ -119,7 +119,7 @@ class CustomCall : public Operation {
 
 }  // namespace
 
-Tensor apply_custom(const CustomRules& rules, std::span<const Tensor> x, Location where) {
+Tensor apply_custom(const CustomRules& rules, std::span<const Tensor> x, Location site) {
   pool::Vector<const Tensor*> pointers;
   for (const Tensor& each : x) {
     if (!each.defined()) throw ShapeError(fmt::format("{}: an input is undefined: default-constructed, or moved from", rules.name()));
@@ -133,7 +133,7 @@ Tensor apply_custom(const CustomRules& rules, std::span<const Tensor> x, Locatio
   }
   if (!y.defined()) throw ShapeError(fmt::format("{}: its forward gave an undefined tensor", rules.name()));
   y = y.constant();
-  if (tracked && is_floating(y.dtype())) record_all(CustomCall(rules), where, pointers, {&y, 1});
+  if (tracked && is_floating(y.dtype())) record_all(CustomCall(rules), site, pointers, {&y, 1});
   return y;
 }
 

@@ -31,7 +31,7 @@ class CustomRules {
 };
 
 /// rules.forward(x), recorded.
-Tensor apply_custom(const CustomRules& rules, std::span<const Tensor> x, Location where);
+Tensor apply_custom(const CustomRules& rules, std::span<const Tensor> x, Location site);
 
 /// How many tensors forward takes; 0 if none of up to six.
 template <class R, class... Leading> constexpr std::size_t inputs_of() {
@@ -95,9 +95,9 @@ template <class Forward, class Vjp, class Jvp> struct LambdaRules {
 /// A tensor and its caller's place.
 struct CustomOperand {
   Tensor tensor;
-  Location where;
-  CustomOperand(const Tensor& t, Location where = Location::here()) : tensor(t), where(where) {}
-  CustomOperand(const Parameter& p, Location where = Location::here()) : tensor(p), where(where) {}
+  Location site;
+  CustomOperand(const Tensor& t, Location site = Location::here()) : tensor(t), site(site) {}
+  CustomOperand(const Parameter& p, Location site = Location::here()) : tensor(p), site(site) {}
 };
 template <std::size_t> using CustomOperandAt = const CustomOperand&;
 
@@ -111,7 +111,7 @@ template <class R, std::size_t... i> class CustomOperation<R, std::index_sequenc
   explicit CustomOperation(R rules) : rules_(std::move(rules)) {}
   Tensor operator()(detail::CustomOperandAt<i>... x) const {
     const Tensor inputs[] = {x.tensor...};
-    const Location places[] = {x.where...};
+    const Location places[] = {x.site...};
     return detail::apply_custom(rules_, inputs, places[0]);
   }
 

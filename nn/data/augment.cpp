@@ -17,9 +17,9 @@ template <class T> struct Row {
 };
 
 // f(row) for every row of the result, which has the shape of the images.
-template <class F> Tensor map_rows(const Tensor& images, Location where, F&& f) {
-  const Tensor given = images.constant().contiguous(where);
-  Tensor result = Tensor::uninitialized(given.shape(), given.dtype(), where);
+template <class F> Tensor map_rows(const Tensor& images, Location site, F&& f) {
+  const Tensor given = images.constant().contiguous(site);
+  Tensor result = Tensor::uninitialized(given.shape(), given.dtype(), site);
   if (given.size() == 0) return result;
   const Index height = given.size(-2), width = given.size(-1), planes = given.size() / (given.size(0) * height * width);
   detail::dispatch(given.dtype(), [&](auto zero) {
@@ -34,20 +34,20 @@ template <class F> Tensor map_rows(const Tensor& images, Location where, F&& f) 
   return result;
 }
 
-void check_images(const char* operation, const Tensor& images, Location where) {
+void check_images(const char* operation, const Tensor& images, Location site) {
   if (images.rank() < 3)
-    throw ShapeError(fmt::format("{}: {} is no (n, ..., height, width), at {}", operation, describe(images), to_string(where)));
+    throw ShapeError(fmt::format("{}: {} is no (n, ..., height, width), at {}", operation, describe(images), to_string(site)));
 }
 
 }  // namespace
 
-Tensor random_crop(const Tensor& images, const CropOptions& options, Generator& generator, Location where) {
-  check_images("random_crop", images, where);
+Tensor random_crop(const Tensor& images, const CropOptions& options, Generator& generator, Location site) {
+  check_images("random_crop", images, site);
   const Index padding = options.padding, height = images.size(-2), width = images.size(-1);
-  if (padding < 0) throw ShapeError(fmt::format("random_crop: padding {} is negative, at {}", padding, to_string(where)));
+  if (padding < 0) throw ShapeError(fmt::format("random_crop: padding {} is negative, at {}", padding, to_string(site)));
   const Tensor moves = generator.integers({images.size(0), 2}, -padding, padding + 1);
   const Index* const move = moves.data<Index>();
-  return map_rows(images, where, [&](const auto& row) {
+  return map_rows(images, site, [&](const auto& row) {
     const Index y = row.y + move[2 * row.image], dx = move[2 * row.image + 1];  // pixel (y, x + dx) comes to (row.y, x)
     const Index first = std::clamp<Index>(-dx, 0, width), last = std::clamp<Index>(width - dx, 0, width);
     std::fill(row.to, row.to + width, 0);
@@ -56,12 +56,12 @@ Tensor random_crop(const Tensor& images, const CropOptions& options, Generator& 
   });
 }
 
-Tensor random_flip(const Tensor& images, const FlipOptions& options, Generator& generator, Location where) {
-  check_images("random_flip", images, where);
+Tensor random_flip(const Tensor& images, const FlipOptions& options, Generator& generator, Location site) {
+  check_images("random_flip", images, site);
   const Index width = images.size(-1);
   const Tensor flips = generator.bernoulli({images.size(0)}, options.probability, boolean);
   const bool* const flipped = flips.data<bool>();
-  return map_rows(images, where, [&](const auto& row) {
+  return map_rows(images, site, [&](const auto& row) {
     const auto* const from = row.picture + row.y * width;
     flipped[row.image] ? std::reverse_copy(from, from + width, row.to) : std::copy(from, from + width, row.to);
   });

@@ -24,15 +24,15 @@ std::size_t row_bytes(const Tensor& x) {
   return static_cast<std::size_t>(elements * bytes_of(x.dtype()));
 }
 
-Tensor uninitialized_rows(const Tensor& x, Index rows, Location where) {
+Tensor uninitialized_rows(const Tensor& x, Index rows, Location site) {
   Shape shape = x.shape();
   shape[0] = rows;
-  return Tensor::uninitialized(shape, x.dtype(), where);
+  return Tensor::uninitialized(shape, x.dtype(), site);
 }
 
 // x must be row-major and the positions must be valid.
-Tensor gather(const Tensor& x, const Index* rows, Index count, Location where) {
-  Tensor batch = uninitialized_rows(x, count, where);
+Tensor gather(const Tensor& x, const Index* rows, Index count, Location site) {
+  Tensor batch = uninitialized_rows(x, count, site);
   const std::size_t bytes = row_bytes(x);
   const auto* from = static_cast<const std::byte*>(x.elements()->data);
   auto* to = static_cast<std::byte*>(batch.elements()->data);
@@ -43,8 +43,8 @@ Tensor gather(const Tensor& x, const Index* rows, Index count, Location where) {
 }
 
 // The same for neighbours.
-Tensor copy_range(const Tensor& x, Index first, Index count, Location where) {
-  Tensor batch = uninitialized_rows(x, count, where);
+Tensor copy_range(const Tensor& x, Index first, Index count, Location site) {
+  Tensor batch = uninitialized_rows(x, count, site);
   const std::size_t bytes = row_bytes(x);
   const auto* from = static_cast<const std::byte*>(x.elements()->data) + static_cast<std::size_t>(first) * bytes;
   if (batch.size() > 0) std::memcpy(batch.elements()->data, from, static_cast<std::size_t>(count) * bytes);
@@ -62,14 +62,14 @@ void check_examples(const char* operation, const Tensor& x, const Tensor& y) {
 
 }  // namespace
 
-DataLoader::DataLoader(const Tensor& x, const Tensor& y, const LoaderOptions& options, Location where) : options_(options) {
+DataLoader::DataLoader(const Tensor& x, const Tensor& y, const LoaderOptions& options, Location site) : options_(options) {
   check_examples("DataLoader", x, y);
   if (options.batch_size <= 0)
-    throw ShapeError(fmt::format("DataLoader: batch_size {} is not positive; made at {}", options.batch_size, to_string(where)));
+    throw ShapeError(fmt::format("DataLoader: batch_size {} is not positive; made at {}", options.batch_size, to_string(site)));
   if (options.prefetch < 0)
-    throw ShapeError(fmt::format("DataLoader: prefetch {} is negative; made at {}", options.prefetch, to_string(where)));
-  x_ = x.constant().contiguous(where);
-  y_ = y.constant().contiguous(where);
+    throw ShapeError(fmt::format("DataLoader: prefetch {} is negative; made at {}", options.prefetch, to_string(site)));
+  x_ = x.constant().contiguous(site);
+  y_ = y.constant().contiguous(site);
 }
 
 DataLoader::Iterator DataLoader::begin() const {
@@ -176,7 +176,7 @@ Batch DataLoader::Iterator::operator*() const { return prefetch_ ? prefetch_->ge
 
 // ---- parts of a data set --------------------------------------------------------------------------------------------
 
-Split split_examples(const Tensor& x, const Tensor& y, const SplitOptions& options, Location where) {
+Split split_examples(const Tensor& x, const Tensor& y, const SplitOptions& options, Location site) {
   check_examples("split_examples", x, y);
   const Index n = x.size(0);
   const auto share_of = [&](double share) {
@@ -188,25 +188,25 @@ Split split_examples(const Tensor& x, const Tensor& y, const SplitOptions& optio
     throw ShapeError(
         fmt::format("split_examples: shares of {} and {} leave {} of {} examples for training, {} for validation, {} for a test; "
                     "what has a share needs some, at {}",
-                    options.validation, options.test, train, n, validation, test, to_string(where)));
+                    options.validation, options.test, train, n, validation, test, to_string(site)));
   }
   const Tensor order =
       options.shuffle ? generator_or_default(options.generator).permutation(n) : Tensor::arange(0, static_cast<double>(n), 1, int64);
   const auto part = [&](Index first, Index count) {
     if (count == 0) return Batch{};
     const std::span<const Index> rows(order.data<Index>() + first, static_cast<std::size_t>(count));
-    return Batch{take_rows(x, rows, where), take_rows(y, rows, where)};
+    return Batch{take_rows(x, rows, site), take_rows(y, rows, site)};
   };
   return {part(0, train), part(train, validation), part(train + validation, test)};
 }
 
-Tensor take_rows(const Tensor& x, std::span<const Index> rows, Location where) {
-  if (x.rank() == 0) throw ShapeError(fmt::format("take_rows: {} has no rows, at {}", describe(x), to_string(where)));
+Tensor take_rows(const Tensor& x, std::span<const Index> rows, Location site) {
+  if (x.rank() == 0) throw ShapeError(fmt::format("take_rows: {} has no rows, at {}", describe(x), to_string(site)));
   for (const Index row : rows) {
     if (row < 0 || row >= x.size(0))
-      throw ShapeError(fmt::format("take_rows: row {} of {} does not exist, at {}", row, describe(x), to_string(where)));
+      throw ShapeError(fmt::format("take_rows: row {} of {} does not exist, at {}", row, describe(x), to_string(site)));
   }
-  return gather(x.constant().contiguous(where), rows.data(), static_cast<Index>(rows.size()), where);
+  return gather(x.constant().contiguous(site), rows.data(), static_cast<Index>(rows.size()), site);
 }
 
 }  // namespace wengert::nn

@@ -73,11 +73,11 @@ class DataLoader {
  public:
   /// Inputs (n, ...) and targets (n, ...). A ShapeError if they are not equally many, the batch size is not positive, or `prefetch` is
   /// negative.
-  DataLoader(const Tensor& x, const Tensor& y, const LoaderOptions& options = {}, Location where = Location::here());
-  explicit DataLoader(const Batch& examples, const LoaderOptions& options = {}, Location where = Location::here())
-      : DataLoader(examples.x, examples.y, options, where) {}
-  explicit DataLoader(const LabelledImages& data, const LoaderOptions& options = {}, Location where = Location::here())
-      : DataLoader(data.images, data.labels, options, where) {}
+  DataLoader(const Tensor& x, const Tensor& y, const LoaderOptions& options = {}, Location site = Location::here());
+  explicit DataLoader(const Batch& examples, const LoaderOptions& options = {}, Location site = Location::here())
+      : DataLoader(examples.x, examples.y, options, site) {}
+  explicit DataLoader(const LabelledImages& data, const LoaderOptions& options = {}, Location site = Location::here())
+      : DataLoader(data.images, data.labels, options, site) {}
 
   /// An epoch under way. It must not outlive the loader.
   class Iterator {
@@ -141,9 +141,9 @@ struct Split {
 
 /// Parts examples x (n, ...), y (n, ...) in two or three; all copies. A ShapeError if a part that has a share, or the rest for training,
 /// would be empty.
-Split split_examples(const Tensor& x, const Tensor& y, const SplitOptions& options = {}, Location where = Location::here());
+Split split_examples(const Tensor& x, const Tensor& y, const SplitOptions& options = {}, Location site = Location::here());
 
 /// The given positions along the first dimension, copied: (n, ...) -> (rows.size(), ...). A constant.
-Tensor take_rows(const Tensor& x, std::span<const Index> rows, Location where = Location::here());
+Tensor take_rows(const Tensor& x, std::span<const Index> rows, Location site = Location::here());
 
 }  // namespace wengert::nn

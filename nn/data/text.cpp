@@ -183,17 +183,17 @@ std::string Vocabulary::decode(const Tensor& numbers, std::string_view between) 
   return text;
 }
 
-Batch windows(const Tensor& sequence, const WindowOptions& options, Location where) {
+Batch windows(const Tensor& sequence, const WindowOptions& options, Location site) {
   const Index length = options.length, stride = options.stride;
   if (sequence.rank() != 1 || length <= 0 || stride <= 0 || sequence.size() <= length) {
     throw ShapeError(fmt::format("windows: {} has no window of length {} with a target behind it, stride {}, at {}", describe(sequence),
-                                 length, stride, to_string(where)));
+                                 length, stride, to_string(site)));
   }
   const Index n = (sequence.size() - length - 1) / stride + 1;
   const Tensor dense = sequence.constant().contiguous();
-  const auto strided = [&](Index first, Index width) { return view(dense, {n, width}, {stride, 1}, first, where).clone(where); };
+  const auto strided = [&](Index first, Index width) { return view(dense, {n, width}, {stride, 1}, first, site).clone(site); };
   if (options.target == WindowOptions::Target::shifted) return {strided(0, length), strided(1, length)};
-  return {strided(0, length), view(dense, {n}, {stride}, length, where).clone(where)};
+  return {strided(0, length), view(dense, {n}, {stride}, length, site).clone(site)};
 }
 
 }  // namespace wengert::nn

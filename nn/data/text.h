@@ -80,6 +80,6 @@ struct WindowOptions {
 
 /// Windows of a sequence (length) of any dtype: inputs (n, window) and targets. Every window has its whole target in the sequence. A
 /// ShapeError if there is not a single one.
-Batch windows(const Tensor& sequence, const WindowOptions& options = {}, Location where = Location::here());
+Batch windows(const Tensor& sequence, const WindowOptions& options = {}, Location site = Location::here());
 
 }  // namespace wengert::nn

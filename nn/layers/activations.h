@@ -14,40 +14,40 @@ struct Identity : Stateless {
 };
 /// The perceptron's activation: 1 where x >= 0, else 0. Its gradient is zero everywhere: gradient descent learns nothing through it.
 struct Step : Stateless {
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return step(x, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return step(x, site); }
 };
 struct ReLU : Stateless {
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return relu(x, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return relu(x, site); }
 };
 struct ReLU6 : Stateless {
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return relu6(x, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return relu6(x, site); }
 };
 struct SELU : Stateless {
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return selu(x, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return selu(x, site); }
 };
 struct SiLU : Stateless {
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return silu(x, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return silu(x, site); }
 };
 struct Mish : Stateless {
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return mish(x, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return mish(x, site); }
 };
 struct Sigmoid : Stateless {
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return sigmoid(x, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return sigmoid(x, site); }
 };
 struct LogSigmoid : Stateless {
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return log_sigmoid(x, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return log_sigmoid(x, site); }
 };
 struct Hardsigmoid : Stateless {
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return hardsigmoid(x, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return hardsigmoid(x, site); }
 };
 struct Hardswish : Stateless {
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return hardswish(x, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return hardswish(x, site); }
 };
 struct Tanh : Stateless {
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return tanh(x, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return tanh(x, site); }
 };
 struct Softsign : Stateless {
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return softsign(x, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return softsign(x, site); }
 };
 
 // ---- with options --------------------------------------------------------------------------------------------------------------------
@@ -57,7 +57,7 @@ struct GELUOptions {
 };
 struct GELU : Stateless {
   explicit GELU(GELUOptions options = {}) : approximate(options.tanh) {}
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return approximate ? gelu_tanh(x, where) : gelu(x, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return approximate ? gelu_tanh(x, site) : gelu(x, site); }
 
   bool approximate;
 };
@@ -65,7 +65,7 @@ struct GELU : Stateless {
 /// x where x > 0, else slope x.
 struct LeakyReLU : Stateless {
   explicit LeakyReLU(double slope = 0.01) : slope(slope) {}
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return leaky_relu(x, slope, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return leaky_relu(x, slope, site); }
 
   double slope;
 };
@@ -77,7 +77,7 @@ struct PReLUOptions {
 /// LeakyReLU with slopes that are learnt.
 struct PReLU : Module {
   explicit PReLU(PReLUOptions options = {}) : weight(Tensor::full({options.channels}, options.start)) {}
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return prelu(x, weight, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return prelu(x, weight, site); }
   void visit(Visitor& v) override { v("weight", weight); }
 
   Parameter weight;
@@ -86,7 +86,7 @@ struct PReLU : Module {
 /// x where x > 0, else alpha (e^x - 1).
 struct ELU : Stateless {
   explicit ELU(double alpha = 1) : alpha(alpha) {}
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return elu(x, alpha, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return elu(x, alpha, site); }
 
   double alpha;
 };
@@ -97,14 +97,14 @@ struct SoftplusOptions {
 /// ln(1 + e^(beta x)) / beta
 struct Softplus : Stateless {
   explicit Softplus(SoftplusOptions options = {}) : beta(options.beta) {}
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return softplus(x, beta, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return softplus(x, beta, site); }
 
   double beta;
 };
 
 struct Softshrink : Stateless {
   explicit Softshrink(double lambda = 0.5) : lambda(lambda) {}
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return softshrink(x, lambda, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return softshrink(x, lambda, site); }
 
   double lambda;
 };
@@ -114,7 +114,7 @@ struct HardtanhOptions {
 };
 struct Hardtanh : Stateless {
   explicit Hardtanh(HardtanhOptions options = {}) : low(options.low), high(options.high) {}
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return hardtanh(x, low, high, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return hardtanh(x, low, high, site); }
 
   double low, high;
 };
@@ -122,13 +122,13 @@ struct Hardtanh : Stateless {
 /// Softmax along a dimension. In front of cross_entropy it is one softmax too many: that takes logits.
 struct Softmax : Stateless {
   explicit Softmax(Index dim = -1) : dim(dim) {}
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return softmax(x, dim, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return softmax(x, dim, site); }
 
   Index dim;
 };
 struct LogSoftmax : Stateless {
   explicit LogSoftmax(Index dim = -1) : dim(dim) {}
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return log_softmax(x, dim, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return log_softmax(x, dim, site); }
 
   Index dim;
 };

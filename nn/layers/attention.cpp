@@ -25,18 +25,18 @@ MultiheadAttention::MultiheadAttention(Index features, Index heads, MultiheadAtt
 }
 
 Attention MultiheadAttention::operator()(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionMasks& masks,
-                                         Location where) const {
+                                         Location site) const {
   const MultiheadWeights weights{in_proj_weight, or_undefined(in_proj_bias), out_proj.weight, or_undefined(out_proj.bias)};
   const MultiheadOptions how{.heads = heads,
                              .attention_mask = masks.attention,
                              .padding_mask = masks.padding,
                              .dropout = training() ? options.dropout : 0,
                              .generator = &generator};
-  if (!options.batch_first) return multihead_attention(query, key, value, weights, how, where);
-  const auto turned = [&](const Tensor& x) { return transpose(x, 0, 1, where); };
+  if (!options.batch_first) return multihead_attention(query, key, value, weights, how, site);
+  const auto turned = [&](const Tensor& x) { return transpose(x, 0, 1, site); };
   const bool self = wengert::detail::same_value(query, key) && wengert::detail::same_value(key, value);  // one tensor stays one
   const Tensor q = turned(query), k = self ? q : turned(key), v = self ? q : turned(value);
-  Attention result = multihead_attention(q, k, v, weights, how, where);
+  Attention result = multihead_attention(q, k, v, weights, how, site);
   result.output = turned(result.output);
   return result;
 }
@@ -55,18 +55,18 @@ TransformerEncoderLayer::TransformerEncoderLayer(Index features, Index heads, Tr
       gelu(options.gelu),
       norm_first(options.norm_first) {}
 
-Tensor TransformerEncoderLayer::operator()(const Tensor& x, const AttentionMasks& masks, Location where) const {
-  const auto attention = [&](const Tensor& in) { return dropout1(self_attn(in, in, in, masks, where).output, where); };
+Tensor TransformerEncoderLayer::operator()(const Tensor& x, const AttentionMasks& masks, Location site) const {
+  const auto attention = [&](const Tensor& in) { return dropout1(self_attn(in, in, in, masks, site).output, site); };
   const auto feedforward = [&](const Tensor& in) {
-    const Tensor hidden = linear1(in, where);
-    return dropout2(linear2(dropout(gelu ? wengert::gelu(hidden, where) : relu(hidden, where), where), where), where);
+    const Tensor hidden = linear1(in, site);
+    return dropout2(linear2(dropout(gelu ? wengert::gelu(hidden, site) : relu(hidden, site), site), site), site);
   };
   if (norm_first) {
-    const Tensor y = Operand(x, where) + attention(norm1(x, where));
-    return Operand(y, where) + feedforward(norm2(y, where));
+    const Tensor y = Operand(x, site) + attention(norm1(x, site));
+    return Operand(y, site) + feedforward(norm2(y, site));
   }
-  const Tensor y = norm1(Operand(x, where) + attention(x), where);
-  return norm2(Operand(y, where) + feedforward(y), where);
+  const Tensor y = norm1(Operand(x, site) + attention(x), site);
+  return norm2(Operand(y, site) + feedforward(y), site);
 }
 
 }  // namespace wengert::nn

@@ -29,7 +29,7 @@ struct MultiheadAttention : Module {
   MultiheadAttention(Index features, Index heads, MultiheadAttentionOptions options = {}, Generator& generator = default_generator());
 
   Attention operator()(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionMasks& masks = {},
-                       Location where = Location::here()) const;
+                       Location site = Location::here()) const;
   void visit(Visitor& v) override {
     v("in_proj_weight", in_proj_weight);
     v("in_proj_bias", in_proj_bias);
@@ -58,8 +58,8 @@ struct TransformerEncoderLayer : Module {
   TransformerEncoderLayer(Index features, Index heads, TransformerEncoderLayerOptions options = {},
                           Generator& generator = default_generator());
 
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return (*this)(x, {}, where); }
-  Tensor operator()(const Tensor& x, const AttentionMasks& masks, Location where = Location::here()) const;
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return (*this)(x, {}, site); }
+  Tensor operator()(const Tensor& x, const AttentionMasks& masks, Location site = Location::here()) const;
   void visit(Visitor& v) override {
     v("self_attn", self_attn);
     v("linear1", linear1);

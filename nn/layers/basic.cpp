@@ -14,22 +14,22 @@ Linear::Linear(Index in, Index out, LinearOptions options, Generator& generator)
   if (options.bias) bias = Parameter(generator.uniform({out}, -k, k));
 }
 
-void Linear::check(const Tensor& x, Location where) const {
+void Linear::check(const Tensor& x, Location site) const {
   if (x.rank() == 0 || x.shape().back() != in()) {
     throw ShapeError(
-        fmt::format("{} at {}: the last size of the input must be {}, but the input is {}", label(), to_string(where), in(), describe(x)));
+        fmt::format("{} at {}: the last size of the input must be {}, but the input is {}", label(), to_string(site), in(), describe(x)));
   }
 }
 
 // Y = X W^T + b
-Tensor Linear::operator()(const Tensor& x, Location where) const {
-  check(x, where);
-  return bias.ref().get() ? linear(x, weight, bias, where) : linear(x, weight, where);
+Tensor Linear::operator()(const Tensor& x, Location site) const {
+  check(x, site);
+  return bias.ref().get() ? linear(x, weight, bias, site) : linear(x, weight, site);
 }
 
-Tensor Linear::with_relu(const Tensor& x, Location where) const {
-  check(x, where);
-  return bias.ref().get() ? linear_relu(x, weight, bias, where) : linear_relu(x, weight, where);
+Tensor Linear::with_relu(const Tensor& x, Location site) const {
+  check(x, site);
+  return bias.ref().get() ? linear_relu(x, weight, bias, site) : linear_relu(x, weight, site);
 }
 
 std::string Linear::label() const { return fmt::format("Linear({}, {})", in(), out()); }

@@ -20,9 +20,9 @@ struct LinearOptions {
 struct Linear : Module {
   Linear(Index in, Index out, LinearOptions options = {}, Generator& generator = default_generator());
 
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const;
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const;
   /// relu of it, as one operation.
-  Tensor with_relu(const Tensor& x, Location where = Location::here()) const;
+  Tensor with_relu(const Tensor& x, Location site = Location::here()) const;
   void visit(Visitor& v) override {
     v("weight", weight);
     v("bias", bias);
@@ -35,7 +35,7 @@ struct Linear : Module {
   Parameter weight, bias;  ///< `bias` is undefined without the option
 
  private:
-  void check(const Tensor& x, Location where) const;
+  void check(const Tensor& x, Location site) const;
 };
 
 struct EmbeddingOptions {
@@ -45,7 +45,7 @@ struct EmbeddingOptions {
 struct Embedding : Module {
   Embedding(Index rows, Index features, EmbeddingOptions options = {}, Generator& generator = default_generator());
 
-  Tensor operator()(const Tensor& index, Location where = Location::here()) const { return embedding(index, weight, padding_idx, where); }
+  Tensor operator()(const Tensor& index, Location site = Location::here()) const { return embedding(index, weight, padding_idx, site); }
   void visit(Visitor& v) override { v("weight", weight); }
   std::string label() const override;
 
@@ -58,7 +58,7 @@ struct Embedding : Module {
 struct Dropout : Stateless {
   explicit Dropout(double p = 0.5, Generator& generator = default_generator());
 
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return training() ? dropout(x, p, generator, where) : x; }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return training() ? dropout(x, p, generator, site) : x; }
   std::string label() const override;
 
   double p;
@@ -70,7 +70,7 @@ struct Dropout : Stateless {
 /// Merges the dimensions first..last into one; by default all but the batch's: (n, c, h, w) -> (n, c h w).
 struct Flatten : Stateless {
   explicit Flatten(Index first = 1, Index last = -1) : first(first), last(last) {}
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return flatten(x, first, last, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return flatten(x, first, last, site); }
 
   Index first, last;
 };

@@ -53,9 +53,9 @@ void initialise(Parameter& weight, Parameter& bias, const Shape& shape, Index ou
   if (with_bias) bias = Parameter(generator.uniform({out}, -k, k));
 }
 
-void check_input(const Module& layer, const Tensor& x, int rank, Index channels, const char* form, Location where) {
+void check_input(const Module& layer, const Tensor& x, int rank, Index channels, const char* form, Location site) {
   if (x.rank() == rank && x.size(1) == channels) return;
-  throw ShapeError(fmt::format("{} at {}: the input must be (n, {}, {}), but it is {}{}", layer.label(), to_string(where), channels, form,
+  throw ShapeError(fmt::format("{} at {}: the input must be (n, {}, {}), but it is {}{}", layer.label(), to_string(site), channels, form,
                                describe(x), x.rank() == rank - 1 ? "; did you mean unsqueeze(input, 0)?" : ""));
 }
 
@@ -66,10 +66,10 @@ Conv1d::Conv1d(Index in, Index out, Conv1dOptions options, Generator& generator)
   initialise(weight, bias, {out, in / options.groups, options.kernel}, out, options.bias, generator);
 }
 
-Tensor Conv1d::operator()(const Tensor& x, Location where) const {
-  check_input(*this, x, 3, in(), "length", where);
+Tensor Conv1d::operator()(const Tensor& x, Location site) const {
+  check_input(*this, x, 3, in(), "length", site);
   return conv1d(x, weight, or_undefined(bias),
-                {.stride = options.stride, .padding = options.padding, .dilation = options.dilation, .groups = options.groups}, where);
+                {.stride = options.stride, .padding = options.padding, .dilation = options.dilation, .groups = options.groups}, site);
 }
 
 std::string Conv1d::label() const {
@@ -94,14 +94,14 @@ wengert::Conv2dOptions of_operation(const Conv2dOptions& o) {
 
 }  // namespace
 
-Tensor Conv2d::operator()(const Tensor& x, Location where) const {
-  check_input(*this, x, 4, in(), "height, width", where);
-  return conv2d(x, weight, or_undefined(bias), of_operation(options), where);
+Tensor Conv2d::operator()(const Tensor& x, Location site) const {
+  check_input(*this, x, 4, in(), "height, width", site);
+  return conv2d(x, weight, or_undefined(bias), of_operation(options), site);
 }
 
-Tensor Conv2d::with_relu(const Tensor& x, Index pool, Location where) const {
-  check_input(*this, x, 4, in(), "height, width", where);
-  return conv2d_relu(x, weight, or_undefined(bias), of_operation(options), pool, where);
+Tensor Conv2d::with_relu(const Tensor& x, Index pool, Location site) const {
+  check_input(*this, x, 4, in(), "height, width", site);
+  return conv2d_relu(x, weight, or_undefined(bias), of_operation(options), pool, site);
 }
 
 std::string Conv2d::label() const {
@@ -118,15 +118,15 @@ ConvTranspose2d::ConvTranspose2d(Index in, Index out, ConvTranspose2dOptions opt
   initialise(weight, bias, {in, out / options.groups, options.kernel.height, options.kernel.width}, out, options.bias, generator);
 }
 
-Tensor ConvTranspose2d::operator()(const Tensor& x, Location where) const {
-  check_input(*this, x, 4, in(), "height, width", where);
+Tensor ConvTranspose2d::operator()(const Tensor& x, Location site) const {
+  check_input(*this, x, 4, in(), "height, width", site);
   return conv_transpose2d(x, weight, or_undefined(bias),
                           {.stride = options.stride,
                            .padding = options.padding,
                            .output_padding = options.output_padding,
                            .dilation = options.dilation,
                            .groups = options.groups},
-                          where);
+                          site);
 }
 
 std::string ConvTranspose2d::label() const {

@@ -19,7 +19,7 @@ struct Conv1dOptions {
 struct Conv1d : Module {
   Conv1d(Index in, Index out, Conv1dOptions options, Generator& generator = default_generator());
 
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const;
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const;
   void visit(Visitor& v) override {
     v("weight", weight);
     v("bias", bias);
@@ -46,9 +46,9 @@ struct Conv2dOptions {
 struct Conv2d : Module {
   Conv2d(Index in, Index out, Conv2dOptions options, Generator& generator = default_generator());
 
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const;
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const;
   /// relu of it, and the maxima of windows of pool x pool, as `conv2d_relu` says.
-  Tensor with_relu(const Tensor& x, Index pool = 1, Location where = Location::here()) const;
+  Tensor with_relu(const Tensor& x, Index pool = 1, Location site = Location::here()) const;
   void visit(Visitor& v) override {
     v("weight", weight);
     v("bias", bias);
@@ -73,7 +73,7 @@ struct ConvTranspose2dOptions {
 struct ConvTranspose2d : Module {
   ConvTranspose2d(Index in, Index out, ConvTranspose2dOptions options, Generator& generator = default_generator());
 
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const;
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const;
   void visit(Visitor& v) override {
     v("weight", weight);
     v("bias", bias);
@@ -90,7 +90,7 @@ struct ConvTranspose2d : Module {
 /// The largest element of each window, as `max_pool2d` says: (n, c, height, width) -> (n, c, ...).
 struct MaxPool2d : Stateless {
   explicit MaxPool2d(HeightWidth kernel, MaxPool2dOptions options = {}) : kernel(kernel), options(options) {}
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return max_pool2d(x, kernel, options, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return max_pool2d(x, kernel, options, site); }
   std::string label() const override;
 
   HeightWidth kernel;
@@ -100,7 +100,7 @@ struct MaxPool2d : Stateless {
 /// The mean of each window, as `avg_pool2d` says: (n, c, height, width) -> (n, c, ...).
 struct AvgPool2d : Stateless {
   explicit AvgPool2d(HeightWidth kernel, AvgPool2dOptions options = {}) : kernel(kernel), options(options) {}
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return avg_pool2d(x, kernel, options, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return avg_pool2d(x, kernel, options, site); }
   std::string label() const override;
 
   HeightWidth kernel;
@@ -110,7 +110,7 @@ struct AvgPool2d : Stateless {
 /// Means of windows that cover the image: (n, c, height, width) -> (n, c, size), whatever the image's size.
 struct AdaptiveAvgPool2d : Stateless {
   explicit AdaptiveAvgPool2d(HeightWidth size) : size(size) {}
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return adaptive_avg_pool2d(x, size, where); }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return adaptive_avg_pool2d(x, size, site); }
   std::string label() const override;
 
   HeightWidth size;

@@ -11,8 +11,8 @@ LayerNorm::LayerNorm(const Shape& normalized, LayerNormOptions options) : normal
   if (options.affine && options.bias) bias = Parameter(Tensor::zeros(normalized));
 }
 
-Tensor LayerNorm::operator()(const Tensor& x, Location where) const {
-  return layer_norm(x, normalized, {.weight = or_undefined(weight), .bias = or_undefined(bias), .eps = eps}, where);
+Tensor LayerNorm::operator()(const Tensor& x, Location site) const {
+  return layer_norm(x, normalized, {.weight = or_undefined(weight), .bias = or_undefined(bias), .eps = eps}, site);
 }
 
 std::string LayerNorm::label() const { return fmt::format("LayerNorm({})", to_string(normalized)); }
@@ -24,11 +24,11 @@ GroupNorm::GroupNorm(Index groups, Index channels, GroupNormOptions options) : g
   bias = Parameter(Tensor::zeros({channels}));
 }
 
-Tensor GroupNorm::operator()(const Tensor& x, Location where) const {
+Tensor GroupNorm::operator()(const Tensor& x, Location site) const {
   if (x.rank() < 2 || x.size(1) != channels)
     throw ShapeError(
-        fmt::format("{} at {}: the input must be (n, {}, ...), but it is {}", label(), to_string(where), channels, describe(x)));
-  return group_norm(x, groups, {.weight = or_undefined(weight), .bias = or_undefined(bias), .eps = eps}, where);
+        fmt::format("{} at {}: the input must be (n, {}, ...), but it is {}", label(), to_string(site), channels, describe(x)));
+  return group_norm(x, groups, {.weight = or_undefined(weight), .bias = or_undefined(bias), .eps = eps}, site);
 }
 
 std::string GroupNorm::label() const { return fmt::format("GroupNorm({}, {})", groups, channels); }
@@ -46,20 +46,20 @@ BatchNorm::BatchNorm(Index channels, int least_rank, int most_rank, BatchNormOpt
   }
 }
 
-BatchNormResult BatchNorm::normalized(const Tensor& x, bool by_batch, Location where) const {
+BatchNormResult BatchNorm::normalized(const Tensor& x, bool by_batch, Location site) const {
   if (x.rank() < least_rank_ || x.rank() > most_rank_ || x.size(1) != channels) {
     const char* const further = most_rank_ == 4 ? ", height, width" : " or (n, channels, length";
-    throw ShapeError(fmt::format("{} at {}: the input must be (n, channels{}) with {} channels, but it is {}", label(), to_string(where),
+    throw ShapeError(fmt::format("{} at {}: the input must be (n, channels{}) with {} channels, but it is {}", label(), to_string(site),
                                  most_rank_ == 4 ? further : fmt::format("){}", further), channels, describe(x)));
   }
   return batch_norm(x, running_mean, running_var,
                     {.weight = or_undefined(weight), .bias = or_undefined(bias), .training = by_batch, .momentum = momentum, .eps = eps},
-                    where);
+                    site);
 }
 
-Tensor BatchNorm::operator()(const Tensor& x, Location where) {
+Tensor BatchNorm::operator()(const Tensor& x, Location site) {
   const bool tracks = running_mean.defined();
-  BatchNormResult result = normalized(x, training() || !tracks, where);
+  BatchNormResult result = normalized(x, training() || !tracks, site);
   if (training() && tracks) {
     running_mean = result.running_mean;
     running_var = result.running_var;
@@ -68,11 +68,11 @@ Tensor BatchNorm::operator()(const Tensor& x, Location where) {
   return std::move(result.y);
 }
 
-Tensor BatchNorm::operator()(const Tensor& x, Location where) const {
+Tensor BatchNorm::operator()(const Tensor& x, Location site) const {
   if (training())
     throw Error(fmt::format("{} at {}: the layer is const and in training mode, where it would change its running statistics; call eval()",
-                            label(), to_string(where)));
-  return normalized(x, !running_mean.defined(), where).y;
+                            label(), to_string(site)));
+  return normalized(x, !running_mean.defined(), site).y;
 }
 
 std::string BatchNorm::label() const { return fmt::format("{}({})", most_rank_ == 4 ? "BatchNorm2d" : "BatchNorm1d", channels); }

@@ -18,7 +18,7 @@ struct LayerNorm : Module {
   explicit LayerNorm(const Shape& normalized, LayerNormOptions options = {});
   explicit LayerNorm(Index features, LayerNormOptions options = {}) : LayerNorm(Shape{features}, options) {}
 
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const;
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const;
   void visit(Visitor& v) override {
     v("weight", weight);
     v("bias", bias);
@@ -38,7 +38,7 @@ struct GroupNormOptions {
 struct GroupNorm : Module {
   GroupNorm(Index groups, Index channels, GroupNormOptions options = {});
 
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const;
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const;
   void visit(Visitor& v) override {
     v("weight", weight);
     v("bias", bias);
@@ -59,9 +59,9 @@ struct BatchNormOptions {
 /// What BatchNorm1d and BatchNorm2d share: batch_norm of (n, channels, ...). The running statistics are state: saved, not trained.
 struct BatchNorm : Module {
   /// In training normalises by the batch and moves the running statistics.
-  Tensor operator()(const Tensor& x, Location where = Location::here());
+  Tensor operator()(const Tensor& x, Location site = Location::here());
   /// The same for a const layer, which must be in evaluation mode: an Error if it is not.
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const;
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const;
   void visit(Visitor& v) override {
     v("weight", weight);
     v("bias", bias);
@@ -81,7 +81,7 @@ struct BatchNorm : Module {
   BatchNorm(Index channels, int least_rank, int most_rank, BatchNormOptions options);
 
  private:
-  BatchNormResult normalized(const Tensor& x, bool by_batch, Location where) const;
+  BatchNormResult normalized(const Tensor& x, bool by_batch, Location site) const;
   int least_rank_, most_rank_;
 };
 /// Of (n, channels) or (n, channels, length).

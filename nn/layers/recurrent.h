@@ -58,8 +58,8 @@ struct RNNCellOptions {
 struct RNNCell : RecurrentCell {
   RNNCell(Index in, Index hidden, RNNCellOptions options = {}, Generator& generator = default_generator())
       : RecurrentCell(1, in, hidden, {options.bias}, generator), nonlinearity(options.nonlinearity) {}
-  Tensor operator()(const Tensor& x, const Tensor& h = {}, Location where = Location::here()) const {
-    return rnn_cell(x, or_zeros(h, x), weights, nonlinearity, where);
+  Tensor operator()(const Tensor& x, const Tensor& h = {}, Location site = Location::here()) const {
+    return rnn_cell(x, or_zeros(h, x), weights, nonlinearity, site);
   }
 
   Nonlinearity nonlinearity;
@@ -67,15 +67,15 @@ struct RNNCell : RecurrentCell {
 struct GRUCell : RecurrentCell {
   GRUCell(Index in, Index hidden, CellOptions options = {}, Generator& generator = default_generator())
       : RecurrentCell(3, in, hidden, options, generator) {}
-  Tensor operator()(const Tensor& x, const Tensor& h = {}, Location where = Location::here()) const {
-    return gru_cell(x, or_zeros(h, x), weights, where);
+  Tensor operator()(const Tensor& x, const Tensor& h = {}, Location site = Location::here()) const {
+    return gru_cell(x, or_zeros(h, x), weights, site);
   }
 };
 struct LSTMCell : RecurrentCell {
   LSTMCell(Index in, Index hidden, CellOptions options = {}, Generator& generator = default_generator())
       : RecurrentCell(4, in, hidden, options, generator) {}
-  LstmState operator()(const Tensor& x, const LstmState& state = {}, Location where = Location::here()) const {
-    return lstm_cell(x, {or_zeros(state.h, x), or_zeros(state.c, x)}, weights, where);
+  LstmState operator()(const Tensor& x, const LstmState& state = {}, Location site = Location::here()) const {
+    return lstm_cell(x, {or_zeros(state.h, x), or_zeros(state.c, x)}, weights, site);
   }
 };
 
@@ -120,8 +120,8 @@ struct RNN : RecurrentLayer {
       : RecurrentLayer(1, in, hidden, {options.layers, options.bias, options.batch_first, options.dropout, options.bidirectional},
                        generator),
         nonlinearity(options.nonlinearity) {}
-  Sequence operator()(const Tensor& x, const Tensor& h = {}, const Tensor& lengths = {}, Location where = Location::here()) const {
-    return rnn(x, h, all_weights(), nonlinearity, run_options(lengths), where);
+  Sequence operator()(const Tensor& x, const Tensor& h = {}, const Tensor& lengths = {}, Location site = Location::here()) const {
+    return rnn(x, h, all_weights(), nonlinearity, run_options(lengths), site);
   }
 
   Nonlinearity nonlinearity;
@@ -129,16 +129,16 @@ struct RNN : RecurrentLayer {
 struct GRU : RecurrentLayer {
   GRU(Index in, Index hidden, RecurrentLayerOptions options = {}, Generator& generator = default_generator())
       : RecurrentLayer(3, in, hidden, options, generator) {}
-  Sequence operator()(const Tensor& x, const Tensor& h = {}, const Tensor& lengths = {}, Location where = Location::here()) const {
-    return gru(x, h, all_weights(), run_options(lengths), where);
+  Sequence operator()(const Tensor& x, const Tensor& h = {}, const Tensor& lengths = {}, Location site = Location::here()) const {
+    return gru(x, h, all_weights(), run_options(lengths), site);
   }
 };
 struct LSTM : RecurrentLayer {
   LSTM(Index in, Index hidden, RecurrentLayerOptions options = {}, Generator& generator = default_generator())
       : RecurrentLayer(4, in, hidden, options, generator) {}
   LstmSequence operator()(const Tensor& x, const LstmState& state = {}, const Tensor& lengths = {},
-                          Location where = Location::here()) const {
-    return lstm(x, state, all_weights(), run_options(lengths), where);
+                          Location site = Location::here()) const {
+    return lstm(x, state, all_weights(), run_options(lengths), site);
   }
 };
 

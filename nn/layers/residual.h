@@ -11,7 +11,7 @@ namespace wengert::nn {
 
 namespace detail {
 /// x + y; a ShapeError that names both if they differ in shape.
-Tensor residual_sum(const Tensor& x, const Tensor& y, Location where);
+Tensor residual_sum(const Tensor& x, const Tensor& y, Location site);
 }  // namespace detail
 
 /// x + inner(x), for an inner layer (a module, a lambda or a function) that keeps the shape.
@@ -20,11 +20,11 @@ Tensor residual_sum(const Tensor& x, const Tensor& y, Location where);
 template <Layer F> struct Residual : Module {
   explicit Residual(F inner) : inner(std::move(inner)) {}
 
-  Tensor operator()(const Tensor& x, Location where = Location::here()) {
-    return detail::residual_sum(x, detail::call(inner, x, where), where);
+  Tensor operator()(const Tensor& x, Location site = Location::here()) {
+    return detail::residual_sum(x, detail::call(inner, x, site), site);
   }
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const requires Layer<const F> {
-    return detail::residual_sum(x, detail::call(inner, x, where), where);
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const requires Layer<const F> {
+    return detail::residual_sum(x, detail::call(inner, x, site), site);
   }
   void visit(Visitor& v) override {
     if constexpr (ModuleType<F>) v("inner", inner);

@@ -29,19 +29,19 @@ Index simple_window(const MaxPool2d& pool) {
 
 /// What neighbouring layers have one operation for: the result of the first one, whose number `i` becomes that of the last one.
 /// Undefined where there is no such operation.
-template <class Layers> Tensor call_fused(const Layers& layers, std::size_t& i, const Tensor& x, Location where) {
+template <class Layers> Tensor call_fused(const Layers& layers, std::size_t& i, const Tensor& x, Location site) {
   const auto at = [&](std::size_t k) { return k < layers.size() ? &layers[k]->module() : nullptr; };
   if (!exactly<ReLU>(at(i + 1))) return {};
   if (const auto* const linear = exactly<Linear>(at(i))) {
     i += 1;
-    return linear->with_relu(x, where);
+    return linear->with_relu(x, site);
   }
   const auto* const convolution = exactly<Conv2d>(at(i));
   if (!convolution) return {};
   const auto* const pool = exactly<MaxPool2d>(at(i + 2));
   const Index window = pool ? simple_window(*pool) : 0;
   i += window > 0 ? 2 : 1;
-  return convolution->with_relu(x, window > 0 ? window : 1, where);
+  return convolution->with_relu(x, window > 0 ? window : 1, site);
 }
 
 /// Runs the layers on x and adds a row for each; those of a Sequential inside stand below its own.
@@ -60,13 +60,13 @@ Tensor run(Sequential& model, Tensor x, const std::string& prefix, Rows& rows) {
 
 /// Runs the layers of a Sequential, const or not, on x, and appends what comes out of each.
 template <class Model>
-Tensor run_named(Model& model, Tensor x, const std::string& prefix, std::vector<NamedTensor>& activations, Location where) {
+Tensor run_named(Model& model, Tensor x, const std::string& prefix, std::vector<NamedTensor>& activations, Location site) {
   for (std::size_t i = 0; i < model.size(); ++i) {
     const std::string name = prefix + std::to_string(i);
     if (auto* const inner = dynamic_cast<Model*>(&model[i])) {
-      x = run_named(*inner, x, name + ".", activations, where);
+      x = run_named(*inner, x, name + ".", activations, site);
     } else {
-      x = model.call(i, x, where);
+      x = model.call(i, x, site);
       activations.push_back({name, x});
     }
   }
@@ -103,38 +103,38 @@ Sequential& Sequential::operator=(const Sequential& o) {
   return *this;
 }
 
-Tensor Sequential::operator()(const Tensor& x, Location where) {
+Tensor Sequential::operator()(const Tensor& x, Location site) {
   Tensor y = x;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    Tensor fused = call_fused(layers_, i, y, where);
-    y = fused.defined() ? std::move(fused) : layers_[i]->call(y, where);
+    Tensor fused = call_fused(layers_, i, y, site);
+    y = fused.defined() ? std::move(fused) : layers_[i]->call(y, site);
   }
   return y;
 }
 
-Tensor Sequential::operator()(const Tensor& x, Location where) const {
+Tensor Sequential::operator()(const Tensor& x, Location site) const {
   Tensor y = x;
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    Tensor fused = call_fused(layers_, i, y, where);
-    y = fused.defined() ? std::move(fused) : std::as_const(*layers_[i]).call_const(y, where);
+    Tensor fused = call_fused(layers_, i, y, site);
+    y = fused.defined() ? std::move(fused) : std::as_const(*layers_[i]).call_const(y, site);
   }
   return y;
 }
 
-std::vector<NamedTensor> Sequential::activations(const Tensor& x, Location where) {
+std::vector<NamedTensor> Sequential::activations(const Tensor& x, Location site) {
   std::vector<NamedTensor> list;
-  run_named(*this, x, "", list, where);
+  run_named(*this, x, "", list, site);
   return list;
 }
 
-std::vector<NamedTensor> Sequential::activations(const Tensor& x, Location where) const {
+std::vector<NamedTensor> Sequential::activations(const Tensor& x, Location site) const {
   std::vector<NamedTensor> list;
-  run_named(*this, x, "", list, where);
+  run_named(*this, x, "", list, site);
   return list;
 }
 
-Tensor Sequential::call(std::size_t i, const Tensor& x, Location where) { return layer_at(i).call(x, where); }
-Tensor Sequential::call(std::size_t i, const Tensor& x, Location where) const { return std::as_const(layer_at(i)).call_const(x, where); }
+Tensor Sequential::call(std::size_t i, const Tensor& x, Location site) { return layer_at(i).call(x, site); }
+Tensor Sequential::call(std::size_t i, const Tensor& x, Location site) const { return std::as_const(layer_at(i)).call_const(x, site); }
 
 void Sequential::visit(Visitor& visitor) {
   for (std::size_t i = 0; i < layers_.size(); ++i) visitor(i, layers_[i]->module());

@@ -34,9 +34,9 @@ template <Layer F> class Function final : public Stateless {
 namespace detail {
 
 /// Calls a layer and tells it the caller's place if it wants to know.
-template <class L> Tensor call(L& layer, const Tensor& x, Location where) {
+template <class L> Tensor call(L& layer, const Tensor& x, Location site) {
   if constexpr (std::invocable<L&, const Tensor&, Location>) {
-    return layer(x, where);
+    return layer(x, site);
   } else {
     return layer(x);
   }
@@ -48,8 +48,8 @@ template <class L> Tensor call(L& layer, const Tensor& x, Location where) {
 class AnyLayer {
  public:
   virtual ~AnyLayer() = default;
-  virtual Tensor call(const Tensor& x, Location where) = 0;
-  virtual Tensor call_const(const Tensor& x, Location where) const = 0;
+  virtual Tensor call(const Tensor& x, Location site) = 0;
+  virtual Tensor call_const(const Tensor& x, Location site) const = 0;
   virtual std::unique_ptr<AnyLayer> copy() const = 0;
   /// Assigns the other layer's values if it is of this type and can be assigned, as lambdas with captures cannot.
   virtual bool assign(const AnyLayer& other) = 0;
@@ -59,10 +59,10 @@ class AnyLayer {
 template <ModuleType M> class LayerOf final : public AnyLayer {
  public:
   explicit LayerOf(M module) : module_(std::move(module)) {}
-  Tensor call(const Tensor& x, Location where) override { return detail::call(module_, x, where); }
-  Tensor call_const(const Tensor& x, Location where) const override {
+  Tensor call(const Tensor& x, Location site) override { return detail::call(module_, x, site); }
+  Tensor call_const(const Tensor& x, Location site) const override {
     if constexpr (Layer<const M>) {
-      return detail::call(module_, x, where);
+      return detail::call(module_, x, site);
     } else {
       needs_mutable(module_);
     }
@@ -126,18 +126,18 @@ class Sequential : public Module {
     return *this;
   }
 
-  Tensor operator()(const Tensor& x, Location where = Location::here());
+  Tensor operator()(const Tensor& x, Location site = Location::here());
   /// The same for a const model, which several threads may use at once. An Error if a layer's operator() is not const.
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const;
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const;
 
   /// What comes out of every layer on the way, the result being the last: {{"0", ...}, {"1", ...}, ...}. Of a Sequential inside come its
   /// layers: "2.0", "2.1". Recorded as by operator(), so that gradients by them can be taken.
-  std::vector<NamedTensor> activations(const Tensor& x, Location where = Location::here());
-  std::vector<NamedTensor> activations(const Tensor& x, Location where = Location::here()) const;
+  std::vector<NamedTensor> activations(const Tensor& x, Location site = Location::here());
+  std::vector<NamedTensor> activations(const Tensor& x, Location site = Location::here()) const;
 
   /// One layer alone, for whoever runs the layers one by one.
-  Tensor call(std::size_t i, const Tensor& x, Location where = Location::here());
-  Tensor call(std::size_t i, const Tensor& x, Location where = Location::here()) const;
+  Tensor call(std::size_t i, const Tensor& x, Location site = Location::here());
+  Tensor call(std::size_t i, const Tensor& x, Location site = Location::here()) const;
 
   std::size_t size() const { return layers_.size(); }
   /// A layer as a module; an Error if there is none of that number.

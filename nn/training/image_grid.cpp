@@ -102,20 +102,20 @@ struct Images {
   }
 };
 
-Images images_of(const Tensor& images, const ImageGridOptions& options, Location where) {
+Images images_of(const Tensor& images, const ImageGridOptions& options, Location site) {
   const int rank = images.rank();
   const Index channels = rank == 4 ? images.size(1) : 1;
   if ((rank != 3 && rank != 4) || (channels != 1 && channels != 3) || images.size() == 0) {
     throw ShapeError(
         fmt::format("write_image_grid: {} is no (n, height, width), (n, 1, height, width) or (n, 3, height, width) with elements, at {}",
-                    describe(images), to_string(where)));
+                    describe(images), to_string(site)));
   }
   if (!options.captions.empty() && static_cast<Index>(options.captions.size()) != images.size(0)) {
     throw ShapeError(
-        fmt::format("write_image_grid: {} captions for {} images, at {}", options.captions.size(), images.size(0), to_string(where)));
+        fmt::format("write_image_grid: {} captions for {} images, at {}", options.captions.size(), images.size(0), to_string(site)));
   }
   if (!(options.high > options.low)) {
-    throw Error(fmt::format("write_image_grid: high {} is not above low {}, at {}", options.high, options.low, to_string(where)));
+    throw Error(fmt::format("write_image_grid: high {} is not above low {}, at {}", options.high, options.low, to_string(site)));
   }
   return {images.to_vector<double>(), images.size(0), channels, images.size(-2), images.size(-1), options.low, options.high};
 }
@@ -175,23 +175,23 @@ void spread(std::span<double> values) {
 
 // Gray images (n * channels, height, width), the channels of each in a row; in colour (n, 3, height, width).
 void write_planes(const std::vector<double>& values, const Shape& shape, bool in_color, const std::string& png_path,
-                  ImageGridOptions options, Location where) {
+                  ImageGridOptions options, Location site) {
   const Index n = shape[0], channels = shape[1], height = shape[2], width = shape[3];
   options.low = 0;
   options.high = 1;
-  if (in_color) return write_image_grid(Tensor::from(values, shape, where), png_path, options, where);
+  if (in_color) return write_image_grid(Tensor::from(values, shape, site), png_path, options, site);
   if (options.columns == 0 && n > 1 && channels > 1) options.columns = static_cast<int>(channels);
-  write_image_grid(Tensor::from(values, Shape{n * channels, height, width}, where), png_path, options, where);
+  write_image_grid(Tensor::from(values, Shape{n * channels, height, width}, site), png_path, options, site);
 }
 
 }  // namespace
 
-void write_image_grid(const Tensor& images, const std::string& png_path, const ImageGridOptions& options, Location where) {
-  const Images shown = images_of(images, options, where);
+void write_image_grid(const Tensor& images, const std::string& png_path, const ImageGridOptions& options, Location site) {
+  const Images shown = images_of(images, options, site);
   const Layout layout(shown, options);
   if (layout.width() > largest_side || layout.height() > largest_side) {
     throw ShapeError(fmt::format("write_image_grid: {} images make a picture of {} x {} pixels, more than {} on a side, at {}; show fewer",
-                                 shown.count, layout.width(), layout.height(), largest_side, to_string(where)));
+                                 shown.count, layout.width(), layout.height(), largest_side, to_string(site)));
   }
   Picture picture(layout.width(), layout.height());
   for (Index image = 0; image < shown.count; ++image) {
@@ -203,29 +203,29 @@ void write_image_grid(const Tensor& images, const std::string& png_path, const I
   picture.save(png_path);
 }
 
-void write_filters(const Tensor& weight, const std::string& png_path, const ImageGridOptions& options, Location where) {
+void write_filters(const Tensor& weight, const std::string& png_path, const ImageGridOptions& options, Location site) {
   if (weight.rank() != 4 || weight.size() == 0) {
     throw ShapeError(
-        fmt::format("write_filters: {} is no (out, in, height, width) with elements, at {}", describe(weight), to_string(where)));
+        fmt::format("write_filters: {} is no (out, in, height, width) with elements, at {}", describe(weight), to_string(site)));
   }
   const bool in_color = weight.size(1) == 3;
   std::vector<double> values = weight.to_vector<double>();
   const Index filters = weight.size(0) * (in_color ? 1 : weight.size(1));
   const std::size_t filter_size = values.size() / static_cast<std::size_t>(filters);
   for (std::size_t first = 0; first < values.size(); first += filter_size) spread(std::span(values).subspan(first, filter_size));
-  write_planes(values, weight.shape(), in_color, png_path, options, where);
+  write_planes(values, weight.shape(), in_color, png_path, options, site);
 }
 
-void write_activation_maps(const Tensor& maps, const std::string& png_path, const ImageGridOptions& options, Location where) {
+void write_activation_maps(const Tensor& maps, const std::string& png_path, const ImageGridOptions& options, Location site) {
   if ((maps.rank() != 3 && maps.rank() != 4) || maps.size() == 0) {
     throw ShapeError(
         fmt::format("write_activation_maps: {} is no (channels, height, width) or (n, channels, height, width) with elements, at {}",
-                    describe(maps), to_string(where)));
+                    describe(maps), to_string(site)));
   }
   std::vector<double> values = maps.to_vector<double>();
   spread(values);
   const Shape shape{maps.rank() == 4 ? maps.size(0) : 1, maps.size(-3), maps.size(-2), maps.size(-1)};
-  write_planes(values, shape, false, png_path, options, where);
+  write_planes(values, shape, false, png_path, options, site);
 }
 
 }  // namespace wengert::nn

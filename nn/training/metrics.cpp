@@ -30,24 +30,24 @@ std::vector<std::string> numbered(Index classes) {
   return names;
 }
 
-void check_pair(const char* operation, const Tensor& a, const Tensor& labels, int rank, Location where) {
+void check_pair(const char* operation, const Tensor& a, const Tensor& labels, int rank, Location site) {
   if (a.rank() != rank || labels.rank() != 1 || a.size(0) != labels.size(0)) {
     throw ShapeError(fmt::format("{}: {} and labels {} do not fit: {} and (n) are needed, at {}", operation, describe(a), describe(labels),
-                                 rank == 2 ? "(n, classes)" : "(n)", to_string(where)));
+                                 rank == 2 ? "(n, classes)" : "(n)", to_string(site)));
   }
   if (labels.dtype() != int64) {
     throw DtypeError(
-        fmt::format("{}: labels {} must be int64, at {}; did you mean labels.to(int64)?", operation, describe(labels), to_string(where)));
+        fmt::format("{}: labels {} must be int64, at {}; did you mean labels.to(int64)?", operation, describe(labels), to_string(site)));
   }
 }
 
 }  // namespace
 
-Tensor predictions(const Tensor& logits, Location where) { return argmax(logits, -1, {}, where); }
+Tensor predictions(const Tensor& logits, Location site) { return argmax(logits, -1, {}, site); }
 
-double accuracy(const Tensor& logits, const Tensor& labels, Location where) {
-  check_pair("accuracy", logits, labels, 2, where);
-  const Tensor predicted = predictions(logits, where), expected = labels.contiguous(where);
+double accuracy(const Tensor& logits, const Tensor& labels, Location site) {
+  check_pair("accuracy", logits, labels, 2, site);
+  const Tensor predicted = predictions(logits, site), expected = labels.contiguous(site);
   const Index *p = predicted.data<Index>(), *e = expected.data<Index>();
   return share(std::inner_product(p, p + predicted.size(), e, Index{0}, std::plus<>(), std::equal_to<>()), labels.size());
 }
@@ -56,17 +56,17 @@ ConfusionMatrix::ConfusionMatrix(Index classes) : ConfusionMatrix(numbered(class
 
 ConfusionMatrix::ConfusionMatrix(std::vector<std::string> names) : names_(std::move(names)), counts_(names_.size() * names_.size()) {}
 
-void ConfusionMatrix::add(const Tensor& predictions, const Tensor& labels, Location where) {
-  check_pair("ConfusionMatrix::add", predictions, labels, 1, where);
+void ConfusionMatrix::add(const Tensor& predictions, const Tensor& labels, Location site) {
+  check_pair("ConfusionMatrix::add", predictions, labels, 1, site);
   if (predictions.dtype() != int64) {
     throw DtypeError(
-        fmt::format("ConfusionMatrix::add: predictions {} must be int64, at {}", describe(predictions), wengert::to_string(where)));
+        fmt::format("ConfusionMatrix::add: predictions {} must be int64, at {}", describe(predictions), wengert::to_string(site)));
   }
   const std::vector<Index> predicted = predictions.to_vector<Index>(), expected = labels.to_vector<Index>();
   for (const auto* classes_of : {&predicted, &expected}) {
     for (const Index c : *classes_of) {
       if (c < 0 || c >= classes()) {
-        throw ShapeError(fmt::format("ConfusionMatrix::add: class {} is not in [0, {}), at {}", c, classes(), wengert::to_string(where)));
+        throw ShapeError(fmt::format("ConfusionMatrix::add: class {} is not in [0, {}), at {}", c, classes(), wengert::to_string(site)));
       }
     }
   }

@@ -8,10 +8,10 @@
 namespace wengert::nn {
 
 /// The class of each row: the position of its largest logit. logits (n, classes) -> (n) int64.
-Tensor predictions(const Tensor& logits, Location where = Location::here());
+Tensor predictions(const Tensor& logits, Location site = Location::here());
 
 /// The share of rows whose largest logit is at the label: logits (n, classes), labels (n) int64 -> [0, 1]; NaN for n = 0.
-double accuracy(const Tensor& logits, const Tensor& labels, Location where = Location::here());
+double accuracy(const Tensor& logits, const Tensor& labels, Location site = Location::here());
 
 /// How often each class was taken for each other.
 class ConfusionMatrix {
@@ -21,7 +21,7 @@ class ConfusionMatrix {
   explicit ConfusionMatrix(std::vector<std::string> names);
 
   /// Counts predictions (n) against labels (n), both int64 in [0, classes).
-  void add(const Tensor& predictions, const Tensor& labels, Location where = Location::here());
+  void add(const Tensor& predictions, const Tensor& labels, Location site = Location::here());
 
   Index classes() const { return static_cast<Index>(names_.size()); }
   /// How many examples of class `label` were taken for `predicted`.

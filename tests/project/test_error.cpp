@@ -7,7 +7,7 @@ using namespace wengert;
 
 namespace {
 
-Location called_from(Location where = Location::here()) { return where; }
+Location called_from(Location site = Location::here()) { return site; }
 
 }  // namespace
 

@@ -30,9 +30,9 @@ class FaultySquare : public Operation {
   Fault fault_;
 };
 
-inline Tensor faulty(const Tensor& x, Fault fault, Location where = Location::here()) {
+inline Tensor faulty(const Tensor& x, Fault fault, Location site = Location::here()) {
   const Tensor y = x.constant() * x.constant();
-  return record(FaultySquare(fault), where, {&x}, y);
+  return record(FaultySquare(fault), site, {&x}, y);
 }
 
 }  // namespace wengert

@@ -687,8 +687,8 @@ class Throwing : public Operation {
  private:
   const bool* armed_;
 };
-Tensor half_square(const Tensor& x, const bool& armed, Location where = Location::here()) {
-  return record(Throwing(&armed), where, {&x}, x.constant() * x.constant() / 2);
+Tensor half_square(const Tensor& x, const bool& armed, Location site = Location::here()) {
+  return record(Throwing(&armed), site, {&x}, x.constant() * x.constant() / 2);
 }
 
 }  // namespace

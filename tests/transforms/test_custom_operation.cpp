@@ -24,7 +24,7 @@ struct Power {
   Tensor vjp(const Tensor& y_bar, const Tensor&, const Tensor& x) const { return n * pow(x, n - 1) * y_bar; }
   Tensor jvp(const Tensor& x_dot, const Tensor&, const Tensor& x) const { return n * pow(x, n - 1) * x_dot; }
 };
-Tensor power(const Tensor& x, double n, Location where = Location::here()) { return custom_operation(Power{n})({x, where}); }
+Tensor power(const Tensor& x, double n, Location site = Location::here()) { return custom_operation(Power{n})({x, site}); }
 
 /// a b + c, of three inputs.
 struct MultiplyAdd {

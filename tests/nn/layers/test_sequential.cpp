@@ -31,7 +31,7 @@ struct Counter : nn::Stateless {
 
 // Adds where it was called: it wants to know the caller's line.
 struct Line : nn::Stateless {
-  Tensor operator()(const Tensor& x, Location where = Location::here()) const { return x + where.line; }
+  Tensor operator()(const Tensor& x, Location site = Location::here()) const { return x + site.line; }
 };
 
 struct Block : nn::Sequential {
