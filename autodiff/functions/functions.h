@@ -729,54 +729,62 @@ struct Xlogy {
 
 // ---- the lists: (struct, name of the function), then for each parameter of a function its name and default ------------------
 
-#define WENGERT_UNARY_FUNCTIONS(X) \
-  X(Exp, exp)                      \
-  X(Exp2, exp2)                    \
-  X(Expm1, expm1)                  \
-  X(Log, log)                      \
-  X(Log2, log2)                    \
-  X(Log10, log10)                  \
-  X(Log1p, log1p)                  \
-  X(Sqrt, sqrt)                    \
-  X(Rsqrt, rsqrt)                  \
-  X(Reciprocal, reciprocal)        \
-  X(Square, square)                \
-  X(Abs, abs)                      \
-  X(Negative, negative)            \
-  X(Sign, sign)                    \
-  X(Floor, floor)                  \
-  X(Ceil, ceil)                    \
-  X(Round, round)                  \
-  X(Step, step)                    \
-  X(Sin, sin)                      \
-  X(Cos, cos)                      \
-  X(Tan, tan)                      \
-  X(Asin, asin)                    \
-  X(Acos, acos)                    \
-  X(Atan, atan)                    \
-  X(Sinh, sinh)                    \
-  X(Cosh, cosh)                    \
-  X(Tanh, tanh)                    \
-  X(Asinh, asinh)                  \
-  X(Acosh, acosh)                  \
-  X(Atanh, atanh)                  \
-  X(Sigmoid, sigmoid)              \
-  X(LogSigmoid, log_sigmoid)       \
-  X(Logit, logit)                  \
-  X(Softsign, softsign)            \
-  X(HardSigmoid, hardsigmoid)      \
-  X(Relu, relu)                    \
-  X(Relu6, relu6)                  \
-  X(Selu, selu)                    \
-  X(Gelu, gelu)                    \
-  X(GeluTanh, gelu_tanh)           \
-  X(Silu, silu)                    \
-  X(HardSwish, hardswish)          \
-  X(Mish, mish)                    \
-  X(Erf, erf)                      \
-  X(Erfc, erfc)                    \
-  X(Digamma, digamma)              \
+#define WENGERT_POWERS(X)   \
+  X(Exp, exp)               \
+  X(Exp2, exp2)             \
+  X(Expm1, expm1)           \
+  X(Log, log)               \
+  X(Log2, log2)             \
+  X(Log10, log10)           \
+  X(Log1p, log1p)           \
+  X(Sqrt, sqrt)             \
+  X(Rsqrt, rsqrt)           \
+  X(Reciprocal, reciprocal) \
+  X(Square, square)         \
+  X(Abs, abs)               \
+  X(Negative, negative)     \
+  X(Sign, sign)             \
+  X(Floor, floor)           \
+  X(Ceil, ceil)             \
+  X(Round, round)           \
+  X(Step, step)
+#define WENGERT_TRIGONOMETRY(X) \
+  X(Sin, sin)                   \
+  X(Cos, cos)                   \
+  X(Tan, tan)                   \
+  X(Asin, asin)                 \
+  X(Acos, acos)                 \
+  X(Atan, atan)                 \
+  X(Sinh, sinh)                 \
+  X(Cosh, cosh)                 \
+  X(Tanh, tanh)                 \
+  X(Asinh, asinh)               \
+  X(Acosh, acosh)               \
+  X(Atanh, atanh)
+#define WENGERT_ACTIVATIONS(X) \
+  X(Sigmoid, sigmoid)          \
+  X(LogSigmoid, log_sigmoid)   \
+  X(Logit, logit)              \
+  X(Softsign, softsign)        \
+  X(HardSigmoid, hardsigmoid)  \
+  X(Relu, relu)                \
+  X(Relu6, relu6)              \
+  X(Selu, selu)                \
+  X(Gelu, gelu)                \
+  X(GeluTanh, gelu_tanh)       \
+  X(Silu, silu)                \
+  X(HardSwish, hardswish)      \
+  X(Mish, mish)
+#define WENGERT_SPECIAL_FUNCTIONS(X) \
+  X(Erf, erf)                        \
+  X(Erfc, erfc)                      \
+  X(Digamma, digamma)                \
   X(Lgamma, lgamma)
+#define WENGERT_UNARY_FUNCTIONS(X) \
+  WENGERT_POWERS(X)                \
+  WENGERT_TRIGONOMETRY(X)          \
+  WENGERT_ACTIVATIONS(X)           \
+  WENGERT_SPECIAL_FUNCTIONS(X)
 #define WENGERT_UNARY_FUNCTIONS_1(X)     \
   X(LeakyRelu, leaky_relu, slope, 0.01)  \
   X(Elu, elu, alpha, 1)                  \

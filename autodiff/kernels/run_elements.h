@@ -7,10 +7,11 @@
 
 namespace wengert::kernels {
 
-/// Runs a loop over elements of type T, which is an always inlined lambda, on the best instruction set.
-template <class T, class F> void run_elements(F&& loop) {
-  if constexpr (std::is_same_v<T, float>) {
-    run_on_best_target(loop);
+/// Runs a loop over elements of type T, which is an always inlined lambda: over floating ones on the best instruction set, unless it is
+/// not `worth_it`.
+template <class T, class F> void run_elements(F&& loop, bool worth_it = true) {
+  if constexpr (std::is_floating_point_v<T>) {
+    run_on_best_target(loop, worth_it);
   } else {
     loop();
   }

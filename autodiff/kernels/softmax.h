@@ -1,9 +1,7 @@
 #pragma once
 // The exponentials of a softmax, row by row.
-#include <type_traits>
-
 #include "autodiff/functions/exponential.h"
-#include "autodiff/kernels/target.h"
+#include "autodiff/kernels/run_elements.h"
 #include "autodiff/tensor/shape.h"
 
 namespace wengert::kernels {
@@ -24,11 +22,7 @@ template <class T, class Finish> void for_each_softmax_row(const T* x, T* e, Ind
       finish(r, top, ((partial[0] + partial[1]) + (partial[2] + partial[3])) + ((partial[4] + partial[5]) + (partial[6] + partial[7])));
     }
   };
-  if constexpr (std::is_same_v<T, float>) {
-    run_on_best_target(loop);
-  } else {
-    loop();
-  }
+  run_elements<T>(loop);
 }
 
 }  // namespace wengert::kernels

@@ -10,9 +10,10 @@ namespace wengert::kernels {
 template <class F> __attribute__((target("avx2"))) void run_avx2(F& loop) { loop(); }
 template <class F> __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))) void run_avx512(F& loop) { loop(); }
 
-/// Runs a loop, which must be a lambda that is always inlined: `[&]() __attribute__((always_inline)) { for (...) ... }`.
-template <class F> void run_on_best_target(F&& loop) {
-  switch (isa()) {
+/// Runs a loop, which must be a lambda that is always inlined: `[&]() __attribute__((always_inline)) { for (...) ... }`. A loop that is
+/// too short to be `worth_it` runs on the baseline.
+template <class F> void run_on_best_target(F&& loop, bool worth_it = true) {
+  switch (worth_it ? isa() : Isa::baseline) {
     case Isa::avx512:
       return run_avx512(loop);
     case Isa::avx2:
@@ -22,7 +23,7 @@ template <class F> void run_on_best_target(F&& loop) {
   }
 }
 #else
-template <class F> void run_on_best_target(F&& loop) { loop(); }
+template <class F> void run_on_best_target(F&& loop, bool = true) { loop(); }
 #endif
 
 }  // namespace wengert::kernels

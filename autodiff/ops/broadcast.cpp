@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "autodiff/tensor/label.h"
 
@@ -50,6 +51,36 @@ Shape broadcast_strides(const Tensor& x, const Shape& shape) {
   r.resize(shape.rank());
   const int added = shape.rank() - x.rank();
   for (int i = 0; i < shape.rank(); ++i) r[i] = i < added || x.shape()[i - added] == 1 ? 0 : x.strides()[i - added];
+  return r;
+}
+
+void elementwise_into(Tensor& y, std::span<const Tensor* const> x, kernels::DenseLoop loop) {
+  constexpr std::size_t kMaxOperands = 4;
+  std::array<const void*, kMaxOperands> from;
+  bool flat = true;
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    from[k] = x[k]->elements()->data;
+    flat = flat && x[k]->is_row_major() && x[k]->size() == y.size();
+  }
+  if (flat) return loop(y.size(), y.elements()->data, from.data());
+  std::array<Shape, kMaxOperands> strides;
+  std::array<kernels::StridedOperand, kMaxOperands> operands;
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    strides[k] = broadcast_strides(*x[k], y.shape());
+    operands[k] = {from[k], &strides[k], bytes_of(x[k]->dtype())};
+  }
+  kernels::elementwise_strided(y.shape(), {operands.data(), x.size()}, y.elements()->data, bytes_of(y.dtype()), loop);
+}
+
+void floating_into(Tensor& y, std::initializer_list<const Tensor*> x, kernels::DenseLoop float_loop, kernels::DenseLoop double_loop) {
+  elementwise_into(y, std::span(x.begin(), x.size()), y.dtype() == float32 ? float_loop : double_loop);
+}
+
+Tensor apply_rule(const Tensor& m, std::initializer_list<const Tensor*> x, kernels::DenseLoop float_loop, kernels::DenseLoop double_loop) {
+  std::array<const Tensor*, 4> read;
+  const auto end = std::transform(x.begin(), x.end(), read.begin(), [&](const Tensor* t) { return t->defined() ? t : &m; });
+  Tensor r = Tensor::uninitialized(m.shape(), m.dtype());
+  elementwise_into(r, std::span(read.begin(), end), m.dtype() == float32 ? float_loop : double_loop);
   return r;
 }
 

@@ -1,7 +1,10 @@
 #pragma once
 // Shapes and loops of elementwise operations.
 #include <array>
+#include <initializer_list>
 #include <optional>
+#include <span>
+#include <type_traits>
 
 #include "autodiff/kernels/elementwise.h"
 #include "autodiff/ops.h"
@@ -33,18 +36,18 @@ inline Tensor plus(const Tensor& a, const Tensor& b) { return !a.defined() ? b :
 /// The elements of a tensor of dtype T, wherever they lie.
 template <class T> T* data(Tensor& t) { return static_cast<T*>(t.elements()->data); }
 template <class T> const T* data(const Tensor& t) { return static_cast<const T*>(t.elements()->data); }
-/// Whether all operands walk as y does, row-major and without repetition.
-template <class... Operands> bool are_flat(const Tensor& y, const Operands&... x) {
-  return ((x.is_row_major() && x.size() == y.size()) && ...);
-}
+/// y by the loop, which is for the dtypes of y and the operands, of which there are 1 to 4; each is broadcast to y's shape.
+void elementwise_into(Tensor& y, std::span<const Tensor* const> x, kernels::DenseLoop loop);
+
+/// The same by the loop for y's dtype.
+void floating_into(Tensor& y, std::initializer_list<const Tensor*> x, kernels::DenseLoop float_loop, kernels::DenseLoop double_loop);
+/// The result of a rule, of m's shape and dtype, by the loop for that dtype. Operands that the rule does not read may be undefined.
+Tensor apply_rule(const Tensor& m, std::initializer_list<const Tensor*> x, kernels::DenseLoop float_loop, kernels::DenseLoop double_loop);
 
 /// y[i] = f(x[i]...) with all operands of element type X broadcast to y's shape.
-template <class X, class T, class F, class... Operands> void elementwise_into(Tensor& y, F&& f, const Operands&... x) {
-  if (are_flat(y, x...)) return kernels::elementwise_flat(y.size(), data<T>(y), f, data<X>(x)...);
-  const std::array<Shape, sizeof...(Operands)> strides{broadcast_strides(x, y.shape())...};
-  std::array<const Shape*, sizeof...(Operands)> pointers;
-  for (std::size_t k = 0; k < strides.size(); ++k) pointers[k] = &strides[k];
-  kernels::elementwise_strided(y.shape(), pointers, data<T>(y), f, data<X>(x)...);
+template <class X, class T, class F, class... Operands> void elementwise_into(Tensor& y, F f, const Operands&... x) {
+  const std::array operands{&x...};
+  elementwise_into(y, operands, kernels::dense_loop<T, std::conditional_t<true, X, Operands>...>(f));
 }
 
 }  // namespace wengert::detail

@@ -3,6 +3,7 @@
 //   y = where(c, a, b):   a_bar = where(c, y_bar, 0),   b_bar = where(c, 0, y_bar)
 #include <fmt/format.h>
 
+#include <array>
 #include <functional>
 
 #include "autodiff/ops/broadcast.h"
@@ -56,13 +57,9 @@ Tensor where(const Tensor& condition, Operand a, Operand b) {
   Tensor y = Tensor::uninitialized(detail::broadcast_shape("where", condition, both), dtype, a.site);
   detail::dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);
-    T* out = static_cast<T*>(y.elements()->data);
-    const std::array<Shape, 3> strides{detail::broadcast_strides(condition, y.shape()), detail::broadcast_strides(s, y.shape()),
-                                       detail::broadcast_strides(t, y.shape())};
-    kernels::elementwise_strided(
-        y.shape(), {&strides[0], &strides[1], &strides[2]}, out, [](bool c, T p, T q) { return c ? p : q; },
-        static_cast<const bool*>(condition.elements()->data), static_cast<const T*>(s.elements()->data),
-        static_cast<const T*>(t.elements()->data));
+    const auto select = [](bool c, T p, T q) __attribute__((always_inline)) { return c ? p : q; };
+    const std::array operands{&condition, &s, &t};
+    detail::elementwise_into(y, operands, kernels::dense_loop<T, bool, T, T>(select));
   });
   return record(Where(), a.site, {&condition, &s, &t}, std::move(y));
 }

@@ -1,5 +1,6 @@
 #pragma once
 // Positions along one dimension: of what takes elements, adds to them or replaces them.
+#include "autodiff/kernels/strided.h"
 #include "autodiff/ops/broadcast.h"
 
 namespace wengert::detail {

@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "autodiff/kernels/product.h"
+#include "autodiff/kernels/strided.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/tape/sweep_operations.h"
 

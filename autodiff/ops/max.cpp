@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "autodiff/kernels/strided.h"
 #include "autodiff/ops/reduction.h"
 
 namespace wengert {

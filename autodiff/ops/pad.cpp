@@ -9,6 +9,7 @@
 #include <cmath>
 #include <limits>
 
+#include "autodiff/kernels/strided.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
 

@@ -1,5 +1,6 @@
 #pragma once
 // Dimensions of reductions.
+#include "autodiff/kernels/strided.h"
 #include "autodiff/ops/broadcast.h"
 
 namespace wengert::detail {

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "autodiff/kernels/strided.h"
 #include "autodiff/ops/broadcast.h"
 
 namespace wengert {

@@ -5,6 +5,7 @@
 
 #include <type_traits>
 
+#include "autodiff/kernels/target.h"
 #include "autodiff/ops/reduction.h"
 #include "autodiff/tape/sweep_operations.h"
 

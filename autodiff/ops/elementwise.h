@@ -1,0 +1,148 @@
+#pragma once
+// Elementwise operations, all from the structs of functions.h.
+//
+//   y = f(x):      x_bar = f.pullback(y_bar, x, y),       y_dot = f.pullback(x_dot, x, y)
+//   y = f(a, b):   a_bar = f.left(y_bar, a, b, y),     y_dot = f.left(a_dot, a, b, y) + f.right(b_dot, a, b, y)
+//                  b_bar = f.right(y_bar, a, b, y)
+//
+// Outside recording a rule is one fused loop; while a sweep is recorded, the same formula runs on tensors. The functions of each list of
+// functions.h are instantiated in a file of their own (elementwise_*.cpp).
+#include <cstdint>
+
+#include "autodiff/ops/broadcast.h"
+
+namespace wengert {
+
+// What the formulas of functions.h call, while a sweep is recorded.
+template <class F, class B> Tensor where_lazy(const Tensor& condition, F&& f, const B& otherwise) {
+  return where(condition, f(), otherwise);
+}
+template <class F> Tensor evaluate(const F& f, const Tensor& x) { return detail::map(f, x, {}); }
+inline Tensor zero_like(const Tensor& x) { return Tensor::zeros(x.shape(), x.dtype()); }
+
+namespace detail {
+
+constexpr ValueSet values(fn::Reads reads) {
+  return (reads & fn::Reads::a ? input(0) : kNoValues) | (reads & fn::Reads::b ? input(1) : kNoValues) |
+         (reads & fn::Reads::y ? output() : kNoValues);
+}
+
+template <class F> constexpr bool kHasTail = requires(double y) { F::slope_without_tail(y); };
+
+/// The loop of a rule of one operand, r = f.pullback(m, x, y).
+template <class T, class F> auto pullback_loop(const F& f) {
+  const auto rule = [f](T m, T x, T y) __attribute__((always_inline)) { return f.pullback(m, x, y); };
+  if constexpr (kHasTail<F>) {
+    const auto rare = [](T, T, T y) __attribute__((always_inline)) { return F::needs_tail(y); };
+    const auto usual = [](T m, T, T y) __attribute__((always_inline)) { return m * F::slope_without_tail(y); };
+    return kernels::dense_loop_by_blocks<T, T, T, T>(rare, usual, rule);
+  } else {
+    return kernels::dense_loop<T, T, T, T>(rule);
+  }
+}
+
+template <class F> class Map : public Operation {
+ public:
+  constexpr Map() = default;
+  constexpr explicit Map(const F& f) : f_(f) {}
+  const char* name() const override { return F::name; }
+  const char* latex() const override { return F::latex; }
+  ValueSet saved_for(int) const override { return values(F::reads); }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = carry(s, y_bar[0]); }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = carry(s, x_dot[0]); }
+
+ private:
+  Tensor carry(const Saved& s, const Tensor& m) const {
+    if (recording()) return f_.pullback(m, s.x(), s.y());
+    return apply_rule(m, {&m, &s.x(), &s.y()}, pullback_loop<float>(f_), pullback_loop<double>(f_));
+  }
+  [[no_unique_address]] F f_;
+};
+
+/// The loop of a rule of two operands.
+template <class T, class Rule> auto partial_loop(Rule rule) { return kernels::dense_loop<T, T, T, T, T>(rule); }
+
+template <class F> class Zip : public Operation {
+ public:
+  constexpr Zip() = default;
+  constexpr explicit Zip(const F& f) : f_(f) {}
+  const char* name() const override { return F::name; }
+  const char* latex() const override { return F::latex; }
+  ValueSet saved_for(int i) const override { return values(i == 0 ? F::reads_left : F::reads_right); }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    if (x_bar.needs(0)) x_bar[0] = left(s, y_bar[0]);
+    if (x_bar.needs(1)) x_bar[1] = right(s, y_bar[0]);
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    const auto whole = [&](const Tensor& dot) { return expand(dot, s.y_shape()); };
+    if (!x_dot[1].defined()) {
+      y_dot[0] = left(s, whole(x_dot[0]));
+    } else if (!x_dot[0].defined()) {
+      y_dot[0] = right(s, whole(x_dot[1]));
+    } else {
+      y_dot[0] = left(s, whole(x_dot[0])) + right(s, whole(x_dot[1]));
+    }
+  }
+
+ private:
+  /// m has the shape of the result; so has what these return.
+  Tensor left(const Saved& s, const Tensor& m) const {
+    if (F::reads_left == fn::Reads::nothing || recording()) return f_.left(m, s.x(0), s.x(1), s.y());
+    const auto rule = [f = f_](auto m, auto a, auto b, auto y) __attribute__((always_inline)) { return f.left(m, a, b, y); };
+    return apply_rule(m, {&m, &s.x(0), &s.x(1), &s.y()}, partial_loop<float>(rule), partial_loop<double>(rule));
+  }
+  Tensor right(const Saved& s, const Tensor& m) const {
+    if (F::reads_right == fn::Reads::nothing || recording()) return f_.right(m, s.x(0), s.x(1), s.y());
+    const auto rule = [f = f_](auto m, auto a, auto b, auto y) __attribute__((always_inline)) { return f.right(m, a, b, y); };
+    return apply_rule(m, {&m, &s.x(0), &s.x(1), &s.y()}, partial_loop<float>(rule), partial_loop<double>(rule));
+  }
+  [[no_unique_address]] F f_;
+};
+
+/// Whether the function takes int64.
+template <class F> constexpr bool kIntegers = requires { F::integers; };
+
+template <class F> Tensor map(const F& f, const Tensor& x, Location site) {
+  if (!(kIntegers<F> && x.dtype() == int64)) check_floating(F::name, x);
+  Tensor y = Tensor::uninitialized(x.shape(), x.dtype(), site);
+  const auto value = [f](auto x) __attribute__((always_inline)) { return f.value(x); };
+  if constexpr (kIntegers<F>) {
+    if (x.dtype() == int64) {
+      elementwise_into<std::int64_t, std::int64_t>(y, value, x);
+      return y;
+    }
+  }
+  floating_into(y, {&x}, kernels::dense_loop<float, float>(value), kernels::dense_loop<double, double>(value));
+  return record(Map<F>(f), site, {&x}, std::move(y));
+}
+
+template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Location site) {
+  check_same_dtype(F::name, a, b);
+  if (!(kIntegers<F> && a.dtype() == int64)) check_floating(F::name, a);
+  Tensor y = Tensor::uninitialized(broadcast_shape(F::name, a, b), a.dtype(), site);
+  const auto value = [f](auto a, auto b) __attribute__((always_inline)) { return f.value(a, b); };
+  if constexpr (kIntegers<F>) {
+    if (a.dtype() == int64) {
+      elementwise_into<std::int64_t, std::int64_t>(y, value, a, b);
+      return y;
+    }
+  }
+  floating_into(y, {&a, &b}, kernels::dense_loop<float, float, float>(value), kernels::dense_loop<double, double, double>(value));
+  return record(Zip<F>(f), site, {&a, &b}, std::move(y));
+}
+
+// Each is instantiated in one file, with the macro that is left defined.
+#define WENGERT_MAP(F, ...) template Tensor map(const fn::F&, const Tensor&, Location);
+#define WENGERT_ZIP(F, ...) template Tensor zip(const fn::F&, const Tensor&, const Tensor&, Location);
+#define WENGERT_EXTERN_MAP(F, ...) extern WENGERT_MAP(F)
+#define WENGERT_EXTERN_ZIP(F, ...) extern WENGERT_ZIP(F)
+WENGERT_UNARY_FUNCTIONS(WENGERT_EXTERN_MAP)
+WENGERT_UNARY_FUNCTIONS_1(WENGERT_EXTERN_MAP)
+WENGERT_UNARY_FUNCTIONS_2(WENGERT_EXTERN_MAP)
+WENGERT_ARITHMETIC(WENGERT_EXTERN_ZIP)
+WENGERT_BINARY_FUNCTIONS(WENGERT_EXTERN_ZIP)
+#undef WENGERT_EXTERN_MAP
+#undef WENGERT_EXTERN_ZIP
+
+}  // namespace detail
+}  // namespace wengert
