@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "autodiff/functions/math.h"
+
 namespace wengert::detail {
 
 void option_error(std::string_view owner, std::string_view option, const char* requirement, double value) {
@@ -27,3 +29,9 @@ void check_decay(std::string_view owner, std::string_view option, double value) 
 }
 
 }  // namespace wengert::detail
+
+namespace wengert::fn {
+
+void throw_mistake(const char* function, const char* mistake) { throw ValueError(fmt::format("{}: {}", function, mistake)); }
+
+}  // namespace wengert::fn

@@ -45,7 +45,8 @@ struct DtypeError : Error {
   using Error::Error;
 };
 /// A number given as an option or argument, other than a size or an index, that is outside its range: a probability, a step, the order of
-/// a norm, the beta of a loss. Also an option that is missing, such as the running statistics of a batch_norm in evaluation.
+/// a norm, the beta of a loss. Also an option that is missing, such as the running statistics of a batch_norm in evaluation, and a tensor or
+/// parameter that is undefined.
 struct ValueError : Error {
   using Error::Error;
 };

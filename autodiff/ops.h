@@ -21,23 +21,28 @@ class Operand {
  public:
   Operand(const Tensor& t, Location site = Location::here()) : site(site), tensor_(&t) {}
   Operand(const Parameter& p, Location site = Location::here()) : site(site), own_(p), tensor_(&own_) {}
-  Operand(Number auto value, Location site = Location::here()) : site(site), value_(static_cast<double>(value)) {}
+  Operand(Number auto value, Location site = Location::here()) : site(site), value_(value) {}
   Operand(const Scalar& s, Location site = Location::here()) : site(site), value_(s.value()), number_(s.number()) {}
   template <class E>  // NOLINTNEXTLINE(bugprone-forwarding-reference-overload): an expression is no Operand
   requires ScalarExpression<E> Operand(E&& e, Location site = Location::here()) : Operand(Scalar(std::forward<E>(e)), site) {}
   Operand(const Operand&) = delete;
 
   bool is_tensor() const { return tensor_ != nullptr; }
-  Dtype dtype() const { return tensor_->dtype(); }
-  /// The operand as a tensor; numbers and Scalars become rank 0 of the given dtype.
-  const Tensor& as(Dtype dtype);
+  /// Of a tensor: it.
+  const Tensor& tensor() const { return *tensor_; }
+  /// The operand as a tensor; numbers and Scalars become rank 0 of the given dtype. A ValueError of the operation if it is undefined; a
+  /// DtypeError for a number that the dtype cannot hold, such as 0.5 or 1e30 beside int64.
+  const Tensor& as(Dtype dtype, const char* operation);
+  /// Whether it is a C++ number, and which.
+  bool is_number() const { return !tensor_ && !number_; }
+  const ExactNumber& as_number() const { return value_; }
 
   Location site;
 
  private:
   Tensor own_;
   const Tensor* tensor_ = nullptr;
-  double value_ = 0;
+  ExactNumber value_ = 0;
   std::uint64_t number_ = 0;
 };
 
@@ -52,22 +57,25 @@ Tensor& operator*=(Tensor& a, Operand b);  ///< a = a * b
 Tensor& operator/=(Tensor& a, Operand b);  ///< a = a / b
 
 /// Element by element, each of functions.h: exp log sqrt square abs negative sin cos tanh sigmoid relu ... Shape in, same shape out.
-/// Floating dtypes, and int64 where the function has integer values (square, abs, negative, sign, relu); otherwise a DtypeError.
+/// Floating dtypes, and int64 where the function has integer values (square, abs, negative, sign, relu); otherwise a DtypeError. A parameter
+/// of a function that is out of range is a ValueError: low > high in hardtanh, the beta of softplus 0.
 #define WENGERT_FUNCTION(F, name) \
   inline Tensor name(const Tensor& x, Location site = Location::here()) { return detail::map(fn::F{}, x, site); }
 WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name, p, p_default) \
-  inline Tensor name(const Tensor& x, double p = p_default, Location site = Location::here()) { return detail::map(fn::F{p}, x, site); }
+#define WENGERT_FUNCTION(F, name, p, p_default)                                                 \
+  inline Tensor name(const Tensor& x, double p = p_default, Location site = Location::here()) { \
+    return detail::map(fn::checked(fn::F{p}), x, site);                                         \
+  }
 WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
 #define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                                                         \
   inline Tensor name(const Tensor& x, double p = p_default, double q = q_default, Location site = Location::here()) { \
-    return detail::map(fn::F{p, q}, x, site);                                                                         \
+    return detail::map(fn::checked(fn::F{p, q}), x, site);                                                            \
   }
 WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-inline Tensor operator-(Operand x) { return negative(x.as(float64), x.site); }
+inline Tensor operator-(Operand x) { return negative(x.as(float64, "negative"), x.site); }
 /// Of two operands, broadcast: pow maximum minimum atan2 hypot logaddexp xlogy. int64 for maximum and minimum too.
 #define WENGERT_FUNCTION(F, name) Tensor name(Operand a, Operand b);
 WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
@@ -75,7 +83,7 @@ WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
 
 /// a where the boolean `condition` is true, b elsewhere; all three broadcast.
 Tensor where(const Tensor& condition, Operand a, Operand b);
-/// Comparisons give boolean tensors and are not differentiated.
+/// Comparisons give boolean tensors and are not differentiated. int64 compares exactly with every integer and with numbers beyond its range.
 Tensor operator<(Operand a, Operand b);
 Tensor operator<=(Operand a, Operand b);
 Tensor operator>(Operand a, Operand b);
@@ -300,7 +308,7 @@ Tensor roll(const Tensor& x, const Dims& shifts, const Dims& dims, Location site
 /// x beside itself, repeats[d] times along each dimension; new leading dimensions are allowed (NumPy's tile).
 Tensor repeat(const Tensor& x, const Dims& repeats, Location site = Location::here());
 /// `value` before and after each dimension, as often as the widths say; a negative width crops.
-Tensor pad(const Tensor& x, const Dims& before, const Dims& after, double value = 0, Location site = Location::here());
+Tensor pad(const Tensor& x, const Dims& before, const Dims& after, ExactNumber value = 0, Location site = Location::here());
 /// Elements of x instead: mirrored at the edge, which is not repeated; the edge itself; from the other end.
 enum class Padding { reflect, replicate, circular };
 Tensor pad(const Tensor& x, const Dims& before, const Dims& after, Padding padding, Location site = Location::here());
@@ -326,7 +334,7 @@ Tensor index_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& 
 /// A copy of x with y[index[i][j]][j] += source[i][j] for dim 0, and so on; source has the shape of `index`.
 Tensor scatter_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location site = Location::here());
 /// `value` where the boolean mask, which broadcasts to x, is true; x elsewhere.
-Tensor masked_fill(const Tensor& x, const Tensor& mask, double value, Location site = Location::here());
+Tensor masked_fill(const Tensor& x, const Tensor& mask, ExactNumber value, Location site = Location::here());
 /// The elements of `source`, in row-major order, where the boolean mask, which broadcasts to x, is true; x elsewhere. `source` must have
 /// as many elements as the mask, broadcast, has true ones.
 Tensor masked_scatter(const Tensor& x, const Tensor& mask, const Tensor& source, Location site = Location::here());

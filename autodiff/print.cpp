@@ -29,7 +29,7 @@ std::string element_text(const Tensor& t, Index flat) {
 /// Prints one tensor. Positions are row-major, whatever the strides.
 class Printer {
  public:
-  explicit Printer(const Tensor& t) : t_(t), shortened_(t.size() > kMaxElements) {
+  explicit Printer(const Tensor& t) : t_(t), shortened_(is_long(t)) {
     for_shown(0, 0, [&](Index flat) { width_ = std::max(width_, element_text(t_, flat).size()); });
   }
   std::string text() {
@@ -38,10 +38,14 @@ class Printer {
   }
 
  private:
+  /// Without elements too: beside a 0 there may be a size beyond all bounds.
+  static bool is_long(const Tensor& t) {
+    return t.size() > kMaxElements || std::any_of(t.shape().begin(), t.shape().end(), [](Index n) { return n > kMaxElements; });
+  }
   Index stride(int dim) const {
-    Index s = 1;
-    for (int k = dim + 1; k < t_.rank(); ++k) s *= t_.size(k);
-    return s;
+    std::uint64_t s = 1;  // without elements it may wrap
+    for (int k = dim + 1; k < t_.rank(); ++k) s *= static_cast<std::uint64_t>(t_.size(k));
+    return static_cast<Index>(s);
   }
   /// The positions along a dimension that are shown; -1 for those left out.
   std::vector<Index> shown(int dim) const {

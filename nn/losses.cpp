@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 
+#include "autodiff/ops/composition.h"
 #include "autodiff/tensor/call_site.h"
 #include "autodiff/tensor/error_text.h"
 
@@ -12,6 +13,7 @@ namespace wengert::nn {
 namespace {
 
 using wengert::detail::ErrorText;
+using wengert::detail::weighted;
 
 /// The name of a loss and where it was called, for messages.
 struct Loss {
@@ -22,6 +24,8 @@ struct Loss {
 };
 
 void check_shapes(const Loss& loss, const Tensor& prediction, const Tensor& target) {
+  wengert::detail::check_defined(loss.name, prediction, "the prediction");
+  wengert::detail::check_defined(loss.name, target, "the target");
   if (prediction.shape() == target.shape()) return;
   throw ShapeError(ErrorText(loss.to_string(), "the shapes differ")
                        .operand("prediction", prediction)
@@ -51,7 +55,7 @@ void check_weight(const Loss& loss, const char* what, const Tensor& weight, cons
                          .operand(what, weight));
 }
 
-Tensor times(const Tensor& losses, const Tensor& weight) { return weight.defined() ? losses * weight : losses; }
+Tensor times(const Tensor& losses, const Tensor& weight) { return weight.defined() ? weighted(losses, weight) : losses; }
 
 Tensor reduce(const Tensor& losses, Reduction reduction) {
   switch (reduction) {
@@ -103,24 +107,28 @@ Tensor l1(const Tensor& prediction, const Tensor& target, LossOptions options, L
 Tensor smooth_l1(const Tensor& prediction, const Tensor& target, SmoothL1Options options, Location site) {
   const Loss loss{"smooth_l1", site};
   const double beta = options.beta;
-  if (!(beta >= 0)) throw ValueError(fmt::format("{}: beta must not be negative, and is {}", loss.to_string(), beta));
+  if (!(beta >= 0 && std::isfinite(beta)))
+    throw ValueError(fmt::format("{}: beta must be finite and not negative, and is {}", loss.to_string(), beta));
   check_shapes(loss, prediction, target);
   const CallSite scope(site);
   const Tensor d = prediction - target, size = abs(d);
   if (beta == 0) return reduce(size, options.reduction);
-  const Tensor near = 0.5 / beta * square(d), far = size - 0.5 * beta;
-  return reduce(where(size < beta, near, far), options.reduction);
+  const Tensor is_near = size < beta;
+  const Tensor near = 0.5 / beta * square(where(is_near, d, 0)), far = size - 0.5 * beta;  // far ones would overflow as squares
+  return reduce(where(is_near, near, far), options.reduction);
 }
 
 Tensor huber(const Tensor& prediction, const Tensor& target, HuberOptions options, Location site) {
   const Loss loss{"huber", site};
   const double delta = options.delta;
-  if (!(delta > 0)) throw ValueError(fmt::format("{}: delta must be positive, and is {}", loss.to_string(), delta));
+  if (!(delta > 0 && std::isfinite(delta)))
+    throw ValueError(fmt::format("{}: delta must be finite and positive, and is {}", loss.to_string(), delta));
   check_shapes(loss, prediction, target);
   const CallSite scope(site);
   const Tensor d = prediction - target, size = abs(d);
-  const Tensor near = 0.5 * square(d), far = delta * (size - 0.5 * delta);
-  return reduce(where(size <= delta, near, far), options.reduction);
+  const Tensor is_near = size <= delta;
+  const Tensor near = 0.5 * square(where(is_near, d, 0)), far = delta * (size - 0.5 * delta);
+  return reduce(where(is_near, near, far), options.reduction);
 }
 
 Tensor bce(const Tensor& prediction, const Tensor& target, const BceOptions& options, Location site) {
@@ -141,7 +149,7 @@ Tensor bce_with_logits(const Tensor& logits, const Tensor& target, const BceWith
   check_weight(loss, "weight", options.weight, logits);
   check_weight(loss, "pos_weight", options.pos_weight, logits);
   const CallSite scope(site);
-  const Tensor yes = target * softplus(-logits), no = (1 - target) * softplus(logits);
+  const Tensor yes = weighted(softplus(-logits), target), no = weighted(softplus(logits), 1 - target);
   return reduce(times(times(yes, options.pos_weight) + no, options.weight), options.reduction);
 }
 
@@ -150,8 +158,10 @@ Tensor kl_div(const Tensor& log_prediction, const Tensor& target, KlDivOptions o
   check_shapes(loss, log_prediction, target);
   check_dtypes(loss, "target", target, log_prediction);
   const CallSite scope(site);
-  const Tensor losses = options.log_target ? exp(target) * (target - log_prediction) : xlogy(target, target) - target * log_prediction;
-  return reduce(losses, options.reduction);
+  if (!options.log_target) return reduce(xlogy(target, target) - weighted(log_prediction, target), options.reduction);
+  const Tensor probable = target != -HUGE_VAL;  // elsewhere the target is 0, and so is its loss
+  const Tensor difference = where(probable, target, 0) - where(probable, log_prediction, 0);
+  return reduce(weighted(difference, exp(target)), options.reduction);
 }
 
 }  // namespace wengert::nn

@@ -83,7 +83,8 @@ double CosineSchedule::operator()(Index step) const {
   check_not_negative("CosineSchedule", "min_lr", min_lr);
   check_at_least("CosineSchedule", "steps", steps, 1);
   check_step("CosineSchedule", step);
-  return on_cosine(lr, min_lr, ratio(step % (2 * steps), steps));
+  if (steps <= std::numeric_limits<Index>::max() / 2) step %= 2 * steps;
+  return on_cosine(lr, min_lr, ratio(step, steps));
 }
 
 double CosineRestartsSchedule::operator()(Index step) const {
@@ -96,7 +97,7 @@ double CosineRestartsSchedule::operator()(Index step) const {
   if (multiplier == 1) step %= steps;
   while (step >= period) {
     step -= period;
-    period *= multiplier;
+    if (__builtin_mul_overflow(period, multiplier, &period)) period = std::numeric_limits<Index>::max();  // never over
   }
   return on_cosine(lr, min_lr, ratio(step, period));
 }
@@ -149,7 +150,7 @@ PlateauSchedule::PlateauSchedule(double lr, const PlateauOptions& options) : opt
 bool PlateauSchedule::better(double result) const {
   const bool min = options_.mode == PlateauOptions::Mode::min;
   if (std::isinf(best_)) return min ? result < best_ : result > best_;
-  const double margin = options_.threshold * (options_.relative_threshold ? best_ : 1);
+  const double margin = options_.threshold * (options_.relative_threshold ? std::abs(best_) : 1);
   return min ? result < best_ - margin : result > best_ + margin;
 }
 

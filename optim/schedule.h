@@ -115,7 +115,7 @@ struct PlateauOptions {
   double factor = 0.1;                                           ///< of each reduction, in (0, 1)
   Index patience = 10;                                           ///< results without improvement before the rate is reduced
   double threshold = 1e-4;                                       ///< how much better a result must be to count as an improvement
-  bool relative_threshold = true;                                ///< whether the threshold is a fraction of the best result
+  bool relative_threshold = true;                                ///< whether the threshold is a fraction of the best result's size
   Index cooldown = 0;                                            ///< results that are ignored after a reduction
   double min_lr = 0;                                             ///< the rate does not fall below
 };

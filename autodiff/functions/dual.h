@@ -92,11 +92,13 @@ template <class F, int N> WENGERT_INLINE Dual<N> evaluate(const F& f, double a, 
 WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
 #define WENGERT_FUNCTION(F, name, p, p_default) \
-  template <int N> Dual<N> name(const Dual<N>& x, double p = p_default) { return evaluate(fn::F{p}, x); }
+  template <int N> Dual<N> name(const Dual<N>& x, double p = p_default) { return evaluate(fn::checked(fn::F{p}), x); }
 WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default) \
-  template <int N> Dual<N> name(const Dual<N>& x, double p = p_default, double q = q_default) { return evaluate(fn::F{p, q}, x); }
+#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                                   \
+  template <int N> Dual<N> name(const Dual<N>& x, double p = p_default, double q = q_default) { \
+    return evaluate(fn::checked(fn::F{p, q}), x);                                               \
+  }
 WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
 #define WENGERT_FUNCTION(F, name)                                                                       \

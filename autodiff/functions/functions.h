@@ -21,7 +21,7 @@
 // Hence exp(-abs(x)), or exp(where(x < 0, x, 0)), where exp(x) would do for numbers.
 // `constant(c, x)` is the number c in x's precision, `zero_like(m)` a zero of m's shape, `call(F{}, x)` another function of this file.
 //
-// A function with `integers` takes int64 as well.
+// A function with `integers` takes int64 as well. One with parameters says in `mistake()` what is wrong with their values; null: nothing.
 //
 // Members are forced inline: the compiler sees through an expression of Scalars only if nothing in it is a call.
 #include "autodiff/functions/math.h"
@@ -284,7 +284,7 @@ struct Asinh {
   WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
     const auto far = abs(x) > 1e9;
     return where_lazy(
-        far, [&] { return m / abs(x); }, m / sqrt(1 + square_of(where(far, 1, x))));
+        far, [&] { return m / abs(where(far, x, 1)); }, m / sqrt(1 + square_of(where(far, 1, x))));
   }
   WENGERT_INLINE static auto square_of(const auto& x) { return x * x; }
 };
@@ -381,6 +381,7 @@ struct Relu6 {
 /// x where x > 0, slope * x elsewhere; slope `slope` at 0.
 struct LeakyRelu {
   double slope = 0.01;
+  WENGERT_INLINE const char* mistake() const { return is_finite(slope) ? nullptr : "slope must be finite"; }
   static constexpr const char *name = "leaky_relu", *latex = R"(\max(#, 0) + s \min(#, 0))";
   static constexpr Interval smooth{-3, -0.1};
   static constexpr Reads reads = Reads::x;
@@ -390,6 +391,7 @@ struct LeakyRelu {
 /// x where x > 0, alpha (e^x - 1) elsewhere; slope alpha at 0.
 struct Elu {
   double alpha = 1;
+  WENGERT_INLINE const char* mistake() const { return is_finite(alpha) ? nullptr : "alpha must be finite"; }
   static constexpr const char *name = "elu", *latex = R"(\max(#, 0) + \alpha (e^{\min(#, 0)} - 1))";
   static constexpr Interval smooth{-3, -0.1};
   static constexpr Reads reads = Reads::x;
@@ -466,14 +468,16 @@ struct HardSwish {
     return where(x < -3, 0, where(x <= 3, m * ((2 * x + 3) / 6), m));
   }
 };
-/// ln(1 + e^(beta x)) / beta, computed as max(x, 0) + ln(1 + e^-|beta x|) / beta so that nothing overflows.
+/// ln(1 + e^(beta x)) / beta, computed as (max(beta x, 0) + ln(1 + e^-|beta x|)) / beta so that nothing overflows. beta is not 0.
 struct Softplus {
   double beta = 1;
+  WENGERT_INLINE const char* mistake() const { return is_finite(beta) && beta != 0 ? nullptr : "beta must be finite and not 0"; }
   static constexpr const char *name = "softplus", *latex = R"(\ln(1 + e^{#}))";
   static constexpr Interval smooth{-3, 3};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const {
-    return where(x <= 0, 0, x) + log1p(exp(-abs(constant(beta, x) * x))) / constant(beta, x);
+    const auto u = constant(beta, x) * x;
+    return where(u <= 0, 0, x) + log1p(exp(-abs(u))) / constant(beta, x);
   }
   WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m * call(Sigmoid{}, constant(beta, x) * x); }
 };
@@ -495,15 +499,16 @@ struct Mish {
 
 // Limits.
 
-/// x between low and high, NaN for NaN; slope 1 inside and at the edges.
+/// min(max(x, low), high), NaN for NaN: `high` everywhere if low > high. Slope 1 inside and at the edges.
 struct Clamp {
   double low = -HUGE_VAL;
   double high = HUGE_VAL;
+  WENGERT_INLINE const char* mistake() const { return low == low && high == high ? nullptr : "the limits must be numbers, not NaN"; }
   static constexpr const char *name = "clamp", *latex = R"(\operatorname{clamp} #)";
   static constexpr Interval smooth{-0.9, 0.9};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const {
-    return where(x < constant(low, x), constant(low, x), where(x > constant(high, x), constant(high, x), x));
+    return where(x > constant(high, x), constant(high, x), where(x < constant(low, x), constant(low < high ? low : high, x), x));
   }
   WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
     return where(x >= constant(low, x), where(x <= constant(high, x), m, 0), 0);
@@ -513,6 +518,7 @@ struct Clamp {
 struct Hardtanh {
   double low = -1;
   double high = 1;
+  WENGERT_INLINE const char* mistake() const { return low <= high ? nullptr : "low must not be larger than high"; }
   static constexpr const char *name = "hardtanh", *latex = R"(\operatorname{hardtanh} #)";
   static constexpr Interval smooth{-0.9, 0.9};
   static constexpr Reads reads = Reads::x;
@@ -526,6 +532,7 @@ struct Hardtanh {
 /// x moved towards 0 by `lambda`, and 0 where |x| <= lambda.
 struct Softshrink {
   double lambda = 0.5;
+  WENGERT_INLINE const char* mistake() const { return lambda >= 0 ? nullptr : "lambda must not be negative"; }
   static constexpr const char *name = "softshrink", *latex = R"(# - \operatorname{clamp}(#, -\lambda, \lambda))";
   static constexpr Interval smooth{0.7, 3};
   static constexpr Reads reads = Reads::x;

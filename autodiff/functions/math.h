@@ -54,6 +54,16 @@ template <class F, class T> WENGERT_INLINE auto call(const F& f, const T& x) {
     return f.value(x);
   }
 }
+WENGERT_INLINE constexpr bool is_finite(double c) { return c - c == 0; }
+[[noreturn]] void throw_mistake(const char* function, const char* mistake);
+/// A function with parameters, which must make sense: otherwise a ValueError that names the function.
+template <class F> WENGERT_INLINE const F& checked(const F& f) {
+  if constexpr (requires { f.mistake(); }) {
+    if (const char* mistake = f.mistake()) [[unlikely]]
+      throw_mistake(F::name, mistake);
+  }
+  return f;
+}
 template <class T>
 requires std::is_arithmetic_v<T> WENGERT_INLINE constexpr T zero_like(const T&) { return 0; }
 

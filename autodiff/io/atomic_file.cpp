@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <climits>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -18,13 +19,23 @@
 namespace wengert {
 namespace {
 
-std::string resolved(const std::string& path) {
-  const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
-  return real ? real.get() : path;
-}
-
 std::string folder_of(const std::string& path) {
   return path.substr(0, path.find_last_of('/') + 1);  // npos + 1 is 0: a bare name has the empty folder
+}
+
+// The path with symbolic links followed, also where the last one leads to a file that there is not yet.
+std::string resolved(std::string path) {
+  constexpr int most = 40;  // as the system has it
+  for (int i = 0; i < most; ++i) {
+    const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
+    if (real) return real.get();
+    char link[PATH_MAX];
+    const ssize_t length = ::readlink(path.c_str(), link, sizeof link);
+    if (length <= 0 || length == sizeof link) return path;
+    const std::string to(link, static_cast<std::size_t>(length));
+    path = to.front() == '/' ? to : folder_of(path) + to;
+  }
+  return path;
 }
 
 // A name of its own for every file of every process; short, so that it fits where the target's name does.
@@ -60,6 +71,15 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), target_(resol
     if (descriptor_ < 0) fail(errno);
     return;
   }
+  const std::string folder = folder_of(target_);
+  if (::access("/proc/self/fd", X_OK) == 0)  // from there it gets its name
+    descriptor_ = open_retrying(folder.empty() ? "." : folder, O_WRONLY | O_TMPFILE);  // nameless: gone if the process is killed
+  nameless_ = descriptor_ >= 0;
+  if (!nameless_) open_temporary();  // not every file system can do that
+  if (exists) ::fchmod(descriptor_, status.st_mode & 07777);
+}
+
+void AtomicFile::open_temporary() {
   std::string temporary;
   do {
     temporary = temporary_name(target_);
@@ -67,7 +87,19 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), target_(resol
   } while (descriptor_ < 0 && errno == EEXIST);  // left over by a process that had our number and was killed
   if (descriptor_ < 0) fail(errno);
   temporary_ = std::move(temporary);
-  if (exists) ::fchmod(descriptor_, status.st_mode & 07777);
+}
+
+// Gives a nameless file a temporary name: a link cannot replace a file, a rename can.
+void AtomicFile::name_temporary() {
+  const std::string self = fmt::format("/proc/self/fd/{}", descriptor_);
+  std::string temporary;
+  int failed;
+  do {
+    temporary = temporary_name(target_);
+    failed = ::linkat(AT_FDCWD, self.c_str(), AT_FDCWD, temporary.c_str(), AT_SYMLINK_FOLLOW);
+  } while (failed && errno == EEXIST);
+  if (failed) fail(errno);
+  temporary_ = std::move(temporary);
 }
 
 AtomicFile::~AtomicFile() {
@@ -87,9 +119,11 @@ void AtomicFile::write(std::string_view bytes) {
 }
 
 void AtomicFile::commit() {
-  if (!temporary_.empty() && ::fsync(descriptor_) != 0) fail(errno);
+  const bool replaces = nameless_ || !temporary_.empty();
+  if (replaces && ::fsync(descriptor_) != 0) fail(errno);
+  if (nameless_) name_temporary();
   if (::close(std::exchange(descriptor_, -1)) != 0) fail(errno);
-  if (temporary_.empty()) return;
+  if (!replaces) return;
   if (std::rename(temporary_.c_str(), target_.c_str()) != 0) fail(errno);
   temporary_.clear();
   synchronize_folder(target_);

@@ -5,8 +5,9 @@
 
 namespace wengert {
 
-/// A file under construction: it is written beside `path` under a temporary name, and `commit` puts it in the place of `path`. Without
-/// `commit` (an exception, an early return) nothing is left and an older file at `path` stays as it was. A `path` that exists and is
+/// A file under construction: it is written without a name (under a temporary one beside `path`, where the file system cannot do that), and
+/// `commit` puts it in the place of `path`. Without `commit` (an exception, an early return, a process that is killed) nothing is left and an
+/// older file at `path` stays as it was. A symbolic link stays one: what it leads to is written, whether it is there or not. A `path` that exists and is
 /// no regular file, such as a pipe, is written to directly. Every failure is a DataError that names `path` and the system's reason.
 class AtomicFile {
  public:
@@ -21,11 +22,14 @@ class AtomicFile {
 
  private:
   [[noreturn]] void fail(int error) const;
+  void open_temporary();
+  void name_temporary();
   void close() noexcept;
 
   std::string path_;       // as the user wrote it, for messages
   std::string target_;     // path_ with symbolic links followed: the link stays a link
-  std::string temporary_;  // empty when path_ is written directly
+  std::string temporary_;  // the name that is to be renamed; empty while there is none
+  bool nameless_ = false;
   int descriptor_ = -1;
 };
 

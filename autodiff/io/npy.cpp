@@ -297,10 +297,16 @@ struct Entry {
 
 class ZipReader {
  public:
-  explicit ZipReader(const MappedFile& file) : path_(file.path()), bytes_(file.bytes()) {}
+  ZipReader(const std::string& path, Bytes bytes, std::uint64_t max_bytes) : path_(path), bytes_(bytes), max_bytes_(max_bytes) {}
 
   std::vector<NamedTensor> read() {
     read_directory();
+    std::uint64_t inflated_bytes = 0;
+    for (const Entry& entry : entries_)
+      if (entry.method == kDeflated) inflated_bytes += entry.bytes;  // fewer than 2^16 numbers below 2^32
+    if (inflated_bytes > max_bytes_)
+      fail(fmt::format("its compressed arrays take {} bytes, more than the limit NpzReadOptions::max_bytes of {}", inflated_bytes,
+                       max_bytes_));
     const std::vector<Bytes> packed = checked_ranges();
     std::vector<NamedTensor> tensors;
     for (std::size_t i = 0; i < entries_.size(); ++i) {
@@ -432,6 +438,7 @@ class ZipReader {
 
   const std::string& path_;
   Bytes bytes_;
+  std::uint64_t max_bytes_;
   std::uint64_t directory_at_ = 0;
   std::vector<Entry> entries_;
 };
@@ -520,10 +527,7 @@ class ZipWriter {
 
 }  // namespace
 
-Tensor read_npy(const std::string& path) {
-  const MappedFile file(path);
-  return parse_npy(path, file.bytes());
-}
+Tensor read_npy(const std::string& path) { return parse_npy(path, InputFile(path).read_all()); }
 
 void write_npy(const std::string& path, const Tensor& tensor) {
   if (!tensor.defined()) throw DataError(fmt::format("{}: the tensor is undefined", path));
@@ -534,9 +538,9 @@ void write_npy(const std::string& path, const Tensor& tensor) {
   file.commit();
 }
 
-std::vector<NamedTensor> read_npz(const std::string& path) {
-  const MappedFile file(path);
-  return ZipReader(file).read();
+std::vector<NamedTensor> read_npz(const std::string& path, const NpzReadOptions& options) {
+  const std::vector<std::byte> bytes = InputFile(path).read_all();
+  return ZipReader(path, bytes, options.max_bytes).read();
 }
 
 void write_npz(const std::string& path, std::span<const NamedTensor> tensors, const NpzOptions& options) {

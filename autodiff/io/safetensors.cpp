@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <limits>
@@ -16,6 +17,7 @@
 #include "autodiff/io/atomic_file.h"
 #include "autodiff/io/in_quotes.h"
 #include "autodiff/tensor/dispatch.h"
+#include "autodiff/tensor/storage.h"
 
 namespace wengert {
 namespace {
@@ -28,20 +30,73 @@ constexpr std::uint64_t kMostHeaderBytes = 100'000'000;  // as the format's own 
 constexpr std::size_t kMostDimensions = 64;
 constexpr const char* kMetadata = "__metadata__";
 
-struct DtypeName {
-  Dtype dtype;
+// How elements lie in the file, and the dtype that they become. Those of a dtype of ours come first.
+enum class Stored : std::uint8_t { f32, f64, i64, boolean, f16, bf16, i8, i16, i32, u8, u16, u32 };
+struct StoredType {
+  Stored stored;
   const char* name;
+  std::uint64_t bytes;
+  Dtype dtype;
 };
-constexpr DtypeName kDtypes[] = {{float32, "F32"}, {float64, "F64"}, {int64, "I64"}, {boolean, "BOOL"}};
+constexpr StoredType kStoredTypes[] = {
+    {Stored::f32, "F32", 4, float32},      {Stored::f64, "F64", 8, float64}, {Stored::i64, "I64", 8, int64},
+    {Stored::boolean, "BOOL", 1, boolean}, {Stored::f16, "F16", 2, float32}, {Stored::bf16, "BF16", 2, float32},
+    {Stored::i8, "I8", 1, int64},          {Stored::i16, "I16", 2, int64},   {Stored::i32, "I32", 4, int64},
+    {Stored::u8, "U8", 1, int64},          {Stored::u16, "U16", 2, int64},   {Stored::u32, "U32", 4, int64},
+};
 
 const char* name_of(Dtype dtype) {
-  return std::find_if(std::begin(kDtypes), std::end(kDtypes), [&](const DtypeName& d) { return d.dtype == dtype; })->name;
+  return std::find_if(std::begin(kStoredTypes), std::end(kStoredTypes), [&](const StoredType& t) { return t.dtype == dtype; })->name;
+}
+
+// IEEE 754's binary16: 1 bit of sign, 5 of exponent, 10 of fraction.
+float from_half(std::uint16_t h) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(h & 0x8000) << 16, exponent = h >> 10 & 31, fraction = h & 0x3ff;
+  if (exponent == 0) return std::copysign(std::ldexp(static_cast<float>(fraction), -24), sign ? -1.0f : 1.0f);  // 0 and denormal numbers
+  return std::bit_cast<float>(sign | (exponent == 31 ? 255u : exponent + 112) << 23 | fraction << 13);
+}
+// The upper half of a float32.
+float from_bfloat(std::uint16_t h) { return std::bit_cast<float>(static_cast<std::uint32_t>(h) << 16); }
+
+template <class From, class To> void convert(const std::byte* from, Index count, Tensor& tensor, To (*element)(From)) {
+  To* const to = tensor.mutable_data<To>();
+  for (Index i = 0; i < count; ++i) {
+    From stored;
+    std::memcpy(&stored, from + static_cast<std::size_t>(i) * sizeof stored, sizeof stored);
+    to[i] = element(stored);
+  }
+}
+template <class From> void convert_integers(const std::byte* from, Index count, Tensor& tensor) {
+  convert<From, std::int64_t>(from, count, tensor, [](From v) { return static_cast<std::int64_t>(v); });
+}
+
+// Elements of a type that is no dtype of ours.
+void convert(Stored stored, const std::byte* from, Tensor& tensor) {
+  const Index count = tensor.size();
+  switch (stored) {
+    case Stored::f16:
+      return convert<std::uint16_t, float>(from, count, tensor, from_half);
+    case Stored::bf16:
+      return convert<std::uint16_t, float>(from, count, tensor, from_bfloat);
+    case Stored::i8:
+      return convert_integers<std::int8_t>(from, count, tensor);
+    case Stored::i16:
+      return convert_integers<std::int16_t>(from, count, tensor);
+    case Stored::i32:
+      return convert_integers<std::int32_t>(from, count, tensor);
+    case Stored::u8:
+      return convert_integers<std::uint8_t>(from, count, tensor);
+    case Stored::u16:
+      return convert_integers<std::uint16_t>(from, count, tensor);
+    default:
+      return convert_integers<std::uint32_t>(from, count, tensor);
+  }
 }
 
 // One tensor as the header describes it. Offsets count from the end of the header.
 struct Entry {
   std::string name;
-  std::optional<Dtype> dtype;
+  const StoredType* type = nullptr;
   std::optional<std::vector<std::uint64_t>> shape, offsets;
 
   std::uint64_t begin() const { return (*offsets)[0]; }
@@ -63,7 +118,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     if (depth_ >= 2 || numbers_) unexpected("an object");
     if (++depth_ == 2) {
       fields_.clear();
-      if (!in_metadata_) header_.entries.push_back({.name = name_, .dtype = {}, .shape = {}, .offsets = {}});
+      if (!in_metadata_) header_.entries.push_back({.name = name_, .type = nullptr, .shape = {}, .offsets = {}});
     }
     return true;
   }
@@ -86,7 +141,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     if (depth_ == 2 && in_metadata_) {
       header_.metadata.emplace_back(field_, text);
     } else if (depth_ == 2 && field_ == "dtype" && !numbers_) {
-      header_.entries.back().dtype = dtype_named(text);
+      header_.entries.back().type = &type_named(text);
     } else {
       unexpected("a text");
     }
@@ -135,14 +190,17 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
     if (field_ == "data_offsets") fail_here(fmt::format("data_offsets: {} in what must be a list of two integers from 0", token));
     fail_here(fmt::format("the key {} is not one of dtype, shape, data_offsets", in_quotes(field_)));
   }
-  Dtype dtype_named(const std::string& text) const {
-    for (const DtypeName& d : kDtypes)
-      if (text == d.name) return d.dtype;
-    fail_here(fmt::format("the dtype {} is not one of F32, F64, I64, BOOL", in_quotes(text)));
+  const StoredType& type_named(const std::string& text) const {
+    std::string names;
+    for (const StoredType& type : kStoredTypes) {
+      if (text == type.name) return type;
+      names += fmt::format("{}{}", names.empty() ? "" : ", ", type.name);
+    }
+    fail_here(fmt::format("the dtype {} is not one of {}", in_quotes(text), names));
   }
   void check_complete(const Entry& entry) const {
-    if (!entry.dtype || !entry.shape || !entry.offsets)
-      fail_here(fmt::format("has no {}", !entry.dtype ? "dtype" : !entry.shape ? "shape" : "data_offsets"));
+    if (!entry.type || !entry.shape || !entry.offsets)
+      fail_here(fmt::format("has no {}", !entry.type ? "dtype" : !entry.shape ? "shape" : "data_offsets"));
     if (entry.offsets->size() != 2) fail_here(fmt::format("data_offsets has {} numbers instead of 2", entry.offsets->size()));
   }
 
@@ -155,10 +213,11 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   std::unordered_set<std::string> names_, fields_;
 };
 
-// The tensors of a mapped file, which they borrow.
+// The tensors of a file: of a mapped one they borrow the elements where they can, of another one they are read.
 class Reader {
  public:
-  explicit Reader(const MappedFile& file) : path_(file.path()), bytes_(file.bytes()) {}
+  explicit Reader(const MappedFile& file) : path_(file.path()), size_(file.bytes().size()), mapped_(&file) {}
+  explicit Reader(const InputFile& file) : path_(file.path()), size_(file.size()), read_(&file) {}
 
   Safetensors read() {
     Header header;
@@ -183,27 +242,33 @@ class Reader {
     fail(fmt::format("tensor {}: {}", in_quotes(entry.name), what));
   }
 
+  void fetch(std::uint64_t offset, std::span<std::byte> to) const {
+    if (read_) return read_->read(offset, to);
+    if (!to.empty()) std::memcpy(to.data(), mapped_->bytes().data() + offset, to.size());
+  }
+
   void read_header(Header& header) {
-    if (bytes_.size() < kLengthBytes)
-      fail(fmt::format("is cut off: {} bytes, where the header's length takes {}", bytes_.size(), kLengthBytes));
+    if (size_ < kLengthBytes) fail(fmt::format("is cut off: {} bytes, where the header's length takes {}", size_, kLengthBytes));
     std::uint64_t length;
-    std::memcpy(&length, bytes_.data(), sizeof length);
-    if (length > bytes_.size() - kLengthBytes)
-      fail(fmt::format("the header is said to have {} bytes, but the file has {}: it is cut off, or not a safetensors file", length,
-                       bytes_.size()));
+    fetch(0, std::as_writable_bytes(std::span(&length, 1)));
+    if (length > size_ - kLengthBytes)
+      fail(
+          fmt::format("the header is said to have {} bytes, but the file has {}: it is cut off, or not a safetensors file", length, size_));
     if (length > kMostHeaderBytes) fail(fmt::format("the header has {} bytes, more than the format's {}", length, kMostHeaderBytes));
-    data_ = bytes_.subspan(kLengthBytes + length);
-    const auto* text = reinterpret_cast<const char*>(bytes_.data()) + kLengthBytes;
+    data_at_ = kLengthBytes + length;
+    data_bytes_ = size_ - data_at_;
+    std::string text(length, '\0');
+    fetch(kLengthBytes, std::as_writable_bytes(std::span(text)));
     HeaderReader reader(path_, header);
-    nlohmann::json::sax_parse(text, text + length, &reader);
+    nlohmann::json::sax_parse(text, &reader);
   }
 
   // The shape, where its elements fill the entry's byte range exactly.
   Shape checked_shape(const Entry& entry) const {
     if (entry.begin() > entry.end()) fail(entry, fmt::format("its data ends at {}, before it begins at {}", entry.end(), entry.begin()));
-    if (entry.end() > data_.size())
-      fail(entry, fmt::format("its data ends at {}, but the file has {} bytes of data", entry.end(), data_.size()));
-    std::uint64_t bytes = static_cast<std::uint64_t>(bytes_of(*entry.dtype));
+    if (entry.end() > data_bytes_)
+      fail(entry, fmt::format("its data ends at {}, but the file has {} bytes of data", entry.end(), data_bytes_));
+    std::uint64_t bytes = entry.type->bytes;
     bool overflow = false;
     for (std::uint64_t size : *entry.shape) {
       if (size > static_cast<std::uint64_t>(std::numeric_limits<Index>::max())) fail(entry, fmt::format("the size {} is too large", size));
@@ -236,30 +301,47 @@ class Reader {
         fail(*entry, fmt::format("its data begins at {}, after {} bytes that are no tensor's", entry->begin(), entry->begin() - end));
       end = entry->end();
     }
-    if (end != data_.size()) fail(fmt::format("{} bytes at its end are no tensor's", data_.size() - end));
+    if (end != data_bytes_) fail(fmt::format("{} bytes at its end are no tensor's", data_bytes_ - end));
   }
 
   Tensor elements_of(const Entry& entry, const Shape& shape) const {
-    return detail::dispatch(*entry.dtype, [&](auto zero) {
+    const Dtype dtype = entry.type->dtype;
+    if (shape.size() == 0) return Tensor::zeros(shape, dtype);
+    const std::uint64_t at = data_at_ + entry.begin(), bytes = entry.end() - entry.begin();
+    Tensor tensor = detail::dispatch(dtype, [&](auto zero) {
       using T = decltype(zero);
-      const std::byte* from = data_.data() + entry.begin();
-      if constexpr (std::is_same_v<T, bool>) check_booleans(entry, from);
-      const auto count = static_cast<std::size_t>(shape.size());
-      if (count == 0) return Tensor::zeros(shape, *entry.dtype);
-      if (reinterpret_cast<std::uintptr_t>(from) % alignof(T) == 0)
-        return Tensor::borrow(std::span(reinterpret_cast<const T*>(from), count), shape);
-      Tensor aligned = Tensor::uninitialized(shape, *entry.dtype);  // other writers need not align
-      std::memcpy(aligned.mutable_data<T>(), from, count * sizeof(T));
-      return aligned;
+      if (mapped_ && is_ours(entry)) {
+        const std::byte* from = mapped_->bytes().data() + at;
+        if constexpr (std::is_same_v<T, bool>) check_booleans(entry, {from, bytes});
+        if (reinterpret_cast<std::uintptr_t>(from) % alignof(T) == 0)
+          return Tensor::borrow(std::span(reinterpret_cast<const T*>(from), static_cast<std::size_t>(shape.size())), shape);
+      }  // other writers need not align
+      return Tensor::uninitialized(shape, dtype);
     });
+    if (tensor.elements()->borrowed) return tensor;
+    if (is_ours(entry)) {
+      const std::span<std::byte> elements(static_cast<std::byte*>(tensor.elements()->data), bytes);
+      fetch(at, elements);
+      if (dtype == boolean) check_booleans(entry, elements);
+    } else {
+      pool::Vector<std::byte> stored(bytes);
+      fetch(at, stored);
+      convert(entry.type->stored, stored.data(), tensor);
+    }
+    return tensor;
   }
-  void check_booleans(const Entry& entry, const std::byte* bytes) const {
-    for (std::uint64_t i = 0; i < entry.end() - entry.begin(); ++i)  // a bool of another value would be undefined behaviour
+  /// Whether the elements lie in the file as in memory.
+  static bool is_ours(const Entry& entry) { return entry.type->stored <= Stored::boolean; }
+  void check_booleans(const Entry& entry, std::span<const std::byte> bytes) const {
+    for (std::size_t i = 0; i < bytes.size(); ++i)  // a bool of another value would be undefined behaviour
       if (bytes[i] > std::byte{1}) fail(entry, fmt::format("element {} is {}, which is not a BOOL", i, std::to_integer<int>(bytes[i])));
   }
 
   const std::string& path_;
-  std::span<const std::byte> bytes_, data_;  // of the file, and behind its header
+  const std::uint64_t size_;
+  const MappedFile* mapped_ = nullptr;
+  const InputFile* read_ = nullptr;
+  std::uint64_t data_at_ = 0, data_bytes_ = 0;  // behind the header
 };
 
 std::uint64_t data_bytes(const Tensor& tensor) { return static_cast<std::uint64_t>(tensor.size() * bytes_of(tensor.dtype())); }
@@ -321,10 +403,8 @@ const Tensor* Safetensors::find(std::string_view name) const {
 MappedSafetensors::MappedSafetensors(const std::string& path) : file_(path), contents_(Reader(file_).read()) {}
 
 Safetensors read_safetensors(const std::string& path) {
-  const MappedSafetensors file(path);
-  Safetensors copy = file.contents();
-  for (NamedTensor& tensor : copy.tensors) tensor.value = tensor.value.clone();
-  return copy;
+  const InputFile file(path);
+  return Reader(file).read();
 }
 
 void write_safetensors(const std::string& path, std::span<const NamedTensor> tensors,

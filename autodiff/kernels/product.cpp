@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "autodiff/kernels/blas.h"
+#include "autodiff/kernels/scratch.h"
 
 namespace wengert::kernels {
 namespace {
@@ -26,12 +27,50 @@ template <class T> void product_by_openblas(Index m, Index n, Index k, const Mat
     for (Index j = 0; j < n; ++j) c[i * c_row + j] = c[i * c_row + j] <= 0 ? 0 : c[i * c_row + j];
 }
 
+constexpr Index kSpan = 8192;  // terms that are summed in float32
+
+/// The sum of a[i] b[i], in double: eight partial sums rather than one long chain of additions.
+double dot(Index k, const float* a, Index a_step, const float* b, Index b_step) {
+  double partial[8] = {};
+  Index i = 0;
+  for (; i + 8 <= k; i += 8)
+    for (Index j = 0; j < 8; ++j) partial[j] += static_cast<double>(a[(i + j) * a_step]) * static_cast<double>(b[(i + j) * b_step]);
+  for (; i < k; ++i) partial[0] += static_cast<double>(a[i * a_step]) * static_cast<double>(b[i * b_step]);
+  return ((partial[0] + partial[1]) + (partial[2] + partial[3])) + ((partial[4] + partial[5]) + (partial[6] + partial[7]));
+}
+
+/// Of long rows and columns: in spans, which are added in double.
+void product_by_spans(Index m, Index n, Index k, const MatrixView<float>& a, const MatrixView<float>& b, float* c, Index c_row,
+                      const ProductOptions<float>& options) {
+  const Scratch<double> sums(m * n);
+  if (m == 1 && n == 1) {
+    sums.data()[0] = dot(k, a.data, a.column, b.data, b.row);
+  } else {
+    const Scratch<float> part(m * n);
+    std::fill_n(sums.data(), m * n, 0.0);
+    for (Index first = 0; first < k; first += kSpan) {
+      product<float>(m, n, std::min(kSpan, k - first), {a.data + first * a.column, a.row, a.column},
+                     {b.data + first * b.row, b.row, b.column}, part.data(), n);
+      for (Index i = 0; i < m * n; ++i) sums.data()[i] += static_cast<double>(part.data()[i]);
+    }
+  }
+  for (Index i = 0; i < m; ++i)
+    for (Index j = 0; j < n; ++j) {
+      float& to = c[i * c_row + j];
+      const double start = options.bias ? static_cast<double>(options.bias[j]) : options.accumulate ? static_cast<double>(to) : 0;
+      to = static_cast<float>(start + sums.data()[i * n + j]);
+      if (options.relu && to <= 0) to = 0;
+    }
+}
+
 }  // namespace
 
 template <class T> void product(Index m, Index n, Index k, const MatrixView<T>& a, const MatrixView<T>& b, T* c, Index c_row,
                                 const ProductOptions<T>& options) {
-  if constexpr (std::is_same_v<T, float>)
+  if constexpr (std::is_same_v<T, float>) {
+    if (k > kSpan) return product_by_spans(m, n, k, a, b, c, c_row, options);
     if (!openblas_is_faster(m, n, k)) return gemm(m, n, k, a, b, c, c_row, options);
+  }
   product_by_openblas(m, n, k, a, b, c, c_row, options);
 }
 

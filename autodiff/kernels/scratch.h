@@ -1,5 +1,6 @@
 #pragma once
 // Memory for the length of a computation, from the pool.
+#include <new>
 #include <type_traits>
 
 #include "autodiff/tensor/shape.h"
@@ -12,7 +13,7 @@ template <class T> class Scratch {
   static_assert(std::is_trivial_v<T>);
 
  public:
-  explicit Scratch(Index count) : bytes_(static_cast<std::size_t>(count) * sizeof(T)), data_(static_cast<T*>(pool::allocate(bytes_))) {}
+  explicit Scratch(Index count) : bytes_(bytes_of(count)), data_(static_cast<T*>(pool::allocate(bytes_))) {}
   ~Scratch() { pool::release(data_, bytes_); }
   Scratch(const Scratch&) = delete;
   Scratch& operator=(const Scratch&) = delete;
@@ -20,6 +21,12 @@ template <class T> class Scratch {
   T* data() const { return data_; }
 
  private:
+  static std::size_t bytes_of(Index count) {
+    std::size_t bytes = 0;
+    if (__builtin_mul_overflow(count, sizeof(T), &bytes)) throw std::bad_array_new_length();
+    return bytes;
+  }
+
   std::size_t bytes_;
   T* data_;
 };

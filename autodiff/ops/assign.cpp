@@ -94,7 +94,7 @@ Rows rows_of(const Tensor& x, std::span<const Tensor> indices, Location site) {
       throw DtypeError(fmt::format("index_put: the index {} is boolean; masked_scatter takes masks", describe(indices[d])));
     const Tensor index = detail::checked_index("index_put", indices[d], x, static_cast<int>(d), site);
     if (d > 0) detail::broadcast_shape("index_put", numbers, index);
-    numbers = d == 0 ? index : numbers * static_cast<double>(x.shape()[static_cast<int>(d)]) + index;
+    numbers = d == 0 ? index : numbers * x.shape()[static_cast<int>(d)] + index;
   }
   return {reshape(numbers, {-1}), numbers.shape()};
 }
@@ -112,7 +112,8 @@ Tensor scatter(const Tensor& x, Index dim, const Tensor& index, const Tensor& so
 
 Tensor index_put(const Tensor& x, std::span<const Tensor> indices, Operand&& values, const IndexPutOptions& options) {
   const CallSite scope(values.site);
-  const Tensor& v = values.as(x.dtype());
+  detail::check_defined("index_put", x);
+  const Tensor& v = values.as(x.dtype(), "index_put");
   const Rows rows = rows_of(x, indices, values.site);
   detail::check_same_dtype("index_put", x, v);
   const auto indexed = static_cast<int>(indices.size());

@@ -27,6 +27,15 @@ std::optional<Shape> broadcast(const Shape& a, const Shape& b) {
   return r;
 }
 
+Dtype common_dtype(const char* operation, const Operand& a, const Operand& b) {
+  for (const Operand* operand : {&a, &b})
+    if (operand->is_tensor()) {
+      check_defined(operation, operand->tensor(), operand == &a ? "left" : "right");
+      return operand->tensor().dtype();
+    }
+  return float64;
+}
+
 bool broadcasts_to(const Tensor& x, const Shape& shape) {
   const int added = shape.rank() - x.rank();
   bool fits = added >= 0;
@@ -35,6 +44,8 @@ bool broadcasts_to(const Tensor& x, const Shape& shape) {
 }
 
 Shape broadcast_shape(const char* operation, const Tensor& a, const Tensor& b) {
+  check_defined(operation, a, "left");
+  check_defined(operation, b, "right");
   if (a.shape() == b.shape()) return a.shape();
   if (const auto shape = broadcast(a.shape(), b.shape())) return *shape;
   int i = 1;
@@ -85,6 +96,7 @@ Tensor apply_rule(const Tensor& m, std::initializer_list<const Tensor*> x, kerne
 }
 
 void check_floating(const char* operation, const Tensor& x) {
+  check_defined(operation, x);
   if (x.dtype() == boolean)
     throw DtypeError(
         ErrorText(operation, "{} is boolean, which has no arithmetic", describe(x))
@@ -98,6 +110,8 @@ void check_probability(const char* operation, double p, const Tensor& x) {
 }
 
 void check_same_dtype(const char* operation, const Tensor& a, const Tensor& b, const char* a_name, const char* b_name) {
+  check_defined(operation, a, a_name);
+  check_defined(operation, b, b_name);
   if (a.dtype() == b.dtype()) return;
   const bool floating_a = is_floating(a.dtype()) || !is_floating(b.dtype());
   const bool keep_a = is_parameter_value(a) == is_parameter_value(b) ? floating_a : is_parameter_value(a);

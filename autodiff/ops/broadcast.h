@@ -18,6 +18,8 @@ namespace wengert::detail {
 std::optional<Shape> broadcast(const Shape& a, const Shape& b);
 /// The shape to which a and b broadcast; a ShapeError of `operation` that names both if they do not.
 Shape broadcast_shape(const char* operation, const Tensor& a, const Tensor& b);
+/// The dtype in which two operands are combined: a tensor's, float64 for two numbers. A ValueError if a tensor is undefined.
+Dtype common_dtype(const char* operation, const Operand& a, const Operand& b);
 /// Whether x broadcasts to the shape.
 bool broadcasts_to(const Tensor& x, const Shape& shape);
 /// Strides of x as seen through a shape to which it broadcasts.

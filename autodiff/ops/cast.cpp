@@ -21,6 +21,7 @@ class Cast : public Operation {
 }  // namespace
 
 Tensor Tensor::to(Dtype dtype, Location site) const {
+  detail::check_defined("to", *this);
   if (dtype == this->dtype()) return *this;
   Tensor y = uninitialized(shape(), dtype, site);
   copy_to(y.elements_->data, dtype);

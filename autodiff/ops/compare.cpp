@@ -5,15 +5,32 @@
 
 #include <array>
 #include <functional>
+#include <limits>
+#include <optional>
 
 #include "autodiff/ops/broadcast.h"
 
 namespace wengert {
 namespace {
 
+/// Of a number that no int64 is, beyond their range: an infinity on its side of them. Otherwise nothing.
+std::optional<double> beyond_int64(const Operand& x) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (!x.is_number() || x.as_number().integer()) return std::nullopt;
+  const double value = x.as_number().value();
+  if (value >= 0x1p63) return kInfinity;
+  if (value < -0x1p63) return -kInfinity;
+  return std::nullopt;
+}
+
 template <class Relation> Tensor compare(const char* name, Operand& a, Operand& b) {
-  const Dtype dtype = a.is_tensor() ? a.dtype() : b.is_tensor() ? b.dtype() : float64;
-  const Tensor &s = a.as(dtype), &t = b.as(dtype);
+  const Dtype dtype = detail::common_dtype(name, a, b);
+  if (dtype == int64) {
+    // Every element compares with such a number as 0 does.
+    if (const auto v = beyond_int64(b)) return Tensor::full(a.tensor().shape(), Relation{}(0.0, *v), boolean, a.site);
+    if (const auto v = beyond_int64(a)) return Tensor::full(b.tensor().shape(), Relation{}(*v, 0.0), boolean, a.site);
+  }
+  const Tensor &s = a.as(dtype, name), &t = b.as(dtype, name);
   detail::check_same_dtype(name, s, t);
   Tensor y = Tensor::uninitialized(detail::broadcast_shape(name, s, t), boolean, a.site);
   detail::dispatch(dtype, [&](auto zero) {
@@ -48,10 +65,11 @@ Tensor operator==(Operand a, Operand b) { return compare<std::equal_to<>>("==", 
 Tensor operator!=(Operand a, Operand b) { return compare<std::not_equal_to<>>("!=", a, b); }
 
 Tensor where(const Tensor& condition, Operand a, Operand b) {
+  detail::check_defined("where", condition, "the condition");
   if (condition.dtype() != boolean)
     throw DtypeError(detail::ErrorText("where", "the condition {} is not boolean", describe(condition)).hint("compare it, as in x > 0"));
-  const Dtype dtype = a.is_tensor() ? a.dtype() : b.is_tensor() ? b.dtype() : float64;
-  const Tensor &s = a.as(dtype), &t = b.as(dtype);
+  const Dtype dtype = detail::common_dtype("where", a, b);
+  const Tensor &s = a.as(dtype, "where"), &t = b.as(dtype, "where");
   detail::check_same_dtype("where", s, t);
   const Tensor both = expand(s.constant(), detail::broadcast_shape("where", s, t), a.site);
   Tensor y = Tensor::uninitialized(detail::broadcast_shape("where", condition, both), dtype, a.site);

@@ -40,6 +40,22 @@ class Concat : public Operation {
   pool::Vector<Index> starts_;  // along dim_, one more than there are inputs
 };
 
+/// y = the tensors one behind the other along dimension d, each from its start on.
+void join(std::span<const Tensor> x, int d, std::span<const Index> starts, Tensor& y, Location site) {
+  Index inner = 1, outer = 1;  // elements of y behind and before the dimension
+  for (int i = 0; i < y.rank(); ++i) (i < d ? outer : inner) *= i == d ? 1 : y.shape()[i];
+  detail::dispatch(y.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    T* out = y.mutable_data<T>();
+    for (std::size_t k = 0; k < x.size(); ++k) {
+      const Tensor part = x[k].is_row_major() ? x[k].constant() : x[k].clone(site);
+      const Index row = (starts[k + 1] - starts[k]) * inner;
+      const T* in = part.data<T>();
+      for (Index o = 0; o < outer; ++o) std::copy_n(in + o * row, row, out + (o * y.shape()[d] + starts[k]) * inner);
+    }
+  });
+}
+
 }  // namespace
 
 Tensor concat(std::span<const Tensor> x, Index dim, Location site) {
@@ -56,23 +72,16 @@ Tensor concat(std::span<const Tensor> x, Index dim, Location site) {
     if (!fits)
       throw ShapeError(
           detail::ErrorText("concat", "the shapes differ in another dimension than {}", dim).operand("first", first).operand("other", t));
-    starts.push_back(starts.back() + t.shape()[d]);
+    Index end = 0;
+    if (__builtin_add_overflow(starts.back(), t.shape()[d], &end))
+      throw ShapeError(
+          detail::ErrorText("concat", "together the sizes of dimension {} overflow", dim).operand("first", first).operand("other", t));
+    starts.push_back(end);
   }
   shape[d] = starts.back();
 
   Tensor y = Tensor::uninitialized(shape, first.dtype(), site);
-  Index inner = 1, outer = 1;  // elements of y behind and before the dimension
-  for (int i = 0; i < shape.rank(); ++i) (i < d ? outer : inner) *= i == d ? 1 : shape[i];
-  detail::dispatch(y.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    T* out = y.mutable_data<T>();
-    for (std::size_t k = 0; k < x.size(); ++k) {
-      const Tensor part = x[k].is_row_major() ? x[k].constant() : x[k].clone(site);
-      const Index row = (starts[k + 1] - starts[k]) * inner;
-      const T* in = part.data<T>();
-      for (Index o = 0; o < outer; ++o) std::copy_n(in + o * row, row, out + (o * shape[d] + starts[k]) * inner);
-    }
-  });
+  if (y.size() > 0) join(x, d, starts, y, site);
   pool::Vector<const Tensor*> inputs(x.size());
   for (std::size_t k = 0; k < x.size(); ++k) inputs[k] = &x[k];
   detail::record_all(Concat(d, std::move(starts)), site, inputs, {&y, 1});

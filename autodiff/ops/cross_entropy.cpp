@@ -5,8 +5,8 @@
 //     x_bar_i = y_bar_i (p_i - onehot(label(i))) + p_i (p_bar_i - sum_j p_bar_ij p_ij)
 //     y_dot_i = sum_j p_ij x_dot_ij - x_dot_i,label(i),   p_dot_i = p_i (x_dot_i - sum_j x_dot_ij p_ij)
 //
-// Where the label is ignored y_i and its derivatives are 0. The rules read p alone, which therefore is an output with a cotangent of its
-// own, for the next order.
+// Where the label is ignored y_i, p_i and their derivatives are 0, whatever x_i holds. The rules read p alone, which therefore is an output
+// with a cotangent of its own, for the next order.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -37,13 +37,13 @@ class CrossEntropy : public Operation {  // x: logits (n, c), labels (n); y: los
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     const Tensor &p = s.y(1), &labels = s.x(1), &dot = x_dot[0];
     y_dot[0] = sum(counted(labels, (p - targets(labels, p)) * dot), 1);
-    y_dot[1] = p * (dot - sum(p * dot, 1, {.keepdim = true}));
+    y_dot[1] = counted(labels, p * (dot - sum(p * dot, 1, {.keepdim = true})));
   }
 
  private:
   /// m, a row or a number for each label, and 0 where the label is ignored.
   static Tensor counted(const Tensor& labels, const Tensor& m) {
-    return where(unsqueeze(labels, 1) != static_cast<double>(kIgnored), m.rank() == 1 ? unsqueeze(m, 1) : m, 0);
+    return where(unsqueeze(labels, 1) != kIgnored, m.rank() == 1 ? unsqueeze(m, 1) : m, 0);
   }
   static Tensor targets(const Tensor& labels, const Tensor& p) { return one_hot(maximum(labels, 0), p.size(1)).to(p.dtype()); }
   static Tensor pulled_back(const Tensor& p, const Tensor& labels, const Tensor& y_bar) {
@@ -81,10 +81,13 @@ Tensor losses_of_rows(const Tensor& logits, const Tensor& labels) {
     if (c > 0)  // without classes every label is an ignored one
       kernels::for_each_softmax_row(in, p, n, c, [=](Index i, T top, double total) {
         const T scale = static_cast<T>(1 / total);
+        if (label[i] == kIgnored) {
+          std::fill_n(p + i * c, c, T(0));
+          loss[i] = 0;
+          return;
+        }
         for (Index j = 0; j < c; ++j) p[i * c + j] *= scale;
-        loss[i] = label[i] == kIgnored
-                      ? T(0)
-                      : static_cast<T>(std::log(total) + (static_cast<double>(top) - static_cast<double>(in[i * c + label[i]])));
+        loss[i] = static_cast<T>(std::log(total) + (static_cast<double>(top) - static_cast<double>(in[i * c + label[i]])));
       });
   });
   const Tensor* inputs[] = {&logits, &labels};
@@ -167,7 +170,9 @@ Tensor reduced(const Tensor& losses, const Tensor& logits, Reduction reduction) 
 }
 
 /// -sum_j weight_j log_p_j of each row.
-Tensor over_all_classes(const Tensor& log_p, const Tensor& weights) { return -sum(weights.defined() ? log_p * weights : log_p, 1); }
+Tensor over_all_classes(const Tensor& log_p, const Tensor& weights) {
+  return -sum(weights.defined() ? detail::weighted(log_p, weights) : log_p, 1);
+}
 
 /// The losses of all labels, from each one's, together with those of a distribution over all classes for the share `smoothing`.
 Tensor of_labels(const Tensor& logits, const Labels& targets, Tensor losses, const Tensor& class_weight, double smoothing,
@@ -176,12 +181,12 @@ Tensor of_labels(const Tensor& logits, const Labels& targets, Tensor losses, con
   if (all_count && smoothing == 0 && !class_weight.defined())
     return reduction == Reduction::mean ? mean(losses) : reduced(losses, logits, reduction);
 
-  const Tensor counts = labels != static_cast<double>(kIgnored);
+  const Tensor counts = labels != kIgnored;
   const Tensor weights =
       class_weight.defined() ? where(counts, index_select(class_weight, 0, maximum(labels, 0)), 0) : counts.to(logits.dtype());
-  losses = losses * weights;
+  losses = detail::weighted(losses, weights);
   if (smoothing > 0) {
-    const Tensor log_p = log_softmax(rows_of(logits));
+    const Tensor log_p = log_softmax(where(unsqueeze(counts, 1), rows_of(logits), 0));
     const Tensor spread = where(counts, over_all_classes(log_p, class_weight) / static_cast<double>(log_p.size(1)), 0);
     losses = (1 - smoothing) * losses + smoothing * spread;
   }
@@ -205,6 +210,7 @@ Tensor of_probabilities(const Tensor& logits, const Tensor& target, const CrossE
 }  // namespace
 
 Tensor one_hot(const Tensor& index, Index classes, Location site) {
+  detail::check_defined("one_hot", index, "the index");
   if (index.dtype() != int64)
     throw DtypeError(detail::ErrorText("one_hot", "the index {} is not int64", describe(index)).hint("convert it with .to(int64)"));
   const Tensor dense = index.constant().contiguous(site);
@@ -223,6 +229,7 @@ Tensor one_hot(const Tensor& index, Index classes, Location site) {
 Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options, Location site) {
   constexpr const char* name = "cross_entropy";
   detail::check_floating(name, logits);
+  detail::check_defined(name, target, "the target");
   if (logits.rank() == 0) does_not_fit(name, logits, target);
   check_class_weight(name, logits, options.class_weight);
   if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1))
@@ -244,6 +251,7 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntr
 Tensor nll(const Tensor& log_p, const Tensor& labels, const NllOptions& options, Location site) {
   constexpr const char* name = "nll";
   detail::check_floating(name, log_p);
+  detail::check_defined(name, labels, "the labels");
   if (labels.dtype() != int64)
     throw DtypeError(detail::ErrorText(name, "the labels {} are not int64", describe(labels)).hint("convert them with .to(int64)"));
   if (log_p.rank() == 0) does_not_fit(name, log_p, labels);
@@ -251,7 +259,7 @@ Tensor nll(const Tensor& log_p, const Tensor& labels, const NllOptions& options,
   const CallSite scope(site);
   const Labels targets = checked_labels(name, log_p, labels, options.ignore_index);
   const Tensor picked = squeeze(gather(rows_of(log_p), 1, unsqueeze(maximum(targets.values, 0), 1)), 1);
-  const Tensor losses = targets.all_count ? -picked : where(targets.values != static_cast<double>(kIgnored), -picked, 0);
+  const Tensor losses = targets.all_count ? -picked : where(targets.values != kIgnored, -picked, 0);
   return of_labels(log_p, targets, losses, options.class_weight, 0, options.reduction);
 }
 

@@ -21,24 +21,25 @@ void add_in_place(Tensor& into, const Tensor& x) {
 
 }  // namespace detail
 
-const Tensor& Operand::as(Dtype dtype) {
-  if (tensor_) return *tensor_;
-  if (!is_floating(dtype) && value_ != std::trunc(value_))
+const Tensor& Operand::as(Dtype dtype, const char* operation) {
+  if (tensor_) {
+    detail::check_defined(operation, *tensor_, "an operand");
+    return *tensor_;
+  }
+  if (!is_floating(dtype) && !value_.integer())
     throw DtypeError(fmt::format(
-        "at {}: the number {} cannot be combined with a tensor of {}; hint: convert the tensor with .to(float32) or .to(float64)",
-        to_string(CallSite::of(site)), value_, to_string(dtype)));
-  own_ = number_ ? detail::scalar_to_tensor(value_, number_, dtype, site) : Tensor::full({}, value_, dtype, site);
+        "{} at {}: the number {} cannot be combined with a tensor of {}; hint: convert the tensor with .to(float32) or .to(float64)",
+        operation, to_string(CallSite::of(site)), value_.value(), to_string(dtype)));
+  own_ = number_ ? detail::scalar_to_tensor(value_.value(), number_, dtype, site) : Tensor::full({}, value_, dtype, site);
   tensor_ = &own_;
   return own_;
 }
 
 namespace {
 
-Dtype common_dtype(const Operand& a, const Operand& b) { return a.is_tensor() ? a.dtype() : b.is_tensor() ? b.dtype() : float64; }
-
 template <class F> Tensor zip(Operand& a, Operand& b) {
-  const Dtype dtype = common_dtype(a, b);
-  return detail::zip(F{}, a.as(dtype), b.as(dtype), a.site);
+  const Dtype dtype = detail::common_dtype(F::name, a, b);
+  return detail::zip(F{}, a.as(dtype, F::name), b.as(dtype, F::name), a.site);
 }
 
 }  // namespace

@@ -9,6 +9,9 @@
 // tensor stays linear. Indices are checked before anything is read or written.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <numeric>
+
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/index.h"
@@ -17,6 +20,7 @@ namespace wengert {
 namespace detail {
 
 Tensor checked_index(const char* name, const Tensor& index, const Tensor& x, int dim, Location site) {
+  check_defined(name, index, "the index");
   if (index.dtype() != int64)
     throw DtypeError(detail::ErrorText(name, "the index {} is not int64", describe(index)).hint("convert it with .to(int64)"));
   Tensor dense = index.constant().contiguous(site);
@@ -30,6 +34,7 @@ Tensor checked_index(const char* name, const Tensor& index, const Tensor& x, int
 }
 
 void check_each(const char* name, const Tensor& x, int dim, const Tensor& index) {
+  check_defined(name, index, "the index");
   bool fits = index.rank() == x.rank();
   for (int d = 0; fits && d < x.rank(); ++d) fits = d == dim || index.shape()[d] <= x.shape()[d];
   if (!fits)
@@ -46,9 +51,65 @@ using detail::Positions;
 
 namespace {
 
-/// y[position] += s.
+// Terms for the same position are added in double, so that a float32 sum of very many of them keeps its digits.
+
+/// y[..., index[k], ...] += s[..., k, ...], all dense. Positions are visited in the order of their indices.
+void add_slices(float* y, const Shape& shape, int dim, std::span<const std::int64_t> index, const float* s) {
+  Index outer = 1, inner = 1;
+  for (int d = 0; d < shape.rank(); ++d) (d < dim ? outer : inner) *= d == dim ? 1 : shape[d];
+  const auto count = static_cast<Index>(index.size());
+  pool::Vector<Index> order(index.size());
+  std::iota(order.begin(), order.end(), Index(0));
+  std::stable_sort(order.begin(), order.end(),
+                   [&](Index p, Index q) { return index[static_cast<std::size_t>(p)] < index[static_cast<std::size_t>(q)]; });
+  pool::Vector<double> sums(static_cast<std::size_t>(inner));
+  for (Index o = 0; o < outer; ++o)
+    for (std::size_t first = 0, last = 0; first < order.size(); first = last) {
+      const std::int64_t position = index[static_cast<std::size_t>(order[first])];
+      while (last < order.size() && index[static_cast<std::size_t>(order[last])] == position) ++last;
+      float* to = y + (o * shape[dim] + position) * inner;
+      std::copy_n(to, inner, sums.begin());
+      for (std::size_t k = first; k < last; ++k) {
+        const float* from = s + (o * count + order[k]) * inner;
+        for (Index i = 0; i < inner; ++i) sums[static_cast<std::size_t>(i)] += static_cast<double>(from[i]);
+      }
+      for (Index i = 0; i < inner; ++i) to[i] = static_cast<float>(sums[static_cast<std::size_t>(i)]);
+    }
+}
+
+/// y[positions[k]] += s[k].
+void add_elements(float* y, Index size, std::span<const Index> positions, const float* s) {
+  if (size <= 4 * static_cast<Index>(positions.size())) {
+    pool::Vector<double> sums(y, y + size);
+    for (std::size_t k = 0; k < positions.size(); ++k) sums[static_cast<std::size_t>(positions[k])] += static_cast<double>(s[k]);
+    std::transform(sums.begin(), sums.end(), y, [](double v) { return static_cast<float>(v); });
+    return;
+  }
+  pool::Vector<std::size_t> order(positions.size());  // far fewer terms than elements
+  std::iota(order.begin(), order.end(), std::size_t(0));
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t p, std::size_t q) { return positions[p] < positions[q]; });
+  for (std::size_t k = 0; k < order.size();) {
+    const Index position = positions[order[k]];
+    double sum = static_cast<double>(y[position]);
+    for (; k < order.size() && positions[order[k]] == position; ++k) sum += static_cast<double>(s[order[k]]);
+    y[position] = static_cast<float>(sum);
+  }
+}
+
+/// y[position] += s, for a dense y.
 void add_at(Tensor& y, int dim, const Tensor& index, Positions positions, const Tensor& source) {
   const Tensor s = source.constant().contiguous();
+  if (y.dtype() == float32 && s.size() > 0) {
+    float* to = detail::data<float>(y);
+    if (positions == Positions::list) {
+      const std::span<const std::int64_t> list(index.data<std::int64_t>(), static_cast<std::size_t>(index.size()));
+      return add_slices(to, y.shape(), dim, list, s.data<float>());
+    }
+    pool::Vector<Index> where(static_cast<std::size_t>(s.size()));
+    for_each_position(y.strides(), dim, index, positions, s.shape(),
+                      [&](Index at, Index flat) { where[static_cast<std::size_t>(flat)] = at; });
+    return add_elements(to, y.size(), where, s.data<float>());
+  }
   detail::dispatch(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     T* to = static_cast<T*>(y.elements()->data);
@@ -126,6 +187,7 @@ Tensor add_along(const Tensor& x, int dim, const Tensor& index, Positions positi
 }
 
 void check_list(const char* name, const Tensor& index) {
+  detail::check_defined(name, index, "the index");
   if (index.rank() != 1) throw ShapeError(fmt::format("{}: the index {} must have one dimension", name, describe(index)));
 }
 
@@ -171,16 +233,20 @@ Tensor scatter_add(const Tensor& x, Index dim, const Tensor& index, const Tensor
   return add_along(x, d, checked_index("scatter_add", index, x, d, site), Positions::each, source, site);
 }
 
-Tensor masked_fill(const Tensor& x, const Tensor& mask, double value, Location site) {
+Tensor masked_fill(const Tensor& x, const Tensor& mask, ExactNumber value, Location site) {
+  detail::check_defined("masked_fill", x);
+  detail::check_defined("masked_fill", mask, "the mask");
   if (mask.dtype() != boolean)
     throw DtypeError(detail::ErrorText("masked_fill", "the mask {} is not boolean", describe(mask)).hint("compare it, as in x > 0"));
   if (!(detail::broadcast_shape("masked_fill", x, mask) == x.shape()))
     throw ShapeError(fmt::format("masked_fill: the mask {} does not broadcast to {}", describe(mask), describe(x)));
   const CallSite scope(site);
-  return where(mask, value, x);
+  return value.integer() ? where(mask, *value.integer(), x) : where(mask, value.value(), x);
 }
 
 Tensor masked_select(const Tensor& x, const Tensor& mask, Location site) {
+  detail::check_defined("masked_select", x);
+  detail::check_defined("masked_select", mask, "the mask");
   if (mask.dtype() != boolean)
     throw DtypeError(detail::ErrorText("masked_select", "the mask {} is not boolean", describe(mask)).hint("compare it, as in x > 0"));
   const Shape shape = detail::broadcast_shape("masked_select", x, mask);
@@ -193,6 +259,8 @@ Tensor masked_select(const Tensor& x, const Tensor& mask, Location site) {
 }
 
 Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Integer> padding, Location site) {
+  detail::check_defined("embedding", index, "the index");
+  detail::check_defined("embedding", weight, "the weight");
   if (weight.rank() != 2) throw ShapeError(fmt::format("embedding: the weight {} must be (rows, features)", describe(weight)));
   if (padding && (*padding < 0 || *padding >= weight.size(0)))
     throw ShapeError(
@@ -203,7 +271,7 @@ Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Intege
   shape.push_back(weight.size(1));
   Tensor y = reshape(gather_along(weight, 0, reshape(positions, {positions.size()}), Positions::list, site), shape);
   if (!padding) return y;
-  return where(unsqueeze(positions, -1) == static_cast<double>(padding->value), y.constant(), y);
+  return where(unsqueeze(positions, -1) == padding->value, y.constant(), y);
 }
 
 }  // namespace wengert

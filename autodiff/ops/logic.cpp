@@ -10,6 +10,7 @@ namespace wengert {
 namespace {
 
 void check_boolean(const char* operation, const Tensor& x, const char* example) {
+  detail::check_defined(operation, x);
   if (x.dtype() != boolean) throw DtypeError(fmt::format("{}: {} is not boolean; compare it, as in {}", operation, describe(x), example));
 }
 
@@ -69,11 +70,11 @@ Tensor isfinite(const Tensor& x, Location site) {
 Tensor any(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
   return reduce("any", x, dims, options, true, site);
 }
-Tensor any(const Tensor& x, Location site) { return any(x, detail::all_dims(x), {}, site); }
+Tensor any(const Tensor& x, Location site) { return any(x, detail::all_dims("any", x), {}, site); }
 Tensor all(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
   return reduce("all", x, dims, options, false, site);
 }
-Tensor all(const Tensor& x, Location site) { return all(x, detail::all_dims(x), {}, site); }
+Tensor all(const Tensor& x, Location site) { return all(x, detail::all_dims("all", x), {}, site); }
 
 Tensor nonzero(const Tensor& x, Location site) {
   const Tensor dense = x.constant().contiguous(site);

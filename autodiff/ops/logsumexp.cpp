@@ -60,6 +60,6 @@ Tensor logsumexp(const Tensor& x, const Dims& dims, const ReductionOptions& opti
   });
   return record(LogSumExp(dims, r.kept), site, {&x}, std::move(y));
 }
-Tensor logsumexp(const Tensor& x, Location site) { return logsumexp(x, detail::all_dims(x), {}, site); }
+Tensor logsumexp(const Tensor& x, Location site) { return logsumexp(x, detail::all_dims("logsumexp", x), {}, site); }
 
 }  // namespace wengert

@@ -12,22 +12,6 @@
 namespace wengert {
 namespace {
 
-/// s, with size 1 in the reduced dimensions.
-Tensor scale_of(const Tensor& x, const Dims& dims, const detail::Reduced& r) {
-  Tensor scale = Tensor::ones(r.kept, x.dtype());
-  if (r.count == 0) return scale;
-  const Tensor largest = max(abs(x.constant()), dims, {.keepdim = true});
-  detail::dispatch_floating(x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    constexpr int kMost = std::numeric_limits<T>::max_exponent - 4;  // 1 / s is normal, too
-    const T* from = largest.data<T>();
-    T* to = scale.mutable_data<T>();
-    for (Index i = 0; i < scale.size(); ++i)
-      if (from[i] > 0 && std::isfinite(from[i])) to[i] = std::ldexp(T(1), std::clamp(std::ilogb(from[i]), -kMost, kMost));
-  });
-  return scale;
-}
-
 /// x^p where x > 0, and 0 (with all derivatives) where x = 0.
 Tensor power_or_zero(const Tensor& x, double p) {
   const Tensor zero = x == 0;
@@ -37,6 +21,29 @@ Tensor power_or_zero(const Tensor& x, double p) {
 }  // namespace
 
 namespace detail {
+
+Tensor scale_of(const Tensor& x, const Dims& dims, double least) {
+  const Reduced r = reduce_over("norm", x, dims);
+  Tensor scale = Tensor::ones(r.kept, x.dtype());
+  if (r.count == 0) return scale;
+  const Tensor largest = max(abs(x.constant()), dims, {.keepdim = true});
+  dispatch_floating(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    constexpr int kMost = std::numeric_limits<T>::max_exponent - 4;  // 1 / s is normal, too
+    const T* from = largest.data<T>();
+    T* to = scale.mutable_data<T>();
+    for (Index i = 0; i < scale.size(); ++i) {
+      const T size = std::max(from[i], static_cast<T>(least));
+      if (size > 0 && std::isfinite(size)) to[i] = std::ldexp(T(1), std::clamp(std::ilogb(size), -kMost, kMost));
+    }
+  });
+  return scale;
+}
+
+Tensor weighted(const Tensor& x, const Tensor& weight) {
+  const Tensor lost = isinf(x) && weight == 0;
+  return (any(lost).element(0) != 0 ? where(lost, 0, x) : x) * weight;
+}
 
 Tensor sqrt_or_zero(const Tensor& x) {
   const Tensor zero = x == 0;
@@ -52,12 +59,12 @@ Tensor norm(const Tensor& x, double p, const Dims& dims, const ReductionOptions&
   const CallSite scope(site);
   if (p == 1) return sum(abs(x), dims, options);
   if (std::isinf(p)) return r.count == 0 ? sum(x, dims, options) : max(abs(x), dims, options);
-  const Tensor scale = scale_of(x, dims, r);
+  const Tensor scale = detail::scale_of(x, dims);
   const Tensor scaled = x / scale;
   const Tensor y = p == 2 ? detail::sqrt_or_zero(sum(square(scaled), dims, {.keepdim = true}))
                           : power_or_zero(sum(power_or_zero(abs(scaled), p), dims, {.keepdim = true}), 1 / p);
   return reshape(scale * y, options.keepdim ? r.kept : r.dropped);
 }
-Tensor norm(const Tensor& x, double p, Location site) { return norm(x, p, detail::all_dims(x), {}, site); }
+Tensor norm(const Tensor& x, double p, Location site) { return norm(x, p, detail::all_dims("norm", x), {}, site); }
 
 }  // namespace wengert

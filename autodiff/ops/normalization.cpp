@@ -14,8 +14,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 #include <utility>
 
+#include "autodiff/check_option.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
 
@@ -48,25 +50,62 @@ template <class F> double sum_of(Index n, F&& f) {
 using PerGroup = pool::Vector<double>;
 
 struct Moments {
-  explicit Moments(Index groups) : mean(static_cast<std::size_t>(groups)), variance(mean.size()) {}
-  PerGroup mean, variance;  // biased
+  explicit Moments(Index groups) : mean(static_cast<std::size_t>(groups)), variance(mean.size()), unit(mean.size(), 1.0) {}
+  PerGroup mean;
+  PerGroup variance, unit;  // the biased variance in units of unit^2, a power of two: 1 unless squares would overflow or vanish
+
+  /// 1 / sqrt(variance + eps)
+  double scale(Index group, double eps) const {
+    const auto g = static_cast<std::size_t>(group);
+    return 1 / std::sqrt(variance[g] + eps / unit[g] / unit[g]) / unit[g];
+  }
+  /// Of all groups, in units of 1.
+  PerGroup variances() const {
+    PerGroup v = variance;
+    for (std::size_t g = 0; g < v.size(); ++g) v[g] *= unit[g] * unit[g];
+    return v;
+  }
 };
 
 /// The mean first, then the squares of the distances from it, so that a large common offset costs no digits.
-template <class T> Moments moments(const T* x, const Layout& l) {
+template <class T> Moments moments(const T* x, const Layout& l, double eps) {
   Moments m(l.groups);
   const auto add = [&](PerGroup& to, auto&& term) {
     l.for_each_run([&](Index g, Index at) {
       const T* run = x + at;
-      to[static_cast<std::size_t>(g)] += sum_of(l.inner, [&](Index i) { return term(g, static_cast<double>(run[i])); });
+      to[static_cast<std::size_t>(g)] +=
+          sum_of(l.inner, [&](Index i) { return term(static_cast<std::size_t>(g), static_cast<double>(run[i])); });
     });
     for (double& v : to) v /= l.count();
   };
-  add(m.mean, [](Index, double v) { return v; });
-  add(m.variance, [&](Index g, double v) {
-    const double distance = v - m.mean[static_cast<std::size_t>(g)];
+  const auto square_distance = [&](std::size_t g, double v) {
+    const double distance = (v - m.mean[g]) / m.unit[g];
     return distance * distance;
-  });
+  };
+  add(m.mean, [](std::size_t, double v) { return v; });
+  add(m.variance, square_distance);
+  if constexpr (std::is_same_v<T, double>) {
+    constexpr double kLeast = 0x1p-900;  // below it squares have lost digits
+    const auto is_extreme = [&](std::size_t g) { return !std::isfinite(m.variance[g]) || m.variance[g] + eps < kLeast; };
+    bool any = false;
+    for (std::size_t g = 0; g < m.mean.size(); ++g) any |= is_extreme(g);
+    if (!any) return m;
+    // Once more, in units of the largest magnitude.
+    PerGroup largest(m.mean.size());
+    l.for_each_run([&](Index group, Index at) {
+      const auto g = static_cast<std::size_t>(group);
+      for (Index i = at; i < at + l.inner; ++i) largest[g] = std::max(largest[g], std::abs(x[i]));
+    });
+    for (std::size_t g = 0; g < largest.size(); ++g)
+      if (is_extreme(g) && largest[g] > 0 && std::isfinite(largest[g]))
+        m.unit[g] = std::ldexp(1.0, std::clamp(std::ilogb(largest[g]), -1000, 1000));
+    const auto in_units = [&](std::size_t g, double v) { return v / m.unit[g]; };
+    std::fill(m.mean.begin(), m.mean.end(), 0.0);
+    add(m.mean, in_units);
+    for (std::size_t g = 0; g < m.mean.size(); ++g) m.mean[g] *= m.unit[g];
+    std::fill(m.variance.begin(), m.variance.end(), 0.0);
+    add(m.variance, square_distance);
+  }
   return m;
 }
 
@@ -125,10 +164,10 @@ Tensor standardized(const Tensor& x, double eps, Moments* statistics = nullptr) 
     using T = decltype(zero);
     const T* in = dense.data<T>();
     T *out = y[0].mutable_data<T>(), *r = y[1].mutable_data<T>();
-    Moments m = moments(in, l);
-    for (Index g = 0; g < l.groups; ++g) r[g] = static_cast<T>(1 / std::sqrt(m.variance[static_cast<std::size_t>(g)] + eps));
+    Moments m = moments(in, l, eps);
+    for (Index g = 0; g < l.groups; ++g) r[g] = static_cast<T>(m.scale(g, eps));
     l.for_each_run([&](Index g, Index at) {
-      const double mean = m.mean[static_cast<std::size_t>(g)], scale = 1 / std::sqrt(m.variance[static_cast<std::size_t>(g)] + eps);
+      const double mean = m.mean[static_cast<std::size_t>(g)], scale = m.scale(g, eps);
       for (Index i = at; i < at + l.inner; ++i) out[i] = static_cast<T>((static_cast<double>(in[i]) - mean) * scale);
     });
     if (statistics) *statistics = std::move(m);
@@ -160,6 +199,9 @@ void check_companion(const char* name, const char* what, const Tensor& t, const 
     throw ShapeError(detail::ErrorText(name, "the {} must have the shape {}", what, to_string(shape)).operand(what, t).operand("input", x));
 }
 
+/// A ValueError unless eps is finite and not negative.
+void check_eps(const char* name, double eps) { detail::check_not_negative(name, "eps", eps); }
+
 void check_affine(const char* name, const Tensor& weight, const Tensor& bias, const Shape& shape, const Tensor& x) {
   check_companion(name, "weight", weight, shape, x);
   check_companion(name, "bias", bias, shape, x);
@@ -171,6 +213,7 @@ void check_channels(const char* name, const Tensor& x) {
 }
 
 Tensor normalized_groups(const char* name, const Tensor& x, Index groups, const NormalizationOptions& options) {
+  check_eps(name, options.eps);
   const Index n = x.size(0), channels = x.size(1);
   if (groups < 1 || channels % groups != 0)
     throw ShapeError(detail::ErrorText(name, "{} channels cannot be divided into {} groups", channels, groups).operand("input", x));
@@ -178,6 +221,18 @@ Tensor normalized_groups(const char* name, const Tensor& x, Index groups, const 
   const Index all = n * groups;
   const Tensor y = standardized(reshape(x, {1, all, all > 0 ? x.size() / all : 0}), options.eps);
   return scaled(reshape(y, x.shape()), along_channels(options.weight, x), along_channels(options.bias, x));
+}
+
+/// x / sqrt(mean of x^2 + eps) over the last dimension. Where squares overflow, or vanish beside eps, x is divided by a power of two first,
+/// which rounds nothing and cancels out of the value and of every derivative.
+Tensor over_root_mean_square(const Tensor& x, double eps) {
+  const Tensor scale = detail::scale_of(x, {-1}, std::sqrt(eps));
+  const auto [least, most] = x.dtype() == float32 ? std::pair(0x1p-40, 0x1p60) : std::pair(0x1p-400, 0x1p500);
+  const auto usual = [&, least = least, most = most](double s) { return s >= least && s <= most; };
+  const std::vector<double> scales = scale.to_vector<double>();
+  if (std::all_of(scales.begin(), scales.end(), usual)) return x * rsqrt(mean(square(x), -1, {.keepdim = true}) + eps);
+  const Tensor z = x / scale;
+  return z * rsqrt(mean(square(z), -1, {.keepdim = true}) + eps / square(scale));
 }
 
 /// (1 - momentum) running + momentum batch, or undefined if the statistic is.
@@ -193,6 +248,7 @@ Tensor updated_statistic(const Tensor& running, const PerGroup& batch, double fa
 
 Tensor layer_norm(const Tensor& x, const Shape& normalized, const NormalizationOptions& options, Location site) {
   detail::check_floating("layer_norm", x);
+  check_eps("layer_norm", options.eps);
   bool fits = normalized.rank() > 0 && normalized.rank() <= x.rank();
   for (int d = 1; fits && d <= normalized.rank(); ++d) fits = normalized[normalized.rank() - d] == x.shape()[x.rank() - d];
   if (!fits)
@@ -217,15 +273,18 @@ Tensor instance_norm(const Tensor& x, const NormalizationOptions& options, Locat
 
 Tensor rms_norm(const Tensor& x, const NormalizationOptions& options, Location site) {
   detail::check_floating("rms_norm", x);
+  check_eps("rms_norm", options.eps);
   if (x.rank() == 0) throw ShapeError(fmt::format("rms_norm: the input {} has no last dimension", describe(x)));
   check_affine("rms_norm", options.weight, options.bias, {x.shape().back()}, x);
   const CallSite scope(site);
-  return scaled(x * rsqrt(mean(square(x), -1, {.keepdim = true}) + options.eps), options.weight, options.bias);
+  return scaled(over_root_mean_square(x, options.eps), options.weight, options.bias);
 }
 
 BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const BatchNormOptions& options,
                            Location site) {
   check_channels("batch_norm", x);
+  check_eps("batch_norm", options.eps);
+  detail::check_unit_interval("batch_norm", "momentum", options.momentum);
   const Index channels = x.size(1), values = channels > 0 ? x.size() / channels : 0;
   check_affine("batch_norm", options.weight, options.bias, {channels}, x);
   check_companion("batch_norm", "running mean", running_mean, {channels}, x);
@@ -250,7 +309,7 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Te
   const Tensor y = standardized(reshape(x, {n, channels, values / n}), options.eps, &m);
   const double unbiased = static_cast<double>(values) / static_cast<double>(values - 1);
   return {scaled(reshape(y, x.shape()), weight, bias), updated_statistic(running_mean, m.mean, 1, options.momentum),
-          updated_statistic(running_var, m.variance, unbiased, options.momentum)};
+          updated_statistic(running_var, m.variances(), unbiased, options.momentum)};
 }
 
 }  // namespace wengert

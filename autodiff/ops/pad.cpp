@@ -71,9 +71,10 @@ Index widest(Padding padding, Index n) {
 
 }  // namespace
 
-Tensor pad(const Tensor& x, const Dims& before, const Dims& after, double value, Location site) {
-  if (!is_floating(x.dtype()) && value != std::trunc(value))
-    throw DtypeError(detail::ErrorText("pad", "the value {} cannot be an element of {}", value, describe(x))
+Tensor pad(const Tensor& x, const Dims& before, const Dims& after, ExactNumber value, Location site) {
+  detail::check_defined("pad", x);
+  if (!is_floating(x.dtype()) && !value.integer())
+    throw DtypeError(detail::ErrorText("pad", "the value {} cannot be an element of {}", value.value(), describe(x))
                          .hint("convert the tensor with .to(float32) or .to(float64)"));
   Tensor y = Tensor::full(padded_shape(x, before, after), value, x.dtype(), site);
   Shape common = x.shape(), in_x = before, in_y = before;
@@ -98,6 +99,7 @@ Tensor pad(const Tensor& x, const Dims& before, const Dims& after, double value,
 }
 
 Tensor pad(const Tensor& x, const Dims& before, const Dims& after, Padding padding, Location site) {
+  detail::check_defined("pad", x);
   padded_shape(x, before, after);
   for (int d = 0; d < x.rank(); ++d) {
     const Index n = x.shape()[d], most = std::max(before[d], after[d]);

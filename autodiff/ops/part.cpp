@@ -152,7 +152,8 @@ RowIterator Tensor::begin(Location site) const {
   return {*this, 0, site};
 }
 
-void Tensor::set(std::initializer_list<Integer> position, double value, Location site) {
+void Tensor::set(std::initializer_list<Integer> position, ExactNumber value, Location site) {
+  detail::check_defined("set", *this);
   const Tensor* self[] = {this};
   if (detail::any_tracked(self))
     throw TapeError(
@@ -160,19 +161,19 @@ void Tensor::set(std::initializer_list<Integer> position, double value, Location
                     "tensor with another element, and is differentiable",
                     to_string(site), describe(*this)));
   const Index flat = checked_position("set", Shape(position));
-  if (dtype() == int64 && !(value == static_cast<double>(static_cast<std::int64_t>(value))))
+  if (dtype() == int64 && !value.integer())
     throw DtypeError(
-        fmt::format("set at {}: the number {} is no int64, as are the elements of {}", to_string(site), value, describe(*this)));
+        fmt::format("set at {}: the number {} is no int64, as are the elements of {}", to_string(site), value.value(), describe(*this)));
   make_own();
   detail::dispatch(dtype(), [&](auto zero) {
     using T = decltype(zero);
-    detail::data<T>(*this)[flat] = static_cast<T>(value);
+    detail::data<T>(*this)[flat] = std::is_same_v<T, std::int64_t> ? static_cast<T>(*value.integer()) : static_cast<T>(value.value());
   });
 }
 
 Tensor slice_update(const Tensor& x, Subscripts index, Operand value) {
   const Part part("slice_update", x, index.list());
-  const Tensor& v = value.as(x.dtype());
+  const Tensor& v = value.as(x.dtype(), "slice_update");
   detail::check_same_dtype("slice_update", x, v);
   if (!detail::broadcasts_to(v, part.shape()))
     throw ShapeError(fmt::format("slice_update: the value {} does not broadcast to {}, the shape of the part of {}", describe(v),

@@ -37,6 +37,7 @@ template <class T> T* elements_of(const Tensor& y) { return static_cast<T*>(y.el
 template <class F> Tensor computed(const Tensor& x, const Shape& shape, F&& f) {
   const Tensor from = x.constant().contiguous();
   Tensor y = Tensor::uninitialized(shape, x.dtype());
+  if (y.size() == 0) return y;  // the sizes beside a 0 may be huge
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     f(from.data<T>(), elements_of<T>(y));
@@ -218,7 +219,8 @@ ValuesAndIndices max_pool2d_with_indices(const Tensor& x, HeightWidth kernel, co
   const Form form = max_pool_form("max_pool2d_with_indices", x, kernel, options);
   Maxima result = maxima(form, x);
   Tensor indices = Tensor::uninitialized(form.y_shape, int64);
-  with_positions(result.positions, [&](const auto* at) { kernels::pooled_indices(form.sizes, at, elements_of<std::int64_t>(indices)); });
+  if (indices.size() > 0)
+    with_positions(result.positions, [&](const auto* at) { kernels::pooled_indices(form.sizes, at, elements_of<std::int64_t>(indices)); });
   return {std::move(result.values), std::move(indices)};
 }
 

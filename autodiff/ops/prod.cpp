@@ -34,6 +34,6 @@ Tensor prod(const Tensor& x, const Dims& dims, const ReductionOptions& options, 
   rows.push_back(r.count);
   return reshape(product_of_last(reshape(permute(x, order), rows)), options.keepdim ? r.kept : r.dropped);
 }
-Tensor prod(const Tensor& x, Location site) { return prod(x, detail::all_dims(x), {}, site); }
+Tensor prod(const Tensor& x, Location site) { return prod(x, detail::all_dims("prod", x), {}, site); }
 
 }  // namespace wengert

@@ -5,6 +5,7 @@
 namespace wengert::detail {
 
 Reduced reduce_over(const char* operation, const Tensor& x, const Dims& dims) {
+  check_defined(operation, x);
   Reduced r{x.shape(), {}, {}, 1};
   pool::Vector<char> reduced(static_cast<std::size_t>(x.rank()));
   for (const Index given : dims) {
@@ -26,7 +27,8 @@ Reduced reduce_over(const char* operation, const Tensor& x, const Dims& dims) {
   return r;
 }
 
-Dims all_dims(const Tensor& x) {
+Dims all_dims(const char* operation, const Tensor& x) {
+  check_defined(operation, x);
   Dims dims;
   dims.resize(x.rank());
   for (int d = 0; d < x.rank(); ++d) dims[d] = d;

@@ -14,7 +14,8 @@ struct Reduced {
 };
 /// A ShapeError of `operation` for a dimension that is out of range or named twice.
 Reduced reduce_over(const char* operation, const Tensor& x, const Dims& dims);
-Dims all_dims(const Tensor& x);
+/// A ValueError of the operation if x is undefined.
+Dims all_dims(const char* operation, const Tensor& x);
 
 /// f(position in the dense result, element) for every element of x.
 template <class T, class F> void for_each_reduced(const Tensor& x, const Reduced& r, F&& f) {

@@ -24,12 +24,12 @@ Tensor order_of(const Tensor& x, int dim, Index k, bool descending) {
   Shape shape = rows.shape();
   shape[shape.rank() - 1] = k;
   Tensor y = Tensor::uninitialized(shape, int64);
-  pool::Vector<std::int64_t> order(static_cast<std::size_t>(n));
+  pool::Vector<std::int64_t> order(static_cast<std::size_t>(rows.size() > 0 ? n : 0));
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* row = rows.data<T>();
     std::int64_t* out = y.mutable_data<std::int64_t>();
-    for (Index r = 0; n > 0 && r < rows.size() / n; ++r, row += n, out += k) {
+    for (Index r = 0; rows.size() > 0 && r < rows.size() / n; ++r, row += n, out += k) {
       std::iota(order.begin(), order.end(), 0);
       const auto before = [&](std::int64_t a, std::int64_t b) {
         if (less(row[a], row[b])) return !descending;

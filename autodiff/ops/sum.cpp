@@ -1,6 +1,9 @@
 // Sums and means.
 //
-//   y = sum_d x:   x_bar = y_bar, repeated along d,   y_dot = sum_d x_dot
+//   y = sum_d x:        x_bar = y_bar, repeated along d,       y_dot = sum_d x_dot
+//   y = sum_d x / n:    x_bar = y_bar / n, repeated along d,   y_dot = sum_d x_dot / n
+//
+// A mean is divided while it is still in double: a float32 sum may overflow where the mean does not.
 #include <fmt/format.h>
 
 #include <type_traits>
@@ -25,14 +28,14 @@ template <class T> Wide<T> sum_row(const T* x, Index n, Index step) {
   return ((partial[0] + partial[1]) + (partial[2] + partial[3])) + ((partial[4] + partial[5]) + (partial[6] + partial[7]));
 }
 
-/// y (+)= the sum of `rows` dense rows of n elements, each column from its first row on.
-template <class T, class R> void sum_rows(const T* x, Index rows, Index n, R* y, bool accumulate) {
+/// y (+)= the sum of `rows` dense rows of n elements over the divisor, each column from its first row on.
+template <class T, class R> void sum_rows(const T* x, Index rows, Index n, R* y, Wide<T> divisor, bool accumulate) {
   constexpr Index kColumns = 32;
   const auto add_columns = [=](Index j, Index columns) __attribute__((always_inline)) {
     Wide<T> sums[kColumns] = {};
     for (Index i = 0; i < rows; ++i)
       for (Index k = 0; k < columns; ++k) sums[k] += static_cast<Wide<T>>(x[i * n + j + k]);
-    for (Index k = 0; k < columns; ++k) y[j + k] = static_cast<R>(sums[k]) + (accumulate ? y[j + k] : R(0));
+    for (Index k = 0; k < columns; ++k) y[j + k] = static_cast<R>(sums[k] / divisor) + (accumulate ? y[j + k] : R(0));
   };
   kernels::run_on_best_target([&]() __attribute__((always_inline)) {
     Index j = 0;
@@ -48,9 +51,10 @@ bool sums_rows(const Tensor& x, const Shape& shape) {
   return d == 0 && x.is_row_major();
 }
 
-template <class T, class R> void sum_into(const Tensor& x, const detail::Reduced& r, Tensor& y) {
+/// y = the sums of x over the divisor.
+template <class T, class R> void sum_into(const Tensor& x, const detail::Reduced& r, Tensor& y, Wide<T> divisor = 1) {
   if (y.size() > 1 && sums_rows(x, r.kept))
-    return sum_rows(x.data<T>(), x.size() / y.size(), y.size(), static_cast<R*>(y.elements()->data), false);
+    return sum_rows(x.data<T>(), x.size() / y.size(), y.size(), static_cast<R*>(y.elements()->data), divisor, false);
   pool::Vector<Wide<T>> sums(static_cast<std::size_t>(y.size()), Wide<T>(0));
   const T* data = static_cast<const T*>(x.elements()->data);
   kernels::Rows<2>(x.shape(), {&x.strides(), &r.strides}).for_each([&](const auto& offset, Index n, const auto& step) {
@@ -63,7 +67,7 @@ template <class T, class R> void sum_into(const Tensor& x, const detail::Reduced
     }
   });
   R* out = y.mutable_data<R>();
-  for (Index i = 0; i < y.size(); ++i) out[i] = static_cast<R>(sums[static_cast<std::size_t>(i)]);
+  for (Index i = 0; i < y.size(); ++i) out[i] = static_cast<R>(sums[static_cast<std::size_t>(i)] / divisor);
 }
 
 class Sum : public Operation {
@@ -84,6 +88,25 @@ class Sum : public Operation {
   Shape kept_;
 };
 
+class Mean : public Operation {
+ public:
+  Mean(const Dims& dims, const Shape& kept, Index count) : dims_(dims), kept_(kept), count_(count) {}
+  const char* name() const override { return "mean"; }
+  const char* latex() const override { return R"(\overline{#})"; }
+  ValueSet saved_for(int) const override { return kNoValues; }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    x_bar[0] = expand(reshape(y_bar[0] / count_, kept_), s.x_shape());
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    y_dot[0] = reshape(mean(x_dot[0], dims_), s.y_shape());
+  }
+
+ private:
+  Dims dims_;
+  Shape kept_;
+  Index count_;
+};
+
 }  // namespace
 
 Tensor sum(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
@@ -96,15 +119,19 @@ Tensor sum(const Tensor& x, const Dims& dims, const ReductionOptions& options, L
   });
   return record(Sum(dims, r.kept), site, {&x}, std::move(y));
 }
-Tensor sum(const Tensor& x, Location site) { return sum(x, detail::all_dims(x), {}, site); }
+Tensor sum(const Tensor& x, Location site) { return sum(x, detail::all_dims("sum", x), {}, site); }
 
 Tensor mean(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
   detail::check_floating("mean", x);
-  const Index count = detail::reduce_over("mean", x, dims).count;
-  const Tensor total = sum(x, dims, options, site);
-  return detail::zip(fn::Divide{}, total, Tensor::full({}, static_cast<double>(count), x.dtype(), site), site);
+  const detail::Reduced r = detail::reduce_over("mean", x, dims);
+  Tensor y = Tensor::uninitialized(options.keepdim ? r.kept : r.dropped, x.dtype(), site);
+  detail::dispatch_floating(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    sum_into<T, T>(x, r, y, static_cast<double>(r.count));
+  });
+  return record(Mean(dims, r.kept, r.count), site, {&x}, std::move(y));
 }
-Tensor mean(const Tensor& x, Location site) { return mean(x, detail::all_dims(x), {}, site); }
+Tensor mean(const Tensor& x, Location site) { return mean(x, detail::all_dims("mean", x), {}, site); }
 
 Tensor sum_to(const Tensor& x, const Shape& shape, Location site) {
   const int added = x.rank() - shape.rank();
@@ -126,7 +153,7 @@ void detail::add_sum_in_place(Tensor& into, const Tensor& x, Location site) {
   if (into.size() <= 1 || !sums_rows(x, into.shape())) return add_in_place(into, sum_to(x, into.shape(), site));
   dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    sum_rows(x.data<T>(), x.size() / into.size(), into.size(), static_cast<T*>(into.elements()->data), true);
+    sum_rows(x.data<T>(), x.size() / into.size(), into.size(), static_cast<T*>(into.elements()->data), Wide<T>(1), true);
   });
 }
 

@@ -10,6 +10,7 @@ namespace wengert {
 namespace {
 
 void check_matrix(const char* name, const Tensor& x) {
+  detail::check_defined(name, x);
   if (x.rank() < 2) throw ShapeError(fmt::format("{}: {} is not a matrix: it must have at least two dimensions", name, describe(x)));
 }
 
@@ -17,6 +18,7 @@ void check_matrix(const char* name, const Tensor& x) {
 Tensor on_or_below(const Tensor& x, Index diagonal) {
   const Index m = x.size(-2), n = x.size(-1);
   Tensor mask = Tensor::uninitialized({m, n}, boolean);
+  if (mask.size() == 0) return mask;  // m may be huge
   bool* out = mask.mutable_data<bool>();
   for (Index i = 0; i < m; ++i)
     for (Index j = 0; j < n; ++j) *out++ = j - i <= diagonal;

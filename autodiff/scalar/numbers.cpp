@@ -15,51 +15,70 @@ static_assert(kBlockSize > NumberRange::kMaxValues);
 std::atomic<LiveRange*> live_ranges{nullptr};
 
 /// Blocks left by threads that have ended, and where new ones start.
-struct Blocks {
-  std::mutex lock;
-  std::vector<Block> left;
-  std::uint64_t next = 1;
-
+class Blocks {
+ public:
   Block draw() {
-    std::lock_guard hold(lock);
-    if (!left.empty()) {
-      const Block block = left.back();
-      left.pop_back();
+    const std::lock_guard hold(lock_);
+    if (!left_.empty()) {
+      const Block block = left_.back();
+      left_.pop_back();
       return block;
     }
-    const Block block{next, next + kBlockSize};
-    next += kBlockSize;
+    if (++drawn_ > left_.capacity()) left_.reserve(2 * drawn_);  // so that giving back cannot fail
+    const Block block{next_, next_ + kBlockSize};
+    next_ += kBlockSize;
     return block;
   }
+  void give_back(Block block) noexcept {
+    const std::lock_guard hold(lock_);
+    left_.push_back(block);
+  }
+
+ private:
+  std::mutex lock_;
+  std::vector<Block> left_;
+  std::size_t drawn_ = 0;
+  std::uint64_t next_ = 1;
 };
 Blocks& blocks() {
   static auto* all = new Blocks;  // never destroyed: threads may end after the statics
   return *all;
 }
 
-/// Blocks for this thread's next ranges. A tape uses two at a time, a tape inside another two more.
+/// Blocks for this thread's next ranges. A tape uses two at a time, a tape inside another two more. Trivially destructible: tapes may
+/// begin and end while the thread, or the process, is ending.
 struct IdleBlocks {
-  std::vector<Block> list;
-  std::size_t in_use = 0;  // blocks that will come back: there is always room for them, so that closing cannot fail
+  static constexpr std::size_t kMost = 8;
+  Block list[kMost];
+  std::size_t size;
+  enum class State : std::uint8_t { fresh, open, closed } state;
 
-  Block take() {
-    list.reserve(list.size() + in_use + 1);
-    ++in_use;
-    if (list.empty()) return {0, 0};
-    const Block block = list.back();
-    list.pop_back();
-    return block;
-  }
+  Block take();
   void put_back(Block block) noexcept {
-    list.push_back(block);
-    --in_use;
-  }
-  ~IdleBlocks() {
-    std::lock_guard hold(blocks().lock);
-    for (const Block& b : list) blocks().left.push_back(b);
+    if (state == State::open && size < kMost) {
+      list[size++] = block;
+    } else {
+      blocks().give_back(block);
+    }
   }
 };
-thread_local IdleBlocks idle;
+thread_local constinit IdleBlocks idle{};
+
+Block IdleBlocks::take() {
+  if (state == State::fresh) {
+    struct AtThreadExit {
+      ~AtThreadExit() {
+        idle.state = State::closed;
+        while (idle.size > 0) blocks().give_back(idle.list[--idle.size]);
+      }
+    };
+    thread_local const AtThreadExit at_thread_exit;
+    static_cast<void>(at_thread_exit);
+    state = State::open;
+  }
+  return size > 0 ? list[--size] : Block{0, 0};
+}
+
 thread_local constinit char thread_tag = 0;
 
 LiveRange* acquire_row() {

@@ -550,13 +550,15 @@ template <ScalarLike E> WENGERT_INLINE std::remove_cvref_t<E> operator+(E&& e) {
   template <ScalarLike E> WENGERT_INLINE auto name(E&& e) { return detail::apply(fn::F{}, std::forward<E>(e)); }
 WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name, p, p_default) \
-  template <ScalarLike E> WENGERT_INLINE auto name(E&& e, double p = p_default) { return detail::apply(fn::F{p}, std::forward<E>(e)); }
+#define WENGERT_FUNCTION(F, name, p, p_default)                                   \
+  template <ScalarLike E> WENGERT_INLINE auto name(E&& e, double p = p_default) { \
+    return detail::apply(fn::checked(fn::F{p}), std::forward<E>(e));              \
+  }
 WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
 #define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                                           \
   template <ScalarLike E> WENGERT_INLINE auto name(E&& e, double p = p_default, double q = q_default) { \
-    return detail::apply(fn::F{p, q}, std::forward<E>(e));                                              \
+    return detail::apply(fn::checked(fn::F{p, q}), std::forward<E>(e));                                 \
   }
 WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION

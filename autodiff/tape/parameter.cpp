@@ -62,6 +62,7 @@ void label_value(ParameterState& p) {
 }  // namespace
 
 Parameter::operator Tensor() const {
+  if (!ref_.get() || !ref_->value.defined()) return {};
   label_value(*ref_.get());
   if (!recording() || ref_->frozen) return ref_->value;
   return detail::active_tape()->leaf(*ref_.get());

@@ -64,16 +64,17 @@ class Parameter {
   Parameter& operator=(const Tensor& value);
   ~Parameter() = default;
 
-  /// The value; under an active tape, the tape's leaf for it. Freely convertible, so that a Parameter goes wherever a Tensor does.
+  /// The value; under an active tape, the tape's leaf for it. Freely convertible, so that a Parameter goes wherever a Tensor does. A default-
+  /// constructed parameter gives an undefined tensor, which the operation that takes it refuses by name.
   operator Tensor() const;
   /// The value as a constant.
-  const Tensor& value() const { return ref_->value; }
+  const Tensor& value() const { return state("value").value; }
   /// Replaces the value and takes it as a constant. The tapes that have read the old value keep it. Shape and dtype may change.
-  void set(const Tensor& value) { ref_->value = value.constant(); }
-  const std::string& name() const { return ref_->name; }
-  bool frozen() const { return ref_->frozen; }
+  void set(const Tensor& value) { state("set").value = value.constant(); }
+  const std::string& name() const { return state("name").name; }
+  bool frozen() const { return state("frozen").frozen; }
   /// A frozen parameter is a constant: nothing is saved for it, no gradient is computed, and as a source it has the gradient zero.
-  void freeze(bool on = true) { ref_->frozen = on; }
+  void freeze(bool on = true) { state("freeze").frozen = on; }
 
   /// An element as a Scalar, a part, or a row, as of a Tensor: `w(0, 1)`, `w(All, 1)`, `w[0]`. Recorded by an active tape. (An element of
   /// `value()` is a constant.)
@@ -85,15 +86,21 @@ class Parameter {
   Tensor operator()(Subscript a, Subscript b, Subscript c, Subscript d, Subscript e) const { return Tensor(*this)(a, b, c, d, e); }
   Tensor operator[](const Subscript& index) const { return Tensor(*this)[index]; }
   RowIterator begin(Location site = Location::here()) const { return Tensor(*this).begin(site); }
-  RowIterator end() const { return ref_->value.end(); }
+  RowIterator end() const { return value().end(); }
 
-  const Shape& shape() const { return ref_->value.shape(); }
-  Index size() const { return ref_->value.size(); }
-  Dtype dtype() const { return ref_->value.dtype(); }
+  const Shape& shape() const { return value().shape(); }
+  Index size() const { return value().size(); }
+  Dtype dtype() const { return value().dtype(); }
   const ParameterRef& ref() const { return ref_; }
   operator const ParameterRef&() const { return ref_; }
 
  private:
+  ParameterState& state(const char* call) const {
+    if (!ref_.get()) [[unlikely]]
+      detail::throw_undefined(call, "the parameter");
+    return *ref_.get();
+  }
+
   ParameterRef ref_;
 };
 

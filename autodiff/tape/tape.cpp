@@ -10,6 +10,7 @@
 
 #include "autodiff/tape/records.h"
 #include "autodiff/tensor/call_site.h"
+#include "autodiff/tensor/trim.h"
 
 namespace wengert {
 
@@ -20,10 +21,39 @@ namespace {
 
 thread_local constinit TapeState* innermost = nullptr;  // the thread's youngest live tape
 
-/// States whose memory the next tape of this thread takes over.
-std::vector<std::unique_ptr<TapeState>>& spare_states() {
-  static thread_local std::vector<std::unique_ptr<TapeState>> spare;
-  return spare;
+/// States whose memory the next tape of this thread takes over, in a list by `outer`. Trivially destructible: tapes may begin and end while
+/// the thread, or the process, is ending.
+struct SpareStates {
+  TapeState* first;
+  enum class State : std::uint8_t { fresh, open, closed } state;
+
+  std::unique_ptr<TapeState> take();
+  void put(std::unique_ptr<TapeState> spare) noexcept {
+    if (state != State::open) return;  // the thread ends: it is destroyed
+    spare->outer = first;
+    first = spare.release();
+  }
+  void release() noexcept {
+    while (first) delete std::exchange(first, first->outer);
+  }
+};
+thread_local constinit SpareStates spare_states{};
+
+std::unique_ptr<TapeState> SpareStates::take() {
+  if (state == State::fresh) {
+    struct AtThreadExit {
+      ~AtThreadExit() {
+        spare_states.state = State::closed;
+        spare_states.release();
+      }
+    };
+    thread_local const AtThreadExit at_thread_exit;
+    static_cast<void>(at_thread_exit);
+    pool::release_when_trimming(+[]() noexcept { spare_states.release(); });
+    state = State::open;
+  }
+  if (!first) return std::make_unique<TapeState>();
+  return std::unique_ptr<TapeState>(std::exchange(first, first->outer));
 }
 
 }  // namespace
@@ -142,14 +172,9 @@ Tape::Tape(TapeOptions options, Location site) {
         ".differentiable = true, for an independent tape pass {{.isolated = true}}",
         to_string(site), to_string(innermost->opened_at)));
   }
-  auto& spare = spare_states();
-  if (spare.empty()) {
-    spare.reserve(4);
-    spare.push_back(std::make_unique<TapeState>());
-  }
-  spare.back()->begin(options, site);
-  state_ = spare.back().release();
-  spare.pop_back();
+  std::unique_ptr<TapeState> state = spare_states.take();
+  state->begin(options, site);
+  state_ = state.release();
 }
 
 Tape::~Tape() {
@@ -158,11 +183,12 @@ Tape::~Tape() {
     std::abort();
   }
   state_->end();
-  spare_states().emplace_back(state_);
+  spare_states.put(std::unique_ptr<TapeState>(state_));
 }
 
 Scalar Tape::variable(double value) { return state_->variable(value); }
 Tensor detail::TapeState::variable(const Tensor& value) {
+  check_defined("variable", value);
   if (!is_floating(value.dtype()))
     throw DtypeError(fmt::format("variable: {} is not floating; only float32 and float64 have derivatives", describe(value)));
   slots.reserve(1);

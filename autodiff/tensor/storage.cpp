@@ -14,6 +14,8 @@
 #include <mutex>
 #include <utility>
 
+#include "autodiff/tensor/trim.h"
+
 #if defined(__SANITIZE_ADDRESS__)
 #define WENGERT_ADDRESS_SANITIZER 1
 #elif defined(__has_feature)
@@ -193,6 +195,9 @@ class Depot {
 };
 constinit Depot depot;
 
+// What trim() calls first.
+constinit std::atomic<void (*)() noexcept> to_release{nullptr};
+
 // Held by trim(), which counts in the slabs themselves.
 constinit std::mutex trimming;
 
@@ -365,6 +370,7 @@ void release(void* memory, std::size_t bytes) noexcept {
 }
 
 std::size_t trim() noexcept {
+  if (const auto release = to_release.load(std::memory_order_relaxed)) release();
   const std::lock_guard lock(trimming);
   std::size_t bytes = 0;
   for (std::size_t i = 0; i < class_count; ++i) bytes += Slab::holds(i) ? trim_slabs(i) : trim_blocks(i);
@@ -378,6 +384,8 @@ Statistics statistics() noexcept {
           .in_use = cache.in_use,
           .peak_in_use = cache.peak_in_use};
 }
+
+void release_when_trimming(void (*release)() noexcept) noexcept { to_release.store(release, std::memory_order_relaxed); }
 
 void reset_peak() noexcept { cache.peak_in_use = cache.in_use; }
 

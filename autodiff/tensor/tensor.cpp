@@ -30,6 +30,14 @@ const char* to_string(Dtype dtype) {
   return "?";
 }
 
+void detail::throw_undefined(const char* operation, const char* operand) {
+  const Location site = CallSite::of({});
+  throw ValueError(
+      fmt::format("{}{}: {} is undefined: default-constructed, moved from, a part that got no share, or one that an option "
+                  "leaves out, as {{.bias = false}} does",
+                  operation, site.line ? " at " + to_string(site) : "", operand));
+}
+
 std::string describe(const Tensor& t) {
   if (!t.defined()) return "(undefined)";
   const std::uint32_t label = t.elements()->label.load(std::memory_order_relaxed);
@@ -39,6 +47,7 @@ std::string describe(const Tensor& t) {
 }
 
 int checked_dim(const char* operation, Index dim, const Tensor& x, int added) {
+  detail::check_defined(operation, x);
   const int rank = x.rank() + added;
   if (rank == 0) throw ShapeError(fmt::format("{}: dimension {} of {}: rank 0 has no dimensions", operation, dim, describe(x)));
   if (dim < -rank || dim >= rank)
@@ -113,39 +122,57 @@ Tensor Tensor::zeros(const Shape& shape, Dtype dtype, Location site) {
   std::memset(t.elements_->data, 0, static_cast<std::size_t>(t.size() * bytes_of(dtype)));
   return t;
 }
-Tensor Tensor::full(const Shape& shape, double value, Dtype dtype, Location site) {
-  Tensor t = uninitialized(shape, dtype, site);
-  dispatch(dtype, [&](auto zero) {
+namespace {
+
+[[noreturn]] void no_int64(const char* operation, double value, Location site) {
+  throw ValueError(fmt::format("{} at {}: int64 has no {}", operation, to_string(CallSite::of(site)), value));
+}
+
+/// The number as an element; a ValueError of the operation if the type is int64 and has no such number.
+template <class T> T element_of(const ExactNumber& value, const char* operation, Location site) {
+  if constexpr (std::is_same_v<T, std::int64_t>) {
+    if (const auto integer = value.integer()) return *integer;
+    no_int64(operation, value.value(), site);
+  } else {
+    return static_cast<T>(value.value());
+  }
+}
+
+/// Rounded towards 0; a ValueError of the operation for NaN and what is beyond the range.
+template <class T> std::int64_t truncated(T value, const char* operation, Location site) {
+  if (!(value >= T(-0x1p63) && value < T(0x1p63))) no_int64(operation, static_cast<double>(value), site);
+  return static_cast<std::int64_t>(value);
+}
+
+}  // namespace
+
+Tensor Tensor::full(const Shape& shape, ExactNumber value, Dtype dtype, Location site) {
+  return dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);
-    std::fill_n(static_cast<T*>(t.elements_->data), t.size(), static_cast<T>(value));
+    const T element = element_of<T>(value, "full", site);
+    Tensor t = uninitialized(shape, dtype, site);
+    std::fill_n(static_cast<T*>(t.elements_->data), t.size(), element);
+    return t;
   });
-  return t;
 }
 Tensor Tensor::ones(const Shape& shape, Dtype dtype, Location site) { return full(shape, 1, dtype, site); }
 
 Tensor Tensor::from(std::initializer_list<double> values, const Shape& shape, Dtype dtype, Location site) {
-  Tensor t = copy_of(values.begin(), values.size(), shape, float64, site);
-  if (dtype == float64) return t;
-  Tensor r = uninitialized(shape, dtype, site);
-  t.copy_to(r.elements_->data, dtype);
-  return r;
+  return copy_of(values.begin(), values.size(), shape, float64, site).to(dtype, site);
 }
 Tensor Tensor::from(std::initializer_list<std::initializer_list<double>> rows, Dtype dtype, Location site) {
   const std::size_t columns = rows.size() ? rows.begin()->size() : 0;
-  Tensor t = uninitialized({static_cast<Index>(rows.size()), static_cast<Index>(columns)}, dtype, site);
-  Index at = 0;
+  Tensor t = uninitialized({static_cast<Index>(rows.size()), static_cast<Index>(columns)}, float64, site);
+  auto* to = static_cast<double*>(t.elements_->data);
+  std::size_t number = 0;
   for (const auto& row : rows) {
     if (row.size() != columns)
-      throw ShapeError(fmt::format("tensor at {}: row {} has {} values, the first row {}", to_string(CallSite::of(site)),
-                                   at / std::max<Index>(1, static_cast<Index>(columns)), row.size(), columns));
-    for (double v : row) {
-      dispatch(dtype, [&](auto zero) {
-        using T = decltype(zero);
-        static_cast<T*>(t.elements_->data)[at++] = static_cast<T>(v);
-      });
-    }
+      throw ShapeError(
+          fmt::format("tensor at {}: row {} has {} values, the first row {}", to_string(CallSite::of(site)), number, row.size(), columns));
+    to = std::copy(row.begin(), row.end(), to);
+    ++number;
   }
-  return t;
+  return t.to(dtype, site);
 }
 
 static void check_count(std::size_t count, const Shape& shape, Location site) {
@@ -185,7 +212,14 @@ Tensor Tensor::arange(double start, double stop, double step, Dtype dtype, Locat
   Tensor t = uninitialized({n}, dtype, site);
   dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);
-    for (Index i = 0; i < n; ++i) static_cast<T*>(t.elements_->data)[i] = static_cast<T>(start + static_cast<double>(i) * step);
+    for (Index i = 0; i < n; ++i) {
+      const double value = start + static_cast<double>(i) * step;
+      if constexpr (std::is_same_v<T, std::int64_t>) {
+        static_cast<T*>(t.elements_->data)[i] = truncated(value, "arange", site);
+      } else {
+        static_cast<T*>(t.elements_->data)[i] = static_cast<T>(value);
+      }
+    }
   });
   return t;
 }
@@ -196,7 +230,12 @@ Tensor Tensor::linspace(double start, double stop, Integer count, Dtype dtype, L
     using T = decltype(zero);
     for (Index i = 0; i < n; ++i) {
       const double share = n > 1 ? static_cast<double>(i) / static_cast<double>(n - 1) : 0;
-      static_cast<T*>(t.elements_->data)[i] = static_cast<T>(i == n - 1 && n > 1 ? stop : start + share * (stop - start));
+      const double value = i == n - 1 && n > 1 ? stop : start + share * (stop - start);
+      if constexpr (std::is_same_v<T, std::int64_t>) {
+        static_cast<T*>(t.elements_->data)[i] = truncated(value, "linspace", site);
+      } else {
+        static_cast<T*>(t.elements_->data)[i] = static_cast<T>(value);
+      }
     }
   });
   return t;
@@ -226,11 +265,13 @@ double Tensor::element(Index flat) const {
 }
 
 double Tensor::item() const {
+  detail::check_defined("item", *this);
   if (size() != 1) throw ShapeError(fmt::format("item: {} has {} elements, not one", describe(*this), size()));
   return element(0);
 }
 
 static Index flat_position(const Tensor& t, std::span<const Index> position, const char* operation) {
+  detail::check_defined(operation, t);
   if (static_cast<int>(position.size()) != t.rank())
     throw ShapeError(fmt::format("{}: {} {} for the {} dimensions of {}; x[i] is a row of x, and x(i, All) a part", operation,
                                  position.size(), position.size() == 1 ? "index" : "indices", t.rank(), describe(t)));
@@ -254,12 +295,21 @@ void Tensor::copy_to(void* to, Dtype dtype) const {
     using From = decltype(from_zero);
     dispatch(dtype, [&](auto to_zero) {
       using To = decltype(to_zero);
-      kernels::copy_strided(static_cast<const From*>(elements_->data), shape(), strides(), static_cast<To*>(to));
+      const auto* from = static_cast<const From*>(elements_->data);
+      if constexpr (std::is_floating_point_v<From> && std::is_same_v<To, std::int64_t>) {
+        auto* next = static_cast<std::int64_t*>(to);
+        kernels::Rows<1>(shape(), {&strides()}).for_each([&](const auto& offset, Index n, const auto& step) {
+          for (Index i = 0; i < n; ++i) *next++ = truncated(from[offset[0] + i * step[0]], "to(int64)", made_at());
+        });
+      } else {
+        kernels::copy_strided(from, shape(), strides(), static_cast<To*>(to));
+      }
     });
   });
 }
 
 Tensor Tensor::clone(Location site) const {
+  detail::check_defined("clone", *this);
   Tensor t = uninitialized(shape(), dtype(), site);
   copy_to(t.elements_->data, dtype());
   return t;

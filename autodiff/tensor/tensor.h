@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <initializer_list>
 #include <iterator>
+#include <optional>
 #include <span>
 #include <string>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "autodiff/error.h"
@@ -32,6 +34,30 @@ template <> struct DtypeOf<std::int64_t> { static constexpr Dtype value = int64;
 template <> struct DtypeOf<bool> { static constexpr Dtype value = boolean; };
 /// A C++ type that a tensor can have as its element.
 template <class T> concept Element = requires { DtypeOf<T>::value; };
+
+/// A C++ number as an argument, without loss: an integer keeps digits that a double would not.
+class ExactNumber {
+ public:
+  template <class T>
+  requires std::is_arithmetic_v<T>
+  constexpr ExactNumber(T value) : value_(static_cast<double>(value)) {
+    if constexpr (std::is_same_v<T, bool>) {
+      integer_ = value;
+    } else if constexpr (std::is_integral_v<T>) {
+      if (std::in_range<std::int64_t>(value)) integer_ = static_cast<std::int64_t>(value);
+    } else if (value >= T(-0x1p63) && value < T(0x1p63)) {
+      if (const auto truncated = static_cast<std::int64_t>(value); static_cast<T>(truncated) == value) integer_ = truncated;
+    }
+  }
+
+  constexpr double value() const { return value_; }
+  /// The number as an int64; nothing if it is no integer, or beyond the range of int64.
+  constexpr std::optional<std::int64_t> integer() const { return integer_; }
+
+ private:
+  double value_;
+  std::optional<std::int64_t> integer_;
+};
 
 template <class V> class BasicScalar;
 using Scalar = BasicScalar<double>;
@@ -68,11 +94,16 @@ struct alignas(64) Elements {
 
 class RowIterator;
 
+namespace detail {
+/// The ValueError of an operation for a tensor that is undefined, which `operand` names: "mse: target is undefined: ...".
+[[noreturn]] void throw_undefined(const char* operation, const char* operand = "the tensor");
+}  // namespace detail
+
 /// Shared elements with a shape, and the number of the recorded value that this is (0: a constant). Copies share the elements and
 /// nothing that is done through one handle is ever seen through another: `mutable_data` copies elements that are shared.
 class Tensor {
  public:
-  /// No tensor at all: `defined()` is false and every other use is a programming error.
+  /// No tensor at all: `defined()` is false, and every use but copying and assigning is a ValueError.
   Tensor() = default;
   Tensor(const Tensor& o) noexcept : elements_(o.elements_), number_(o.number_) { retain(elements_); }
   Tensor(Tensor&& o) noexcept : elements_(o.elements_), number_(o.number_) { o.forget(); }
@@ -101,7 +132,8 @@ class Tensor {
   /// @{
   static Tensor zeros(const Shape& shape, Dtype dtype = float32, Location site = Location::here());
   static Tensor ones(const Shape& shape, Dtype dtype = float32, Location site = Location::here());
-  static Tensor full(const Shape& shape, double value, Dtype dtype = float32, Location site = Location::here());
+  /// A ValueError for an int64 tensor and a number that is no integer or beyond its range.
+  static Tensor full(const Shape& shape, ExactNumber value, Dtype dtype = float32, Location site = Location::here());
   /// Elements that are not set: for code that fills all of them through `mutable_data`.
   static Tensor uninitialized(const Shape& shape, Dtype dtype = float32, Location site = Location::here());
   /// The values in row-major order, as a vector or in the given shape, which must have as many elements.
@@ -153,18 +185,21 @@ class Tensor {
   /// @}
 
   bool defined() const { return elements_ != nullptr; }
-  const Shape& shape() const { return elements_->shape; }
+  const Shape& shape() const { return checked("shape").shape; }
   /// Elements (not bytes) from one position to the next, for each dimension.
-  const Shape& strides() const { return elements_->strides; }
-  int rank() const { return elements_->shape.rank(); }
+  const Shape& strides() const { return checked("strides").strides; }
+  int rank() const { return checked("rank").shape.rank(); }
   /// How many elements there are.
-  Index size() const { return elements_->size; }
+  Index size() const { return checked("size").size; }
   /// The size of one dimension, counted from the end if negative.
   Index size(Integer dim) const;
-  Dtype dtype() const { return elements_->dtype; }
-  bool is_row_major() const { return elements_->row_major; }
+  Dtype dtype() const { return checked("dtype").dtype; }
+  bool is_row_major() const { return checked("is_row_major").row_major; }
   /// Where the user made this tensor.
-  Location made_at() const { return {elements_->file, elements_->line}; }
+  Location made_at() const {
+    const Elements& e = checked("made_at");
+    return {e.file, e.line};
+  }
 
   /// The elements in row-major order. Throws if T is not the dtype (DtypeError), or if the elements do not lie in that order
   /// (ShapeError): `contiguous()` gives a tensor whose elements do.
@@ -185,7 +220,7 @@ class Tensor {
   double at(std::initializer_list<Integer> position) const;
   /// Sets the value at one position: for building data, element by element. Not differentiable (`slice_update` is): a TapeError if a tape
   /// has recorded this tensor. Elements that other handles share are copied first, so nobody else sees the change.
-  void set(std::initializer_list<Integer> position, double value, Location site = Location::here());
+  void set(std::initializer_list<Integer> position, ExactNumber value, Location site = Location::here());
   /// All values in row-major order, converted to T.
   template <Element T> std::vector<T> to_vector() const {
     std::vector<T> values(static_cast<std::size_t>(size()));
@@ -216,7 +251,8 @@ class Tensor {
 
   /// This tensor if its elements lie in row-major order, otherwise a copy that has them so. Recorded.
   Tensor contiguous(Location site = Location::here()) const;
-  /// The same values as another dtype, rounded where need be. Recorded between floating dtypes.
+  /// The same values as another dtype, rounded where need be: to int64 towards 0. Recorded between floating dtypes. A ValueError for NaN and
+  /// numbers beyond the range of int64, if that is the dtype.
   Tensor to(Dtype dtype, Location site = Location::here()) const;
   /// The same elements as a constant: gradients stop here.
   Tensor constant() const {
@@ -251,6 +287,12 @@ class Tensor {
   /// @}
 
  private:
+  /// The elements; a ValueError of `call` if there are none.
+  const Elements& checked(const char* call) const {
+    if (!elements_) [[unlikely]]
+      detail::throw_undefined(call);
+    return *elements_;
+  }
   static void retain(Elements* e) {
     if (e) detail::retain(e->references);
   }
@@ -269,7 +311,7 @@ class Tensor {
   Scalar element_as_scalar(std::span<const Index> position) const;
   Tensor part(Subscripts index) const;
   void check_dtype(Dtype wanted) const {
-    if (elements_->dtype != wanted) [[unlikely]]
+    if (checked("data").dtype != wanted) [[unlikely]]
       wrong_dtype(wanted);
   }
   void check_access(Dtype wanted) const {
@@ -284,6 +326,14 @@ class Tensor {
   Elements* elements_ = nullptr;
   std::uint64_t number_ = 0;
 };
+
+namespace detail {
+/// A ValueError of the operation if the tensor is undefined.
+inline void check_defined(const char* operation, const Tensor& x, const char* operand = "the tensor") {
+  if (!x.defined()) [[unlikely]]
+    throw_undefined(operation, operand);
+}
+}  // namespace detail
 
 /// `dim` of x, to which an operation adds `added` dimensions, counted from the front. A ShapeError of `operation` that names the valid
 /// range if it is outside.
@@ -320,7 +370,7 @@ inline RowIterator Tensor::end() const { return {*this, rank() > 0 ? size(0) : 0
 /// @{
 inline Tensor zeros_like(const Tensor& x, Location site = Location::here()) { return Tensor::zeros(x.shape(), x.dtype(), site); }
 inline Tensor ones_like(const Tensor& x, Location site = Location::here()) { return Tensor::ones(x.shape(), x.dtype(), site); }
-inline Tensor full_like(const Tensor& x, double value, Location site = Location::here()) {
+inline Tensor full_like(const Tensor& x, ExactNumber value, Location site = Location::here()) {
   return Tensor::full(x.shape(), value, x.dtype(), site);
 }
 /// @}

@@ -24,10 +24,12 @@ struct Records {
   std::vector<std::uint8_t> pixels;
   std::vector<std::int64_t> labels;
 
-  void append(const std::string& path) {
+  void append(const std::string& path, Index max_records = CifarOptions().max_records) {
     Input input(path);
     const std::size_t before = labels.size();
     while (append_record(input, labels.size() - before)) {
+      if (static_cast<Index>(labels.size() - before) > max_records)
+        fail(path, fmt::format("holds more than {} records, the limit CifarOptions::max_records", max_records));
     }
     if (labels.size() == before) fail(path, "holds no records");
   }
@@ -71,9 +73,9 @@ std::optional<std::string> find_file(const std::string& directory, std::string_v
 
 }  // namespace
 
-LabelledImages read_cifar10(const std::string& path) {
+LabelledImages read_cifar10(const std::string& path, const CifarOptions& options) {
   Records records;
-  records.append(path);
+  records.append(path, options.max_records);
   return records.take();
 }
 

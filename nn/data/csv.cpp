@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <unordered_map>
 #include <utility>
 
 #include "nn/data/input.h"
@@ -69,6 +70,20 @@ std::string list(const std::vector<std::string>& names) {
   for (std::size_t i = 0; i < std::min(names.size(), max_listed); ++i) listed += fmt::format("{}{}", i ? ", " : "", quoted(names[i]));
   if (names.size() > max_listed) listed += fmt::format(" and {} more", names.size() - max_listed);
   return listed;
+}
+
+// Whether a number beyond the range of a double is too small, and not too large: its first digit that counts stands behind the point.
+bool is_tiny(std::string_view number) {
+  const std::size_t e = number.find_first_of("eE");
+  const std::string_view digits = number.substr(0, e);
+  const std::size_t point = std::min(digits.find('.'), digits.size()), first = digits.find_first_of("123456789");
+  if (first == std::string_view::npos) return true;
+  double exponent = 0;  // a double: there may be any number of digits
+  if (e != std::string_view::npos)
+    for (const char c : number.substr(e + 1))
+      if (c >= '0' && c <= '9') exponent = 10 * exponent + (c - '0');
+  if (e != std::string_view::npos && number.substr(e + 1).starts_with('-')) exponent = -exponent;
+  return exponent + static_cast<double>(point) - static_cast<double>(first) < 0;
 }
 
 std::string read_text(const std::string& path, std::uint64_t max_bytes) {
@@ -221,9 +236,19 @@ std::vector<std::string> Table::strings(std::string_view column) const {
 }
 
 Tensor Table::tensor(std::span<const std::string> columns, Dtype dtype, const NumberOptions& options) const {
+  constexpr std::size_t few = 16;                            // columns that are found one by one
+  std::unordered_map<std::string_view, std::size_t> places;  // of names; `twice` for those of several columns
+  constexpr std::size_t twice = std::numeric_limits<std::size_t>::max();
+  if (columns.size() > few)
+    for (std::size_t c = 0; c < names_.size(); ++c)
+      if (const auto [place, is_new] = places.emplace(names_[c], c); !is_new) place->second = twice;
+  const auto place_of = [&](const std::string& name) {
+    const auto place = places.find(name);
+    return place == places.end() || place->second == twice ? find(name) : place->second;  // find() says what is wrong
+  };
   std::vector<double> values(lines_.size() * columns.size());
   for (std::size_t j = 0; j < columns.size(); ++j) {
-    const std::size_t c = find(columns[j]);
+    const std::size_t c = place_of(columns[j]);
     for (std::size_t row = 0; row < lines_.size(); ++row) values[row * columns.size() + j] = number(row, c, options);
   }
   return Tensor::from(values, Shape{rows(), static_cast<Index>(columns.size())}).to(dtype);
@@ -254,7 +279,10 @@ double Table::number(std::size_t row, std::size_t column, const NumberOptions& o
   double value = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   if (error == std::errc::invalid_argument || end != digits.data() + digits.size()) fail(row, column, quoted(shown) + " is not a number");
-  if (error == std::errc::result_out_of_range) fail(row, column, quoted(shown) + " is beyond the range of a double");
+  if (error == std::errc::result_out_of_range) {
+    if (is_tiny(digits)) return digits.starts_with('-') ? -0.0 : 0.0;
+    fail(row, column, quoted(shown) + " is beyond the range of a double");
+  }
   if (!std::isfinite(value) && !options.allow_nonfinite) {
     fail(row, column, quoted(shown) + " is not a finite number; correct the data, or ask for it (NumberOptions::allow_nonfinite)");
   }

@@ -144,7 +144,7 @@ class DataLoader::Iterator::Prefetch {
   }
   bool wait_for_room(Index batch) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return stopped_ || batch <= wanted_ + loader_.options_.prefetch; });
+    changed_.wait(lock, [&] { return stopped_ || batch - wanted_ <= loader_.options_.prefetch; });
     return !stopped_;
   }
   void drop_first() {
@@ -172,7 +172,11 @@ DataLoader::Iterator::Iterator(Iterator&& o) noexcept = default;
 DataLoader::Iterator& DataLoader::Iterator::operator=(Iterator&& o) noexcept = default;
 DataLoader::Iterator::~Iterator() = default;
 
-Batch DataLoader::Iterator::operator*() const { return prefetch_ ? prefetch_->get(batch_) : loader_->make(order_, seed_, batch_); }
+Batch DataLoader::Iterator::operator*() const {
+  if (batch_ >= loader_->batches())
+    throw ShapeError(fmt::format("DataLoader: there is no batch {}; the epoch has {}", batch_, loader_->batches()));
+  return prefetch_ ? prefetch_->get(batch_) : loader_->make(order_, seed_, batch_);
+}
 
 // ---- parts of a data set --------------------------------------------------------------------------------------------
 
@@ -201,6 +205,7 @@ Split split_examples(const Tensor& x, const Tensor& y, const SplitOptions& optio
 }
 
 Tensor take_rows(const Tensor& x, std::span<const Index> rows, Location site) {
+  wengert::detail::check_defined("take_rows", x);
   if (x.rank() == 0) throw ShapeError(fmt::format("take_rows: {} has no rows, at {}", describe(x), to_string(site)));
   for (const Index row : rows) {
     if (row < 0 || row >= x.size(0))

@@ -89,7 +89,7 @@ class DataLoader {
     Iterator& operator=(Iterator&& o) noexcept;
     ~Iterator();
 
-    /// The batch.
+    /// The batch; a ShapeError at the end of the epoch.
     Batch operator*() const;
     Iterator& operator++() {
       ++batch_;

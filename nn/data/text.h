@@ -1,5 +1,6 @@
 #pragma once
 // Texts as numbers: their characters or words, a vocabulary, and windows of them.
+#include <concepts>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -20,12 +21,19 @@ struct TextOptions {
 /// line and byte of the first one that is not UTF-8.
 std::string read_text(const std::string& path, const TextOptions& options = {});
 
+// Refused: `words(lower_case(text))`, whose views would outlive the text.
+#define WENGERT_TEMPORARY_TEXT WENGERT_UNAVAILABLE("the result would be views into a temporary text: keep the text in a variable")
+
 /// The characters of a text in UTF-8, each a view into it. A byte that is not UTF-8 is a character of its own.
 std::vector<std::string_view> characters(std::string_view text);
+template <std::same_as<std::string> S> WENGERT_TEMPORARY_TEXT std::vector<std::string_view> characters(S&& text);
 
 /// The words of a text: runs of letters and digits, with apostrophes inside ("don't"); what else there is separates them. Characters
 /// beyond ASCII count as letters. Views into the text.
 std::vector<std::string_view> words(std::string_view text);
+template <std::same_as<std::string> S> WENGERT_TEMPORARY_TEXT std::vector<std::string_view> words(S&& text);
+
+#undef WENGERT_TEMPORARY_TEXT
 
 /// A text with the letters A to Z as small ones.
 std::string lower_case(std::string_view text);

@@ -140,8 +140,8 @@ void save(const Module& module, const std::string& path, std::span<const std::pa
 }
 
 StateDifference load(Module& module, const std::string& path, const LoadOptions& options) {
-  const MappedSafetensors file(path);
-  return load_from(path, module, file.contents().tensors, options);
+  const Safetensors file = read_safetensors(path);
+  return load_from(path, module, file.tensors, options);
 }
 
 }  // namespace wengert::nn

@@ -25,12 +25,17 @@ double share(Index part, Index whole) {
 std::string percent(double share) { return std::isnan(share) ? "-" : fmt::format("{:.1f}%", 100 * share); }
 
 std::vector<std::string> numbered(Index classes) {
+  constexpr Index most = 1 << 15;  // 8 GB of counts
+  if (classes < 0 || classes > most)
+    throw ShapeError(fmt::format("ConfusionMatrix: the number of classes must be in [0, {}], but it is {}", most, classes));
   std::vector<std::string> names;
   for (Index i = 0; i < classes; ++i) names.push_back(fmt::format("{}", i));
   return names;
 }
 
 void check_pair(const char* operation, const Tensor& a, const Tensor& labels, int rank, Location site) {
+  wengert::detail::check_defined(operation, a, rank == 2 ? "the logits" : "the predictions");
+  wengert::detail::check_defined(operation, labels, "the labels");
   if (a.rank() != rank || labels.rank() != 1 || a.size(0) != labels.size(0)) {
     throw ShapeError(fmt::format("{}: {} and labels {} do not fit: {} and (n) are needed, at {}", operation, describe(a), describe(labels),
                                  rank == 2 ? "(n, classes)" : "(n)", to_string(site)));
@@ -73,7 +78,13 @@ void ConfusionMatrix::add(const Tensor& predictions, const Tensor& labels, Locat
   for (std::size_t i = 0; i < predicted.size(); ++i) ++counts_[static_cast<std::size_t>(expected[i] * classes() + predicted[i])];
 }
 
+void ConfusionMatrix::check_class(const char* operation, Index c) const {
+  if (c < 0 || c >= classes()) throw ShapeError(fmt::format("ConfusionMatrix::{}: class {} is not in [0, {})", operation, c, classes()));
+}
+
 Index ConfusionMatrix::count(Index label, Index predicted) const {
+  check_class("count", label);
+  check_class("count", predicted);
   return counts_[static_cast<std::size_t>(label * classes() + predicted)];
 }
 
@@ -86,12 +97,14 @@ double ConfusionMatrix::accuracy() const {
 }
 
 double ConfusionMatrix::recall(Index label) const {
+  check_class("recall", label);
   Index examples = 0;
   for (Index predicted = 0; predicted < classes(); ++predicted) examples += count(label, predicted);
   return share(count(label, label), examples);
 }
 
 double ConfusionMatrix::precision(Index predicted) const {
+  check_class("precision", predicted);
   Index times = 0;
   for (Index label = 0; label < classes(); ++label) times += count(label, predicted);
   return share(count(predicted, predicted), times);

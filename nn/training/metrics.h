@@ -24,7 +24,7 @@ class ConfusionMatrix {
   void add(const Tensor& predictions, const Tensor& labels, Location site = Location::here());
 
   Index classes() const { return static_cast<Index>(names_.size()); }
-  /// How many examples of class `label` were taken for `predicted`.
+  /// How many examples of class `label` were taken for `predicted`. Here and below, a class that there is not is a ShapeError.
   Index count(Index label, Index predicted) const;
   Index total() const;
   /// The share of all examples that was right; NaN without examples.
@@ -38,6 +38,8 @@ class ConfusionMatrix {
   std::string to_string() const;
 
  private:
+  void check_class(const char* operation, Index c) const;
+
   std::vector<std::string> names_;
   std::vector<Index> counts_;  // (label, predicted), row by row
 };
