@@ -1,4 +1,4 @@
-// Tensors joined along a dimension.
+// Joins tensors along a dimension.
 //
 //   y = concat(x_1, ..., x_n):   x_i_bar = the part of y_bar where x_i went,   y_dot = concat(x_1_dot, ..., x_n_dot)
 #include <fmt/format.h>
@@ -37,7 +37,7 @@ class Concat : public Operation {
 
  private:
   int dim_;
-  pool::Vector<Index> starts_;  // along dim_, one more than there are inputs
+  pool::Vector<Index> starts_;  // offsets of the inputs along dim_, and the total size
 };
 
 }  // namespace
@@ -55,13 +55,13 @@ Tensor concat(std::span<const Tensor> x, Index dim, Location site) {
     for (int i = 0; fits && i < t.rank(); ++i) fits = i == d || t.shape()[i] == first.shape()[i];
     if (!fits)
       throw ShapeError(
-          detail::ErrorText("concat", "the shapes differ in another dimension than {}", dim).operand("first", first).operand("other", t));
+          detail::ErrorText("concat", "the shapes differ in a dimension other than {}", dim).operand("first", first).operand("other", t));
     starts.push_back(starts.back() + t.shape()[d]);
   }
   shape[d] = starts.back();
 
   Tensor y = Tensor::uninitialized(shape, first.dtype(), site);
-  Index inner = 1, outer = 1;  // elements of y behind and before the dimension
+  Index inner = 1, outer = 1;  // number of elements after and before the dimension
   for (int i = 0; i < shape.rank(); ++i) (i < d ? outer : inner) *= i == d ? 1 : shape[i];
   detail::dispatch(y.dtype(), [&](auto zero) {
     using T = decltype(zero);

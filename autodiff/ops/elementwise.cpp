@@ -16,7 +16,7 @@
 
 namespace wengert {
 
-// What the formulas of functions.h call, while a sweep is recorded.
+// The functions that the formulas of functions.h call, for recorded tensors.
 template <class F, class B> Tensor where_lazy(const Tensor& condition, F&& f, const B& otherwise) {
   return where(condition, f(), otherwise);
 }
@@ -46,7 +46,7 @@ template <class F> class Map : public Operation {
  private:
   Tensor carry(const Saved& s, const Tensor& m) const {
     if (recording()) return f_.pullback(m, s.x(), s.y());
-    const Tensor &x = s.x().defined() ? s.x() : m, &y = s.y().defined() ? s.y() : m;  // what the rule does not read may be anything
+    const Tensor &x = s.x().defined() ? s.x() : m, &y = s.y().defined() ? s.y() : m;  // stands in for a value that the rule does not read
     Tensor r = Tensor::uninitialized(m.shape(), m.dtype());
     dispatch_floating(m.dtype(), [&](auto zero) {
       using T = decltype(zero);
@@ -88,7 +88,7 @@ template <class F> class Zip : public Operation {
   }
 
  private:
-  /// m has the shape of the result; so has what these return.
+  /// m and the results have the shape of y.
   Tensor left(const Saved& s, const Tensor& m) const {
     if (recording() || F::reads_left == fn::Reads::nothing) return f_.left(m, s.x(0), s.x(1), s.y());
     return carry(s, m, [f = f_](auto m, auto a, auto b, auto y) { return f.left(m, a, b, y); });

@@ -1,7 +1,7 @@
 // Norms, with gradient 0 at the zero vector.
 //
-//   |x|_p = s (sum_d |x / s|^p)^(1/p) with a power of two s near the largest |x|, so that no |x|^p overflows or vanishes. s cancels out of
-//   the value and of every derivative: it counts as a constant, and dividing by it rounds nothing.
+//   |x|_p = s (sum_d |x / s|^p)^(1/p), where s is a power of two near the largest |x|, so that no |x|^p overflows and they do not all
+//   underflow. s cancels out of the value and of every derivative, so it is a constant, and dividing by it is exact.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -19,16 +19,16 @@ Tensor scale_of(const Tensor& x, const Dims& dims, const detail::Reduced& r) {
   const Tensor largest = max(abs(x.constant()), dims, {.keepdim = true});
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    constexpr int kMost = std::numeric_limits<T>::max_exponent - 4;  // 1 / s is normal, too
+    constexpr int kMaxExponent = std::numeric_limits<T>::max_exponent - 4;  // so that 1 / s is normal, too
     const T* from = largest.data<T>();
     T* to = scale.mutable_data<T>();
     for (Index i = 0; i < scale.size(); ++i)
-      if (from[i] > 0 && std::isfinite(from[i])) to[i] = std::ldexp(T(1), std::clamp(std::ilogb(from[i]), -kMost, kMost));
+      if (from[i] > 0 && std::isfinite(from[i])) to[i] = std::ldexp(T(1), std::clamp(std::ilogb(from[i]), -kMaxExponent, kMaxExponent));
   });
   return scale;
 }
 
-/// x^p where x > 0, and 0 (with all derivatives) where x = 0.
+/// x^p where x > 0; where x = 0, the value and all derivatives are 0.
 Tensor power_or_zero(const Tensor& x, double p) {
   const Tensor zero = x == 0;
   return where(zero, 0 * x, pow(where(zero, 1, x), p));
@@ -40,7 +40,7 @@ namespace detail {
 
 Tensor sqrt_or_zero(const Tensor& x) {
   const Tensor zero = x == 0;
-  return where(zero, 0 * x, sqrt(where(zero, 1, x)));  // 0 * x: a NaN that comes back is not lost
+  return where(zero, 0 * x, sqrt(where(zero, 1, x)));  // 0 * x keeps a NaN cotangent NaN
 }
 
 }  // namespace detail

@@ -11,10 +11,10 @@
 namespace wengert {
 namespace {
 
-/// What sums are computed in, to be free of the rounding of float32.
+/// The type that sums are accumulated in.
 template <class T> using Wide = std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>;
 
-/// Eight partial sums rather than one long chain of additions.
+/// The sum of a row, as eight partial sums instead of one long chain of additions.
 template <class T> Wide<T> sum_row(const T* x, Index n, Index step) {
   Wide<T> partial[8] = {};
   Index i = 0;
@@ -24,7 +24,7 @@ template <class T> Wide<T> sum_row(const T* x, Index n, Index step) {
   return ((partial[0] + partial[1]) + (partial[2] + partial[3])) + ((partial[4] + partial[5]) + (partial[6] + partial[7]));
 }
 
-/// y (+)= the sum of `rows` dense rows of n elements, each column from its first row on.
+/// y = (or +=) the sum of `rows` dense rows of n elements; each column is summed from its first row on.
 template <class T, class R> void sum_rows(const T* x, Index rows, Index n, R* y, bool accumulate) {
   constexpr Index kColumns = 32;
   const auto add_columns = [=](Index j, Index columns) __attribute__((always_inline)) {
@@ -39,7 +39,7 @@ template <class T, class R> void sum_rows(const T* x, Index rows, Index n, R* y,
     if (j < n) add_columns(j, n - j);
   });
 }
-/// Whether a sum of x to `shape` adds up rows: x ends in that shape, leading ones aside.
+/// Whether summing x to `shape` sums rows: without its leading sizes of 1, the shape is the end of x's.
 bool sums_rows(const Tensor& x, const Shape& shape) {
   int d = shape.rank(), e = x.rank();
   while (d > 0 && e > 0 && shape[d - 1] == x.shape()[e - 1]) --d, --e;
@@ -87,7 +87,7 @@ class Sum : public Operation {
 
 Tensor sum(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
   const detail::Reduced r = detail::reduce_over("sum", x, dims);
-  const Dtype dtype = x.dtype() == boolean ? int64 : x.dtype();  // of booleans: how many are true
+  const Dtype dtype = x.dtype() == boolean ? int64 : x.dtype();  // booleans are counted
   Tensor y = Tensor::uninitialized(options.keepdim ? r.kept : r.dropped, dtype, site);
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
