@@ -9,7 +9,7 @@ namespace {
 struct Block {
   std::uint64_t next, end;
 };
-constexpr std::uint64_t kBlockSize = std::uint64_t(1) << 42;  // 2^22 blocks; a thread's last one goes to another thread when it ends
+constexpr std::uint64_t kBlockSize = std::uint64_t(1) << 42;  // 2^22 blocks; when a thread ends, its last block goes to another thread
 static_assert(kBlockSize > NumberRange::kMaxValues);
 
 std::atomic<LiveRange*> live_ranges{nullptr};
@@ -33,14 +33,14 @@ struct Blocks {
   }
 };
 Blocks& blocks() {
-  static auto* all = new Blocks;  // never destroyed: threads may end after the statics
+  static auto* all = new Blocks;  // never destroyed: threads may outlive static objects
   return *all;
 }
 
-/// Blocks for this thread's next ranges. A tape uses two at a time, a tape inside another two more.
+/// Blocks for this thread's next ranges. A tape uses two at a time, and each nested tape two more.
 struct IdleBlocks {
   std::vector<Block> list;
-  std::size_t in_use = 0;  // blocks that will come back: there is always room for them, so that closing cannot fail
+  std::size_t in_use = 0;  // blocks that will be returned; room is reserved for them, so that closing cannot fail
 
   Block take() {
     list.reserve(list.size() + in_use + 1);
@@ -78,7 +78,7 @@ LiveRange* acquire_row() {
 
 void NumberRange::take() {
   Block block = row_ ? Block{0, 0} : idle.take();
-  if (block.end - block.next < kMaxValues) block = blocks().draw();  // the rest of a used-up block is never used
+  if (block.end - block.next < kMaxValues) block = blocks().draw();  // the rest of the old block is abandoned
   if (!row_) row_ = acquire_row();
   first_ = block.next;
   end_ = block.end;
