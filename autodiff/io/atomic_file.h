@@ -1,13 +1,13 @@
 #pragma once
-// Output files that appear whole or not at all.
+// Output files that appear complete or not at all.
 #include <string>
 #include <string_view>
 
 namespace wengert {
 
-/// A file under construction: it is written beside `path` under a temporary name, and `commit` puts it in the place of `path`. Without
-/// `commit` (an exception, an early return) nothing is left and an older file at `path` stays as it was. A `path` that exists and is
-/// no regular file, such as a pipe, is written to directly. Every failure is a DataError that names `path` and the system's reason.
+/// A file that is being written, in the folder of `path` under a temporary name; `commit` renames it to `path`. Without `commit` (after an
+/// exception or an early return) it is removed, and an existing file at `path` is unchanged. If `path` exists and is not a regular file,
+/// such as a pipe, it is written directly. Every failure is a DataError that names `path` and the system's reason.
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path);
@@ -24,12 +24,12 @@ class AtomicFile {
   void close() noexcept;
 
   std::string path_;       // as the user wrote it, for messages
-  std::string target_;     // path_ with symbolic links followed: the link stays a link
-  std::string temporary_;  // empty when path_ is written directly
+  std::string target_;     // path_ with symbolic links resolved, so that a link stays a link
+  std::string temporary_;  // empty if path_ is written directly
   int descriptor_ = -1;
 };
 
-/// The file at `path` becomes `contents`, at once.
+/// Replaces the file at `path` by `contents`, atomically.
 void write_file_atomically(const std::string& path, std::string_view contents);
 
 }  // namespace wengert

@@ -15,12 +15,12 @@
 namespace wengert {
 namespace {
 
-// Closed at the end of the scope: a mapping outlives its descriptor.
+// Closes the descriptor at the end of the scope; a mapping outlives it.
 class Descriptor {
  public:
   explicit Descriptor(const std::string& path) {
     do {
-      descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not keep us waiting for its writer
+      descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // opening a pipe must not block until it has a writer
     } while (descriptor_ < 0 && errno == EINTR);
   }
   Descriptor(const Descriptor&) = delete;
@@ -43,7 +43,7 @@ MappedFile::MappedFile(std::string path) : path_(std::move(path)) {
   if (::fstat(file.get(), &status) != 0) fail(std::generic_category().message(errno));
   if (!S_ISREG(status.st_mode)) fail("is not a file");
   const auto size = static_cast<std::size_t>(status.st_size);
-  if (size == 0) return;  // nothing cannot be mapped
+  if (size == 0) return;  // an empty file cannot be mapped
   void* const mapped = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (mapped == MAP_FAILED) fail(std::generic_category().message(errno));
   bytes_ = {static_cast<const std::byte*>(mapped), size};

@@ -1,5 +1,5 @@
 #pragma once
-// A file's bytes in memory, without reading them: the system fetches a page when it is looked at.
+// The bytes of a file in memory, without reading it: the system loads each page on first access.
 #include <cstddef>
 #include <span>
 #include <string>
@@ -8,8 +8,9 @@
 
 namespace wengert {
 
-/// A regular file, mapped for reading from construction to destruction. Failures are DataErrors that name the file. A file that is replaced
-/// by rename meanwhile (as AtomicFile does it) stays what it was here; one that somebody else shortens in place ends the process.
+/// A regular file, mapped for reading from construction to destruction. Failures are DataErrors that name the file. If the file is
+/// replaced by a rename in the meantime (as AtomicFile does), the mapping keeps the old contents; if it is truncated in place, access
+/// kills the process.
 class MappedFile {
  public:
   explicit MappedFile(std::string path);

@@ -1,5 +1,5 @@
 #pragma once
-// NumPy's files: .npy holds one array, .npz several by their names (a zip archive of .npy files).
+// NumPy's file formats: .npy holds one array, .npz several named arrays (a zip archive of .npy files).
 #include <span>
 #include <string>
 #include <string_view>
@@ -10,23 +10,23 @@
 namespace wengert {
 
 /// Reads an array in C or Fortran order and either byte order: f4 as float32, f8 as float64, b1 as boolean, integers of at most 8 bytes
-/// (u8 excepted) as int64. What the header says is checked against the file's size before memory is taken. A DataError names the file and
-/// what is wrong with it.
+/// (except u8) as int64. The header is checked against the file's size before memory is allocated. A DataError names the file and what is
+/// wrong with it.
 Tensor read_npy(const std::string& path);
 
-/// Writes one array, row-major and little-endian. The file appears whole or, on a DataError, not at all.
+/// Writes one array, row-major and little-endian. The file appears complete or, on a DataError, not at all.
 void write_npy(const std::string& path, const Tensor& tensor);
 
-/// Reads all arrays of an archive, as `read_npy` does, in the order of its directory and without the ending .npy of their names. Stored and
-/// deflated entries are read and their checksums held against the data; memory grows with what really arrives. A DataError names file and
-/// entry, and nothing is returned then. Archives of more than 4 GB are refused.
+/// Reads all arrays of an archive, as `read_npy` does, in the order of its directory, named without the extension .npy. Supports stored and
+/// deflated entries and verifies their checksums; memory grows with the data actually read, not with declared sizes. A DataError names file
+/// and entry. Archives of more than 4 GB are refused.
 std::vector<NamedTensor> read_npz(const std::string& path);
 
 struct NpzOptions {
   bool compress = false;  ///< deflate, as numpy.savez_compressed does
 };
 
-/// Writes arrays under names of their own. The file appears whole or, on a DataError, not at all.
+/// Writes arrays under distinct names. The file appears complete or, on a DataError, not at all.
 void write_npz(const std::string& path, std::span<const NamedTensor> tensors, const NpzOptions& options = {});
 
 }  // namespace wengert

@@ -20,12 +20,12 @@
 namespace wengert {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "elements are read and written as they lie in memory");
+static_assert(std::endian::native == std::endian::little, "elements are read and written in memory order");
 static_assert(sizeof(bool) == 1);
 
-constexpr std::uint64_t kLengthBytes = 8;                // the header's length, in front of it
-constexpr std::uint64_t kMostHeaderBytes = 100'000'000;  // as the format's own library has it
-constexpr std::size_t kMostDimensions = 64;
+constexpr std::uint64_t kLengthBytes = 8;               // the length of the header, stored before it
+constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the format's own library
+constexpr std::size_t kMaxDimensions = 64;
 constexpr const char* kMetadata = "__metadata__";
 
 struct DtypeName {
@@ -53,7 +53,7 @@ struct Header {
   std::vector<std::pair<std::string, std::string>> metadata;
 };
 
-// Takes the header token by token, so that nothing but what the format allows is ever stored: no nesting, no duplicates.
+// Parses the header token by token and rejects whatever the format does not allow, such as nesting or duplicates, before storing it.
 //   {"__metadata__": {text: text, ...}, name: {"dtype": text, "shape": [integer, ...], "data_offsets": [integer, integer]}, ...}
 class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
  public:
@@ -73,11 +73,11 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   }
   bool key(std::string& text) override {
     if (depth_ == 1) {
-      if (!names_.insert(text).second) fail(fmt::format("the name {} occurs twice", in_quotes(text)));
+      if (!names_.insert(text).second) fail(fmt::format("the name {} occurs more than once", in_quotes(text)));
       name_ = text;
       in_metadata_ = text == kMetadata;
     } else {
-      if (!fields_.insert(text).second) fail_here(fmt::format("the key {} occurs twice", in_quotes(text)));
+      if (!fields_.insert(text).second) fail_here(fmt::format("the key {} occurs more than once", in_quotes(text)));
       field_ = text;
     }
     return true;
@@ -110,7 +110,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   }
   bool number_unsigned(std::uint64_t value) override {
     if (!numbers_) unexpected("a number");
-    if (numbers_->size() == kMostDimensions) fail_here(fmt::format("{} has more than {} numbers", field_, kMostDimensions));
+    if (numbers_->size() == kMaxDimensions) fail_here(fmt::format("{} has more than {} numbers", field_, kMaxDimensions));
     numbers_->push_back(value);
     return true;
   }
@@ -128,11 +128,11 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   [[noreturn]] void fail_here(const std::string& what) const { fail(fmt::format("tensor {}: {}", in_quotes(name_), what)); }
   [[noreturn]] void unexpected(const std::string& token) const {
     if (depth_ == 0) fail(fmt::format("the header is {}, not a JSON object", token));
-    if (depth_ == 1) fail(fmt::format("{}: {} where an object belongs", in_quotes(name_), token));
-    if (in_metadata_) fail(fmt::format("{} {}: {} where a text belongs", kMetadata, in_quotes(field_), token));
-    if (field_ == "dtype") fail_here(fmt::format("dtype: {} where a text belongs", token));
-    if (field_ == "shape") fail_here(fmt::format("shape: {} in what must be a list of sizes (integers from 0)", token));
-    if (field_ == "data_offsets") fail_here(fmt::format("data_offsets: {} in what must be a list of two integers from 0", token));
+    if (depth_ == 1) fail(fmt::format("{}: {} where an object is expected", in_quotes(name_), token));
+    if (in_metadata_) fail(fmt::format("{} {}: {} where a string is expected", kMetadata, in_quotes(field_), token));
+    if (field_ == "dtype") fail_here(fmt::format("dtype: {} where a string is expected", token));
+    if (field_ == "shape") fail_here(fmt::format("shape: {} where a list of sizes (nonnegative integers) is expected", token));
+    if (field_ == "data_offsets") fail_here(fmt::format("data_offsets: {} where a list of two nonnegative integers is expected", token));
     fail_here(fmt::format("the key {} is not one of dtype, shape, data_offsets", in_quotes(field_)));
   }
   Dtype dtype_named(const std::string& text) const {
@@ -149,9 +149,9 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   const std::string& path_;
   Header& header_;
   int depth_ = 0;             // of objects
-  std::string name_, field_;  // the keys we are under
+  std::string name_, field_;  // the current keys
   bool in_metadata_ = false;
-  std::vector<std::uint64_t>* numbers_ = nullptr;  // the list we are in
+  std::vector<std::uint64_t>* numbers_ = nullptr;  // the current list
   std::unordered_set<std::string> names_, fields_;
 };
 
@@ -185,20 +185,20 @@ class Reader {
 
   void read_header(Header& header) {
     if (bytes_.size() < kLengthBytes)
-      fail(fmt::format("is cut off: {} bytes, where the header's length takes {}", bytes_.size(), kLengthBytes));
+      fail(fmt::format("is cut off: it has {} bytes, but the length of the header alone takes {}", bytes_.size(), kLengthBytes));
     std::uint64_t length;
     std::memcpy(&length, bytes_.data(), sizeof length);
     if (length > bytes_.size() - kLengthBytes)
-      fail(fmt::format("the header is said to have {} bytes, but the file has {}: it is cut off, or not a safetensors file", length,
+      fail(fmt::format("the header should have {} bytes, but the file has {}: it is cut off, or not a safetensors file", length,
                        bytes_.size()));
-    if (length > kMostHeaderBytes) fail(fmt::format("the header has {} bytes, more than the format's {}", length, kMostHeaderBytes));
+    if (length > kMaxHeaderBytes) fail(fmt::format("the header has {} bytes, more than the format allows ({})", length, kMaxHeaderBytes));
     data_ = bytes_.subspan(kLengthBytes + length);
     const auto* text = reinterpret_cast<const char*>(bytes_.data()) + kLengthBytes;
     HeaderReader reader(path_, header);
     nlohmann::json::sax_parse(text, text + length, &reader);
   }
 
-  // The shape, where its elements fill the entry's byte range exactly.
+  // The shape. Checks that its elements fill the entry's byte range exactly.
   Shape checked_shape(const Entry& entry) const {
     if (entry.begin() > entry.end()) fail(entry, fmt::format("its data ends at {}, before it begins at {}", entry.end(), entry.begin()));
     if (entry.end() > data_.size())
@@ -212,7 +212,7 @@ class Reader {
     const bool empty = std::find(entry.shape->begin(), entry.shape->end(), 0) != entry.shape->end();
     const std::uint64_t given = entry.end() - entry.begin();
     if (empty ? given != 0 : overflow || bytes != given)
-      fail(entry, fmt::format("its shape and dtype need {} bytes, its data has {}",
+      fail(entry, fmt::format("its shape and dtype need {} bytes, but its data has {}",
                               empty      ? "0"
                               : overflow ? "too many"
                                          : fmt::to_string(bytes),
@@ -222,7 +222,7 @@ class Reader {
     return shape;
   }
 
-  // The ranges must tile the data: no two tensors share bytes, and no byte is without a tensor, as the format demands.
+  // The ranges must tile the data, as the format requires: no two tensors share bytes, and every byte belongs to a tensor.
   void check_ranges(const std::vector<Entry>& entries) const {
     std::vector<const Entry*> sorted;
     sorted.reserve(entries.size());
@@ -233,10 +233,10 @@ class Reader {
       if (entry->begin() < end)
         fail(*entry, fmt::format("its data begins at {}, inside another tensor's, which ends at {}", entry->begin(), end));
       if (entry->begin() > end)
-        fail(*entry, fmt::format("its data begins at {}, after {} bytes that are no tensor's", entry->begin(), entry->begin() - end));
+        fail(*entry, fmt::format("its data begins at {}, after {} bytes that belong to no tensor", entry->begin(), entry->begin() - end));
       end = entry->end();
     }
-    if (end != data_.size()) fail(fmt::format("{} bytes at its end are no tensor's", data_.size() - end));
+    if (end != data_.size()) fail(fmt::format("{} bytes at its end belong to no tensor", data_.size() - end));
   }
 
   Tensor elements_of(const Entry& entry, const Shape& shape) const {
@@ -248,7 +248,7 @@ class Reader {
       if (count == 0) return Tensor::zeros(shape, *entry.dtype);
       if (reinterpret_cast<std::uintptr_t>(from) % alignof(T) == 0)
         return Tensor::borrow(std::span(reinterpret_cast<const T*>(from), count), shape);
-      Tensor aligned = Tensor::uninitialized(shape, *entry.dtype);  // other writers need not align
+      Tensor aligned = Tensor::uninitialized(shape, *entry.dtype);  // files of other writers may be unaligned
       std::memcpy(aligned.mutable_data<T>(), from, count * sizeof(T));
       return aligned;
     });
@@ -259,7 +259,7 @@ class Reader {
   }
 
   const std::string& path_;
-  std::span<const std::byte> bytes_, data_;  // of the file, and behind its header
+  std::span<const std::byte> bytes_, data_;  // the file, and its part after the header
 };
 
 std::uint64_t data_bytes(const Tensor& tensor) { return static_cast<std::uint64_t>(tensor.size() * bytes_of(tensor.dtype())); }
@@ -271,14 +271,14 @@ std::string_view bytes_in(const Tensor& tensor) {
   return detail::dispatch(tensor.dtype(), [&](auto zero) { return bytes_in<decltype(zero)>(tensor); });
 }
 
-// The header's text. Its length is a multiple of 8, so that the data behind it is aligned.
+// The text of the header. Its length is a multiple of 8, so that the data after it is aligned.
 std::string header_text(const std::string& path, std::span<const NamedTensor> tensors, std::span<const std::uint64_t> begins,
                         std::span<const std::pair<std::string, std::string>> metadata) {
   const auto text_of = [&](const std::string& text) {
     try {
       return nlohmann::json(text).dump();
     } catch (const nlohmann::json::type_error&) {
-      throw DataError(fmt::format("{}: the name or text {} is not UTF-8", path, in_quotes(text)));
+      throw DataError(fmt::format("{}: the name or string {} is not valid UTF-8", path, in_quotes(text)));
     }
   };
   std::string text = "{";
@@ -330,7 +330,7 @@ Safetensors read_safetensors(const std::string& path) {
 void write_safetensors(const std::string& path, std::span<const NamedTensor> tensors,
                        std::span<const std::pair<std::string, std::string>> metadata) {
   check_names(path, tensors);
-  // Wide elements first: then every tensor starts at a multiple of its element size.
+  // Wide elements first, so that every tensor starts at a multiple of its element size.
   std::vector<std::size_t> order(tensors.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),

@@ -11,22 +11,22 @@
 
 namespace wengert {
 
-/// What a safetensors file holds.
+/// The contents of a safetensors file.
 struct Safetensors {
   std::vector<NamedTensor> tensors;                           ///< in the order of the header
-  std::vector<std::pair<std::string, std::string>> metadata;  ///< texts that the writer added, in the order of the header
+  std::vector<std::pair<std::string, std::string>> metadata;  ///< strings that the writer added, in the order of the header
 
   /// The tensor of that name, or null.
   const Tensor* find(std::string_view name) const;
 };
 
-/// Reads a whole file: tensors of float32 (F32), float64 (F64), int64 (I64) and boolean (BOOL), row-major. Everything that the header
-/// says is checked against the format and the file's size before memory is taken. What is wrong with a file is a DataError that names
-/// file and tensor; nothing is returned then.
+/// Reads a whole file: tensors of float32 (F32), float64 (F64), int64 (I64) and boolean (BOOL), row-major. The header is checked against
+/// the format and the file's size before memory is allocated. A DataError names the file, the tensor and what is wrong.
 Safetensors read_safetensors(const std::string& path);
 
-/// The same without reading the elements: the tensors borrow the mapped file (see MappedFile), so a large file opens at once, and what is
-/// never looked at is never read. They, their copies and their views must not outlive this object; `clone()` makes one independent.
+/// The same without reading the elements: the tensors borrow the mapped file (see MappedFile), so a large file opens at once, and elements
+/// are read only when they are accessed. The tensors, their copies and their views must not outlive this object; `clone()` makes an
+/// independent copy.
 class MappedSafetensors {
  public:
   explicit MappedSafetensors(const std::string& path);
@@ -38,9 +38,9 @@ class MappedSafetensors {
   Safetensors contents_;
 };
 
-/// Writes the tensors, each under a name of its own, and texts of the caller's choice. Each tensor's bytes start at a multiple of its
-/// element size from the start of the file, so that a mapped file can be used in place. The file appears whole or, on a DataError, not
-/// at all: an older one of that name then stays as it was.
+/// Writes the tensors under distinct names, and strings of the caller's choice. Each tensor starts at a multiple of its element size from
+/// the start of the file, so that a mapped file can be used in place. The file appears complete or, on a DataError, not at all; then an
+/// existing file of that name is unchanged.
 void write_safetensors(const std::string& path, std::span<const NamedTensor> tensors,
                        std::span<const std::pair<std::string, std::string>> metadata = {});
 
