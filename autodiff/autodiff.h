@@ -1,5 +1,5 @@
 #pragma once
-// Everything that a program needs to record operations and to differentiate them.
+// Everything that a program needs to record and differentiate operations.
 #include "autodiff/denormals.h"
 #include "autodiff/error.h"
 #include "autodiff/io/npy.h"

@@ -1,5 +1,5 @@
 #pragma once
-// Internal. Checks of numbers in options, in one form of message: "Adam: beta1 must be in [0, 1), but it is 1.5". NaN fails them all.
+// Internal. Checks of numeric options, with messages like "Adam: beta1 must be in [0, 1), but it is 1.5". NaN fails all of them.
 #include <string_view>
 
 #include "autodiff/error.h"
@@ -14,7 +14,7 @@ void check_not_negative(std::string_view owner, std::string_view option, double 
 void check_positive(std::string_view owner, std::string_view option, double value);
 /// In [0, 1].
 void check_unit_interval(std::string_view owner, std::string_view option, double value);
-/// In [0, 1): how much is kept of a value that decays.
+/// In [0, 1): the factor of a value that decays.
 void check_decay(std::string_view owner, std::string_view option, double value);
 
 }  // namespace wengert::detail

@@ -1,8 +1,8 @@
 #pragma once
-// Where a call was made, and the exceptions that say what went wrong there.
+// Source locations of calls, and the exceptions of the library.
 #if __cplusplus < 202002L
 #error "Wengert needs C++20: compile with -std=c++20"
-#include <C++20>  // there is no such file: it stops here, before what follows is not understood either
+#include <C++20>  // no such file: stops compilation here, before further errors
 #endif
 
 #include <cstdint>
@@ -15,8 +15,8 @@
 
 namespace wengert {
 
-/// A place in the user's source. Every tensor operation takes one as its last, defaulted parameter, so that it names its caller.
-/// (The builtins rather than std::source_location, which clang 14 does not have.)
+/// A line in the user's source. Every tensor operation takes one as its last, defaulted parameter: the location of its caller.
+/// (Made by builtins rather than std::source_location, which clang 14 lacks.)
 struct Location {
   const char* file = "";
   std::uint32_t line = 0;
@@ -29,7 +29,7 @@ struct Location {
 
   static constexpr Location here(const char* file = __builtin_FILE(), std::uint32_t line = __builtin_LINE()) { return {file, line}; }
 };
-/// "model.cpp:41": the file's name without its folders, so that no build path shows. "?" where the place is unknown.
+/// "model.cpp:41": the file's name without its folders, so that no build path is shown. "?" if the location is unknown.
 std::string to_string(Location site);
 
 /// The base of every exception that this library throws on purpose.
@@ -54,11 +54,11 @@ struct ValueError : Error {
 struct MatrixError : Error {
   using Error::Error;
 };
-/// Misuse of a tape: consumed or foreign values, a source that the target does not depend on, a tape opened inside another.
+/// Misuse of a tape: consumed values or values of another tape, a source that the target does not depend on, a tape opened inside another.
 struct TapeError : Error {
   using Error::Error;
 };
-/// A tensor for which there is not enough memory; the message names its shape. (Other allocations that fail throw std::bad_alloc.)
+/// Not enough memory for a tensor; the message names its shape. (Other failed allocations throw std::bad_alloc.)
 struct MemoryError : Error {
   using Error::Error;
 };

@@ -72,7 +72,7 @@ class Printer {
       return;
     }
     const bool innermost = dim + 1 == t_.rank();
-    // Rows stand below each other; blocks of rows have an empty line between them.
+    // Rows are on separate lines; blocks of rows are separated by an empty line.
     const std::string separator = innermost ? ", " : fmt::format(",{:\n>{}}{:>{}}", "", t_.rank() - dim - 1, "", dim + 1);
     out_ += '[';
     bool begun = false;

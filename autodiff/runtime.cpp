@@ -23,7 +23,7 @@ std::string processor_name() {
   return "unknown processor";
 }
 
-// The instruction sets that kernels may choose by, as far as processor and operating system both have them.
+// The instruction sets relevant to kernels that both the processor and the operating system support.
 std::string instruction_sets() {
 #if defined(__x86_64__)
   std::string names = "SSE2";
@@ -51,7 +51,7 @@ std::string kernel_line() {
   try {
     const kernels::Isa used = kernels::isa(), best = kernels::best_isa();
     return used == best ? fmt::format("  kernels     {}\n", kernels::name_of(used))
-                        : fmt::format("  kernels     {}, as WENGERT_MAX_ISA says; the processor has {}\n", kernels::name_of(used),
+                        : fmt::format("  kernels     {}, limited by WENGERT_MAX_ISA; the processor has {}\n", kernels::name_of(used),
                                       kernels::name_of(best));
   } catch (const Error& error) {
     return fmt::format("  kernels     unknown: {}\n", error.what());
@@ -65,7 +65,7 @@ std::string_view chosen_by(blas::CoreChoice choice) {
     case blas::CoreChoice::user:
       return "set by the user in OPENBLAS_CORETYPE";
     case blas::CoreChoice::already_loaded:
-      return "as the process had it loaded before Wengert";
+      return "loaded by the process before Wengert";
     case blas::CoreChoice::library:
       break;
   }

@@ -53,11 +53,11 @@ Options parse(int argc, char** argv) {
 }
 
 std::vector<double> medians_in_turns(std::span<const std::function<void()>> contestants, Time time, bool quick) {
-  constexpr double kTurn = 1500;  // microseconds: long against the clock's resolution, short against changes of its load
+  constexpr double kTurn = 1500;  // microseconds: much longer than the clock's resolution, much shorter than changes of the load
   const int turns = quick ? 7 : 41;
   std::vector<int> runs;
   for (const auto& f : contestants) {
-    time_of(f, 2, time);  // memory that grows and code that is read for the first time do not count
+    time_of(f, 2, time);  // warm-up: growing memory and loading code do not count
     runs.push_back(std::max(1, static_cast<int>(kTurn / time_of(f, 1, time))));
   }
   std::vector<std::vector<double>> times(contestants.size());

@@ -1,4 +1,4 @@
-// The scalar side against a gradient written by hand and against other tapes: the same five programs, compiled alike, in turns.
+// Compares Scalars with gradients written by hand and with other tapes: the same five programs, with the same compiler flags, in turns.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -41,7 +41,7 @@ Side ours() {
   Side side{"ours", {}};
   for_each_function([&](auto f) {
     side.gradients.push_back([f](std::span<const double> x, std::span<double> x_bar) {
-      static thread_local std::vector<Scalar> inputs;  // every side keeps its memory
+      static thread_local std::vector<Scalar> inputs;  // every contestant keeps its memory
       inputs.resize(x.size());
       Tape tape;
       tape.variables(x, inputs);
@@ -101,7 +101,7 @@ std::vector<Side> contestants() {
   return sides;
 }
 
-/// No time counts before all gradients agree.
+/// Nothing is timed unless all gradients agree.
 void compare_gradients(const Program& program, std::size_t at, std::span<const Side> sides) {
   constexpr double kTolerance = 1e-9;
   std::vector<double> ours(program.x.size()), theirs(program.x.size());
@@ -118,7 +118,7 @@ void compare_gradients(const Program& program, std::size_t at, std::span<const S
   }
 }
 
-/// How many gradients a Hessian costs.
+/// Measures the cost of a Hessian in units of that of a gradient.
 void measure_hessian(const Options& options) {
   if (!options.wants("scalar/hessian")) return;
   const Rosenbrock f{.n = 100};

@@ -1,4 +1,4 @@
-// ADOL-C: a trace that is kept in memory, and its reverse pass without another forward one.
+// ADOL-C, with the trace in memory, and a reverse pass that needs no second forward pass.
 #include <adolc/adolc.h>
 
 #include <memory>

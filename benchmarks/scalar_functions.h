@@ -267,7 +267,7 @@ struct GaussianMixture {
   }
 };
 
-/// Lotka and Volterra's prey x and predators y, x' = a x - b x y, y' = d x y - c y, by 10,000 steps of Runge and Kutta's method.
+/// The Lotka-Volterra equations for prey x and predators y, x' = a x - b x y, y' = d x y - c y, by 10,000 Runge-Kutta steps.
 /// Inputs: a, b, c, d, x(0), y(0); the result is x^2 + y at the end.
 struct LotkaVolterra {
   static constexpr const char* name = "ode";
@@ -359,7 +359,7 @@ struct LotkaVolterra {
   }
 };
 
-/// f(function) for each of them, in the order of the report.
+/// Calls f(function) for each function, in the order of the report.
 template <class F> void for_each_function(F&& f) {
   f(Rosenbrock());
   f(LogisticRegression());

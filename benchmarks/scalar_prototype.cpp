@@ -1,4 +1,4 @@
-// An experiment that is faster than it is safe: statements in memory that cannot grow, increments in place.
+// An experimental prototype that gives up safety for speed: statements in memory that cannot grow, increments in place.
 #define OPENST
 #define INPLACE
 #define TLS

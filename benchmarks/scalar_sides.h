@@ -1,5 +1,5 @@
 #pragma once
-// Who computes the gradients of the scalar programs. Each side has a source of its own, so that no peer's header meets another's.
+// The contestants that compute the gradients of the scalar programs. Each has its own source file, because their headers may conflict.
 #include <functional>
 #include <span>
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace wengert::benchmark {
 
-/// Gradient of one of the programs: x -> x_bar.
+/// The gradient of one of the programs: x -> x_bar.
 using GradientFunction = std::function<void(std::span<const double> x, std::span<double> x_bar)>;
 
 struct Side {

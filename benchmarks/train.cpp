@@ -1,5 +1,5 @@
-// Training steps, ours against libtorch's. Each side is a process of its own (train_server.h), in an environment chosen here; the losses
-// must agree before anything is timed, and the sides then run in turns.
+// Training steps compared with libtorch. Each side is a separate process (train_server.h), in an environment chosen here. The losses must
+// agree before anything is timed; then the sides run in turns.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <spawn.h>
@@ -25,7 +25,7 @@ extern char** environ;
 namespace wengert::benchmark {
 namespace {
 
-/// A child that serves one side.
+/// A child process for one side.
 class Side {
  public:
   Side(const std::filesystem::path& program, int threads, const std::vector<std::string>& environment) {
@@ -74,7 +74,7 @@ class Side {
     for (int i = 0; i < steps; ++i) values.push_back(number());
     return values;
   }
-  /// Megabytes that the process has needed so far, beyond what it had at its start.
+  /// The peak memory of the process so far, in megabytes, minus that at its start.
   double memory() {
     say("memory");
     return number();
@@ -84,11 +84,11 @@ class Side {
     say(fmt::format("run {} {}", steps, time == Time::of_this_thread ? "thread" : "passing"));
     return number() / steps;
   }
-  /// Returns when the process does nothing any more. Threads of OpenBLAS and OpenMP look out for work for some time after a step, and would
-  /// take a processor from the other side.
+  /// Returns when the process is idle. Threads of OpenBLAS and OpenMP keep spinning for some time after a step, and would take a processor
+  /// from the other side.
   void settle() const {
     constexpr auto kWait = std::chrono::milliseconds(2);
-    constexpr double kIdle = 0.02;  // of that time
+    constexpr double kIdle = 0.02;  // as a fraction of that time
     for (double before = processor_time();;) {
       std::this_thread::sleep_for(kWait);
       const double now = processor_time();
@@ -102,7 +102,7 @@ class Side {
     fmt::print(stderr, "train: cannot {}\n", what);
     std::exit(1);
   }
-  /// Seconds of all threads.
+  /// CPU time of all threads, in seconds.
   double processor_time() const {
     clockid_t clock{};
     timespec time{};
@@ -120,7 +120,7 @@ class Side {
   std::FILE *to_ = nullptr, *from_ = nullptr;
 };
 
-/// Ours, without anything that a shell may have set for OpenBLAS or OpenMP: no setting by the user.
+/// Our environment, without any variables that a shell may have set for OpenBLAS or OpenMP.
 std::vector<std::string> plain_environment() {
   std::vector<std::string> variables;
   for (char** v = environ; *v; ++v) {
@@ -131,7 +131,8 @@ std::vector<std::string> plain_environment() {
   return variables;
 }
 
-/// The peer's: OpenBLAS takes newer processors for old ones unless it is told, and OpenMP's waiting threads spin beside OpenBLAS's.
+/// The environment of libtorch: OpenBLAS mistakes newer processors for old ones unless told otherwise, and idle OpenMP threads spin while
+/// OpenBLAS computes.
 std::vector<std::string> libtorch_environment(int threads) {
   std::vector<std::string> variables = plain_environment();
 #if defined(__x86_64__)
@@ -158,8 +159,8 @@ std::vector<Work> list(Side&& side) {
   return works;
 }
 
-/// The first steps, from the same weights and data. (Few: Adam and RMSprop make a whole step of a gradient that is nothing but rounding, so
-/// the sides part sooner or later.)
+/// Compares the first steps, from the same weights and data. (Only a few: Adam and RMSprop turn a gradient that is only rounding errors
+/// into a full step, so the sides diverge eventually.)
 void compare_losses(const std::string& row, Side& ours, Side& peer) {
   constexpr int kSteps = 3;
   constexpr double kTolerance = 1e-4;
@@ -171,7 +172,7 @@ void compare_losses(const std::string& row, Side& ours, Side& peer) {
   }
 }
 
-/// What a row needs in a process of its own: libraries' first use, the model and its data, and the steps.
+/// The memory that a row needs in a separate process: first use of libraries, the model and its data, and the steps.
 double memory_of(const std::string& row, Side&& side) {
   constexpr int kSteps = 3;
   if (!side.start(row)) return 0;
@@ -179,7 +180,7 @@ double memory_of(const std::string& row, Side&& side) {
   return side.memory();
 }
 
-/// GFLOP/s in a product of matrices that fit the cache.
+/// GFLOP/s of a product of matrices that fit the cache.
 double sgemm_peak(int threads) {
   constexpr Index n = 512;
   const Tensor a = Tensor::full({n, n}, 0.5), b = a;
@@ -196,7 +197,8 @@ double median(std::vector<double> values) {
 }
 
 Row compare(const Work& work, Side& ours, Side& peer, int threads, bool quick) {
-  // Microseconds. Two processors need some time until both are awake, so such turns are longer, and begin with steps that do not count.
+  // In microseconds. Waking a second processor takes some time, so turns with two threads are longer, and begin with steps that do not
+  // count.
   const double turn_length = threads == 1 ? 10000 : 40000;
   const Time time = threads == 1 ? Time::of_this_thread : Time::passing;
   Side* const sides[] = {&ours, &peer};
@@ -231,7 +233,7 @@ void run(const Options& options) {
     const auto start_peer = [&] { return Side(folder / "train_libtorch", threads, libtorch_environment(threads)); };
     for (const Work& work : list(start_ours())) {
       if (!options.wants(work.name)) continue;
-      Side ours = start_ours(), peer = start_peer();  // of this row alone: no heap and no threads of another one
+      Side ours = start_ours(), peer = start_peer();  // new processes for each row, without memory or threads left over from others
       if (!ours.start(work.name) || !peer.start(work.name)) {
         fmt::print(stderr, "{}: not on both sides\n", work.name);
         std::exit(1);

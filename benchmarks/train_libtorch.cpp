@@ -1,4 +1,4 @@
-// libtorch's side of the training benchmark: the same steps with its modules, optimizers and defaults. Its one argument is the number of
+// The libtorch side of the training benchmark: the same steps with its modules, optimizers and defaults. Its only argument is the number of
 // threads.
 #include <torch/torch.h>
 

@@ -1,4 +1,4 @@
-// Our side of the training benchmark, as any user would write it. Its one argument is the number of threads.
+// Our side of the training benchmark, as a user would write it. Its only argument is the number of threads.
 #include <charconv>
 #include <cstdlib>
 #include <memory>

@@ -1,10 +1,10 @@
 #pragma once
-// One side of the training benchmark is a process of its own that does what its standard input says:
+// One side of the training benchmark: a separate process that executes commands from its standard input:
 //
 //   list             -> for each row "NAME FLOPS", then an empty line
 //   start NAME       -> makes the model and the data; "ok", or "unknown"
-//   check N          -> N steps; the value of each, a line each
-//   run N CLOCK      -> N steps; microseconds altogether. CLOCK: "thread" for the calling thread's processor time, "passing" for all time
+//   check N          -> runs N steps; the value of each, one per line
+//   run N CLOCK      -> runs N steps; total microseconds. CLOCK: "thread" for the calling thread's CPU time, "passing" for wall-clock time
 #include <functional>
 #include <span>
 #include <string>
@@ -16,11 +16,11 @@ using Step = std::function<double()>;
 
 struct ServedRow {
   std::string name;
-  double flops;  ///< of the matrix products; 0 where there are none to speak of
+  double flops;  ///< of the matrix products; 0 if they are negligible
   std::function<Step()> make;
 };
 
-/// Serves until the input ends.
+/// Executes commands until the input ends.
 int serve(std::span<const ServedRow> rows);
 
 }  // namespace wengert::benchmark

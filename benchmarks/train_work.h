@@ -1,5 +1,5 @@
 #pragma once
-// The training steps that are compared, without a library: sizes, first weights and data, the same on every side.
+// The training steps that are compared, independent of any library: sizes, initial weights and data, the same for every side.
 #include <array>
 #include <cmath>
 #include <cstdint>
@@ -8,7 +8,7 @@
 
 namespace wengert::benchmark {
 
-/// Uniform on [low, high), from splitmix64: equal on every side and every machine.
+/// Uniform on [low, high), from splitmix64: equal for every side and on every machine.
 class Numbers {
  public:
   explicit Numbers(std::uint64_t seed) : state_(seed) {}
@@ -34,7 +34,7 @@ class Numbers {
   std::uint64_t state_;
 };
 
-/// 784-256-128-10 with relu, cross-entropy of the mean, SGD.
+/// 784-256-128-10 with relu, mean cross-entropy, SGD.
 struct MlpWork {
   static constexpr std::array<std::int64_t, 4> kSizes{784, 256, 128, 10};
   static constexpr std::size_t kLayers = kSizes.size() - 1;
@@ -52,7 +52,7 @@ struct MlpWork {
     x = numbers.uniform<float>(batch * kSizes[0], 0, 1);
     labels = numbers.labels(batch, kSizes.back());
   }
-  /// Of the matrix products: forward; and with those of the gradients, which the input has none of.
+  /// FLOPs of matrix products in the forward pass; flops() includes the gradients, of which the input needs none.
   static double forward_flops(std::int64_t batch) {
     double products = 0;
     for (std::size_t l = 0; l < kLayers; ++l) products += static_cast<double>(kSizes[l] * kSizes[l + 1]);
@@ -66,14 +66,14 @@ struct MlpWork {
   std::vector<std::int64_t> labels;
 };
 
-/// A convolution of a network of images: `channels` to `outputs`, each `size` x `size` large.
+/// A convolution of an image network: from `channels` to `outputs` channels of `size` x `size` pixels.
 struct ConvolutionWork {
   std::int64_t channels, outputs, kernel, size;
   std::int64_t weights() const { return outputs * channels * kernel * kernel; }
   double products() const { return static_cast<double>(weights() * size * size); }
 };
 
-/// Convolutions with relu and pooling, a hidden layer with relu, ten outputs; cross-entropy of the mean, Adam.
+/// Convolutions with relu and pooling, a hidden layer with relu, ten outputs; mean cross-entropy, Adam.
 struct ImageWork {
   static constexpr double kRate = 1e-3;
   std::int64_t batch, channels, size;  // of the images
@@ -93,7 +93,7 @@ struct ImageWork {
     x = numbers.uniform<float>(batch * channels * size * size, 0, 1);
     labels = numbers.labels(batch, 10);
   }
-  /// Of the products of convolutions and layers: forward; and with those of the gradients, which the input has none of.
+  /// FLOPs of convolutions and layers in the forward pass; flops() includes the gradients, of which the input needs none.
   double forward_flops() const {
     double products = static_cast<double>(features * hidden + hidden * 10);
     for (const ConvolutionWork& c : convolutions) products += c.products();
@@ -114,7 +114,7 @@ inline ImageWork mnist_cnn() { return {128, 1, 28, {{1, 16, 5, 24}, {16, 32, 5, 
 /// 3 x 32 x 32: 32, 32 @ 3x3, pool, 64, 64 @ 3x3, pool, 256, 10; convolutions pad by 1.
 inline ImageWork rgb_cnn() { return {64, 3, 32, {{3, 32, 3, 32}, {32, 32, 3, 32}, {32, 64, 3, 16}, {64, 64, 3, 16}}, 4096, 256}; }
 
-/// Two LSTM layers on one-hot symbols, a linear layer on the last step's output; cross-entropy of the mean, RMSprop.
+/// Two LSTM layers on one-hot symbols, a linear layer on the last step's output; mean cross-entropy, RMSprop.
 struct LstmWork {
   static constexpr std::int64_t kSymbols = 38, kHidden = 128, kLayers = 2, kSteps = 128, kGates = 4 * kHidden;
   static constexpr double kRate = 5e-3;
@@ -139,7 +139,7 @@ struct LstmWork {
     }
     labels = numbers.labels(batch, kSymbols);
   }
-  /// Of the matrix products: forward; and with those of the gradients, which the input has none of.
+  /// FLOPs of matrix products in the forward pass; flops() includes the gradients, of which the input needs none.
   static double forward_flops(std::int64_t batch) {
     const std::int64_t products = kSteps * kGates * (kSymbols + kHidden + 2 * kHidden * (kLayers - 1)) + kHidden * kSymbols;
     return 2 * static_cast<double>(batch * products);
@@ -172,7 +172,7 @@ struct UnrolledRnnWork {
   std::vector<float> y;               // (batch, 1)
 };
 
-/// h = h c + a, again and again on a few numbers; the gradient of sum(h) by a. c stays near 1, so that nothing becomes denormal.
+/// h = h c + a, repeated on a few numbers; the gradient of sum(h) with respect to a. c is near 1, so that nothing becomes denormal.
 struct TinyOpsWork {
   static constexpr std::int64_t kSize = 16;
   static constexpr int kRounds = 1000;

@@ -18,7 +18,7 @@ using namespace wengert;
 namespace example {
 namespace {
 
-constexpr Index kRows = 500;  // of a batch in evaluation
+constexpr Index kRows = 500;  // batch size in evaluation
 
 /// Mean loss and accuracy of the batches so far.
 class RunningScore {
@@ -66,7 +66,7 @@ Score evaluate(const Classifier& model, const nn::Batch& data, nn::ConfusionMatr
 }
 
 nn::History fit(const Classifier& model, optim::Optimizer& optimizer, const nn::DataLoader& loader, const FitOptions& options) {
-  std::fflush(stdout);  // in front of the progress bar, also where the output is a file
+  std::fflush(stdout);  // before the progress bar, also if the output is a file
   nn::History history;
   for (int epoch = 1; epoch <= options.epochs; ++epoch) {
     if (options.rate) optimizer.set_learning_rate(options.rate(epoch));
@@ -74,7 +74,7 @@ nn::History fit(const Classifier& model, optim::Optimizer& optimizer, const nn::
     nn::Progress bar(loader.batches(), {.label = label, .unit = "batch"});
     const Score train = train_epoch(model, optimizer, loader, options, bar);
     if (!std::isfinite(train.loss))
-      throw Error(fmt::format("epoch {}: the loss is no number any more; a smaller learning rate may help", epoch));
+      throw Error(fmt::format("epoch {}: the loss is not a finite number; hint: try a smaller learning rate", epoch));
     if (options.test) {
       const Score test = evaluate(model, *options.test);
       bar.finish({{"test loss", test.loss}, {"test accuracy", test.accuracy}});

@@ -51,13 +51,13 @@ Problem make_problem(int m1, int m2, int v) {
   const double velocity = static_cast<double>(m1) * v / (m1 + m2);
   std::string question = fmt::format("{}m{}v{}", m1, m2, v);
   question.resize(kQuestion, ' ');
-  // Two decimals below 10, else one; rounding may add a digit (9.999), which the width cuts off.
+  // Two decimals below 10, otherwise one; rounding may add a digit (9.999), which is truncated.
   std::string answer = fmt::format("{:.{}f}", velocity, velocity < 10 ? 2 : 1);
   answer.resize(kAnswer, '0');
   return {question, answer};
 }
 
-/// Different problems, in random order: no two have the same three numbers.
+/// Distinct problems in random order: no two have the same three numbers.
 std::vector<Problem> make_problems(int n, Generator& generator) {
   std::set<std::array<int, 3>> seen;
   std::vector<Problem> problems;
@@ -84,7 +84,7 @@ nn::Batch tensors(std::span<const Problem> problems) {
 
 // ---- the network -----------------------------------------------------------------------------------------------------------------
 
-/// An encoder reads the question; its last state, once for each character of the answer, is what two decoding layers write from.
+/// An encoder reads the question; its last state, repeated for each character of the answer, is the input of two decoding layers.
 struct CollisionNet : nn::Module {
   CollisionNet(Index nodes, Generator& generator)
       : encoder(kClasses, nodes, {}, generator), decoder(nodes, nodes, {.layers = 2}, generator), head(nodes, kClasses, {}, generator) {}
@@ -107,9 +107,9 @@ struct CollisionNet : nn::Module {
   nn::Linear head;
 };
 
-// ---- what the user sees ----------------------------------------------------------------------------------------------------------
+// ---- output ----------------------------------------------------------------------------------------------------------------------
 
-/// Some problems with their answers; below, a hat marks each wrong character.
+/// Prints some problems with the network's answers; a caret marks each wrong character.
 void print_solved(const CollisionNet& model, std::span<const Problem> problems) {
   const std::vector<std::int64_t> said = nn::predictions(model(tensors(problems).x)).to_vector<std::int64_t>();
   fmt::print("question   true   said\n");
@@ -158,8 +158,8 @@ void collision(Options options) {
 int main(int argc, char** argv) {
   Options options;
   example::CommandLine line("collision", "Reads \"12m4v35\", writes \"26.2\": a network of LSTM layers learns inelastic collisions.");
-  line.option("--problems", options.problems, "to learn from; an eighth as many are for validation and for the test",
-              {.name = "from 8 to 80000: there are no more different ones", .least = 8, .most = 80000});
+  line.option("--problems", options.problems, "training problems; an eighth as many each are for validation and test",
+              {.name = "a number from 8 to 80000 (there are no more distinct problems)", .min = 8, .max = 80000});
   line.option("--epochs", options.epochs, "passes over them", example::kPositive);
   line.option("--batch", options.batch, "problems in a step", example::kPositive);
   line.option("--nodes", options.nodes, "of each layer", example::kPositive);

@@ -19,7 +19,7 @@ CLI::Validator validator(Numbers allowed) {
             double value = 0;
             const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
             const bool number = error == std::errc() && end == text.data() + text.size() && std::isfinite(value);
-            const bool good = number && value >= allowed.least && value <= allowed.most && (allowed.included || value != allowed.least);
+            const bool good = number && value >= allowed.min && value <= allowed.max && (allowed.included || value != allowed.min);
             return good ? std::string() : fmt::format("\"{}\" is not {}", text, allowed.name);
           },
           ""};

@@ -1,5 +1,5 @@
 #pragma once
-// What the example programs share: their command lines, how they end, and where they find the data that comes with the project.
+// Shared by the example programs: command lines, error handling, and the data that comes with the project.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -13,17 +13,17 @@
 
 namespace example {
 
-/// Which numbers an option takes: finite ones from `least` to `most`, `least` itself only if it is `included`.
+/// The numbers that an option accepts: finite ones from `min` to `max`, `min` itself only if `included`.
 struct Numbers {
   const char* name = "a number";
-  double least = -HUGE_VAL, most = HUGE_VAL;
+  double min = -HUGE_VAL, max = HUGE_VAL;
   bool included = true;
 };
 inline constexpr Numbers kAny;
-inline constexpr Numbers kPositive{.name = "a number above 0", .least = 0, .included = false};
-inline constexpr Numbers kNotNegative{.name = "0 or a number above it", .least = 0};
+inline constexpr Numbers kPositive{.name = "a number above 0", .min = 0, .included = false};
+inline constexpr Numbers kNotNegative{.name = "a number of at least 0", .min = 0};
 
-/// The command line of a program. An option's help shows the value that its variable has beforehand.
+/// The command line of a program. The help of an option shows the initial value of its variable.
 class CommandLine {
  public:
   CommandLine(std::string program, std::string description);
@@ -37,11 +37,11 @@ class CommandLine {
   void option(const char* name, int& value, const char* help, Numbers allowed = kAny);
   void option(const char* name, std::uint64_t& value, const char* help);
   void flag(const char* name, bool& value, const char* help);
-  /// An option without which the program does not start.
+  /// A required option.
   void required(const char* name, std::string& value, const char* help);
 
-  /// Parses the command line and runs the program; returns its exit status. What the user can mend (the command line, a data file) ends it
-  /// with one line on stderr and status 2.
+  /// Parses the command line and runs the program; returns its exit status. Errors that the user can fix (in the command line or a data
+  /// file) are printed as one line on stderr, with status 2.
   int run(int argc, char** argv, const std::function<void()>& program);
 
  private:
@@ -49,10 +49,10 @@ class CommandLine {
   std::unique_ptr<Parser> parser_;
 };
 
-/// Says before a long training that its output could not be written: an Error if the file's folder does not exist.
+/// An Error if the file's folder does not exist: detects before a long training that its output cannot be written.
 void check_folder_of(const std::string& file);
 
-/// A file of the project's folder data/, seen from the current folder or from where the program was built.
+/// The path of a file in the project's folder data/, relative to the current folder or to where the program was built.
 std::string data_file(const std::string& name);
 
 }  // namespace example

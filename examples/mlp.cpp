@@ -1,4 +1,4 @@
-// A multi-layer perceptron, 784-256-128-10, on images in IDX files: Fashion-MNIST, MNIST and their kin.
+// A multi-layer perceptron, 784-256-128-10, on images in IDX files, such as Fashion-MNIST and MNIST.
 #include <autodiff/autodiff.h>
 #include <nn/nn.h>
 #include <optim/optim.h>
@@ -22,7 +22,7 @@ struct Options {
   std::uint64_t seed = 1;
 };
 
-/// Flat images, (n, pixels), and their labels; the first `limit` of them if that is set.
+/// Flattened images (n, pixels) and their labels; only the first `limit` unless that is 0.
 nn::Batch examples_of(const nn::LabelledImages& images, int limit) {
   const Index n = limit > 0 ? std::min<Index>(limit, images.size()) : images.size();
   return {flatten(slice(images.images, 0, 0, n), 1).contiguous(), slice(images.labels, 0, 0, n).contiguous()};
@@ -40,7 +40,7 @@ void mlp(const Options& options) {
   fmt::print("{} training and {} test images, {} parameters\n", train.y.size(), test.y.size(), model.parameter_count());
   optim::SGD descent(model.parameters(), {.lr = options.rate, .momentum = options.momentum});
   const nn::DataLoader loader(train, {.batch_size = options.batch, .shuffle = true, .generator = &generator});
-  // The rate goes down to 0: the last epochs settle.
+  // The rate decreases linearly, so that the last epochs converge.
   const auto rate = [&](int epoch) { return options.rate * (1 - (epoch - 1.0) / options.epochs); };
   const example::Classifier classifier(model);
   const nn::History history = example::fit(classifier, descent, loader, {.epochs = options.epochs, .test = &test, .rate = rate});
@@ -59,7 +59,7 @@ int main(int argc, char** argv) {
   line.option("--epochs", options.epochs, "passes over the training images", example::kPositive);
   line.option("--batch", options.batch, "images in a step", example::kPositive);
   line.option("--rate", options.rate, "learning rate", example::kPositive);
-  line.option("--momentum", options.momentum, "momentum", {.name = "from 0 to 0.999", .least = 0, .most = 0.999});
+  line.option("--momentum", options.momentum, "momentum", {.name = "a number from 0 to 0.999", .min = 0, .max = 0.999});
   line.option("--seed", options.seed, "of the weights and of the order of the images");
   line.option("--limit", options.limit, "use only the first images of each part; 0: all", example::kNotNegative);
   line.option("--output", options.output, "folder for the pictures");

@@ -1,4 +1,4 @@
-// The workshop's convolutional network on handwritten digits, or on any images in IDX files.
+// A convolutional network on handwritten digits, or on any images in IDX files.
 #include <autodiff/autodiff.h>
 #include <nn/nn.h>
 #include <optim/optim.h>
@@ -22,15 +22,15 @@ struct Options {
   bool quick = false;
 };
 
-/// Images with their one channel, (n, 1, rows, columns), and labels; the first `limit` of them if that is set.
+/// Images with one channel, (n, 1, rows, columns), and labels; only the first `limit` unless that is 0.
 nn::Batch examples_of(const nn::LabelledImages& images, Index limit) {
   const Index n = limit > 0 ? std::min(limit, images.size()) : images.size();
   return {unsqueeze(slice(images.images, 0, 0, n), 1), slice(images.labels, 0, 0, n)};
 }
 
-constexpr Index kLeastSide = 16;  // what leaves a pixel behind the second pooling
+constexpr Index kMinSide = 16;  // leaves one pixel after the second pooling
 
-/// Two convolutions, each halved by pooling, and two dense layers.
+/// Two convolutions, each followed by pooling to half the size, and two dense layers.
 nn::Sequential network(Index classes, Index rows, Index columns, Generator& generator) {
   const auto left = [](Index size) { return ((size - 4) / 2 - 4) / 2; };
   return nn::Sequential(nn::Conv2d(1, 16, {.kernel = 5}, generator), nn::ReLU(), nn::MaxPool2d(2),   //
@@ -47,8 +47,9 @@ void mnist_cnn(Options options) {
   const nn::Batch train = examples_of(data.train, limit), test = examples_of(data.test, limit);
   const std::vector<std::string> names = example::class_names(data, options.data);
   const Index rows = train.x.size(2), columns = train.x.size(3);
-  if (std::min(rows, columns) < kLeastSide)
-    throw DataError(fmt::format("{}: images of {} x {}; this network needs {} x {}", options.data, rows, columns, kLeastSide, kLeastSide));
+  if (std::min(rows, columns) < kMinSide)
+    throw DataError(fmt::format("{}: the images are {} x {}, but this network needs at least {} x {}", options.data, rows, columns,
+                                kMinSide, kMinSide));
   example::make_folder(options.output);
 
   Generator generator(options.seed);

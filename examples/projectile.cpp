@@ -1,5 +1,4 @@
-// A thrown ball: given three of x, y, v0x, v0y, vy and t, a network finds all six. It sees problems that the program makes up, never a
-// formula.
+// A thrown ball: given three of x, y, v0x, v0y, vy and t, a network finds all six. It learns from generated problems, without any formula.
 #include <autodiff/autodiff.h>
 #include <nn/nn.h>
 #include <optim/optim.h>
@@ -36,13 +35,13 @@ enum Quantity : std::size_t { kX, kY, kV0x, kV0y, kVy, kT, kQuantities };  // m,
 constexpr std::array<const char*, kQuantities> kNames{"x", "y", "v0x", "v0y", "vy", "t"};
 using Values = std::array<double, kQuantities>;
 
-/// What the network works with instead, so that all quantities are of the order of 1.
+/// Units for the network, so that all quantities are of order 1.
 constexpr Values kScale{1000, 500, 100, 100, 200, 20};
 
 double rounded(double v) { return std::round(v * 100) / 100; }
 
 struct Problem {
-  Values given{}, solution{};  // what is not given is 0
+  Values given{}, solution{};  // quantities that are not given are 0
   std::array<bool, kQuantities> known{};
 };
 
@@ -50,7 +49,7 @@ struct Problem {
 Values solve(const Values& given, const std::array<bool, kQuantities>& known) {
   Values s = given;
   if (!known[kT]) {
-    // Both of a pair are known, and say how long the ball flies; it comes down where y is below 0.
+    // Both quantities of a pair are known, which gives the time of flight; the ball is on its way down where y is below 0.
     s[kT] = known[kX] && known[kV0x] ? s[kX] / s[kV0x] : (s[kV0y] + std::sqrt(s[kV0y] * s[kV0y] + 2 * kGravity * s[kY])) / -kGravity;
   }
   if (!known[kX]) s[kX] = s[kV0x] * s[kT];
@@ -80,7 +79,7 @@ Problem make_problem(Generator& g) {
   return p;
 }
 
-/// A problem whose solution is not finite (x = 0 in no time) is no problem.
+/// Random problems; those without a finite solution (if t = 0) are skipped.
 std::vector<Problem> make_problems(int n, Generator& generator) {
   std::vector<Problem> problems;
   while (std::ssize(problems) < n) {
@@ -108,10 +107,10 @@ nn::Batch tensors(const std::vector<Problem>& problems) {
   return batch;
 }
 
-/// Solutions are heavy-tailed (a small v0y makes a long flight): beyond 1 the loss grows like the error, not like its square.
+/// Solutions are heavy-tailed, so the loss grows linearly for large errors, not quadratically.
 Tensor loss_of(const Tensor& said, const Tensor& is) { return nn::smooth_l1(said, is, {.beta = 0.1}); }
 
-/// What the network says of the problems, in their units.
+/// The network's answers to the problems, in SI units.
 std::vector<Values> answers(nn::Sequential& model, const Tensor& x) {
   model.eval();
   const std::vector<float> said = model(x).to_vector<float>();
@@ -121,9 +120,9 @@ std::vector<Values> answers(nn::Sequential& model, const Tensor& x) {
 }
 
 struct Score {
-  double accuracy;      // the share of problems whose largest quantity is told rightly
-  double median_error;  // over the problems, of the distance between said and true values in units of the scales
-  double mse;           // over all quantities, in their units
+  double accuracy;      // share of problems for which the network names the largest quantity correctly
+  double median_error;  // median over problems of the distance between predicted and true values, in scaled units
+  double mse;           // mean squared error of all quantities, in SI units
 };
 Score score_of(const std::vector<Problem>& problems, const std::vector<Values>& said) {
   const auto largest = [](const Values& v) { return std::max_element(v.begin(), v.end()) - v.begin(); };
@@ -145,7 +144,7 @@ Score score_of(const std::vector<Problem>& problems, const std::vector<Values>& 
   return {right / n, errors[errors.size() / 2], squares / (n * kSize)};
 }
 
-// ---- what the user sees ----------------------------------------------------------------------------------------------------------
+// ---- output ----------------------------------------------------------------------------------------------------------------------
 
 void print_problem(const Problem& p, const Values& said) {
   std::string given, solution;
@@ -156,7 +155,7 @@ void print_problem(const Problem& p, const Values& said) {
   fmt::print("given{}\n  said (true):{}\n", given, solution);
 }
 
-/// Flights as the solutions and the network's answers have them.
+/// Draws the flights by the solutions and by the network's answers.
 std::string draw_flights(const std::vector<Problem>& problems, const std::vector<Values>& said, const std::string& path) {
   constexpr int kPoints = 60;
   nn::Figure figure;
@@ -214,7 +213,8 @@ void projectile(Options options) {
     }
     model.eval();
     const double train_loss = sum / static_cast<double>(step), test_loss = loss_of(model(test_data.x), test_data.y).item();
-    if (!std::isfinite(train_loss)) throw Error(fmt::format("epoch {}: the loss is no number any more; try a smaller --rate", epoch));
+    if (!std::isfinite(train_loss))
+      throw Error(fmt::format("epoch {}: the loss is not a finite number; hint: try a smaller --rate", epoch));
     bar.finish({{"test loss", test_loss}});
     fmt::print("epoch {}: train loss {:.5f}, test loss {:.5f}\n", epoch, train_loss, test_loss);
     std::fflush(stdout);
@@ -238,7 +238,7 @@ void projectile(Options options) {
 int main(int argc, char** argv) {
   Options options;
   example::CommandLine line("projectile", "Three quantities of a throw -> all six: a network learns mechanics from solved problems.");
-  line.option("--problems", options.problems, "to learn from; a tenth as many more are for the test", example::kPositive);
+  line.option("--problems", options.problems, "training problems; a tenth as many more are for the test", example::kPositive);
   line.option("--epochs", options.epochs, "passes over them", example::kPositive);
   line.option("--batch", options.batch, "problems in a step", example::kPositive);
   line.option("--rate", options.rate, "learning rate of Adam, which falls to 0 along a cosine", example::kPositive);

@@ -1,5 +1,5 @@
-// The slides' single node, y_hat = f(w x + b), trained by full-batch gradient descent from w = b = 0 on E = 1/2 (y - y_hat)^2.
-// The tape derives dE/dw and dE/db; at the end they stand beside the slides' formulas and central differences.
+// A single node, y_hat = f(w x + b), trained by full-batch gradient descent from w = b = 0 on E = 1/2 (y - y_hat)^2. The tape computes
+// dE/dw and dE/db; at the end they are compared with formulas derived by hand and with central differences.
 #include <autodiff/autodiff.h>
 
 #include <algorithm>
@@ -34,7 +34,7 @@ struct Gradient {
 
 enum class Activation { identity, sigmoid, step };
 
-/// f(h), for numbers and for what the tape records.
+/// f(h), for plain numbers and for Scalars.
 template <class T> T activate(Activation f, const T& h) {
   switch (f) {
     case Activation::identity:
@@ -62,7 +62,7 @@ Gradient by_tape(Activation f, const std::vector<Record>& records, const Node& n
   return {dw, db};
 }
 
-/// The slides' formulas: dE/dw = -(y - y_hat) f'(h) x, dE/db = -(y - y_hat) f'(h).
+/// The formulas derived by hand: dE/dw = -(y - y_hat) f'(h) x, dE/db = -(y - y_hat) f'(h).
 Gradient by_hand(Activation f, const std::vector<Record>& records, const Node& node) {
   Gradient g{0, 0};
   for (const auto& [x, y] : records) {
@@ -85,7 +85,7 @@ Gradient by_differences(Activation f, const std::vector<Record>& records, const 
   return {difference(&Node::w), difference(&Node::b)};
 }
 
-/// The perceptron's rule, averaged over the records: every wrong answer pulls the line towards its record.
+/// The perceptron rule, averaged over the records: every wrong answer moves the line towards its record.
 Gradient by_perceptron_rule(const std::vector<Record>& records, const Node& node) {
   Gradient g{0, 0};
   for (const auto& [x, y] : records) {
@@ -110,17 +110,17 @@ std::vector<double> column(const nn::Table& table, const std::string& file, cons
   return values;
 }
 
-/// Brings the values to [0, 1] by their smallest and largest.
+/// Scales the values to [0, 1] by their minimum and maximum.
 void scale_to_unit(std::vector<double>& values, const std::string& file, const std::string& name) {
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
-  const double least = *low, range = *high - *low;
-  if (range == 0) throw DataError(fmt::format("{}, column \"{}\": cannot be scaled, for every row holds {}", file, name, least));
-  for (double& v : values) v = (v - least) / range;
+  const double min = *low, range = *high - *low;
+  if (range == 0) throw DataError(fmt::format("{}, column \"{}\": cannot be scaled, because every row holds {}", file, name, min));
+  for (double& v : values) v = (v - min) / range;
 }
 
 std::vector<Record> read_records(const Options& options) {
   const nn::Table table = nn::read_csv(options.csv);
-  if (table.rows() == 0) throw DataError(fmt::format("{}: no rows below the header", options.csv));
+  if (table.rows() == 0) throw DataError(fmt::format("{}: there are no rows after the header", options.csv));
   std::vector<double> x = column(table, options.csv, options.x), y = column(table, options.csv, options.y);
   if (options.scale != "none") scale_to_unit(x, options.csv, options.x);
   if (options.scale == "xy") scale_to_unit(y, options.csv, options.y);
@@ -149,8 +149,7 @@ Node train(Activation f, const std::vector<Record>& records, const Options& opti
     node.w -= options.rate * dw;
     node.b -= options.rate * db;
     if (!std::isfinite(node.w) || !std::isfinite(node.b))
-      throw Error(fmt::format("epoch {}: w and b have left the range of numbers; a smaller --rate than {} or --scale x may help", epoch,
-                              options.rate));
+      throw Error(fmt::format("epoch {}: w and b are not finite; hint: try a smaller --rate than {}, or --scale x", epoch, options.rate));
     if (epoch % options.report_every != 0) continue;
     const double error = sum_of_squared_errors(f, records, node);
     fmt::print("epoch {} SSE {:.15g} w {:.15g} b {:.15g}\n", epoch, error, node.w, node.b);
@@ -165,7 +164,7 @@ void print_verdict(Activation f, const std::vector<Record>& records, const Node&
   fmt::print("\n{:<8}{:>24}{:>24}{:>24}\n", "", "tape", "hand", "central difference");
   fmt::print("{:<8}{:>24.15g}{:>24.15g}{:>24.15g}\n", "dE/dw", tape.dw, hand.dw, differences.dw);
   fmt::print("{:<8}{:>24.15g}{:>24.15g}{:>24.15g}\n", "dE/db", tape.db, hand.db, differences.db);
-  // Central differences of mean E are good to about 1e-10 of its size; the two exact ones must agree to rounding.
+  // Central differences are accurate to about 1e-10 of mean E; the two exact gradients must agree up to rounding.
   const auto agree = [](double a, double b, double tolerance) { return std::abs(a - b) <= tolerance * (1 + std::abs(b)); };
   const bool exact = agree(tape.dw, hand.dw, 1e-13) && agree(tape.db, hand.db, 1e-13);
   const bool near = agree(tape.dw, differences.dw, 1e-7) && agree(tape.db, differences.db, 1e-7);
@@ -241,6 +240,6 @@ int main(int argc, char** argv) {
   line.option("--rate", options.rate, "learning rate eta", example::kPositive);
   line.option("--epochs", options.epochs, "passes over all records", example::kPositive);
   line.option("--report-every", options.report_every, "epochs between reports", example::kPositive);
-  line.option("--plot", options.plot, "write the data, the node and the course of training as a picture: FILE.png");
+  line.option("--plot", options.plot, "draw the data, the node and the training curve: FILE.png");
   return line.run(argc, argv, [&] { regress(options); });
 }

@@ -1,4 +1,4 @@
-// The slides' convolutional network: colour images in, a node for each class out. CIFAR-10 in its binary format.
+// A convolutional network for colour images, with one output for each class: CIFAR-10 in its binary format.
 #include <autodiff/autodiff.h>
 #include <nn/nn.h>
 #include <optim/optim.h>
@@ -28,7 +28,7 @@ struct Options {
 
 constexpr Index kSide = 32, kClasses = nn::cifar10_classes.size();
 
-/// Two pairs of convolutions, each halved by pooling, and two dense layers.
+/// Two pairs of convolutions, each followed by pooling to half the size, and two dense layers.
 nn::Sequential network(Generator& g) {
   constexpr Index kLeft = kSide / 4;
   return nn::Sequential(nn::Conv2d(3, 32, {.kernel = 3, .padding = 1}, g), nn::ReLU(),                     //
@@ -39,7 +39,7 @@ nn::Sequential network(Generator& g) {
                         nn::Linear(256, kClasses, {}, g));
 }
 
-/// Pixels of [0, 1] to about [-1, 1].
+/// Scales pixels from [0, 1] to [-1, 1].
 nn::Batch centred(const nn::LabelledImages& images) { return {(images.images - 0.5) * 2, images.labels}; }
 
 void rgb_cnn(Options options) {
@@ -54,7 +54,7 @@ void rgb_cnn(Options options) {
   optim::Adam adam(model.parameters(), {.lr = options.rate});
   const nn::DataLoader loader(train, {.batch_size = options.batch, .shuffle = true, .generator = &generator});
   const optim::CosineSchedule schedule{.lr = options.rate, .steps = options.epochs};
-  // Every epoch shows each picture mirrored or not, and moved a little.
+  // In every epoch each picture is randomly mirrored and shifted.
   const auto augment = [&](const Tensor& x) { return nn::random_crop(nn::random_flip(x, {}, generator), {}, generator); };
   const example::Classifier classifier(model);
   const nn::History history =

@@ -1,5 +1,5 @@
-// Does a review praise or complain? An embedding of words, one layer of LSTM, two outputs. Any folder with reviews.txt and labels.txt, a
-// review and its label ("positive" or "negative") a line.
+// Classifies reviews as positive or negative: an embedding of words, one LSTM layer, two outputs. Takes any folder with reviews.txt and
+// labels.txt, one review and one label ("positive" or "negative") per line.
 #include <autodiff/autodiff.h>
 #include <nn/nn.h>
 #include <optim/optim.h>
@@ -29,7 +29,7 @@ struct Options {
 };
 
 const std::vector<std::string> kLabels{"negative", "positive"};
-constexpr const char* kUnknown = "<unknown>";  // number 0, which also pads short reviews
+constexpr const char* kUnknown = "<unknown>";  // index 0, which also pads short reviews
 
 /// The lines of a file, lower case.
 std::vector<std::string> read_lines(const std::string& path) {
@@ -64,11 +64,11 @@ Reviews read_reviews(const std::string& folder) {
   return reviews;
 }
 
-nn::Vocabulary vocabulary_of(const Reviews& reviews, int most) {
+nn::Vocabulary vocabulary_of(const Reviews& reviews, int max_size) {
   std::vector<std::string_view> words;
   for (const std::string& text : reviews.texts)
     for (const std::string_view word : nn::words(text)) words.push_back(word);
-  return nn::Vocabulary(words, {.max_size = most, .unknown = kUnknown});
+  return nn::Vocabulary(words, {.max_size = max_size, .unknown = kUnknown});
 }
 
 /// The last words of each review, padded on the left: (n, length) int64.
@@ -136,16 +136,16 @@ void sentiment(Options options) {
 
 int main(int argc, char** argv) {
   Options options;
-  example::CommandLine line("sentiment", "Tells praise from complaint: an embedding, a layer of LSTM, two outputs.");
-  line.required("--data", options.data, "folder with reviews.txt and labels.txt; a fifth of them is for the test");
-  line.option("--words", options.words, "of a review that are read: its last ones", example::kPositive);
-  line.option("--vocabulary", options.vocabulary, "most frequent words that it knows", example::kPositive);
-  line.option("--embedding", options.embedding, "numbers for a word", example::kPositive);
+  example::CommandLine line("sentiment", "Classifies reviews as positive or negative: an embedding, an LSTM layer, two outputs.");
+  line.required("--data", options.data, "folder with reviews.txt and labels.txt; a fifth of them is for testing");
+  line.option("--words", options.words, "number of words to read from each review, the last ones", example::kPositive);
+  line.option("--vocabulary", options.vocabulary, "number of words to know, the most frequent ones", example::kPositive);
+  line.option("--embedding", options.embedding, "size of the vector for a word", example::kPositive);
   line.option("--nodes", options.nodes, "of the LSTM layer", example::kPositive);
   line.option("--epochs", options.epochs, "passes over the reviews", example::kPositive);
   line.option("--batch", options.batch, "reviews in a step", example::kPositive);
   line.option("--rate", options.rate, "learning rate of RMSprop", example::kPositive);
-  line.option("--dropout", options.dropout, "share of the nodes that are left out", {.name = "from 0 to 0.9", .least = 0, .most = 0.9});
+  line.option("--dropout", options.dropout, "probability of dropout", {.name = "a number from 0 to 0.9", .min = 0, .max = 0.9});
   line.option("--seed", options.seed, "of the split, the weights and the order of the reviews");
   line.option("--output", options.output, "folder for the picture and the model");
   line.flag("--quick", options.quick, "a small network, to see that everything works");

@@ -1,4 +1,4 @@
-// A network reads text character by character and learns which comes next; then it writes. Shakespeare's sonnets, or any text file.
+// A network learns to predict the next character of a text, and then writes text: Shakespeare's sonnets, or any text file.
 #include <autodiff/autodiff.h>
 #include <nn/nn.h>
 #include <optim/optim.h>
@@ -26,7 +26,7 @@ struct Options {
   bool quick = false;
 };
 
-/// LSTM layers over one-hot characters; the last step's state tells the next character.
+/// LSTM layers over one-hot characters; the state after the last step predicts the next character.
 struct CharacterNet : nn::Module {
   CharacterNet(Index symbols, const Options& o, Generator& g)
       : lstm(symbols, o.nodes, {.layers = o.layers, .dropout = o.layers > 1 ? o.dropout : 0}, g),
@@ -35,7 +35,7 @@ struct CharacterNet : nn::Module {
     start_as_keras(g);
   }
 
-  /// First values as in Keras, which the workshop uses: Glorot for inputs, orthogonal for states, and forget gates that begin open.
+  /// Initial values as in Keras: Glorot for inputs, orthogonal for states, and forget gates that are initially open.
   void start_as_keras(Generator& g) {
     for (nn::RecurrentParameters& w : lstm.weights) {
       nn::init::xavier_uniform(w.weight_ih, g);
@@ -43,7 +43,7 @@ struct CharacterNet : nn::Module {
       nn::init::constant(w.bias_hh, 0);
       const Index nodes = w.weight_hh.shape()[1];
       Tensor bias = Tensor::zeros({4 * nodes});
-      std::fill_n(bias.mutable_data<float>() + nodes, nodes, 1.0f);  // the gates stand in the order input, forget, cell, output
+      std::fill_n(bias.mutable_data<float>() + nodes, nodes, 1.0f);  // the gates are in the order input, forget, cell, output
       w.bias_ih.set(bias);
     }
     nn::init::xavier_uniform(head.weight, g);
@@ -68,7 +68,7 @@ struct CharacterNet : nn::Module {
 
 // ---- writing ---------------------------------------------------------------------------------------------------------------------
 
-/// The next character by chance, with probabilities softmax(logits / temperature); for temperature 0 the likeliest.
+/// Draws the next character with probabilities softmax(logits / temperature); for temperature 0, takes the most likely one.
 Index choose(const Tensor& logits, double temperature, Generator& g) {
   const std::vector<double> values = logits.to(float64).to_vector<double>();
   const auto best = std::max_element(values.begin(), values.end());
@@ -85,7 +85,7 @@ Index choose(const Tensor& logits, double temperature, Generator& g) {
   return static_cast<Index>(i);
 }
 
-/// Goes on from a window (steps) of characters: each new one moves the window on.
+/// Continues a window (steps) of characters; each new character shifts the window.
 std::string write(CharacterNet& model, const nn::Vocabulary& symbols, const Tensor& start, int length, double temperature, Generator& g) {
   std::vector<std::int64_t> window = start.to_vector<std::int64_t>();
   std::string text;
@@ -137,14 +137,14 @@ int main(int argc, char** argv) {
   Options options;
   example::CommandLine line("sonnets", "Layers of LSTM learn to write like a text, character by character.");
   line.required("--text", options.text, "what to learn from: a text file");
-  line.option("--layers", options.layers, "of LSTM; the workshop has 2 of 128 nodes, or 1 of 256", example::kPositive);
+  line.option("--layers", options.layers, "number of LSTM layers", example::kPositive);
   line.option("--nodes", options.nodes, "of each layer", example::kPositive);
-  line.option("--window", options.window, "characters that it sees before it tells the next", example::kPositive);
+  line.option("--window", options.window, "number of characters from which the next is predicted", example::kPositive);
   line.option("--step", options.step, "characters from one window to the next", example::kPositive);
   line.option("--epochs", options.epochs, "passes over the windows", example::kPositive);
   line.option("--batch", options.batch, "windows in a step", example::kPositive);
   line.option("--rate", options.rate, "learning rate of RMSprop", example::kPositive);
-  line.option("--dropout", options.dropout, "share of the nodes that are left out", {.name = "from 0 to 0.9", .least = 0, .most = 0.9});
+  line.option("--dropout", options.dropout, "probability of dropout", {.name = "a number from 0 to 0.9", .min = 0, .max = 0.9});
   line.option("--length", options.length, "characters to write at the end", example::kPositive);
   line.option("--seed", options.seed, "of the weights, the order of the windows, and what is written");
   line.option("--output", options.output, "folder for the picture and the model");

@@ -1,5 +1,5 @@
-// Who survived the Titanic: a 12-9-1 network of sigmoid nodes without biases, trained by batches drawn with replacement on
-// E = 1/2 (y - y_hat)^2. One network for each seed; the median of their validation errors says how good the method is.
+// Predicts who survived the Titanic: a 12-9-1 network of sigmoid nodes without biases, trained on batches drawn with replacement, with
+// E = 1/2 (y - y_hat)^2. Trains one network for each seed; the median of their validation errors measures the method.
 #include <autodiff/autodiff.h>
 #include <nn/nn.h>
 #include <optim/optim.h>
@@ -35,7 +35,7 @@ constexpr std::array<Category, 3> kCategories{
     {{"Sex", {"male", "female", nullptr}}, {"Embarked", {"C", "Q", "S"}}, {"Pclass", {"1", "2", "3"}}}};
 constexpr Index kInputs = 12;
 
-/// Smallest and largest value of a column over both tables, without the missing ones.
+/// The smallest and the largest value of a column in both tables, ignoring missing ones.
 std::pair<double, double> range(const std::vector<double>& a, const std::vector<double>& b) {
   double low = INFINITY, high = -INFINITY;
   for (const auto* column : {&a, &b}) {
@@ -48,7 +48,7 @@ std::pair<double, double> range(const std::vector<double>& a, const std::vector<
   return {low, high};
 }
 
-/// A missing category is none of the values; a text that is none of them is a mistake in the data.
+/// A DataError for a category that is neither missing nor one of the known values.
 void check_category(const Category& category, const std::vector<std::string>& texts, const std::string& file) {
   for (std::size_t row = 0; row < texts.size(); ++row) {
     const auto is = [&](const char* value) { return value && texts[row] == value; };
@@ -57,7 +57,7 @@ void check_category(const Category& category, const std::vector<std::string>& te
   }
 }
 
-/// (rows, 12): the numbers brought to [0, 1] by their range over both tables, missing ones 0; then one-hot categories.
+/// (rows, 12): numbers, scaled to [0, 1] by their range in both tables, 0 where missing; then one-hot categories.
 Tensor inputs(const nn::Table& table, const std::string& file, const nn::Table& other) {
   Tensor x = Tensor::zeros({table.rows(), kInputs}, float64);
   double* to = x.mutable_data<double>();
@@ -84,7 +84,7 @@ Tensor inputs(const nn::Table& table, const std::string& file, const nn::Table& 
 
 // ---- the network -----------------------------------------------------------------------------------------------------------------
 
-/// A sigmoid layer without biases; weights are drawn from N(0, 1 / sqrt(inputs)), as the workshop does.
+/// A layer without bias for sigmoid nodes; weights are drawn from N(0, 1 / sqrt(inputs)).
 nn::Linear layer(Index in, Index out, Generator& generator) {
   nn::Linear linear(in, out, {.bias = false}, generator);
   linear.weight = generator.normal({out, in}, 0, 1 / std::sqrt(static_cast<double>(in)), float64);
@@ -158,7 +158,7 @@ int main(int argc, char** argv) {
   example::CommandLine line("titanic", "A 12-9-1 network on the passenger list of the Titanic.");
   line.required("--train", options.train, "passengers with the column Survived: CSV");
   line.required("--test", options.test, "passengers without it: CSV");
-  line.option("--predictions", options.predictions, "write what the best network says of the test passengers: FILE.csv");
+  line.option("--predictions", options.predictions, "write the best network's predictions for the test passengers: FILE.csv");
   line.option("--seeds", options.seeds, "networks to train", example::kPositive);
   line.option("--batches", options.batches, "steps of training", example::kPositive);
   line.option("--batch", options.batch_size, "passengers in a step", example::kPositive);

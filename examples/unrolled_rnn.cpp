@@ -1,6 +1,6 @@
-// A recurrent network unrolled by hand, h_t = tanh(x_t W + h_{t-1} U + b): the recurrence is a loop that you can read. It learns the adding
-// problem (Hochreiter and Schmidhuber 1997): of a sequence of numbers two are marked, and their sum is asked for at the end. And it shows
-// why that is hard: the gradient with respect to h_t shrinks or grows from step to step on its way back.
+// A recurrent network unrolled by hand, h_t = tanh(x_t W + h_{t-1} U + b): the recurrence is an explicit loop. It learns the adding problem
+// (Hochreiter and Schmidhuber 1997): two numbers of a sequence are marked, and the target is their sum. It also shows why that is hard: the
+// gradient with respect to h_t shrinks or grows from step to step during the backward pass.
 #include <autodiff/autodiff.h>
 #include <nn/nn.h>
 #include <optim/optim.h>
@@ -38,7 +38,7 @@ struct UnrolledRnn : nn::Module {
         b(Tensor::zeros({nodes})),
         head(nodes, 1, {}, g) {}
 
-  /// The states before, between and after the steps of a sequence x (steps, n, 2), each (n, nodes).
+  /// The initial state and the state after each step of a sequence x (steps, n, 2), each (n, nodes).
   std::vector<Tensor> states(const Tensor& x, const Tensor& start) const {
     std::vector<Tensor> h{start};
     for (Index t = 0; t < x.size(0); ++t) h.push_back(tanh(matmul(select(x, 0, t), W) + matmul(h.back(), U) + b));
@@ -61,7 +61,7 @@ struct UnrolledRnn : nn::Module {
 
 // ---- the problem -----------------------------------------------------------------------------------------------------------------
 
-/// Sequences x (steps, n, 2), a number in [0, 1) and a mark; one mark lies in each half. Sums y (n, 1).
+/// Sequences x (steps, n, 2) of a number in [0, 1) and a mark, with one mark in each half; and the sums y (n, 1).
 nn::Batch draw_batch(Index steps, Index n, Generator& g) {
   nn::Batch batch{Tensor::zeros({steps, n, 2}), Tensor::zeros({n, 1})};
   float *x = batch.x.mutable_data<float>(), *y = batch.y.mutable_data<float>();
@@ -76,14 +76,14 @@ nn::Batch draw_batch(Index steps, Index n, Generator& g) {
   return batch;
 }
 
-/// How far the gradient comes: |dE/dh_t| for t = 0 ... steps.
+/// The norms of the gradients, |dE/dh_t| for t = 0 ... steps.
 nn::Column gradient_norms(const UnrolledRnn& model, const nn::Batch& data, std::string name) {
   Tape tape;
   const std::vector<Tensor> h = model.states(data.x, tape.variable(model.rest(data.x.size(1))));
   return {std::move(name), nn::gradient_norms(tape.gradient(nn::mse(model.head(h.back()), data.y), h))};
 }
 
-/// Vanishing, passing on and exploding: the norms for three sizes of the recurrent weights, before any training.
+/// Draws vanishing, stable and exploding gradients: the norms for three scales of the recurrent weights, and those of the trained network.
 std::string draw_gradient_norms(const Options& options, const UnrolledRnn& trained, Generator& g) {
   constexpr Index kSequences = 64, kLongest = 100;
   const nn::Batch data = draw_batch(std::max<Index>(options.steps, kLongest), kSequences, g);
@@ -113,7 +113,7 @@ void unrolled_rnn(Options options) {
     Tape tape;
     const Tensor loss = nn::mse(model(batch.x), batch.y);
     Gradients gradients = tape.gradient(loss, model.parameters());
-    gradients.clip_norm(1);  // a step over a cliff would undo the training
+    gradients.clip_norm(1);  // one exploding gradient would undo the training
     adam.step(gradients);
     constexpr int kReport = 100;
     if (step % kReport == 0 || step == options.batches) {
@@ -125,7 +125,7 @@ void unrolled_rnn(Options options) {
   bar.finish();
   fmt::print("{}\n", history.plot(options.output + "/unrolled_rnn-training.png").message);
   fmt::print("{}\n", draw_gradient_norms(options, model, generator));
-  // Whoever answers 1 to everything is wrong by 1/6 in the mean square.
+  // Always predicting 1 has a mean squared error of 1/6.
   fmt::print("test loss {:.5f} (always answering 1: {:.5f})\n", nn::mse(model(test.x), test.y).item(), 1.0 / 6);
 }
 
@@ -133,8 +133,8 @@ void unrolled_rnn(Options options) {
 
 int main(int argc, char** argv) {
   Options options;
-  example::CommandLine line("unrolled_rnn", "A recurrent network as a visible loop: the adding problem, and how far gradients come.");
-  line.option("--steps", options.steps, "length of a sequence", {.name = "from 2 to 10000", .least = 2, .most = 10000});
+  example::CommandLine line("unrolled_rnn", "A recurrent network as an explicit loop: the adding problem, and vanishing gradients.");
+  line.option("--steps", options.steps, "length of a sequence", {.name = "a number from 2 to 10000", .min = 2, .max = 10000});
   line.option("--nodes", options.nodes, "of the network", example::kPositive);
   line.option("--batches", options.batches, "steps of training", example::kPositive);
   line.option("--batch", options.batch, "sequences in a step", example::kPositive);

@@ -1,12 +1,12 @@
 #pragma once
-// Steps in units of the steps before.
+// Adadelta: steps scaled by the sizes of previous steps.
 #include "optim/optimizer.h"
 
 namespace wengert::optim {
 
 struct AdadeltaOptions {
   double lr = 1;     ///< eta
-  double rho = 0.9;  ///< of the mean squares
+  double rho = 0.9;  ///< decay of the mean squares
   double eps = 1e-6;
   double weight_decay = 0;  ///< lambda: added to the gradient
   bool maximize = false;    ///< ascent

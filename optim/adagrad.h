@@ -1,5 +1,5 @@
 #pragma once
-// Steps divided by the root of the sum of squared gradients.
+// Adagrad: steps divided by the root of the sum of squared gradients.
 #include "optim/optimizer.h"
 
 namespace wengert::optim {

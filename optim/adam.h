@@ -1,10 +1,10 @@
 #pragma once
-// Adaptive moments, with weight decay in the gradient (Adam) or apart from it (AdamW, adamw.h).
+// Adam: adaptive moments, with weight decay added to the gradient. (AdamW, in adamw.h, decouples it.)
 #include "optim/moment_optimizer.h"
 
 namespace wengert::optim {
 
-/// What Adam and AdamW share: all but where the weight decay goes.
+/// The common part of Adam and AdamW, which differ only in how weight decay is applied.
 class AdamBase : public MomentOptimizer {
  protected:
   struct Variant {
@@ -22,8 +22,8 @@ class AdamBase : public MomentOptimizer {
 
 struct AdamOptions {
   double lr = 1e-3;      ///< alpha
-  double beta1 = 0.9;    ///< of the mean gradient
-  double beta2 = 0.999;  ///< of the mean squared gradient
+  double beta1 = 0.9;    ///< decay of the mean gradient
+  double beta2 = 0.999;  ///< decay of the mean squared gradient
   double eps = 1e-8;
   double weight_decay = 0;  ///< lambda: added to the gradient
   bool amsgrad = false;     ///< divide by the largest mean square so far (Reddi et al. 2018)

@@ -1,13 +1,13 @@
 #pragma once
-// Adaptive moments with the largest gradient in place of the mean square.
+// Adamax: adaptive moments with the largest gradient in place of the mean square.
 #include "optim/moment_optimizer.h"
 
 namespace wengert::optim {
 
 struct AdamaxOptions {
   double lr = 2e-3;      ///< alpha
-  double beta1 = 0.9;    ///< of the mean gradient
-  double beta2 = 0.999;  ///< of the largest gradient
+  double beta1 = 0.9;    ///< decay of the mean gradient
+  double beta2 = 0.999;  ///< decay of the largest gradient
   double eps = 1e-8;
   double weight_decay = 0;  ///< lambda: added to the gradient
   bool maximize = false;    ///< ascent

@@ -1,15 +1,15 @@
 #pragma once
-// Adaptive moments with decoupled weight decay.
+// AdamW: adaptive moments with decoupled weight decay.
 #include "optim/adam.h"
 
 namespace wengert::optim {
 
 struct AdamWOptions {
   double lr = 1e-3;      ///< alpha
-  double beta1 = 0.9;    ///< of the mean gradient
-  double beta2 = 0.999;  ///< of the mean squared gradient
+  double beta1 = 0.9;    ///< decay of the mean gradient
+  double beta2 = 0.999;  ///< decay of the mean squared gradient
   double eps = 1e-8;
-  double weight_decay = 1e-2;  ///< lambda: shrinks the parameter itself, whatever the gradient is
+  double weight_decay = 1e-2;  ///< lambda: shrinks the parameter directly, independently of the gradient
   bool amsgrad = false;        ///< divide by the largest mean square so far (Reddi et al. 2018)
   bool maximize = false;       ///< ascent
 };

@@ -1,20 +1,20 @@
 #pragma once
-// What the optimizers of Adam's family share.
+// The common base of Adam and related optimizers.
 #include "optim/optimizer.h"
 
 namespace wengert::optim {
 
-/// An optimizer with a decaying mean of the gradient (beta1) and one of its square or its size (beta2): Adam, AdamW, NAdam, RAdam, Adamax.
+/// An optimizer with decaying means of the gradient (beta1) and of its square or magnitude (beta2): Adam, AdamW, NAdam, RAdam, Adamax.
 class MomentOptimizer : public Optimizer {
  public:
   double beta1() const { return beta1_; }
   double beta2() const { return beta2_; }
-  /// From the next step on; the means stay what they are. For a schedule: `adam.set_betas(cycle.momentum(step), adam.beta2())`. An Error
+  /// Takes effect from the next step on; the means are kept. For a schedule: `adam.set_betas(cycle.momentum(step), adam.beta2())`. An Error
   /// unless both are in [0, 1); then nothing has changed.
   void set_betas(double beta1, double beta2);
 
  protected:
-  /// The fields that the options of the family have in common.
+  /// The options that these optimizers have in common.
   struct Common {
     double beta1, beta2, eps, weight_decay;
     bool maximize;

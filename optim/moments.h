@@ -1,5 +1,5 @@
 #pragma once
-// Internal. The pass over the elements that Adam's family shares.
+// Internal. The update of moments shared by Adam and related optimizers.
 #include <algorithm>
 #include <cmath>
 #include <type_traits>

@@ -13,7 +13,7 @@ struct Momentum {
   double now, next, product;  // mu_t, mu_(t+1), mu_1 ... mu_t
 };
 
-// The product falls at least as fast as beta1^t, and beside 1 it soon counts for nothing: the loop is short for every t.
+// The product decays at least as fast as beta1^t and is soon negligible relative to 1, so the loop is short for every t.
 Momentum momentum_at(Index t, double beta1, double momentum_decay) {
   const auto mu = [&](Index i) { return beta1 * (1 - 0.5 * std::pow(0.96, static_cast<double>(i) * momentum_decay)); };
   double product = 1;

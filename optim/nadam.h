@@ -1,20 +1,20 @@
 #pragma once
-// Adaptive moments with Nesterov's momentum.
+// NAdam: adaptive moments with Nesterov momentum.
 #include "optim/moment_optimizer.h"
 
 namespace wengert::optim {
 
 struct NAdamOptions {
   double lr = 2e-3;      ///< alpha
-  double beta1 = 0.9;    ///< of the mean gradient
-  double beta2 = 0.999;  ///< of the mean squared gradient
+  double beta1 = 0.9;    ///< decay of the mean gradient
+  double beta2 = 0.999;  ///< decay of the mean squared gradient
   double eps = 1e-8;
   double weight_decay = 0;       ///< lambda: added to the gradient
   double momentum_decay = 4e-3;  ///< psi
   bool maximize = false;         ///< ascent
 };
 
-/// Dozat 2016, as in PyTorch. At the t-th update, with the present beta1 in every mu:
+/// Dozat 2016, as in PyTorch. At the t-th update, with the current beta1 in every mu:
 ///
 ///     g    = g (or -g to maximize) + lambda p
 ///     mu_t = beta1 (1 - 0.96^(t psi) / 2)

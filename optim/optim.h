@@ -1,5 +1,5 @@
 #pragma once
-// Everything that changes parameters.
+// All optimizers and learning-rate schedules.
 #include "optim/adadelta.h"
 #include "optim/adagrad.h"
 #include "optim/adam.h"

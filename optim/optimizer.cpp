@@ -23,7 +23,7 @@ Optimizer::Optimizer(const char* name, const ParameterList& parameters, double l
   require(!parameters.empty(), "there are no parameters; hint: does the model's visit name its members?");
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     if (std::find(parameters.begin(), parameters.begin() + i, parameters[i]) != parameters.begin() + i) {
-      throw Error(fmt::format("{}: {} is there twice", name_, name_of(*parameters[i].get(), i)));
+      throw Error(fmt::format("{}: {} is listed twice", name_, name_of(*parameters[i].get(), i)));
     }
   }
   set_learning_rate(learning_rate);
@@ -55,7 +55,7 @@ void Optimizer::set_learning_rate(double rate) {
 
 void Optimizer::step(const Gradients& gradients) {
   const NoRecord pause;
-  pool::Vector<detail::Cotangent> given(parameters_.size());  // nothing for frozen parameters
+  pool::Vector<detail::Cotangent> given(parameters_.size());  // empty for frozen parameters
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const ParameterState& parameter = *parameters_[i].get();
     if (parameter.frozen) continue;
@@ -68,13 +68,14 @@ void Optimizer::step(const Gradients& gradients) {
   }
 }
 
-// Usually the lists agree; otherwise the gradient is looked for.
+// Usually the lists have the same order; otherwise searches for the gradient.
 std::size_t Optimizer::place_of(const ParameterState& parameter, std::size_t i, const Gradients& gradients) const {
   std::size_t at = i < gradients.size() && gradients.parameter(i) == &parameter ? i : 0;
   while (at < gradients.size() && gradients.parameter(at) != &parameter) ++at;
   if (at < gradients.size() && gradients.cotangent(at).defined()) return at;
-  throw TapeError(fmt::format("{}: there is no gradient of {}; hint: ask for those of the parameters that the optimizer was made with",
-                              name_, name_of(parameter, i)));
+  throw TapeError(
+      fmt::format("{}: there is no gradient of {}; hint: take the gradient with respect to the parameters that the optimizer was made with",
+                  name_, name_of(parameter, i)));
 }
 
 detail::Cotangent Optimizer::checked_gradient(const ParameterState& parameter, std::size_t i, const detail::Cotangent& gradient) const {
@@ -94,15 +95,14 @@ void Optimizer::prepare_state(const ParameterState& parameter, std::size_t i) {
     if (!state.defined()) {
       state = Tensor::zeros(value.shape(), value.dtype());
     } else if (state.shape() != value.shape() || state.dtype() != value.dtype()) {
-      throw Error(fmt::format("{}: {} was {} {} at the steps before and is {} {} now; hint: make a new optimizer after such a change",
-                              name_, name_of(parameter, i), to_string(state.shape()), to_string(state.dtype()), to_string(value.shape()),
+      throw Error(fmt::format("{}: {} was {} {} in previous steps and is now {} {}; hint: make a new optimizer after such a change", name_,
+                              name_of(parameter, i), to_string(state.shape()), to_string(state.dtype()), to_string(value.shape()),
                               to_string(value.dtype())));
     }
   }
 }
 
-// The one way in which parameters change: in place where the parameter alone has its elements, otherwise in a copy, which mutable_data
-// makes.
+// The only place that changes parameters: in place if no other handle shares the elements, otherwise in a copy made by mutable_data.
 template <class T> Optimizer::Update<T> Optimizer::begin_update(std::size_t i) {
   Update<T> u{};
   u.parameter = parameters_[i]->value.mutable_data<T>();

@@ -1,13 +1,13 @@
 #pragma once
-// Adaptive moments that wait until their variance is known.
+// RAdam: adaptive moments, rectified while their variance is uncertain.
 #include "optim/moment_optimizer.h"
 
 namespace wengert::optim {
 
 struct RAdamOptions {
   double lr = 1e-3;      ///< alpha
-  double beta1 = 0.9;    ///< of the mean gradient
-  double beta2 = 0.999;  ///< of the mean squared gradient
+  double beta1 = 0.9;    ///< decay of the mean gradient
+  double beta2 = 0.999;  ///< decay of the mean squared gradient
   double eps = 1e-8;
   double weight_decay = 0;  ///< lambda: added to the gradient
   bool maximize = false;    ///< ascent

@@ -1,12 +1,12 @@
 #pragma once
-// Steps divided by the root of the mean squared gradient.
+// RMSprop: steps divided by the root of the mean squared gradient.
 #include "optim/optimizer.h"
 
 namespace wengert::optim {
 
 struct RMSpropOptions {
   double lr = 1e-2;     ///< eta
-  double alpha = 0.99;  ///< of the mean squared gradient
+  double alpha = 0.99;  ///< decay of the mean squared gradient
   double eps = 1e-8;
   double weight_decay = 0;  ///< lambda: added to the gradient
   double momentum = 0;      ///< mu, in [0, 1)
@@ -27,8 +27,7 @@ class RMSprop final : public Optimizer {
   explicit RMSprop(const ParameterList& parameters, const RMSpropOptions& options = {});
 
   double momentum() const { return options_.momentum; }
-  /// From the next step on; b stays what it is, and is 0 where there has been none. An Error unless the momentum is in [0, 1); then nothing
-  /// has changed.
+  /// Takes effect from the next step on; b is kept, or starts at 0. An Error unless the momentum is in [0, 1); then nothing has changed.
   void set_momentum(double momentum);
 
  private:

@@ -19,7 +19,7 @@ void check_at_least(const char* schedule, const char* option, Index value, Index
 }
 
 void check_step(const char* schedule, Index step) {
-  if (step < 0) throw Error(fmt::format("{}: there is no step {}; the first is 0", schedule, step));
+  if (step < 0) throw Error(fmt::format("{}: there is no step {}, the first is 0", schedule, step));
 }
 
 double ratio(Index a, Index b) { return static_cast<double>(a) / static_cast<double>(b); }
@@ -122,9 +122,9 @@ double OneCycleSchedule::cycle(Index step, double start, double peak, double end
   wengert::detail::check_decay("OneCycleSchedule", "min_momentum", min_momentum);
   wengert::detail::check_decay("OneCycleSchedule", "max_momentum", max_momentum);
   if (!(warmup_fraction < 1 && warmup_fraction * static_cast<double>(steps) > 1))
-    option_error("OneCycleSchedule", "warmup_fraction", "more than one step and less than all of them", warmup_fraction);
+    option_error("OneCycleSchedule", "warmup_fraction", "more than one step and fewer than all", warmup_fraction);
   check_step("OneCycleSchedule", step);
-  if (step >= steps) throw Error(fmt::format("OneCycleSchedule: there is no step {}; the last is {}", step, steps - 1));
+  if (step >= steps) throw Error(fmt::format("OneCycleSchedule: there is no step {}, the last is {}", step, steps - 1));
   const auto between = curve == Curve::cosine ? on_cosine : on_line;
   const double t = static_cast<double>(step), top = warmup_fraction * static_cast<double>(steps) - 1, last = static_cast<double>(steps - 1);
   return t <= top ? between(start, peak, t / top) : between(peak, end, (t - top) / (last - top));

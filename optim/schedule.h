@@ -1,5 +1,5 @@
 #pragma once
-// Learning rates that change during a training.
+// Learning-rate schedules.
 #include <concepts>
 #include <cstdint>
 #include <vector>
@@ -8,14 +8,14 @@
 
 namespace wengert::optim {
 
-/// A schedule is a function: the learning rate of step 0, 1, 2, ..., where a step may be a batch or an epoch, whatever the program counts.
+/// A schedule is a function that returns the learning rate of step 0, 1, 2, ... A step is whatever the program counts, a batch or an epoch.
 ///
 ///     const optim::CosineSchedule schedule{.lr = 0.1, .steps = epochs};
 ///     for (int epoch = 0; epoch < epochs; ++epoch) {
 ///       optimizer.set_learning_rate(schedule(epoch));
 ///
-/// It has no state, so a resumed training resumes its schedule. (PlateauSchedule depends on results and is the exception.) Below, t is the
-/// step. Definitions are PyTorch's. A negative step is an Error, and a field out of range a ValueError.
+/// It has no state, so resuming a training resumes its schedule. (The exception is PlateauSchedule, which depends on results.) Below, t is
+/// the step. The definitions are those of PyTorch. A negative step is an Error, and a field out of range a ValueError.
 template <class S> concept Schedule = requires(const S& schedule, Index step) {
   { schedule(step) } -> std::convertible_to<double>;
 };
@@ -36,7 +36,7 @@ struct StepSchedule {
   double operator()(Index step) const;
 };
 
-/// lr gamma^n, where n counts the milestones <= t; a milestone that is listed twice counts twice.
+/// lr gamma^n, where n is the number of milestones <= t; a milestone that is listed twice counts twice.
 struct MultiStepSchedule {
   double lr = 0;
   std::vector<Index> milestones = {};
@@ -67,7 +67,7 @@ struct PolynomialSchedule {
   double operator()(Index step) const;
 };
 
-/// min_lr + (lr - min_lr) (1 + cos(pi t / steps)) / 2: half a cosine wave down to min_lr at step `steps`. Beyond it the wave goes up again.
+/// min_lr + (lr - min_lr) (1 + cos(pi t / steps)) / 2: half a cosine wave down to min_lr at step `steps`; beyond, the wave rises again.
 /// (Loshchilov and Hutter 2017)
 struct CosineSchedule {
   double lr = 0;
@@ -76,7 +76,7 @@ struct CosineSchedule {
   double operator()(Index step) const;
 };
 
-/// The same with restarts at lr: the first period has `steps` steps, and each further one `multiplier` times as many as the one before.
+/// The same with restarts at lr: the first period has `steps` steps, and each later one `multiplier` times as many as the previous one.
 struct CosineRestartsSchedule {
   double lr = 0;
   Index steps = 1;
@@ -85,7 +85,7 @@ struct CosineRestartsSchedule {
   double operator()(Index step) const;
 };
 
-/// Linear from lr start_factor up to lr in `warmup_steps` steps, then CosineSchedule over `steps` more.
+/// Linear from lr start_factor up to lr over `warmup_steps` steps, then CosineSchedule over `steps` more.
 struct WarmupCosineSchedule {
   double lr = 0;
   Index warmup_steps = 0, steps = 1;
@@ -94,16 +94,16 @@ struct WarmupCosineSchedule {
 };
 
 /// One cycle over `steps` steps: from lr / initial_divisor up to lr during the fraction `warmup_fraction` of them, then down to
-/// lr / initial_divisor / final_divisor. A step from `steps` on is an Error. (Smith and Topin 2019)
+/// lr / initial_divisor / final_divisor. A step >= `steps` is an Error. (Smith and Topin 2019)
 struct OneCycleSchedule {
-  double lr = 0;  ///< the maximum
+  double lr = 0;  ///< maximum rate
   Index steps = 2;
   double warmup_fraction = 0.3, initial_divisor = 25, final_divisor = 1e4;
   enum class Curve : std::uint8_t { cosine, linear } curve = Curve::cosine;
   double min_momentum = 0.85, max_momentum = 0.95;
   double operator()(Index step) const;
-  /// The momentum that goes with it, from max_momentum down to min_momentum and up again: for `SGD::set_momentum`, or as beta1 for
-  /// `set_betas` of Adam and its family.
+  /// The matching momentum, from max_momentum down to min_momentum and up again: for `SGD::set_momentum`, or as beta1 for `set_betas` of
+  /// Adam and related optimizers.
   double momentum(Index step) const;
 
  private:
@@ -117,7 +117,7 @@ struct PlateauOptions {
   double threshold = 1e-4;                                       ///< how much better a result must be to count as an improvement
   bool relative_threshold = true;                                ///< whether the threshold is a fraction of the best result's size
   Index cooldown = 0;                                            ///< results that are ignored after a reduction
-  double min_lr = 0;                                             ///< the rate does not fall below
+  double min_lr = 0;                                             ///< lower bound of the rate
 };
 
 /// A rate that is reduced when results stop improving: `optimizer.set_learning_rate(plateau(validation_loss))` after each epoch.
@@ -126,7 +126,7 @@ class PlateauSchedule {
   /// An Error for options that are out of range.
   explicit PlateauSchedule(double lr, const PlateauOptions& options = {});
 
-  /// Takes the next result and gives the rate from now on. NaN is no improvement.
+  /// Takes the next result and returns the rate from now on. NaN is not an improvement.
   double operator()(double result);
   double learning_rate() const { return lr_; }
 

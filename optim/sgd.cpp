@@ -12,12 +12,12 @@ SGD::SGD(const ParameterList& parameters, const SGDOptions& options)
   require_decay("momentum", options.momentum);
   require_unit_interval("dampening", options.dampening);
   require_not_negative("weight_decay", options.weight_decay);
-  require(!options.nesterov || (options.momentum > 0 && options.dampening == 0), "nesterov needs momentum, and no dampening");
+  require(!options.nesterov || (options.momentum > 0 && options.dampening == 0), "nesterov needs a positive momentum and no dampening");
 }
 
 void SGD::set_momentum(double momentum) {
   require_decay("momentum", momentum);
-  require(!options_.nesterov || momentum > 0, "nesterov needs momentum");
+  require(!options_.nesterov || momentum > 0, "nesterov needs a positive momentum");
   if (momentum > 0 && states() == 0) add_state();
   options_.momentum = momentum;
 }
@@ -25,7 +25,7 @@ void SGD::set_momentum(double momentum) {
 template <class T> void SGD::apply(const Update<T>& u) const {
   kernels::run_on_best_target([&]() __attribute__((always_inline)) {
     const T eta(learning_rate()), mu(options_.momentum);
-    const T rest(u.count == 1 ? 1 : 1 - options_.dampening);  // v begins as 0, so that it is g after the first update
+    const T rest(u.count == 1 ? 1 : 1 - options_.dampening);  // v is initially 0, so that it is g after the first update
     const StepGradient<T> gradient{static_cast<T>(options_.weight_decay), options_.maximize};
     const bool nesterov = options_.nesterov;
     T* const p = u.parameter;

@@ -1,5 +1,5 @@
 #pragma once
-// Gradient descent.
+// SGD: gradient descent, with momentum.
 #include "optim/optimizer.h"
 
 namespace wengert::optim {
@@ -9,7 +9,7 @@ struct SGDOptions {
   double momentum = 0;      ///< mu, in [0, 1)
   double dampening = 0;     ///< tau, in [0, 1]
   double weight_decay = 0;  ///< lambda
-  bool nesterov = false;    ///< needs momentum, and no dampening
+  bool nesterov = false;    ///< Nesterov momentum; needs momentum > 0 and no dampening
   bool maximize = false;    ///< ascent
 };
 
@@ -24,8 +24,8 @@ class SGD final : public Optimizer {
   explicit SGD(const ParameterList& parameters, const SGDOptions& options = {});
 
   double momentum() const { return options_.momentum; }
-  /// From the next step on; v stays what it is, and is 0 where there has been none. An Error unless the momentum is in [0, 1), and positive
-  /// with `nesterov`; then nothing has changed.
+  /// Takes effect from the next step on; v is kept, or starts at 0. An Error unless the momentum is in [0, 1), and positive with
+  /// `nesterov`; then nothing has changed.
   void set_momentum(double momentum);
 
  private:

@@ -1,5 +1,5 @@
 #pragma once
-// Internal. The first line of almost every optimizer's formula.
+// Internal. The first line of almost every optimizer's formula: direction and weight decay.
 
 namespace wengert::optim {
 

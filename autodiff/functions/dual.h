@@ -17,7 +17,7 @@ template <int N> struct Dual {
   Dual(double value) : v(value) {}
   Dual(double value, const std::array<double, N>& tangents) : v(value), d(tangents) {}
 
-  /// Whether value and tangents are all zero, so that nothing is passed on.
+  /// Whether value and tangents are all zero, so that nothing needs to be propagated.
   bool is_zero() const {
     bool zero = v == 0;
     for (double e : d) zero &= e == 0;
@@ -69,7 +69,7 @@ template <int N> struct Dual {
 
 template <int N> Dual<N> zero_like(const Dual<N>&) { return {}; }
 
-/// A function of functions.h at a dual number, by its own slope.
+/// A function of functions.h at a dual number, computed with its own slope.
 template <class F, int N> WENGERT_INLINE Dual<N> evaluate(const F& f, const Dual<N>& x) {
   const double y = f.value(x.v);
   return Dual<N>::of(y, f.pullback(1.0, x.v, y), x);
@@ -106,7 +106,7 @@ WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
   template <int N> Dual<N> name(const Dual<N>& a, double b) { return evaluate(fn::F{}, a, b); }         \
   template <int N> Dual<N> name(double a, const Dual<N>& b) { return evaluate(fn::F{}, a, b); }
 WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
-// As the C++ library calls them.
+// Under their names in the C++ library.
 WENGERT_FUNCTION(Maximum, max)
 WENGERT_FUNCTION(Minimum, min)
 #undef WENGERT_FUNCTION
@@ -137,5 +137,5 @@ WENGERT_FUNCTION(signbit)
 
 }  // namespace wengert
 
-/// Of the values: `std::numeric_limits<Dual<2>>::max()` is a number, which converts.
+/// Those of double: `std::numeric_limits<Dual<2>>::max()` is a plain number, which converts to Dual.
 template <int N> struct std::numeric_limits<wengert::Dual<N>> : std::numeric_limits<double> {};

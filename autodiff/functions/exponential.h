@@ -1,14 +1,14 @@
 #pragma once
 // Internal.
-// exp and tanh in float32 without a branch, a table or a call, so that compilers turn loops over them into SIMD. They are right for all
-// arguments (NaN, infinities, results that underflow) and do the same operations on every machine. Polynomials from S. L. Moshier's Cephes.
+// exp and tanh in float32 without branches, tables or calls, so that compilers vectorize loops over them. They handle all arguments (NaN,
+// infinities, results that underflow) and use the same operations on every machine. The polynomials are from S. L. Moshier's Cephes.
 #include <bit>
 #include <cmath>
 #include <cstdint>
 
 namespace wengert::fn {
 
-/// e^x as p 2^k, for x where k is no more than an exponent can be.
+/// e^x as p 2^k, for x such that k fits an exponent.
 struct ScaledExponential {
   float p;
   std::int32_t k;
@@ -30,10 +30,10 @@ inline __attribute__((always_inline)) float power_of_two(std::int32_t k) { retur
 
 /// e^x within 1 ULP.
 inline __attribute__((always_inline)) float exp(float x) {
-  x = x > 89 ? 89.f : x;  // e^89 is infinite and e^-104 is 0, and 2^k can be made below; NaN passes
+  x = x > 89 ? 89.f : x;  // e^89 is infinite and e^-104 is 0; within these limits 2^k can be formed below. NaN stays NaN
   x = x < -104 ? -104.f : x;
   const auto [p, k] = scaled_exponential(x);
-  //  2^k as a product of two, because 2^128 is no float and denormal results must be rounded once.
+  //  2^k as a product of two powers, because 2^128 is not a float and denormal results must be rounded only once.
   const std::int32_t half = k >> 1;
   return p * power_of_two(half) * power_of_two(k - half);
 }

@@ -1,24 +1,24 @@
 #pragma once
 // Internal.
-// Elementwise functions. One struct is all there is of a function: both sides, the kernels, reverse and forward mode, all higher orders
-// and the generated tests come from it. A new function is a struct here and a row in the list at the end of this file.
+// Elementwise functions. One struct defines all of a function: scalars, tensors, kernels, reverse and forward mode, all higher orders and
+// the generated tests are derived from it. A new function is a struct here and a row in the list at the end of this file.
 //
 //   name, latex     its name in errors, and its formula in documents; `latex` with # for the operand (#1 and #2 for two)
-//   smooth          where the function is differentiable and finite differences agree: the generated tests draw from it
-//   reads           which of x and y `pullback` reads, so that a tape saves no more than that
+//   smooth          an interval in which the function is differentiable and finite differences agree, for the generated tests
+//   reads           which of x and y `pullback` reads; a tape saves only these
 //   value(x)        y
 //   pullback(m, x, y)
 //                   m dy/dx: carries a cotangent from y to x, or a tangent from x to y, which is the same for a diagonal Jacobian
 //   left, right     the same for the two operands of y = value(a, b)
 //   needs_tail(y), slope_without_tail(y)
-//                   where pullback is m * where_lazy(needs_tail(y), f, slope_without_tail(y)): loops compute f only in blocks that have a y
-//                   that needs it
+//                   for a pullback of the form m * where_lazy(needs_tail(y), f, slope_without_tail(y)): loops compute f only in blocks in
+//                   which some y needs it
 //
-// The operands are doubles, floats, dual numbers or recorded tensors. So formulas are written with operators, the elementary functions and
-// `where(condition, a, b)` (never ?:), and numbers as integers where that is exact: they take x's type.
-// `where_lazy(condition, f, b)` is where(condition, f(), b) for an expensive f that is seldom needed. Tensors compute both branches,
-// and derivatives pass through both: the one that is not taken must not overflow either, or 0 times infinity makes the next order NaN.
-// Hence exp(-abs(x)), or exp(where(x < 0, x, 0)), where exp(x) would do for numbers.
+// The operands are doubles, floats, dual numbers or recorded tensors. So formulas use operators, the elementary functions and
+// `where(condition, a, b)` (never ?:), and write numbers as integers where that is exact: they take x's type.
+// `where_lazy(condition, f, b)` is where(condition, f(), b) for an expensive f that is seldom needed. Tensors compute both branches, and
+// derivatives propagate through both: the branch that is not selected must not overflow either, or 0 times infinity makes the next order
+// NaN. Hence exp(-abs(x)), or exp(where(x < 0, x, 0)), where exp(x) would do for plain numbers.
 // `constant(c, x)` is the number c in x's precision, `zero_like(m)` a zero of m's shape, `call(F{}, x)` another function of this file.
 //
 // A function with `integers` takes int64 as well. One with parameters says in `mistake()` what is wrong with their values; null: nothing.

@@ -1,6 +1,6 @@
 #pragma once
 // Internal.
-// What the formulas of functions.h are written with, for C++ numbers. Dual numbers and tensors bring their own overloads.
+// The functions that the formulas of functions.h use, for C++ numbers. Dual numbers and tensors have their own overloads.
 #include <cmath>
 #include <cstdlib>
 #include <type_traits>
@@ -37,7 +37,7 @@ template <class F, class B> WENGERT_INLINE constexpr auto where_lazy(bool condit
   return R(b);
 }
 
-/// The number c in the precision of x (whatever else x is takes numbers as they are).
+/// The number c in the precision of x. (Operands that are not C++ numbers take a double.)
 template <class T> WENGERT_INLINE constexpr auto constant(double c, const T&) {
   if constexpr (std::is_arithmetic_v<T>) {
     return static_cast<T>(c);
@@ -45,7 +45,7 @@ template <class T> WENGERT_INLINE constexpr auto constant(double c, const T&) {
     return c;
   }
 }
-/// Another function of functions.h, at x. If x's namespace has an `evaluate`, that makes it one operation, with its own accurate slope;
+/// Another function of functions.h at x. If the namespace of x has an `evaluate`, it is one operation, with its own accurate slope;
 /// otherwise its formula is expanded.
 template <class F, class T> WENGERT_INLINE auto call(const F& f, const T& x) {
   if constexpr (requires { evaluate(f, x); }) {

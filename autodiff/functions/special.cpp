@@ -1,6 +1,6 @@
-// digamma and polygamma: the asymptotic series for large x, the recurrence up to there, the reflection for negative x. The formulas are
-// those of the NIST Digital Library of Mathematical Functions (https://dlmf.nist.gov), named by their numbers. Everything is computed in
-// long double, so that near digamma's zero at 1.46 the cancellation does not reach the digits of a double.
+// digamma and polygamma: the asymptotic series for large x, the recurrence for smaller x, and the reflection formula for negative x.
+// Formulas are cited by their numbers in the NIST Digital Library of Mathematical Functions (https://dlmf.nist.gov). Everything is
+// computed in long double, so that the cancellation near digamma's zero at 1.46 does not affect the digits of a double.
 // (Not Boost.Math 1.74, though it is as accurate: its polygamma overflows with the wrong sign for even orders, throws for NaN whatever the
 // policy, and is slower from order 2 on.)
 #include "autodiff/functions/special.h"
@@ -23,7 +23,7 @@ constexpr double kInfinity = std::numeric_limits<double>::infinity();
 constexpr std::array<long double, 12> kBernoulli{1.0L / 6,       -1.0L / 30,       1.0L / 42,       -1.0L / 30,
                                                  5.0L / 66,      -691.0L / 2730,   7.0L / 6,        -3617.0L / 510,
                                                  43867.0L / 798, -174611.0L / 330, 854513.0L / 138, -236364091.0L / 2730};
-/// Beyond this the series is as good as a long double.
+/// From here on, the series is accurate to long double.
 constexpr int kLarge = 20;
 
 //  psi(x) = ln x - 1/(2x) - sum_k B_2k / (2k x^2k)                                    (5.11.2)
@@ -83,7 +83,7 @@ long double cotangent_derivative(int n, long double c) {
   return sum;
 }
 
-/// cot(pi x) at the poles and zeros as well as between.
+/// cot(pi x), accurate near poles and zeros, too.
 long double cotangent_of_pi(double x) { return 1 / std::tan(kPi * fraction(x)); }
 
 }  // namespace

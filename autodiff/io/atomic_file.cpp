@@ -20,7 +20,7 @@ namespace wengert {
 namespace {
 
 std::string folder_of(const std::string& path) {
-  return path.substr(0, path.find_last_of('/') + 1);  // npos + 1 is 0: a bare name has the empty folder
+  return path.substr(0, path.find_last_of('/') + 1);  // npos + 1 is 0: a bare name has an empty folder
 }
 
 // The path with symbolic links followed, also where the last one leads to a file that there is not yet.
@@ -47,12 +47,12 @@ std::string temporary_name(const std::string& target) {
 int open_retrying(const std::string& path, int flags) {
   int descriptor;
   do {
-    descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0666);  // NOLINT: the umask takes its bits away
+    descriptor = ::open(path.c_str(), flags | O_CLOEXEC, 0666);  // NOLINT: the umask applies
   } while (descriptor < 0 && errno == EINTR);
   return descriptor;
 }
 
-// The rename itself shall survive a power failure. Some file systems cannot do it; the file is complete all the same.
+// Makes the rename survive a power failure. Some file systems do not support this; the file is complete in any case.
 void synchronize_folder(const std::string& target) {
   const std::string folder = folder_of(target);
   const int descriptor = open_retrying(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
@@ -84,7 +84,7 @@ void AtomicFile::open_temporary() {
   do {
     temporary = temporary_name(target_);
     descriptor_ = open_retrying(temporary, O_WRONLY | O_CREAT | O_EXCL);
-  } while (descriptor_ < 0 && errno == EEXIST);  // left over by a process that had our number and was killed
+  } while (descriptor_ < 0 && errno == EEXIST);  // left over by a killed process that had the same id
   if (descriptor_ < 0) fail(errno);
   temporary_ = std::move(temporary);
 }

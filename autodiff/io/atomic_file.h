@@ -1,5 +1,5 @@
 #pragma once
-// Output files that appear whole or not at all.
+// Output files that appear complete or not at all.
 #include <string>
 #include <string_view>
 
@@ -33,7 +33,7 @@ class AtomicFile {
   int descriptor_ = -1;
 };
 
-/// The file at `path` becomes `contents`, at once.
+/// Replaces the file at `path` by `contents`, atomically.
 void write_file_atomically(const std::string& path, std::string_view contents);
 
 }  // namespace wengert

@@ -25,7 +25,7 @@ class Descriptor {
  public:
   explicit Descriptor(const std::string& path) {
     do {
-      descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not keep us waiting for its writer
+      descriptor_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // opening a pipe must not block until it has a writer
     } while (descriptor_ < 0 && errno == EINTR);
     if (descriptor_ < 0) fail(path, errno);
     try {

@@ -10,8 +10,9 @@
 
 namespace wengert {
 
-/// A regular file, mapped for reading from construction to destruction. Failures are DataErrors that name the file. A file that is replaced
-/// by rename meanwhile (as AtomicFile does it) stays what it was here; one that somebody else shortens in place ends the process.
+/// A regular file, mapped for reading from construction to destruction. Failures are DataErrors that name the file. If the file is
+/// replaced by a rename in the meantime (as AtomicFile does), the mapping keeps the old contents; if it is truncated in place, access
+/// kills the process.
 class MappedFile {
  public:
   explicit MappedFile(std::string path);

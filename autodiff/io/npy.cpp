@@ -26,11 +26,11 @@
 namespace wengert {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "numbers of zip archives are copied as they lie in memory");
+static_assert(std::endian::native == std::endian::little, "numbers of zip archives are copied in memory order");
 
 using Bytes = std::span<const std::byte>;
 
-constexpr std::uint64_t kMost32 = std::numeric_limits<std::uint32_t>::max();
+constexpr std::uint64_t kMax32 = std::numeric_limits<std::uint32_t>::max();
 
 template <class T> T little_endian(Bytes bytes, std::size_t at) {
   T value;
@@ -43,18 +43,18 @@ std::string_view text_of(Bytes bytes) { return {reinterpret_cast<const char*>(by
 // ---- .npy: "\x93NUMPY", version (2 bytes), length of the header (2 or 4 bytes), header, elements --------------------
 
 constexpr std::string_view kMagic = "\x93NUMPY";
-constexpr std::size_t kMostDimensions = 64;
+constexpr std::size_t kMaxDimensions = 64;
 
-// One array as its header describes it.
+// The description of an array in its header.
 struct Header {
   char kind = 0;                 // f, i, u or b
-  std::uint64_t item_bytes = 0;  // of an element in the file
+  std::uint64_t item_bytes = 0;  // of one element in the file
   bool big_endian = false, fortran = false;
   Shape shape;
   std::uint64_t data_bytes = 0;  // of all elements in the file
 };
 
-// The header is a Python literal: {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }. No more of Python than that is understood.
+// The header is a Python literal: {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }. Only this subset of Python is parsed.
 class HeaderReader {
  public:
   HeaderReader(const std::string& name, std::string_view text) : name_(name), text_(text) {}
@@ -68,7 +68,7 @@ class HeaderReader {
         break;
       }
     }
-    if (skip_blanks(); at_ != text_.size()) fail("something follows it");
+    if (skip_blanks(); at_ != text_.size()) fail("unexpected text follows it");
     if (!descr_ || !fortran_ || !shape_) fail("it needs descr, fortran_order and shape");
     return checked();
   }
@@ -107,15 +107,15 @@ class HeaderReader {
     } else if (key == "shape" && !shape_) {
       read_shape();
     } else {
-      fail(fmt::format("the key {} is unknown or occurs twice", in_quotes(key)));
+      fail(fmt::format("the key {} is unknown or repeated", in_quotes(key)));
     }
   }
   std::string_view read_text() {
     skip_blanks();
     const char quote = at_ < text_.size() ? text_[at_] : '\0';
-    if (quote != '\'' && quote != '"') fail("a text is missing (arrays of records are not read)");
+    if (quote != '\'' && quote != '"') fail("a string is missing (arrays of records are not supported)");
     const std::size_t end = text_.find(quote, at_ + 1);
-    if (end == std::string_view::npos) fail("a text does not end");
+    if (end == std::string_view::npos) fail("a string is not terminated");
     const std::string_view text = text_.substr(at_ + 1, end - at_ - 1);
     at_ = end + 1;
     return text;
@@ -130,7 +130,7 @@ class HeaderReader {
         break;
       }
     }
-    if (shape_->size() > kMostDimensions) fail(fmt::format("there are more than {} sizes", kMostDimensions));
+    if (shape_->size() > kMaxDimensions) fail(fmt::format("there are more than {} sizes", kMaxDimensions));
   }
   std::uint64_t read_size() {
     skip_blanks();
@@ -138,7 +138,7 @@ class HeaderReader {
     const char *begin = text_.data() + at_, *end = text_.data() + text_.size();
     const auto [stop, error] = std::from_chars(begin, end, size);
     if (error != std::errc() || size > static_cast<std::uint64_t>(std::numeric_limits<Index>::max()))
-      fail("a size (an integer from 0, below 2^63) is missing");
+      fail("a size (an integer in [0, 2^63)) is missing");
     at_ += static_cast<std::size_t>(stop - begin);
     return size;
   }
@@ -163,7 +163,7 @@ class HeaderReader {
       header.shape.push_back(static_cast<Index>(size));
     }
     if (std::find(shape_->begin(), shape_->end(), 0) != shape_->end()) {
-      header.data_bytes = 0;  // whatever the other sizes are
+      header.data_bytes = 0;  // even if the product of the other sizes overflows
     } else if (overflow) {
       throw DataError(fmt::format("{}: an array of shape ({}) cannot exist", name_, fmt::join(*shape_, ", ")));
     }
@@ -190,7 +190,7 @@ template <class Stored, class T = Stored> Tensor converted(const Header& header,
   T* const to = tensor.mutable_data<T>();
   for (std::size_t i = 0; i < data.size() / sizeof(Stored); ++i)
     to[i] =
-        static_cast<T>(+element_at<Stored>(data.data() + i * sizeof(Stored), header.big_endian));  // +: a byte is a number, no character
+        static_cast<T>(+element_at<Stored>(data.data() + i * sizeof(Stored), header.big_endian));  // +: a byte is a number, not a character
   return tensor;
 }
 
@@ -219,7 +219,7 @@ Tensor elements_of(const std::string& name, const Header& header, const Shape& s
   }
 }
 
-// The array that `bytes` are, which messages call `name`.
+// Parses the array in `bytes`, which messages call `name`.
 Tensor parse_npy(const std::string& name, Bytes bytes) {
   const auto fail = [&](const std::string& what) { throw DataError(fmt::format("{}: {}", name, what)); };
   constexpr std::size_t version_at = kMagic.size(), length_at = version_at + 2;
@@ -231,14 +231,14 @@ Tensor parse_npy(const std::string& name, Bytes bytes) {
   const std::uint64_t length =
       version == 1 ? little_endian<std::uint16_t>(bytes, length_at) : little_endian<std::uint32_t>(bytes, length_at);
   if (length > bytes.size() - header_at)
-    fail(fmt::format("the header is said to have {} bytes, but only {} follow: the file is cut off", length, bytes.size() - header_at));
+    fail(fmt::format("the header should have {} bytes, but only {} follow: the file is cut off", length, bytes.size() - header_at));
   const Header header = HeaderReader(name, text_of(bytes.subspan(header_at, length))).read();
   const Bytes data = bytes.subspan(header_at + length);
   if (data.size() != header.data_bytes)
-    fail(fmt::format("the header promises {} elements of {} bytes, {} in all, but {} follow", to_string(header.shape), header.item_bytes,
+    fail(fmt::format("the header declares {} elements of {} bytes, {} in total, but {} follow", to_string(header.shape), header.item_bytes,
                      header.data_bytes, data.size()));
   if (!header.fortran) return elements_of(name, header, header.shape, data);
-  // In Fortran order the array is its own transpose, row-major.
+  // In Fortran order, the data are those of the transpose in row-major order.
   Shape reversed = header.shape, back = header.shape;
   std::reverse(reversed.begin(), reversed.end());
   for (int i = 0; i < back.rank(); ++i) back[i] = back.rank() - 1 - i;
@@ -259,7 +259,7 @@ const char* descr_of(Dtype dtype) {
   return "|b1";
 }
 
-// Everything in front of the elements, which then begin at a multiple of 64.
+// Everything before the elements, padded so that they begin at a multiple of 64.
 std::string npy_header(const Tensor& tensor) {
   std::string sizes = fmt::format("{}", fmt::join(tensor.shape(), ", "));
   if (tensor.rank() == 1) sizes += ',';
@@ -280,16 +280,16 @@ std::string_view elements_in(const Tensor& tensor) {
   });
 }
 
-// ---- .npz: a zip archive (PKWARE's APPNOTE). For each entry a local header and its data; then a directory; then its place. ----
+// ---- .npz: a zip archive (PKWARE's APPNOTE). For each entry a local header and data; then the directory; then its position. ----
 
 constexpr std::uint32_t kLocalSignature = 0x04034b50, kDirectorySignature = 0x02014b50, kEndSignature = 0x06054b50;
 constexpr std::size_t kLocalBytes = 30, kDirectoryBytes = 46, kEndBytes = 22;
 constexpr std::uint16_t kStored = 0, kDeflated = 8;
 constexpr std::string_view kEnding = ".npy";
-constexpr std::size_t kFirstPiece = 1 << 16;  // what is allocated for a deflated entry before anything has arrived
+constexpr std::size_t kFirstPiece = 1 << 16;  // initial allocation for a deflated entry
 
 struct Entry {
-  std::string name;  // with its ending
+  std::string name;  // with the extension .npy
   std::uint16_t method = 0;
   std::uint32_t checksum = 0;
   std::uint64_t packed_bytes = 0, bytes = 0, header_at = 0;
@@ -328,21 +328,21 @@ class ZipReader {
   }
   std::string label_of(const Entry& entry) const { return fmt::format("{}: {}", path_, in_quotes(entry.name)); }
 
-  // The end record stands at the very end, before a comment of at most 2^16 bytes.
+  // The end record is at the end of the file, followed only by a comment of at most 2^16 bytes.
   std::size_t find_end() const {
     const std::size_t size = bytes_.size();
     for (std::size_t comment = 0; comment < (1 << 16) && kEndBytes + comment <= size; ++comment) {
       const std::size_t at = size - kEndBytes - comment;
       if (little_endian<std::uint32_t>(bytes_, at) == kEndSignature && little_endian<std::uint16_t>(bytes_, at + 20) == comment) return at;
     }
-    fail("is not an .npz file, or cut off: the end of a zip archive is missing");
+    fail("is not an .npz file, or is cut off: the end record of the zip archive is missing");
   }
 
   void read_directory() {
     const std::size_t end = find_end();
     const auto count = little_endian<std::uint16_t>(bytes_, end + 10);
     const std::uint64_t bytes = little_endian<std::uint32_t>(bytes_, end + 12), at = little_endian<std::uint32_t>(bytes_, end + 16);
-    if (at == kMost32 || bytes == kMost32 || count == 0xffff) fail("archives of more than 4 GB are not read");
+    if (at == kMax32 || bytes == kMax32 || count == 0xffff) fail("archives of more than 4 GB are not supported");
     if (at > end || bytes > end - at)
       fail(fmt::format("its directory of {} bytes at {} does not lie before its end at {}", bytes, at, end));
     directory_at_ = at;
@@ -350,14 +350,14 @@ class ZipReader {
     std::unordered_set<std::string> names;
     for (unsigned i = 0; i < count; ++i) {
       entries_.push_back(read_entry(rest));
-      if (!names.insert(entries_.back().name).second) fail(entries_.back(), "the name occurs twice");
+      if (!names.insert(entries_.back().name).second) fail(entries_.back(), "the name occurs more than once");
     }
-    if (!rest.empty()) fail(fmt::format("{} bytes of its directory are no entry's", rest.size()));
+    if (!rest.empty()) fail(fmt::format("{} bytes of its directory belong to no entry", rest.size()));
   }
 
   Entry read_entry(Bytes& rest) const {
     if (rest.size() < kDirectoryBytes || little_endian<std::uint32_t>(rest, 0) != kDirectorySignature)
-      fail(fmt::format("an entry of its directory is missing or damaged after the {} first", entries_.size()));
+      fail(fmt::format("its directory is damaged or ends after {} entries", entries_.size()));
     const auto flags = little_endian<std::uint16_t>(rest, 8);
     Entry entry{.name = {},
                 .method = little_endian<std::uint16_t>(rest, 10),
@@ -373,14 +373,14 @@ class ZipReader {
     if (!entry.name.ends_with(kEnding)) fail(entry, "is not an .npy file");
     if (flags & 1) fail(entry, "is encrypted");
     if (entry.method != kStored && entry.method != kDeflated)
-      fail(entry, fmt::format("is compressed by method {}; only stored (0) and deflated (8) entries are read", entry.method));
-    if (std::max({entry.packed_bytes, entry.bytes, entry.header_at}) == kMost32) fail(entry, "archives of more than 4 GB are not read");
+      fail(entry, fmt::format("is compressed by method {}; only stored (0) and deflated (8) entries are supported", entry.method));
+    if (std::max({entry.packed_bytes, entry.bytes, entry.header_at}) == kMax32) fail(entry, "archives of more than 4 GB are not supported");
     if (entry.method == kStored && entry.packed_bytes != entry.bytes)
-      fail(entry, fmt::format("is stored in {} bytes, but said to have {}", entry.packed_bytes, entry.bytes));
+      fail(entry, fmt::format("is stored in {} bytes, but its size is given as {}", entry.packed_bytes, entry.bytes));
     return entry;
   }
 
-  // Where each entry's data lies: before the directory, and no two in one place.
+  // The data of each entry. Checks that they come before the directory and do not overlap.
   std::vector<Bytes> checked_ranges() const {
     std::vector<Bytes> ranges;
     std::vector<std::pair<std::uint64_t, std::uint64_t>> taken;  // from a local header to the end of its data
@@ -393,7 +393,7 @@ class ZipReader {
           at + kLocalBytes + little_endian<std::uint16_t>(bytes_, at + 26) + little_endian<std::uint16_t>(bytes_, at + 28);
       if (begin > directory_at_ || entry.packed_bytes > directory_at_ - begin)
         fail(entry,
-             fmt::format("its {} bytes at {} reach beyond the file's data, which ends at {}", entry.packed_bytes, begin, directory_at_));
+             fmt::format("its {} bytes at {} extend beyond the file's data, which ends at {}", entry.packed_bytes, begin, directory_at_));
       ranges.push_back(bytes_.subspan(begin, entry.packed_bytes));
       taken.emplace_back(at, begin + entry.packed_bytes);
     }
@@ -405,7 +405,7 @@ class ZipReader {
 
   std::vector<std::byte> inflate_all(const Entry& entry, Bytes packed) const {
     z_stream stream{};
-    if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) throw std::bad_alloc();  // negative: no header of zlib's own
+    if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) throw std::bad_alloc();  // negative: raw deflate data without a zlib header
     struct End {
       z_stream* stream;
       ~End() { inflateEnd(stream); }
@@ -416,7 +416,7 @@ class ZipReader {
     std::size_t have = 0;
     int status = Z_OK;
     while (status == Z_OK) {
-      // One byte more than promised shows that there is more.
+      // One byte more than declared, to detect excess data.
       data.resize(static_cast<std::size_t>(std::min<std::uint64_t>(entry.bytes + 1, std::max(kFirstPiece, 2 * have))));
       if (have == data.size()) break;
       stream.next_out = reinterpret_cast<Bytef*>(data.data() + have);
@@ -426,7 +426,7 @@ class ZipReader {
     }
     if (status == Z_MEM_ERROR) throw std::bad_alloc();
     if (status != Z_STREAM_END || have != entry.bytes || stream.avail_in != 0)
-      fail(entry, fmt::format("its deflated data is damaged, or does not make the {} bytes that it promises", entry.bytes));
+      fail(entry, fmt::format("its deflated data is damaged, or does not inflate to the declared {} bytes", entry.bytes));
     data.resize(have);
     return data;
   }
@@ -443,7 +443,7 @@ class ZipReader {
   std::vector<Entry> entries_;
 };
 
-// Numbers one after the other, little-endian.
+// Appends numbers in little-endian order.
 template <class... T> void append(std::string& to, T... numbers) {
   (to.append(reinterpret_cast<const char*>(&numbers), sizeof numbers), ...);
 }
@@ -480,9 +480,9 @@ class ZipWriter {
     entry.packed_bytes = packed.size();
     require_small(entry.header_at + kLocalBytes + entry.name.size() + packed.size());
     if (entry.name.size() > 0xffff || count_ == 0xfffe)
-      throw DataError(fmt::format("{}: there are too many names, or names that are too long", path_));
+      throw DataError(fmt::format("{}: there are too many names, or a name is too long", path_));
     constexpr std::uint16_t version = 20, names_in_utf8 = 1 << 11, time = 0, day = 1 << 5 | 1;  // 1980-01-01: the same file every time
-    std::string described;  // what the local header and the directory both say
+    std::string described;  // the part that the local header and the directory have in common
     append(described, version, names_in_utf8, entry.method, time, day, entry.checksum, static_cast<std::uint32_t>(entry.packed_bytes),
            static_cast<std::uint32_t>(entry.bytes), static_cast<std::uint16_t>(entry.name.size()), std::uint16_t{0});
     std::string local;
@@ -511,7 +511,7 @@ class ZipWriter {
   }
 
   void require_small(std::uint64_t bytes) const {
-    if (bytes >= kMost32) throw DataError(fmt::format("{}: an .npz file cannot hold more than 4 GB; hint: .safetensors can", path_));
+    if (bytes >= kMax32) throw DataError(fmt::format("{}: an .npz file cannot hold more than 4 GB; hint: .safetensors can", path_));
   }
   void write(std::string_view bytes) {
     file_.write(bytes);

@@ -11,11 +11,11 @@
 namespace wengert {
 
 /// Reads an array in C or Fortran order and either byte order: f4 as float32, f8 as float64, b1 as boolean, integers of at most 8 bytes
-/// (u8 excepted) as int64. What the header says is checked against the file's size before memory is taken. A DataError names the file and
-/// what is wrong with it.
+/// (except u8) as int64. The header is checked against the file's size before memory is allocated. A DataError names the file and what is
+/// wrong with it.
 Tensor read_npy(const std::string& path);
 
-/// Writes one array, row-major and little-endian. The file appears whole or, on a DataError, not at all.
+/// Writes one array, row-major and little-endian. The file appears complete or, on a DataError, not at all.
 void write_npy(const std::string& path, const Tensor& tensor);
 
 struct NpzReadOptions {
@@ -32,7 +32,7 @@ struct NpzOptions {
   bool compress = false;  ///< deflate, as numpy.savez_compressed does
 };
 
-/// Writes arrays under names of their own. The file appears whole or, on a DataError, not at all.
+/// Writes arrays under distinct names. The file appears complete or, on a DataError, not at all.
 void write_npz(const std::string& path, std::span<const NamedTensor> tensors, const NpzOptions& options = {});
 
 }  // namespace wengert

@@ -22,12 +22,12 @@
 namespace wengert {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "elements are read and written as they lie in memory");
+static_assert(std::endian::native == std::endian::little, "elements are read and written in memory order");
 static_assert(sizeof(bool) == 1);
 
-constexpr std::uint64_t kLengthBytes = 8;                // the header's length, in front of it
-constexpr std::uint64_t kMostHeaderBytes = 100'000'000;  // as the format's own library has it
-constexpr std::size_t kMostDimensions = 64;
+constexpr std::uint64_t kLengthBytes = 8;               // the length of the header, stored before it
+constexpr std::uint64_t kMaxHeaderBytes = 100'000'000;  // the limit of the format's own library
+constexpr std::size_t kMaxDimensions = 64;
 constexpr const char* kMetadata = "__metadata__";
 
 // How elements lie in the file, and the dtype that they become. Those of a dtype of ours come first.
@@ -108,7 +108,7 @@ struct Header {
   std::vector<std::pair<std::string, std::string>> metadata;
 };
 
-// Takes the header token by token, so that nothing but what the format allows is ever stored: no nesting, no duplicates.
+// Parses the header token by token and rejects whatever the format does not allow, such as nesting or duplicates, before storing it.
 //   {"__metadata__": {text: text, ...}, name: {"dtype": text, "shape": [integer, ...], "data_offsets": [integer, integer]}, ...}
 class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
  public:
@@ -128,11 +128,11 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   }
   bool key(std::string& text) override {
     if (depth_ == 1) {
-      if (!names_.insert(text).second) fail(fmt::format("the name {} occurs twice", in_quotes(text)));
+      if (!names_.insert(text).second) fail(fmt::format("the name {} occurs more than once", in_quotes(text)));
       name_ = text;
       in_metadata_ = text == kMetadata;
     } else {
-      if (!fields_.insert(text).second) fail_here(fmt::format("the key {} occurs twice", in_quotes(text)));
+      if (!fields_.insert(text).second) fail_here(fmt::format("the key {} occurs more than once", in_quotes(text)));
       field_ = text;
     }
     return true;
@@ -165,7 +165,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   }
   bool number_unsigned(std::uint64_t value) override {
     if (!numbers_) unexpected("a number");
-    if (numbers_->size() == kMostDimensions) fail_here(fmt::format("{} has more than {} numbers", field_, kMostDimensions));
+    if (numbers_->size() == kMaxDimensions) fail_here(fmt::format("{} has more than {} numbers", field_, kMaxDimensions));
     numbers_->push_back(value);
     return true;
   }
@@ -183,11 +183,11 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   [[noreturn]] void fail_here(const std::string& what) const { fail(fmt::format("tensor {}: {}", in_quotes(name_), what)); }
   [[noreturn]] void unexpected(const std::string& token) const {
     if (depth_ == 0) fail(fmt::format("the header is {}, not a JSON object", token));
-    if (depth_ == 1) fail(fmt::format("{}: {} where an object belongs", in_quotes(name_), token));
-    if (in_metadata_) fail(fmt::format("{} {}: {} where a text belongs", kMetadata, in_quotes(field_), token));
-    if (field_ == "dtype") fail_here(fmt::format("dtype: {} where a text belongs", token));
-    if (field_ == "shape") fail_here(fmt::format("shape: {} in what must be a list of sizes (integers from 0)", token));
-    if (field_ == "data_offsets") fail_here(fmt::format("data_offsets: {} in what must be a list of two integers from 0", token));
+    if (depth_ == 1) fail(fmt::format("{}: {} where an object is expected", in_quotes(name_), token));
+    if (in_metadata_) fail(fmt::format("{} {}: {} where a string is expected", kMetadata, in_quotes(field_), token));
+    if (field_ == "dtype") fail_here(fmt::format("dtype: {} where a string is expected", token));
+    if (field_ == "shape") fail_here(fmt::format("shape: {} where a list of sizes (nonnegative integers) is expected", token));
+    if (field_ == "data_offsets") fail_here(fmt::format("data_offsets: {} where a list of two nonnegative integers is expected", token));
     fail_here(fmt::format("the key {} is not one of dtype, shape, data_offsets", in_quotes(field_)));
   }
   const StoredType& type_named(const std::string& text) const {
@@ -207,9 +207,9 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   const std::string& path_;
   Header& header_;
   int depth_ = 0;             // of objects
-  std::string name_, field_;  // the keys we are under
+  std::string name_, field_;  // the current keys
   bool in_metadata_ = false;
-  std::vector<std::uint64_t>* numbers_ = nullptr;  // the list we are in
+  std::vector<std::uint64_t>* numbers_ = nullptr;  // the current list
   std::unordered_set<std::string> names_, fields_;
 };
 
@@ -263,7 +263,7 @@ class Reader {
     nlohmann::json::sax_parse(text, &reader);
   }
 
-  // The shape, where its elements fill the entry's byte range exactly.
+  // The shape. Checks that its elements fill the entry's byte range exactly.
   Shape checked_shape(const Entry& entry) const {
     if (entry.begin() > entry.end()) fail(entry, fmt::format("its data ends at {}, before it begins at {}", entry.end(), entry.begin()));
     if (entry.end() > data_bytes_)
@@ -277,7 +277,7 @@ class Reader {
     const bool empty = std::find(entry.shape->begin(), entry.shape->end(), 0) != entry.shape->end();
     const std::uint64_t given = entry.end() - entry.begin();
     if (empty ? given != 0 : overflow || bytes != given)
-      fail(entry, fmt::format("its shape and dtype need {} bytes, its data has {}",
+      fail(entry, fmt::format("its shape and dtype need {} bytes, but its data has {}",
                               empty      ? "0"
                               : overflow ? "too many"
                                          : fmt::to_string(bytes),
@@ -287,7 +287,7 @@ class Reader {
     return shape;
   }
 
-  // The ranges must tile the data: no two tensors share bytes, and no byte is without a tensor, as the format demands.
+  // The ranges must tile the data, as the format requires: no two tensors share bytes, and every byte belongs to a tensor.
   void check_ranges(const std::vector<Entry>& entries) const {
     std::vector<const Entry*> sorted;
     sorted.reserve(entries.size());
@@ -298,7 +298,7 @@ class Reader {
       if (entry->begin() < end)
         fail(*entry, fmt::format("its data begins at {}, inside another tensor's, which ends at {}", entry->begin(), end));
       if (entry->begin() > end)
-        fail(*entry, fmt::format("its data begins at {}, after {} bytes that are no tensor's", entry->begin(), entry->begin() - end));
+        fail(*entry, fmt::format("its data begins at {}, after {} bytes that belong to no tensor", entry->begin(), entry->begin() - end));
       end = entry->end();
     }
     if (end != data_bytes_) fail(fmt::format("{} bytes at its end are no tensor's", data_bytes_ - end));
@@ -353,14 +353,14 @@ std::string_view bytes_in(const Tensor& tensor) {
   return detail::dispatch(tensor.dtype(), [&](auto zero) { return bytes_in<decltype(zero)>(tensor); });
 }
 
-// The header's text. Its length is a multiple of 8, so that the data behind it is aligned.
+// The text of the header. Its length is a multiple of 8, so that the data after it is aligned.
 std::string header_text(const std::string& path, std::span<const NamedTensor> tensors, std::span<const std::uint64_t> begins,
                         std::span<const std::pair<std::string, std::string>> metadata) {
   const auto text_of = [&](const std::string& text) {
     try {
       return nlohmann::json(text).dump();
     } catch (const nlohmann::json::type_error&) {
-      throw DataError(fmt::format("{}: the name or text {} is not UTF-8", path, in_quotes(text)));
+      throw DataError(fmt::format("{}: the name or string {} is not valid UTF-8", path, in_quotes(text)));
     }
   };
   std::string text = "{";
@@ -410,7 +410,7 @@ Safetensors read_safetensors(const std::string& path) {
 void write_safetensors(const std::string& path, std::span<const NamedTensor> tensors,
                        std::span<const std::pair<std::string, std::string>> metadata) {
   check_names(path, tensors);
-  // Wide elements first: then every tensor starts at a multiple of its element size.
+  // Wide elements first, so that every tensor starts at a multiple of its element size.
   std::vector<std::size_t> order(tensors.size());
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(),

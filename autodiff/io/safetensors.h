@@ -11,10 +11,10 @@
 
 namespace wengert {
 
-/// What a safetensors file holds.
+/// The contents of a safetensors file.
 struct Safetensors {
   std::vector<NamedTensor> tensors;                           ///< in the order of the header
-  std::vector<std::pair<std::string, std::string>> metadata;  ///< texts that the writer added, in the order of the header
+  std::vector<std::pair<std::string, std::string>> metadata;  ///< strings that the writer added, in the order of the header
 
   /// The tensor of that name, or null.
   const Tensor* find(std::string_view name) const;
@@ -38,9 +38,9 @@ class MappedSafetensors {
   Safetensors contents_;
 };
 
-/// Writes the tensors, each under a name of its own, and texts of the caller's choice. Each tensor's bytes start at a multiple of its
-/// element size from the start of the file, so that a mapped file can be used in place. The file appears whole or, on a DataError, not
-/// at all: an older one of that name then stays as it was.
+/// Writes the tensors under distinct names, and strings of the caller's choice. Each tensor starts at a multiple of its element size from
+/// the start of the file, so that a mapped file can be used in place. The file appears complete or, on a DataError, not at all; then an
+/// existing file of that name is unchanged.
 void write_safetensors(const std::string& path, std::span<const NamedTensor> tensors,
                        std::span<const std::pair<std::string, std::string>> metadata = {});
 

@@ -1,4 +1,4 @@
-// Other elements at given positions. For a position that comes up more than once the last element counts.
+// Replaces the elements at given positions. Where a position occurs more than once, the last element counts.
 //
 //   y = x, except y[i_k] = s_k:   x_bar = y_bar, except x_bar[i_k] = 0,   s_bar_k = y_bar[i_k] if s_k is the last for its position, else 0
 //                                 y_dot = x_dot, except y_dot[i_k] = s_dot_k
@@ -17,7 +17,7 @@ namespace {
 
 Tensor put(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location site);
 
-class PutAt : public Operation {  // x: the tensor, the index, what is put there
+class PutAt : public Operation {  // x: the tensor, the index, the new elements
  public:
   PutAt(int dim, Positions positions) : dim_(dim), positions_(positions) {}
   const char* name() const override { return positions_ == Positions::list ? "index_put" : "scatter"; }
@@ -28,7 +28,7 @@ class PutAt : public Operation {  // x: the tensor, the index, what is put there
       const Tensor nothing = expand(Tensor::zeros({}, y_bar[0].dtype(), site), source_shape(s), site);
       x_bar[0] = put(y_bar[0], dim_, s.x(1), positions_, nothing, site);
     }
-    if (x_bar.needs(2)) x_bar[2] = where(last_for_its_position(s), taken(y_bar[0], s.x(1)), Operand(0, site));
+    if (x_bar.needs(2)) x_bar[2] = where(last_for_its_position(s), gather_at(y_bar[0], s.x(1)), Operand(0, site));
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     const Dtype dtype = (x_dot[0].defined() ? x_dot[0] : x_dot[2]).dtype();
@@ -44,10 +44,10 @@ class PutAt : public Operation {  // x: the tensor, the index, what is put there
     shape[dim_] = s.x(1).size();
     return shape;
   }
-  Tensor taken(const Tensor& x, const Tensor& index) const {
+  Tensor gather_at(const Tensor& x, const Tensor& index) const {
     return positions_ == Positions::list ? index_select(x, dim_, index) : gather(x, dim_, index);
   }
-  /// The number of each element is put; where it is found again, the element was the last.
+  /// True for each element that is the last one for its position: numbers the elements, puts the numbers and reads them back.
   Tensor last_for_its_position(const Saved& s) const {
     const Tensor& index = s.x(1);
     const Tensor numbers = reshape(Tensor::arange(0, static_cast<double>(index.size()), 1, int64), index.shape());
@@ -77,7 +77,7 @@ Tensor put(const Tensor& x, int dim, const Tensor& index, Positions positions, c
   return record(PutAt(dim, positions), site, {&x, &index, &source}, std::move(y));
 }
 
-/// The positions in the first dimensions of x as one list of numbers of its rows, and the shape of the indices, broadcast.
+/// The positions in the first dimensions of x as one list of row numbers, and the broadcast shape of the indices.
 struct Rows {
   Tensor numbers;
   Shape shape;
@@ -85,13 +85,12 @@ struct Rows {
 Rows rows_of(const Tensor& x, std::span<const Tensor> indices, Location site) {
   if (indices.empty() || static_cast<int>(indices.size()) > x.rank())
     throw ShapeError(
-        fmt::format("index_put: {} indices for {}; there must be one for each of its first dimensions, at least one and at "
-                    "most {}",
+        fmt::format("index_put: {} indices for {}, which takes one for each of its first dimensions, at least one and at most {}",
                     indices.size(), describe(x), x.rank()));
   Tensor numbers;
   for (std::size_t d = 0; d < indices.size(); ++d) {
     if (indices[d].dtype() == boolean)
-      throw DtypeError(fmt::format("index_put: the index {} is boolean; masked_scatter takes masks", describe(indices[d])));
+      throw DtypeError(fmt::format("index_put: the index {} is boolean; hint: masked_scatter takes masks", describe(indices[d])));
     const Tensor index = detail::checked_index("index_put", indices[d], x, static_cast<int>(d), site);
     if (d > 0) detail::broadcast_shape("index_put", numbers, index);
     numbers = d == 0 ? index : numbers * x.shape()[static_cast<int>(d)] + index;
@@ -121,8 +120,9 @@ Tensor index_put(const Tensor& x, std::span<const Tensor> indices, Operand&& val
   for (int d = indexed; d < x.rank(); ++d) row.push_back(x.shape()[d]);
   for (const Index size : row) shape.push_back(size);
   if (!detail::broadcasts_to(v, shape))
-    throw ShapeError(fmt::format("index_put: the values {} do not broadcast to {}: the shape of the indices, then what they leave of {}",
-                                 describe(v), to_string(shape), describe(x)));
+    throw ShapeError(
+        fmt::format("index_put: the values {} do not broadcast to {}, the shape of the indices followed by the remaining dimensions of {}",
+                    describe(v), to_string(shape), describe(x)));
   Index outer = 1;
   for (int d = 0; d < indexed; ++d) outer *= x.shape()[d];
   const Tensor source = reshape(expand(v, shape), {rows.numbers.size(), row.size()}), matrix = reshape(x, {outer, row.size()});
@@ -133,14 +133,14 @@ Tensor index_put(const Tensor& x, std::span<const Tensor> indices, Operand&& val
 
 Tensor masked_scatter(const Tensor& x, const Tensor& mask, const Tensor& source, Location site) {
   if (mask.dtype() != boolean)
-    throw DtypeError(fmt::format("masked_scatter: the mask {} is not boolean; compare it, as in x > 0", describe(mask)));
+    throw DtypeError(fmt::format("masked_scatter: the mask {} is not boolean; hint: compare it, as in x > 0", describe(mask)));
   if (!detail::broadcasts_to(mask, x.shape()))
     throw ShapeError(fmt::format("masked_scatter: the mask {} does not broadcast to {}", describe(mask), describe(x)));
   detail::check_same_dtype("masked_scatter", x, source);
   const CallSite scope(site);
   const Tensor positions = reshape(nonzero(reshape(expand(mask, x.shape()), {-1})), {-1});
   if (positions.size() != source.size())
-    throw ShapeError(fmt::format("masked_scatter: the source {} has {} elements for the {} true ones of the mask {}", describe(source),
+    throw ShapeError(fmt::format("masked_scatter: the source {} has {} elements for the {} true elements of the mask {}", describe(source),
                                  source.size(), positions.size(), describe(mask)));
   return reshape(put(reshape(x, {-1}), 0, positions, Positions::list, reshape(source, {-1}), site), x.shape());
 }

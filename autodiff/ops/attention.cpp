@@ -1,4 +1,4 @@
-// Attention, composed: its cost is in its matrix products, and the softmax is stable by itself.
+// Attention, composed of other operations: matrix products dominate its cost, and softmax is numerically stable.
 //
 //   output = softmax(q k^T / sqrt(d) + mask) v
 #include <fmt/format.h>
@@ -21,16 +21,16 @@ Tensor causal_mask(Index queries, Index keys) {
   return unsqueeze(count(queries), 1) >= count(keys);
 }
 
-/// The softmax of the scores' rows, and 0 for a row of -inf alone, where it would be NaN.
+/// The softmax of each row of scores, and 0 for a row whose elements are all -inf, where softmax would be NaN.
 Tensor attention_weights(const Tensor& scores) {
   if (scores.size() == 0) return scores;
   const Tensor top = max(scores.constant(), -1, {.keepdim = true});
-  const Tensor sees_none = top == kHidden;  // (not so for NaN)
+  const Tensor sees_none = top == kHidden;  // false for NaN
   if (max(sees_none.to(int64)).item() == 0) return softmax(scores);
   return where(sees_none, 0, softmax(where(sees_none, 0, scores)));
 }
 
-Tensor dropped(const Tensor& x, double p, Generator* generator) {
+Tensor apply_dropout(const Tensor& x, double p, Generator* generator) {
   return p == 0 ? x : dropout(x, p, generator ? *generator : default_generator());
 }
 
@@ -68,7 +68,7 @@ void check_attention(const Tensor& q, const Tensor& k, const Tensor& v, const At
 }
 
 /// x W^T + b, where b may be undefined.
-Tensor projected(const Tensor& x, const Tensor& weight, const Tensor& bias) {
+Tensor affine(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   return bias.defined() ? linear(x, weight, bias) : linear(x, weight);
 }
 
@@ -77,21 +77,21 @@ struct Projections {
 };
 Projections project(const Tensor& query, const Tensor& key, const Tensor& value, const MultiheadWeights& w) {
   const Index e = w.in_weight.size(1);
-  if (detail::same_value(query, key) && detail::same_value(key, value)) {  // one product instead of three
-    const auto parts = split(projected(query, w.in_weight, w.in_bias), {e, e, e}, -1);
+  if (detail::same_value(query, key) && detail::same_value(key, value)) {  // self-attention: one product instead of three
+    const auto parts = split(affine(query, w.in_weight, w.in_bias), {e, e, e}, -1);
     return {parts[0], parts[1], parts[2]};
   }
   const auto part = [&](const Tensor& x, Index i) {
     const Tensor bias = w.in_bias.defined() ? narrow(w.in_bias, 0, i * e, e) : Tensor();
-    return projected(x, narrow(w.in_weight, 0, i * e, e), bias);
+    return affine(x, narrow(w.in_weight, 0, i * e, e), bias);
   };
   return {part(query, 0), part(key, 1), part(value, 2)};
 }
 
 /// (t, n, e) -> (n heads, t, e / heads)
-Tensor in_heads(const Tensor& x, Index heads) { return transpose(reshape(x, {x.size(0), x.size(1) * heads, x.size(2) / heads}), 0, 1); }
+Tensor split_heads(const Tensor& x, Index heads) { return transpose(reshape(x, {x.size(0), x.size(1) * heads, x.size(2) / heads}), 0, 1); }
 
-/// What is added to the scores; undefined for nothing.
+/// The sum of the masks, to be added to the scores; undefined if there is none.
 Tensor additive_mask(const MultiheadOptions& options, Index n, Index keys, Dtype dtype) {
   const auto hidden = [&](const Tensor& mask) { return where(mask, kHidden, 0).to(dtype); };
   Tensor mask = options.attention_mask;
@@ -151,7 +151,7 @@ Attention scaled_dot_product_attention(const Tensor& q, const Tensor& k, const T
   Tensor scores = matmul(q * (1 / std::sqrt(static_cast<double>(q.size(-1)))), transpose(k));
   if (options.mask.defined()) scores = options.mask.dtype() == boolean ? where(options.mask, scores, kHidden) : scores + options.mask;
   if (options.causal) scores = where(causal_mask(q.size(-2), k.size(-2)), scores, kHidden);
-  const Tensor weights = dropped(attention_weights(scores), options.dropout, options.generator);
+  const Tensor weights = apply_dropout(attention_weights(scores), options.dropout, options.generator);
   return {matmul(weights, v), weights};
 }
 
@@ -162,10 +162,10 @@ Attention multihead_attention(const Tensor& query, const Tensor& key, const Tens
   const Index l = query.size(0), n = query.size(1), e = query.size(2), s = key.size(0), heads = options.heads;
   const Projections p = project(query, key, value, weights);
   const Attention each = scaled_dot_product_attention(
-      in_heads(p.q, heads), in_heads(p.k, heads), in_heads(p.v, heads),
+      split_heads(p.q, heads), split_heads(p.k, heads), split_heads(p.v, heads),
       {.mask = additive_mask(options, n, s, query.dtype()), .dropout = options.dropout, .generator = options.generator});
   const Tensor joined = reshape(transpose(each.output, 0, 1), {l, n, e});
-  return {projected(joined, weights.out_weight, weights.out_bias), mean(reshape(each.weights, {n, heads, l, s}), 1)};
+  return {affine(joined, weights.out_weight, weights.out_bias), mean(reshape(each.weights, {n, heads, l, s}), 1)};
 }
 
 }  // namespace wengert

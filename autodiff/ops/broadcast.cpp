@@ -10,7 +10,7 @@
 namespace wengert::detail {
 namespace {
 
-/// The size of the `i`th dimension from the last, and 1 beyond the first.
+/// The size of the `i`th dimension counted from the last; 1 for missing dimensions.
 Index size_from_last(const Shape& s, int i) { return i <= s.rank() ? s[s.rank() - i] : 1; }
 
 }  // namespace

@@ -14,28 +14,28 @@
 
 namespace wengert::detail {
 
-/// The shape to which two shapes broadcast, if they do.
+/// The common shape of a and b, if they broadcast.
 std::optional<Shape> broadcast(const Shape& a, const Shape& b);
-/// The shape to which a and b broadcast; a ShapeError of `operation` that names both if they do not.
+/// The common shape of a and b. If they do not broadcast, a ShapeError that names `operation` and both operands.
 Shape broadcast_shape(const char* operation, const Tensor& a, const Tensor& b);
 /// The dtype in which two operands are combined: a tensor's, float64 for two numbers. A ValueError if a tensor is undefined.
 Dtype common_dtype(const char* operation, const Operand& a, const Operand& b);
 /// Whether x broadcasts to the shape.
 bool broadcasts_to(const Tensor& x, const Shape& shape);
-/// Strides of x as seen through a shape to which it broadcasts.
+/// Strides of x broadcast to the shape: 0 in repeated dimensions.
 Shape broadcast_strides(const Tensor& x, const Shape& shape);
 /// A DtypeError unless x is floating.
 void check_floating(const char* operation, const Tensor& x);
-/// A DtypeError unless both have one dtype. It advises to convert the operand that is not the value of a parameter.
+/// A DtypeError unless both have the same dtype. It suggests converting the operand that is not a parameter's value.
 void check_same_dtype(const char* operation, const Tensor& a, const Tensor& b, const char* a_name = "left", const char* b_name = "right");
 
 /// A ValueError unless the dropout probability p is in [0, 1].
 void check_probability(const char* operation, double p, const Tensor& x);
 
-/// a + b, either of which may be undefined: nothing to add.
+/// a + b, where an undefined operand counts as zero.
 inline Tensor plus(const Tensor& a, const Tensor& b) { return !a.defined() ? b : !b.defined() ? a : a + b; }
 
-/// The elements of a tensor of dtype T, wherever they lie.
+/// The first element of a tensor of dtype T, whatever its strides.
 template <class T> T* data(Tensor& t) { return static_cast<T*>(t.elements()->data); }
 template <class T> const T* data(const Tensor& t) { return static_cast<const T*>(t.elements()->data); }
 /// y by the loop, which is for the dtypes of y and the operands, of which there are 1 to 4; each is broadcast to y's shape.

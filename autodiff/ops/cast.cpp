@@ -1,4 +1,4 @@
-// Another element type.
+// Conversion to another dtype.
 //
 //   y = x.to(dtype):   x_bar = y_bar.to(x's dtype),   y_dot = x_dot.to(dtype)
 #include "autodiff/ops/broadcast.h"

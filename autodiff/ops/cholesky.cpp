@@ -1,8 +1,8 @@
-// Cholesky factors, of the symmetric part of a matrix.
+// The Cholesky factor of the symmetric part of a matrix.
 //
 //   A = L L^T:   A_bar = the symmetric part of L^-T F(L^T L_bar) L^-1,   L_dot = L F(L^-1 A_dot L^-T)
 //
-// where F takes the lower triangle and half of the diagonal. (I. Murray, "Differentiation of the Cholesky decomposition", 2016.)
+// where F keeps the lower triangle and halves the diagonal. (I. Murray, "Differentiation of the Cholesky decomposition", 2016.)
 #include <fmt/format.h>
 
 #include "autodiff/kernels/blas.h"

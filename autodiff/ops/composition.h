@@ -1,11 +1,11 @@
 #pragma once
-// For operations that are written in other operations.
+// Shared by operations that are composed of other operations.
 #include "autodiff/ops.h"
 #include "autodiff/tensor/call_site.h"
 
 namespace wengert::detail {
 
-/// sqrt(x), and 0 with all derivatives where x is 0.
+/// sqrt(x); where x is 0, the value and all derivatives are 0.
 Tensor sqrt_or_zero(const Tensor& x);
 /// x weight, and 0 with all derivatives where an infinite x has the weight 0, as ln 0 has with the probability 0. The weight broadcasts to x.
 Tensor weighted(const Tensor& x, const Tensor& weight);

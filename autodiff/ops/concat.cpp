@@ -1,4 +1,4 @@
-// Tensors joined along a dimension.
+// Joins tensors along a dimension.
 //
 //   y = concat(x_1, ..., x_n):   x_i_bar = the part of y_bar where x_i went,   y_dot = concat(x_1_dot, ..., x_n_dot)
 #include <fmt/format.h>
@@ -37,7 +37,7 @@ class Concat : public Operation {
 
  private:
   int dim_;
-  pool::Vector<Index> starts_;  // along dim_, one more than there are inputs
+  pool::Vector<Index> starts_;  // offsets of the inputs along dim_, and the total size
 };
 
 /// y = the tensors one behind the other along dimension d, each from its start on.

@@ -1,11 +1,11 @@
-// Convolutions (cross-correlations, as networks have them), their transposed maps and the gradient by their weights: three maps of one
-// trilinear form, <conv(x, w), y> = <x, conv_transpose(y, w)> = <w, weights(x, y)>, so that each one's rules are the other two.
+// Convolutions (in fact cross-correlations, as usual in networks), transposed convolutions, and gradients with respect to the weights:
+// three maps of one trilinear form, <conv(x, w), y> = <x, conv_transpose(y, w)> = <w, weights(x, y)>. The rules of each are the other two.
 //
 //   y = conv(x, w) + b:            x_bar = conv_transpose(y_bar, w),  w_bar, b_bar = weights(x, y_bar)
-//   x = conv_transpose(y, w) + b:  y_bar = conv(x_bar, w),            w_bar = weights(x_bar, y),  b_bar = x_bar summed but over channels
+//   x = conv_transpose(y, w) + b:  y_bar = conv(x_bar, w),            w_bar = weights(x_bar, y),  b_bar = sum of x_bar per channel
 //   w, b = weights(x, y):          x_bar = conv_transpose(y, w_bar),  y_bar = conv(x, w_bar) + b_bar
 //
-// where the b of weights(x, y) is y, summed over all but its channels.
+// where the b of weights(x, y) is the sum of y per channel.
 #include "autodiff/kernels/convolution.h"
 
 #include <fmt/format.h>
@@ -19,7 +19,7 @@
 namespace wengert {
 namespace {
 
-/// The sizes of the form, and how many spatial dimensions its tensors have: 1 (the kernels' height is 1) or 2.
+/// The sizes of the form, and the number of spatial dimensions of its tensors: 1 (then the kernels' height is 1) or 2.
 struct Form {
   kernels::Convolution sizes;
   int dimensions;
@@ -34,9 +34,9 @@ struct Form {
   }
 };
 
-/// The sum over all dimensions but that of the channels.
+/// The sum over all dimensions except the channels.
 Tensor sum_of_channels(const Tensor& y) { return sum(y, y.rank() == 3 ? Dims{0, 2} : Dims{0, 2, 3}); }
-/// A number for each channel, as a tensor of the given shape.
+/// One number for each channel, broadcast to the given shape.
 Tensor in_channels(const Tensor& b, const Shape& shape) {
   return expand(reshape(b, shape.rank() == 3 ? Shape{-1, 1} : Shape{-1, 1, 1}), shape);
 }
@@ -107,7 +107,7 @@ class ConvolveTransposed : public Operation {  // inputs: y, w and, if there is 
   Form form_;
 };
 
-class WeightsOf : public Operation {  // inputs: x, y; outputs: w and, if it was asked for, b
+class WeightsOf : public Operation {  // inputs: x, y; outputs: w and, if needed, b
  public:
   explicit WeightsOf(const Form& form) : form_(form) {}
   const char* name() const override { return form_.dimensions == 1 ? "conv1d_weights" : "conv2d_weights"; }
@@ -175,7 +175,7 @@ Weights weights(const Form& form, const Tensor& x, const Tensor& y, bool with_bi
   return {std::move(results[0]), std::move(results[1])};
 }
 
-// ---- what the user calls -----------------------------------------------------------------------------------------------------------
+// ---- public functions --------------------------------------------------------------------------------------------------------------
 
 /// The operands of a call, for messages.
 struct Operands {

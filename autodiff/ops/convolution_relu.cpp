@@ -1,19 +1,19 @@
-// A convolution with relu behind it, and with pooling behind that: results are pooled before they leave the cache, and of what the parts
-// would keep for the sweep only a byte for each result is left. (A third of the time of a small network's step, and most of its memory.)
+// A convolution followed by relu and, optionally, max pooling. Results are pooled while they are in the cache, and only one byte for each
+// result is saved for the backward pass. (This saves a third of the time of a small network's step, and most of its memory.)
 //
 //   y = relu(conv(x, w) + b):             z_bar = y_bar where y > 0, 0 elsewhere
-//   y = max_pool(relu(conv(x, w) + b)):   z_bar = y_bar where the maximum stood, if relu let it through, 0 elsewhere
+//   y = max_pool(relu(conv(x, w) + b)):   z_bar = y_bar at the position of each maximum that is positive, 0 elsewhere
 //
-//   x_bar = conv_transpose(z_bar, w),  w_bar = weights(x, z_bar),  b_bar = z_bar summed but over channels,
-//   z_dot = conv(x_dot, w) + conv(x, w_dot) + b_dot, and y_dot is z_dot taken from where y_bar goes
+//   x_bar = conv_transpose(z_bar, w),  w_bar = weights(x, z_bar),  b_bar = sum of z_bar per channel,
+//   z_dot = conv(x_dot, w) + conv(x, w_dot) + b_dot, and y_dot is z_dot at the positions to which y_bar goes
 //
-// What the kernel does not take is composed.
+// Cases that the kernel does not support are composed.
 #include <fmt/format.h>
 
 #include <initializer_list>
 
 #include "autodiff/kernels/direct_convolution.h"
-#include "autodiff/ops/through_relu.h"
+#include "autodiff/ops/relu_mask.h"
 
 namespace wengert {
 namespace {
@@ -22,7 +22,7 @@ using kernels::Convolution;
 
 template <class T> T* elements_of(const Tensor& y) { return static_cast<T*>(y.elements()->data); }
 
-/// Inputs: x, w, b if there is one, and with pooling where the maxima stood, in bytes.
+/// Inputs: x, w, b if there is one, and with pooling the positions of the maxima, in bytes.
 class ConvolveRelu : public Operation {
  public:
   ConvolveRelu(const Convolution& sizes, bool bias, bool pool) : sizes_(sizes), bias_(bias), pool_(pool) {}
@@ -49,20 +49,20 @@ class ConvolveRelu : public Operation {
   int positions() const { return bias_ ? 3 : 2; }
   HeightWidth padding() const { return {sizes_.height.padding, sizes_.width.padding}; }
   Shape z_shape() const { return {sizes_.batch, sizes_.out_channels, sizes_.height.out, sizes_.width.out}; }
-  /// The results before pooling, with the two dimensions of each window apart; or with one element for each window.
+  /// The shape before pooling, with separate dimensions for the rows and columns of each window (size 2, or 1 for one element each).
   Shape windows(Index size = 2) const {
     return {sizes_.batch, sizes_.out_channels, sizes_.height.out / 2, size, sizes_.width.out / 2, size};
   }
 
   Tensor spread(const Saved& s, const Tensor& m) const {
-    if (!pool_) return detail::through_relu(s.y(), m);
+    if (!pool_) return detail::relu_mask(s.y(), m);
     return reshape(reshape(m, windows(1)) * maxima(s), z_shape());
   }
   Tensor take(const Saved& s, const Tensor& m) const {
-    if (!pool_) return detail::through_relu(s.y(), m);
+    if (!pool_) return detail::relu_mask(s.y(), m);
     return sum(reshape(m, windows()) * maxima(s), {3, 5});
   }
-  /// 1 where a maximum stood and relu let it through, 0 elsewhere.
+  /// 1 at the position of each positive maximum, 0 elsewhere.
   Tensor maxima(const Saved& s) const {
     const Shape w = windows();
     Tensor result = Tensor::zeros(w, float32);
@@ -100,8 +100,8 @@ class ConvolveRelu : public Operation {
   bool bias_, pool_;
 };
 
-/// Whether the kernel takes it; `sizes` is then set. What conv2d refuses is not taken.
-bool is_taken(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o, Index pool, Convolution& sizes) {
+/// Whether the kernel supports this case; if so, sets `sizes`. False for arguments that conv2d refuses.
+bool is_supported(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o, Index pool, Convolution& sizes) {
   const auto is_one = [](const HeightWidth& p) { return p.height == 1 && p.width == 1; };
   if (x.dtype() != float32 || weight.dtype() != float32 || x.rank() != 4 || weight.rank() != 4) return false;
   if (o.groups != 1 || !is_one(o.stride) || !is_one(o.dilation) || o.padding.height < 0 || o.padding.width < 0) return false;
@@ -124,9 +124,9 @@ bool is_taken(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
 }  // namespace
 
 Tensor conv2d_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options, Index pool, Location site) {
-  if (pool < 1) throw ShapeError(detail::ErrorText("conv2d_relu", "pool must be 1 or more, not {}", pool).operand("input", x));
+  if (pool < 1) throw ShapeError(detail::ErrorText("conv2d_relu", "pool must be at least 1, not {}", pool).operand("input", x));
   Convolution sizes;
-  if (!is_taken(x, weight, bias, options, pool, sizes)) {
+  if (!is_supported(x, weight, bias, options, pool, sizes)) {
     const Tensor y = relu(conv2d(x, weight, bias, options, site), site);
     return pool == 1 ? y : max_pool2d(y, pool, {}, site);
   }

@@ -1,5 +1,5 @@
-// Softmax and the negative log-likelihood of a class in one: stable, and one pass each way. Everything else about cross-entropies is
-// composed around it; smoothed labels and probabilities are composed of log_softmax.
+// Softmax and the negative log-likelihood of a class in one operation: numerically stable, and one pass each way. Weights and reductions
+// are composed around it; smoothed labels and probabilities are composed of log_softmax.
 //
 //   y_i = ln sum_j e^x_ij - x_i,label(i),  p = softmax(x):
 //     x_bar_i = y_bar_i (p_i - onehot(label(i))) + p_i (p_bar_i - sum_j p_bar_ij p_ij)
@@ -41,7 +41,7 @@ class CrossEntropy : public Operation {  // x: logits (n, c), labels (n); y: los
   }
 
  private:
-  /// m, a row or a number for each label, and 0 where the label is ignored.
+  /// m, which has a row or a number for each label, with 0 where the label is ignored.
   static Tensor counted(const Tensor& labels, const Tensor& m) {
     return where(unsqueeze(labels, 1) != kIgnored, m.rank() == 1 ? unsqueeze(m, 1) : m, 0);
   }
@@ -78,7 +78,7 @@ Tensor losses_of_rows(const Tensor& logits, const Tensor& labels) {
     const T* in = x.data<T>();
     const auto* label = labels.data<std::int64_t>();
     T *loss = y[0].mutable_data<T>(), *p = y[1].mutable_data<T>();
-    if (c > 0)  // without classes every label is an ignored one
+    if (c > 0)  // without classes, every label is ignored
       kernels::for_each_softmax_row(in, p, n, c, [=](Index i, T top, double total) {
         const T scale = static_cast<T>(1 / total);
         if (label[i] == kIgnored) {
@@ -95,7 +95,7 @@ Tensor losses_of_rows(const Tensor& logits, const Tensor& labels) {
   return y[0];
 }
 
-/// Where the classes are: dimension 1, or 0 of a single position.
+/// The dimension of the classes: 1, or 0 for a single position.
 int class_dim(const Tensor& logits) { return logits.rank() == 1 ? 0 : 1; }
 
 [[noreturn]] void does_not_fit(const char* name, const Tensor& logits, const Tensor& target) {
@@ -141,7 +141,7 @@ Shape positions_of(const Tensor& logits) {
 }
 
 struct Labels {
-  Tensor values;  // in a row, with kIgnored for those to ignore
+  Tensor values;  // flat, with kIgnored for labels to ignore
   bool all_count = true;
 };
 Labels checked_labels(const char* name, const Tensor& logits, const Tensor& target, Index ignore) {
@@ -162,7 +162,7 @@ Labels checked_labels(const char* name, const Tensor& logits, const Tensor& targ
   return labels;
 }
 
-/// All but the mean, which the two kinds of targets take in different ways.
+/// The reductions except mean, which depends on the kind of target.
 Tensor reduced(const Tensor& losses, const Tensor& logits, Reduction reduction) {
   const Shape positions = positions_of(logits);
   if (reduction == Reduction::none) return reshape(losses, positions);
@@ -174,7 +174,7 @@ Tensor over_all_classes(const Tensor& log_p, const Tensor& weights) {
   return -sum(weights.defined() ? detail::weighted(log_p, weights) : log_p, 1);
 }
 
-/// The losses of all labels, from each one's, together with those of a distribution over all classes for the share `smoothing`.
+/// The losses with label smoothing: a share `smoothing` of the loss over a uniform distribution of classes, and the rest of `losses`.
 Tensor of_labels(const Tensor& logits, const Labels& targets, Tensor losses, const Tensor& class_weight, double smoothing,
                  Reduction reduction) {
   const auto& [labels, all_count] = targets;
@@ -191,7 +191,7 @@ Tensor of_labels(const Tensor& logits, const Labels& targets, Tensor losses, con
     losses = (1 - smoothing) * losses + smoothing * spread;
   }
   if (reduction != Reduction::mean) return reduced(losses, logits, reduction);
-  // Without a label that counts, 0 / 0 makes NaN of the value, but the gradient stays 0.
+  // If no label counts, the value is 0 / 0 = NaN, but the gradient is 0.
   const Tensor total = sum(weights), share = where(counts, 1 / total, 0);
   return sum(losses * share) + (total - total) / total;
 }

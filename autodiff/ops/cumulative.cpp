@@ -2,8 +2,8 @@
 //
 //   y = cumsum(x):   x_bar_j = sum_{i >= j} y_bar_i, the running sum from the other end,   y_dot = cumsum(x_dot)
 //
-// The others combine neighbours, run over the pairs, and fill in between: about 2n recorded combinations in 2 log2(n) steps. Their
-// derivatives follow from the parts; those of a running product are exact where elements are 0, to every order.
+// The others combine neighbours, scan the pairs recursively, and fill in the positions between: about 2n recorded combinations in 2 log2(n)
+// steps. Their derivatives follow from those of the parts; those of a running product are exact where elements are 0, to every order.
 #include <algorithm>
 #include <type_traits>
 

@@ -3,8 +3,8 @@
 //   y = det A:        A_bar = y_bar C,               y_dot = sum(C A_dot),   C the matrix of cofactors
 //   y = ln |det A|:   A_bar = y_bar C / det A
 //
-// C is det(A) A^-T. Where A is singular, or small and too nearly singular for its inverse to have digits, C is made from the determinants
-// of the minors: these are exact, and so are their derivatives, at a cost of n^5.
+// C is det(A) A^-T. If A is singular, or small and so nearly singular that its inverse has no accurate digits, C is computed from the
+// determinants of the minors: these are exact, and so are their derivatives, at a cost of n^5.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -16,7 +16,7 @@
 namespace wengert {
 namespace {
 
-/// Of each matrix.
+/// The determinant of each matrix.
 struct Determinants {
   Tensor sign, logarithm;  // det = sign e^logarithm
   Tensor value;
@@ -55,7 +55,7 @@ Determinants determinants_of(const Tensor& a) {
   return d;
 }
 
-/// (n, n - 1): row i has every position but i.
+/// (n, n - 1): row i holds every position except i.
 Tensor all_but_one(Index n) {
   std::vector<std::int64_t> positions;
   for (Index i = 0; i < n; ++i)
@@ -82,14 +82,14 @@ Tensor cofactors_from_minors(const Tensor& a) {
   return signs * det(transpose(minors, -3, -2));
 }
 
-/// One number a matrix, seen beside the matrices.
-Tensor beside_matrices(const Tensor& x) { return unsqueeze(unsqueeze(x, -1), -1); }
+/// (...) as (..., 1, 1): one number for each matrix, which broadcasts with the matrices.
+Tensor as_matrices(const Tensor& x) { return unsqueeze(unsqueeze(x, -1), -1); }
 
 Tensor cofactors(const Tensor& a, const Tensor& determinant) {
   constexpr Index kSmall = 16;
   const Determinants d = determinants_of(a.constant());
   if (d.singular || (d.nearly_singular && a.size(-1) <= kSmall)) return cofactors_from_minors(a);
-  return beside_matrices(determinant) * transpose(inverse(a));
+  return as_matrices(determinant) * transpose(inverse(a));
 }
 
 class Determinant : public Operation {
@@ -98,7 +98,7 @@ class Determinant : public Operation {
   const char* latex() const override { return R"(\det #)"; }
   ValueSet saved_for(int) const override { return input(0) | output(); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    x_bar[0] = beside_matrices(y_bar[0]) * cofactors(s.x(), s.y());
+    x_bar[0] = as_matrices(y_bar[0]) * cofactors(s.x(), s.y());
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = sum(cofactors(s.x(), s.y()) * x_dot[0], {-2, -1});
@@ -111,7 +111,7 @@ class LogDeterminant : public Operation {  // ln |det A|
   const char* latex() const override { return R"(\ln\lvert\det #\rvert)"; }
   ValueSet saved_for(int) const override { return input(0); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    x_bar[0] = beside_matrices(y_bar[0]) * slope(s.x());
+    x_bar[0] = as_matrices(y_bar[0]) * slope(s.x());
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = sum(slope(s.x()) * x_dot[0], {-2, -1});
@@ -120,7 +120,7 @@ class LogDeterminant : public Operation {  // ln |det A|
  private:
   static Tensor slope(const Tensor& a) {
     if (!determinants_of(a.constant()).singular) return transpose(inverse(a));
-    return cofactors_from_minors(a) / beside_matrices(det(a));
+    return cofactors_from_minors(a) / as_matrices(det(a));
   }
 };
 

@@ -1,4 +1,4 @@
-// Dropout and the leaky rectifier with a learnt slope: composed, because a selection and a product are all that either is.
+// Dropout, and the leaky rectifier with a trainable slope. Composed: each is only a selection and a product.
 //
 //   y = where(mask, x / (1 - p), 0)
 //   y = where(x > 0, x, w x)

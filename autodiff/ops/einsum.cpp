@@ -1,7 +1,8 @@
-// Sums of products by Einstein's convention. Composed: repeated letters of an operand become its diagonal, letters that nothing else names
-// are summed, and pairs of operands are contracted from left to right, each as one batched matrix product.
+// Sums of products in Einstein's notation. Composed: letters that repeat within an operand select its diagonal, letters that occur nowhere
+// else are summed, and pairs of operands are contracted from left to right, each as one batched matrix product.
 //
-// Dimensions are named by numbers: 'A'..'z' by their codes, those of "..." by kEllipsis + their distance from the ellipsis's end.
+// Numbers name the dimensions: 'A'..'z' by their character codes, those of "..." by kEllipsis + their distance from the end of the
+// ellipsis.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,7 +15,7 @@
 namespace wengert {
 namespace {
 
-constexpr int kEllipsis = 128, kMostOfEllipsis = 64, kNames = kEllipsis + kMostOfEllipsis;
+constexpr int kEllipsis = 128, kMaxEllipsis = 64, kNames = kEllipsis + kMaxEllipsis;
 
 using Names = std::vector<int>;
 bool holds(const Names& names, int name) { return std::find(names.begin(), names.end(), name) != names.end(); }
@@ -25,7 +26,7 @@ bool holds(const Names& names, int name) { return std::find(names.begin(), names
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-/// The names in one term; `ellipsis` is how many dimensions "..." stands for, -1 where it must not occur.
+/// The names in one term. `ellipsis`: how many dimensions "..." stands for; -1 if it must not occur.
 Names parse_term(std::string_view equation, std::string_view term, int ellipsis) {
   Names names;
   bool seen = false;
@@ -66,7 +67,7 @@ std::vector<std::string_view> terms_of(std::string_view left) {
   }
 }
 
-/// The dimensions of "...", then the letters that occur once, in alphabetical order.
+/// The result of an equation without an arrow: the dimensions of "...", then the letters that occur once, in alphabetical order.
 Names implied_result(const std::vector<Names>& operands) {
   std::array<int, kNames> count{};
   for (const Names& names : operands)
@@ -89,7 +90,7 @@ Equation parse(std::string_view equation, std::span<const Tensor> x) {
     const auto letters = static_cast<int>(std::count_if(terms[k].begin(), terms[k].end(), is_letter));
     const bool open = terms[k].find("...") != std::string_view::npos;
     const int rest = x[k].rank() - letters;
-    if (rest < 0 || rest > kMostOfEllipsis || (rest > 0 && !open))
+    if (rest < 0 || rest > kMaxEllipsis || (rest > 0 && !open))
       wrong_equation(equation, fmt::format("the term \"{}\" does not name the dimensions of {}", terms[k], describe(x[k])));
     e.operands.push_back(parse_term(equation, terms[k], rest));
     if (open) widest = std::max(widest, rest);
@@ -109,7 +110,7 @@ Equation parse(std::string_view equation, std::span<const Tensor> x) {
   return e;
 }
 
-/// The size of each name. Sizes must agree, but for 1 in the dimensions of "...".
+/// The size of each name. Sizes must agree, except that 1 broadcasts in the dimensions of "...".
 std::array<Index, kNames> sizes_of(std::string_view equation, const Equation& e, std::span<const Tensor> x) {
   std::array<Index, kNames> sizes;
   sizes.fill(-1);
@@ -135,8 +136,8 @@ Tensor in_order(const Tensor& x, const Names& names, const Names& order) {
   return permute(x, dims);
 }
 
-/// With each name once: the diagonal of dimensions that share one.
-Factor without_repetitions(Factor f) {
+/// Takes the diagonal of dimensions that share a name, so that each name occurs once.
+Factor take_diagonals(Factor f) {
   for (std::size_t i = 0; i < f.names.size(); ++i)
     for (std::size_t j = i + 1; j < f.names.size(); ++j) {
       if (f.names[i] != f.names[j]) continue;
@@ -150,13 +151,13 @@ Factor without_repetitions(Factor f) {
       names.push_back(f.names[i]);
       order.push_back(static_cast<Index>(i));
       order.push_back(static_cast<Index>(j));
-      return without_repetitions({diagonal(permute(f.value, order)), names});
+      return take_diagonals({diagonal(permute(f.value, order)), names});
     }
   return f;
 }
 
-/// Without dimensions that are 1 here and more elsewhere: a product broadcasts over them anyway.
-Factor without_stretched(const Factor& f, const std::array<Index, kNames>& sizes) {
+/// Drops dimensions of size 1 that are larger in other operands: a product broadcasts over them anyway.
+Factor drop_broadcast(const Factor& f, const std::array<Index, kNames>& sizes) {
   Factor g{f.value, {}};
   for (std::size_t i = 0; i < f.names.size(); ++i) {
     const auto name = static_cast<std::size_t>(f.names[i]);
@@ -169,8 +170,8 @@ Factor without_stretched(const Factor& f, const std::array<Index, kNames>& sizes
   return g;
 }
 
-/// With the names summed that nobody needs any more.
-template <class Needed> Factor summed(const Factor& f, const Needed& needed) {
+/// Sums over the names that are no longer needed.
+template <class Needed> Factor sum_over_unneeded(const Factor& f, const Needed& needed) {
   Dims dims;
   Factor g{f.value, {}};
   for (std::size_t i = 0; i < f.names.size(); ++i) {
@@ -184,8 +185,8 @@ template <class Needed> Factor summed(const Factor& f, const Needed& needed) {
   return g;
 }
 
-/// The product of two factors, summed over the names in both that nobody needs any more, as (batch, left, inner) @ (batch, inner, right).
-template <class Needed> Factor contracted(const Factor& a, const Factor& b, const Needed& needed) {
+/// The product of two factors, summed over the names in both that are no longer needed: (batch, left, inner) @ (batch, inner, right).
+template <class Needed> Factor contract(const Factor& a, const Factor& b, const Needed& needed) {
   Names batch, left, inner, right;
   for (const int name : a.names) (!holds(b.names, name) ? left : needed(name) ? batch : inner).push_back(name);
   for (const int name : b.names)
@@ -221,19 +222,19 @@ Tensor einsum(std::string_view equation, std::span<const Tensor> x, Location sit
   const auto sizes = sizes_of(equation, e, x);
   const CallSite scope(site);
   std::vector<Factor> factors;
-  for (std::size_t k = 0; k < x.size(); ++k) factors.push_back(without_stretched(without_repetitions({x[k], e.operands[k]}), sizes));
-  // Whether a name occurs in the result or in a factor from the given one on.
+  for (std::size_t k = 0; k < x.size(); ++k) factors.push_back(drop_broadcast(take_diagonals({x[k], e.operands[k]}), sizes));
+  // Whether a name occurs in the result, or in factor `first` or a later one.
   const auto needed_from = [&](std::size_t first) {
     return [&, first](int name) {
       return holds(e.result, name) || std::any_of(factors.begin() + static_cast<std::ptrdiff_t>(first), factors.end(),
                                                   [&](const Factor& f) { return holds(f.names, name); });
     };
   };
-  Factor product = summed(factors[0], needed_from(1));
+  Factor product = sum_over_unneeded(factors[0], needed_from(1));
   for (std::size_t k = 1; k < factors.size(); ++k) {
     const auto in_product_or_later = [&](int name) { return holds(product.names, name) || needed_from(k + 1)(name); };
-    product = contracted(product, summed(factors[k], in_product_or_later), needed_from(k + 1));
-    product = summed(product, needed_from(k + 1));
+    product = contract(product, sum_over_unneeded(factors[k], in_product_or_later), needed_from(k + 1));
+    product = sum_over_unneeded(product, needed_from(k + 1));
   }
   return in_order(product.value, product.names, e.result);
 }

@@ -1,12 +1,12 @@
-// Elements at given positions, and adding to them.
+// Selects elements at given positions, or adds to them.
 //
 //   y = index_select(x, d, i):        x_bar = index_add(0, d, i, y_bar),            y_dot = index_select(x_dot, d, i)
 //   y = index_add(x, d, i, s):        x_bar = y_bar,  s_bar = index_select(y_bar, d, i)
 //   y = gather(x, d, i):              x_bar = scatter_add(0, d, i, y_bar),          y_dot = gather(x_dot, d, i)
 //   y = scatter_add(x, d, i, s):      x_bar = y_bar,  s_bar = gather(y_bar, d, i)
 //
-// Each is linear in x and s, and each pair is the other's transpose. The sweep adds in place where it can, so that a loop over parts of a
-// tensor stays linear. Indices are checked before anything is read or written.
+// Each is linear in x and s, and the functions of each pair are each other's transpose. The sweep adds in place where possible, so that a
+// loop over parts of a tensor takes linear time. Indices are checked before anything is read or written.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -38,8 +38,9 @@ void check_each(const char* name, const Tensor& x, int dim, const Tensor& index)
   bool fits = index.rank() == x.rank();
   for (int d = 0; fits && d < x.rank(); ++d) fits = d == dim || index.shape()[d] <= x.shape()[d];
   if (!fits)
-    throw ShapeError(fmt::format("{}: the index {} does not fit {}: it must have as many dimensions and be no larger in any but {}", name,
-                                 describe(index), describe(x), dim));
+    throw ShapeError(
+        fmt::format("{}: the index {} does not fit {}: it must have as many dimensions, and may be larger only in dimension {}", name,
+                    describe(index), describe(x), dim));
 }
 
 }  // namespace detail
@@ -141,7 +142,7 @@ class Take : public Operation {  // x: the tensor, the index
   Positions positions_;
 };
 
-class AddAt : public Operation {  // x: the tensor, the index, what is added
+class AddAt : public Operation {  // x: the tensor, the index, the terms
  public:
   AddAt(int dim, Positions positions) : dim_(dim), positions_(positions) {}
   const char* name() const override { return positions_ == Positions::list ? "index_add" : "scatter_add"; }
@@ -192,8 +193,7 @@ void check_list(const char* name, const Tensor& index) {
 }
 
 void check_adds(const char* name, const Tensor& x) {
-  if (x.dtype() == boolean)
-    throw DtypeError(detail::ErrorText(name, "{} cannot be added to", describe(x)).hint("convert it with .to(int64)"));
+  if (x.dtype() == boolean) throw DtypeError(detail::ErrorText(name, "cannot add to {}", describe(x)).hint("convert it with .to(int64)"));
 }
 
 }  // namespace

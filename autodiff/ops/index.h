@@ -5,12 +5,12 @@
 
 namespace wengert::detail {
 
-/// How the positions along one dimension are given: one list for all rows, or a position for each element.
+/// How positions along one dimension are given: one list for all rows, or one position for each element.
 enum class Positions { list, each };
 
-/// The index, dense; a DtypeError unless it is int64, and a ShapeError unless every element is in [0, n), n the size of the dimension.
+/// The index as a dense tensor. A DtypeError unless it is int64; a ShapeError unless every element is in [0, n), n the dimension's size.
 Tensor checked_index(const char* name, const Tensor& index, const Tensor& x, int dim, Location site);
-/// A ShapeError unless the index has x's rank and no size beyond x's but along the dimension.
+/// A ShapeError unless the index has the rank of x and is no larger than x, except along `dim`.
 void check_each(const char* name, const Tensor& x, int dim, const Tensor& index);
 
 /// Calls f(offset in x, flat position in the dense result) for every element of the result, which has the given shape.
@@ -19,7 +19,7 @@ void for_each_position(const Shape& x_strides, int dim, const Tensor& index, Pos
   const std::int64_t* at = index.data<std::int64_t>();
   const Index along = x_strides[dim];
   Shape from = x_strides, index_strides = row_major_strides(shape);
-  from[dim] = 0;  // the index says where
+  from[dim] = 0;  // the index gives the position along dim
   if (positions == Positions::list) {
     for (Index& s : index_strides) s = 0;
     index_strides[dim] = 1;

@@ -1,5 +1,5 @@
-// A linear layer, alone or with relu behind it. As one operation it needs no transposed weights, neither of W nor of its gradient, the
-// product starts from the bias, and relu costs no pass of its own.
+// A linear layer, optionally followed by relu. As one operation it needs no transposed copy of W or of its gradient, the product
+// accumulates onto the bias, and relu needs no separate pass.
 //
 //   Y = X W^T + b:         X_bar = Y_bar W,   W_bar = Y_bar^T X,   b_bar = Y_bar summed over the rows (by the sweep)
 //                          Y_dot = X_dot W^T + X W_dot^T + b_dot
@@ -11,7 +11,7 @@
 #include <algorithm>
 
 #include "autodiff/kernels/product.h"
-#include "autodiff/ops/through_relu.h"
+#include "autodiff/ops/relu_mask.h"
 
 namespace wengert {
 namespace {
@@ -33,7 +33,7 @@ template <bool kRelu> class Linear : public Operation {
   const char* latex() const override { return kRelu ? R"(\max(#1 #2^\top + #3, 0))" : R"(#1 #2^\top + #3)"; }
   ValueSet saved_for(int i) const override { return (i < 2 ? input(1 - i) : kNoValues) | (kRelu ? output() : kNoValues); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    const Tensor z_bar = kRelu ? detail::through_relu(s.y(), y_bar[0]) : y_bar[0];
+    const Tensor z_bar = kRelu ? detail::relu_mask(s.y(), y_bar[0]) : y_bar[0];
     if (x_bar.needs(0)) x_bar.add_product(0, z_bar, s.x(1));                                //  X_bar = Y_bar W
     if (x_bar.needs(1)) x_bar.add_product(1, transposed(rows_of(z_bar)), rows_of(s.x(0)));  //  W_bar = Y_bar^T X
     if (s.inputs() == 3 && x_bar.needs(2)) x_bar[2] = z_bar;
@@ -44,7 +44,7 @@ template <bool kRelu> class Linear : public Operation {
     if (x_dot[0].defined()) add(linear(x_dot[0], s.x(1)));
     if (x_dot[1].defined()) add(linear(s.x(0), x_dot[1]));
     if (s.inputs() == 3 && x_dot[2].defined()) add(expand(x_dot[2], s.y_shape()));
-    y_dot[0] = kRelu ? detail::through_relu(s.y(), z_dot) : z_dot;
+    y_dot[0] = kRelu ? detail::relu_mask(s.y(), z_dot) : z_dot;
   }
 };
 

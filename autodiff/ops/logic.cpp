@@ -1,4 +1,4 @@
-// Boolean tensors: what combines them, counts them and finds what is true. Nothing here is differentiated.
+// Operations on boolean tensors: logic, any, all, and the positions of true elements. None of them is differentiated.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -22,7 +22,7 @@ template <class F> Tensor combine(const char* operation, const LogicalOperand& a
   return y;
 }
 
-/// f(x) of each floating element; `otherwise` of the others.
+/// f(x) for each element of a floating tensor; `otherwise` for other dtypes.
 template <class F> Tensor classify(const Tensor& x, bool otherwise, Location site, F&& f) {
   if (!is_floating(x.dtype())) return Tensor::full(x.shape(), otherwise, boolean, site);
   Tensor y = Tensor::uninitialized(x.shape(), boolean, site);
@@ -30,7 +30,7 @@ template <class F> Tensor classify(const Tensor& x, bool otherwise, Location sit
   return y;
 }
 
-/// Whether one element of those that are reduced is `wanted`.
+/// Whether any (or all) of the reduced elements are true.
 Tensor reduce(const char* operation, const Tensor& x, const Dims& dims, const ReductionOptions& options, bool any, Location site) {
   check_boolean(operation, x, any ? "any(x != 0)" : "all(x != 0)");
   const detail::Reduced r = detail::reduce_over(operation, x, dims);

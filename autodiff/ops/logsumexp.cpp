@@ -1,9 +1,9 @@
-// The logarithm of a sum of exponentials, without their overflow: m + ln sum e^(x - m) for the largest element m.
+// The logarithm of a sum of exponentials, without overflow: m + ln sum e^(x - m), where m is the largest element.
 //
 //   y = ln sum_d e^x:   x_bar = y_bar p,   y_dot = sum_d p x_dot,   where p = e^x / sum_d e^x
 //
-// It is an operation of its own for its limits: where y is -inf (no element, or all of them -inf) p is 0, where y is inf the infinite
-// elements share the gradient evenly.
+// It is one operation rather than a composition because of its limits: where y is -inf (no elements, or all -inf), p is 0; where y is inf,
+// the infinite elements share the gradient evenly.
 #include <cmath>
 #include <limits>
 
@@ -28,7 +28,7 @@ class LogSumExp : public Operation {
   }
 
  private:
-  /// p, of x's shape. The largest element cancels out of it, so it counts as a constant.
+  /// p, in the shape of x. The largest element cancels out of p, so it is treated as a constant.
   Tensor share(const Tensor& x) const {
     if (x.size() == 0) return x;
     const Tensor top = max(x.constant(), dims_, {.keepdim = true});

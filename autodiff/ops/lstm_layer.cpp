@@ -1,12 +1,12 @@
-// One direction of one LSTM layer over a whole sequence. It is an operation of its own for speed: a loop over cells reads and writes the
-// gradients of both weights at every step. Here the steps do only what must be done step by step, and the gradients of the weights and of x
-// come from products over many steps at once.
+// One direction of one LSTM layer over a whole sequence. It is one operation for speed: a loop over cells reads and writes the gradients of
+// both weights at every step. Here each step computes only what depends on the previous step; the gradients of the weights and of x are
+// products over many steps at once.
 //
-//   forward, t = 0, 1, ...:       A_t = X_t W^T + H_t-1 U^T + b;  H_t, C_t, S_t from the gates (ops/recurrent_cells.cpp), S in A's place
+//   forward, t = 0, 1, ...:       A_t = X_t W^T + H_t-1 U^T + b;  H_t, C_t, S_t from the gates (ops/recurrent_cells.cpp); S overwrites A
 //   backward, t = ..., 1, 0:      A_bar_t, C_bar_t-1 from H_bar_t, C_bar_t;   H_bar_t-1 += A_bar_t U
 //   over steps:                   X_bar = A_bar W,   W_bar = A_bar^T X,   U_bar = A_bar^T H shifted by a step,   b_bar = A_bar summed
 //
-// The backward direction runs through t the other way. S is an output with a cotangent of its own, for the next order.
+// The backward direction runs through t in reverse. S is an output with its own cotangent, for the next order.
 #include "autodiff/kernels/lstm_layer.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/recurrent.h"
@@ -14,7 +14,7 @@
 namespace wengert {
 namespace {
 
-/// In which order the steps are taken.
+/// The order of the steps.
 struct Order {
   Index steps;
   bool backward;
@@ -23,11 +23,11 @@ struct Order {
   Index at(Index k) const { return backward ? steps - 1 - k : k; }
   Index first() const { return at(0); }
   Index last() const { return at(steps - 1); }
-  /// Where the state before position t is.
+  /// The position that comes before position t.
   Index before(Index t) const { return backward ? t + 1 : t - 1; }
 };
 
-/// x as the kernel can read it: rows are dense, and none lies over another.
+/// x in a form that the kernel can read: rows are dense and do not overlap.
 Tensor with_dense_rows(const Tensor& x) {
   const Shape& strides = x.strides();
   const Index in = x.size(2);
@@ -35,7 +35,7 @@ Tensor with_dense_rows(const Tensor& x) {
   return fits ? x.constant() : x.constant().contiguous();
 }
 
-/// The kernel's operands, which are dense but for x.
+/// The kernel's operands; all except x are dense.
 template <class T> kernels::LstmLayer<T> layer_of(const Order& order, const Tensor& x, const Tensor& w, const Tensor& u, const Tensor& bias,
                                                   const Tensor& h0, const Tensor& c0, Tensor& h, Tensor& c, Tensor& gates) {
   const auto elements = [](Tensor& y) { return static_cast<T*>(y.elements()->data); };

@@ -15,20 +15,20 @@
 namespace wengert {
 namespace {
 
-/// Whether rows or columns of the last two dimensions are dense, and the others do not overlap.
+/// Whether the rows or the columns of the last two dimensions are dense and do not overlap.
 inline bool is_gemm_matrix(const Tensor& x) {
   const Index *size = x.shape().end() - 2, *stride = x.strides().end() - 2;
   const Index m = size[0], n = size[1], row = stride[0], column = stride[1];
   return (column == 1 && (row >= n || m == 1)) || (row == 1 && (column >= m || n == 1));
 }
-/// The last two dimensions, which is_gemm_matrix.
+/// The last two dimensions of x as a matrix. Requires is_gemm_matrix(x).
 template <class T> kernels::MatrixView<T> gemm_matrix(const Tensor& x, Index offset = 0) {
   const int r = x.rank();
   return {static_cast<const T*>(x.elements()->data) + offset, x.strides()[r - 2], x.strides()[r - 1]};
 }
 
-/// c = a b for the last two dimensions and every leading position of `c`, which is dense.
-template <class T> void products(const Tensor& a, const Tensor& b, Tensor& c) {
+/// c = a b for each matrix of a batch; c is dense.
+template <class T> void multiply_batch(const Tensor& a, const Tensor& b, Tensor& c) {
   const int r = c.rank();
   const Index m = c.shape()[r - 2], n = c.shape()[r - 1], k = a.shape()[a.rank() - 1];
   T* out = static_cast<T*>(c.elements()->data);
@@ -53,8 +53,8 @@ template <class T> void products(const Tensor& a, const Tensor& b, Tensor& c) {
 
 Tensor gemm_ready(const Tensor& x) { return is_gemm_matrix(x) ? x.constant() : x.clone(x.made_at()); }
 
-/// The product of tensors of rank 2 or more, not recorded. A batch of rows times one matrix is one product.
-Tensor product(const Tensor& a, const Tensor& b, const Shape& shape, Location site) {
+/// a b for tensors of rank 2 or more, not recorded. A batch of matrices times a single matrix is one large product.
+Tensor multiply_now(const Tensor& a, const Tensor& b, const Shape& shape, Location site) {
   Tensor c = Tensor::uninitialized(shape, a.dtype(), site);
   detail::dispatch_floating(a.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -62,7 +62,7 @@ Tensor product(const Tensor& a, const Tensor& b, const Shape& shape, Location si
       const Index k = a.shape().back(), n = shape.back(), rows = k > 0 ? a.size() / k : c.size() / std::max<Index>(n, 1);
       kernels::product<T>(rows, n, k, {a.data<T>(), k, 1}, gemm_matrix<T>(b), static_cast<T*>(c.elements()->data), n);
     } else {
-      products<T>(a, b, c);
+      multiply_batch<T>(a, b, c);
     }
   });
   return c;
@@ -70,13 +70,14 @@ Tensor product(const Tensor& a, const Tensor& b, const Shape& shape, Location si
 
 [[noreturn]] void does_not_fit(const Tensor& a, const Tensor& b) {
   std::string what;
+  const char* hint = "";
   if (a.rank() == 0 || b.rank() == 0) {
-    what = "an operand has rank 0; to multiply by a number, use *";
+    what = "an operand has rank 0";
+    hint = "use * to multiply by a number";
   } else {
     const Index k = a.shape().back(), l = b.shape()[b.rank() == 1 ? 0 : b.rank() - 2];
     what = k != l ? fmt::format("the inner sizes {} and {} differ", k, l) : std::string("the leading dimensions do not broadcast");
   }
-  const char* hint = "";
   if (a.rank() == 2 && b.rank() == 2) {
     if (a.size(1) == b.size(1))
       hint = "transpose(right)";
@@ -101,7 +102,7 @@ Shape product_shape(const Tensor& a, const Tensor& b) {
   return shape;
 }
 
-/// Of operands of rank 2 or more.
+/// The operands have rank 2 or more.
 class Matmul : public Operation {
  public:
   const char* name() const override { return "matmul"; }
@@ -114,7 +115,7 @@ class Matmul : public Operation {
     if (s.x_shape(1).rank() > 2 || a.rank() == 2) {
       x_bar.add_product(1, transposed(a), g);  //  B_bar = A^T C_bar
     } else {
-      x_bar[1] = matmul(transpose(rows_of(a), 0, 1), rows_of(g));  // one matrix for a batch: the rows of all of them at once
+      x_bar[1] = matmul(transpose(rows_of(a), 0, 1), rows_of(g));  // b is one matrix for the whole batch: all rows at once
     }
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> c_dot) const override {
@@ -126,7 +127,7 @@ class Matmul : public Operation {
 
  private:
   static Tensor rows_of(const Tensor& x) {
-    Index rows = 1;  // not -1, which no rows of no elements would leave open
+    Index rows = 1;  // computed, because -1 would be ambiguous for empty tensors
     for (int d = 0; d < x.rank() - 1; ++d) rows *= x.shape()[d];
     return reshape(x, {rows, x.shape().back()});
   }
@@ -138,7 +139,7 @@ template <class T> kernels::MatrixView<T> gemm_matrix(const MatrixFactor& f) {
   return f.transposed ? view.transposed() : view;
 }
 
-/// to = left right, or to += left right, for two that are gemm matrices.
+/// to = left right, or to += left right. Requires is_gemm_matrix of both.
 void product_into(Tensor& to, const MatrixFactor& left, const MatrixFactor& right, bool accumulate) {
   const Index m = to.shape()[0], n = to.shape()[1], k = left.matrix.shape()[left.transposed ? 0 : 1];
   detail::dispatch_floating(to.dtype(), [&](auto zero) {
@@ -150,7 +151,7 @@ void product_into(Tensor& to, const MatrixFactor& left, const MatrixFactor& righ
 
 }  // namespace
 
-// ---- for reverse rules ----
+// ---- products in reverse rules ----
 
 Tensor detail::multiply(const MatrixFactor& left, const MatrixFactor& right) {
   if (!recording() && is_gemm_matrix(left) && is_gemm_matrix(right)) {
@@ -173,7 +174,7 @@ Tensor matmul(const Tensor& a, const Tensor& b, Location site) {
   detail::check_same_dtype("matmul", a, b);
   detail::check_floating("matmul", a);
   if (a.rank() == 0 || b.rank() == 0 || a.shape().back() != b.shape()[std::max(0, b.rank() - 2)]) does_not_fit(a, b);
-  // A vector on the left is a row, one on the right a column; the result drops their dimension.
+  // A vector on the left is a row, one on the right a column; the added dimension is dropped from the result.
   if (a.rank() == 1) {
     const Tensor row = matmul(unsqueeze(a, 0, site), b, site);
     return squeeze(row, b.rank() == 1 ? 0 : -2, site);
@@ -181,7 +182,8 @@ Tensor matmul(const Tensor& a, const Tensor& b, Location site) {
   if (b.rank() == 1) return squeeze(matmul(a, unsqueeze(b, 1, site), site), -1, site);
   const Shape shape = product_shape(a, b);
   const bool ready = is_gemm_matrix(a) && is_gemm_matrix(b);
-  return record(Matmul(), site, {&a, &b}, ready ? product(a, b, shape, site) : product(gemm_ready(a), gemm_ready(b), shape, site));
+  return record(Matmul(), site, {&a, &b},
+                ready ? multiply_now(a, b, shape, site) : multiply_now(gemm_ready(a), gemm_ready(b), shape, site));
 }
 
 }  // namespace wengert

@@ -1,4 +1,4 @@
-// The largest and the smallest elements, and where they are.
+// The largest and the smallest elements, and their positions.
 //
 //   y = max_d x:   x_bar = y_bar / (number of ties) where x = y, 0 elsewhere
 #include <fmt/format.h>
@@ -14,7 +14,7 @@ namespace {
 enum class Extreme { largest, smallest };
 constexpr const char* adjective(Extreme e) { return e == Extreme::largest ? "largest" : "smallest"; }
 
-/// Whether the candidate is further out; a NaN wins.
+/// Whether the candidate is more extreme than the best so far; NaN counts as the most extreme.
 template <class T> bool beats(Extreme e, T candidate, T best) {
   if constexpr (std::is_floating_point_v<T>) {
     if (std::isnan(candidate)) return !std::isnan(best);
@@ -72,7 +72,7 @@ Tensor position_of(const char* name, Extreme e, const Tensor& x, Index dim, cons
   const detail::Reduced r = detail::reduce_over(name, x, {dim});
   check_not_empty(name, e, x, r);
   const int d = checked_dim(name, dim, x);
-  const Tensor along = transpose(x.constant(), d, -1, site);  // the dimension is the inner loop
+  const Tensor along = transpose(x.constant(), d, -1, site);  // so that the dimension becomes the inner loop
   const Shape& shape = along.shape();
   const Index n = shape.back();
   const Shape outer(std::span<const Index>(shape).first(static_cast<std::size_t>(shape.rank() - 1)));
@@ -93,7 +93,7 @@ Tensor position_of(const char* name, Extreme e, const Tensor& x, Index dim, cons
       }
     });
   });
-  // The last dimension of `along` is gone; what stood there before stands at position d.
+  // The last dimension of `along` has been reduced away; x's last dimension is now at position d, and moves back.
   const Tensor result = d == x.rank() - 1 ? y : transpose(unsqueeze(y, -1, site), d, -1, site);
   return reshape(result, options.keepdim ? r.kept : r.dropped, site);
 }
@@ -108,7 +108,7 @@ Tensor position_in_all(const char* name, Extreme e, const Tensor& x, Location si
   return position_of(name, e, reshape(x.constant(), {-1}, site), 0, {}, site);
 }
 
-/// The first of the extreme elements along a dimension, to which the whole gradient goes.
+/// The first extreme element along a dimension, which takes the whole gradient.
 ValuesAndIndices first_extreme(const char* name, Extreme e, const Tensor& x, Index dim, const ReductionOptions& options, Location site) {
   const Tensor at = position_of(name, e, x, dim, {.keepdim = true}, site);
   const Tensor values = gather(x, dim, at, site);

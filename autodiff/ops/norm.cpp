@@ -1,7 +1,7 @@
 // Norms, with gradient 0 at the zero vector.
 //
-//   |x|_p = s (sum_d |x / s|^p)^(1/p) with a power of two s near the largest |x|, so that no |x|^p overflows or vanishes. s cancels out of
-//   the value and of every derivative: it counts as a constant, and dividing by it rounds nothing.
+//   |x|_p = s (sum_d |x / s|^p)^(1/p), where s is a power of two near the largest |x|, so that no |x|^p overflows and they do not all
+//   underflow. s cancels out of the value and of every derivative, so it is a constant, and dividing by it is exact.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -47,7 +47,7 @@ Tensor weighted(const Tensor& x, const Tensor& weight) {
 
 Tensor sqrt_or_zero(const Tensor& x) {
   const Tensor zero = x == 0;
-  return where(zero, 0 * x, sqrt(where(zero, 1, x)));  // 0 * x: a NaN that comes back is not lost
+  return where(zero, 0 * x, sqrt(where(zero, 1, x)));  // 0 * x keeps a NaN cotangent NaN
 }
 
 }  // namespace detail

@@ -1,15 +1,15 @@
-// Normalisation: by layers, groups of channels, instances, batches, and by the root mean square.
+// Normalisation: layer, group, instance, batch and root-mean-square.
 //
-// All but the last stand on one operation, which sees x as (outer, groups, inner) and takes the statistics of each group over the other
-// two. It is an operation of its own for speed: composed, it would be ten passes over x. With n = outer inner, and mean for that of a
-// group:
+// All but the last share one operation, which treats x as (outer, groups, inner) and takes the statistics of each group over the other two
+// dimensions. It is one operation for speed: composed, it would take ten passes over x. With n = outer inner and the mean over a group:
+//
 //
 //   r = 1 / sqrt(variance + eps),  y = r (x - mean x):
 //     x_bar = r (y_bar - mean y_bar - y mean(y y_bar)) - r_bar r^2 y / n          (the Jacobian of y is symmetric)
 //     y_dot = r (x_dot - mean x_dot - y mean(y x_dot)),   r_dot = -r^2 mean(y x_dot)
 //
-// The rules read the outputs y and r alone, so that x need not be kept; r has a cotangent of its own for the next order. Scaling and
-// shifting are composed.
+// The rules read only the outputs y and r, so x is not saved; r has its own cotangent, for the next order. Scaling and shifting are
+// composed.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -24,7 +24,7 @@
 namespace wengert {
 namespace {
 
-/// (outer, groups, inner), and how to walk them.
+/// The sizes (outer, groups, inner), and a loop over the runs of inner elements.
 struct Layout {
   explicit Layout(const Shape& s) : outer(s[0]), groups(s[1]), inner(s[2]) {}
   Index outer, groups, inner;
@@ -36,7 +36,7 @@ struct Layout {
   }
 };
 
-/// The sum of f(i) for i below n, in eight partial sums.
+/// The sum of f(i) for i in [0, n), as eight partial sums.
 template <class F> double sum_of(Index n, F&& f) {
   double partial[8] = {};
   Index i = 0;
@@ -131,7 +131,7 @@ class Standardize : public Operation {  // y: the standardized x, r of shape (1,
 
  private:
   static Tensor carry(const Tensor& y, const Tensor& r, const Tensor& m) { return r * (m - group_mean(m) - y * group_mean(y * m)); }
-  /// The same in two passes.
+  /// The same rule in two passes over the elements, not recorded.
   static Tensor carry_now(const Tensor& y, const Tensor& r, const Tensor& y_bar) {
     const Tensor m = y_bar.contiguous();
     Tensor x_bar = Tensor::uninitialized(y.shape(), y.dtype());
@@ -155,8 +155,9 @@ class Standardize : public Operation {  // y: the standardized x, r of shape (1,
   }
 };
 
-/// x of shape (outer, groups, inner) with mean 0 and variance 1 in each group. Stores the moments in `*statistics` if given.
-Tensor standardized(const Tensor& x, double eps, Moments* statistics = nullptr) {
+/// Shifts and scales x, of shape (outer, groups, inner), to mean 0 and variance 1 in each group. Stores the moments in `*statistics` if
+/// given.
+Tensor standardize(const Tensor& x, double eps, Moments* statistics = nullptr) {
   const Tensor dense = x.constant().contiguous();
   const Layout l(x.shape());
   Tensor y[2] = {Tensor::uninitialized(x.shape(), x.dtype()), Tensor::uninitialized({1, l.groups, 1}, x.dtype())};
@@ -177,13 +178,13 @@ Tensor standardized(const Tensor& x, double eps, Moments* statistics = nullptr) 
   return y[0];
 }
 
-/// y weight + bias, each of them of a shape that broadcasts to y's, or undefined.
-Tensor scaled(const Tensor& y, const Tensor& weight, const Tensor& bias) {
+/// y weight + bias. Weight and bias broadcast to y's shape, or are undefined.
+Tensor scale_and_shift(const Tensor& y, const Tensor& weight, const Tensor& bias) {
   const Tensor product = weight.defined() ? y * weight : y;
   return bias.defined() ? product + bias : product;
 }
 
-/// (c) as (c, 1, ...), so that it stands along the channels of x; undefined stays undefined.
+/// (c) as (c, 1, ...), which broadcasts along the channels of x; undefined stays undefined.
 Tensor along_channels(const Tensor& v, const Tensor& x) {
   if (!v.defined() || x.rank() == 2) return v;
   Shape shape{v.size()};
@@ -191,7 +192,7 @@ Tensor along_channels(const Tensor& v, const Tensor& x) {
   return reshape(v, shape);
 }
 
-/// A tensor that goes with x is undefined, or has x's dtype and the shape.
+/// An error unless t is undefined, or has the dtype of x and the given shape.
 void check_companion(const char* name, const char* what, const Tensor& t, const Shape& shape, const Tensor& x) {
   if (!t.defined()) return;
   detail::check_same_dtype(name, x, t, "input", what);
@@ -219,8 +220,8 @@ Tensor normalized_groups(const char* name, const Tensor& x, Index groups, const 
     throw ShapeError(detail::ErrorText(name, "{} channels cannot be divided into {} groups", channels, groups).operand("input", x));
   check_affine(name, options.weight, options.bias, {channels}, x);
   const Index all = n * groups;
-  const Tensor y = standardized(reshape(x, {1, all, all > 0 ? x.size() / all : 0}), options.eps);
-  return scaled(reshape(y, x.shape()), along_channels(options.weight, x), along_channels(options.bias, x));
+  const Tensor y = standardize(reshape(x, {1, all, all > 0 ? x.size() / all : 0}), options.eps);
+  return scale_and_shift(reshape(y, x.shape()), along_channels(options.weight, x), along_channels(options.bias, x));
 }
 
 /// x / sqrt(mean of x^2 + eps) over the last dimension. Where squares overflow, or vanish beside eps, x is divided by a power of two first,
@@ -256,7 +257,7 @@ Tensor layer_norm(const Tensor& x, const Shape& normalized, const NormalizationO
   check_affine("layer_norm", options.weight, options.bias, normalized, x);
   const CallSite scope(site);
   const Index inner = normalized.size(), rows = inner > 0 ? x.size() / inner : 0;
-  return scaled(reshape(standardized(reshape(x, {1, rows, inner}), options.eps), x.shape()), options.weight, options.bias);
+  return scale_and_shift(reshape(standardize(reshape(x, {1, rows, inner}), options.eps), x.shape()), options.weight, options.bias);
 }
 
 Tensor group_norm(const Tensor& x, Index groups, const NormalizationOptions& options, Location site) {
@@ -297,7 +298,7 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Te
           detail::ErrorText("batch_norm", "evaluation needs the running mean and variance").operand("input", x).hint(".training = true"));
     const Tensor centered = x - along_channels(running_mean.constant(), x);
     const Tensor scale = rsqrt(along_channels(running_var.constant(), x) + options.eps);
-    return {scaled(centered, weight.defined() ? weight * scale : scale, bias), running_mean, running_var};
+    return {scale_and_shift(centered, weight.defined() ? weight * scale : scale, bias), running_mean, running_var};
   }
   if (values < 2)
     throw ShapeError(detail::ErrorText("batch_norm", "training needs more than one value for each channel, and there {} {}",
@@ -306,7 +307,7 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Te
                          .hint("use a larger batch, or evaluate with the running statistics: eval()"));
   Moments m(channels);
   const Index n = x.size(0);
-  const Tensor y = standardized(reshape(x, {n, channels, values / n}), options.eps, &m);
+  const Tensor y = standardize(reshape(x, {n, channels, values / n}), options.eps, &m);
   const double unbiased = static_cast<double>(values) / static_cast<double>(values - 1);
   return {scaled(reshape(y, x.shape()), weight, bias), updated_statistic(running_mean, m.mean, 1, options.momentum),
           updated_statistic(running_var, m.variances(), unbiased, options.momentum)};

@@ -1,8 +1,8 @@
-// More elements around a tensor, or fewer.
+// Adds elements around a tensor, or removes them.
 //
 //   y = pad(x, before, after, value):   x_bar = pad(y_bar, -before, -after, 0),   y_dot = pad(x_dot, before, after, 0)
 //
-// The other kinds repeat elements of x; they select them along each dimension.
+// The other kinds of padding repeat elements of x: they select them along each dimension.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -40,7 +40,7 @@ class Pad : public Operation {
 /// The shape of the result. A ShapeError unless there is a width for each side of each dimension, and no size becomes negative.
 Shape padded_shape(const Tensor& x, const Dims& before, const Dims& after) {
   if (before.rank() != x.rank() || after.rank() != x.rank())
-    throw ShapeError(fmt::format("pad: {} needs a width before and after each of its dimensions, not {} and {}", describe(x),
+    throw ShapeError(fmt::format("pad: {} needs one width before and one after each of its dimensions, not {} and {}", describe(x),
                                  to_string(before), to_string(after)));
   Shape shape = x.shape();
   for (int d = 0; d < x.rank(); ++d)
@@ -56,15 +56,15 @@ Tensor part_of(const Tensor& t, const Shape& skipped, const Shape& shape) {
   return view(t, shape, t.strides(), shape.size() == 0 ? 0 : offset, {});
 }
 
-/// Which position of n elements stands i positions from the first one, beyond either end.
+/// The position in [0, n) whose element goes to position i, where i may lie beyond either end.
 Index source_position(Padding padding, Index i, Index n) {
   if (padding == Padding::replicate) return std::clamp<Index>(i, 0, n - 1);
   if (padding == Padding::circular) return ((i % n) + n) % n;
   return i < 0 ? -i : i >= n ? 2 * (n - 1) - i : i;
 }
 
-/// The widest that n elements fill.
-Index widest(Padding padding, Index n) {
+/// The largest width of padding for n elements.
+Index max_width(Padding padding, Index n) {
   if (padding == Padding::reflect) return n - 1;
   return padding == Padding::circular ? n : std::numeric_limits<Index>::max();
 }
@@ -102,10 +102,11 @@ Tensor pad(const Tensor& x, const Dims& before, const Dims& after, Padding paddi
   detail::check_defined("pad", x);
   padded_shape(x, before, after);
   for (int d = 0; d < x.rank(); ++d) {
-    const Index n = x.shape()[d], most = std::max(before[d], after[d]);
-    if (std::min(before[d], after[d]) < 0 || (most > 0 && (n == 0 || most > widest(padding, n))))
-      throw ShapeError(fmt::format("pad: widths {} and {} of dimension {} of {} must be at least 0, and no more than its elements fill",
-                                   before[d], after[d], d, describe(x)));
+    const Index n = x.shape()[d], max = std::max(before[d], after[d]);
+    if (std::min(before[d], after[d]) < 0 || (max > 0 && (n == 0 || max > max_width(padding, n))))
+      throw ShapeError(
+          fmt::format("pad: widths {} and {} of dimension {} of {} must be at least 0, and at most as large as its elements can fill",
+                      before[d], after[d], d, describe(x)));
   }
   const CallSite scope(site);
   Tensor y = x;

@@ -1,4 +1,4 @@
-// Parts of a tensor by lists of indices, and tensors with another value there.
+// Parts of a tensor, selected by lists of indices, and tensors with such a part replaced.
 //
 //   y = x(index):                       slices and selections
 //   y = x, except y(index) = v:         x_bar = y_bar, except x_bar(index) = 0,   v_bar = y_bar(index)
@@ -19,7 +19,7 @@ struct Positions {
   bool dropped;
 };
 
-/// A part of a tensor: the positions in each of its dimensions.
+/// A part of a tensor: the selected positions in each dimension.
 class Part {
  public:
   /// A ShapeError of `operation` if the indices do not fit x.
@@ -27,7 +27,7 @@ class Part {
     const auto given = static_cast<int>(index.size());
     int ellipses = 0;
     for (const Subscript& s : index) ellipses += s.kind == Subscript::Kind::ellipsis;
-    if (ellipses > 1) throw ShapeError(fmt::format("{}: {} Ellipses for {}; there can be one", operation, ellipses, describe(x)));
+    if (ellipses > 1) throw ShapeError(fmt::format("{}: {} Ellipses for {}, but at most one is allowed", operation, ellipses, describe(x)));
     if (given - ellipses > x.rank())
       throw ShapeError(fmt::format("{}: {} indices for the {} dimensions of {}", operation, given - ellipses, x.rank(), describe(x)));
     for (const Subscript& s : index) {
@@ -40,7 +40,8 @@ class Part {
     while (static_cast<int>(positions_.size()) < x.rank()) add(operation, x, All);
   }
 
-  /// The part as a view, by recorded operations. From the last dimension on, so that the others keep their numbers.
+  /// The part as a view, by recorded operations. Works from the last dimension to the first, so that dropping one does not renumber those
+  /// still to come.
   Tensor of(const Tensor& x, Location site) const {
     Tensor y = x;
     for (int d = x.rank(); d-- > 0;) {
@@ -60,14 +61,14 @@ class Part {
       if (!p.dropped) shape.push_back(p.count);
     return shape;
   }
-  /// Strides of the part in a tensor of the given strides.
+  /// Strides of the part within a tensor of the given strides.
   Shape strides(const Shape& whole) const {
     Shape strides;
     for (int d = 0; d < whole.rank(); ++d)
       if (!at(d).dropped) strides.push_back(whole[d] * at(d).step);
     return strides;
   }
-  /// Of the part's first element, if it has one.
+  /// Offset of the part's first element within a tensor of the given strides.
   Index offset(const Shape& whole) const {
     Index offset = 0;
     for (int d = 0; d < whole.rank(); ++d) offset += whole[d] * at(d).start;
@@ -77,7 +78,7 @@ class Part {
  private:
   const Positions& at(int d) const { return positions_[static_cast<std::size_t>(d)]; }
 
-  /// The next dimension.
+  /// Appends the next dimension.
   void add(const char* operation, const Tensor& x, const Subscript& s) {
     const auto d = static_cast<int>(positions_.size());
     const Index n = x.shape()[d];
@@ -90,11 +91,11 @@ class Part {
       positions_.push_back({i, 1, 1, true});
     } else {
       if (s.range.step < 1)
-        throw ShapeError(fmt::format("{}: the step {} of dimension {} must be 1 or more; flip(x, {{{}}}) reverses {}", operation,
+        throw ShapeError(fmt::format("{}: the step {} of dimension {} must be at least 1; hint: flip(x, {{{}}}) reverses {}", operation,
                                      s.range.step, d, d, describe(x)));
       const auto clip = [&](Index i) { return std::clamp<Index>(from_front(i), 0, n); };
       const Index start = clip(s.range.start), stop = std::max(start, clip(s.range.stop));
-      const Index step = std::min(s.range.step, std::max<Index>(n, 1));  // a longer one reaches no further element, and might overflow
+      const Index step = std::min(s.range.step, std::max<Index>(n, 1));  // a larger one selects no other element, and might overflow
       positions_.push_back({start, step, (stop - start + step - 1) / step, false});
     }
   }
@@ -148,7 +149,7 @@ Tensor Tensor::part(Subscripts index) const {
 }
 
 RowIterator Tensor::begin(Location site) const {
-  if (rank() == 0) throw ShapeError(fmt::format("rows: {} has rank 0, and no rows; item() is its value", describe(*this)));
+  if (rank() == 0) throw ShapeError(fmt::format("rows: {} has rank 0, so it has no rows; hint: item() is its value", describe(*this)));
   return {*this, 0, site};
 }
 
@@ -157,8 +158,8 @@ void Tensor::set(std::initializer_list<Integer> position, ExactNumber value, Loc
   const Tensor* self[] = {this};
   if (detail::any_tracked(self))
     throw TapeError(
-        fmt::format("set at {}: {} is recorded on a tape, where values never change; slice_update(x, {{i, j}}, value) gives a "
-                    "tensor with another element, and is differentiable",
+        fmt::format("set at {}: {} is recorded on a tape, where values never change; hint: slice_update(x, {{i, j}}, value) returns a "
+                    "tensor with that element replaced, and is differentiable",
                     to_string(site), describe(*this)));
   const Index flat = checked_position("set", Shape(position));
   if (dtype() == int64 && !value.integer())

@@ -1,4 +1,4 @@
-// Dimensions in another order: views.
+// Permutations of dimensions, as views.
 //
 //   y = permute(x, p):   x_bar = permute(y_bar, p^-1),   y_dot = permute(x_dot, p)
 #include <fmt/format.h>
@@ -24,7 +24,7 @@ class Permute : public Operation {
   void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = permute(x_dot[0], dims_); }
 
  private:
-  Dims dims_;  // not negative
+  Dims dims_;  // nonnegative
 };
 
 class Transpose : public Operation {

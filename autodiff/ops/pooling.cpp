@@ -1,13 +1,13 @@
 // Pooling: the largest element of each window, and the mean of each.
 //
-//   y = max_pool(x):   x_bar = put(y_bar) (each where its maximum stood, which the positions say),   y_dot = take(x_dot) (from there)
+//   y = max_pool(x):   x_bar = put(y_bar) (each element at the position of its maximum),             y_dot = take(x_dot) (from there)
 //   y = take(x):       x_bar = put(y_bar),                                                           y_dot = take(x_dot)
 //   x = put(y):        y_bar = take(x_bar),                                                          x_dot = put(y_dot)
 //
 //   y = mean(x):       x_bar = spread(y_bar),                                                        y_dot = mean(x_dot)
 //   x = spread(y):     y_bar = mean(x_bar),                                                          x_dot = spread(y_dot)
 //
-// take and put, mean and spread are linear, and each other's transpose. Neither x nor the maxima are kept, only the positions.
+// take and put are linear and each other's transpose, and so are mean and spread. Only the positions are saved, neither x nor the maxima.
 #include "autodiff/kernels/pooling.h"
 
 #include <fmt/format.h>
@@ -24,7 +24,7 @@ namespace {
 using kernels::Divisor;
 using kernels::Pooling;
 
-/// Windows on tensors whose last one dimension (the kernels' height is 1) or two are spatial.
+/// Windows on tensors with one spatial dimension (then the kernels' height is 1) or two; these are the last ones.
 struct Form {
   const char* name;
   Pooling sizes;
@@ -33,8 +33,8 @@ struct Form {
 
 template <class T> T* elements_of(const Tensor& y) { return static_cast<T*>(y.elements()->data); }
 
-/// The dense elements of x, and a result of the given shape for f(elements, elements of the result).
-template <class F> Tensor computed(const Tensor& x, const Shape& shape, F&& f) {
+/// A result of the given shape, filled by f(dense elements of x, elements of the result).
+template <class F> Tensor compute(const Tensor& x, const Shape& shape, F&& f) {
   const Tensor from = x.constant().contiguous();
   Tensor y = Tensor::uninitialized(shape, x.dtype());
   if (y.size() == 0) return y;  // the sizes beside a 0 may be huge
@@ -47,12 +47,12 @@ template <class F> Tensor computed(const Tensor& x, const Shape& shape, F&& f) {
 
 // ---- maxima ------------------------------------------------------------------------------------------------------------------------
 
-/// Where in its window each maximum stands: bytes for windows of up to 256 positions, else 32-bit integers. No dtype has these widths, so
-/// the tensor is one of that element size, a block of memory that records keep and count.
+/// Memory for the position of each maximum in its window: bytes for windows of up to 256 positions, else 32-bit integers. There are no such
+/// dtypes, so another dtype of the same element size stands in; as a tensor, the memory can be saved by nodes.
 Tensor uninitialized_positions(const Form& form) {
   return Tensor::uninitialized(form.y_shape, form.sizes.height.kernel * form.sizes.width.kernel <= 256 ? boolean : float32);
 }
-/// f(positions as numbers).
+/// Calls f with the positions as integers.
 template <class F> void with_positions(const Tensor& positions, F&& f) {
   positions.dtype() == boolean ? f(elements_of<std::uint8_t>(positions)) : f(elements_of<std::int32_t>(positions));
 }
@@ -60,7 +60,7 @@ template <class F> void with_positions(const Tensor& positions, F&& f) {
 Tensor take(const Form& form, const Tensor& x, const Tensor& positions);
 Tensor put(const Form& form, const Tensor& y, const Tensor& positions);
 
-/// The maxima themselves and the linear map that takes elements of their positions have the same rules.
+/// max_pool, or the linear map that takes the elements at given positions: both have the same rules.
 class Take : public Operation {  // inputs: x, positions
  public:
   Take(const char* name, const Form& form) : name_(name), form_(form) {}
@@ -91,14 +91,14 @@ class Put : public Operation {  // inputs: y, positions
 };
 
 Tensor take(const Form& form, const Tensor& x, const Tensor& positions) {
-  Tensor y = computed(x, form.y_shape, [&](const auto* from, auto* to) {
+  Tensor y = compute(x, form.y_shape, [&](const auto* from, auto* to) {
     with_positions(positions, [&](const auto* at) { kernels::take_pooled(form.sizes, from, at, to); });
   });
   return record(Take("take_pooled", form), {}, {&x, &positions}, std::move(y));
 }
 
 Tensor put(const Form& form, const Tensor& y, const Tensor& positions) {
-  Tensor x = computed(y, form.x_shape, [&](const auto* from, auto* to) {
+  Tensor x = compute(y, form.x_shape, [&](const auto* from, auto* to) {
     with_positions(positions, [&](const auto* at) { kernels::put_pooled(form.sizes, from, at, to); });
   });
   return record(Put(form), {}, {&y, &positions}, std::move(x));
@@ -112,7 +112,7 @@ Maxima maxima(const Form& form, const Tensor& x) {
   if (height > std::numeric_limits<std::int32_t>::max() / width)
     throw ShapeError(fmt::format("{}: {}: a window of {} x {} has too many positions", form.name, describe(x), height, width));
   Tensor positions = uninitialized_positions(form);
-  Tensor y = computed(x, form.y_shape, [&](const auto* from, auto* to) {
+  Tensor y = compute(x, form.y_shape, [&](const auto* from, auto* to) {
     with_positions(positions, [&](auto* at) { kernels::max_pool(form.sizes, from, to, at); });
   });
   return {record(Take(form.name, form), {}, {&x, &positions}, std::move(y)), std::move(positions)};
@@ -156,16 +156,16 @@ class Spread : public Operation {
 };
 
 Tensor mean_of_windows(const Form& form, Divisor divisor, const Tensor& x) {
-  Tensor y = computed(x, form.y_shape, [&](const auto* from, auto* to) { kernels::average_pool(form.sizes, divisor, from, to); });
+  Tensor y = compute(x, form.y_shape, [&](const auto* from, auto* to) { kernels::average_pool(form.sizes, divisor, from, to); });
   return record(Mean(form, divisor), {}, {&x}, std::move(y));
 }
 
 Tensor spread(const Form& form, Divisor divisor, const Tensor& y) {
-  Tensor x = computed(y, form.x_shape, [&](const auto* from, auto* to) { kernels::spread_average(form.sizes, divisor, from, to); });
+  Tensor x = compute(y, form.x_shape, [&](const auto* from, auto* to) { kernels::spread_average(form.sizes, divisor, from, to); });
   return record(Spread(form, divisor), {}, {&y}, std::move(x));
 }
 
-// ---- what the user calls -----------------------------------------------------------------------------------------------------------
+// ---- public functions --------------------------------------------------------------------------------------------------------------
 
 void check_operand(const char* name, const Tensor& x, int dimensions) {
   detail::check_floating(name, x);
@@ -176,7 +176,7 @@ void check_operand(const char* name, const Tensor& x, int dimensions) {
             .hint(x.rank() == dimensions + 1 ? "unsqueeze(input, 0) makes a batch of one" : ""));
 }
 
-/// The form with the numbers of windows that the axes say.
+/// The form with the numbers of windows from the axes.
 Form form_of(const char* name, const Tensor& x, const kernels::WindowAxis& height, const kernels::WindowAxis& width) {
   Form form{name, {x.size(0) * x.size(1), height, width}, x.shape(), x.shape()};
   if (x.rank() == 4) form.y_shape[2] = height.out;
@@ -185,7 +185,7 @@ Form form_of(const char* name, const Tensor& x, const kernels::WindowAxis& heigh
   return form;
 }
 
-/// The axis with its number of windows. A ShapeError if they do not fit, or where one of them lies in the padding alone.
+/// The axis with its number of windows. A ShapeError if they do not fit, or if one of them lies entirely in the padding.
 kernels::WindowAxis checked_axis(const char* name, const char* dimension, const Tensor& x, kernels::WindowAxis axis, bool ceil_mode) {
   if (axis.stride == 0) axis.stride = axis.kernel;
   std::string wrong = detail::place_windows(dimension, axis, ceil_mode);
@@ -193,7 +193,7 @@ kernels::WindowAxis checked_axis(const char* name, const char* dimension, const 
     wrong = fmt::format("padding {} of the {} is more than half the kernel {}", axis.padding, dimension, axis.kernel);
   if (wrong.empty() && axis.dilation > 1)  // without dilation every window reaches the input
     for (Index i = 0; i < axis.out && wrong.empty(); ++i)
-      if (kernels::unpadded(axis, i).size() == 0) wrong = fmt::format("window {} of the {} lies in the padding alone", i, dimension);
+      if (kernels::unpadded(axis, i).size() == 0) wrong = fmt::format("window {} of the {} lies entirely in the padding", i, dimension);
   if (!wrong.empty()) throw ShapeError(fmt::format("{}: {}: {}", name, describe(x), wrong));
   return axis;
 }
@@ -251,8 +251,7 @@ Tensor adaptive_avg_pool2d(const Tensor& x, HeightWidth size, Location site) {
   const CallSite scope(site);
   check_operand("adaptive_avg_pool2d", x, 2);
   if (size.height < 1 || size.width < 1 || x.size(2) < 1 || x.size(3) < 1)
-    throw ShapeError(
-        fmt::format("adaptive_avg_pool2d: {} to {} x {}: every size must be at least 1", describe(x), size.height, size.width));
+    throw ShapeError(fmt::format("adaptive_avg_pool2d: {} to {} x {}: all sizes must be at least 1", describe(x), size.height, size.width));
   return mean_of_windows(form_of("adaptive_avg_pool2d", x, {x.size(2), size.height}, {x.size(3), size.width}), Divisor::adaptive, x);
 }
 

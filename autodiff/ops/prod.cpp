@@ -1,7 +1,7 @@
 // Products of elements.
 //
-// A product is a tree of multiplications of neighbours: log2(n) recorded multiplications of halves. Its derivatives of every order are
-// products of the other elements, exact where elements are 0, because nothing is ever divided.
+// A product is a binary tree: log2(n) recorded multiplications of one half by the other. Its derivatives of every order are products of the
+// other elements. They are exact where elements are 0, because there is no division.
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/reduction.h"
 
@@ -24,8 +24,8 @@ Tensor prod(const Tensor& x, const Dims& dims, const ReductionOptions& options, 
   const detail::Reduced r = detail::reduce_over("prod", x, dims);
   if (x.dtype() == boolean) return prod(x.to(int64, site), dims, options, site);
   const CallSite scope(site);
-  if (r.count == 0) return sum(x, dims, options) + 1;  // over nothing
-  Dims order;                                          // those that stay, then the reduced ones
+  if (r.count == 0) return sum(x, dims, options) + 1;  // the empty product
+  Dims order;                                          // the kept dimensions, then the reduced ones
   for (int d = 0; d < x.rank(); ++d)
     if (r.strides[d] != 0) order.push_back(d);
   for (int d = 0; d < x.rank(); ++d)

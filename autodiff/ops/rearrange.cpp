@@ -1,8 +1,8 @@
-// Elements in another order, and repeated.
+// Reorders and repeats elements.
 //
 //   y = flip(x):   x_bar = flip(y_bar),   y_dot = flip(x_dot)
 //
-// A flipped tensor is a view that walks backwards. Rolling and repeating are composed.
+// A flipped tensor is a view with negative strides. Rolling and repeating are composed.
 #include <fmt/format.h>
 
 #include "autodiff/ops/broadcast.h"
@@ -23,11 +23,11 @@ class Flip : public Operation {
   Dims dims_;
 };
 
-/// The positions move by `shift` towards the end; those that leave come in again in front.
-Tensor rolled(const Tensor& x, int dim, Index shift) {
+/// Shifts positions by `shift` towards the end; those beyond the end wrap around to the front.
+Tensor roll_dimension(const Tensor& x, int dim, Index shift) {
   const Index n = x.shape()[dim];
   if (n == 0) return x;
-  const Index split = (n - shift % n) % n;  // the first position of the result
+  const Index split = (n - shift % n) % n;  // the position that comes first in the result
   return split == 0 ? x : concat({slice(x, dim, split, n), slice(x, dim, 0, split)}, dim);
 }
 
@@ -54,7 +54,7 @@ Tensor roll(const Tensor& x, const Dims& shifts, const Dims& dims, Location site
   for (const Index d : dims) checked_dim("roll", d, x);
   const CallSite scope(site);
   Tensor y = x;
-  for (int i = 0; i < dims.rank(); ++i) y = rolled(y, checked_dim("roll", dims[i], x), shifts[i]);
+  for (int i = 0; i < dims.rank(); ++i) y = roll_dimension(y, checked_dim("roll", dims[i], x), shifts[i]);
   return y;
 }
 
@@ -62,7 +62,7 @@ Tensor repeat(const Tensor& x, const Dims& repeats, Location site) {
   if (repeats.rank() < x.rank())
     throw ShapeError(fmt::format("repeat: {} has more dimensions than there are repeats in {}", describe(x), to_string(repeats)));
   const int added = repeats.rank() - x.rank();
-  Shape apart, repeated, shape;  // each dimension beside its repetition; the same, repeated; merged
+  Shape apart, repeated, shape;  // a dimension of size 1 before each dimension; the same, repeated; merged
   for (int d = 0; d < repeats.rank(); ++d) {
     const Index size = d < added ? 1 : x.shape()[d - added];
     if (repeats[d] < 0) throw ShapeError(fmt::format("repeat: the repeats {} of {} must be at least 0", to_string(repeats), describe(x)));

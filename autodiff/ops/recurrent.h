@@ -1,24 +1,24 @@
 #pragma once
-// What cells and the sequences made of them share.
+// Shared by recurrent cells and sequences.
 #include "autodiff/ops/broadcast.h"
 
 namespace wengert::detail {
 
-/// A cell's weights with both biases in one, which a loop over time adds up once.
+/// The weights of a cell, with the sum of both biases, which a loop over time computes once.
 struct CellWeights {
   explicit CellWeights(const RecurrentWeights& w)
       : input(w.weight_ih), hidden(w.weight_hh), bias(w.bias_ih.defined() ? w.bias_ih + w.bias_hh : Tensor()) {}
   Tensor input, hidden, bias;
 };
 
-/// The checks of a cell with the given number of gates; a ShapeError or DtypeError of `name`.
+/// Checks the weights of a cell with the given number of gates; the errors name the operation `name`.
 void check_weights(const char* name, int gates, const Tensor& x, const RecurrentWeights& w);
 void check_state(const char* name, const char* what, const Tensor& state, const Shape& shape, const Tensor& x);
 
 /// x W_ih^T + h W_hh^T + bias.
 Tensor gate_sum(const Tensor& x, const Tensor& h, const CellWeights& w);
 
-// Cells without checks; where they are called is known from the scope.
+// Cells without checks; their call site is that of the surrounding scope.
 Tensor rnn_step(const Tensor& x, const Tensor& h, const CellWeights& w, Nonlinearity f);
 Tensor gru_step(const Tensor& x, const Tensor& h, const RecurrentWeights& w);
 LstmState lstm_step(const Tensor& x, const LstmState& state, const CellWeights& w);
@@ -35,7 +35,7 @@ LstmSource lstm_vjp(const Tensor& gates, const Tensor& c, const Tensor& c_next, 
 /// The tangents of h', c' and the gates, from those of the sums and of c.
 LstmResult lstm_jvp(const Tensor& gates, const Tensor& c, const Tensor& c_next, const LstmSource& dot);
 
-/// One direction of one layer over x (t, n, in) with t and n positive: `state` becomes the last one, and the result is (t, n, hidden).
+/// One direction of one layer over x (t, n, in), where t and n are positive. Updates `state` to the last one; returns (t, n, hidden).
 Tensor lstm_layer(const Tensor& x, LstmState& state, const CellWeights& w, bool backward);
 
 }  // namespace wengert::detail

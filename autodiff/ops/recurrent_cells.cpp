@@ -1,5 +1,5 @@
-// The cells of recurrent networks. Each is a matrix product, which starts from the bias and adds both terms into one tile, and one pass
-// over the gates. These are operations of their own for speed: composed, a step of an LSTM would be twenty calls on the tape.
+// The cells of recurrent networks. Each is a matrix product, which accumulates both terms onto the bias, followed by one pass over the
+// gates. These are separate operations for speed: composed, a step of an LSTM would be twenty nodes.
 //
 //   A = X W^T + H U^T + b:   X_bar = A_bar W,  W_bar = A_bar^T X,  H_bar = A_bar U,  U_bar = A_bar^T H,  b_bar = A_bar summed over the rows
 //
@@ -12,7 +12,7 @@
 //   z_bar = h'_bar (h - n),  n_bar = h'_bar (1 - z),  m = n_bar (1 - n^2),  r_bar = m b_n
 //   a_bar = (r_bar slope(r), z_bar slope(z), m),  b_bar = (r_bar slope(r), z_bar slope(z), m r),  h_bar = h'_bar z
 //
-// The activated gates s are outputs with a cotangent of their own, which the next order of derivative needs and which adds to s_bar above.
+// The activated gates s are outputs with their own cotangents, which the next order of derivative needs; they are added to s_bar above.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -251,8 +251,8 @@ struct LstmGates {
   Tensor i, f, g, o;
 };
 
-/// What is carried through the four activations: a cotangent of the gates to their sums, or a tangent of the sums to the gates.
-Tensor through_gates(const LstmGates& s, const Tensor& m) {
+/// m times the slopes of the four activations: a cotangent of the gates becomes one of the sums, or a tangent of the sums one of the gates.
+Tensor times_gate_slopes(const LstmGates& s, const Tensor& m) {
   const LstmGates k(m);
   return concat({k.i * sigmoid_slope(s.i), k.f * sigmoid_slope(s.f), k.g * tanh_slope(s.g), k.o * sigmoid_slope(s.o)}, 1);
 }
@@ -265,13 +265,13 @@ LstmSource lstm_vjp(const Tensor& gates, const Tensor& c, const Tensor& c_next, 
   const Tensor& h_bar = next_bar.h.defined() ? next_bar.h : zero;
   const Tensor total = sum_of(next_bar.c, h_bar * s.o * tanh_slope(t));
   const Tensor s_bar = sum_of(concat({total * s.g, total * c, total * s.i, h_bar * t}, 1), gates_bar);
-  return {through_gates(s, s_bar), total * s.f};
+  return {times_gate_slopes(s, s_bar), total * s.f};
 }
 
 LstmResult lstm_jvp(const Tensor& gates, const Tensor& c, const Tensor& c_next, const LstmSource& dot) {
   const LstmGates s(gates);
   const Tensor t = tanh(c_next);
-  const Tensor gates_dot = dot.sums.defined() ? through_gates(s, dot.sums) : Tensor::zeros(gates.shape(), gates.dtype());
+  const Tensor gates_dot = dot.sums.defined() ? times_gate_slopes(s, dot.sums) : Tensor::zeros(gates.shape(), gates.dtype());
   const LstmGates k(gates_dot);
   const Tensor c_dot = sum_of(k.f * c + k.i * s.g + k.g * s.i, dot.c.defined() ? s.f * dot.c : Tensor());
   return {k.o * t + s.o * tanh_slope(t) * c_dot, c_dot, gates_dot};
@@ -329,7 +329,7 @@ Tensor rnn_step(const Tensor& x, const Tensor& h, const CellWeights& w, Nonlinea
   return f == Nonlinearity::tanh ? tanh(a) : relu(a);
 }
 
-// The reset gate multiplies the biased recurrent term, so the two products stay apart.
+// The reset gate multiplies the biased recurrent term, so the two products remain separate.
 Tensor gru_step(const Tensor& x, const Tensor& h, const RecurrentWeights& w) {
   const bool bias = w.bias_ih.defined();
   return gru_activation(bias ? linear(x, w.weight_ih, w.bias_ih) : linear(x, w.weight_ih),

@@ -1,5 +1,5 @@
-// Whole sequences through layers of cells: loops over time in other operations, so that every order of derivative follows. An LSTM without
-// lengths has an operation for the whole loop (ops/lstm_layer.cpp).
+// Whole sequences through layers of cells: loops over time, composed of other operations, so that derivatives of every order follow. An
+// LSTM without lengths has an operation for the whole loop (ops/lstm_layer.cpp).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -31,7 +31,7 @@ struct Plan {
   Index cells() const { return static_cast<Index>(weights.size()); }
 };
 
-/// What the first layer's output would be, for the check of the second one's weights.
+/// A tensor in the shape of the layer's input, for checking the layer's weights before anything is computed.
 Tensor input_of_layer(const Plan& p, const Tensor& x, Index layer) {
   if (layer == 0) return x;
   Shape shape = x.shape();
@@ -65,7 +65,7 @@ template <std::size_t N> void check_sequence(const Plan& p, const Tensor& x, con
   check_lengths(p, x.size(1), x.size(0));
 }
 
-/// One direction of one layer over x (t, n, in): `state` becomes the last one, and the result is (t, n, hidden).
+/// One direction of one layer over x (t, n, in). Updates `state` to the last one; returns (t, n, hidden).
 template <std::size_t N, class Step>
 Tensor run_direction(const Tensor& x, State<N>& state, bool backward, const Tensor& lengths, const Step& step) {
   const Index steps = x.size(0);
@@ -76,7 +76,7 @@ Tensor run_direction(const Tensor& x, State<N>& state, bool backward, const Tens
     const Tensor x_t = select(x, 0, t);
     Tensor& out = h[static_cast<std::size_t>(t)];
     State<N> next;
-    if (shortest <= static_cast<double>(t)) {  // some sequences have ended: their states stay, and nothing of their padding is seen
+    if (shortest <= static_cast<double>(t)) {  // some sequences have ended: their states stay, and their padding is ignored
       const Tensor lives = unsqueeze(lengths > static_cast<double>(t), 1);
       next = step(where(lives, x_t, 0), state);
       out = where(lives, next[0], 0);
@@ -91,7 +91,7 @@ Tensor run_direction(const Tensor& x, State<N>& state, bool backward, const Tens
   return stack(std::span<const Tensor>(h));
 }
 
-/// All layers. `run(x, state, backward, weights)` is one direction of one.
+/// All layers. `run(x, state, backward, weights)` computes one direction of one layer.
 template <std::size_t N, class Direction>
 Run<N> run_layers(const Plan& p, const Tensor& input, const State<N>& initial, const Direction& run) {
   const RecurrentOptions& o = p.options;
@@ -117,7 +117,7 @@ Run<N> run_layers(const Plan& p, const Tensor& input, const State<N>& initial, c
   return result;
 }
 
-/// With the checks, and with the batch first if the user wants that.
+/// Checks the arguments and handles `.batch_first`.
 template <std::size_t N, class Direction>
 Run<N> run_sequence(const Plan& p, const Tensor& x, const State<N>& initial, Location site, const Direction& direction) {
   if (x.rank() != 3)

@@ -5,19 +5,19 @@
 
 namespace wengert::detail {
 
-/// Which dimensions of x a reduction runs over, and the shapes of its result.
+/// The dimensions that a reduction of x runs over, as shapes and strides of the result.
 struct Reduced {
   Shape kept;     ///< with size 1 in the reduced dimensions
   Shape dropped;  ///< without them
-  Shape strides;  ///< of the result as seen through x's shape: 0 in the reduced dimensions
-  Index count;    ///< elements of x for each element of the result
+  Shape strides;  ///< of the result broadcast to x's shape: 0 in the reduced dimensions
+  Index count;    ///< number of elements of x for each element of the result
 };
 /// A ShapeError of `operation` for a dimension that is out of range or named twice.
 Reduced reduce_over(const char* operation, const Tensor& x, const Dims& dims);
 /// A ValueError of the operation if x is undefined.
 Dims all_dims(const char* operation, const Tensor& x);
 
-/// f(position in the dense result, element) for every element of x.
+/// Calls f(position in the dense result, element) for every element of x.
 template <class T, class F> void for_each_reduced(const Tensor& x, const Reduced& r, F&& f) {
   const T* data = static_cast<const T*>(x.elements()->data);
   kernels::Rows<2>(x.shape(), {&x.strides(), &r.strides}).for_each([&](const auto& offset, Index n, const auto& step) {

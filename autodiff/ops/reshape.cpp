@@ -1,4 +1,4 @@
-// The same elements under another shape.
+// The same elements in another shape.
 //
 //   y = reshape(x):   x_bar = reshape(y_bar),   y_dot = reshape(x_dot)
 #include <fmt/format.h>
@@ -27,7 +27,7 @@ class Contiguous : public Operation {
   void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = x_dot[0]; }
 };
 
-/// `wanted` with its one -1 replaced by what is left.
+/// `wanted` with its one -1, if any, replaced by the remaining size.
 Shape resolve(const Tensor& x, const Shape& wanted) {
   Shape shape = wanted;
   int open = -1;
@@ -49,8 +49,8 @@ Shape resolve(const Tensor& x, const Shape& wanted) {
   }
   if (!fits)
     throw ShapeError(
-        fmt::format("reshape: {} with {} elements cannot take the shape {}; sizes must be at least 0, with at most one -1, and multiply to "
-                    "the number of elements",
+        fmt::format("reshape: {} with {} elements cannot take the shape {}, whose sizes must be at least 0, with at most one -1, and "
+                    "multiply to the number of elements",
                     describe(x), x.size(), to_string(wanted)));
   return shape;
 }

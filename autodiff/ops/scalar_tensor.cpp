@@ -1,6 +1,6 @@
-// Where scalars and tensors meet: scalars become the elements of a tensor, an element of a tensor becomes a scalar.
+// The crossings between scalars and tensors: scalars become the elements of a tensor, or an element of a tensor becomes a scalar.
 //
-// The sweeps know these two kinds of nodes by themselves; `pick` and `place` are their rules while a sweep is recorded.
+// The sweeps handle these two kinds of nodes themselves; `gather_element` and `scatter_element` are their rules while a sweep is recorded.
 #include <fmt/format.h>
 
 #include "autodiff/ops/broadcast.h"
@@ -11,35 +11,39 @@ namespace wengert {
 namespace detail {
 namespace {
 
-class Pick : public Operation {
+class GatherElement : public Operation {
  public:
-  explicit Pick(Index flat) : flat_(flat) {}
-  const char* name() const override { return "pick"; }
+  explicit GatherElement(Index flat) : flat_(flat) {}
+  const char* name() const override { return "gather_element"; }
   ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    x_bar[0] = place(y_bar[0], s.x_shape(), flat_, {});
+    x_bar[0] = scatter_element(y_bar[0], s.x_shape(), flat_, {});
   }
-  void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = pick(x_dot[0], flat_, {}); }
+  void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    y_dot[0] = gather_element(x_dot[0], flat_, {});
+  }
 
  private:
   Index flat_;
 };
 
-class Place : public Operation {
+class ScatterElement : public Operation {
  public:
-  explicit Place(Index flat) : flat_(flat) {}
-  const char* name() const override { return "place"; }
+  explicit ScatterElement(Index flat) : flat_(flat) {}
+  const char* name() const override { return "scatter_element"; }
   ValueSet saved_for(int) const override { return kNoValues; }
-  void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = pick(y_bar[0], flat_, {}); }
+  void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    x_bar[0] = gather_element(y_bar[0], flat_, {});
+  }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    y_dot[0] = place(x_dot[0], s.y_shape(), flat_, {});
+    y_dot[0] = scatter_element(x_dot[0], s.y_shape(), flat_, {});
   }
 
  private:
   Index flat_;
 };
 
-/// Numbers `y`, whose elements are the scalars, if one of them is tracked.
+/// Records y, whose elements are the scalars, if one of them is tracked, and returns it with its number.
 Tensor record_stack(Tensor y, const Scalar* scalars, std::size_t n, Location site) {
   TapeState* tape = active_tape();
   bool any = false;
@@ -69,17 +73,17 @@ Tensor record_stack(Tensor y, const Scalar* scalars, std::size_t n, Location sit
 
 }  // namespace
 
-Tensor pick(const Tensor& x, Index flat, Location site) {
-  return record(Pick(flat), site, {&x}, Tensor::full({}, x.element(flat), x.dtype(), site));
+Tensor gather_element(const Tensor& x, Index flat, Location site) {
+  return record(GatherElement(flat), site, {&x}, Tensor::full({}, x.element(flat), x.dtype(), site));
 }
 
-Tensor place(const Tensor& x, const Shape& shape, Index flat, Location site) {
+Tensor scatter_element(const Tensor& x, const Shape& shape, Index flat, Location site) {
   Tensor y = Tensor::zeros(shape, x.dtype(), site);
   dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     y.mutable_data<T>()[flat] = static_cast<T>(x.item());
   });
-  return record(Place(flat), site, {&x}, std::move(y));
+  return record(ScatterElement(flat), site, {&x}, std::move(y));
 }
 
 Tensor scalar_to_tensor(double value, std::uint64_t number, Dtype dtype, Location site) {

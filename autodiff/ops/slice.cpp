@@ -1,5 +1,5 @@
-// Parts of a tensor: views. Their rules add to a part of the cotangent in place where they can, so that a loop over all parts of a tensor
-// stays linear; otherwise they put the part's cotangent into a tensor of zeros.
+// Slices: views of a part of a tensor. Where possible, their rules add to a part of the cotangent in place, so that a loop over all parts
+// of a tensor takes linear time; otherwise they pad the part's cotangent with zeros.
 //
 //   y = x[a:b:s]:   x_bar = 0, x_bar[a:b:s] = y_bar,   y_dot = x_dot[a:b:s]
 #include <fmt/format.h>
@@ -27,7 +27,7 @@ Tensor part_of(const Tensor& x, const Part& p, Index count, Location site) {
 
 /// whole[part] += g.
 void add_to_part(Tensor& whole, const Part& p, const Tensor& g) {
-  const Tensor to = part_of(whole, p, g.shape()[p.dim], g.made_at());  // the strides to walk by; the elements are `whole`'s
+  const Tensor to = part_of(whole, p, g.shape()[p.dim], g.made_at());  // for its strides only; the elements written are those of `whole`
   const Shape shape = g.shape(), to_strides = to.strides(), g_strides = g.strides();
   const Index offset = p.start * whole.strides()[p.dim];
   detail::dispatch_floating(whole.dtype(), [&](auto zero) {
@@ -40,14 +40,14 @@ void add_to_part(Tensor& whole, const Part& p, const Tensor& g) {
   });
 }
 
-Tensor embed(const Tensor& g, const Shape& shape, const Part& p, Location site);
+Tensor pad_slice(const Tensor& g, const Shape& shape, const Part& p, Location site);
 Tensor slice_part(const Tensor& x, const Part& p, Index count, Location site);
 
 void pull_back_part(const Tensor& g, const Shape& shape, const Part& p, Cotangents& x_bar) {
   if (Tensor* sum = x_bar.accumulator(0)) {
     add_to_part(*sum, p, g);
   } else {
-    x_bar[0] = embed(g, shape, p, g.made_at());
+    x_bar[0] = pad_slice(g, shape, p, g.made_at());
   }
 }
 
@@ -67,17 +67,17 @@ class Slice : public Operation {
   Part part_;
 };
 
-/// The rule of Slice as an operation of its own: zeros with g in the part.
-class Embed : public Operation {
+/// The transpose of Slice: zeros, with g in the part.
+class PadSlice : public Operation {
  public:
-  explicit Embed(const Part& part) : part_(part) {}
-  const char* name() const override { return "embed"; }
+  explicit PadSlice(const Part& part) : part_(part) {}
+  const char* name() const override { return "pad_slice"; }
   ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     x_bar[0] = slice_part(y_bar[0], part_, s.x_shape()[part_.dim], y_bar[0].made_at());
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    y_dot[0] = embed(x_dot[0], s.y_shape(), part_, x_dot[0].made_at());
+    y_dot[0] = pad_slice(x_dot[0], s.y_shape(), part_, x_dot[0].made_at());
   }
 
  private:
@@ -104,10 +104,10 @@ Tensor slice_part(const Tensor& x, const Part& p, Index count, Location site) {
   return record(Slice(p), site, {&x}, part_of(x, p, count, site));
 }
 
-Tensor embed(const Tensor& g, const Shape& shape, const Part& p, Location site) {
+Tensor pad_slice(const Tensor& g, const Shape& shape, const Part& p, Location site) {
   Tensor y = Tensor::zeros(shape, g.dtype(), site);
   if (g.size() > 0) add_to_part(y, p, g);
-  return record(Embed(p), site, {&g}, std::move(y));
+  return record(PadSlice(p), site, {&g}, std::move(y));
 }
 
 }  // namespace
@@ -118,7 +118,7 @@ Tensor slice(const Tensor& x, Index dim, Index start, Index stop, Index step, Lo
   const Index n = x.shape()[d];
   const auto clip = [n](Index i) { return std::clamp<Index>(i < 0 ? i + n : i, 0, n); };
   const Index from = clip(start), to = std::max(from, clip(stop));
-  step = std::min(step, std::max<Index>(n, 1));  // a longer one reaches no further element, and might overflow
+  step = std::min(step, std::max<Index>(n, 1));  // a larger one selects no other element, and might overflow
   return slice_part(x, {d, from, step}, (to - from + step - 1) / step, site);
 }
 
@@ -127,7 +127,7 @@ Tensor narrow(const Tensor& x, Index dim, Index start, Index length, Location si
   const Index n = x.shape()[d], from = start < 0 ? start + n : start;
   if (from < 0 || from > n || length < 0 || length > n - from)
     throw ShapeError(
-        fmt::format("narrow: {} positions from {} on are not within dimension {} of {}, which has {}", length, start, dim, describe(x), n));
+        fmt::format("narrow: {} positions from {} on exceed dimension {} of {}, which has {}", length, start, dim, describe(x), n));
   return slice_part(x, {d, from, 1}, length, site);
 }
 

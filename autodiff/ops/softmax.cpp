@@ -44,7 +44,7 @@ class LogSoftmax : public Operation {
   int dim_;
 };
 
-/// Rows of the last dimension of dense x: y = e^(x - max) / sum, or x - max - ln sum.
+/// For each row of dense x: y = e^(x - max) / sum, or x - max - ln sum.
 template <class T> void softmax_rows(const T* x, T* y, Index rows, Index n, bool logarithm) {
   kernels::for_each_softmax_row(x, y, rows, n, [=](Index r, T top, double total) {
     T* row = y + r * n;

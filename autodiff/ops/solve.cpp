@@ -82,7 +82,7 @@ class SolveTriangular : public Operation {  // x: L, B; y: X
   bool upper_;
 };
 
-/// A (..., n, n) and B (..., n, k) with their leading dimensions broadcast to each other.
+/// A (..., n, n) and B (..., n, k), broadcast to common leading dimensions.
 struct System {
   Tensor a, b;
 };

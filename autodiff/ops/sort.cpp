@@ -1,4 +1,4 @@
-// Elements in order of size. The positions are found outside the tape; the values are gathered from them, so the rule is gather's.
+// Sorting. The positions are computed without recording, and the values are gathered at them, so the rule is that of gather.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,12 +12,12 @@ namespace wengert {
 namespace {
 
 /// NaN counts as larger than every number.
-template <class T> bool less(T a, T b) {
+template <class T> bool precedes(T a, T b) {
   if constexpr (std::is_floating_point_v<T>) return a < b || (std::isnan(b) && !std::isnan(a));
   return a < b;
 }
 
-/// The first k positions along a dimension in ascending or descending order, equal elements in the order in which they are.
+/// The positions of the first k elements along a dimension in ascending or descending order; equal elements keep their order.
 Tensor order_of(const Tensor& x, int dim, Index k, bool descending) {
   const Tensor rows = transpose(x.constant(), dim, -1).contiguous();
   const Index n = rows.shape().back();
@@ -32,8 +32,8 @@ Tensor order_of(const Tensor& x, int dim, Index k, bool descending) {
     for (Index r = 0; rows.size() > 0 && r < rows.size() / n; ++r, row += n, out += k) {
       std::iota(order.begin(), order.end(), 0);
       const auto before = [&](std::int64_t a, std::int64_t b) {
-        if (less(row[a], row[b])) return !descending;
-        if (less(row[b], row[a])) return descending;
+        if (precedes(row[a], row[b])) return !descending;
+        if (precedes(row[b], row[a])) return descending;
         return a < b;
       };
       std::partial_sort(order.begin(), order.begin() + k, order.end(), before);
@@ -59,7 +59,7 @@ ValuesAndIndices sort(const Tensor& x, Index dim, bool descending, Location site
 ValuesAndIndices topk(const Tensor& x, Index k, Index dim, bool largest, Location site) {
   const int d = checked_dim("topk", dim, x);
   if (k < 0 || k > x.shape()[d])
-    throw ShapeError(fmt::format("topk: {} elements of dimension {} of {}, which has {}", k, dim, describe(x), x.shape()[d]));
+    throw ShapeError(fmt::format("topk: cannot take {} elements of dimension {} of {}, which has {}", k, dim, describe(x), x.shape()[d]));
   return in_order(x, d, k, largest, site);
 }
 

@@ -15,10 +15,10 @@
 namespace wengert {
 namespace {
 
-/// What sums are computed in, to be free of the rounding of float32.
+/// The type that sums are accumulated in.
 template <class T> using Wide = std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>;
 
-/// Eight partial sums rather than one long chain of additions.
+/// The sum of a row, as eight partial sums instead of one long chain of additions.
 template <class T> Wide<T> sum_row(const T* x, Index n, Index step) {
   Wide<T> partial[8] = {};
   Index i = 0;
@@ -43,7 +43,7 @@ template <class T, class R> void sum_rows(const T* x, Index rows, Index n, R* y,
     if (j < n) add_columns(j, n - j);
   });
 }
-/// Whether a sum of x to `shape` adds up rows: x ends in that shape, leading ones aside.
+/// Whether summing x to `shape` sums rows: without its leading sizes of 1, the shape is the end of x's.
 bool sums_rows(const Tensor& x, const Shape& shape) {
   int d = shape.rank(), e = x.rank();
   while (d > 0 && e > 0 && shape[d - 1] == x.shape()[e - 1]) --d, --e;
@@ -111,7 +111,7 @@ class Mean : public Operation {
 
 Tensor sum(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
   const detail::Reduced r = detail::reduce_over("sum", x, dims);
-  const Dtype dtype = x.dtype() == boolean ? int64 : x.dtype();  // of booleans: how many are true
+  const Dtype dtype = x.dtype() == boolean ? int64 : x.dtype();  // booleans are counted
   Tensor y = Tensor::uninitialized(options.keepdim ? r.kept : r.dropped, dtype, site);
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);

@@ -1,4 +1,4 @@
-// Triangles and diagonals of matrices, which are the last two dimensions. Composed.
+// Triangles and diagonals of matrices (the last two dimensions). Composed.
 #include <fmt/format.h>
 
 #include <algorithm>

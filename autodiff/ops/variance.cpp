@@ -1,5 +1,5 @@
-// Variance and standard deviation, in two passes: the mean first, then the squares of the distances from it, so that a large common
-// offset costs no digits. Composed, so that every order of derivative follows from the parts.
+// Variance and standard deviation, in two passes: the mean, then the squared deviations from it, so that a large common offset loses no
+// digits. Composed, so that derivatives of every order follow from those of the parts.
 //
 //   var = sum_d (x - mean)^2 / (n - correction),   stddev = |x - mean|_2 / sqrt(n - correction), with gradient 0 where it is 0
 #include <algorithm>

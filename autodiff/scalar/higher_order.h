@@ -1,8 +1,8 @@
 #pragma once
 // Internal.
-// Scalars on a tape made with {.higher_order = true}. A statement holds the partial derivatives of an expression and not the expression, so
-// it can be differentiated once. On such a tape expressions are therefore recorded as operations on tensors of rank 0, whose rules can
-// be differentiated to any order. All of it is out of line: it must not cost anything where expressions become statements.
+// Scalars on a tape opened with {.higher_order = true}. A statement holds the partial derivatives of an expression, not the expression, so
+// it can be differentiated only once. On such a tape, expressions are therefore recorded as operations on tensors of rank 0, whose rules
+// can be differentiated to any order. All of this is out of line, so that it costs nothing where expressions become statements.
 #include <cstdint>
 
 #include "autodiff/tensor/tensor.h"
@@ -13,14 +13,14 @@ namespace wengert::detail {
 template <class F> Tensor map(const F& f, const Tensor& x, Location site);
 template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Location site);
 
-/// map or zip with the function at `function`; its type is known to the callee alone.
+/// map or zip with the function at `function`; only the callee knows its type.
 using FunctionOnTensors = Tensor (*)(const void* function, const Tensor* operands);
 template <class F> Tensor call_on_tensors(const void* function, const Tensor* operands);
 
 /// Evaluates an expression of Scalars on tensors: its nodes arrive in postfix order, operands first.
 class ExpressionOnTensors {
  public:
-  /// The number of the scalar that the expression is.
+  /// Records the expression. Returns the number of its value.
   template <class E> static std::uint64_t record(const E& e) {
     ExpressionOnTensors stack;
     e.list(stack);

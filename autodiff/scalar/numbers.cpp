@@ -9,7 +9,7 @@ namespace {
 struct Block {
   std::uint64_t next, end;
 };
-constexpr std::uint64_t kBlockSize = std::uint64_t(1) << 42;  // 2^22 blocks; a thread's last one goes to another thread when it ends
+constexpr std::uint64_t kBlockSize = std::uint64_t(1) << 42;  // 2^22 blocks; when a thread ends, its last block goes to another thread
 static_assert(kBlockSize > NumberRange::kMaxValues);
 
 std::atomic<LiveRange*> live_ranges{nullptr};
@@ -41,7 +41,7 @@ class Blocks {
   std::uint64_t next_ = 1;
 };
 Blocks& blocks() {
-  static auto* all = new Blocks;  // never destroyed: threads may end after the statics
+  static auto* all = new Blocks;  // never destroyed: threads may outlive static objects
   return *all;
 }
 
@@ -97,7 +97,7 @@ LiveRange* acquire_row() {
 
 void NumberRange::take() {
   Block block = row_ ? Block{0, 0} : idle.take();
-  if (block.end - block.next < kMaxValues) block = blocks().draw();  // the rest of a used-up block is never used
+  if (block.end - block.next < kMaxValues) block = blocks().draw();  // the rest of the old block is abandoned
   if (!row_) row_ = acquire_row();
   first_ = block.next;
   end_ = block.end;

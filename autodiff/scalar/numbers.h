@@ -1,7 +1,7 @@
 #pragma once
 // Internal.
-// Numbers of recorded values: no two values of a process ever have the same one. A tape takes its numbers from a range; the table
-// of live ranges distinguishes values of other live tapes from values of tapes that have ended.
+// Numbers of recorded values: no two values of a process have the same number. A tape takes its numbers from a range; the table of live
+// ranges distinguishes values of other live tapes from values of tapes that have ended.
 #include <atomic>
 #include <cstdint>
 
@@ -9,20 +9,20 @@ namespace wengert::detail {
 
 /// One live range. Rows are never freed, so that the table can be read without a lock.
 struct LiveRange {
-  std::atomic<std::uint64_t> first{0}, end{0};  ///< equal: no range lives here
-  std::atomic<const void*> thread{nullptr};     ///< of the tape; null: the row is free
+  std::atomic<std::uint64_t> first{0}, end{0};  ///< equal: no range is live in this row
+  std::atomic<const void*> thread{nullptr};     ///< the tape's thread; null: the row is free
   LiveRange* next = nullptr;
 };
 
-/// The numbers of one stream of values of one tape.
+/// The numbers of a tape's scalars, or those of its tensors.
 class NumberRange {
  public:
-  /// A range with room for at least `kMaxValues` numbers, from `first()` on.
+  /// Opens a range with room for at least `kMaxValues` numbers, from `first()` on.
   void open();
-  /// Returns the numbers from `next` on: the next range of this thread may start there.
+  /// Closes the range and returns the numbers from `next` on, where the next range of this thread may start.
   void close(std::uint64_t next) noexcept;
-  /// Room for kMaxValues numbers from `next` on, all below it being used: returns `next`, or the first number of a new range if this one
-  /// has not enough left.
+  /// Makes room for kMaxValues numbers after all numbers below `next` have been used. Returns `next`, or the first number of a new range if
+  /// this one has too few left.
   std::uint64_t reserve_from(std::uint64_t next);
 
   std::uint64_t first() const { return first_; }
@@ -37,7 +37,7 @@ class NumberRange {
   LiveRange* row_ = nullptr;
 };
 
-/// Whose live tape a number belongs to.
+/// The owner of the live tape that a number belongs to.
 enum class Owner { none, this_thread, another_thread };
 Owner owner_of(std::uint64_t number);
 /// An address that identifies the calling thread.

@@ -1,21 +1,21 @@
 #pragma once
-// The scalar side: a C++ expression of any size becomes one statement {partial derivative, argument}* on the active tape.
+// Scalars: a C++ expression of any size becomes one statement {partial derivative, argument}* on the active tape.
 //
 // An operator on Scalars computes its value at once and returns a small tree of values, which lives in registers after inlining.
-// When the tree is assigned to a Scalar, it walks down from the root, carries the partial derivatives to its leaves and writes one
-// argument a leaf. Operands are Scalars, temporary expressions, and numbers. An expression kept in `auto` is refused: it holds copies of
-// its scalars, and `+=` may have extended their statements since.
+// When the tree is assigned to a Scalar, it propagates partial derivatives from the root to the leaves and writes one argument for each
+// leaf. Operands are Scalars, temporary expressions, and numbers. An expression kept in `auto` is refused: it holds copies of its scalars,
+// and `+=` may have extended their statements since.
 //
 // What the hot path does, and why (each measured):
-//  - One comparison with `args_limit` covers room for the arguments and for the statement's length.
-//  - An argument costs a subtraction and one branch that is never taken. Nothing is committed before all arguments passed.
-//  - Every exception to that is a call out of line, in a branch of probability zero, that does not throw. Otherwise g++ keeps the sum of
-//    a loop in memory, where an addition takes twelve cycles instead of three.
-//  - That call takes copies of the leaves, made in its branch, and computes the rest again. A reference to the expression or to *this would
-//    force both into memory, and a product with a second use cannot be fused with the addition that it feeds.
-//  - Arguments are stored with their types, so that the compiler knows that the stores do not change the writer.
-//  - A length is written and never read again: reading back a value of fewer than 8 bytes takes eight cycles.
-//  - A Scalar is copied as two words; one 16-byte load of two fresh 8-byte stores would fail to forward.
+//  - One comparison with `args_limit` checks the room for both the arguments and the statement's length.
+//  - An argument costs a subtraction and one branch that is never taken. Nothing is committed until all arguments have been checked.
+//  - All other cases are calls out of line, in a branch of probability zero, that do not throw. Otherwise g++ keeps the sum of a loop in
+//    memory, where an addition takes twelve cycles instead of three.
+//  - Such a call takes copies of the leaves, made in its branch, and recomputes the rest. A reference to the expression or to *this would
+//    force both into memory, and a product that is used twice cannot be fused with the addition that uses it.
+//  - Arguments are stored with their types, so that the compiler knows that the stores do not alias the writer.
+//  - A length is written and never read back here: reading back a value of fewer than 8 bytes takes eight cycles.
+//  - A Scalar is copied as two words; one 16-byte load of two recent 8-byte stores would defeat store forwarding.
 #include <bit>
 #include <cmath>
 #include <concepts>
@@ -32,8 +32,8 @@
 namespace wengert {
 namespace detail {
 
-/// What a function that must not throw returns in place of a number; its caller then throws the error that was kept. A call that may throw
-/// makes g++ keep every floating-point number that is needed after it in memory, if the caller has anything to destroy, such as a tape.
+/// Returned in place of a number by functions that must not throw; the caller then throws the stored error. A call that may throw makes g++
+/// keep all floating-point values that are used after it in memory, if the caller has anything to destroy, such as a tape.
 constexpr std::uint64_t kFailed = ~std::uint64_t(0);
 void keep_error() noexcept;
 [[noreturn]] void throw_kept_error();
@@ -47,8 +47,7 @@ WENGERT_INLINE std::uint64_t valid(std::uint64_t number) {
   return number;
 }
 
-/// x, hidden from the optimizer. Copies for a branch that is never taken go through here; otherwise g++ gathers them into vectors ahead of
-/// the branch.
+/// x, hidden from the optimizer. Used for copies in a branch that is never taken; otherwise g++ packs them into vectors before the branch.
 template <class T> WENGERT_INLINE T opaque(const T& x) {
   if constexpr (sizeof(T) == sizeof(std::uint64_t)) {
     auto bits = std::bit_cast<std::uint64_t>(x);
@@ -63,9 +62,9 @@ template <class T> WENGERT_INLINE T opaque(const T& x) {
 
 // ---- the part of a tape that user code writes to directly ------------------------------------------------------------------
 
-/// Where the next statement goes. Arguments are 12 bytes (for doubles), unaligned: {partial; u32 index}. A u32 index may precede them: the
-/// scalar that this statement continues with partial 1 (`s += expression`). Behind the arguments of a chunk lie the lengths of its
-/// statements, in bytes. Statement k of a tape defines scalar k.
+/// The place of the next statement. Arguments take 12 bytes (for doubles), unaligned: {partial; u32 index}. A u32 index may precede them:
+/// the scalar that this statement continues, with partial 1 (`s += expression`). The arguments of a chunk are followed by the lengths of
+/// its statements, in bytes. Statement k of a tape defines scalar k.
 template <class V> struct StatementWriter {
   using Length = std::uint16_t;
   static constexpr std::uint32_t kArgumentBytes = sizeof(V) + sizeof(std::uint32_t);
@@ -73,31 +72,31 @@ template <class V> struct StatementWriter {
   static constexpr std::size_t kMaxLength = std::numeric_limits<Length>::max();
 
   char* args = nullptr;        ///< the next free byte
-  char* args_limit = nullptr;  ///< beyond it an expression of kMaxArguments might not fit; null: take the slow path
-  std::uintptr_t lengths = 0;  ///< the address of the length of statement 0, were it in this chunk
-  /// Low half: the index of the next statement; no scalar has index 0. High half: the open statement, which a single Scalar refers to, so
-  /// that `+=` may extend it; 0: none. In one word, so that recording a statement closes the one before for free.
+  char* args_limit = nullptr;  ///< beyond this, an expression of kMaxArguments might not fit; null: take the slow path
+  std::uintptr_t lengths = 0;  ///< the address that the length of statement 0 would have in this chunk
+  /// Low half: the index of the next statement; no scalar has index 0. High half: the open statement, or 0 for none: only one Scalar refers
+  /// to it, so `+=` may extend it. Both are in one word, so that recording a statement closes the previous one at no cost.
   std::uint64_t position = 1;
   std::uint64_t base = 1;     ///< the number of a scalar is base + its index
-  char* open_args = nullptr;  ///< where the open statement begins
+  char* open_args = nullptr;  ///< the beginning of the open statement
   bool higher_order = false;  ///< expressions are recorded as operations on tensors (higher_order.h)
 
   std::uint32_t next() const { return static_cast<std::uint32_t>(position); }
   std::uint64_t open_statement() const { return position >> 32; }
   void close() { position = next(); }
   Length& length_of(std::uint64_t statement) { return *reinterpret_cast<Length*>(lengths + statement * sizeof(Length)); }
-  /// 0 for a constant and for a value of a tape that has ended; a TapeError for a value of another live tape or a consumed one.
+  /// 0 for a constant and for a value of a tape that has ended; a TapeError for a value of another live tape and for a consumed one.
   std::uint32_t index_of(std::uint64_t number) {
     const std::uint64_t d = number - base;
     return d < next() ? static_cast<std::uint32_t>(d) : number ? resolve_other(number) : 0;
   }
   std::uint32_t resolve_other(std::uint64_t number);
   void make_room();
-  /// Records a statement of n arguments that continues the scalar `continued`, unless that is 0; constants among the arguments are left
-  /// out. For whatever the fast path cannot do: there may be no writer, or no room in it.
+  /// Records a statement of n arguments that continues the scalar `continued`, unless that is 0. Constants among the arguments are left
+  /// out. Handles all cases that the fast path does not, such as no writer or no room.
   static std::uint64_t record_carefully(StatementWriter* writer, const V* partials, const std::uint64_t* numbers, int n,
                                         std::uint64_t continued, bool open);
-  /// The arguments of the next statement, `index`, lie in [begin, end).
+  /// Completes the next statement, `index`, whose arguments are in [begin, end).
   WENGERT_INLINE std::uint64_t commit(std::uint32_t index, char* begin, char* end, bool open) {
     length_of(index) = static_cast<Length>(end - begin);
     if (open) open_args = begin;
@@ -105,7 +104,7 @@ template <class V> struct StatementWriter {
     position = std::uint64_t(index + 1) | (open ? std::uint64_t(index) << 32 : 0);
     return base + index;
   }
-  /// The arguments of the open statement end at `end`, unless that makes it too long.
+  /// Extends the open statement to `end`. Returns false if that makes it too long.
   WENGERT_INLINE bool extend(char* end) {
     const auto length = static_cast<std::size_t>(end - open_args);
     if (detail::never(length > kMaxLength)) return false;
@@ -121,11 +120,11 @@ template <class V> inline thread_local constinit StatementWriter<V>* active_writ
 
 namespace detail {
 
-/// Nothing is recorded: a TapeError if the number belongs to a tape that lives on another thread.
+/// Checks a value used while nothing is recorded: a TapeError if its number belongs to a live tape of another thread.
 void check_unrecorded(std::uint64_t number);
 
-/// A number anywhere in a chunk. Stored with its type and not as bytes, which may alias anything: after each the compiler would have to
-/// reload the writer.
+/// A value at any address of a chunk. Stored with its type, because bytes may alias anything: the compiler would have to reload the writer
+/// after each store.
 template <class T> struct __attribute__((packed)) Unaligned { T value; };
 template <class T> WENGERT_INLINE char* write(char* p, const T& value) {
   if constexpr (std::is_arithmetic_v<T>) {
@@ -143,7 +142,7 @@ template <class V> WENGERT_INLINE char* write_argument(char* p, const V& partial
 template <class V, int K> struct Arguments {
   V partial[K > 0 ? K : 1];
   std::uint64_t number[K > 0 ? K : 1];
-  bool merged[K > 0 ? K : 1];  ///< into an earlier argument of the same scalar, where the compiler can see it
+  bool merged[K > 0 ? K : 1];  ///< merged into an earlier argument of the same scalar
   int n = 0;
 
   WENGERT_INLINE Arguments(const auto& expression, const V& m) {
@@ -156,8 +155,8 @@ template <class V, int K> struct Arguments {
     merged[n] = false;
     ++n;
   }
-  /// x * x has one argument. This costs nothing: comparisons that the compiler cannot decide are dropped. (In long expressions it cannot
-  /// decide any, because their loops are not unrolled.)
+  /// Merges arguments of the same scalar, so that x * x has one argument. This costs nothing: comparisons that the compiler cannot decide
+  /// are dropped. (In long expressions it cannot decide any, because their loops are not unrolled.)
   WENGERT_INLINE void merge_known_duplicates() {
     if constexpr (K > 16) return;
 #pragma GCC unroll 16
@@ -174,7 +173,7 @@ template <class V, int K> struct Arguments {
   }
 };
 
-// ---- between the two sides ----------------------------------------------------------------------------------------------------------
+// ---- crossings between scalars and tensors ------------------------------------------------------------------------------------------
 
 Tensor scalar_to_tensor(double value, std::uint64_t number, Dtype dtype, Location site);
 std::uint64_t tensor_to_scalar(const Tensor& rank0, Index flat, Location site);
@@ -191,12 +190,13 @@ namespace detail {
 struct WriteScalarAroundOneSide;
 }  // namespace detail
 
-/// The base of all nodes. `v` is a node's value, `push` carries the partial m of the root to the node's leaves, `list` hands the nodes to
-/// ExpressionOnTensors. From its `source` a node can be constructed again.
-/// Nodes have user-provided copy constructors: a copy of trivial bytes in a cold branch would make g++ keep the whole tree in memory on
-/// the hot path too.
+/// The base of all nodes. `v` is a node's value, `push` propagates the partial derivative m of the root with respect to the node to its
+/// leaves, `list` passes the nodes to ExpressionOnTensors. A node can be reconstructed from its `source`.
+/// Nodes have user-provided copy constructors: a trivial copy in a cold branch would make g++ keep the whole tree in memory on the hot path
+/// too.
 struct Expression {
-  /// Without it, the concepts of <iterator> (in std::span's constructors) would ask for the type of a - b, which named expressions refuse.
+  /// Without this, the concepts of <iterator> (in std::span's constructors) would evaluate the type of a - b, which named expressions
+  /// refuse.
   using difference_type = void;
   Expression() = default;
   WENGERT_INLINE Expression(const Expression&) {}  // NOLINT(modernize-use-equals-default)
@@ -238,7 +238,7 @@ template <class F, class E> struct Unary : Expression {
   [[no_unique_address]] F f;
   struct Source {
     typename E::Source e;
-    Value v;  // functions may be expensive
+    Value v;  // stored, because functions may be expensive
     [[no_unique_address]] F f;
   };
   WENGERT_UNAVAILABLE(WENGERT_TERNARY) Unary(Number auto);
@@ -289,7 +289,7 @@ template <class F, class L, class R> struct Binary : Expression {
 template <class T> struct IsScalar : std::false_type {};
 template <class V> struct IsScalar<BasicScalar<V>> : std::true_type {};
 
-/// An expression of Scalars: unnamed, or kept in a variable (`auto`), where it is no operand any more.
+/// An expression of Scalars: a temporary, or kept in a variable (`auto`), which can no longer be an operand.
 template <class T> concept ScalarExpression = std::is_base_of_v<Expression, std::remove_cvref_t<T>>;
 template <class T> concept TemporaryExpression = ScalarExpression<T> && !std::is_reference_v<T>;
 template <class T> concept KeptExpression = ScalarExpression<T> && std::is_lvalue_reference_v<T>;
@@ -304,7 +304,7 @@ template <class T> struct IsExpression : std::false_type {};
 template <class F, class E> struct IsExpression<Unary<F, E>> : std::true_type {};
 template <class F, class L, class R> struct IsExpression<Binary<F, L, R>> : std::true_type {};
 
-/// The Scalar that an operation on A and B gives.
+/// The Scalar type of an operation on A and B.
 template <class A, class B> struct CommonScalar {};
 template <class A, class B>
 requires ScalarOperands<A, B>
@@ -315,12 +315,12 @@ template <class A, class B> using ScalarOf = typename CommonScalar<std::remove_c
 
 }  // namespace detail
 
-#define WENGERT_KEPT "an expression kept in `auto` is no operand, because its Scalars may have changed since: write `Scalar z = x * x`"
+#define WENGERT_KEPT "an expression kept in `auto` cannot be used, because its Scalars may have changed since: write `Scalar z = x * x`"
 
 // ---- the scalar -------------------------------------------------------------------------------------------------------------------
 
-/// A number that a tape can differentiate with respect to: a value, and the number under which it was recorded (0: a constant).
-/// `Scalar` is BasicScalar<double>; other value types (dual numbers) give second derivatives by forward over reverse.
+/// A scalar that a tape can record: a value, and its number on the tape (0: a constant). `Scalar` is BasicScalar<double>; other value types
+/// (dual numbers) give second derivatives by forward over reverse.
 template <class V> class BasicScalar {
  public:
   using Value = V;
@@ -346,7 +346,7 @@ template <class V> class BasicScalar {
   template <KeptExpression E> WENGERT_UNAVAILABLE(WENGERT_KEPT) BasicScalar(E&& e);  // NOLINT(bugprone-forwarding-reference-overload)
   WENGERT_UNAVAILABLE(WENGERT_TERNARY) BasicScalar(const detail::WriteScalarAroundOneSide*);
   template <KeptExpression E> WENGERT_UNAVAILABLE(WENGERT_KEPT) BasicScalar& operator=(E&& e) &;
-  /// The element of a tensor of one element. Recorded.
+  /// The element of a tensor that has one element. Recorded.
   explicit BasicScalar(const Tensor& t, Location site = Location::here()) requires std::same_as<V, double>
       : value_(t.item()), number_(detail::tensor_to_scalar(t, 0, site)) {}
 
@@ -368,7 +368,7 @@ template <class V> class BasicScalar {
 #undef WENGERT_TEMPORARY
 
   const V& value() const { return value_; }
-  /// The number of the recorded value that this is; 0 for a constant. No other value of the process ever has it.
+  /// The number of this value on its tape; 0 for a constant. No two values of a process have the same number.
   std::uint64_t number() const { return share(); }
   /// The same value as a constant: gradients stop here.
   BasicScalar constant() const { return BasicScalar(value_, 0); }
@@ -378,8 +378,8 @@ template <class V> class BasicScalar {
  private:
   template <class> friend class StatementList;
 
-  /// The number, for a second Scalar that refers to it: from now on `+=` starts a new statement. A move does the same, so that it is
-  /// noexcept and leaves the source as it was.
+  /// The number, for a second Scalar that refers to the same value: from now on `+=` starts a new statement. A move does the same, so that
+  /// it is noexcept and leaves the source unchanged.
   WENGERT_INLINE std::uint64_t share() const noexcept {
     StatementWriter<V>* writer = active_writer<V>;
     if (detail::never(writer && number_ - writer->base == writer->open_statement())) writer->close();
@@ -401,7 +401,7 @@ template <class V> class BasicScalar {
     }
     return detail::valid(record_slowly<E>(e.source()));
   }
-  /// `value += sign * e`: extends the last statement if only this Scalar refers to it, or starts one that continues this scalar.
+  /// `value += sign * e`: extends the last statement if only this Scalar refers to it; otherwise starts one that continues this scalar.
   template <int kSign, class E> WENGERT_INLINE void accumulate(const E& e) {
     constexpr int n = E::kArguments;
     static_assert(n <= static_cast<int>(StatementWriter<V>::kMaxArguments), "an expression of more than 127 operands: split it");
@@ -419,7 +419,7 @@ template <class V> class BasicScalar {
       const std::uint64_t base = writer->base, own = number_ - base;
       if (own == writer->open_statement()) {
         char* p = begin;
-        const bool ours = write_arguments(a, p, base, own);  // an extended statement must not mention itself: smaller indices only
+        const bool ours = write_arguments(a, p, base, own);  // no self-reference: only smaller indices
         if (!detail::never(!ours || !writer->extend(p))) return number_;
       }
       const std::uint32_t next = writer->next();
@@ -497,7 +497,7 @@ template <ScalarExpression E> WENGERT_INLINE const std::remove_reference_t<E>& n
 WENGERT_INLINE Literal node(double v) { return Literal(v); }
 template <class T> using Node = std::remove_cvref_t<decltype(node(std::declval<T>()))>;
 
-/// What comparisons and queries look at. An expression's value stays what it was, so it may be kept.
+/// The value that comparisons and queries use. They accept expressions kept in `auto`, whose values do not change.
 WENGERT_INLINE double value_of(double v) { return v; }
 template <ScalarLike E> WENGERT_INLINE const auto& value_of(const E& e) {
   if constexpr (ScalarExpression<E>) {
@@ -568,7 +568,7 @@ WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
     return detail::apply(fn::F{}, std::forward<A>(a), std::forward<B>(b)); \
   }
 WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
-// As the C++ library calls them.
+// Under their names in the C++ library.
 WENGERT_FUNCTION(Maximum, max)
 WENGERT_FUNCTION(Minimum, min)
 #undef WENGERT_FUNCTION
@@ -618,13 +618,13 @@ WENGERT_COMPARISON(!=)
 
 }  // namespace wengert
 
-/// Of the value type: `std::numeric_limits<Scalar>::infinity()` is a number, which converts. An expression's are those of its Scalars.
+/// Those of the value type: `std::numeric_limits<Scalar>::infinity()` is a plain number, which converts to Scalar.
 template <class V> struct std::numeric_limits<wengert::BasicScalar<V>> : std::numeric_limits<V> {};
 template <class F, class E> struct std::numeric_limits<wengert::Unary<F, E>> : std::numeric_limits<typename wengert::Unary<F, E>::Value> {};
 template <class F, class L, class R> struct std::numeric_limits<wengert::Binary<F, L, R>>
     : std::numeric_limits<typename wengert::Binary<F, L, R>::Value> {};
 
-/// What an expression and a number, a Scalar or another expression have in common is a Scalar.
+/// The common type of an expression and a number, a Scalar or another expression is a Scalar.
 template <class A, class B>
 requires(wengert::detail::IsExpression<A>::value || wengert::detail::IsExpression<B>::value) struct std::common_type<A, B>
     : wengert::detail::CommonScalar<A, B> {

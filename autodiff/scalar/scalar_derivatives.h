@@ -4,7 +4,7 @@
 //     auto f = [](auto x) { return x[0] * x[0] + exp(x[1]); };
 //     std::vector<double> g = gradient(f, x), h = hessian(f, x);
 //
-// Second derivatives are forward mode over reverse mode: the tape records dual numbers, so that each adjoint carries its tangents.
+// Second derivatives are forward mode over reverse mode: the tape records dual numbers, so each adjoint carries its tangents.
 #include <array>
 #include <concepts>
 #include <cstddef>
@@ -17,8 +17,8 @@
 
 namespace wengert {
 
-/// A tape of scalars of any value type V (doubles have Tape, which records tensors as well). It is the calling thread's active tape for
-/// V until its scope ends.
+/// A tape of scalars with any value type V. (For doubles there is Tape, which records tensors as well.) It is the calling thread's active
+/// tape for V until its scope ends.
 template <class V> class BasicTape {
  public:
   BasicTape() : outer_(active_writer<V>) {
@@ -35,7 +35,7 @@ template <class V> class BasicTape {
 
   BasicScalar<V> variable(const V& value) { return records_.variable(value); }
 
-  /// dy/dx for every x, 0 where y does not depend on it. The records stay until the tape's end.
+  /// dy/dx for every x; 0 where y does not depend on it. The records are kept until the tape ends.
   void gradient(const BasicScalar<V>& y, std::span<const BasicScalar<V>> x, std::span<V> x_bar) {
     records_.close();
     for (V& bar : x_bar) bar = V{};
@@ -58,7 +58,7 @@ template <class V> class BasicTape {
 
 namespace detail {
 
-/// Value and gradient of f at x with tangents in N directions: each number with its tangents.
+/// Value and gradient of f at x as dual numbers, with tangents in N directions.
 template <int N, class F>
 Dual<N> dual_gradient(F& f, std::span<const double> x, std::span<const std::array<double, N>> changes, std::span<Dual<N>> x_bar) {
   using T = BasicScalar<Dual<N>>;
@@ -75,7 +75,7 @@ Dual<N> dual_gradient(F& f, std::span<const double> x, std::span<const std::arra
 
 /// A callable of a std::span of scalars.
 template <class F> concept ScalarProgram = std::invocable<F&, std::span<const BasicScalar<Dual<1>>>>;
-/// An array of numbers. Only for such an x is f checked to be a ScalarProgram: the check would not compile for a generic lambda of tensors.
+/// An array of numbers. ScalarProgram is checked only if x is one: checking it for a generic lambda of tensors would not compile.
 template <class X> concept ScalarPoint = std::convertible_to<const X&, std::span<const double>>;
 
 /// The derivative of f at x in the direction v: forward mode, without a tape.

@@ -6,7 +6,7 @@
 namespace wengert::detail {
 namespace {
 
-// Where the loop lies changes its time by 20%.
+// The alignment of the loop changes its time by 20%.
 #define WENGERT_SWEEP __attribute__((noinline, aligned(64)))
 #define WENGERT_SWEEP_PARAMETERS const std::uint16_t *lengths, double *adjoints, char *args, std::size_t from, std::size_t to
 
@@ -14,7 +14,7 @@ template <bool kClear> WENGERT_SWEEP char* reverse_plain(WENGERT_SWEEP_PARAMETER
   return reverse_statements_inline<kClear, false>(lengths, adjoints, args, from, to);
 }
 
-// Without a branch, and so vectorized.
+// Without branches, so that it is vectorized.
 WENGERT_INLINE bool consecutive_inline(const std::uint64_t* number, std::size_t n) {
   constexpr std::size_t kStride = sizeof(Scalar) / sizeof(std::uint64_t);
   std::uint64_t scattered = 0;

@@ -2,8 +2,8 @@
 // Internal.
 // The statements of a tape: chunks of memory, the reverse sweep and the forward sweep.
 //
-// A chunk holds arguments and, behind them, the length of each statement. A statement never crosses a chunk. Independent scalars
-// (variables, and tensor elements) take an index and nothing else: a run of them is a segment without arguments, which no sweep visits.
+// A chunk holds arguments, followed by the length of each statement. A statement never crosses chunks. Independent scalars (variables, and
+// elements of tensors) take an index and nothing else: a run of them is a segment without arguments, which no sweep visits.
 #include <bit>
 #include <cstdint>
 #include <cstring>
@@ -17,14 +17,14 @@
 namespace wengert {
 namespace detail {
 
-/// Statements [first, end) lie in one chunk, their arguments in [begin, args); or they are independent scalars (args null).
+/// Statements [first, end) of one chunk, with their arguments in [begin, args); or independent scalars (args null).
 struct Segment {
   std::uint32_t first, end;
   char *begin, *args;
   std::uintptr_t lengths;
 };
 
-/// Raw memory from the pool that is all zero when it is new.
+/// Memory from the pool that is initially all zero.
 template <class V> class Adjoints {
  public:
   Adjoints() = default;
@@ -55,10 +55,10 @@ template <class V> class Adjoints {
 enum class Unusable { consumed, of_another_thread, of_the_outer_tape };
 [[noreturn]] void throw_unusable_scalar(Unusable why);
 
-/// Whether n scalars have numbers one after the other; `number` is that of the first.
+/// Whether n scalars have consecutive numbers; `number` points to that of the first.
 bool consecutive(const std::uint64_t* number, std::size_t n);
 
-/// How large chunks are, and how many records there may be; tests make both tiny, so that every boundary is crossed.
+/// The sizes of chunks and the maximum number of records; tests make both tiny, so that every boundary is crossed.
 struct ChunkSizes {
   std::uint32_t statements = 21504;
   std::uint32_t nodes = 512;
@@ -74,7 +74,7 @@ template <class V> class StatementList : public StatementWriter<V> {
   using StatementWriter<V>::args, StatementWriter<V>::args_limit, StatementWriter<V>::lengths, StatementWriter<V>::position,
       StatementWriter<V>::base, StatementWriter<V>::next, StatementWriter<V>::close;
 
-  bool reject_outer_values = false;  ///< values of the tape around this one are errors, not constants
+  bool reject_outer_values = false;  ///< values of the outer tape are errors, not constants
 
   static constexpr std::uint32_t kMaxStatements = std::uint32_t(1) << 31;
 
@@ -101,8 +101,8 @@ template <class V> class StatementList : public StatementWriter<V> {
     rewind();
   }
 
-  /// The index of the first of the scalars if they are variables registered before the first statement, with indices one after the
-  /// other, as `variables` gives them; otherwise 0.
+  /// The index of the first scalar if they are variables registered before the first statement, with consecutive indices, as `variables`
+  /// assigns them; otherwise 0.
   std::uint32_t run_of_variables(std::span<const BasicScalar<V>> scalars) const {
     if (scalars.empty()) return 0;
     const std::uint64_t index = scalars[0].number_ - base;
@@ -128,7 +128,7 @@ template <class V> class StatementList : public StatementWriter<V> {
     }
     position += values.size();
   }
-  /// The index of a new independent scalar, which a record of tensors defines.
+  /// The index of a new independent scalar, which a tensor node defines.
   std::uint32_t new_variable_index() {
     if (next() >= variables_limit_) [[unlikely]]
       begin_variables(1);
@@ -147,7 +147,7 @@ template <class V> class StatementList : public StatementWriter<V> {
   }
   std::size_t bytes() const { return chunks_.size() * chunk_bytes() + adjoints_.bytes() + segments_.capacity() * sizeof(detail::Segment); }
 
-  /// Zero for every scalar. They stay all zero between sweeps, because a sweep clears what it reads: no pass over the memory is needed.
+  /// The adjoints, zero for every scalar. They are zero between sweeps because a sweep clears what it reads, so no separate pass is needed.
   V* adjoints() { return adjoints_.reserve(next()); }
   void clear_variable_adjoints(V* adjoints) const {
     for_each_segment([&](const detail::Segment& s) {
@@ -155,11 +155,11 @@ template <class V> class StatementList : public StatementWriter<V> {
     });
   }
   void clear_adjoints(V* adjoints) const { set_to_zero(adjoints, adjoints + next()); }
-  /// Whether the scalar is independent (and not the result of a statement).
+  /// Whether the scalar is independent, rather than the result of a statement.
   bool is_variable(std::uint32_t index) const {
     if (index < first_statement_) return true;
     if (index >= first_) return variables_limit_ != 0;
-    std::size_t low = 0, high = segments_.size();  // the first segment that ends behind the index
+    std::size_t low = 0, high = segments_.size();  // the first segment that ends beyond the index
     while (low < high) {
       const std::size_t middle = (low + high) / 2;
       if (index < segments_[middle].end) {
@@ -195,7 +195,7 @@ template <class V> class StatementList : public StatementWriter<V> {
         return 0;
       case detail::Owner::this_thread:
         if (reject_outer_values) detail::throw_unusable_scalar(detail::Unusable::of_the_outer_tape);
-        return 0;  // of the tape around this isolated one: a constant here
+        return 0;  // a value of the tape around this isolated one: a constant here
       case detail::Owner::another_thread:
         break;
     }
@@ -206,12 +206,12 @@ template <class V> class StatementList : public StatementWriter<V> {
   template <class> friend class ReverseStatements;
   template <class> friend class ForwardStatements;
 
-  /// What a Scalar is.
+  /// The layout of a Scalar.
   struct Words {
     std::uint64_t value, number;
   };
 
-  // The chunk size of this object: fixed when its first chunk is made.
+  // The chunk size, fixed when the first chunk is made.
   std::size_t chunk_arguments() const { return std::size_t(chunk_statements_) * kArgumentBytes; }
   std::size_t chunk_bytes() const { return chunk_arguments() + std::size_t(chunk_statements_) * sizeof(Length); }
   char* chunk_limit() const { return chunks_[chunk_] + chunk_arguments() - (kMaxArguments * kArgumentBytes + 4); }
@@ -226,7 +226,7 @@ template <class V> class StatementList : public StatementWriter<V> {
     variables_limit_ = 0;
     close();
   }
-  /// Of statements, at `args` in the current chunk.
+  /// Opens a segment of statements at `args` in the current chunk.
   void open_segment() {
     if (segments_.size() == 1 && !segments_[0].args) first_statement_ = next();
     begin_ = args;
@@ -252,14 +252,14 @@ template <class V> class StatementList : public StatementWriter<V> {
     open_segment();
   }
 
-  pool::Vector<detail::Segment> segments_;  // closed ones
-  std::uint32_t first_ = 1;                 // the first statement of the current one
-  char* begin_ = nullptr;                   // and where its arguments begin
+  pool::Vector<detail::Segment> segments_;  // the closed ones
+  std::uint32_t first_ = 1;                 // the first statement of the current segment
+  char* begin_ = nullptr;                   // the beginning of its arguments
   std::uint32_t first_statement_ = 1;       // all scalars before it are independent
-  std::uint32_t variables_limit_ = 0;       // a run of independent scalars is open and may grow up to here; 0: none is open
+  std::uint32_t variables_limit_ = 0;       // an open run of independent scalars may grow up to here; 0: no run is open
   std::uint32_t chunk_statements_ = detail::chunk_sizes.statements;
   pool::Vector<char*> chunks_;
-  std::size_t chunk_ = 0;  // the current one
+  std::size_t chunk_ = 0;  // the current chunk
   detail::Adjoints<V> adjoints_;
   detail::NumberRange numbers_;
 };
@@ -274,9 +274,9 @@ template <class V> WENGERT_INLINE bool is_zero(const V& v) {
   }
 }
 
-/// Statements from - 1 down to `to`, whose arguments end at `args`:
-///     argument_bar += partial * statement_bar
-/// Returns where the arguments of `to` begin. A zero statement_bar passes nothing on. `kFused`: one rounding instead of two.
+/// Sweeps over statements from - 1 down to `to`, whose arguments end at `args`:
+///     adjoint of argument += partial * adjoint of statement
+/// Returns the beginning of the arguments of `to`. A zero adjoint propagates nothing. `kFused`: one rounding instead of two.
 template <bool kClear, bool kFused, class V> WENGERT_INLINE char* reverse_statements_inline(const std::uint16_t* lengths,
                                                                                             V* __restrict adjoints, char* args,
                                                                                             std::size_t from, std::size_t to) {
@@ -315,17 +315,17 @@ template <class V> __attribute__((noinline)) char* reverse_statements(const std:
   return clear ? reverse_statements_inline<true, false>(lengths, adjoints, args, from, to)
                : reverse_statements_inline<false, false>(lengths, adjoints, args, from, to);
 }
-/// Fused where the machine can: the product's rounding is most of an argument's latency. So the last bits of a gradient depend on
-/// whether the processor has FMA (all since 2013 do), and on nothing else.
+/// Fused if the processor supports it, because a separate multiplication adds most of an argument's latency. So the last bits of a gradient
+/// depend on whether the processor has FMA (all since 2013 do), and on nothing else.
 template <>
 char* reverse_statements(const std::uint16_t* lengths, double* adjoints, char* args, std::size_t from, std::size_t to, bool clear);
 
 }  // namespace detail
 
-/// Walks the statements from the last one down to any point, so that the tensor side's nodes interleave with them.
+/// Walks the statements from the last one down, in steps to given points, so that the tensor nodes interleave with them.
 template <class V> class ReverseStatements {
  public:
-  /// `clear`: statements' adjoints are set back to zero as they are read (no source is among them).
+  /// `clear`: the adjoints of statements are reset to zero as they are read (no source is among them).
   ReverseStatements(const StatementList<V>& list, V* adjoints, bool clear)
       : list_(list), adjoints_(adjoints), clear_(clear), next_(list.segments_.size()), at_(list.next()), segment_(list.current()) {}
 
@@ -345,12 +345,12 @@ template <class V> class ReverseStatements {
   const StatementList<V>& list_;
   V* adjoints_;
   bool clear_;
-  std::size_t next_;  // segments not yet reached
+  std::size_t next_;  // number of segments not reached yet
   std::uint32_t at_;
   detail::Segment segment_;
 };
 
-/// Walks the statements from the first one up to any point and calls f(statement, argument, partial) for every argument.
+/// Walks the statements from the first one up, in steps to given points, and calls f(statement, argument, partial) for every argument.
 template <class V> class ForwardStatements {
  public:
   explicit ForwardStatements(const StatementList<V>& list) : list_(list) { enter(); }

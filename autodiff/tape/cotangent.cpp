@@ -10,7 +10,7 @@ namespace {
 
 kernels::MatrixView<float> matrix(const Tensor& x) { return {x.data<float>(), x.shape()[1], 1}; }
 
-/// Whether nobody but the tensor's handles can change its elements.
+/// Whether the elements are the library's: memory that the user lent might change while a product is deferred.
 bool is_own(const Tensor& x) {
   const Elements& e = *x.elements();
   return !e.borrowed && !(e.base && e.base->borrowed);
@@ -19,8 +19,8 @@ bool is_factor(const Tensor& x) { return x.rank() == 2 && x.dtype() == float32 &
 
 }  // namespace
 
-bool Cotangent::may_wait(const Tensor& left, const Tensor& right) {
-  constexpr Index kMinElements = 32768;  // less stays in the first two caches anyway
+bool Cotangent::can_be_deferred(const Tensor& left, const Tensor& right) {
+  constexpr Index kMinElements = 32768;  // a smaller result stays in the L1 and L2 caches anyway
   if (!is_factor(left) || !is_factor(right)) return false;
   const Index m = left.shape()[1], n = right.shape()[1], k = left.shape()[0];
   return k > 0 && k <= kernels::most_descent_depth && m > 0 && n >= kMinElements / m;
@@ -43,13 +43,13 @@ void Cotangent::subtract_from(float* to, float rate) const {
 }
 
 bool Cotangent::is_short() const {
-  constexpr Index kMaxTerms = 32;  // of an element; more take longer to multiply and add than the sum to write and read
+  constexpr Index kMaxTerms = 32;  // of an element; beyond this, multiplying costs more than writing and reading the result
   return terms() <= kMaxTerms;
 }
 
 void Cotangent::run_blocks(Use use, void* f) const {
   if (is_product() && is_short()) return run_product_blocks(use, f);
-  constexpr Index kBlock = 32768;  // elements: some 5 us of an update
+  constexpr Index kBlock = 32768;  // elements: about 5 us of an update
   const Tensor whole = value();
   const auto element_bytes = static_cast<std::size_t>(bytes_of(whole.dtype()));
   const char* elements = static_cast<const char*>(whole.elements()->data);
@@ -60,8 +60,8 @@ void Cotangent::run_blocks(Use use, void* f) const {
 }
 
 void Cotangent::run_product_blocks(Use use, void* f) const {
-  constexpr Index kBlock = 8192, kUnit = 4;  // elements and rows: 32 KB, which the first cache holds
-  constexpr Index kTaskBlocks = 4;           // for a thread at once
+  constexpr Index kBlock = 8192, kUnit = 4;  // elements and rows: 32 KB, which fit the L1 cache
+  constexpr Index kTaskBlocks = 4;           // blocks in one task of a thread
   const Index rows = std::max(kBlock / n() / kUnit, Index(1)) * kUnit, task_rows = kTaskBlocks * rows;
   const kernels::MatrixView<float> left = matrix(value_).transposed(), right = matrix(right_);
   parallel_blocks((m() + task_rows - 1) / task_rows, [&](Index task) {

@@ -1,4 +1,4 @@
-// Gradients: from sources to their cotangents after one sweep.
+// Gradients: runs a reverse sweep and collects the cotangents of the sources.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -24,13 +24,13 @@ bool is_reached(TapeState& t, const Source& s, std::uint32_t index, bool recorde
   return recorded ? t.recorded_adjoints[index].defined() : t.adjoints()[index] != 0;
 }
 
-/// What the sweep has left for a source.
+/// The gradient that the sweep computed for a source; zeros if none reached it.
 Cotangent gradient_of(TapeState& t, const Source& s, std::uint32_t index, bool recorded) {
   if (!is_reached(t, s, index, recorded)) return zero_for(s);
   if (s.scalar) return recorded ? t.recorded_adjoints[index] : Tensor::full({}, t.adjoints()[index], float64);
   const Cotangent& c = t.slots[index].cotangent;
   if (c.is_product()) return c;
-  const Tensor g = c.value().contiguous();  // the rules may have left a view, as of a cotangent that repeats one number
+  const Tensor g = c.value().contiguous();  // it may be a view, such as one number repeated by expand
   return recorded ? g : g.constant();
 }
 

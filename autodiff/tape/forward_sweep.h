@@ -7,7 +7,7 @@
 
 namespace wengert::detail {
 
-/// The tangent of the target when the sources have the given ones: what Tape::jvp does.
+/// The tangent of the target for the given tangents of the sources; implements Tape::jvp.
 Tensor sweep_forward(TapeState& tape, const Source& target, std::span<const Source> sources, std::span<const Tensor> tangents);
 
 }  // namespace wengert::detail

@@ -1,5 +1,5 @@
-// Norms of gradients, clipping and scaling: passes over all elements, in parts of a fixed size on the threads of the pool. The parts' sums
-// are added in their order, so the bits are the same for any number of threads.
+// Norms of gradients, clipping and scaling: passes over all elements, in parts of fixed size on the threads of the pool. The sums of the
+// parts are added in order, so the bits are the same for any number of threads.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,7 +14,7 @@
 namespace wengert {
 namespace {
 
-/// The elements of some row-major tensors. A DtypeError if some are not floating.
+/// The elements of row-major tensors. A DtypeError unless all are floating.
 class Parts {
  public:
   explicit Parts(const pool::Vector<Tensor>& tensors) {
@@ -34,14 +34,14 @@ class Parts {
     };
     const Index parts = static_cast<Index>(parts_.size());
     if (size_ > kSize) return parallel_blocks(parts, visit);
-    for (Index i = 0; i < parts; ++i) visit(i);  // not worth waking another thread
+    for (Index i = 0; i < parts; ++i) visit(i);  // too little work to wake another thread
   }
 
  private:
-  static constexpr Index kSize = 16384;  // elements: some 3 us
+  static constexpr Index kSize = 16384;  // elements: about 3 us
   struct Part {
-    const float* floats;    // null:
-    const double* doubles;  // then these
+    const float* floats;    // null for float64
+    const double* doubles;  // null for float32
     Index n;
   };
   void add(const float* elements, Index n) {
@@ -56,7 +56,7 @@ class Parts {
   Index size_ = 0;
 };
 
-/// The gradients, those that are not row-major as copies.
+/// The gradients as row-major tensors; copies where they are not.
 pool::Vector<Tensor> row_major(const Gradients& gradients) {
   pool::Vector<Tensor> result;
   result.reserve(gradients.size());
@@ -64,7 +64,8 @@ pool::Vector<Tensor> row_major(const Gradients& gradients) {
   return result;
 }
 
-/// The gradients as tensors, products multiplied for good. A TapeError if one was recorded: changing it would silently lose derivatives.
+/// The gradients as tensors; deferred products are multiplied in place. A TapeError if one was recorded: changing it would silently lose
+/// derivatives.
 pool::Vector<Tensor*> changeable(const char* operation, pool::Vector<detail::Cotangent>& cotangents) {
   pool::Vector<Tensor*> tensors;
   tensors.reserve(cotangents.size());
@@ -72,14 +73,14 @@ pool::Vector<Tensor*> changeable(const char* operation, pool::Vector<detail::Cot
     Tensor& g = c.tensor();
     if (recording() && detail::active_tape()->holds(g))
       throw TapeError(fmt::format(
-          "{}: the gradient {} was recorded (.differentiable), and its derivatives would be lost; compute with the tensors instead",
+          "{}: the gradient {} was recorded (.differentiable), and its derivatives would be lost; hint: compute with the tensors instead",
           operation, describe(g)));
     tensors.push_back(&g);
   }
   return tensors;
 }
 
-/// f(elements, n) for all elements of the gradients, which are made these handles' own first: all or, if memory does not suffice, none.
+/// f(elements, n) for all elements of the gradients. Shared elements are copied first; if memory does not suffice, nothing has changed.
 template <class F> void change(const pool::Vector<Tensor*>& gradients, F&& f) {
   pool::Vector<Tensor> tensors;
   tensors.reserve(gradients.size());
@@ -90,7 +91,7 @@ template <class F> void change(const pool::Vector<Tensor*>& gradients, F&& f) {
   Parts(tensors).for_each([&]<class T>(std::size_t, const T* elements, Index n) { f(const_cast<T*>(elements), n); });
 }
 
-/// A norm's passes over the elements.
+/// Computes norms, in one or two passes over the elements.
 class Norm {
  public:
   explicit Norm(const Gradients& gradients) : tensors_(row_major(gradients)), parts_(tensors_), results_(parts_.count()) {}
@@ -98,19 +99,19 @@ class Norm {
   double max() {
     run([](const auto* x, Index n) { return kernels::max_magnitude(x, n); });
     double max = 0;
-    for (const double r : results_) max = r > max || std::isnan(r) ? r : max;  // a NaN, once it is there, stays: no number is larger
+    for (const double r : results_) max = r > max || std::isnan(r) ? r : max;  // a NaN stays: no number compares larger
     return max;
   }
   double sum() {
     return total([](const auto* x, Index n) { return kernels::sum_of_magnitudes(x, n); });
   }
   double euclidean() {
-    // Squares that underflow do not matter in a sum of this size.
+    // In a sum of at least this size, squares that underflowed are negligible.
     constexpr double kMin = 0x1p-900;
     const double squares = total([](const auto* x, Index n) { return kernels::sum_of_squares(x, n); });
     return squares >= kMin && std::isfinite(squares) ? std::sqrt(squares) : scaled(2);
   }
-  /// By magnitudes relative to the largest, whose powers neither overflow nor all underflow.
+  /// Computed from magnitudes relative to the largest: their powers do not overflow, and not all of them underflow.
   double scaled(double p) {
     const double unit = max();
     if (unit == 0 || !std::isfinite(unit)) return unit;

@@ -25,7 +25,7 @@ void Gradients::add(Tensor gradient, const ParameterState* parameter) { add(deta
 Tensor Gradients::of(const ParameterState* p) const {
   const auto found = std::find(parameters_.begin(), parameters_.end(), p);
   if (!p || found == parameters_.end())
-    throw TapeError(fmt::format("Gradients: there is no gradient of the parameter {}; it was not among the sources",
+    throw TapeError(fmt::format("Gradients: there is no gradient of the parameter {}, because it was not among the sources",
                                 p ? (p->name.empty() ? describe(p->value) : p->name) : "(none)"));
   return (*this)[static_cast<std::size_t>(found - parameters_.begin())];
 }
@@ -38,7 +38,7 @@ Gradients& Gradients::operator+=(const Gradients& o) {
         fmt::format("Gradients: gradients of {} sources were added to gradients of {} others; both must be of the same sources in the same "
                     "order",
                     o.size(), size()));
-  pool::Vector<detail::Cotangent> sums;  // all or, after an exception, none
+  pool::Vector<detail::Cotangent> sums;  // separate, so that an exception changes nothing
   sums.reserve(size());
   for (std::size_t i = 0; i < size(); ++i) sums.emplace_back(detail::add((*this)[i], o[i], Location::here()));
   cotangents_ = std::move(sums);

@@ -10,10 +10,10 @@
 
 namespace wengert {
 
-/// The gradients of a list of parameters: a value, by position and by parameter, that adds, scales, clips and reduces as a whole. The
-/// gradient of large weights may still be the product of two matrices. It is multiplied whenever it is read, so a gradient that is read
-/// often should be kept (`const Tensor g = gradients[w]`); an optimizer multiplies it while it updates and never stores it. Any number of
-/// threads may read at the same time.
+/// The gradients of a list of parameters, indexed by position or by parameter: a value that can be added, scaled and clipped as a whole.
+/// The gradient of large weights may be a deferred product of two matrices, which is multiplied whenever it is read. Keep a gradient that
+/// you read often (`const Tensor g = gradients[w]`); an optimizer multiplies it while it updates and never stores it. Any number of threads
+/// may read at the same time.
 class Gradients {
  public:
   Gradients();
@@ -26,7 +26,7 @@ class Gradients {
   std::size_t size() const { return parameters_.size(); }
   bool empty() const { return parameters_.empty(); }
   Tensor operator[](std::size_t i) const { return cotangents_[i].value(); }
-  /// A TapeError if the gradients are not of this parameter.
+  /// The gradient of the parameter. A TapeError if it was not among the sources.
   Tensor operator[](const Parameter& p) const { return of(p.ref().get()); }
   Tensor of(const ParameterState* p) const;
   const ParameterState* parameter(std::size_t i) const { return parameters_[i]; }
@@ -55,20 +55,20 @@ class Gradients {
   Iterator begin() const { return Iterator(cotangents_.data()); }
   Iterator end() const { return Iterator(cotangents_.data() + cotangents_.size()); }
 
-  /// The p-norm of all elements together (computed in double), by default Euclid's; for p = infinity the largest magnitude. NaN if an
-  /// element is. A ValueError unless p >= 1.
+  /// The p-norm of all elements together (computed in double), by default the Euclidean norm; for p = infinity the largest magnitude.
+  /// NaN if an element is NaN. A ValueError unless p >= 1.
   double norm(double p = 2) const;
-  /// Scales all by max / (norm(p) + 1e-6) if norm(p) > max, and returns the norm before. A ValueError unless max > 0; a NaN norm changes
-  /// nothing.
+  /// Scales all gradients by max / (norm(p) + 1e-6) if norm(p) > max, and returns the norm before scaling. A ValueError unless max > 0; a
+  /// NaN norm changes nothing.
   double clip_norm(double max, double p = 2);
-  /// Brings every element into [-limit, limit]; a NaN stays. A ValueError unless limit > 0.
+  /// Clamps every element to [-limit, limit]; NaN stays NaN. A ValueError unless limit > 0.
   Gradients& clip_value(double limit);
   Gradients& operator*=(double factor);
-  /// Both must be of the same parameters in the same order, or one of them empty, which stands for zeros: `Gradients total; total += ...`.
-  /// Otherwise a TapeError.
+  /// Both sides must be of the same parameters in the same order; otherwise a TapeError. Empty gradients count as zeros, as in
+  /// `Gradients total; total += ...`.
   Gradients& operator+=(const Gradients& o);
 
-  /// Appends the gradient of a parameter, or of none (null).
+  /// Appends the gradient of a parameter, or of another source (null).
   void add(Tensor gradient, const ParameterState* parameter);
 
   /// @name For sweeps and optimizers

@@ -1,4 +1,4 @@
-// Parameters on a tape: the values that a tape watches without being asked.
+// Parameters on a tape: each becomes a leaf when the tape first reads it.
 #include "autodiff/tape/leaves.h"
 
 #include <fmt/format.h>
@@ -11,7 +11,7 @@
 namespace wengert::detail {
 namespace {
 
-constexpr std::size_t kMaxLinear = 16;  // leaves that are searched one by one
+constexpr std::size_t kMaxLinear = 16;  // up to this many leaves, search is linear
 
 std::size_t hash_of(const ParameterState* p) { return (reinterpret_cast<std::uintptr_t>(p) >> 4) * 0x9e3779b97f4a7c15u >> 32; }
 
@@ -31,7 +31,7 @@ std::uint32_t Leaves::find(const ParameterState* p) const {
 }
 
 void Leaves::add(const ParameterState* p, std::uint32_t slot) {
-  // What can throw comes first.
+  // Everything that can throw comes first.
   const std::size_t size = list_.size() + 1;
   if (size > list_.capacity()) list_.reserve(std::max(kMaxLinear, 2 * size));
   const bool rebuild = size > kMaxLinear && (2 * size > table_.size() || size == kMaxLinear + 1);
@@ -52,8 +52,8 @@ void Leaves::enter(std::uint32_t entry) {
 }
 
 std::uint32_t TapeState::find_leaf(const ParameterState& p) const {
-  // A number in this tape's range was given out by this tape, and to this parameter alone. But another thread's tape, which reads the
-  // parameter as well, may have overwritten it.
+  // A number in this tape's range belongs to this parameter on this tape. But the tape of another thread that reads the parameter too may
+  // have overwritten the cache.
   const std::uint64_t cached = p.leaf.load(std::memory_order_relaxed) - tensor_base;
   return cached < slots.size() ? static_cast<std::uint32_t>(cached) : leaves.find(&p);
 }
@@ -71,7 +71,7 @@ Tensor TapeState::leaf(const ParameterState& p) {
   const Tensor& bound = slot.saved;
   if (!bound.defined() && (slot.shape != p.value.shape() || slot.dtype != p.value.dtype()))
     throw TapeError(fmt::format(
-        "parameter {}: it was {} {} when this tape read it first and has become {}; open a new tape after changing its shape or dtype",
+        "parameter {}: it was {} {} when this tape first read it, and is now {}; hint: open a new tape after changing its shape or dtype",
         p.name, to_string(slot.shape), to_string(slot.dtype), describe(p.value)));
   Tensor value = bound.defined() ? bound : p.value;
   return Tensor(value.take(), tensor_base + index);

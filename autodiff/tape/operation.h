@@ -1,5 +1,5 @@
 #pragma once
-// What an operation of the tensor side is to the tape: its name and its rules.
+// The interface of tensor operations: a name and derivative rules.
 #include <cstdint>
 #include <span>
 
@@ -33,7 +33,7 @@ constexpr ValueSet output(int j = 0) {
 }
 
 /// What a rule may read: the inputs x and outputs y that were saved for it (Operation::saved_for); the others are undefined. Shapes and
-/// dtypes of the tracked inputs and of the outputs are always there.
+/// dtypes of the tracked inputs and of all outputs are always available.
 class Saved {
  public:
   Saved(const detail::TapeState& tape, const detail::TapeNode& node) : tape_(tape), node_(node) {}
@@ -42,7 +42,7 @@ class Saved {
   const Shape& x_shape(int i = 0) const;
   Dtype x_dtype(int i = 0) const;
   const Shape& y_shape(int j = 0) const;
-  /// The number of input i, 0 if it is a constant, whether it was saved or not.
+  /// The number of input i, 0 for a constant. Available whether or not the input was saved.
   std::uint64_t x_number(int i) const;
   int inputs() const;
 
@@ -59,19 +59,19 @@ struct MatrixFactor {
 };
 inline MatrixFactor transposed(const Tensor& matrix) { return {matrix, true}; }
 
-/// Where a reverse rule leaves the cotangents of the inputs that need one: `x_bar[i] = ...`. They may still have the shape to which the
-/// input was broadcast: the sweep sums it away. Terms that can be added while they are computed go to where they belong at once.
+/// Receives the cotangents that a reverse rule computes, for the inputs that need one: `x_bar[i] = ...`. They may have the shape to which
+/// the input was broadcast; the sweep sums over the repetitions. Some terms can be added in place while they are computed.
 class Cotangents {
  public:
   Cotangents(Tensor* x_bar, detail::Slot* const* slots, bool recorded) : x_bar_(x_bar), slots_(slots), recorded_(recorded) {}
-  /// Whether anybody asked for the cotangent of input i.
+  /// Whether input i needs a cotangent.
   bool needs(int i) const { return slots_[i] != nullptr; }
   Tensor& operator[](int i) { return x_bar_[i]; }
-  /// The sum of the terms that input i has so far, row-major and of its shape, if the rule may add its own to it in place: for results that
-  /// are mostly zeros. Null if it must be given as x_bar[i]: there is no sum yet, others see it, or the sweep is recorded. Input i must
+  /// The cotangent of input i so far, row-major and of the input's shape, if the rule may add its term in place: for terms that are mostly
+  /// zeros. Null if the rule must assign x_bar[i] instead: there is no cotangent yet, it is shared, or the sweep is recorded. Input i must
   /// need a cotangent.
   Tensor* accumulator(int i);
-  /// x_bar[i] = left right, added in place or left as a product where that is faster. Input i must need a cotangent.
+  /// Adds the product left right to the cotangent of input i, in place or deferred where that is faster. Input i must need a cotangent.
   void add_product(int i, const MatrixFactor& left, const MatrixFactor& right);
 
  private:
@@ -80,7 +80,7 @@ class Cotangents {
   bool recorded_;
 };
 
-/// An operation: its name and its derivative rules. Options (dimensions, strides, ...) are data members. Rules are pure, and they are
+/// A tensor operation: its name and its derivative rules. Options (dimensions, strides, ...) are data members. Rules are pure functions
 /// written in public operations, so that recording a sweep gives the next order of derivative.
 class Operation {
  public:
@@ -89,15 +89,15 @@ class Operation {
   static void operator delete(void* p, std::size_t bytes) { pool::release(p, bytes); }
 
   virtual const char* name() const = 0;
-  /// With # for an operand, #1, #2, ... where there are several; empty if the name in upright letters will do.
+  /// Its formula, with # for the operand, or #1, #2, ... for several; empty for the name in upright letters.
   virtual const char* latex() const { return ""; }
-  /// What the rules for input i read, which is saved for them.
+  /// The inputs and outputs that the rules for input i read; they are saved.
   virtual ValueSet saved_for(int i) const = 0;
-  /// Reverse mode. y_bar[j] is undefined where no cotangent reached output j (never for an operation of one output).
+  /// Reverse mode. y_bar[j] is undefined where no cotangent reached output j (never for an operation with one output).
   virtual void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const = 0;
   /// Forward mode. x_dot[i] is undefined where input i does not change; at least one does.
   virtual void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const = 0;
-  /// Ends an operation that a node owns.
+  /// Deletes an operation that a node owns.
   virtual void dispose() const {}
 
  protected:

@@ -47,7 +47,7 @@ void ParameterState::rename(std::string_view to) {
 
 namespace {
 
-/// Messages call the elements by the parameter's name from now on.
+/// From now on, messages name these elements as the parameter.
 void label_value(ParameterState& p) {
   Elements* const elements = p.value.elements();
   if (!elements) return;

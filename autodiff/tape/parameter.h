@@ -10,16 +10,16 @@
 
 namespace wengert {
 
-/// What a Parameter is behind its handle: modules, optimizers and gradients agree on its address.
+/// The state behind a Parameter handle. Its address identifies the parameter to modules, optimizers and gradients.
 struct ParameterState {
   Tensor value;         ///< a constant
   std::string name;     ///< for messages; `rename` changes it
-  bool frozen = false;  ///< no tape watches it
+  bool frozen = false;  ///< tapes treat it as a constant
   detail::ReferenceCount references{0};
-  std::atomic<std::uint32_t> label{0};  ///< of the name (tensor/label.h), for messages about the value; 0: not known yet
-  std::atomic<std::uint64_t> leaf{0};   ///< the number it had on the tape that read it last: a cache
+  std::atomic<std::uint32_t> label{0};  ///< of the name (tensor/label.h), for messages about the value; 0: not assigned yet
+  std::atomic<std::uint64_t> leaf{0};   ///< a cache: its number on the tape that last read it
 
-  /// A model's visitor names its parameters by their dotted paths.
+  /// Sets the name. A model's visitor names its parameters by their dotted paths.
   void rename(std::string_view to);
 };
 
@@ -50,9 +50,9 @@ class ParameterRef {
   ParameterState* state_ = nullptr;
 };
 
-/// A tensor that every active tape watches. Reading it under a tape gives that tape's leaf for it; a Tensor that was taken from it
-/// before the tape is a constant. Copies are copies; assigning copies the value and keeps the identity, so that optimizers and
-/// lists made from this parameter go on being right (`model = best`).
+/// A trainable tensor. Reading it under a tape gives that tape's leaf for it; a Tensor obtained from it before the tape was opened is a
+/// constant. A copy is an independent parameter. Assignment copies the value and keeps the identity, so that optimizers and lists made from
+/// this parameter stay valid (`model = best`).
 class Parameter {
  public:
   Parameter() = default;
@@ -76,7 +76,7 @@ class Parameter {
   /// A frozen parameter is a constant: nothing is saved for it, no gradient is computed, and as a source it has the gradient zero.
   void freeze(bool on = true) { state("freeze").frozen = on; }
 
-  /// An element as a Scalar, a part, or a row, as of a Tensor: `w(0, 1)`, `w(All, 1)`, `w[0]`. Recorded by an active tape. (An element of
+  /// An element as a Scalar, a part, or a row, as for a Tensor: `w(0, 1)`, `w(All, 1)`, `w[0]`. Recorded by an active tape. (An element of
   /// `value()` is a constant.)
   template <IntegerType... I> Scalar operator()(I... index) const;
   Tensor operator()(const Subscript& a) const { return Tensor(*this)(a); }

@@ -6,7 +6,7 @@ namespace wengert::detail {
 
 Reachability::Reachability(TapeState& t, bool scalar, std::uint32_t target) : scalars_(t.next()), slots_(t.slots.size()) {
   (scalar ? scalars_ : slots_)[target] = true;
-  // Dependence runs from later to earlier records. The statements are listed forwards, so they are collected first.
+  // Dependence is traced from later to earlier records. Statements can only be listed forwards, so they are collected first.
   pool::Vector<std::pair<std::uint32_t, std::uint32_t>> arguments;
   ForwardStatements<double>(t).up_to(t.next(), [&](std::uint32_t s, std::uint32_t i, double) { arguments.emplace_back(s, i); });
   const auto statements_down_to = [&](std::uint32_t to) {

@@ -5,10 +5,10 @@
 
 namespace wengert::detail {
 
-/// Dependence by structure alone, whatever the derivatives are: asked only when a cotangent is absent or exactly zero.
+/// Structural dependence, regardless of the values of derivatives. Computed only when a cotangent is absent or exactly zero.
 class Reachability {
  public:
-  /// Of the target: a scalar, or a slot.
+  /// `target`: the index of a scalar or a slot.
   Reachability(TapeState& t, bool scalar, std::uint32_t target);
   /// Whether the target depends on the scalar or slot.
   bool reached(bool scalar, std::uint32_t index) const { return (scalar ? scalars_ : slots_)[index] != 0; }
@@ -19,8 +19,8 @@ class Reachability {
   pool::Vector<char> scalars_, slots_;
 };
 
-/// Marks what depends on marked slots: those of `is_marked` and, as it finds more, of `mark`, each a function of a slot's index. Scalars
-/// are not followed: `scalars` says what they count as.
+/// Propagates marks from inputs to outputs: calls mark(slot) for every slot that depends on one for which is_marked(slot) holds. Scalars
+/// are not followed: `scalars` says whether they count as marked.
 template <class IsMarked, class Mark>
 void mark_dependents(const TapeState& t, std::uint32_t first_node, bool scalars, IsMarked&& is_marked, Mark&& mark) {
   for (std::uint32_t k = first_node; k < t.nodes.size(); ++k) {

@@ -1,5 +1,5 @@
 #pragma once
-// What a tape holds: statements of the scalar side, nodes of the tensor side, and how they interleave; and how operations get recorded.
+// The contents of a tape: scalar statements, tensor nodes and their interleaving. Also the functions that record operations.
 #include <initializer_list>
 #include <span>
 #include <type_traits>
@@ -16,17 +16,17 @@ namespace wengert::detail {
 /// A recorded tensor.
 struct Slot {
   Cotangent cotangent;  // during a sweep
-  Tensor saved;         // of an output: its value, if a rule will read it; of a leaf: the value that it is bound to, if any
+  Tensor saved;         // of an output: its value, if a rule reads it; of a leaf: the value that it is bound to, if any
   Shape shape;
   Dtype dtype;
   bool needs_cotangent = false;  // in a sweep: it is a source or depends on one
   bool is_source = false;
-  bool may_defer = false;  // its cotangent may stay a product
+  bool may_defer = false;  // its cotangent may be a deferred product
 };
 
 /// An input of a node.
 struct Input {
-  Tensor saved;                    // its value and number, if a rule will read it
+  Tensor saved;                    // its value and number, if a rule reads it
   std::uint32_t index = kNoIndex;  // of a slot or, if `scalar`, of a scalar; kNoIndex: a constant
   bool scalar = false;
 
@@ -44,18 +44,18 @@ struct TapeNode {
   Index flat;                  // of `element`: which one, in row-major order
   const char* file;
   std::uint32_t line;
-  std::uint32_t statements_before;  // the whole interleaving of the two sides
+  std::uint32_t statements_before;  // this alone defines the order of nodes and statements
   std::uint32_t first_input;
   std::uint32_t first_output;  // a slot; for `element` a scalar
   std::uint32_t inputs;
   std::uint16_t outputs;
   Kind kind;
-  bool owned;  // the operation has options and is this node's own
+  bool owned;  // the operation has options, and this node owns it
 
   Location site() const { return {file, line}; }
 };
 
-/// Arrays that a sweep needs for the node that it is at. The tape keeps them from sweep to sweep.
+/// Scratch arrays of a sweep for its current node. The tape keeps them from sweep to sweep.
 struct SweepArrays {
   pool::Vector<Tensor> y_bar, x_bar;
   pool::Vector<Slot*> slots;  // of the inputs that need a cotangent, else null
@@ -78,9 +78,9 @@ class TapeState : public StatementList<double> {
   std::uint64_t tensor_base = 1;
   Leaves leaves;
   SweepArrays arrays;
-  pool::Vector<Tensor> recorded_adjoints;     // of scalars, in a sweep that is recorded itself
+  pool::Vector<Tensor> recorded_adjoints;     // adjoints of scalars, in a recorded sweep
   TapeState* outer = nullptr;                 // the thread's next older live tape
-  StatementWriter<double>* resume = nullptr;  // what was active before
+  StatementWriter<double>* resume = nullptr;  // the writer that was active before this tape
   const void* thread = nullptr;
   Location opened_at;
   bool in_sweep = false;
@@ -92,7 +92,7 @@ class TapeState : public StatementList<double> {
 
   /// Whether the tensor is recorded here.
   bool holds(const Tensor& t) const { return t.number() - tensor_base < slots.size(); }
-  /// kNoIndex for a constant and for a value of an ended tape; a TapeError for a value of another live tape or one that was consumed.
+  /// kNoIndex for a constant and for a value of an ended tape; a TapeError for a value of another live tape and for a consumed one.
   std::uint32_t slot_of(const Tensor& t) const {
     const std::uint64_t d = t.number() - tensor_base;
     if (d < slots.size()) [[likely]]
@@ -104,12 +104,12 @@ class TapeState : public StatementList<double> {
     return slots.size() - 1;
   }
   using StatementList<double>::variable;
-  /// An independent value: a DtypeError unless it is floating.
+  /// A new leaf with this value. A DtypeError unless it is floating.
   Tensor variable(const Tensor& value);
   Tensor leaf(const ParameterState& p);
   /// kNoIndex unless the parameter has been read here.
   std::uint32_t find_leaf(const ParameterState& p) const;
-  /// Gives a parameter that has not been read yet a value that it has on this tape, whatever becomes of it elsewhere.
+  /// Fixes the value that a parameter has on this tape, whatever is assigned to it later. The tape must not have read it yet.
   Tensor bind_parameter(const ParameterState& p, const Tensor& value);
 
   Input& input(const TapeNode& n, std::uint32_t i) { return inputs[n.first_input + i]; }
@@ -121,8 +121,8 @@ class TapeState : public StatementList<double> {
     return false;
   }
 
-  /// Walks all records from the last to the first: statements_down_to(s) for the statements before the last visit that are not before
-  /// scalar s, and visit(node).
+  /// Walks all records from the last to the first: visit(node) for each node, and in between statements_down_to(s), which handles the
+  /// remaining statements down to that of scalar s.
   template <class S, class V> void walk_back(S&& statements_down_to, V&& visit) {
     // [walk]
     for (std::uint32_t k = nodes.size(); k-- > 0;) {
@@ -133,7 +133,7 @@ class TapeState : public StatementList<double> {
     statements_down_to(1);
     // [walk]
   }
-  /// The same from the first to the last: statements_up_to(s) for those before scalar s.
+  /// The same from the first to the last: statements_up_to(s) handles those before that of scalar s.
   template <class S, class V> void walk_forward(S&& statements_up_to, V&& visit) {
     for (std::uint32_t k = 0, n = nodes.size(); k < n; ++k) {
       TapeNode& node = nodes[k];
@@ -149,12 +149,12 @@ class TapeState : public StatementList<double> {
   NumberRange tensor_numbers_;
 };
 
-/// An operation with options, which its node owns.
+/// An operation with options; its node owns it.
 template <class Op> struct OwnedOperation final : Op {
   explicit OwnedOperation(Op&& op) : Op(std::move(op)) {}
   void dispose() const override { delete this; }
 };
-/// The one object of an operation without options.
+/// The only object of an operation without options.
 template <class Op> inline constexpr Op stateless_operation{};
 
 inline TapeState* active_tape() { return static_cast<TapeState*>(active_writer<double>); }
@@ -177,8 +177,8 @@ inline bool any_tracked(std::span<const Tensor* const> x) {
 void append_node(TapeState& tape, const Operation* operation, bool owned, Location site, std::span<const Tensor* const> x,
                  std::span<Tensor> y);
 
-/// Appends a node to the active tape, if one of the inputs is tracked there, and numbers the outputs. Nothing on the tape changes
-/// before everything that can throw has succeeded.
+/// Appends a node to the active tape if one of the inputs is tracked there, and numbers the outputs. If it throws, the tape has not
+/// changed.
 template <class Op> void record_all(Op&& op, Location site, std::span<const Tensor* const> x, std::span<Tensor> y) {
   using O = std::remove_cvref_t<Op>;
   if (!any_tracked(x)) return;
@@ -193,7 +193,7 @@ template <class Op> void record_all(Op&& op, Location site, std::span<const Tens
 
 namespace wengert {
 
-/// Records an operation of one output, which it returns with its number.
+/// Records an operation with one output, and returns the output with its number.
 template <class Op> Tensor record(Op&& op, Location site, std::initializer_list<const Tensor*> x, Tensor y) {
   detail::record_all(std::forward<Op>(op), site, {x.begin(), x.size()}, {&y, 1});
   return y;

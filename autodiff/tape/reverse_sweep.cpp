@@ -9,7 +9,7 @@
 
 namespace wengert {
 
-// ---- where a rule leaves its results ----------------------------------------------------------------------------------------
+// ---- receiving the cotangents that a rule computes --------------------------------------------------------------------------
 
 Tensor* Cotangents::accumulator(int i) {
   if (recorded_) return nullptr;
@@ -20,7 +20,7 @@ Tensor* Cotangents::accumulator(int i) {
 void Cotangents::add_product(int i, const MatrixFactor& left, const MatrixFactor& right) {
   detail::Slot& slot = *slots_[i];
   const bool may_defer = slot.may_defer && !slot.cotangent.defined() && left.transposed && !right.transposed;
-  if (may_defer && detail::Cotangent::may_wait(left.matrix, right.matrix)) {
+  if (may_defer && detail::Cotangent::can_be_deferred(left.matrix, right.matrix)) {
     slot.cotangent = detail::Cotangent::product(left.matrix, right.matrix);
     return;
   }
@@ -107,7 +107,7 @@ void ReverseSweep::reverse(const TapeNode& node) {
   if (consume_) release_saved(node);
 }
 
-/// The sweep has passed: nobody reads these values any more.
+/// The sweep has passed this node, so its saved values are no longer needed.
 void ReverseSweep::release_saved(const TapeNode& node) {
   for (std::uint32_t i = 0; i < node.inputs; ++i) t_.input(node, i).saved = Tensor();
   if (node.kind == TapeNode::element) return;
@@ -130,7 +130,7 @@ void ReverseSweep::reverse_operation(const TapeNode& node) {
 }
 // [node]
 
-/// Whether there is any.
+/// Moves the cotangents of the outputs into arrays.y_bar. Returns whether any is defined.
 bool ReverseSweep::take_cotangents_of_outputs(const TapeNode& node) {
   bool any = false;
   for (std::uint32_t j = 0; j < node.outputs; ++j) {
@@ -146,15 +146,15 @@ bool ReverseSweep::take_cotangents_of_outputs(const TapeNode& node) {
   return any;
 }
 
-/// Whether one of them needs a cotangent.
+/// Collects the slots of the inputs in arrays.slots. Returns whether any input needs a cotangent.
 bool ReverseSweep::find_inputs(const TapeNode& node) {
   bool any = false;
   for (std::uint32_t i = 0; i < node.inputs; ++i) {
     const Input& x = t_.input(node, i);
     Slot* const slot = x.tracked() ? &t_.slots[x.index] : nullptr;
     t_.arrays.slots[i] = slot && slot->needs_cotangent ? slot : nullptr;
-    // Two products for one slot are each multiplied alone and then added: if the first one waited, the second would be added while it is
-    // computed, with other bits.
+    // A node may have two products for one slot. Deferring the first would add the second in place, with other bits than without
+    // deferral, so neither is deferred.
     if (slot && slot->may_defer && std::find(t_.arrays.slots.begin(), t_.arrays.slots.begin() + i, slot) != t_.arrays.slots.begin() + i)
       slot->may_defer = false;
     any |= t_.arrays.slots[i] != nullptr;
@@ -164,7 +164,8 @@ bool ReverseSweep::find_inputs(const TapeNode& node) {
 
 void ReverseSweep::accumulate_inputs(const TapeNode& node) {
   SweepArrays& a = t_.arrays;
-  // A rule may have passed the output's cotangent on. Then the input must be the only one that has it, so that others can add to it.
+  // A rule may have passed an output's cotangent on unchanged. Dropping it here leaves the input as the only owner, so that further terms
+  // can be added in place.
   for (std::uint32_t j = 0; j < node.outputs; ++j) a.y_bar[j] = Tensor();
   for (std::uint32_t i = 0; i < node.inputs; ++i) {
     Tensor g = std::move(a.x_bar[i]);
@@ -205,7 +206,7 @@ void ReverseSweep::reverse_stack(const TapeNode& node) {
     if (!x.tracked()) continue;
     if (record_) {
       Tensor& sum = t_.recorded_adjoints[x.index];
-      Tensor e = pick(g, i, node.site()).to(float64, node.site());
+      Tensor e = gather_element(g, i, node.site()).to(float64, node.site());
       sum = sum.defined() ? add(sum, e, node.site()) : e;
     } else {
       adjoints_[x.index] += g.element(i);
@@ -219,7 +220,7 @@ void ReverseSweep::reverse_element(const TapeNode& node) {
   if (!slot.needs_cotangent) return;
   if (record_) {
     const Tensor g = t_.recorded_adjoints[node.first_output];
-    if (g.defined()) accumulate(slot, place(g.to(slot.dtype, node.site()), slot.shape, node.flat, node.site()), node.site());
+    if (g.defined()) accumulate(slot, scatter_element(g.to(slot.dtype, node.site()), slot.shape, node.flat, node.site()), node.site());
     return;
   }
   const double adjoint = adjoints_[node.first_output];

@@ -1,32 +1,32 @@
 #pragma once
 // Internal.
-// The reverse sweep: carries a target's cotangent back through all records.
+// The reverse sweep: propagates a target's cotangent back through all records.
 #include "autodiff/tape/records.h"
 #include "autodiff/tape/sweep_scope.h"
 
 namespace wengert::detail {
 
-/// One sweep over a tape, which is as it must be again when this ends, however that comes about. In between: request() the sources, run(),
-/// and read their cotangents from slots, adjoints and recorded_adjoints.
+/// One sweep over a tape. Usage: request() the sources, run(), and read their cotangents from slots, adjoints and recorded_adjoints. The
+/// destructor restores the tape, also after an exception.
 class ReverseSweep {
  public:
-  /// `variables_only`: no source is a scalar that a statement defines.
+  /// `variables_only`: none of the sources is a scalar that a statement defines.
   ReverseSweep(TapeState& tape, const GradientOptions& options, bool variables_only);
   ReverseSweep(const ReverseSweep&) = delete;
 
-  /// The cotangent of the slot is wanted. `may_defer`: it may be a product that is not multiplied yet.
+  /// Makes the slot a source. `may_defer`: its cotangent may be a deferred product.
   void request(std::uint32_t slot, bool may_defer);
-  /// From the target, whose cotangent is the seed, or 1 if that is undefined, down to the first record.
+  /// Sweeps from the target down to the first record. The target's cotangent is the seed, or 1 if that is undefined.
   void run(const Source& target, std::uint32_t index, const Tensor& seed);
 
  private:
-  /// Leaves the tape as it must be after a sweep.
+  /// Restores the tape after a sweep.
   struct CleanUp {
     ~CleanUp();
     TapeState& t;
     bool consume, variables_only;
-    std::uint32_t slots;  // before the sweep, which may be recorded
-    int exceptions;       // that are on their way already
+    std::uint32_t slots;  // how many there were before the sweep, which may record more
+    int exceptions;       // how many were in flight before the sweep
   };
 
   void set_seed(const Source& target, std::uint32_t index, const Tensor& seed);
@@ -48,8 +48,8 @@ class ReverseSweep {
   PauseForSweep pause_;
 };
 
-/// The gradients of the target by all sources: what Tape::gradient does. `may_defer`: those of parameters may be products that are not
-/// multiplied yet.
+/// The gradients of the target with respect to all sources; implements Tape::gradient. `may_defer`: those of parameters may be deferred
+/// products.
 Gradients sweep_back(TapeState& tape, const Source& target, std::span<const Source> sources, const GradientOptions& options,
                      bool may_defer = false);
 

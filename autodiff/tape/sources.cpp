@@ -23,8 +23,8 @@ bool has_statements(const TapeState& t) {
 void check_recordable(const TapeState& t) {
   if (!t.higher_order && has_statements(t))
     throw TapeError(
-        "gradient(.differentiable): the scalar statements of this tape hold first derivatives only; make it with Tape tape({.higher_order "
-        "= true})");
+        "gradient(.differentiable): the scalar statements of this tape hold first derivatives only; hint: open it with "
+        "Tape tape({.higher_order = true})");
   if (active_tape() != &t)
     throw TapeError(
         "gradient(.differentiable): the sweep would be recorded on this tape, but recording is suspended or another tape is active");
@@ -33,7 +33,8 @@ void check_recordable(const TapeState& t) {
 void check_seed(const Source& target, const Slot& slot, const Tensor& seed) {
   if (!seed.defined() && slot.shape.size() != 1)
     throw ShapeError(
-        fmt::format("gradient: the target {} has {} elements; pass .seed, the cotangent of its shape, or reduce it with sum() or mean()",
+        fmt::format("gradient: the target {} has {} elements, not one; hint: reduce it with sum() or mean(), or pass .seed, the cotangent "
+                    "in its shape",
                     describe(*target.tensor), slot.shape.size()));
   if (seed.defined() && seed.shape() != slot.shape)
     throw ShapeError(fmt::format("gradient: the seed {} must have the shape of the target {}", describe(seed), describe(*target.tensor)));
@@ -66,18 +67,18 @@ void throw_unreached(const Source& s, std::size_t i, Unknown why) {
   const std::string name = name_of(s, i);
   const std::string what = why == Unknown::not_on_tape ? fmt::format("{} is not on this tape, so the target does not depend on it", name)
                                                        : fmt::format("the target does not depend on {}", name);
-  throw TapeError(fmt::format("gradient: {}; pass .unreached = Unreached::zero if that is intended", what));
+  throw TapeError(fmt::format("gradient: {}; hint: pass .unreached = Unreached::zero if that is intended", what));
 }
 
 std::uint32_t find_target(TapeState& t, const Source& target, const GradientOptions& o) {
   check_thread(t, "gradient");
-  if (t.in_sweep) throw TapeError("gradient: this tape is in the middle of a sweep, one of whose rules asked it for another one");
+  if (t.in_sweep) throw TapeError("gradient: this tape is in the middle of a sweep, and one of its rules called gradient() again");
   const std::uint32_t y = find(t, target);
   if (y == kNoIndex) {
     if (o.unreached == Unreached::zero) return kNoIndex;
     throw TapeError(
-        fmt::format("gradient: the target{} was not recorded on this tape: no parameter and no variable of the tape went into it; "
-                    "pass .unreached = Unreached::zero if it may be constant",
+        fmt::format("gradient: the target{} was not recorded on this tape: it depends on no parameter and no variable of the tape; "
+                    "hint: pass .unreached = Unreached::zero if it may be constant",
                     target.tensor ? " " + describe(*target.tensor) : std::string()));
   }
   if (o.differentiable) check_recordable(t);

@@ -1,6 +1,6 @@
 #pragma once
 // Internal.
-// Sources and targets of derivatives: where they are on a tape, and what is wrong if they are not.
+// Sources and targets of derivatives: their indices on a tape, and the errors if they are not there.
 #include <cstddef>
 #include <optional>
 
@@ -9,27 +9,27 @@
 
 namespace wengert::detail {
 
-/// The index of the source or target on the tape: of a slot, or of a scalar. kNoIndex if it is not there. A TapeError if it is undefined,
-/// consumed, or of another live tape.
+/// The index of the source or target on the tape, of a slot or a scalar; kNoIndex if it is not there. A TapeError if it is undefined,
+/// consumed, or a value of another live tape.
 std::uint32_t find(TapeState& t, const Source& s);
-/// The target's index, found and checked with its seed before anything is touched. kNoIndex for a constant, if what is not reached may have
-/// the gradient zero; otherwise a TapeError.
+/// The target's index. Checks target and seed before anything changes. For a constant kNoIndex if `.unreached` is zero, otherwise a
+/// TapeError.
 std::uint32_t find_target(TapeState& t, const Source& target, const GradientOptions& o);
 
-/// A TapeError unless this is the thread of the tape.
+/// A TapeError unless the tape belongs to the calling thread.
 void check_thread(const TapeState& t, const char* operation);
-/// Whether the source may be one that the target does not depend on: also if it is frozen, as some of a model's parameters may be.
+/// Whether the target need not depend on the source: if `.unreached` is zero, or if the source is a frozen parameter.
 bool may_be_unreached(const Source& s, const GradientOptions& o);
 enum class Unknown { not_on_tape, no_dependence };
-/// `i`: its position among the sources.
+/// `i`: the position of s among the sources.
 [[noreturn]] void throw_unreached(const Source& s, std::size_t i, Unknown why);
 
-/// The indices of a gradient's sources. `source_at(i)` is the ith of n sources.
+/// The indices of the sources of a gradient.
 class SourceIndices {
  public:
-  /// Variables of the tape in a row.
+  /// Consecutive variables of the tape, from index `first` on.
   explicit SourceIndices(std::uint32_t first) : first_(first) {}
-  /// A TapeError if one is not on the tape and must be.
+  /// `source_at(i)` is the ith of n sources. A TapeError if one is not on the tape but must be.
   template <class F> SourceIndices(TapeState& t, std::size_t n, F&& source_at, const GradientOptions& o) : at_(n) {
     for (std::size_t i = 0; i < n; ++i) {
       const Source& s = source_at(i);
@@ -42,17 +42,17 @@ class SourceIndices {
     }
   }
   std::uint32_t operator[](std::size_t i) const { return first_ ? first_ + static_cast<std::uint32_t>(i) : at_[i]; }
-  /// Whether none of the scalars is the result of a statement.
+  /// Whether no scalar among the sources is the result of a statement.
   bool variables_only() const { return variables_only_; }
 
  private:
-  std::uint32_t first_ = 0;  // 0: not in a row
+  std::uint32_t first_ = 0;  // 0: not consecutive
   pool::Vector<std::uint32_t> at_;
   bool variables_only_ = true;
 };
 
-/// After a sweep: a TapeError for the first source that has no cotangent because the target does not depend on it. `is_absent(i)`: no
-/// cotangent, or exactly zero, has reached the ith source.
+/// After a sweep: a TapeError for the first source on which the target does not depend. `is_absent(i)`: the cotangent of the ith source is
+/// absent or exactly zero.
 template <class F, class Absent> void report_unreached(TapeState& t, const Source& target, std::uint32_t target_index, std::size_t n,
                                                        F&& source_at, const SourceIndices& at, Absent&& is_absent,
                                                        const GradientOptions& o) {

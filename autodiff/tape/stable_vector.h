@@ -1,6 +1,6 @@
 #pragma once
 // Internal.
-// The container of a tape's records.
+// The container for a tape's records.
 #include <bit>
 #include <cstdint>
 #include <new>
@@ -25,7 +25,7 @@ template <class T> class StableVector {
   T& operator[](std::uint32_t i) { return chunks_[i >> bits_][i & mask_]; }
   const T& operator[](std::uint32_t i) const { return chunks_[i >> bits_][i & mask_]; }
   std::uint32_t size() const { return size_; }
-  /// After this, `n` elements can be added without an exception. A TapeError where the numbers of records would run out of 32 bits.
+  /// After this, adding `n` elements does not throw. A TapeError if their indices would exceed 32 bits.
   void reserve(std::uint32_t n) {
     if (n > chunk_sizes.max_records - size_) throw_too_many_records();
     while (capacity_ - size_ < n) {

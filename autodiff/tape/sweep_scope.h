@@ -4,9 +4,9 @@
 
 namespace wengert::detail {
 
-inline thread_local constinit bool sweeping = false;  // a sweep computes: its values need no check
+inline thread_local constinit bool sweeping = false;  // during a sweep, values need no checks
 
-/// For a scope: no recording, and no checks of what is computed.
+/// Suspends recording and checks for a scope.
 class PauseForSweep {
  public:
   explicit PauseForSweep(bool pause) : writer_(active_writer<double>), sweeping_(sweeping) {

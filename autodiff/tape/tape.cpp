@@ -1,4 +1,4 @@
-// The life of a tape, and how operations get recorded.
+// The lifetime of a tape, and how operations are recorded.
 #include "autodiff/tape/tape.h"
 
 #include <fmt/format.h>
@@ -58,7 +58,7 @@ std::unique_ptr<TapeState> SpareStates::take() {
 
 }  // namespace
 
-// ---- the life of a tape -----------------------------------------------------------------------------------------------------
+// ---- lifetime ---------------------------------------------------------------------------------------------------------------
 
 void TapeState::begin(const TapeOptions& options, Location site) {
   start(options.higher_order, options.reject_outer_values);
@@ -66,7 +66,7 @@ void TapeState::begin(const TapeOptions& options, Location site) {
   tensor_base = tensor_numbers_.first();
   opened_at = site;
   thread = this_thread();
-  if (active_writer<double>) active_writer<double>->close();  // no statement is open on a writer that is not active
+  if (active_writer<double>) active_writer<double>->close();  // only the active writer may have an open statement
   outer = std::exchange(innermost, this);
   resume = std::exchange(active_writer<double>, this);
 }
@@ -79,7 +79,7 @@ StatementWriter<double>* if_live(StatementWriter<double>* writer) {
 
 void TapeState::end() noexcept {
   if (innermost == this) innermost = outer;
-  for (TapeState* t = innermost; t; t = t->outer) {  // a tape on the heap may end out of turn
+  for (TapeState* t = innermost; t; t = t->outer) {  // tapes on the heap may end in any order
     if (t->resume == this) t->resume = resume;
     if (t->outer == this) t->outer = outer;
   }
@@ -115,7 +115,7 @@ void append_node(TapeState& tape, const Operation* operation, bool owned, Locati
   std::unique_ptr<const Operation, decltype(dispose)> guard(operation);
   const auto inputs = static_cast<std::uint32_t>(x.size());
   if (y.size() > std::numeric_limits<std::uint16_t>::max())
-    throw TapeError(fmt::format("{}: {} results, but the tape records at most {} of an operation", operation->name(), y.size(),
+    throw TapeError(fmt::format("{}: {} results, but an operation can have at most {}", operation->name(), y.size(),
                                 std::numeric_limits<std::uint16_t>::max()));
   tape.nodes.reserve(1);
   tape.inputs.reserve(inputs);
@@ -161,14 +161,14 @@ std::uint64_t Saved::x_number(int i) const {
 }
 int Saved::inputs() const { return static_cast<int>(node_.inputs); }
 
-// ---- what users see ---------------------------------------------------------------------------------------------------------
+// ---- public interface -------------------------------------------------------------------------------------------------------
 
 using detail::innermost, detail::spare_states, detail::TapeState;
 
 Tape::Tape(TapeOptions options, Location site) {
   if (innermost && !options.isolated) {
     throw TapeError(fmt::format(
-        "tape: opened at {} while the tape opened at {} is live on this thread; for derivatives of derivatives use that one with "
+        "tape: opened at {} while the tape opened at {} is live on this thread; hint: for derivatives of derivatives use that one with "
         ".differentiable = true, for an independent tape pass {{.isolated = true}}",
         to_string(site), to_string(innermost->opened_at)));
   }

@@ -15,16 +15,16 @@
 namespace wengert {
 
 struct TapeOptions {
-  /// Scalar expressions go through the tensor side, so that gradients of their gradients exist. About 40 times slower a statement;
-  /// tensors need no such tape.
+  /// Records scalar expressions as tensor operations, so that their gradients can be differentiated again. Each takes about 40 times as
+  /// long; tensors need no such tape.
   bool higher_order = false;
-  /// A tape of its own inside another one, whose values are constants here.
+  /// Allows opening this tape inside another one, whose values are constants on this one.
   bool isolated = false;
   /// With `isolated`: using a value of the outer tape is a TapeError, not a constant.
   bool reject_outer_values = false;
 };
 
-/// What happens to a source that the target does not depend on.
+/// How to treat a source that the target does not depend on: throw a TapeError, or return zeros.
 enum class Unreached { error, zero };
 
 struct GradientOptions {
@@ -38,7 +38,7 @@ namespace detail {
 
 class TapeState;
 
-/// The writer, or null if it is of a tape that has ended.
+/// The writer, or null if its tape has ended.
 StatementWriter<double>* if_live(StatementWriter<double>* writer);
 [[noreturn]] void throw_numbers_have_no_derivatives();
 
@@ -63,9 +63,9 @@ template <Differentiable... S> struct Sources { std::tuple<const S&...> sources;
 /// Names the sources of `tape.gradient(target, wrt(a, b), options)`.
 template <Differentiable... S> Sources<S...> wrt(const S&... sources) { return {{sources...}}; }
 
-/// Records what the calling thread computes from its construction to its end. Operations are recorded when one of their inputs is
-/// tracked: a Parameter, a variable of this tape, or the result of a recorded operation. When a tape has ended, its values are
-/// constants. A tape stays where it is and belongs to the thread that made it.
+/// Records what the calling thread computes from the tape's construction to its destruction. An operation is recorded if one of its inputs
+/// is tracked: a Parameter, a variable of this tape, or the result of a recorded operation. When a tape has ended, its values are
+/// constants. A tape cannot be copied or moved, and belongs to the thread that made it.
 class Tape {
  public:
   /// A TapeError if the thread has a live tape already, unless `.isolated`.
@@ -77,7 +77,7 @@ class Tape {
   /// @name Inputs
   /// @{
   Scalar variable(double value);
-  /// A floating tensor that this tape watches.
+  /// A floating tensor as a variable: an independent value that gradients can be taken with respect to.
   Tensor variable(const Tensor& value);
   /// Many scalars at once; both spans must have the same length.
   void variables(std::span<const double> values, std::span<Scalar> out);
@@ -85,8 +85,8 @@ class Tape {
   /// @}
 
   /// @name Gradients
-  /// d target / d source for every source, which may be any value of this tape, not only inputs. The records are consumed (a second
-  /// call, or using a value recorded before, is a TapeError) unless `.retain` or `.differentiable`.
+  /// d target / d source for every source. A source may be any value of this tape, not only an input. The call consumes the records (a
+  /// second call, or using a value recorded before, is a TapeError) unless `.retain` or `.differentiable` is set.
   /// @{
   Gradients gradient(const Tensor& target, const ParameterList& sources, const GradientOptions& options = {});
   Gradients gradient(const Scalar& target, const ParameterList& sources, const GradientOptions& options = {});
@@ -105,7 +105,7 @@ class Tape {
   requires(sizeof...(S) > 0) auto gradient(const Scalar& target, const S&... s) { return gradient(target, wrt(s...)); }
   template <Differentiable... S>
   requires(sizeof...(S) > 0) auto gradient(const Tensor& target, const S&... s) { return gradient(target, wrt(s...)); }
-  /// The same, recorded: Scalars give Scalar, and all results can be differentiated again. Scalars need a tape made with
+  /// The same, recorded: Scalars give Scalar, and all results can be differentiated again. Scalars need a tape opened with
   /// `{.higher_order = true}`.
   template <Differentiable... S> auto differentiable_gradient(const Scalar& target, const S&... s) {
     return unpack<true>(sweep(target, wrt(s...), {.differentiable = true}), wrt(s...));
@@ -116,7 +116,7 @@ class Tape {
   /// @}
 
   /// @name Forward mode over the same records
-  /// The change of the target when the sources change by the tangents (one each, of the source's shape; rank 0 for a Scalar).
+  /// The tangent of the target for the given tangents of the sources (one each, in the source's shape; rank 0 for a Scalar).
   /// Nothing is consumed, and the result is a constant.
   /// @{
   template <class... S> Tensor jvp(const Tensor& target, const Sources<S...>& s, std::initializer_list<Tensor> tangents) {
@@ -128,12 +128,12 @@ class Tape {
   Tensor jvp(const Tensor& target, std::span<const Tensor> sources, std::span<const Tensor> tangents);
   /// @}
 
-  /// @name What it holds
+  /// @name Size
   /// @{
-  std::size_t statements() const;  ///< of the scalar side, inputs included
-  std::size_t arguments() const;   ///< of those statements
-  std::size_t nodes() const;       ///< of the tensor side: operations and crossings between the sides
-  std::size_t bytes() const;       ///< of memory for all records, in use or kept for the next tape
+  std::size_t statements() const;  ///< scalars, variables included
+  std::size_t arguments() const;   ///< arguments of all statements
+  std::size_t nodes() const;       ///< tensor operations, and crossings between scalars and tensors
+  std::size_t bytes() const;       ///< memory for all records, in use or kept for the next tape
                                    /// @}
 
  private:
@@ -183,7 +183,7 @@ class Tape {
   detail::TapeState* state_;
 };
 
-/// Suspends recording on the calling thread for a scope: what is computed in it is constant.
+/// Suspends recording on the calling thread for a scope: values computed in it are constants.
 class NoRecord {
  public:
   NoRecord() : saved_(active_writer<double>) {

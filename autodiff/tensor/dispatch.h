@@ -18,7 +18,7 @@ template <class F> decltype(auto) dispatch(Dtype dtype, F&& f) {
   }
   return f(bool{});
 }
-/// The same for floating dtypes; the operation has refused others.
+/// The same for floating dtypes; the caller has checked that the dtype is one.
 template <class F> decltype(auto) dispatch_floating(Dtype dtype, F&& f) { return dtype == float32 ? f(float{}) : f(double{}); }
 
 }  // namespace wengert::detail

@@ -1,5 +1,5 @@
 #pragma once
-// Random numbers once more: a scope keeps where its draws began, and another one makes the same draws again.
+// Repeating random numbers: one scope records where its draws begin, and another one repeats these draws.
 #include "autodiff/tensor/random.h"
 #include "autodiff/tensor/storage.h"
 
@@ -7,8 +7,8 @@ namespace wengert::detail {
 
 using Draws = pool::Vector<Generator::Position>;
 
-/// For a scope of the calling thread: keeps where every draw of any generator begins; or, with `again`, makes the draws begin where
-/// those that were kept did, and leaves the generators where they are. Scopes nest: what is drawn again is kept by the scopes inside.
+/// A scope of the calling thread that records where every draw of any generator begins; or, with `again`, repeats the recorded draws and
+/// leaves the generators as they are. Scopes nest: inner scopes record repeated draws as well.
 class DrawScope {
  public:
   DrawScope(Draws& draws, bool again);
@@ -16,15 +16,15 @@ class DrawScope {
   DrawScope(const DrawScope&) = delete;
   DrawScope& operator=(const DrawScope&) = delete;
 
-  /// A draw is about to begin at `at`: keeps it, or replaces it by the one to be made again and returns true.
+  /// Called when a draw begins at `at`: records it; or replaces it by the draw to repeat, and returns true.
   static bool meets(Generator::Position& at);
-  /// Whether all that were kept have been drawn again.
+  /// Whether all recorded draws have been repeated.
   bool all_drawn() const { return !again_ || next_ == draws_.size(); }
 
  private:
   Draws& draws_;
   const bool again_;
-  std::size_t next_ = 0;  // of those to be made again
+  std::size_t next_ = 0;  // the next draw to repeat
   DrawScope* outer_;
 };
 

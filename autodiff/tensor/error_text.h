@@ -1,5 +1,5 @@
 #pragma once
-// The text of an error in the one form that all have:
+// The text of an error, in the form that all errors have:
 // "matmul: the inner sizes 3 and 2 differ: left (2, 3) float32 made at a.cpp:7, right (2, 3) float32 made at a.cpp:8; hint: ..."
 #include <fmt/format.h>
 
@@ -17,12 +17,12 @@ class ErrorText {
   template <class... Args> ErrorText(std::string_view operation, fmt::format_string<Args...> what, Args&&... args)
       : text_(fmt::format("{}: {}", operation, fmt::format(what, std::forward<Args>(args)...))) {}
 
-  /// An operand with its shape, dtype and place. One that is undefined was not given, and is left out.
+  /// An operand with its shape, dtype and location. Undefined operands were not given, and are left out.
   ErrorText& operand(std::string_view name, const Tensor& tensor) {
     if (tensor.defined()) text_ += fmt::format("{}{} {}", std::exchange(separator_, ", "), name, describe(tensor));
     return *this;
   }
-  /// What the user may write instead; "" for no hint.
+  /// What the user can write instead; "" for no hint.
   ErrorText& hint(std::string_view remedy) {
     if (!remedy.empty()) text_ += fmt::format("; hint: {}", remedy);
     return *this;

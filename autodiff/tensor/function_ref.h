@@ -1,5 +1,5 @@
 #pragma once
-// Internal: a reference to a function, for the length of a call.
+// Internal: a non-owning reference to a function, for use as a parameter.
 #include <concepts>
 #include <type_traits>
 #include <utility>
@@ -8,8 +8,8 @@ namespace wengert::detail {
 
 template <class Signature> class FunctionRef;
 
-/// Refers to anything that can be called with Args and returns an R. It owns nothing and allocates nothing: what it refers to must outlive
-/// it, as the argument of a call does.
+/// Refers to anything that can be called with Args and returns an R. It owns nothing and allocates nothing; the function must outlive it,
+/// as the argument of a call does.
 template <class R, class... Args> class FunctionRef<R(Args...)> {
  public:
   template <class F>

@@ -10,18 +10,18 @@
 
 namespace wengert {
 
-/// Behind the last position, whatever the size: `Range(2, End)`.
+/// One past the last position, for any size: `Range(2, End)`.
 inline constexpr Index End = std::numeric_limits<Index>::max();
 
-/// The positions start, start + step, ... before stop along one dimension. Negative ones count from the end, and what lies outside is
-/// clipped, as in Python's start:stop:step. The step is at least 1 (`flip` reverses).
+/// The positions start, start + step, ... before stop along one dimension. Negative bounds count from the end, and bounds outside the
+/// dimension are clipped, as in Python's start:stop:step. The step is at least 1 (`flip` reverses).
 struct Range {
   constexpr Range(Integer start, Integer stop, Integer step = 1) : start(start), stop(stop), step(step) {}
   Index start, stop, step;
 };
 /// A whole dimension: `x(All, 1)` is column 1.
 inline constexpr Range All(0, End);
-/// As many whole dimensions as it takes for the next index to be of the last dimension: `x(Ellipsis, 0)`. At most one.
+/// As many whole dimensions as needed for the following indices to refer to the last dimensions: `x(Ellipsis, 0)`. At most one.
 enum class EllipsisTag : std::uint8_t { ellipsis };
 inline constexpr EllipsisTag Ellipsis = EllipsisTag::ellipsis;
 
@@ -37,10 +37,10 @@ class Subscript {
 
   Location site;
   Kind kind;
-  Range range;  ///< of an integer, `start` is the index
+  Range range;  ///< for an integer, `start` is the index
 };
 
-/// A list of them, for the length of a call: `{All, 1}`.
+/// A list of indices as a parameter: `{All, 1}`.
 class Subscripts {
  public:
   Subscripts(std::span<const Subscript> list) : list_(list) {}

@@ -1,5 +1,5 @@
 #pragma once
-// A tensor and what it is called: in a model's state, in a file.
+// A tensor with a name, as in a model's state or in a file.
 #include <string>
 
 #include "autodiff/tensor/tensor.h"
@@ -7,7 +7,7 @@
 namespace wengert {
 
 struct NamedTensor {
-  std::string name;  ///< of a model's member: its dotted path
+  std::string name;  ///< for a member of a model: its dotted path
   Tensor value;
 };
 

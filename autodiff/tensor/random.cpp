@@ -30,7 +30,7 @@ Pair block(Generator::Position at) {
   return {join(words[0], words[1]), join(words[2], words[3])};
 }
 
-// A distribution makes two elements of a block.
+// Each distribution makes two elements from one block.
 
 /// The upper 53 bits as a multiple of 2^-53 in [0, 1).
 double unit(std::uint64_t bits) { return static_cast<double>(bits >> 11) * 0x1p-53; }
@@ -42,8 +42,8 @@ struct Uniform {
   }
 };
 
-/// Box and Muller: (r cos phi, r sin phi) with r^2 / 2 exponential and phi uniform. r takes 64 bits, since its largest value, which comes
-/// from the smallest u, is where the tails end.
+/// The Box-Muller transform: (r cos phi, r sin phi) with r^2 / 2 exponential and phi uniform. r is made from 64 bits, because its largest
+/// value, which comes from the smallest u, is where the tails end.
 struct Normal {
   double mean, stddev;
   std::array<double, 2> operator()(const Pair& bits) const {
@@ -58,7 +58,7 @@ struct Bernoulli {
   std::array<bool, 2> operator()(const Pair& bits) const { return {unit(bits[0]) < probability, unit(bits[1]) < probability}; }
 };
 
-/// floor(n bits / 2^64) for n values: no rejection, so that every element takes its own 64 bits.
+/// floor(n bits / 2^64) for n values. There is no rejection, so every element takes exactly 64 bits.
 struct Integers {
   Index low;
   std::uint64_t count;
@@ -91,11 +91,11 @@ Bernoulli checked_bernoulli(double probability) {
 }
 
 Integers checked_integers(Index low, Index high) {
-  if (low >= high) throw ValueError(fmt::format("integers: there are no integers from {} to below {}", low, high));
+  if (low >= high) throw ValueError(fmt::format("integers: there are no integers in [{}, {})", low, high));
   return {low, static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low)};
 }
 
-/// Rounding may carry an element of [low, high) onto `high`: the largest T below it takes its place.
+/// Rounding may carry an element of [low, high) to `high`; then the largest T below `high` is used instead.
 template <class T> struct BelowHigh {
   T low, high;
   explicit BelowHigh(const Uniform& d) : low(static_cast<T>(d.low)), high(static_cast<T>(d.high)) {}
@@ -123,7 +123,7 @@ template <class T> void fill(Tensor& out, Generator::Position at, const auto& di
 
 }  // namespace
 
-// ---- drawing again ----------------------------------------------------------------------------------------------------------------
+// ---- repeating draws --------------------------------------------------------------------------------------------------------------
 
 namespace detail {
 namespace {
@@ -211,7 +211,7 @@ Tensor Generator::integers(const Shape& shape, Index low, Index high, Location s
   return out;
 }
 
-// Fisher and Yates: position i, from the last, changes places with one of 0 to i.
+// The Fisher-Yates shuffle: from the last position i to the first, swaps i with one of 0 to i.
 Tensor Generator::permutation(Index n, Location site) {
   Tensor out = Tensor::uninitialized({n}, int64, site);
   auto* const order = out.mutable_data<std::int64_t>();

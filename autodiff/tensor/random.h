@@ -1,5 +1,5 @@
 #pragma once
-// Random numbers from a counter: what is drawn depends on a seed and a position, never on time, threads or the order of evaluation.
+// Counter-based random numbers: they depend on a seed and a position, never on time, threads or the order of evaluation.
 #include <cstdint>
 
 #include "autodiff/error.h"
@@ -9,12 +9,12 @@
 namespace wengert {
 
 /// A stream of random numbers: Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3; SC 2011) with the
-/// seed as its key. A seed and a counter are the whole state; a copy goes on where the original stands, and
-/// `Generator(g.seed(), g.counter())` is g again, which is what checkpoints keep.
+/// seed as its key. Seed and counter are the whole state; a copy continues where the original is, and `Generator(g.seed(), g.counter())`
+/// restores g, which is what checkpoints store.
 ///
-/// A draw encrypts the blocks counter, counter + 1, ... (16 bytes each) and moves the counter behind them. Element i of a draw depends on
-/// the seed, the counter and i alone. Every element is computed in double precision from 64 bits; a float32 draw is the float64 draw
-/// rounded. One generator must not draw on two threads at once; `fork()` gives each thread its own.
+/// A draw encrypts the blocks counter, counter + 1, ... (16 bytes each) and advances the counter past them. Element i of a draw depends
+/// only on the seed, the counter and i. Every element is computed in double precision from 64 bits; a float32 draw is the float64 draw
+/// rounded. Two threads must not draw from one generator at the same time; `fork()` gives each thread its own.
 class Generator {
  public:
   explicit Generator(std::uint64_t seed, std::uint64_t counter = 0) : seed_(seed), counter_(counter) {}
@@ -22,20 +22,20 @@ class Generator {
   std::uint64_t seed() const { return seed_; }
   /// How many blocks have been used.
   std::uint64_t counter() const { return counter_; }
-  /// A generator with a seed drawn from this one. Its stream is independent of this one's and of all other forks'.
+  /// A generator with a seed drawn from this one. Its stream is independent of this one and of all other forks.
   Generator fork() { return Generator(next_bits()); }
 
   /// @name Tensors
-  /// The dtype is floating for uniform and normal. Parameters that make no distribution are an Error.
+  /// For uniform and normal the dtype must be floating. Parameters that do not define a distribution are a ValueError.
   /// @{
 
   /// Uniform on [low, high).
   Tensor uniform(const Shape& shape, double low = 0, double high = 1, Dtype dtype = float32, Location site = Location::here());
-  /// Normal, by Box and Muller's transform of 64-bit numbers: the tails go on to 9.4 standard deviations.
+  /// Normal, by the Box-Muller transform of 64-bit numbers: the tails extend to 9.4 standard deviations.
   Tensor normal(const Shape& shape, double mean = 0, double stddev = 1, Dtype dtype = float32, Location site = Location::here());
   /// 1 (or true) with the given probability, else 0. Any dtype.
   Tensor bernoulli(const Shape& shape, double probability, Dtype dtype = float32, Location site = Location::here());
-  /// int64, uniform on low, low + 1, ..., high - 1. (No value is more than 2^-64 likelier than another.)
+  /// int64, uniform on low, low + 1, ..., high - 1. (Probabilities differ by at most 2^-64.)
   Tensor integers(const Shape& shape, Index low, Index high, Location site = Location::here());
   /// The numbers 0 to n - 1 in random order: int64 of shape (n,). Every order is equally likely.
   Tensor permutation(Index n, Location site = Location::here());
@@ -51,7 +51,7 @@ class Generator {
   Index next_integer(Index low, Index high);
   /// @}
 
-  /// Where a draw begins.
+  /// The position at which a draw begins.
   struct Position {
     std::uint64_t seed, counter;
   };
@@ -64,9 +64,9 @@ class Generator {
 /// The seed of the default generator of the thread that draws first.
 inline constexpr std::uint64_t kDefaultSeed = 1964;
 
-/// What draws random numbers and was given no generator uses this one. Each thread has its own: the first thread to ask starts from
-/// `kDefaultSeed`, so that a program of one thread gives the same numbers in every run, and later threads start from other seeds, in the
-/// order in which they ask. `default_generator() = Generator(7)` changes the seed.
+/// The generator of the calling thread, used where none is passed. The first thread that calls this starts from `kDefaultSeed`, so that a
+/// program with one thread gets the same numbers in every run; later threads start from other seeds, in the order of their first calls.
+/// `default_generator() = Generator(7)` changes the seed.
 Generator& default_generator();
 
 }  // namespace wengert

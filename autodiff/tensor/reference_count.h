@@ -1,6 +1,6 @@
 #pragma once
 // Internal.
-// Counts of the handles that share something. Handles may belong to several threads.
+// Reference counts, shared by handles that may belong to several threads.
 #include <atomic>
 #include <cstdint>
 
@@ -10,7 +10,7 @@
 
 namespace wengert::detail {
 
-/// Whether the process has but one thread, so that counting needs no locked instructions, which are expensive beside small operations.
+/// Whether the process has only one thread. Then counting needs no atomic instructions, which would dominate small operations.
 inline bool single_threaded() {
 #if __has_include(<sys/single_threaded.h>)
   return __libc_single_threaded != 0;
@@ -28,7 +28,7 @@ inline void retain(ReferenceCount& count) {
     count.fetch_add(1, std::memory_order_relaxed);
   }
 }
-/// Returns whether this was the last reference.
+/// Releases a reference. Returns whether it was the last.
 inline bool release_was_last(ReferenceCount& count) {
   const std::int32_t before = count.load(std::memory_order_acquire);
   if (before == 1) return true;

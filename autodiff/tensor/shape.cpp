@@ -35,7 +35,7 @@ void Shape::release_long() noexcept { pool::release(long_, static_cast<std::size
 std::string to_string(const Shape& shape) { return fmt::format("({}{})", fmt::join(shape, ", "), shape.rank() == 1 ? "," : ""); }
 
 Index checked_size(const char* operation, const Shape& shape) {
-  constexpr Index kMaxElements = Index(1) << 59;  // elements: their bytes fit an Index as well
+  constexpr Index kMaxElements = Index(1) << 59;  // their bytes fit an Index, too
   Index n = 1;
   bool empty = false, overflows = false;
   for (Index d : shape) {
@@ -51,7 +51,7 @@ Index checked_size(const char* operation, const Shape& shape) {
 Shape row_major_strides(const Shape& shape) {
   Shape strides;
   strides.resize(shape.rank());
-  std::uint64_t step = 1;  // sizes beside a 0 may wrap
+  std::uint64_t step = 1;  // unsigned: may wrap if another size is 0
   for (int i = shape.rank(); i-- > 0; step *= static_cast<std::uint64_t>(shape[i])) strides[i] = static_cast<Index>(step);
   return strides;
 }

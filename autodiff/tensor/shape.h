@@ -1,5 +1,5 @@
 #pragma once
-// Sizes of a tensor, one for each dimension.
+// The sizes of a tensor, one for each dimension.
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -12,10 +12,10 @@
 
 namespace wengert {
 
-/// Sizes, strides, positions and dimensions count in this type.
+/// The type of sizes, strides, positions and dimensions.
 using Index = std::int64_t;
 
-/// A type that counts: any integer type but bool, which is never a size, a dimension or an index.
+/// Any integer type except bool, which is never a size, a dimension or an index.
 template <class T> concept IntegerType = std::integral<T> && !std::same_as<std::remove_cv_t<T>, bool>;
 /// An argument of any such type.
 struct Integer {
@@ -27,12 +27,12 @@ struct Integer {
 class Shape;
 
 }  // namespace wengert
-// As a range it has `rank()` elements; its size() is something else.
+// As a range it has `rank()` elements, not size().
 template <> inline constexpr bool std::ranges::disable_sized_range<wengert::Shape> = true;
 namespace wengert {
 
-/// A short list of numbers: the sizes of a tensor, its strides, or the dimensions that an operation works on.
-/// Up to kInline of them lie in the object itself; longer lists take a block of the storage pool.
+/// A short list of integers: the sizes of a tensor, its strides, or the dimensions that an operation works on.
+/// Up to kInline of them are stored in the object itself; longer lists take a block of the storage pool.
 class Shape {
  public:
   static constexpr int kInline = 4;
@@ -85,14 +85,14 @@ class Shape {
   Index back() const { return begin()[rank_ - 1]; }
   operator std::span<const Index>() const { return {begin(), static_cast<std::size_t>(rank_)}; }
 
-  /// How many elements a tensor of these sizes has: their product, 1 for rank 0. A tensor's own shape never overflows
-  /// (checked_size saw to that when it was made).
+  /// The number of elements: the product of the sizes, 1 for rank 0. It does not overflow for the shape of a tensor (checked_size has
+  /// verified that).
   Index size() const {
-    std::uint64_t n = 1;  // sizes beside a 0 may wrap
+    std::uint64_t n = 1;  // unsigned: may wrap if another size is 0
     for (Index d : *this) n *= static_cast<std::uint64_t>(d);
     return static_cast<Index>(n);
   }
-  /// Changes the rank and keeps what both have; new entries are not set.
+  /// Changes the rank and keeps the common entries; new entries are uninitialized.
   void resize(int rank) {
     if (rank <= kInline && rank_ <= kInline) {
       rank_ = rank;
@@ -108,7 +108,7 @@ class Shape {
   friend bool operator==(const Shape& a, const Shape& b) {
     if (a.rank_ != b.rank_) return false;
     const Index *p = a.begin(), *q = b.begin();
-    for (int i = 0; i < a.rank_; ++i)  // a call of memcmp takes longer
+    for (int i = 0; i < a.rank_; ++i)  // faster than a call of memcmp
       if (p[i] != q[i]) return false;
     return true;
   }
@@ -122,7 +122,7 @@ class Shape {
     std::memcpy(o.inline_, mine, sizeof mine);
     o.rank_ = rank;
   }
-  void copy_inline(const Shape& o) {  // all bytes at once: cheaper than a loop over the rank
+  void copy_inline(const Shape& o) {  // all bytes at once: faster than a loop over the rank
     std::memcpy(inline_, o.inline_, sizeof inline_);
     rank_ = o.rank_;
   }
@@ -141,7 +141,8 @@ using Dims = Shape;
 
 /// "(2, 3)", "(5,)" for rank 1, "()" for rank 0.
 std::string to_string(const Shape& shape);
-/// shape.size(), after checking that no size is negative and that the product (and its bytes) fits; otherwise a ShapeError of `operation`.
+/// shape.size(), after checking that no size is negative and that the product, also in bytes, does not overflow. Otherwise a ShapeError
+/// that names `operation`.
 Index checked_size(const char* operation, const Shape& shape);
 /// Strides of a dense row-major tensor.
 Shape row_major_strides(const Shape& shape);

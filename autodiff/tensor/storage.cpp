@@ -1,7 +1,7 @@
 // Magazines, after J. Bonwick and J. Adams, "Magazines and Vmem" (USENIX 2001). A thread keeps two magazines of free blocks for each size
-// class, a loaded and a spare one, and works on the loaded one without a lock. When both are full (or empty) it exchanges a whole one
-// with the depot, so the lock is taken at most once in a magazine's capacity of calls, however calls alternate, and what one thread frees
-// another can allocate.
+// class, a loaded and a spare one, and works on the loaded one without a lock. When both are full (or empty), it exchanges a whole one
+// with the depot. So the lock is taken at most once for as many calls as a magazine has blocks, in any order of calls, and blocks that one
+// thread frees can be allocated by another.
 #include "autodiff/tensor/storage.h"
 
 #include <pthread.h>
@@ -32,16 +32,16 @@ namespace {
 
 // ---- Size classes: 64, 128, 192, 256, then four for each power of two (320, 384, 448, 512, 640, ...), all multiples of 64. ----
 
-constexpr int max_bits = 47;  // no x86-64 or AArch64 process addresses more
-constexpr std::size_t max_bytes = std::size_t{1} << max_bits;
-constexpr std::size_t class_count = 4 + 4 * (max_bits - 8);
+constexpr int kMaxBits = 47;  // the address space of a process on x86-64 and AArch64
+constexpr std::size_t kMaxBytes = std::size_t{1} << kMaxBits;
+constexpr std::size_t kClassCount = 4 + 4 * (kMaxBits - 8);
 
 struct SizeClass {
   std::size_t index;
   std::size_t bytes;
 };
 
-// The smallest class that holds `bytes`, which is at most max_bytes.
+// The smallest class that holds `bytes`, which is at most kMaxBytes.
 constexpr SizeClass size_class(std::size_t bytes) {
   const std::size_t last = bytes - (bytes != 0);
   if (last < 256) return {last / 64, (last / 64 + 1) * 64};
@@ -52,47 +52,48 @@ constexpr SizeClass size_class(std::size_t bytes) {
 
 constexpr std::size_t class_bytes(std::size_t index) { return index < 4 ? (index + 1) * 64 : (index % 4 + 5) << (index / 4 + 5); }
 
-// How many blocks a magazine holds: about 128 KB, at most 512 blocks, at least one.
-constexpr auto capacities = [] {
-  std::array<std::uint16_t, class_count> capacities{};
-  for (std::size_t i = 0; i < class_count; ++i)
+// The capacity of a magazine in blocks: about 128 KB, at least one block, at most 512.
+constexpr auto kCapacities = [] {
+  std::array<std::uint16_t, kClassCount> capacities{};
+  for (std::size_t i = 0; i < kClassCount; ++i)
     capacities[i] = static_cast<std::uint16_t>(std::clamp<std::size_t>((128 << 10) / class_bytes(i), 1, 512));
   return capacities;
 }();
 
-static_assert(size_class(max_bytes).index == class_count - 1 && size_class(max_bytes).bytes == max_bytes);
+static_assert(size_class(kMaxBytes).index == kClassCount - 1 && size_class(kMaxBytes).bytes == kMaxBytes);
 static_assert(size_class(257).bytes == 320 && class_bytes(size_class(257).index) == 320 && class_bytes(size_class(1000).index) == 1024);
 
-// ---- Free blocks. The links live in the block itself. Under AddressSanitizer they live in front of it instead: the whole block is
-// poisoned while it is free, the links are poisoned while it is in use, and the leak checker may follow them (it skips poisoned memory).
-// ----
+// ---- Free blocks. ----
+//
+// The links are stored in the block itself. Under AddressSanitizer they precede it: the whole block is poisoned while it is free, and the
+// links are poisoned while it is in use, so that the leak checker can follow the links of free blocks (it skips poisoned memory).
 
 struct FreeBlock {
   FreeBlock* next;           // in the same magazine
-  FreeBlock* next_magazine;  // in the depot: set in the first block of a magazine, like its room
+  FreeBlock* next_magazine;  // in the depot; set only in the first block of a magazine, as is `room`
   std::uint32_t room;
 };
 
 #ifdef WENGERT_ADDRESS_SANITIZER
-constexpr bool use_slabs = false;  // the leak checker knows allocations of the heap alone: one a block, then
-constexpr std::size_t link_bytes = 64;
-static_assert(sizeof(FreeBlock) <= link_bytes);
+constexpr bool kUseSlabs = false;  // the leak checker sees only allocations from the heap, so each block is one
+constexpr std::size_t kLinkBytes = 64;
+static_assert(sizeof(FreeBlock) <= kLinkBytes);
 
 void* to_user(FreeBlock* block, std::size_t bytes) {
-  char* user = reinterpret_cast<char*>(block) + link_bytes;
-  ASAN_POISON_MEMORY_REGION(block, link_bytes);
+  char* user = reinterpret_cast<char*>(block) + kLinkBytes;
+  ASAN_POISON_MEMORY_REGION(block, kLinkBytes);
   ASAN_UNPOISON_MEMORY_REGION(user, bytes);
   return user;
 }
 FreeBlock* from_user(void* user, std::size_t bytes) {
   ASAN_POISON_MEMORY_REGION(user, bytes);
-  char* block = static_cast<char*>(user) - link_bytes;
-  ASAN_UNPOISON_MEMORY_REGION(block, link_bytes);
+  char* block = static_cast<char*>(user) - kLinkBytes;
+  ASAN_UNPOISON_MEMORY_REGION(block, kLinkBytes);
   return reinterpret_cast<FreeBlock*>(block);
 }
 #else
-constexpr bool use_slabs = true;
-constexpr std::size_t link_bytes = 0;
+constexpr bool kUseSlabs = true;
+constexpr std::size_t kLinkBytes = 0;
 
 void* to_user(FreeBlock* block, std::size_t) { return block; }
 FreeBlock* from_user(void* user, std::size_t) { return static_cast<FreeBlock*>(user); }
@@ -115,10 +116,11 @@ struct Magazine {
   }
 };
 
-Magazine empty_magazine(std::size_t index) { return {.top = nullptr, .room = capacities[index]}; }
+Magazine empty_magazine(std::size_t index) { return {.top = nullptr, .room = kCapacities[index]}; }
 
-// ---- The heap. Blocks of up to 1 KB come by the slab, since the heap takes 64 bytes more for each aligned block, and ten times as long.
-// ----
+// ---- The heap. ----
+//
+// Blocks of up to 1 KB are allocated in slabs, because an aligned allocation from the heap takes 64 bytes more and ten times as long.
 
 std::atomic<std::size_t> heap_bytes{0}, heap_blocks{0}, heap_allocations{0};
 
@@ -139,32 +141,32 @@ std::size_t free_to_heap(void* memory, std::size_t bytes) {
   return bytes;
 }
 
-// Blocks of one class behind a header, at a multiple of its own size: a block's address tells its slab.
+// A header followed by blocks of one class. Slabs are aligned to their size, so a block's address gives its slab.
 struct Slab {
-  static constexpr std::size_t bytes = 32 << 10;
-  static constexpr std::size_t header_bytes = alignment;
+  static constexpr std::size_t kBytes = 32 << 10;
+  static constexpr std::size_t kHeaderBytes = kAlignment;
 
-  // For trim(): how many of its blocks were found free, and how many of them trim() has dropped.
+  // For trim(): the number of free blocks found, and how many of them trim() has removed from its list.
   std::uint32_t found, dropped;
 
-  static bool holds(std::size_t index) { return use_slabs && class_bytes(index) <= 1024; }
-  static std::uint32_t block_count(std::size_t index) { return static_cast<std::uint32_t>((bytes - header_bytes) / class_bytes(index)); }
-  static Slab* of(FreeBlock* block) { return reinterpret_cast<Slab*>(reinterpret_cast<std::uintptr_t>(block) & ~(bytes - 1)); }
+  static bool holds(std::size_t index) { return kUseSlabs && class_bytes(index) <= 1024; }
+  static std::uint32_t block_count(std::size_t index) { return static_cast<std::uint32_t>((kBytes - kHeaderBytes) / class_bytes(index)); }
+  static Slab* of(FreeBlock* block) { return reinterpret_cast<Slab*>(reinterpret_cast<std::uintptr_t>(block) & ~(kBytes - 1)); }
 };
-static_assert(sizeof(Slab) <= Slab::header_bytes && (Slab::bytes - Slab::header_bytes) / 64 <= capacities[0]);
+static_assert(sizeof(Slab) <= Slab::kHeaderBytes && (Slab::kBytes - Slab::kHeaderBytes) / 64 <= kCapacities[0]);
 
-// One block, or a slab of blocks, which are no more than a magazine holds.
+// One block, or the blocks of a new slab, which fit into one magazine.
 Magazine magazine_from_heap(std::size_t index) {
   Magazine magazine = empty_magazine(index);
   if (!Slab::holds(index)) {
-    char* memory = static_cast<char*>(allocate_from_heap(class_bytes(index) + link_bytes, alignment));
-    magazine.push(from_user(memory + link_bytes, class_bytes(index)));
+    char* memory = static_cast<char*>(allocate_from_heap(class_bytes(index) + kLinkBytes, kAlignment));
+    magazine.push(from_user(memory + kLinkBytes, class_bytes(index)));
     return magazine;
   }
-  char* memory = static_cast<char*>(allocate_from_heap(Slab::bytes, Slab::bytes));
+  char* memory = static_cast<char*>(allocate_from_heap(Slab::kBytes, Slab::kBytes));
   new (memory) Slab{};
-  for (std::size_t i = Slab::block_count(index); i-- > 0;)  // so that they are handed out upwards
-    magazine.push(new (memory + Slab::header_bytes + i * class_bytes(index)) FreeBlock);
+  for (std::size_t i = Slab::block_count(index); i-- > 0;)  // backwards, so that they are handed out in ascending order
+    magazine.push(new (memory + Slab::kHeaderBytes + i * class_bytes(index)) FreeBlock);
   return magazine;
 }
 
@@ -191,7 +193,7 @@ class Depot {
 
  private:
   std::mutex mutex_;
-  std::array<FreeBlock*, class_count> magazines_{};
+  std::array<FreeBlock*, kClassCount> magazines_{};
 };
 constinit Depot depot;
 
@@ -201,7 +203,7 @@ constinit std::atomic<void (*)() noexcept> to_release{nullptr};
 // Held by trim(), which counts in the slabs themselves.
 constinit std::mutex trimming;
 
-// fork() waits until neither is held: a child must not inherit a lock of a thread that it does not have.
+// fork() waits until neither is held: a child must not inherit a lock held by a thread that does not exist in the child.
 void lock_for_fork() {
   trimming.lock();
   depot.lock();
@@ -211,36 +213,36 @@ void unlock_after_fork() {
   trimming.unlock();
 }
 
-// ---- What a thread keeps. Zero-initialised and trivially destructible: usable at any time in a thread's life, its end included. ----
+// ---- The cache of a thread. Zero-initialised and trivially destructible, so it is usable at any time, also while the thread exits. ----
 
-// All zero, a shelf is shut: nothing to pop and no room to push, so that both allocate() and release() take their slow paths. Shelves are
-// shut before the thread's first call, which opens them, and again from the end of the thread.
+// A shelf that is all zero is closed: there is nothing to pop and no room to push, so allocate() and release() take their slow paths.
+// Shelves are closed until the thread's first call, which opens them, and again when the thread exits.
 struct Shelf {
-  Magazine loaded;  // holds any number of blocks
+  Magazine loaded;  // any number of blocks
   Magazine spare;   // empty or full
 };
 
 enum class State : std::uint8_t { fresh, open, closed };
 
 struct ThreadCache {
-  std::array<Shelf, class_count> shelves;
+  std::array<Shelf, kClassCount> shelves;
   std::int64_t in_use, peak_in_use;
   State state;
 };
 constinit thread_local ThreadCache cache{};
 
-// Hands everything to the depot. Tensors that other thread_local or static objects free after this must not go to shelves that nobody
-// clears any more.
+// Hands everything to the depot and closes the shelves: blocks that thread_local or static objects free later must not go to shelves that
+// are never emptied again.
 void close_cache() {
   cache.state = State::closed;
-  for (std::size_t i = 0; i < class_count; ++i) {
+  for (std::size_t i = 0; i < kClassCount; ++i) {
     depot.put(i, cache.shelves[i].loaded);
     depot.put(i, cache.shelves[i].spare);
     cache.shelves[i] = {};
   }
 }
 
-// The first call of a thread arranges for the end of the thread; the first of the process, for forks.
+// Registers close_cache() for the exit of the thread and, once in a process, the handlers for fork().
 void open_cache() {
   struct AtThreadExit {
     ~AtThreadExit() { close_cache(); }
@@ -249,7 +251,7 @@ void open_cache() {
   static_cast<void>(at_thread_exit);
   static const int fork_handlers = pthread_atfork(lock_for_fork, unlock_after_fork, unlock_after_fork);
   static_cast<void>(fork_handlers);
-  for (std::size_t i = 0; i < class_count; ++i) cache.shelves[i] = {.loaded = empty_magazine(i), .spare = empty_magazine(i)};
+  for (std::size_t i = 0; i < kClassCount; ++i) cache.shelves[i] = {.loaded = empty_magazine(i), .spare = empty_magazine(i)};
   cache.state = State::open;
 }
 
@@ -271,7 +273,7 @@ void open_cache() {
   return block;
 }
 
-// Takes a block for which the loaded magazine has no room.
+// Stores a block for which the loaded magazine has no room.
 [[gnu::noinline, gnu::cold]] void overflow(FreeBlock* block, std::size_t index) {
   if (cache.state == State::fresh) open_cache();
   Shelf& shelf = cache.shelves[index];
@@ -290,7 +292,7 @@ void open_cache() {
 
 // ---- Trimming. ----
 
-// All free blocks of a class that the calling thread can reach.
+// Takes all free blocks of a class from the calling thread's shelf and the depot.
 FreeBlock* take_all(std::size_t index) {
   FreeBlock* all = nullptr;
   const auto add = [&all](Magazine magazine) {
@@ -316,13 +318,13 @@ std::size_t trim_blocks(std::size_t index) {
   std::size_t bytes = 0;
   for (FreeBlock* block = take_all(index); block;) {
     FreeBlock* next = block->next;
-    bytes += free_to_heap(block, class_bytes(index) + link_bytes);
+    bytes += free_to_heap(block, class_bytes(index) + kLinkBytes);
     block = next;
   }
   return bytes;
 }
 
-// Frees the slabs all of whose blocks are free and within reach.
+// Frees the slabs of which all blocks are free and were found by take_all().
 std::size_t trim_slabs(std::size_t index) {
   FreeBlock* const blocks = take_all(index);
   for (FreeBlock* block = blocks; block; block = block->next) ++Slab::of(block)->found;
@@ -335,7 +337,7 @@ std::size_t trim_slabs(std::size_t index) {
     if (slab->found < block_count)
       block->next = std::exchange(kept, block);
     else if (++slab->dropped == block_count)
-      bytes += free_to_heap(slab, Slab::bytes);
+      bytes += free_to_heap(slab, Slab::kBytes);
     block = next;
   }
   for (FreeBlock* block = kept; block; block = block->next) Slab::of(block)->found = 0;
@@ -346,7 +348,7 @@ std::size_t trim_slabs(std::size_t index) {
 }  // namespace
 
 void* allocate(std::size_t bytes) {
-  if (bytes > max_bytes) throw std::bad_alloc();
+  if (bytes > kMaxBytes) throw std::bad_alloc();
   const SizeClass size = size_class(bytes);
   ThreadCache& mine = cache;
   Magazine& loaded = mine.shelves[size.index].loaded;
@@ -373,7 +375,7 @@ std::size_t trim() noexcept {
   if (const auto release = to_release.load(std::memory_order_relaxed)) release();
   const std::lock_guard lock(trimming);
   std::size_t bytes = 0;
-  for (std::size_t i = 0; i < class_count; ++i) bytes += Slab::holds(i) ? trim_slabs(i) : trim_blocks(i);
+  for (std::size_t i = 0; i < kClassCount; ++i) bytes += Slab::holds(i) ? trim_slabs(i) : trim_blocks(i);
   return bytes;
 }
 

@@ -71,7 +71,7 @@ std::size_t block_bytes(const Elements& e) {
                                 static_cast<double>(size) * static_cast<double>(bytes_of(dtype)) / 1e9));
 }
 
-/// Room for the header and, behind it, for the elements.
+/// Memory for a header followed by elements.
 void* allocate_elements(const Shape& shape, Index size, Dtype dtype, Location site) {
   try {
     return pool::allocate(sizeof(Elements) + static_cast<std::size_t>(size * bytes_of(dtype)));
@@ -80,7 +80,7 @@ void* allocate_elements(const Shape& shape, Index size, Dtype dtype, Location si
   }
 }
 
-/// A header and, behind it, room for the elements.
+/// A header, followed by uninitialized elements if `with_room`.
 Elements* new_elements(const Shape& shape, Index size, Dtype dtype, Location site, bool with_room) {
   void* block = with_room ? allocate_elements(shape, size, dtype, site) : pool::allocate(sizeof(Elements));
   return ::new (block) Elements(shape, size, dtype, CallSite::of(site));
@@ -94,7 +94,7 @@ void Tensor::release_reference(Elements* e) noexcept {
   const std::size_t bytes = block_bytes(*e);
   e->~Elements();
   pool::release(e, bytes);
-  if (base) release_reference(base);  // at most once: a base is no view
+  if (base) release_reference(base);  // recurses at most once: a base is never a view
 }
 
 Tensor view(const Tensor& of, const Shape& shape, const Shape& strides, Index offset, Location site) {

@@ -18,7 +18,7 @@
 
 namespace wengert {
 
-/// What a tensor's elements are.
+/// The type of a tensor's elements.
 enum class Dtype : std::uint8_t { float32, float64, int64, boolean };
 using enum Dtype;
 
@@ -32,7 +32,7 @@ template <> struct DtypeOf<float> { static constexpr Dtype value = float32; };
 template <> struct DtypeOf<double> { static constexpr Dtype value = float64; };
 template <> struct DtypeOf<std::int64_t> { static constexpr Dtype value = int64; };
 template <> struct DtypeOf<bool> { static constexpr Dtype value = boolean; };
-/// A C++ type that a tensor can have as its element.
+/// A C++ type that can be the element type of a tensor.
 template <class T> concept Element = requires { DtypeOf<T>::value; };
 
 /// A C++ number as an argument, without loss: an integer keeps digits that a double would not.
@@ -62,10 +62,10 @@ class ExactNumber {
 template <class V> class BasicScalar;
 using Scalar = BasicScalar<double>;
 
-/// Elements and how to walk them. A result carries its elements behind this header, in the same block of the pool; a view carries
-/// none and keeps its base alive. A base is never a view itself, so that destruction never recurses.
+/// Shared elements with their shape and strides. The elements of a result follow this header in the same block of the pool; a view has none
+/// of its own and keeps its base alive. A base is never a view itself, so destruction does not recurse.
 struct alignas(64) Elements {
-  /// Row-major elements behind this header.
+  /// For row-major elements that follow this header.
   Elements(const Shape& shape, Index size, Dtype dtype, Location made_at)
       : references(1),
         line(made_at.line),
@@ -83,7 +83,7 @@ struct alignas(64) Elements {
   std::uint32_t line;  // where the tensor was made
   const char* file;
   void* data;
-  Elements* base;  // of a view: whose elements these are
+  Elements* base;  // of a view: the owner of the elements
   Index size;
   Dtype dtype;
   bool row_major;                        // dense, in row-major order
@@ -127,7 +127,7 @@ class Tensor {
   ~Tensor() { release(elements_); }
 
   /// @name Making tensors
-  /// Shapes are checked: a negative size, or more elements than memory can ever hold, is a ShapeError; more than there is memory for is
+  /// Shapes are checked: a negative size, or more elements than any memory can hold, is a ShapeError. If there is not enough memory, it is
   /// a MemoryError.
   /// @{
   static Tensor zeros(const Shape& shape, Dtype dtype = float32, Location site = Location::here());
@@ -136,7 +136,7 @@ class Tensor {
   static Tensor full(const Shape& shape, ExactNumber value, Dtype dtype = float32, Location site = Location::here());
   /// Elements that are not set: for code that fills all of them through `mutable_data`.
   static Tensor uninitialized(const Shape& shape, Dtype dtype = float32, Location site = Location::here());
-  /// The values in row-major order, as a vector or in the given shape, which must have as many elements.
+  /// The values in row-major order, as a vector or in the given shape, which must have the same number of elements.
   /// (A template, so that {{1}, {2}} is a matrix of one column.)
   template <class T = double>
   static Tensor from(std::initializer_list<std::type_identity_t<T>> values, Dtype dtype = float32, Location site = Location::here()) {
@@ -155,7 +155,7 @@ class Tensor {
   template <Element T> static Tensor from(const std::vector<T>& values, const Shape& shape, Location site = Location::here()) {
     return from(std::span<const T>(values), shape, site);
   }
-  /// Of other integer types: int64.
+  /// Other integer types become int64.
   template <IntegerType T>
   requires(!Element<T>) static Tensor from(std::span<const T> values, const Shape& shape, Location site = Location::here()) {
     const std::vector<std::int64_t> converted(values.begin(), values.end());
@@ -171,8 +171,8 @@ class Tensor {
   }
   static Tensor from(const std::vector<bool>& values, Location site = Location::here()) { return from(values, Shape{values.size()}, site); }
   static Tensor from(const std::vector<bool>& values, const Shape& shape, Location site = Location::here());
-  /// The user's memory, not copied: the caller keeps it alive and unchanged for as long as this tensor, its copies and its views
-  /// live, and for as long as a tape has recorded an operation on it. Never written to: `mutable_data` copies.
+  /// The user's memory, not copied. The caller must keep it alive and unchanged for as long as this tensor, its copies and views, and any
+  /// records of operations on it exist. The library never writes to it: `mutable_data` copies.
   template <Element T> static Tensor borrow(std::span<const T> values, const Shape& shape, Location site = Location::here()) {
     return borrowed(values.data(), values.size(), shape, DtypeOf<T>::value, site);
   }
@@ -180,7 +180,7 @@ class Tensor {
   static Tensor arange(double start, double stop, double step = 1, Dtype dtype = float32, Location site = Location::here());
   /// `count` values from start to stop, both included.
   static Tensor linspace(double start, double stop, Integer count, Dtype dtype = float32, Location site = Location::here());
-  /// The (size, size) unit matrix.
+  /// The (size, size) identity matrix.
   static Tensor eye(Integer size, Dtype dtype = float32, Location site = Location::here());
   /// @}
 
@@ -201,14 +201,14 @@ class Tensor {
     return {e.file, e.line};
   }
 
-  /// The elements in row-major order. Throws if T is not the dtype (DtypeError), or if the elements do not lie in that order
-  /// (ShapeError): `contiguous()` gives a tensor whose elements do.
+  /// The elements in row-major order. A DtypeError unless T matches the dtype; a ShapeError unless the elements are stored in that order
+  /// (`contiguous()` returns a tensor of which they are).
   template <Element T> const T* data() const {
     check_access(DtypeOf<T>::value);
     return static_cast<const T*>(elements_->data);
   }
-  /// The same for writing. Elements that a record, a view or another handle shares are copied first, and the tensor becomes a
-  /// constant: what a tape has recorded never changes.
+  /// The same for writing. Elements shared with a record, a view or another handle are copied first, and the tensor becomes a constant:
+  /// values that a tape has recorded never change.
   template <Element T> T* mutable_data() {
     check_dtype(DtypeOf<T>::value);
     make_own();
@@ -216,7 +216,7 @@ class Tensor {
   }
   /// The value of a tensor of one element, whatever its dtype.
   double item() const;
-  /// The value at one position (one index a dimension, negative ones from the end), not recorded.
+  /// The value at one position (one index for each dimension; negative ones count from the end), not recorded.
   double at(std::initializer_list<Integer> position) const;
   /// Sets the value at one position: for building data, element by element. Not differentiable (`slice_update` is): a TapeError if a tape
   /// has recorded this tensor. Elements that other handles share are copied first, so nobody else sees the change.
@@ -231,25 +231,25 @@ class Tensor {
     }
     return values;
   }
-  /// One element as a Scalar, by one index a dimension, negative ones from the end: `x(1, -1)`. A tape records the crossing from the
-  /// tensor side to the scalar side.
+  /// One element as a Scalar, with one index for each dimension, negative ones counting from the end: `x(1, -1)`. Recorded, as a crossing
+  /// from tensors to scalars.
   template <IntegerType... I> Scalar operator()(I... index) const;
   /// A part of this tensor, a view of the same elements: `x(Range(0, 3), 1)`, `x(All, Range(1, End, 2))`, `x(Ellipsis, 0)`. An integer
-  /// drops its dimension, a Range keeps it; dimensions beyond the last index stay whole. Recorded, as slices and selections. A ShapeError
+  /// drops its dimension, a Range keeps it; dimensions without an index are kept whole. Recorded, as slices and selections. A ShapeError
   /// for more indices than dimensions, or for an integer that is out of range; Ranges are clipped.
   Tensor operator()(const Subscript& a) const { return part({a}); }
   Tensor operator()(Subscript a, Subscript b) const { return part({a, b}); }
   Tensor operator()(Subscript a, Subscript b, Subscript c) const { return part({a, b, c}); }
   Tensor operator()(Subscript a, Subscript b, Subscript c, Subscript d) const { return part({a, b, c, d}); }
   Tensor operator()(Subscript a, Subscript b, Subscript c, Subscript d, Subscript e) const { return part({a, b, c, d, e}); }
-  /// Position `index` (or the positions of a Range) of the first dimension: `x[0]` is the first row of a matrix, `x[0][1]` its second
-  /// element, a tensor of rank 0.
+  /// Position `index` (or the positions of a Range) of the first dimension: `x[0]` is the first row of a matrix, and `x[0][1]` the second
+  /// element of that row, a tensor of rank 0.
   Tensor operator[](const Subscript& index) const { return part({index}); }
-  /// The positions of the first dimension, one after the other: `for (const Tensor row : x)`. Rank 0 is a ShapeError.
+  /// Iterates over the first dimension: `for (const Tensor row : x)`. Rank 0 is a ShapeError.
   RowIterator begin(Location site = Location::here()) const;
   RowIterator end() const;
 
-  /// This tensor if its elements lie in row-major order, otherwise a copy that has them so. Recorded.
+  /// This tensor if its elements are stored in row-major order, otherwise a row-major copy. Recorded.
   Tensor contiguous(Location site = Location::here()) const;
   /// The same values as another dtype, rounded where need be: to int64 towards 0. Recorded between floating dtypes. A ValueError for NaN and
   /// numbers beyond the range of int64, if that is the dtype.
@@ -263,7 +263,7 @@ class Tensor {
   /// A dense constant copy that shares nothing with this tensor.
   Tensor clone(Location site = Location::here()) const;
 
-  /// The number of the recorded value that this is; 0 for a constant. No other value of the process ever has it.
+  /// The number of this value on its tape; 0 for a constant. No two values of a process have the same number.
   std::uint64_t number() const { return number_; }
 
   /// @name For operations
@@ -276,7 +276,7 @@ class Tensor {
     forget();
     return e;
   }
-  /// Whether this handle alone refers to the elements, so that they may be changed in place.
+  /// Whether this is the only handle to the elements, so that they may be changed in place.
   bool sole_owner() const {
     return elements_ && !elements_->base && !elements_->borrowed && elements_->references.load(std::memory_order_acquire) == 1;
   }
@@ -341,7 +341,7 @@ int checked_dim(const char* operation, Index dim, const Tensor& x, int added = 0
 
 inline Index Tensor::size(Integer dim) const { return shape()[checked_dim("size", dim, *this)]; }
 
-/// What `for (const Tensor row : x)` walks with.
+/// The iterator of `for (const Tensor row : x)`.
 class RowIterator {
  public:
   using iterator_category = std::input_iterator_tag;
@@ -375,7 +375,7 @@ inline Tensor full_like(const Tensor& x, ExactNumber value, Location site = Loca
 }
 /// @}
 
-/// A tensor on the elements of another one, with a shape and strides of its own, from the `offset`th element on. Not recorded.
+/// A view of the elements of `base`, from the `offset`th one on, with the given shape and strides. Not recorded.
 Tensor view(const Tensor& base, const Shape& shape, const Shape& strides, Index offset, Location site);
 
 /// "(2, 3) float32 made at model.cpp:41", or "parameter hidden.weight (2, 3) float32 made at model.cpp:41" for the value of a Parameter:

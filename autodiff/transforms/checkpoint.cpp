@@ -1,9 +1,9 @@
-// Recomputing instead of storing.
+// Checkpoints: recompute values instead of storing them.
 //
 //   y = f(x, p)   (x_bar, p_bar) = J^T y_bar,   y_dot = J (x_dot, p_dot),   with J from a tape on which f is recorded once more
 //
-// p are the parameters that f reads. A recorded sweep (for second derivatives) has to be a record itself: it is the checkpoint of the
-// function (x, y_bar) -> J^T y_bar.
+// p are the parameters that f reads. A recorded sweep (for second derivatives) records the checkpoint of the function
+// (x, y_bar) -> J^T y_bar.
 #include "autodiff/transforms/checkpoint.h"
 
 #include "autodiff/ops.h"
@@ -18,29 +18,29 @@ namespace {
 using Tensors = pool::Vector<Tensor>;
 using Flags = pool::Vector<char>;
 
-/// A parameter that the function reads, and the value that it has there.
+/// A parameter that the function reads, and its value at that time.
 struct Read {
   ParameterRef parameter;
   Tensor value;
 };
 
-/// All that one call of the function depends on, so that it can be called again.
+/// Everything that one call of the function depends on, so that the call can be repeated.
 struct Run {
   std::shared_ptr<const Block> f;
-  Tensors x;     // constants; undefined ones are let through
+  Tensors x;     // constants; may be undefined
   Flags varies;  // which of them are tracked
   pool::Vector<Read> reads;
   Draws draws;
-  Flags tracked;  // which results depend on what varies
+  Flags tracked;  // which results depend on tracked inputs
   bool higher_order;
 };
 
-/// The function, recorded on a tape of its own.
+/// One call of the function, recorded on a separate tape.
 class Recording {
  public:
-  Tensors x, p, y;  // on this tape: inputs, parameters known beforehand, results
+  Tensors x, p, y;  // on this tape: inputs, parameters whose values are fixed, results
 
-  /// `again`: with the random numbers of the first time.
+  /// `again`: repeats the random numbers of the first call.
   Recording(Run& run, bool again)
       : tape_({.higher_order = run.higher_order, .isolated = true, .reject_outer_values = true}), state_(*active_tape()) {
     for (std::size_t i = 0; i < run.x.size(); ++i) x.push_back(run.varies[i] ? state_.variable(run.x[i]) : run.x[i]);
@@ -67,7 +67,7 @@ Tensors chosen(const Tensors& all, const Flags& flags) {
   return some;
 }
 
-/// The sources of its gradients, in the order of the node's inputs: x where it varies, then p.
+/// The sources of the gradients, in the order of the node's inputs: x where it varies, then p.
 pool::Vector<Source> sources_of(std::span<const Tensor> x, const Flags& varies, const Tensors& p) {
   pool::Vector<Source> sources;
   for (std::size_t i = 0; i < varies.size(); ++i)
@@ -76,7 +76,7 @@ pool::Vector<Source> sources_of(std::span<const Tensor> x, const Flags& varies, 
   return sources;
 }
 
-/// sum_j <y_j, y_bar_j>: its gradient is J^T y_bar, bit for bit.
+/// sum_j <y_j, y_bar_j>: its gradient is J^T y_bar, to the bit.
 Tensor inner_product(const Tensors& y, std::span<const Tensor> y_bar) {
   Tensor total;
   for (std::size_t j = 0; j < y.size(); ++j) {
@@ -96,7 +96,7 @@ Gradients pull(TapeState& tape, const Tensors& y, std::span<const Tensor> y_bar,
 
 Tensors recorded(Run run, std::span<const Tensor> x, bool again, Location site);
 
-/// (x, y_bar) -> J^T y_bar of a run, on the active tape.
+/// (x, y_bar) -> J^T y_bar for one run, recorded on the active tape.
 class PullBlock final : public Block {
  public:
   explicit PullBlock(const Run& run) : f_(run.f), varies_(run.varies), tracked_(run.tracked) {
@@ -143,7 +143,7 @@ class CheckpointCall : public Operation {
   }
 
  private:
-  /// The results that are on the tape: a TapeError unless they are what they were.
+  /// The results that are tracked. A TapeError unless they are the same as in the first call.
   Tensors same_results(Recording& again, const Saved& s) const {
     bool same = again.y.size() == run_.tracked.size() && again.tape().leaves.all().size() == run_.reads.size();
     Tensors y;
@@ -176,8 +176,8 @@ class CheckpointCall : public Operation {
   mutable Run run_;
 };
 
-/// The parameters to which the active tape has given values of its own: it is itself a function called again, and the functions that it
-/// calls must see the same.
+/// The parameters whose values are fixed on the active tape, because a checkpoint is repeating a call. Nested checkpoints must see the same
+/// values.
 pool::Vector<Read> fixed_parameters(TapeState& tape) {
   pool::Vector<Read> fixed;
   for (const Leaves::Leaf& leaf : tape.leaves.all())
@@ -185,7 +185,7 @@ pool::Vector<Read> fixed_parameters(TapeState& tape) {
   return fixed;
 }
 
-/// Calls the function, and records that on the active tape. x: run.x with the numbers that it has there.
+/// Calls the function and records the call on the active tape. x: run.x with its numbers on that tape.
 Tensors recorded(Run run, std::span<const Tensor> x, bool again, Location site) {
   TapeState& tape = *active_tape();
   Tensors y;

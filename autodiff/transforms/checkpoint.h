@@ -1,7 +1,7 @@
 #pragma once
-// Recomputing instead of storing: a part of a program that keeps its inputs alone, and runs once more when the sweep comes to it.
+// Checkpoints: a part of a program of which only the inputs are saved, and which runs again when the reverse sweep reaches it.
 //
-//     for (int t = 0; t < 1000; t += 32)  // memory for 32 steps and for 32 states, instead of 1000 steps
+//     for (int t = 0; t < 1000; t += 32)  // memory for 32 steps and 32 states instead of 1000 steps
 //       h = checkpoint([&, t](const Tensor& h) { return thirty_two_steps(h, t); })(h);
 #include <array>
 #include <memory>
@@ -15,7 +15,7 @@
 namespace wengert {
 namespace detail {
 
-/// A function of tensors with one or more results. Records share it.
+/// A function of tensors with one or more results. Nodes share it.
 class Block {
  public:
   Block() = default;
@@ -27,12 +27,12 @@ class Block {
   ~Block() = default;
 };
 
-/// f(x), of which the active tape records one call.
+/// f(x), recorded on the active tape as one node.
 pool::Vector<Tensor> checkpointed(const std::shared_ptr<const Block>& f, std::span<const Tensor> x, Location site);
 
 template <class Y> concept TupleOfTensors = requires { std::tuple_size<Y>::value; };
 
-/// The results of a function as a list: of a tensor, an array, a pair, a tuple, or a vector of them.
+/// The result of a function (a tensor, or an array, a pair, a tuple or a vector of tensors) as a list.
 template <class Y> pool::Vector<Tensor> list_of(Y&& y) {
   using Result = std::remove_cvref_t<Y>;
   pool::Vector<Tensor> list;
@@ -45,7 +45,7 @@ template <class Y> pool::Vector<Tensor> list_of(Y&& y) {
   }
   return list;
 }
-/// And back.
+/// The reverse of list_of.
 template <class Result> Result from_list(pool::Vector<Tensor>& list) {
   if constexpr (std::is_convertible_v<Result, Tensor>) {
     return std::move(list[0]);
@@ -73,7 +73,7 @@ template <std::size_t> using TensorArgument = const Tensor&;
 
 }  // namespace detail
 
-/// What `checkpoint` returns: a function to be called with tensors, as f is.
+/// The result of `checkpoint`: a function that is called with tensors, as f is.
 template <class F> class Checkpoint {
  public:
   Checkpoint(F f, Location site) : f_(std::move(f)), site_(site) {}
@@ -94,14 +94,14 @@ template <class F> class Checkpoint {
   Location site_;
 };
 
-/// f as a function that, under a tape, keeps its inputs but nothing that it computes on the way: the sweep calls it once more. The price
-/// is one more forward computation.
+/// f as a function that saves only its inputs under a tape, and none of its intermediate values: the reverse sweep calls f again. This
+/// costs one more forward pass of f.
 ///
-/// - f is called with tensors, and may read Parameters, which get their gradients, also if they have been given other values since. Of
-///   other tracked values it must have them as inputs: a captured one is a TapeError.
-/// - It must do the same each time, and live, with what it captures, until the sweep. Random numbers are the same again, whichever
-///   generator they come from; what f writes elsewhere, such as running statistics, is written twice.
-/// - Checkpoints nest. Gradients of gradients work, to any order, and recompute at each.
+/// - f is called with tensors. It may read Parameters; they get gradients, even if new values have been assigned to them since. Other
+///   tracked values must be passed as inputs: capturing one is a TapeError.
+/// - f must do the same on every call, and whatever it captures must live until the sweep. Random numbers are repeated, whichever generator
+///   they come from. Side effects, such as updates of running statistics, happen on every call.
+/// - Checkpoints nest. Gradients of gradients work to any order; each order recomputes f.
 template <class F> Checkpoint<std::decay_t<F>> checkpoint(F&& f, Location site = Location::here()) { return {std::forward<F>(f), site}; }
 
 }  // namespace wengert

@@ -1,6 +1,6 @@
 #pragma once
-// Derivatives of analytic functions by a complex step, to compare gradients with. Not part of autodiff.h, because <complex> costs compile
-// time.
+// Derivatives of analytic functions by the complex step, as a reference for gradients. Not part of autodiff.h, because <complex> costs
+// compile time.
 #include <complex>
 #include <initializer_list>
 #include <span>
@@ -10,8 +10,8 @@
 
 namespace wengert {
 
-/// The gradient of an analytic function of real numbers, without the cancellation of differences: Im f(x + i h) / h with h = 1e-100.
-/// f takes `std::span<const std::complex<double>>` or as many complex numbers. For `.instead_of_differences`.
+/// The gradient of an analytic function of real numbers, without the cancellation of finite differences: Im f(x + i h) / h with h = 1e-100.
+/// f takes `std::span<const std::complex<double>>`, or one complex number for each element of x. Use it for `.instead_of_differences`.
 template <class F> Tensor complex_step(F&& f, std::span<const double> x) {
   constexpr double h = 1e-100;
   std::vector<double> gradient(x.size());

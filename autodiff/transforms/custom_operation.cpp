@@ -18,7 +18,7 @@ Tensors dense(std::span<const Tensor> x) {
   return all;
 }
 
-/// Which of the values that are recorded from now on depend on some that are there.
+/// Tracks which values recorded from now on depend on given existing values.
 class Dependents {
  public:
   explicit Dependents(TapeState& tape) : tape_(tape), first_node_(tape.nodes.size()), marked_(tape.slots.size()) {}
@@ -28,7 +28,7 @@ class Dependents {
     mark_dependents(
         tape_, first_node_, false, [&](std::uint32_t slot) { return marked_[slot] != 0; },
         [&](std::uint32_t slot) { marked_[slot] = true; });
-    return tape_.holds(t) && marked_[tape_.slot_of(t)];  // an ended tape's value is in no slot
+    return tape_.holds(t) && marked_[tape_.slot_of(t)];  // a value of an ended tape has no slot
   }
 
  private:
@@ -41,7 +41,7 @@ class CustomCall : public Operation {
  public:
   explicit CustomCall(const CustomRules& rules) : rules_(rules.copy()) {}
   const char* name() const override { return rules_->name(); }
-  // All inputs, also those that do not vary: the rules are given them.
+  // All inputs, constants too, because the rules take them all as arguments.
   ValueSet saved_for(int) const override { return 0x3f | output(); }
 
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
@@ -60,13 +60,13 @@ class CustomCall : public Operation {
   }
 
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    if (!rules_->has_jvp()) throw TapeError(fmt::format("{}: forward mode needs the operation's jvp, and it has none", name()));
+    if (!rules_->has_jvp()) throw TapeError(fmt::format("{}: forward mode needs a jvp, but the operation has none", name()));
     const Tensors x = inputs(s);
     Tensors tangents;
     for (std::size_t i = 0; i < x.size(); ++i)
       tangents.push_back(x_dot[i].defined() ? x_dot[i].contiguous() : Tensor::zeros(x[i].shape(), x[i].dtype()));
     y_dot[0] = rules_->jvp(tangents, s.y().contiguous(), x);
-    if (!y_dot[0].defined()) throw TapeError(fmt::format("{}: its jvp gave an undefined tensor", name()));
+    if (!y_dot[0].defined()) throw TapeError(fmt::format("{}: its jvp returned an undefined tensor", name()));
     check_like("the tangent", y_dot[0], s.y());
   }
 
@@ -84,12 +84,13 @@ class CustomCall : public Operation {
       throw DtypeError(fmt::format("{}: {} {} must have the dtype of {}", name(), what, describe(t), describe(like)));
   }
 
-  /// A rule computes past the tape if a result does not depend on the cotangent, or (unless it is linear) none on the inputs and on y.
+  /// Checks that the rule's results were recorded: each must depend on the cotangent, and unless the operation is linear, at least one must
+  /// depend on the inputs or on y. Otherwise the rule reads raw data, and second derivatives would be lost.
   void recorded_vjp(const Tensor& y_bar, const Tensor& y, const Tensors& x, Tensors& result) const {
     TapeState& tape = *active_tape();
     const auto on_tape = [&](const Tensor& t) { return tape.slot_of(t) == kNoIndex ? tape.variable(t) : t; };
     const Tensor seed = on_tape(y_bar.contiguous());
-    Tensors inputs;  // constants too, so that it can be seen whether the rule reads them
+    Tensors inputs;  // constants become variables, to detect whether the rule reads them
     for (const Tensor& each : x) inputs.push_back(is_floating(each.dtype()) ? on_tape(each) : each);
     Dependents of_cotangent(tape), of_values(tape);
     of_cotangent.add(seed);
@@ -108,9 +109,9 @@ class CustomCall : public Operation {
   }
   [[noreturn]] void past_the_tape(const char* what) const {
     throw TapeError(fmt::format(
-        "{}: a derivative of a derivative was asked for, but the operation's vjp does not compute from {} by recorded "
-        "operations; write it in public operations, say that it is linear if its derivative is constant, or return an undefined "
-        "tensor where that is 0",
+        "{}: there is no second derivative, because the operation's vjp does not compute from {} by recorded operations; hint: write it "
+        "in public operations, declare the operation linear if its derivative is constant, or return an undefined tensor where the "
+        "result is 0",
         name(), what));
   }
 
@@ -122,7 +123,8 @@ class CustomCall : public Operation {
 Tensor apply_custom(const CustomRules& rules, std::span<const Tensor> x, Location site) {
   pool::Vector<const Tensor*> pointers;
   for (const Tensor& each : x) {
-    if (!each.defined()) throw ShapeError(fmt::format("{}: an input is undefined: default-constructed, or moved from", rules.name()));
+    if (!each.defined())
+      throw ShapeError(fmt::format("{}: an input is undefined: it was default-constructed, or moved from", rules.name()));
     pointers.push_back(&each);
   }
   const bool tracked = any_tracked(pointers);
@@ -131,7 +133,7 @@ Tensor apply_custom(const CustomRules& rules, std::span<const Tensor> x, Locatio
     const NoRecord forward;
     y = rules.forward(dense(x));
   }
-  if (!y.defined()) throw ShapeError(fmt::format("{}: its forward gave an undefined tensor", rules.name()));
+  if (!y.defined()) throw ShapeError(fmt::format("{}: its forward returned an undefined tensor", rules.name()));
   y = y.constant();
   if (tracked && is_floating(y.dtype())) record_all(CustomCall(rules), site, pointers, {&y, 1});
   return y;

@@ -1,5 +1,5 @@
 #pragma once
-// Tensor operations of one's own: a value and its rules.
+// Custom tensor operations: a forward function and its derivative rules.
 #include <array>
 #include <cstddef>
 #include <type_traits>
@@ -11,7 +11,7 @@
 namespace wengert {
 namespace detail {
 
-/// An operation of the user's, as the tape calls it. x, y and cotangents are dense.
+/// A custom operation as the tape calls it. x, y and cotangents are dense.
 class CustomRules {
  public:
   CustomRules() = default;
@@ -33,7 +33,7 @@ class CustomRules {
 /// rules.forward(x), recorded.
 Tensor apply_custom(const CustomRules& rules, std::span<const Tensor> x, Location site);
 
-/// How many tensors forward takes; 0 if none of up to six.
+/// The number of tensors that forward takes, up to six; 0 if it takes no such list.
 template <class R, class... Leading> constexpr std::size_t inputs_of() {
   constexpr std::size_t kMost = 6;
   if constexpr (requires(const R& r, const Leading&... l, const Tensor& x) { r.forward(l..., x); }) {
@@ -82,7 +82,7 @@ template <class R, std::size_t... i> class CustomRulesOf<R, std::index_sequence<
   R r_;
 };
 
-/// The rules of the form with lambdas.
+/// For the form with lambdas: stands for a missing jvp.
 struct NoJvp {};
 template <class Forward, class Vjp, class Jvp> struct LambdaRules {
   const char* name;
@@ -92,7 +92,7 @@ template <class Forward, class Vjp, class Jvp> struct LambdaRules {
   bool linear = false;
 };
 
-/// A tensor and its caller's place.
+/// A tensor and the caller's location.
 struct CustomOperand {
   Tensor tensor;
   Location site;
@@ -103,7 +103,7 @@ template <std::size_t> using CustomOperandAt = const CustomOperand&;
 
 }  // namespace detail
 
-/// What `custom_operation` returns: a function of as many tensors as its forward takes.
+/// The result of `custom_operation`: a function of as many tensors as its forward takes.
 template <class R, class I = std::make_index_sequence<detail::inputs_of<R>()>> class CustomOperation;
 template <class R, std::size_t... i> class CustomOperation<R, std::index_sequence<i...>> {
  public:
@@ -119,18 +119,18 @@ template <class R, std::size_t... i> class CustomOperation<R, std::index_sequenc
   detail::CustomRulesOf<R, std::index_sequence<i...>> rules_;
 };
 
-/// A tensor operation of one's own, from a struct with
+/// A custom tensor operation, from a struct with
 ///
-///     const char* name;                                     // of errors and of the tape's listing; must outlive the tapes
+///     const char* name;                                     // for errors and listings of the tape; must outlive the tapes
 ///     Tensor forward(const Tensor& a, ...) const;           // nothing that it computes is recorded
-///     Tensor vjp(y_bar, y, a, ...) const;                   // J^T y_bar; of several inputs a std::array<Tensor, n>
+///     Tensor vjp(y_bar, y, a, ...) const;                   // J^T y_bar; for n > 1 inputs a std::array<Tensor, n>
 ///     Tensor jvp(a_dot, ..., y, a, ...) const;              // J x_dot; optional: forward mode needs it
 ///     static constexpr bool linear = true;                  // optional: J does not depend on the inputs
 ///
 /// where all arguments are `const Tensor&`, dense, and may be read by `data()`. A cotangent has the shape of its input; undefined means
-/// zero. What a rule returns is checked. Rules written in public operations of y_bar, y and the inputs make derivatives of any order; a
-/// rule that computes past them is noticed in the recorded sweep that asks for more, and is a TapeError there. `check_gradient` tells
-/// whether the rules are right.
+/// zero. The shapes and dtypes that rules return are checked. Rules written in public operations of y_bar, y and the inputs give
+/// derivatives of any order. A rule that reads raw data gives first derivatives only; a recorded sweep detects this and throws a TapeError.
+/// `check_gradient` checks whether the rules are right.
 ///
 ///     struct Cube {
 ///       static constexpr const char* name = "cube";
@@ -145,13 +145,13 @@ struct CustomOperationOptions {
   bool linear = false;  ///< the derivative does not depend on the inputs
 };
 
-/// The same from lambdas, of the forms of forward, vjp and jvp above.
+/// The same from lambdas with the signatures of forward, vjp and jvp above.
 template <class Forward, class Vjp, class Jvp>
 auto custom_operation(const char* name, Forward forward, Vjp vjp, Jvp jvp, const CustomOperationOptions& options = {}) {
   using R = detail::LambdaRules<Forward, Vjp, Jvp>;
   return CustomOperation<R>(R{name, std::move(forward), std::move(vjp), std::move(jvp), options.linear});
 }
-/// For reverse mode alone.
+/// Without a jvp: reverse mode only.
 template <class Forward, class Vjp> auto custom_operation(const char* name, Forward forward, Vjp vjp) {
   return custom_operation(name, std::move(forward), std::move(vjp), detail::NoJvp());
 }

@@ -11,8 +11,8 @@
 namespace wengert {
 
 /// A Scalar with this value whose derivative with respect to x[i] is partials[i]: recorded as one statement (one for every 127 operands).
-/// The rest of this file is built on it. A TapeError on a tape for higher orders, because the derivatives of the partials are unknown,
-/// and a ShapeError if the lengths differ.
+/// The rest of this file is built on it. A TapeError on a tape with `.higher_order`, because the derivatives of the partials are unknown; a
+/// ShapeError if the lengths differ.
 Scalar with_partials(double value, std::span<const Scalar> x, std::span<const double> partials);
 
 /// A function given by its value and its slope. See scalar_function.
@@ -38,8 +38,8 @@ template <class Value, class Slope> ScalarFunction<Value, Slope> scalar_function
   return {std::move(value), std::move(slope)};
 }
 
-/// A block with a custom reverse rule: value(x) of a std::span<const double> returns a double, reverse(x, y, x_bar) writes the
-/// derivatives of y to x_bar, which is zero before. The rule runs at once, so nothing has to be saved.
+/// A block with a custom reverse rule: value(x) takes a std::span<const double> and returns a double; reverse(x, y, x_bar) writes the
+/// derivatives of y to x_bar, which is initially zero. The rule runs at once, so nothing has to be saved.
 template <std::invocable<std::span<const double>> Value, std::invocable<std::span<const double>, double, std::span<double>> Reverse>
 Scalar scalar_block(std::span<const Scalar> x, Value&& value, Reverse&& reverse) {
   std::vector<double> values, x_bar(x.size());
@@ -67,8 +67,8 @@ struct BlockDerivatives {
 }  // namespace detail
 
 /// Runs f(x), a block of many statements with few inputs and few outputs, on an inner tape, and records one statement for each of its
-/// outputs. f takes a std::span<const Scalar> and returns a Scalar, or a std::array or std::vector of them. It must not use any other
-/// recorded Scalar: that is a TapeError.
+/// outputs. f takes a std::span<const Scalar> and returns a Scalar, or a std::array or std::vector of them. Using any other recorded Scalar
+/// in f is a TapeError.
 template <std::invocable<std::span<const Scalar>> F> auto preaccumulate(F&& f, std::span<const Scalar> x) {
   using Result = std::invoke_result_t<F, std::span<const Scalar>>;
   constexpr bool kOne = std::convertible_to<Result, Scalar>;

@@ -10,7 +10,7 @@
 namespace wengert::detail {
 namespace {
 
-/// y = x, as a value of its own.
+/// y = x, as a new recorded value.
 class Identity : public Operation {
  public:
   const char* name() const override { return "identity"; }
@@ -20,22 +20,22 @@ class Identity : public Operation {
   void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = x_dot[0]; }
 };
 
-/// Where derivatives are taken: on the recording tape, recorded; or else on a tape of their own, as constants.
+/// Takes derivatives: on the tape that records, where they are recorded, or else on a tape of its own, where they are constants.
 class Derivatives {
  public:
-  /// For the function `name` that the user called.
+  /// `name`: the function that the user called, for errors.
   explicit Derivatives(const char* name, bool of_gradients = false) : name_(name) {
     if (!recording()) own_.emplace(TapeOptions{.higher_order = of_gradients, .isolated = true});
     tape_ = active_tape();
   }
 
-  /// x as a value that nothing else has: what f reads of x otherwise, as by a capture, is not differentiated.
+  /// x as a new variable: uses of x other than through f's argument, such as captures, are not differentiated.
   Tensor variable(const Tensor& x) {
     if (own_ || tape_->slot_of(x) == kNoIndex) return tape_->variable(x);
     return record(Identity(), x.made_at(), {&x}, x.constant());
   }
 
-  /// J^T y_bar; y_bar may be left out where y has one element. On a tape of its own the last that is asked for.
+  /// J^T y_bar; y_bar may be left out if y has one element. On a tape of its own, this call must be the last.
   Tensor pull(const Tensor& y, const Tensor& x, const Tensor& y_bar = {}) {
     check_cotangent(y, y_bar);
     return swept(y, x, {.seed = y_bar, .differentiable = !own_, .unreached = Unreached::zero});
@@ -45,13 +45,14 @@ class Derivatives {
     check_cotangent(y, y_bar);
     return swept(y, x, {.seed = y_bar, .differentiable = true, .unreached = Unreached::zero});
   }
-  /// The gradients of y, of one element, with respect to parameters.
+  /// The gradients of y, which has one element, with respect to parameters.
   Gradients gradients(const Tensor& y, const ParameterList& parameters, bool recorded = false) {
     check_cotangent(y, {});
     return swept(y, parameters, {.differentiable = recorded || !own_, .unreached = Unreached::zero});
   }
 
-  /// J x_dot. A push is not recorded; where it must be, J x_dot is the derivative of J^T u by u, which is linear.
+  /// J x_dot. Forward sweeps cannot be recorded. Where the result must be, J x_dot is the derivative of J^T u with respect to u, which is
+  /// linear in u.
   Tensor push(const Tensor& y, const Tensor& x, const Tensor& x_dot) {
     check_like("tangent", x_dot, x);
     if (!tracked(y)) return Tensor::zeros(y.shape(), y.dtype());
@@ -60,7 +61,7 @@ class Derivatives {
     return sweep_forward(*tape_, Source(y), {&source, 1}, {&x_dot, 1});
   }
 
-  /// d y / d x, y's shape and then x's.
+  /// dy/dx, in the shape of y followed by that of x.
   Tensor jacobian(const Tensor& y, const Tensor& x) {
     Shape shape = y.shape();
     for (const Index size : x.shape()) shape.push_back(size);
@@ -69,7 +70,7 @@ class Derivatives {
     return reshape(y.size() <= x.size() ? rows(y, x) : columns(y, x), shape);
   }
 
-  /// d y / d p for each parameter p: y's shape and then p's.
+  /// dy/dp for each parameter p, in the shape of y followed by that of p.
   std::vector<Tensor> jacobian(const Tensor& y, const ParameterList& parameters) {
     std::vector<std::vector<Tensor>> rows(parameters.size());
     for (Index i = 0; i < y.size(); ++i) {
@@ -89,14 +90,14 @@ class Derivatives {
     if (t.dtype() != model.dtype())
       throw DtypeError(fmt::format("{}: the {} {} must have the dtype of {}", name_, what, describe(t), describe(model)));
   }
-  /// The value of a function whose gradient is asked for has one element.
+  /// A ShapeError unless y has one element, as the value of a function needs for a gradient.
   void check_one_element(const Tensor& y) const {
     if (y.size() != 1)
-      throw ShapeError(
-          fmt::format("{}: the function's value {} has {} elements, not one; reduce it with sum or mean", name_, describe(y), y.size()));
+      throw ShapeError(fmt::format("{}: the function's value {} has {} elements, not one; hint: reduce it with sum or mean", name_,
+                                   describe(y), y.size()));
   }
 
-  /// Parts of the shape of p, one after the other, as a tensor of the leading shape and then p's.
+  /// Parts in the shape of p, stacked to a tensor in the leading shape followed by that of p.
   static Tensor stacked(const std::vector<Tensor>& parts, const Shape& leading, const Tensor& p) {
     Shape shape = leading;
     for (const Index size : p.shape()) shape.push_back(size);
@@ -104,11 +105,11 @@ class Derivatives {
     return parts.empty() ? Tensor::zeros(shape, p.dtype()) : reshape(stack(std::span<const Tensor>(parts)), shape);
   }
 
-  /// For the user: recorded, or a constant.
+  /// The result for the user: recorded, or a constant.
   Tensor result(const Tensor& t) const { return own_ ? t.constant() : t; }
 
  private:
-  /// J x_dot for any x_dot after one recorded sweep: J^T u is recorded once.
+  /// Computes J x_dot for any number of x_dot after one recorded sweep, which records J^T u.
   struct PullOfPull {
     Derivatives* at;
     Tensor u, x_bar;
@@ -140,7 +141,9 @@ class Derivatives {
     }
   }
 
-  static Tensor unit(const Tensor& like, Index flat) { return place(Tensor::ones({}, like.dtype()), like.shape(), flat, like.made_at()); }
+  static Tensor unit(const Tensor& like, Index flat) {
+    return scatter_element(Tensor::ones({}, like.dtype()), like.shape(), flat, like.made_at());
+  }
 
   // (size of y, size of x)
   Tensor rows(const Tensor& y, const Tensor& x) {
@@ -167,7 +170,7 @@ class Derivatives {
   TapeState* tape_;
 };
 
-/// The elements of a gradient times v, summed; undefined if the gradient is a constant.
+/// The inner product of the gradients and v; undefined if all gradients are constants.
 Tensor inner_product(const Gradients& g, std::span<const Tensor> v) {
   Tensor total;
   for (std::size_t k = 0; k < g.size(); ++k) {
@@ -204,7 +207,7 @@ Tensor jacobian(FunctionOfTensor f, const Tensor& x) {
   return at.result(at.jacobian(f(v), v));
 }
 
-//  H v: the change of the gradient along v
+//  H v: the derivative of the gradient along v
 Tensor hvp(FunctionOfTensor f, const Tensor& x, const Tensor& v) {
   Derivatives at("hvp", true);
   const Tensor variable = at.variable(x);
@@ -230,8 +233,7 @@ std::pair<Tensor, Gradients> value_and_gradient(const char* name, FunctionOfPara
 Gradients hvp(FunctionOfParameters f, const ParameterList& parameters, std::span<const Tensor> v) {
   Derivatives at("hvp", true);
   if (v.size() != parameters.size())
-    throw ShapeError(
-        fmt::format("hvp: {} tensors to multiply by for {} parameters; there must be one for each", v.size(), parameters.size()));
+    throw ShapeError(fmt::format("hvp: v has {} tensors for {} parameters, but it must have one for each", v.size(), parameters.size()));
   for (std::size_t k = 0; k < v.size(); ++k) at.check_like("factor", v[k], parameters[k]->value);
   const Tensor product = inner_product(at.gradients(f(), parameters, true), v);
   return at.gradients(product.defined() ? product : Tensor::zeros({}), parameters);
@@ -254,8 +256,9 @@ std::vector<Tensor> per_example_gradients(FunctionRef<Tensor(std::span<const Ten
                                           std::span<const Tensor> batch) {
   for (const Tensor& t : batch)
     if (t.rank() == 0 || t.shape()[0] != batch[0].shape()[0])
-      throw ShapeError(fmt::format("per_example_gradients: {} and {} must have one number of examples, which is the size of dimension 0",
-                                   describe(batch[0]), describe(t)));
+      throw ShapeError(
+          fmt::format("per_example_gradients: {} and {} must have the same number of examples, which is the size of dimension 0",
+                      describe(batch[0]), describe(t)));
   const Index n = batch[0].shape()[0];
   std::vector<std::vector<Tensor>> examples(parameters.size());
   for (Index i = 0; i < n; ++i) {

@@ -4,9 +4,9 @@
 //     auto f = [](const Tensor& x) { return sum(x * x * x); };
 //     Tensor g = gradient(f, x), h = hessian(f, x);
 //
-// Outside every tape the results are constants. Where a tape records, all the work is recorded there as well (its sweeps are
-// `.differentiable`), so that the results can be differentiated again, by x and by whatever else f reads. So these functions nest to any
-// order: gradient([&](const Tensor& x) { return sum(gradient(f, x)); }, x). Where that is not wanted, `NoRecord` goes before the call.
+// Outside every tape the results are constants. Under a tape that records, all the work is recorded there (its sweeps are
+// `.differentiable`), so the results can be differentiated again, with respect to x and to whatever else f reads. So these functions nest
+// to any order: gradient([&](const Tensor& x) { return sum(gradient(f, x)); }, x). Put `NoRecord` before the call to prevent this.
 #include <concepts>
 #include <optional>
 #include <span>
@@ -19,7 +19,7 @@
 
 namespace wengert {
 
-/// x as a constant: no derivative passes.
+/// x as a constant: derivatives stop here.
 inline Tensor stop_gradient(const Tensor& x) { return x.constant(); }
 inline Scalar stop_gradient(const Scalar& x) { return x.value(); }
 
@@ -44,35 +44,36 @@ std::vector<Tensor> per_example_gradients(FunctionRef<Tensor(std::span<const Ten
 
 }  // namespace detail
 
-/// A function of a tensor, which these take, returns a tensor. What does not depend on x has the derivative 0.
+/// A function that takes a tensor and returns one. Its result may be independent of x; then the derivative is 0.
 template <class F> concept TensorFunction = std::is_invocable_r_v<Tensor, F&, const Tensor&>;
-/// A Tensor or a Parameter. Whether f is a function of tensors is asked only where x is one: a generic lambda of scalars would not compile.
+/// A Tensor or a Parameter. TensorFunction is checked only if x is one of these: checking it for a generic lambda of scalars would not
+/// compile.
 template <class X> concept TensorValue = std::convertible_to<const X&, Tensor>;
 
-/// f(x) and its gradient, of x's shape, for f of one element.
+/// f(x) and its gradient, in the shape of x. f(x) must have one element.
 template <class F, TensorValue X>
 requires TensorFunction<F> std::pair<Tensor, Tensor> value_and_gradient(F&& f, const X& x) {
   return detail::value_and_gradient("value_and_gradient", f, x);
 }
-/// The gradient of f at x, of x's shape, for f of one element.
+/// The gradient of f at x, in the shape of x. f(x) must have one element.
 template <class F, TensorValue X>
 requires TensorFunction<F> Tensor gradient(F&& f, const X& x) { return detail::value_and_gradient("gradient", f, x).second; }
 
-/// y_bar^T J for f at x: y_bar has the shape of f(x), the result that of x.
+/// J^T y_bar for f at x: y_bar has the shape of f(x), the result that of x.
 template <class F, TensorValue X>
 requires TensorFunction<F> Tensor vjp(F&& f, const X& x, const Tensor& y_bar) { return detail::vjp(f, x, y_bar); }
 /// J x_dot for f at x: x_dot has the shape of x, the result that of f(x).
 template <class F, TensorValue X>
 requires TensorFunction<F> Tensor jvp(F&& f, const X& x, const Tensor& x_dot) { return detail::jvp(f, x, x_dot); }
-/// H v for f of one element: v and the result have the shape of x. About three times the work of a gradient.
+/// H v, where f(x) must have one element: v and the result have the shape of x. About three times the work of a gradient.
 template <class F, TensorValue X>
 requires TensorFunction<F> Tensor hvp(F&& f, const X& x, const Tensor& v) { return detail::hvp(f, x, v); }
 
-/// All derivatives d f(x)[i] / d x[j]: f(x)'s shape, then x's. One sweep for each element of f(x), or one push for each element of x,
-/// whichever are fewer.
+/// The Jacobian d f(x)[i] / d x[j], in the shape of f(x) followed by that of x. One reverse sweep for each element of f(x), or one forward
+/// sweep for each element of x, whichever are fewer.
 template <class F, TensorValue X>
 requires TensorFunction<F> Tensor jacobian(F&& f, const X& x) { return detail::jacobian(f, x); }
-/// All second derivatives of f of one element: x's shape twice. One push over a recorded gradient for each element of x.
+/// The Hessian, in the shape of x twice. f(x) must have one element. One forward sweep over a recorded gradient for each element of x.
 template <class F, TensorValue X>
 requires TensorFunction<F> Tensor hessian(F&& f, const X& x) { return detail::hessian(f, x); }
 
@@ -80,23 +81,23 @@ requires TensorFunction<F> Tensor hessian(F&& f, const X& x) { return detail::he
 ///
 ///     gradient([&] { return nn::mse(net(x), y); }, net.parameters())
 ///
-/// f takes no argument and reads the parameters through the model. Results are in the order of the list; what f does not depend on, and
-/// what is frozen, has the derivative 0. Under a tape that records, everything that f reads of a parameter counts, also what was computed
-/// from it before.
+/// f takes no argument and reads the parameters through the model. Results are in the order of the list. Parameters that f does not depend
+/// on, and frozen ones, have the derivative 0. Under a tape that records, values computed from a parameter before the call are
+/// differentiated as well.
 /// @{
 
-/// A function of no argument that returns a tensor.
+/// A function without arguments that returns a tensor.
 template <class F> concept ParameterFunction = std::is_invocable_r_v<Tensor, F&>;
 
-/// f() and its gradients, for f of one element.
+/// f(), which must have one element, and its gradients.
 template <ParameterFunction F> std::pair<Tensor, Gradients> value_and_gradient(F&& f, const ParameterList& parameters) {
   return detail::value_and_gradient("value_and_gradient", f, parameters);
 }
 template <ParameterFunction F> Gradients gradient(F&& f, const ParameterList& parameters) {
   return detail::value_and_gradient("gradient", f, parameters).second;
 }
-/// H v for f of one element, where H has the second derivatives by all parameters together; v has a tensor of each parameter's shape. A
-/// recorded sweep and a sweep over it: three to four times the work of a gradient, however many parameters there are.
+/// H v, where H holds the second derivatives with respect to all parameters together, and v has one tensor in each parameter's shape. f()
+/// must have one element. A recorded sweep and a sweep over it: three to four times the work of a gradient, for any number of parameters.
 template <ParameterFunction F> Gradients hvp(F&& f, const ParameterList& parameters, std::span<const Tensor> v) {
   return detail::hvp(f, parameters, v);
 }
@@ -104,21 +105,21 @@ template <ParameterFunction F> Gradients hvp(F&& f, const ParameterList& paramet
   const std::vector<Tensor> tensors(v.begin(), v.end());
   return detail::hvp(f, parameters, tensors);
 }
-/// d f() / d p for each parameter p: f()'s shape, then p's. One sweep for each element of f().
+/// d f() / d p for each parameter p, in the shape of f() followed by that of p. One sweep for each element of f().
 template <ParameterFunction F> std::vector<Tensor> jacobian(F&& f, const ParameterList& parameters) {
   return detail::jacobian(f, parameters);
 }
-/// All second derivatives of f of one element: block [i][j] has the shape of parameter i, then that of parameter j. One sweep over a
-/// recorded gradient for each element of each parameter: for small models.
+/// The Hessian in blocks: [i][j] has the shape of parameter i followed by that of parameter j. f() must have one element. One sweep over a
+/// recorded gradient for each element of each parameter, so for small models only.
 template <ParameterFunction F> std::vector<std::vector<Tensor>> hessian(F&& f, const ParameterList& parameters) {
   return detail::hessian(f, parameters);
 }
-/// The gradients of loss(example...) for each example of a batch, with respect to each parameter: (n, the parameter's shape). Tensors of
-/// the batch have one first dimension n, and an example is a part of size 1 of each, so that layers take it as a batch of one:
+/// The gradients of loss(example...) for each example of a batch, with respect to each parameter: (n, the parameter's shape). The tensors
+/// of the batch share the first dimension n. An example is passed as a batch of one:
 ///
 ///     per_example_gradients([&](const Tensor& x, const Tensor& y) { return nn::mse(net(x), y); }, net.parameters(), x, y)
 ///
-/// A forward pass and a sweep for each example.
+/// Runs one forward pass and one sweep for each example.
 template <class F, TensorValue... Batch>
 requires(sizeof...(Batch) > 0) std::vector<Tensor> per_example_gradients(F&& loss, const ParameterList& parameters, const Batch&... batch) {
   const Tensor list[] = {batch...};

@@ -42,7 +42,7 @@ namespace detail {
 namespace {
 
 using Tensors = std::vector<Tensor>;
-using Values = std::vector<std::vector<double>>;  // of each input, in row-major order
+using Values = std::vector<std::vector<double>>;  // the elements of each input, in row-major order
 
 std::string position_of(Index flat, const Shape& shape) {
   Shape position = shape;
@@ -50,7 +50,7 @@ std::string position_of(Index flat, const Shape& shape) {
   return wengert::to_string(position);
 }
 
-/// Of each tensor.
+/// The elements of each tensor.
 Values values_of(std::span<const Tensor> x) {
   Values v;
   for (const Tensor& t : x) v.push_back(t.to_vector<double>());
@@ -79,7 +79,7 @@ double largest(const Values& v) {
   return m;
 }
 
-/// The first element whose bits differ; -1: none; 0 too where the shapes or dtypes differ.
+/// The first element whose bits differ, or -1; 0 also if the shapes or dtypes differ.
 Index first_other_bits(const Tensor& a, const Tensor& b) {
   if (!(a.shape() == b.shape()) || a.dtype() != b.dtype()) return 0;
   const Tensor p = a.clone(), q = b.clone();
@@ -103,7 +103,7 @@ Tensors random_like(std::span<const Tensor> x, Generator& random) {
 }
 
 /// x + h v, in v's dtype.
-Tensors moved(std::span<const Tensor> x, const Tensors& v, double h) {
+Tensors step_along(std::span<const Tensor> x, const Tensors& v, double h) {
   Tensors r;
   for (std::size_t k = 0; k < x.size(); ++k) r.push_back(x[k] + h * v[k]);
   return r;
@@ -142,14 +142,14 @@ class Checker {
     Tensors r;
     for (const Tensor& t : x) {
       if (!is_floating(t.dtype()))
-        throw DtypeError(fmt::format("check_gradient: the input {} is not floating; let the function capture it", describe(t)));
+        throw DtypeError(fmt::format("check_gradient: the input {} is not floating; hint: capture it in the function", describe(t)));
       r.push_back(t.constant());
     }
     if (r.empty()) throw ShapeError("check_gradient: no inputs");
     return r;
   }
 
-  /// What the differences are computed in and from, the cotangent, and what error passes.
+  /// Chooses the precision of the differences, the cotangent, the step and the tolerance.
   void prepare() {
     y_ = value(x_);
     if (!is_floating(y_.dtype())) throw DtypeError(fmt::format("check_gradient: the result {} is not floating", describe(y_)));
@@ -233,7 +233,7 @@ class Checker {
       add_all("tape / differences", tape, differences, tolerance_ * std::max(largest(differences), largest(tape)) + noise_ * weight());
     }
   }
-  /// sum |w f(x)|: what the rounding of differences is a fraction of.
+  /// sum |w f(x)|: the scale of the rounding errors of differences.
   double weight() const {
     double magnitude = 0;
     inner_product(w_.to_vector<double>(), y_.to_vector<double>(), magnitude);
@@ -280,7 +280,7 @@ class Checker {
 
     const Tensors direction = converted(v_, wide_[0].dtype());
     const std::vector<double> differences =
-        fourth_order_difference([&](double h) { return value(moved(wide_, direction, h)).to_vector<double>(); }, step_);
+        fourth_order_difference([&](double h) { return value(step_along(wide_, direction, h)).to_vector<double>(); }, step_);
     const double size = std::max(largest({differences}), largest({pushed}));
     add_result("forward / differences", pushed, differences, tolerance_ * size + 10 * noise_ * largest({y_.to_vector<double>()}));
 
@@ -311,7 +311,7 @@ class Checker {
     const Tensors direction = converted(v_, wide_[0].dtype());
     const auto flat_gradient = [&](double h) {
       std::vector<double> flat;
-      for (const auto& g : values_of(gradient(moved(wide_, direction, h), w_))) flat.insert(flat.end(), g.begin(), g.end());
+      for (const auto& g : values_of(gradient(step_along(wide_, direction, h), w_))) flat.insert(flat.end(), g.begin(), g.end());
       return flat;
     };
     const std::vector<double> flat = fourth_order_difference(flat_gradient, step_);
@@ -350,7 +350,7 @@ class Checker {
     result_.add({.what = what, .value = value, .expected = expected, .allowed = allowed, .passed = agree(value, expected, allowed)});
   }
   static bool agree(double value, double expected, double allowed) { return value == expected || std::abs(value - expected) <= allowed; }
-  /// The worst element of one tensor; a NaN is worse than anything.
+  /// The element with the largest error; NaN counts as the largest.
   static std::size_t worst_of(const std::vector<double>& value, const std::vector<double>& expected) {
     std::size_t worst = 0;
     double error = -1;
@@ -409,7 +409,7 @@ GradientCheck check_gradient(FunctionOfTensors f, std::span<const Tensor> x, con
 }
 
 void wrong_number_of_inputs(int wanted, std::size_t given) {
-  throw ShapeError(fmt::format("check_gradient: the function takes {} inputs and was given {}", wanted, given));
+  throw ShapeError(fmt::format("check_gradient: the function takes {} inputs, but {} were given", wanted, given));
 }
 
 }  // namespace detail

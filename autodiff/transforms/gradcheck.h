@@ -1,5 +1,5 @@
 #pragma once
-// Checks of derivatives: what the tape says, what was derived by hand and what finite differences say, side by side.
+// Gradient checks: compare the tape's derivatives with derivatives derived by hand and with finite differences.
 #include <concepts>
 #include <initializer_list>
 #include <span>
@@ -13,34 +13,35 @@
 namespace wengert {
 
 struct GradientCheckOptions {
-  /// Gradients derived by hand, one an input and of its shape: of a function of one element, or of sum(cotangent * f).
+  /// Gradients derived by hand, one for each input and in its shape, of sum(cotangent * f), or of f itself if it has one element.
   std::vector<Tensor> by_hand = {};
-  /// Gradients of the same from elsewhere (`complex_step`, in transforms/complex_step.h), which take the place of central differences.
+  /// The same gradients by another method (such as `complex_step`, in transforms/complex_step.h), to use in place of central differences.
   std::vector<Tensor> instead_of_differences = {};
-  /// The cotangent of f(x): its shape and dtype. By default random numbers; 1 if gradients of a function of one element are given.
+  /// The cotangent of f(x), in its shape and dtype. By default random numbers; 1 if f(x) has one element and gradients are given.
   Tensor cotangent = {};
-  /// 1: first derivatives; 2: the recorded sweep as well, against differences of the first derivatives and against forward mode.
+  /// 1: first derivatives. 2: second derivatives as well: the recorded sweep is compared with differences of first derivatives and with
+  /// forward mode.
   int order = 2;
-  /// Of the central differences, times max(1, |x|). 0: 2e-4, or 0.02 where the function accepts float32 alone.
+  /// Step of the central differences, times max(1, |x|). 0: 2e-4, or 0.02 if the function accepts only float32.
   double step = 0;
-  /// Allowed error, as a fraction of the largest derivative. 0: 1e-8 in float64, 1e-4 in float32, 0.02 where the differences are float32.
+  /// Allowed error, as a fraction of the largest derivative. 0: 1e-8 in float64, 1e-4 in float32, 0.02 if the differences are float32.
   double tolerance = 0;
-  /// Of the random cotangents and tangents.
+  /// Seed of the random cotangents and tangents.
   std::uint64_t seed = 1;
 };
 
-/// The verdict of `check_gradient`: a value that prints as a small table.
+/// The result of `check_gradient`: true if it passed, and printable as a table.
 class GradientCheck {
  public:
-  /// One comparison, shown by the element that is worst (the largest error as a fraction of what is allowed).
+  /// One comparison, represented by its worst element (the largest error in units of the allowed error).
   struct Row {
-    const char* what = "";     ///< as in "tape / differences"
-    int input = -1;            ///< whose gradient it is; -1: of one number, such as an inner product
-    std::string element = {};  ///< its position, as in "(1, 0)"
-    double at = 0;             ///< the input's value there
-    double value = 0;          ///< what the tape says
-    double expected = 0;       ///< what it should be
-    double allowed = 0;        ///< the error that passes
+    const char* what = "";     ///< what is compared, as in "tape / differences"
+    int input = -1;            ///< the input whose gradient it is; -1 for a single number, such as an inner product
+    std::string element = {};  ///< position of the worst element, as in "(1, 0)"
+    double at = 0;             ///< value of the input there
+    double value = 0;          ///< derivative by the tape
+    double expected = 0;       ///< reference value
+    double allowed = 0;        ///< allowed error
     std::string where = {};    ///< the input, with its shape and where it was made
     bool passed = true;
     double error() const;
@@ -49,7 +50,7 @@ class GradientCheck {
   bool passed() const;
   explicit operator bool() const { return passed(); }
   const std::vector<Row>& rows() const { return rows_; }
-  /// The rows under a headline; the failed ones are marked, and the first of them is told in full.
+  /// The rows as a table with a headline; failed rows are marked, and the first of them is described in full.
   std::string to_string() const;
 
   void add(Row row) { rows_.push_back(std::move(row)); }
@@ -63,10 +64,10 @@ namespace detail {
 using FunctionOfTensors = FunctionRef<Tensor(std::span<const Tensor>)>;
 
 GradientCheck check_gradient(FunctionOfTensors f, std::span<const Tensor> x, const GradientCheckOptions& options);
-/// A ShapeError: f takes `wanted` arguments and was given `given`.
+/// Throws a ShapeError: f takes `wanted` arguments, but `given` were given.
 [[noreturn]] void wrong_number_of_inputs(int wanted, std::size_t given);
 
-/// f with as many arguments of type X as it takes, or with all of them as a span.
+/// Calls f with as many arguments of type X as it takes, or with all of them as a span.
 template <class X, class F, class... Leading> decltype(auto) apply_to_all(F&& f, std::span<const X> x) {
   constexpr std::size_t kMaxArguments = 6;
   if constexpr (std::is_invocable_v<F&, const Leading&..., const X&>) {
@@ -88,11 +89,11 @@ template <class X, class F, class... Leading> decltype(auto) apply_to_all(F&& f,
 ///     check_gradient([](const Tensor& a, const Tensor& b) { return matmul(a, b); }, {a, b})
 ///
 /// The gradient of sum(w f(x)) for a cotangent w must agree with the one derived by hand, if given, and with central differences; forward
-/// mode with differences along a direction, and <w, J v> with <J^T w, v>; the gradient of the recorded gradient (order 2) with
-/// differences of the first, and with forward over reverse. Recording must not change values, a second run must give the same bits, and
-/// a cotangent of zeros a gradient of exact zeros. f must be smooth within two steps of x.
+/// mode with differences along a direction; <w, J v> with <J^T w, v>; and the gradient of the recorded gradient (order 2) with differences
+/// of first derivatives and with forward over reverse. Recording must not change values, a second run must give the same bits, and a
+/// cotangent of zeros must give gradients of exact zeros. f must be smooth within two steps of x.
 ///
-/// float32 inputs are compared with differences in float64, if f accepts such.
+/// For float32 inputs the differences are computed in float64 if f accepts it.
 template <class F> GradientCheck check_gradient(F&& f, std::initializer_list<Tensor> x, const GradientCheckOptions& options = {}) {
   const auto call = [&](std::span<const Tensor> inputs) -> Tensor { return detail::apply_to_all<Tensor>(f, inputs); };
   return detail::check_gradient(call, {x.begin(), x.size()}, options);

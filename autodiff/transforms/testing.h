@@ -4,7 +4,7 @@
 
 #include "autodiff/transforms/gradcheck.h"
 
-/// Checks derivatives as `check_gradient` does, with its arguments; a failure shows the whole table.
+/// Checks derivatives as `check_gradient` does, with the same arguments; a failure prints the whole table.
 ///
 ///     WENGERT_CHECK_GRADIENT([](const Tensor& x) { return sum(square(x)); }, {x});
 ///     WENGERT_CHECK_GRADIENT([](const Scalar& x) -> Scalar { return exp(x) * x; }, {0.5}, {.order = 1});
@@ -13,7 +13,7 @@
     const ::wengert::GradientCheck wengert_check = ::wengert::check_gradient(__VA_ARGS__); \
     BOOST_CHECK_MESSAGE(wengert_check.passed(), wengert_check.to_string());                \
   } while (false)
-/// The same, and the test case ends if it fails.
+/// The same, but a failure ends the test case.
 #define WENGERT_REQUIRE_GRADIENT(...)                                                      \
   do {                                                                                     \
     const ::wengert::GradientCheck wengert_check = ::wengert::check_gradient(__VA_ARGS__); \

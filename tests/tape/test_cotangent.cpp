@@ -83,11 +83,11 @@ BOOST_AUTO_TEST_CASE(only_large_products_of_few_terms_wait) {
   BOOST_TEST(Fixture(32).gradients().cotangent(0).is_short());
   BOOST_TEST(!Fixture(33).gradients().cotangent(0).is_short());
   BOOST_TEST(!Fixture().gradients().cotangent(1).is_product());  // the bias
-  BOOST_TEST(Cotangent::may_wait(Tensor::zeros({1, 256}), Tensor::zeros({1, 128})));
-  BOOST_TEST(!Cotangent::may_wait(Tensor::zeros({1, 256}), Tensor::zeros({1, 127})));
-  BOOST_TEST(!Cotangent::may_wait(Tensor::zeros({0, 256}), Tensor::zeros({0, 256})));
-  BOOST_TEST(!Cotangent::may_wait(Tensor::zeros({1, 256}, float64), Tensor::zeros({1, 256}, float64)));
-  BOOST_TEST(!Cotangent::may_wait(transpose(Tensor::zeros({256, 2})), Tensor::zeros({2, 256})));
+  BOOST_TEST(Cotangent::can_be_deferred(Tensor::zeros({1, 256}), Tensor::zeros({1, 128})));
+  BOOST_TEST(!Cotangent::can_be_deferred(Tensor::zeros({1, 256}), Tensor::zeros({1, 127})));
+  BOOST_TEST(!Cotangent::can_be_deferred(Tensor::zeros({0, 256}), Tensor::zeros({0, 256})));
+  BOOST_TEST(!Cotangent::can_be_deferred(Tensor::zeros({1, 256}, float64), Tensor::zeros({1, 256}, float64)));
+  BOOST_TEST(!Cotangent::can_be_deferred(transpose(Tensor::zeros({256, 2})), Tensor::zeros({2, 256})));
 }
 
 BOOST_FIXTURE_TEST_CASE(it_is_the_gradient_of_the_weights, Fixture) {
@@ -154,7 +154,7 @@ BOOST_FIXTURE_TEST_CASE(memory_of_the_user_may_change_behind_the_gradient, Fixtu
   const Gradients g = gradients();
   BOOST_TEST(!g.cotangent(0).is_product());
   const Tensor part = narrow(x, 0, 0, 2);
-  BOOST_TEST(!Cotangent::may_wait(Tensor::zeros({2, kOut}), part));
+  BOOST_TEST(!Cotangent::can_be_deferred(Tensor::zeros({2, kOut}), part));
 }
 
 BOOST_FIXTURE_TEST_CASE(changes_of_its_factors_do_not_reach_it, Fixture) {

@@ -77,7 +77,7 @@ BOOST_AUTO_TEST_CASE(blocks_are_aligned_distinct_and_writable_at_every_class_bou
       for (std::size_t offset : {-1, 0, 1}) {
         const std::size_t bytes = power * quarter / 4 + offset;
         void* block = pool::allocate(bytes);
-        BOOST_TEST(reinterpret_cast<std::uintptr_t>(block) % pool::alignment == 0u);
+        BOOST_TEST(reinterpret_cast<std::uintptr_t>(block) % pool::kAlignment == 0u);
         std::memset(block, static_cast<int>(blocks.size() % 251), bytes);
         blocks.emplace_back(block, bytes);
       }
@@ -318,7 +318,7 @@ BOOST_AUTO_TEST_CASE(vectors_keep_their_elements_in_the_pool) {
   {
     pool::Vector<int> values;
     for (int i = 0; i < 1000; ++i) values.push_back(i);
-    BOOST_TEST(reinterpret_cast<std::uintptr_t>(values.data()) % pool::alignment == 0u);
+    BOOST_TEST(reinterpret_cast<std::uintptr_t>(values.data()) % pool::kAlignment == 0u);
     BOOST_TEST(pool::statistics().in_use > before);
     BOOST_TEST(values[999] == 999);
   }

@@ -1,11 +1,11 @@
 #pragma once
-// The rule of relu, for operations that have one inside.
+// The derivative rule of relu, for operations that include one.
 #include "autodiff/ops/broadcast.h"
 
 namespace wengert::detail {
 
-/// m where y = relu(...) passes it on, else 0.
-inline Tensor through_relu(const Tensor& y, const Tensor& m) {
+/// m where y = relu(...) is positive, 0 elsewhere.
+inline Tensor relu_mask(const Tensor& y, const Tensor& m) {
   const fn::Relu f;
   if (recording()) return f.pullback(m, y, y);
   Tensor r = Tensor::uninitialized(m.shape(), m.dtype());

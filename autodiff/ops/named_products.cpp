@@ -1,4 +1,4 @@
-// Products of vectors and matrices by name: matmul with the shapes that the name promises.
+// Products of vectors and matrices with fixed ranks (dot, outer, bmm, addmm): matmul after a check of the shapes.
 #include <fmt/format.h>
 
 #include "autodiff/ops/broadcast.h"
