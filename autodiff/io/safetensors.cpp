@@ -254,7 +254,7 @@ class Reader {
     if (length > size_ - kLengthBytes)
       fail(
           fmt::format("the header is said to have {} bytes, but the file has {}: it is cut off, or not a safetensors file", length, size_));
-    if (length > kMostHeaderBytes) fail(fmt::format("the header has {} bytes, more than the format's {}", length, kMostHeaderBytes));
+    if (length > kMaxHeaderBytes) fail(fmt::format("the header has {} bytes, more than the format's {}", length, kMaxHeaderBytes));
     data_at_ = kLengthBytes + length;
     data_bytes_ = size_ - data_at_;
     std::string text(length, '\0');

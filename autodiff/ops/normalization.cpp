@@ -278,7 +278,7 @@ Tensor rms_norm(const Tensor& x, const NormalizationOptions& options, Location s
   if (x.rank() == 0) throw ShapeError(fmt::format("rms_norm: the input {} has no last dimension", describe(x)));
   check_affine("rms_norm", options.weight, options.bias, {x.shape().back()}, x);
   const CallSite scope(site);
-  return scaled(over_root_mean_square(x, options.eps), options.weight, options.bias);
+  return scale_and_shift(over_root_mean_square(x, options.eps), options.weight, options.bias);
 }
 
 BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const BatchNormOptions& options,
@@ -309,7 +309,7 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Te
   const Index n = x.size(0);
   const Tensor y = standardize(reshape(x, {n, channels, values / n}), options.eps, &m);
   const double unbiased = static_cast<double>(values) / static_cast<double>(values - 1);
-  return {scaled(reshape(y, x.shape()), weight, bias), updated_statistic(running_mean, m.mean, 1, options.momentum),
+  return {scale_and_shift(reshape(y, x.shape()), weight, bias), updated_statistic(running_mean, m.mean, 1, options.momentum),
           updated_statistic(running_var, m.variances(), unbiased, options.momentum)};
 }
 
