@@ -344,7 +344,7 @@ class ZipReader {
     std::unordered_set<std::string> names;
     for (unsigned i = 0; i < count; ++i) {
       entries_.push_back(read_entry(rest));
-      if (!names.insert(entries_.back().name).second) fail(entries_.back(), "the name occurs more than once");
+      if (!names.insert(entries_.back().name).second) fail(entries_.back(), "the name occurs twice");
     }
     if (!rest.empty()) fail(fmt::format("{} bytes of its directory belong to no entry", rest.size()));
   }

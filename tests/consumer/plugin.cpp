@@ -1,4 +1,4 @@
-// What host.cpp loads while it runs.
+// The plugin that host.cpp loads at run time.
 #include <autodiff/autodiff.h>
 
 /// y = 3 x^2 + sum t^2, on whatever tape the calling thread has.

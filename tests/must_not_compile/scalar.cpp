@@ -6,7 +6,7 @@
 #include <vector>
 using namespace wengert;
 
-// An element of a tensor is read as a Scalar, a copy: assigning to it would change nothing.
+// An element of a tensor is read as a Scalar, which is a copy: assigning to it would change nothing.
 void elements(Tensor x, Scalar y) {
   Scalar element = x(0, 1);
 #ifdef WRONG_assign_number  // error: assigns to a temporary Scalar
