@@ -18,7 +18,7 @@
 namespace wengert {
 namespace {
 
-std::string resolved(const std::string& path) {
+std::string resolve(const std::string& path) {
   const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
   return real ? real.get() : path;
 }
@@ -52,7 +52,7 @@ void synchronize_folder(const std::string& target) {
 
 }  // namespace
 
-AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), target_(resolved(path_)) {
+AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), target_(resolve(path_)) {
   struct stat status;
   const bool exists = ::stat(target_.c_str(), &status) == 0;
   if (exists && !S_ISREG(status.st_mode)) {

@@ -33,7 +33,7 @@ inline Tensor plus(const Tensor& a, const Tensor& b) { return !a.defined() ? b :
 /// The first element of a tensor of dtype T, whatever its strides.
 template <class T> T* data(Tensor& t) { return static_cast<T*>(t.elements()->data); }
 template <class T> const T* data(const Tensor& t) { return static_cast<const T*>(t.elements()->data); }
-/// Whether all operands are row-major and have the shape of y, so that one flat loop serves all.
+/// Whether all operands are row-major and have as many elements as y, so that one flat loop serves all.
 template <class... Operands> bool are_flat(const Tensor& y, const Operands&... x) {
   return ((x.is_row_major() && x.size() == y.size()) && ...);
 }

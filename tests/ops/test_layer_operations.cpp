@@ -231,7 +231,7 @@ BOOST_AUTO_TEST_CASE(boolean_and_added_masks_say_the_same) {
                 numbers(scaled_dot_product_attention(q, k, v, {.mask = added}).output));
 }
 
-// Edge case 60: a row of -inf alone.
+// Edge case 60: a row of only -inf.
 BOOST_AUTO_TEST_CASE(a_query_that_sees_no_key_gives_zeros) {
   const Tensor q = random_numbers({2, 2}, 1), k = random_numbers({3, 2}, 2), v = random_numbers({3, 2}, 3);
   const Tensor mask = Tensor::from({{0, 0, 0}, {1, 0, 1}}, boolean);

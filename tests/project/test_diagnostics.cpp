@@ -270,5 +270,5 @@ BOOST_AUTO_TEST_CASE(numbers_read_the_same_under_a_comma_locale) {
     std::setlocale(LC_ALL, "C");
     return;
   }
-  BOOST_TEST_MESSAGE("no C locale with a comma is installed: checked with the C++ one alone");
+  BOOST_TEST_MESSAGE("no C locale with a comma is installed: checked only with the C++ locale");
 }

@@ -94,7 +94,7 @@ double number_behind(const CommandResult& result, const std::string& text) {
   return std::stod(lines[0].substr(text.size()));
 }
 
-/// Passengers of whom the women survived.
+/// Passengers; all women survived, and no men.
 std::string passengers(int n, bool labelled) {
   std::string text = labelled ? "PassengerId,Survived,Pclass,Name,Sex,Age,SibSp,Parch,Fare,Embarked\n"
                               : "PassengerId,Pclass,Name,Sex,Age,SibSp,Parch,Fare,Embarked\n";

@@ -47,7 +47,7 @@ BOOST_AUTO_TEST_CASE(nothing_is_recorded_outside_a_tape) {
     Tape tape;
     BOOST_TEST(recording());
     BOOST_TEST((p * 2).number() != 0u);
-    BOOST_TEST((doubles({1}) * 2).number() == 0u);  // constants alone
+    BOOST_TEST((doubles({1}) * 2).number() == 0u);  // only constants
     BOOST_TEST(tape.nodes() == 1u);
   }
   BOOST_TEST(!recording());

@@ -80,7 +80,7 @@ BOOST_AUTO_TEST_CASE(derivatives_are_made_where_the_operation_was_called) {
   Tape tape;
   const Tensor v = tape.variable(x), y = rms(v);
   const int forward = __LINE__ - 1;
-  const CallSite scope({"optimizer.cpp", 7});  // whoever asks for a gradient
+  const CallSite scope({"optimizer.cpp", 7});  // the caller of gradient()
   BOOST_TEST(made_at(tape.gradient(y, wrt(v), {.differentiable = true})) == line(forward));
 }
 
