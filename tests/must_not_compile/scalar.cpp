@@ -138,7 +138,7 @@ Scalar choices(bool c, Scalar a) {
 #else
   x = c ? Scalar(1.5) : exp(x);
 #endif
-#ifdef WRONG_condition  // error: converts to Scalar alone
+#ifdef WRONG_condition  // error: converts only to Scalar
   if (x * x) return a;
 #else
   if (x * x != 0) return a;
