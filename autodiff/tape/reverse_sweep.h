@@ -30,15 +30,16 @@ class ReverseSweep {
   };
 
   void set_seed(const Source& target, std::uint32_t index, const Tensor& seed);
-  void reverse(const TapeNode& node);
-  void reverse_operation(const TapeNode& node);
-  void reverse_stack(const TapeNode& node);
-  void reverse_element(const TapeNode& node);
-  bool take_cotangents_of_outputs(const TapeNode& node);
-  bool find_inputs(const TapeNode& node);
-  void accumulate_inputs(const TapeNode& node);
-  void accumulate(Slot& slot, Tensor g, Location site);
-  void release_saved(const TapeNode& node);
+  // What is done for every node is defined in reverse_sweep.cpp, and becomes one loop there.
+  inline void reverse(const TapeNode& node);
+  inline void reverse_operation(const TapeNode& node);
+  inline void reverse_stack(const TapeNode& node);
+  inline void reverse_element(const TapeNode& node);
+  inline bool take_cotangents_of_outputs(const TapeNode& node);
+  inline bool find_inputs(const TapeNode& node);
+  inline void accumulate_inputs(const TapeNode& node);
+  inline void accumulate(Slot& slot, Tensor g, Location site);
+  inline void release_saved(const TapeNode& node);
 
   TapeState& t_;
   const bool consume_, record_, variables_only_;

@@ -99,8 +99,8 @@ void append_node(TapeState& tape, const Operation* operation, bool owned, Locati
   // [append]
   const std::uint32_t first_input = tape.inputs.size(), first_output = tape.slots.size();
   for (std::uint32_t i = 0; i < inputs; ++i) {
-    const bool is_saved = i < kMaxSavedInputs && (saved & input(static_cast<int>(i)));
-    tape.inputs.emplace(is_saved ? *x[i] : Tensor(), tape.slot_of(*x[i]));
+    Input& recorded = tape.inputs.emplace(Tensor(), tape.slot_of(*x[i]));
+    if (i < kMaxSavedInputs && (saved & input(static_cast<int>(i)))) recorded.saved = *x[i];
   }
   for (std::uint32_t j = 0; j < y.size(); ++j) {
     const std::uint64_t number = tape.tensor_base + tape.add_slot(y[j].shape(), y[j].dtype());
