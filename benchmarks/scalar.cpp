@@ -57,7 +57,7 @@ Side by_hand() {
       [&](auto f) { side.gradients.push_back([f](std::span<const double> x, std::span<double> x_bar) { f.by_hand(x, x_bar); }); });
   return side;
 }
-/// The value alone.
+/// Only the value.
 Side plain() {
   Side side{"plain", {}};
   for_each_function([&](auto f) {

@@ -63,7 +63,7 @@ void synchronize_folder(const std::string& target) {
 
 }  // namespace
 
-AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), target_(resolved(path_)) {
+AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), target_(resolve(path_)) {
   struct stat status;
   const bool exists = ::stat(target_.c_str(), &status) == 0;
   if (exists && !S_ISREG(status.st_mode)) {

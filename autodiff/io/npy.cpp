@@ -70,7 +70,7 @@ class HeaderReader {
     }
     if (skip_blanks(); at_ != text_.size()) fail("unexpected text follows it");
     if (!descr_ || !fortran_ || !shape_) fail("it needs descr, fortran_order and shape");
-    return checked();
+    return check();
   }
 
  private:
@@ -143,7 +143,7 @@ class HeaderReader {
     return size;
   }
 
-  Header checked() const {
+  Header check() const {
     Header header;
     const std::string_view descr = *descr_;
     const bool form = descr.size() == 3 && std::string_view("<>|=").find(descr[0]) != std::string_view::npos;
@@ -185,7 +185,7 @@ template <class Stored> Stored element_at(const std::byte* from, bool swapped) {
   return std::bit_cast<Stored>(bytes);
 }
 
-template <class Stored, class T = Stored> Tensor converted(const Header& header, const Shape& shape, Bytes data) {
+template <class Stored, class T = Stored> Tensor convert(const Header& header, const Shape& shape, Bytes data) {
   Tensor tensor = Tensor::uninitialized(shape, DtypeOf<T>::value);
   T* const to = tensor.mutable_data<T>();
   for (std::size_t i = 0; i < data.size() / sizeof(Stored); ++i)
@@ -198,24 +198,24 @@ Tensor booleans(const std::string& name, const Shape& shape, Bytes data) {
   const auto wrong = std::find_if(data.begin(), data.end(), [](std::byte b) { return b > std::byte{1}; });
   if (wrong != data.end())  // a bool of another value would be undefined behaviour
     throw DataError(fmt::format("{}: element {} is {}, which is not a boolean", name, wrong - data.begin(), std::to_integer<int>(*wrong)));
-  return converted<std::uint8_t, bool>(Header{}, shape, data);
+  return convert<std::uint8_t, bool>(Header{}, shape, data);
 }
 
 Tensor elements_of(const std::string& name, const Header& header, const Shape& shape, Bytes data) {
   switch (header.kind) {
     case 'f':
-      return header.item_bytes == 4 ? converted<float>(header, shape, data) : converted<double>(header, shape, data);
+      return header.item_bytes == 4 ? convert<float>(header, shape, data) : convert<double>(header, shape, data);
     case 'b':
       return booleans(name, shape, data);
     case 'u':
-      return header.item_bytes == 1   ? converted<std::uint8_t, Index>(header, shape, data)
-             : header.item_bytes == 2 ? converted<std::uint16_t, Index>(header, shape, data)
-                                      : converted<std::uint32_t, Index>(header, shape, data);
+      return header.item_bytes == 1   ? convert<std::uint8_t, Index>(header, shape, data)
+             : header.item_bytes == 2 ? convert<std::uint16_t, Index>(header, shape, data)
+                                      : convert<std::uint32_t, Index>(header, shape, data);
     default:
-      return header.item_bytes == 1   ? converted<std::int8_t, Index>(header, shape, data)
-             : header.item_bytes == 2 ? converted<std::int16_t, Index>(header, shape, data)
-             : header.item_bytes == 4 ? converted<std::int32_t, Index>(header, shape, data)
-                                      : converted<std::int64_t, Index>(header, shape, data);
+      return header.item_bytes == 1   ? convert<std::int8_t, Index>(header, shape, data)
+             : header.item_bytes == 2 ? convert<std::int16_t, Index>(header, shape, data)
+             : header.item_bytes == 4 ? convert<std::int32_t, Index>(header, shape, data)
+                                      : convert<std::int64_t, Index>(header, shape, data);
   }
 }
 
@@ -350,7 +350,7 @@ class ZipReader {
     std::unordered_set<std::string> names;
     for (unsigned i = 0; i < count; ++i) {
       entries_.push_back(read_entry(rest));
-      if (!names.insert(entries_.back().name).second) fail(entries_.back(), "the name occurs more than once");
+      if (!names.insert(entries_.back().name).second) fail(entries_.back(), "the name occurs twice");
     }
     if (!rest.empty()) fail(fmt::format("{} bytes of its directory belong to no entry", rest.size()));
   }
@@ -460,7 +460,7 @@ class ZipWriter {
                       .bytes = bytes.size(),
                       .header_at = written_};
     require_small(entry.bytes);
-    const std::string packed = compress ? deflated(bytes) : std::string();
+    const std::string packed = compress ? deflate_bytes(bytes) : std::string();
     write_entry(entry, compress ? std::string_view(packed) : bytes);
   }
 
@@ -496,7 +496,7 @@ class ZipWriter {
     ++count_;
   }
 
-  static std::string deflated(std::string_view bytes) {
+  static std::string deflate_bytes(std::string_view bytes) {
     z_stream stream{};
     if (deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, -MAX_WBITS, 8, Z_DEFAULT_STRATEGY) != Z_OK) throw std::bad_alloc();
     std::string packed(deflateBound(&stream, bytes.size()), '\0');

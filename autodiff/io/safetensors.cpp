@@ -128,11 +128,11 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   }
   bool key(std::string& text) override {
     if (depth_ == 1) {
-      if (!names_.insert(text).second) fail(fmt::format("the name {} occurs more than once", in_quotes(text)));
+      if (!names_.insert(text).second) fail(fmt::format("the name {} occurs twice", in_quotes(text)));
       name_ = text;
       in_metadata_ = text == kMetadata;
     } else {
-      if (!fields_.insert(text).second) fail_here(fmt::format("the key {} occurs more than once", in_quotes(text)));
+      if (!fields_.insert(text).second) fail_here(fmt::format("the key {} occurs twice", in_quotes(text)));
       field_ = text;
     }
     return true;

@@ -174,7 +174,7 @@ Tensor over_all_classes(const Tensor& log_p, const Tensor& weights) {
   return -sum(weights.defined() ? detail::weighted(log_p, weights) : log_p, 1);
 }
 
-/// The losses with label smoothing: a share `smoothing` of the loss over a uniform distribution of classes, and the rest of `losses`.
+/// The reduced loss for labels, from the loss of each row: applies class weights, label smoothing and the reduction.
 Tensor of_labels(const Tensor& logits, const Labels& targets, Tensor losses, const Tensor& class_weight, double smoothing,
                  Reduction reduction) {
   const auto& [labels, all_count] = targets;

@@ -16,7 +16,7 @@
 namespace wengert {
 namespace {
 
-Dims negated(Dims widths) {
+Dims negate(Dims widths) {
   for (Index& w : widths) w = -w;
   return widths;
 }
@@ -27,7 +27,7 @@ class Pad : public Operation {
   const char* name() const override { return "pad"; }
   ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    x_bar[0] = pad(y_bar[0], negated(before_), negated(after_), 0);
+    x_bar[0] = pad(y_bar[0], negate(before_), negate(after_), 0);
   }
   void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = pad(x_dot[0], before_, after_, 0);

@@ -103,7 +103,7 @@ class Part {
   pool::Vector<Positions> positions_;
 };
 
-Tensor updated(const Tensor& x, const Part& part, const Tensor& value, Location site);
+Tensor update_part(const Tensor& x, const Part& part, const Tensor& value, Location site);
 
 class SliceUpdate : public Operation {  // x: the tensor, the value
  public:
@@ -112,20 +112,20 @@ class SliceUpdate : public Operation {  // x: the tensor, the value
   ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const Location site = y_bar[0].made_at();
-    if (x_bar.needs(0)) x_bar[0] = updated(y_bar[0], part_, Tensor::zeros({}, y_bar[0].dtype(), site), site);
+    if (x_bar.needs(0)) x_bar[0] = update_part(y_bar[0], part_, Tensor::zeros({}, y_bar[0].dtype(), site), site);
     if (x_bar.needs(1)) x_bar[1] = part_.of(y_bar[0], site);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     const Dtype dtype = (x_dot[0].defined() ? x_dot[0] : x_dot[1]).dtype();
     const Tensor around = x_dot[0].defined() ? x_dot[0] : Tensor::zeros(s.y_shape(), dtype);
-    y_dot[0] = updated(around, part_, x_dot[1].defined() ? x_dot[1] : Tensor::zeros({}, dtype), around.made_at());
+    y_dot[0] = update_part(around, part_, x_dot[1].defined() ? x_dot[1] : Tensor::zeros({}, dtype), around.made_at());
   }
 
  private:
   Part part_;
 };
 
-Tensor updated(const Tensor& x, const Part& part, const Tensor& value, Location site) {
+Tensor update_part(const Tensor& x, const Part& part, const Tensor& value, Location site) {
   Tensor y = x.clone(site);
   const Shape shape = part.shape(), to = part.strides(y.strides()), from = detail::broadcast_strides(value, shape);
   if (shape.size() > 0) {
@@ -179,7 +179,7 @@ Tensor slice_update(const Tensor& x, Subscripts index, Operand value) {
   if (!detail::broadcasts_to(v, part.shape()))
     throw ShapeError(fmt::format("slice_update: the value {} does not broadcast to {}, the shape of the part of {}", describe(v),
                                  to_string(part.shape()), describe(x)));
-  return updated(x, part, v, value.site);
+  return update_part(x, part, v, value.site);
 }
 
 }  // namespace wengert

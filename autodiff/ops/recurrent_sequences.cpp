@@ -31,7 +31,7 @@ struct Plan {
   Index cells() const { return static_cast<Index>(weights.size()); }
 };
 
-/// A tensor in the shape of the layer's input, for checking the layer's weights before anything is computed.
+/// x for layer 0, else zeros in the shape of the layer's input: for checking all weights before anything is computed.
 Tensor input_of_layer(const Plan& p, const Tensor& x, Index layer) {
   if (layer == 0) return x;
   Shape shape = x.shape();

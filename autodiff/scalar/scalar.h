@@ -183,7 +183,7 @@ std::uint64_t tensor_to_scalar(const Tensor& rank0, Index flat, Location site);
 // ---- expressions: trees of values -----------------------------------------------------------------------------------------------
 
 #define WENGERT_TERNARY \
-  "an expression of Scalars converts to Scalar alone; in `c ? 2 * a : 3 * a + 1` write Scalar(...) around one of the sides"
+  "an expression of Scalars converts only to Scalar; in `c ? 2 * a : 3 * a + 1` write Scalar(...) around one of the sides"
 
 namespace detail {
 /// ?: between expressions of different types would convert both to a pointer to this, so that the compiler says what to write instead.

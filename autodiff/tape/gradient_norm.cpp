@@ -109,10 +109,10 @@ class Norm {
     // In a sum of at least this size, squares that underflowed are negligible.
     constexpr double kMin = 0x1p-900;
     const double squares = total([](const auto* x, Index n) { return kernels::sum_of_squares(x, n); });
-    return squares >= kMin && std::isfinite(squares) ? std::sqrt(squares) : scaled(2);
+    return squares >= kMin && std::isfinite(squares) ? std::sqrt(squares) : scaled_norm(2);
   }
   /// Computed from magnitudes relative to the largest: their powers do not overflow, and not all of them underflow.
-  double scaled(double p) {
+  double scaled_norm(double p) {
     const double unit = max();
     if (unit == 0 || !std::isfinite(unit)) return unit;
     return unit * std::pow(total([=](const auto* x, Index n) { return kernels::sum_of_powers(x, n, unit, p); }), 1 / p);
@@ -143,7 +143,7 @@ void check_limit(const char* operation, double limit) {
 double Gradients::norm(double p) const {
   if (!(p >= 1)) throw ValueError(fmt::format("norm: p must be at least 1, but it is {}", p));
   Norm norm(*this);
-  return std::isinf(p) ? norm.max() : p == 1 ? norm.sum() : p == 2 ? norm.euclidean() : norm.scaled(p);
+  return std::isinf(p) ? norm.max() : p == 1 ? norm.sum() : p == 2 ? norm.euclidean() : norm.scaled_norm(p);
 }
 
 double Gradients::clip_norm(double max, double p) {

@@ -60,7 +60,7 @@ class Recording {
   TapeState& state_;
 };
 
-Tensors chosen(const Tensors& all, const Flags& flags) {
+Tensors select_flagged(const Tensors& all, const Flags& flags) {
   Tensors some;
   for (std::size_t i = 0; i < all.size(); ++i)
     if (flags[i]) some.push_back(all[i]);
@@ -94,7 +94,7 @@ Gradients pull(TapeState& tape, const Tensors& y, std::span<const Tensor> y_bar,
   return sweep_back(tape, Source(y[0]), sources, options);
 }
 
-Tensors recorded(Run run, std::span<const Tensor> x, bool again, Location site);
+Tensors call_and_record(Run run, std::span<const Tensor> x, bool again, Location site);
 
 /// (x, y_bar) -> J^T y_bar for one run, recorded on the active tape.
 class PullBlock final : public Block {
@@ -104,7 +104,7 @@ class PullBlock final : public Block {
   }
   Tensors operator()(std::span<const Tensor> inputs) const override {
     const std::span<const Tensor> x = inputs.first(varies_.size()), y_bar = inputs.subspan(varies_.size());
-    const Tensors y = chosen((*f_)(x), tracked_);
+    const Tensors y = select_flagged((*f_)(x), tracked_);
     TapeState& tape = *active_tape();
     Tensors p;
     for (const ParameterRef& parameter : parameters_) p.push_back(tape.leaf(*parameter.get()));
@@ -147,7 +147,7 @@ class CheckpointCall : public Operation {
   Tensors same_results(Recording& again, const Saved& s) const {
     bool same = again.y.size() == run_.tracked.size() && again.tape().leaves.all().size() == run_.reads.size();
     Tensors y;
-    if (same) y = chosen(again.y, run_.tracked);
+    if (same) y = select_flagged(again.y, run_.tracked);
     for (std::size_t j = 0; j < y.size(); ++j) same &= again.tracks(y[j]) && y[j].shape() == s.y_shape(static_cast<int>(j));
     if (!same)
       throw TapeError(
@@ -169,7 +169,7 @@ class CheckpointCall : public Operation {
       run.varies.push_back(each.defined() && active_tape()->slot_of(each) != kNoIndex);
     }
     run.f = std::allocate_shared<PullBlock>(pool::Allocator<PullBlock>(), run_);
-    const Tensors g = recorded(std::move(run), inputs, true, CallSite::of({}));
+    const Tensors g = call_and_record(std::move(run), inputs, true, CallSite::of({}));
     for (std::size_t i = 0; i < g.size(); ++i) x_bar[static_cast<int>(i)] = g[i];
   }
 
@@ -186,7 +186,7 @@ pool::Vector<Read> fixed_parameters(TapeState& tape) {
 }
 
 /// Calls the function and records the call on the active tape. x: run.x with its numbers on that tape.
-Tensors recorded(Run run, std::span<const Tensor> x, bool again, Location site) {
+Tensors call_and_record(Run run, std::span<const Tensor> x, bool again, Location site) {
   TapeState& tape = *active_tape();
   Tensors y;
   {
@@ -199,7 +199,7 @@ Tensors recorded(Run run, std::span<const Tensor> x, bool again, Location site) 
     const auto leaves = first.tape().leaves.all();
     for (std::size_t k = run.reads.size(); k < leaves.size(); ++k) run.reads.push_back({leaves[k].parameter, leaves[k].parameter->value});
   }
-  Tensors inputs, results = chosen(y, run.tracked);
+  Tensors inputs, results = select_flagged(y, run.tracked);
   for (std::size_t i = 0; i < x.size(); ++i)
     if (run.varies[i]) inputs.push_back(x[i]);
   for (const Read& read : run.reads) inputs.push_back(tape.leaf(*read.parameter.get()));
@@ -222,7 +222,7 @@ Tensors checkpointed(const std::shared_ptr<const Block>& f, std::span<const Tens
     run.x.push_back(each.constant());
     run.varies.push_back(tape.slot_of(each) != kNoIndex);
   }
-  return recorded(std::move(run), x, false, site);
+  return call_and_record(std::move(run), x, false, site);
 }
 
 }  // namespace wengert::detail

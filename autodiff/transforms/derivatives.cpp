@@ -38,17 +38,17 @@ class Derivatives {
   /// J^T y_bar; y_bar may be left out if y has one element. On a tape of its own, this call must be the last.
   Tensor pull(const Tensor& y, const Tensor& x, const Tensor& y_bar = {}) {
     check_cotangent(y, y_bar);
-    return swept(y, x, {.seed = y_bar, .differentiable = !own_, .unreached = Unreached::zero});
+    return sweep(y, x, {.seed = y_bar, .differentiable = !own_, .unreached = Unreached::zero});
   }
   /// The same, recorded.
   Tensor recorded_pull(const Tensor& y, const Tensor& x, const Tensor& y_bar = {}) {
     check_cotangent(y, y_bar);
-    return swept(y, x, {.seed = y_bar, .differentiable = true, .unreached = Unreached::zero});
+    return sweep(y, x, {.seed = y_bar, .differentiable = true, .unreached = Unreached::zero});
   }
   /// The gradients of y, which has one element, with respect to parameters.
   Gradients gradients(const Tensor& y, const ParameterList& parameters, bool recorded = false) {
     check_cotangent(y, {});
-    return swept(y, parameters, {.differentiable = recorded || !own_, .unreached = Unreached::zero});
+    return sweep(y, parameters, {.differentiable = recorded || !own_, .unreached = Unreached::zero});
   }
 
   /// J x_dot. Forward sweeps cannot be recorded. Where the result must be, J x_dot is the derivative of J^T u with respect to u, which is
@@ -75,11 +75,11 @@ class Derivatives {
     std::vector<std::vector<Tensor>> rows(parameters.size());
     for (Index i = 0; i < y.size(); ++i) {
       const GradientOptions options{.seed = unit(y, i), .retain = true, .differentiable = !own_, .unreached = Unreached::zero};
-      const Gradients row = swept(y, parameters, options);
+      const Gradients row = sweep(y, parameters, options);
       for (std::size_t k = 0; k < rows.size(); ++k) rows[k].push_back(row[k]);
     }
     std::vector<Tensor> all;
-    for (std::size_t k = 0; k < rows.size(); ++k) all.push_back(stacked(rows[k], y.shape(), parameters[k]->value));
+    for (std::size_t k = 0; k < rows.size(); ++k) all.push_back(stack_parts(rows[k], y.shape(), parameters[k]->value));
     return all;
   }
 
@@ -98,7 +98,7 @@ class Derivatives {
   }
 
   /// Parts in the shape of p, stacked to a tensor in the leading shape followed by that of p.
-  static Tensor stacked(const std::vector<Tensor>& parts, const Shape& leading, const Tensor& p) {
+  static Tensor stack_parts(const std::vector<Tensor>& parts, const Shape& leading, const Tensor& p) {
     Shape shape = leading;
     for (const Index size : p.shape()) shape.push_back(size);
     checked_size("jacobian", shape);
@@ -122,12 +122,12 @@ class Derivatives {
 
   bool tracked(const Tensor& t) const { return tape_->slot_of(t) != kNoIndex; }
 
-  Tensor swept(const Tensor& y, const Tensor& x, const GradientOptions& options) {
+  Tensor sweep(const Tensor& y, const Tensor& x, const GradientOptions& options) {
     const Source source(x);
     return sweep_back(*tape_, Source(y), {&source, 1}, options)[0];
   }
 
-  Gradients swept(const Tensor& y, const ParameterList& parameters, const GradientOptions& options) {
+  Gradients sweep(const Tensor& y, const ParameterList& parameters, const GradientOptions& options) {
     pool::Vector<Source> sources;
     for (const ParameterRef& p : parameters) sources.push_back(Source(p));
     return sweep_back(*tape_, Source(y), sources, options);
@@ -149,7 +149,7 @@ class Derivatives {
   Tensor rows(const Tensor& y, const Tensor& x) {
     std::vector<Tensor> all;
     for (Index i = 0; i < y.size(); ++i) {
-      const Tensor row = swept(y, x, {.seed = unit(y, i), .retain = true, .differentiable = !own_, .unreached = Unreached::zero});
+      const Tensor row = sweep(y, x, {.seed = unit(y, i), .retain = true, .differentiable = !own_, .unreached = Unreached::zero});
       all.push_back(reshape(row, {-1}));
     }
     return stack(all);
@@ -269,7 +269,7 @@ std::vector<Tensor> per_example_gradients(FunctionRef<Tensor(std::span<const Ten
     for (std::size_t k = 0; k < g.size(); ++k) examples[k].push_back(g[k]);
   }
   std::vector<Tensor> all;
-  for (std::size_t k = 0; k < examples.size(); ++k) all.push_back(Derivatives::stacked(examples[k], {n}, parameters[k]->value));
+  for (std::size_t k = 0; k < examples.size(); ++k) all.push_back(Derivatives::stack_parts(examples[k], {n}, parameters[k]->value));
   return all;
 }
 

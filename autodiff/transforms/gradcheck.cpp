@@ -108,7 +108,7 @@ Tensors step_along(std::span<const Tensor> x, const Tensors& v, double h) {
   for (std::size_t k = 0; k < x.size(); ++k) r.push_back(x[k] + h * v[k]);
   return r;
 }
-Tensors converted(std::span<const Tensor> x, Dtype dtype) {
+Tensors convert(std::span<const Tensor> x, Dtype dtype) {
   Tensors r;
   for (const Tensor& t : x) r.push_back(t.to(dtype));
   return r;
@@ -161,7 +161,7 @@ class Checker {
     wide_ = x_;
     if (single) {
       try {
-        wide_ = converted(x_, float64);
+        wide_ = convert(x_, float64);
         coarse = value(wide_).dtype() != float64;
       } catch (const DtypeError&) {
         coarse = true;
@@ -278,7 +278,7 @@ class Checker {
     const Tensor none = y.number() ? tape.jvp(y, std::span<const Tensor>(v), zeros_like(x_)) : y_dot;
     add_result("tangent 0", none.to_vector<double>(), Tensor::zeros(y_.shape(), y_.dtype()).to_vector<double>(), 0);
 
-    const Tensors direction = converted(v_, wide_[0].dtype());
+    const Tensors direction = convert(v_, wide_[0].dtype());
     const std::vector<double> differences =
         fourth_order_difference([&](double h) { return value(step_along(wide_, direction, h)).to_vector<double>(); }, step_);
     const double size = std::max(largest({differences}), largest({pushed}));
@@ -308,7 +308,7 @@ class Checker {
       second = tape.gradient(along, std::span<const Tensor>(x), {.unreached = Unreached::zero});
     }
 
-    const Tensors direction = converted(v_, wide_[0].dtype());
+    const Tensors direction = convert(v_, wide_[0].dtype());
     const auto flat_gradient = [&](double h) {
       std::vector<double> flat;
       for (const auto& g : values_of(gradient(step_along(wide_, direction, h), w_))) flat.insert(flat.end(), g.begin(), g.end());

@@ -1,5 +1,5 @@
-// host PLUGIN: what a plugin computes is recorded on the program's tape, because a thread's active tape exists once in a process. It
-// prints "host: ok".
+// host PLUGIN: operations of a plugin are recorded on the program's tape, because there is only one active tape per thread in a process.
+// Prints "host: ok".
 #include <autodiff/autodiff.h>
 #include <dlfcn.h>
 

@@ -1,4 +1,4 @@
-// A program of somebody who uses the installed library. It prints "consumer: ok".
+// A program that uses the installed library. Prints "consumer: ok".
 #include <autodiff/autodiff.h>
 #include <nn/nn.h>
 #include <optim/optim.h>
@@ -22,7 +22,7 @@ static bool learns_a_line() {
   return std::abs(line.weight.value().item() - 2) < 1e-3 && std::abs(line.bias.value().item() + 1) < 1e-3;
 }
 
-// Both sides on one tape.
+// Scalars and tensors on one tape.
 static bool derives_formulas() {
   Tape tape;
   const Scalar a = tape.variable(0.5);

@@ -16,7 +16,7 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity(), kNaN = std::numeric_limits<float>::quiet_NaN();
 
-/// The error of a float32 in units in the last place of the exact value.
+/// The error of a float32 in units in the last place (ULP) of the exact value.
 double ulps(float got, double exact) {
   const float nearest = static_cast<float>(exact);
   if (got == nearest) return 0;
@@ -24,7 +24,7 @@ double ulps(float got, double exact) {
   return std::abs(static_cast<double>(got) - exact) / static_cast<double>(std::nextafter(magnitude, kInfinity) - magnitude);
 }
 
-/// Every `step`th float32 of all there are, NaNs excepted.
+/// Calls f with every `step`th of all float32 numbers, except NaNs.
 template <class F> void for_floats(std::uint64_t step, F&& f) {
   for (std::uint64_t bits = 0; bits < std::uint64_t(1) << 32; bits += step)
     if (const float x = std::bit_cast<float>(static_cast<std::uint32_t>(bits)); !std::isnan(x)) f(x);
@@ -67,7 +67,7 @@ BOOST_AUTO_TEST_CASE(special_values) {
   BOOST_TEST(std::isnan(fn::tanh(kNaN)));
 }
 
-// Long rows run on the processor's widest registers, single elements do not.
+// Long rows are computed with the processor's widest registers, single elements are not.
 BOOST_AUTO_TEST_CASE(a_row_has_the_bits_of_its_elements) {
   std::vector<float> values{kNaN, kInfinity, -kInfinity, 0.f, -0.f};
   for_floats(1'000'003, [&](float x) { values.push_back(x); });
@@ -84,7 +84,7 @@ BOOST_AUTO_TEST_CASE(a_row_has_the_bits_of_its_elements) {
   check(sigmoid(x), [](float v) { return fn::Sigmoid{}.value(v); });
 }
 
-// Blocks of a row whose values are far from 1 do not compute the slope of the tails.
+// In blocks in which no value is near 1, the slope of the tails is not computed.
 BOOST_AUTO_TEST_CASE(slopes_in_a_row_have_the_bits_of_their_formula) {
   std::vector<float> values;
   for (int i = 0; i < 300; ++i) values.push_back((i < 130 ? 0.01f : 0.05f) * static_cast<float>(i - 65));

@@ -1,6 +1,6 @@
-// Every row of the lists of functions.h, in both sides and both dtypes: values against the references in long double, slopes against
-// their differences, reverse against forward mode, second and third orders, and what a rule says that it reads. Then the points at which
-// a function has a kink, a pole or a corner, by the numbers of the project's table of edge cases.
+// Every row of the lists of functions.h, on scalars and tensors in both dtypes: values against the references in long double, slopes
+// against differences of values, reverse against forward mode, second and third orders, and the operands that a rule declares to read. Then
+// the points at which a function has a kink, a pole or a corner, by the numbers of the project's table of edge cases.
 #include <autodiff/autodiff.h>
 #include <fmt/format.h>
 
@@ -144,7 +144,7 @@ void check_same(const Tensor& actual, const std::vector<double>& expected, const
 }
 double inner(const Tensor& a, const Tensor& b) { return sum(a.to(float64) * b.to(float64)).item(); }
 
-// A gradient that is recorded; 0 for a target that is a constant.
+// The recorded gradient; 0 if the target is a constant.
 Tensor recorded_gradient(Tape& tape, const Tensor& target, const Tensor& source) {
   if (target.number() == 0) return Tensor::zeros(source.shape(), source.dtype());
   return tape.gradient(target, std::span(&source, 1), {.differentiable = true, .unreached = Unreached::zero})[0];
@@ -161,7 +161,7 @@ std::vector<Tensor> derivatives(const UnaryRow& f, const std::vector<double>& at
   return d;
 }
 
-std::vector<double> moved(std::vector<double> x, double by) {
+std::vector<double> shifted(std::vector<double> x, double by) {
   for (double& v : x) v += by;
   return x;
 }
@@ -169,8 +169,8 @@ std::vector<double> moved(std::vector<double> x, double by) {
 std::vector<double> differences(const std::vector<double>& x, const std::function<std::vector<double>(const std::vector<double>&)>& g) {
   constexpr double h = 2e-3;
   const auto quotient = [&](double step) {
-    auto up = g(moved(x, step));
-    const auto down = g(moved(x, -step));
+    auto up = g(shifted(x, step));
+    const auto down = g(shifted(x, -step));
     for (std::size_t i = 0; i < up.size(); ++i) up[i] = (up[i] - down[i]) / (2 * step);
     return up;
   };
@@ -263,7 +263,7 @@ void check_higher_orders(const UnaryRow& f, const std::vector<double>& x) {
   check_close(by_scalars, d[1].to_vector<double>(), 1e-12, "second derivative on scalars");
 }
 
-// What a rule says that it does not read may be anything.
+// The result must not depend on values that the rule declares not to read.
 void check_reads(const UnaryRow& f, const std::vector<double>& at) {
   for (double x : at) {
     const double y = f.value(x), expected = f.pullback(1.5, x, y);
@@ -318,7 +318,7 @@ void check_scalars_and_tensors(const BinaryRow& f, const std::vector<double>& a,
   }
 }
 
-// (4, 1) with (3): the sweep sums over what was repeated.
+// (4, 1) with (3): the sweep sums over the repetitions.
 void check_both_modes(const BinaryRow& f, Dtype dtype) {
   const auto tensor = [&](const Shape& shape, double low, double high, unsigned seed) {
     return reshape(vector_of(draw(static_cast<std::size_t>(shape.rank() == 1 ? shape[0] : shape[0] * shape[1]), low, high, seed), dtype),
@@ -339,7 +339,7 @@ void check_both_modes(const BinaryRow& f, Dtype dtype) {
   BOOST_CHECK_CLOSE_FRACTION(1 + by_b, 1 + inner(b_bar, b_dot), tolerance);
 }
 
-// The change of both slopes along a direction, against differences of the slopes.
+// The derivatives of both slopes along a direction, against differences of the slopes.
 void check_second_order(const BinaryRow& f, const std::vector<double>& a, const std::vector<double>& b) {
   const double va = 0.7, vb = -0.4;
   for (std::size_t i = 0; i < a.size(); ++i) {
@@ -404,7 +404,7 @@ template <class F> void check_point(F&& f, double x, double value, double slope,
   const Scalar s = tape.variable(x), z = f(s);
   check_close({z.value(), tape.gradient(z, wrt(s), {.unreached = Unreached::zero})}, {value, slope}, tolerance, "on scalars: value, slope");
 }
-// The same of f(a, b).
+// The same for f(a, b).
 template <class F> void check_point(F&& f, double a, double b, double value, double by_a, double by_b, double tolerance = 0) {
   BOOST_TEST_INFO_SCOPE("at " << a << ", " << b);
   Tape tape;
@@ -491,8 +491,8 @@ BOOST_AUTO_TEST_CASE(errors_are_within_what_is_promised) {
 
 namespace {
 
-/// The function's line of docs/functions.md must have its formula and range, an error that is allowed, and none that is much less than what
-/// is measured here on other points (a quarter of what is allowed: by that share the worst point is chosen).
+/// The function's line of docs/functions.md must have its formula and range, and an error that is at most the allowed one and not much
+/// smaller than the one measured here at other points (by a quarter of the allowed error).
 void check_line(const std::string& page, const accuracy::Row& row, const reference::Unary& reference) {
   const std::string head = "\n" + accuracy::head_of_line(row, reference) + " ";
   const std::size_t at = page.find(head);
@@ -579,7 +579,7 @@ BOOST_AUTO_TEST_CASE(a_message_names_the_operation_and_the_remedy) {
   }
 }
 
-// The branch of a selection that is not taken must not poison the next order.
+// The branch that a selection does not take must not turn the next order into NaN.
 BOOST_AUTO_TEST_CASE(second_derivatives_far_out_are_numbers) {
 #define WENGERT_FUNCTION(F, name, ...)                                                                  \
   for (const double x : {-800.0, 800.0, 1e5}) {                                                         \

@@ -1,5 +1,5 @@
 #pragma once
-// Tensors and their operations as one would write them on paper: loops over positions, in double. Slow, and so simple that it is right.
+// A naive reference for tensors and their operations: loops over positions, in double. Slow, but simple enough to be evidently right.
 #include <autodiff/tensor/tensor.h>
 
 #include <algorithm>
@@ -9,14 +9,14 @@
 
 namespace wengert::fuzz {
 
-/// The reference does not do that, and neither must the library: it throws an Error.
+/// Thrown for arguments that the reference refuses; the library must refuse them with an Error.
 struct Refused {};
 
 struct Array {
   Shape shape;
   Dtype dtype = float64;
   std::vector<double> values;
-  /// What the rounding of each value is a fraction of; empty: of the value itself.
+  /// The scale of the rounding error of each value; empty: the values themselves.
   std::vector<double> magnitudes = {};
 
   Index size() const { return static_cast<Index>(values.size()); }
@@ -36,10 +36,10 @@ inline Index count(const Shape& shape) {
   return n;
 }
 
-/// A number as an element of the dtype.
+/// The value rounded to the dtype.
 inline double rounded(double value, Dtype dtype) { return dtype == float32 ? static_cast<double>(static_cast<float>(value)) : value; }
 
-/// f(position) for all positions in row-major order.
+/// Calls f(position) for all positions in row-major order.
 template <class F> void for_each_position(const Shape& shape, F&& f) {
   const Index n = count(shape);
   Shape position = shape;
@@ -77,7 +77,7 @@ inline Shape broadcast(const Shape& a, const Shape& b) {
   }
   return r;
 }
-/// The element of x that meets a position of the shape to which x broadcasts.
+/// The element of x at a position of the shape to which x broadcasts.
 inline double broadcast_at(const Array& x, const Shape& position) {
   Shape p = x.shape;
   for (int d = 0; d < p.rank(); ++d) p[d] = p[d] == 1 ? 0 : position[position.rank() - p.rank() + d];
@@ -91,7 +91,7 @@ template <class F> Array map(const Array& x, F&& f) {
   return array_of(x.shape, x.dtype, [&](const Shape& p) { return f(x.at(p)); });
 }
 
-/// The values of x along some dimensions, in row-major order, for each position of what is left; f makes a value of them.
+/// Reduces some dimensions of x: f turns the values along them, in row-major order, into one value for each remaining position.
 template <class F> Array reduce(const Array& x, const Dims& dims, bool keepdim, Dtype dtype, F&& f) {
   std::vector<bool> over(static_cast<std::size_t>(x.rank()));
   for (const Index given : dims) {
@@ -121,7 +121,7 @@ template <class F> Array reduce(const Array& x, const Dims& dims, bool keepdim, 
   return y;
 }
 
-/// f(the values along a dimension) gives as many values for it.
+/// Replaces the values along a dimension by f(values), which has the same length.
 template <class F> Array along(const Array& x, int dim, Dtype dtype, F&& f) {
   Array y{x.shape, dtype, std::vector<double>(x.values.size()), std::vector<double>(x.values.size())};
   Shape rows = x.shape;

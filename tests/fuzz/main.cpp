@@ -1,4 +1,4 @@
-// fuzz: random programs of tensor operations against a naive reference. Each must compute the same, or be refused with an Error.
+// fuzz: random programs of tensor operations against a naive reference. Each must give the same results, or be refused with an Error.
 #include <signal.h>
 #include <unistd.h>
 
@@ -12,11 +12,11 @@ namespace {
 
 using namespace wengert::fuzz;
 
-constexpr unsigned kSecondsForOne = 20;  // a program takes microseconds: this one hangs
+constexpr unsigned kSecondsForOne = 20;  // a program takes microseconds, so after this time it hangs
 
 volatile std::uint64_t running = 0;  // the seed
 
-/// For a crash or a hang: tells which program it was.
+/// After a crash or a hang: prints which program it was.
 extern "C" void tell_the_seed(int signal) {
   char text[] = "fuzz: crashed or hung in program 00000000000000000000\n";
   std::uint64_t seed = running;
@@ -34,7 +34,7 @@ bool passes(std::uint64_t seed, bool verbose) {
   } catch (const Failure& failure) {
     if (verbose) fmt::print("program {}: {}\n", seed, failure.what);
   } catch (const std::exception& e) {
-    if (verbose) fmt::print("program {}: an exception that is no wengert::Error: {}\n", seed, e.what());
+    if (verbose) fmt::print("program {}: an exception that is not a wengert::Error: {}\n", seed, e.what());
   }
   return false;
 }

@@ -1,4 +1,4 @@
-// The steps of random programs: an operation of the library beside the reference's.
+// The steps of random programs: each does an operation with the library and with the reference.
 #include <algorithm>
 #include <limits>
 #include <numeric>
@@ -120,7 +120,7 @@ void conversion(Program& p) {
 
 // ---- reductions -------------------------------------------------------------------------------------------------------------------
 
-/// Of sums and products: booleans are counted.
+/// The dtype of sums and products: booleans are counted.
 Dtype counting(Dtype dtype) { return dtype == boolean ? int64 : dtype; }
 
 double total(const std::vector<double>& v) { return std::accumulate(v.begin(), v.end(), 0.0); }
@@ -130,11 +130,11 @@ double largest(const std::vector<double>& v) {
   return best;
 }
 double log_of_sum(const std::vector<double>& v) {
-  const double most = largest(v);
-  if (!std::isfinite(most)) return most;
+  const double max = largest(v);
+  if (!std::isfinite(max)) return max;
   double s = 0;
-  for (const double x : v) s += std::exp(x - most);
-  return most + std::log(s);
+  for (const double x : v) s += std::exp(x - max);
+  return max + std::log(s);
 }
 
 void sums(Program& p) {
@@ -170,7 +170,7 @@ void products(Program& p) {
       });
 }
 
-/// An extreme over no elements does not exist.
+/// Refused if x has no elements: then there is no largest or smallest one.
 Array not_of_nothing(Array y, const Array& x) {
   need(x.size() > 0 || y.size() == 0);
   return y;
@@ -257,9 +257,9 @@ void softmaxes(Program& p) {
       [&] {
         need_floating(x.array);
         return along(x.array, dimension(dim, x.array.rank()), x.array.dtype, [&](std::vector<double> v) {
-          double most = largest(v), s = 0;
-          for (const double e : v) s += std::exp(e - most);
-          for (double& e : v) e = logarithm ? e - most - std::log(s) : std::exp(e - most) / s;
+          double max = largest(v), s = 0;
+          for (const double e : v) s += std::exp(e - max);
+          for (double& e : v) e = logarithm ? e - max - std::log(s) : std::exp(e - max) / s;
           return v;
         });
       });
@@ -267,7 +267,7 @@ void softmaxes(Program& p) {
 
 // ---- shapes -----------------------------------------------------------------------------------------------------------------------
 
-/// A step whose result consists of elements of x: `from` gives the position of each.
+/// A step whose result consists of elements of x; `from` returns the position of each in x.
 template <class Library, class ShapeOf, class From>
 void rearrangement(Program& p, const char* name, const Value& x, Library&& library, ShapeOf&& shape_of, From&& from) {
   p.step(name, library, [&] {
@@ -374,7 +374,7 @@ void expansions(Program& p) {
       });
 }
 
-/// Shapes whose number of elements does not fit any memory, and is 0 in 64 bits.
+/// Shapes whose number of elements exceeds any memory, and overflows to 0 in 64 bits.
 void huge_shapes(Program& p) {
   const Index size = Index(1) << p.between(31, 33);
   const bool zeros = p.one_in(2);
@@ -613,7 +613,7 @@ void scatters(Program& p) {
 
 // ---- parts and assignments ----------------------------------------------------------------------------------------------------------
 
-/// Indices of some first dimensions, and for each dimension which positions they take. Refused if the indices do not fit.
+/// Indices for some of the first dimensions, and the positions that they select in each dimension. Refused if the indices do not fit.
 struct RandomPart {
   std::vector<Subscript> index;
   struct Taken {
@@ -661,7 +661,7 @@ Shape shape_of(const std::vector<RandomPart::Taken>& taken) {
     if (!t.dropped) shape.push_back(static_cast<Index>(t.positions.size()));
   return shape;
 }
-/// Where the element of a part stands in the whole.
+/// The position in the whole tensor of an element of a part.
 Shape position_of(const std::vector<RandomPart::Taken>& taken, const Shape& in_part) {
   Shape position;
   int k = 0;

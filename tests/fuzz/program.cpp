@@ -9,7 +9,7 @@ namespace {
 
 constexpr double kLarge = 1e4;
 
-// Of splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
+// The mixing function of splitmix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, 2014).
 std::uint64_t mixed(std::uint64_t z) {
   z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
   z = (z ^ z >> 27) * 0x94d049bb133111ebu;
@@ -18,7 +18,7 @@ std::uint64_t mixed(std::uint64_t z) {
 
 }  // namespace
 
-// Mixed, because the numbers of neighbouring programs would be each other's.
+// Mixed, because the random numbers of programs with consecutive seeds would overlap.
 Program::Program(std::uint64_t seed, bool verbose) : state_(mixed(seed + 1)), verbose_(verbose) {}
 
 std::uint64_t Program::bits() { return mixed(state_ += 0x9e3779b97f4a7c15u); }
@@ -75,7 +75,7 @@ Program::Value Program::fresh(const Shape& shape, Dtype dtype) {
   return {one_in(2) ? strided(t) : t, a};
 }
 
-/// The same values, lying in memory in another way.
+/// The same values with another layout in memory.
 Tensor Program::strided(const Tensor& x) {
   Tensor t = x;
   if (one_in(2) && t.rank() > 1) t = transpose(transpose(t, 0, -1).contiguous(), 0, -1);
@@ -107,7 +107,7 @@ namespace {
 
 std::string printed(const Array& a) { return fmt::format("{} {}", to_string(a.shape), to_string(a.dtype)); }
 
-/// The first value of t that is not what it should be; none: -1.
+/// The position of the first wrong value, or -1.
 Index first_difference(const Array& expected, const std::vector<double>& got) {
   const double fraction = expected.dtype == float64 ? 1e-11 : expected.dtype == float32 ? 2e-5 : 0;
   const double tiny = expected.dtype == float64 ? 1e-300 : 1e-36;
@@ -116,7 +116,7 @@ Index first_difference(const Array& expected, const std::vector<double>& got) {
     if (e == g || (std::isnan(e) && std::isnan(g))) continue;
     const double magnitude = std::max(std::abs(e), expected.magnitudes.empty() ? 0 : expected.magnitudes[k]);
     if (std::isfinite(g) && std::isfinite(e) && std::abs(e - g) <= fraction * magnitude + tiny) continue;
-    if (!std::isfinite(magnitude) && std::isnan(g) == std::isnan(e)) continue;  // where infinities of either sign cancel
+    if (!std::isfinite(magnitude) && std::isnan(g) == std::isnan(e)) continue;  // infinities of opposite sign cancel
     return static_cast<Index>(k);
   }
   return -1;
@@ -139,7 +139,7 @@ void Program::finish(const char* name, std::optional<Tensor> result, std::option
   if (const Index k = first_difference(*expected, got); k >= 0)
     fail(fmt::format("{}: value {} is {} instead of {}", name, k, got[static_cast<std::size_t>(k)],
                      expected->values[static_cast<std::size_t>(k)]));
-  expected->values = got;  // so that rounding does not add up
+  expected->values = got;  // so that rounding errors do not accumulate
   keep({*result, *std::move(expected)});
 }
 
@@ -147,7 +147,7 @@ void Program::look_at(const Array& a) {
   for (const double v : a.values) moderate_ &= !is_floating(a.dtype) || std::abs(v) < kLarge;
 }
 
-/// Integers stay small, because products of them would leave their range.
+/// Keeps integers small, because products of large ones would overflow.
 void Program::keep(Value value) {
   look_at(value.array);
   if (value.array.dtype == int64)
@@ -174,7 +174,7 @@ void Program::check_nothing_else_changed() {
   }
 }
 
-/// <w, J v> = <J^T w, v>, where all values and derivatives are numbers of moderate size.
+/// Checks <w, J v> = <J^T w, v>, unless some value or derivative is very large or not finite.
 void Program::check_derivatives() {
   Tensor target = Tensor::zeros({}, float64);
   for (const Value& value : values_) {

@@ -1,5 +1,5 @@
 #pragma once
-// A random program: tensors, and operations on them that are done twice, by the library and by the reference.
+// A random program: tensors and operations on them, each done by the library and by the reference.
 #include <autodiff/autodiff.h>
 #include <fmt/format.h>
 
@@ -25,7 +25,7 @@ class Program {
     Array array;
   };
 
-  /// The same for the same seed. `verbose`: each step is printed.
+  /// The program is determined by the seed. `verbose`: prints each step.
   Program(std::uint64_t seed, bool verbose);
   /// Throws a Failure.
   void run();
@@ -38,22 +38,22 @@ class Program {
   bool one_in(Index n) { return below(n) == 0; }
   double real() { return static_cast<double>(bits() >> 11) * 0x1p-52 * 2 - 2; }
 
-  /// Of rank 0 to 4 and sizes 0 to 4.
+  /// A shape of rank 0 to 4 with sizes 0 to 4.
   Shape shape();
-  /// A size that broadcasts, or fits in some other way, seldom not.
+  /// A shape that usually broadcasts with the given one, or fits in some other way.
   Shape shape_like(const Shape& shape);
-  /// A dimension of a tensor of this rank, counted from either end; seldom one that does not exist.
+  /// A dimension of a tensor of this rank, counted from either end; rarely one that does not exist.
   Index dim(int rank);
-  /// Several of them, seldom one twice.
+  /// Several dimensions; rarely with repetitions.
   Dims dims(int rank);
   Dtype floating() { return one_in(4) ? float32 : float64; }
 
-  /// One of the values there are.
+  /// One of the existing values.
   const Value& any();
   const Value& any_floating();
-  /// A value of this shape: one that is there, or a new one, which may be a view of every kind.
+  /// A value of this shape: an existing one, or a new one, which may be any kind of view.
   Value of_shape(const Shape& shape, Dtype dtype);
-  /// Integers in [low, high], seldom one beyond.
+  /// Integers in [low, high], rarely with one outside.
   Value integers(const Shape& shape, Index low, Index high);
 
   /// Does the operation and the reference, and keeps the result if both agree.
@@ -72,7 +72,7 @@ class Program {
     }
     finish(name, std::move(result), std::move(expected), message);
   }
-  /// Writes to one element of a value, of which nobody else must see anything.
+  /// Writes to one element of a value; no other value may change.
   void write();
 
  private:
@@ -90,7 +90,7 @@ class Program {
   std::optional<Tape> tape_;
   std::vector<Value> values_;
   std::vector<Tensor> variables_;
-  bool moderate_ = true;  // no value was large or not finite
+  bool moderate_ = true;  // all values so far were finite and not large
 };
 
 /// One kind of step.

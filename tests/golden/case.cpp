@@ -16,7 +16,7 @@ using nlohmann::json;
 
 constexpr const char* kFormat = "golden-ad-1";
 
-// The numbers of a group: "case_017/in0" and so on.
+// The tensors of a group: "case_017/in0" and so on.
 class Numbers {
  public:
   explicit Numbers(const std::string& path) : path_(path) {
@@ -33,7 +33,7 @@ class Numbers {
   Values tensors_;
 };
 
-// Groups g1 to g6: operands and results of one operation, whose gradients belong to random cotangents.
+// Groups g1 to g6: operands and results of one operation, and its gradients for random cotangents.
 void read_operands(const json& entry, const Numbers& numbers, Case& c) {
   for (const json& input : entry.at("inputs")) {
     c.inputs.push_back({.name = input.at("name"), .differentiable = input.at("diff"), .gradient = input.value("grad", "")});
@@ -49,10 +49,10 @@ void read_operands(const json& entry, const Numbers& numbers, Case& c) {
   }
 }
 
-// Internals of the optimizer that made the data, which a library need not show, and need not have in this form.
+// Internals of the optimizer that generated the data, which a library need not expose or have in this form.
 bool is_internal(const std::string& name) { return name.starts_with("state_") || name == "n_closure_calls"; }
 
-// Groups g7 and g8: tensors by role. All are given, because a trajectory's expected tensors hold its start and the gradients it is fed.
+// Groups g7 and g8: tensors by role. All are given, because the expected tensors of a trajectory include its start and its gradients.
 void read_tensors(const json& entry, const Numbers& numbers, Case& c) {
   for (const json& tensor : entry.at("tensors")) {
     const std::string name = tensor.at("name");

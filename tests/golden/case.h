@@ -12,13 +12,13 @@ namespace wengert::golden {
 /// Tensors by their names within a case.
 using Values = std::map<std::string, Tensor>;
 
-/// What a case says about its operation beside the operands. Numbers that JSON cannot hold are texts there ("inf").
+/// The options of a case's operation. Numbers that JSON cannot represent are strings ("inf").
 class Attributes {
  public:
   Attributes() = default;
   explicit Attributes(nlohmann::json values) : values_(std::move(values)) {}
 
-  /// Whether it is there and not null.
+  /// Whether the attribute is present and not null.
   bool has(const char* name) const;
   double number(const char* name) const;
   double number_or(const char* name, double otherwise) const { return has(name) ? number(name) : otherwise; }
@@ -36,7 +36,7 @@ class Attributes {
 };
 
 struct Input {
-  std::string name;  ///< of its tensor; the same name twice is the same variable twice
+  std::string name;  ///< of its tensor; inputs with the same name are the same variable
   bool differentiable;
   std::string gradient;  ///< name of the expected gradient, where differentiable
 };
@@ -53,13 +53,13 @@ struct Case {
   std::vector<std::string> tags;
   std::vector<Input> inputs;    ///< in call order; groups g1 to g6
   std::vector<Output> outputs;  ///< groups g1 to g6
-  Values given;                 ///< what a computation may use
-  Values expected;              ///< what it should give
+  Values given;                 ///< tensors that a computation may use
+  Values expected;              ///< tensors that it should return
   double relative_tolerance = 0, absolute_tolerance = 0;
-  bool scaled_by_tensor = false;  ///< the absolute tolerance counts in units of the tensor's largest element
+  bool scaled_by_tensor = false;  ///< the absolute tolerance is in units of the tensor's largest element
 
   bool tagged(std::string_view tag) const;
-  /// Recorded but not held against the library: results that are details of an implementation.
+  /// Results that are details of an implementation: compared, but a difference is not a failure.
   bool advisory() const;
   /// The library need not have the operation.
   bool optional() const { return tagged("extra") || tagged("stretch"); }

@@ -1,5 +1,5 @@
 #pragma once
-// When a result counts as right.
+// Comparison of results with reference data.
 #include <span>
 #include <string>
 #include <vector>
@@ -8,20 +8,20 @@
 
 namespace wengert::golden {
 
-/// What a comparison found. `worst` is the largest error in units of what is allowed, 0 where all agree, infinity where nothing that is
-/// allowed would do (another shape, a NaN, a wrong integer).
+/// The result of a comparison. `worst` is the largest error in units of the allowed error; infinity for differences that no tolerance
+/// allows (another shape, a NaN, a wrong integer).
 struct Verdict {
   bool passed = true;
   double worst = 0;
-  std::string message;  ///< which element is the worst, what it is and should be; empty if passed
+  std::string message;  ///< the worst element, its value and the expected one; empty if passed
 };
 
 /// The format's rule, element by element: |a - e| <= relative |e| + absolute scale, where the scale is 1, or the largest finite |e| of the
 /// tensor if that is more.
 std::vector<double> allowed_errors(const Tensor& expected, double relative, double absolute, bool scaled_by_tensor);
 
-/// Compares by shape, dtype and element: two NaN agree, an infinity agrees with itself alone, -0.0 with 0.0; integers and booleans
-/// must be equal; finite numbers may differ by what is allowed (one number an element).
+/// Compares shapes, dtypes and elements: NaN agrees with NaN, an infinity only with itself, and -0.0 with 0.0; integers and booleans must
+/// be equal; finite numbers may differ by the allowed error, one for each element.
 Verdict compare(const std::string& name, const Tensor& actual, const Tensor& expected, std::span<const double> allowed);
 
 }  // namespace wengert::golden

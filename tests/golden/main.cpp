@@ -25,7 +25,7 @@ struct Options {
   bool float64 = false, float32 = false, noncontiguous = false;
   bool allow_missing = false, list_missing = false;
 
-  // The ways that were asked for; without a word about it, all.
+  // The requested ways; by default, all.
   std::vector<Way> ways() const {
     const bool all = !float64 && !float32 && !noncontiguous;
     std::vector<Way> list;
@@ -47,7 +47,7 @@ struct Report {
   std::string missing;  // what the library lacks for it
 };
 
-// What becomes of a case for which the library lacks something.
+// The status of a case for which the library lacks something.
 Status status_of_missing(const Case& c, const Options& options) {
   return c.optional() || c.advisory() || options.allow_missing ? Status::skipped : Status::failed;
 }

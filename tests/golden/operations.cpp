@@ -16,7 +16,7 @@ const Operation* find_operation(std::string_view name) {
   return nullptr;
 }
 
-// The operands in call order. A name that occurs twice is one variable, and its gradient the total.
+// The operands in call order. A name that occurs twice is one variable, with the total gradient.
 std::vector<Tensor> operands(Tape& tape, const Case& c, const Values& given) {
   Values variables;
   std::vector<Tensor> list;
@@ -28,7 +28,7 @@ std::vector<Tensor> operands(Tape& tape, const Case& c, const Values& given) {
   return list;
 }
 
-// L, the sum of every differentiable output times its cotangent. A single output needs none of that: it takes its cotangent as the seed.
+// The gradients of L, the sum of all differentiable outputs times their cotangents. For a single output, the cotangent is the seed.
 std::vector<Tensor> pull_back(Tape& tape, const Case& c, const Values& given, const Outputs& outputs, std::span<const Tensor> sources) {
   if (outputs.size() == 1) {
     return tape.gradient(outputs[0], sources, {.seed = given.at(c.outputs[0].cotangent), .unreached = Unreached::zero});

@@ -1,6 +1,6 @@
 #pragma once
-// The operations of the reference data in terms of the library's public interface: one line each, one file a group. An operation that is
-// not in its table is one that the library lacks.
+// The operations of the reference data in terms of the library's public interface: one line each, one file per group. The library lacks an
+// operation that is not in the tables.
 #include <initializer_list>
 #include <span>
 #include <string>
@@ -45,8 +45,8 @@ std::span<const Operation> losses();              // g6: losses
 /// Throws Missing if no table has the name.
 const Operation& operation_named(std::string_view name);
 
-/// @name What a case expects, from what it gives
-/// The floating tensors that are given have one dtype, which the results have too. Each throws Missing.
+/// @name The expected tensors of a case, computed from the given ones
+/// The given floating tensors have one dtype, which is also that of the results. Each function throws Missing.
 /// @{
 Values compute(const Case& c, const Values& given);               ///< all groups
 Values compute_vjp(const Case& c, const Values& given);           ///< g1 to g6: outputs, gradients for random cotangents

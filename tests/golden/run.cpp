@@ -13,15 +13,15 @@
 namespace wengert::golden {
 namespace {
 
-// The tolerance of a float32 run is not the case's, which knows float64 alone; it comes from the case's condition. With x the inputs
-// rounded to float32 and f the library's own float64 result (which the float64 run holds against the data),
+// The tolerance of a float32 run is not that of the case, which is for float64; it comes from the condition of the case. With x the inputs
+// rounded to float32 and f the library's own float64 result (which the float64 run compares with the data),
 //     |f32(x) - f(x)| <= kRelative |f(x)| + absolute + kCondition max_k |f(x + d_k) - f(x)|
 // where each d_k moves every input, the cotangents included, by one unit in its last place in float32, up or down at random. An algorithm
-// that is backward stable stays within a small multiple of that last term, however ill-conditioned the case is; one that loses digits where
-// the case would not is found. The absolute term is for differences of intermediate results, whose rounding no change of the inputs has for
-// its effect (the gradient of a saturated softmax): some units in the last place at the scale of the case's own absolute tolerance, and
-// less where the case has less than the usual 1e-12 of that. Below the smallest normal number float32 has no digits to compare, beyond the
-// largest it has infinity: the expected value is f(x) rounded to float32.
+// that is backward stable stays within a small multiple of that last term, however ill-conditioned the case is; one that loses more digits
+// is detected. The absolute term is for differences of intermediate results, whose rounding errors no change of the inputs can explain (the
+// gradient of a saturated softmax): some units in the last place at the scale of the case's own absolute tolerance, and less where that is
+// less than the usual 1e-12. Below the smallest normal number float32 has no digits to compare, beyond the largest it has infinity: the
+// expected value is f(x) rounded to float32.
 constexpr double kRelative = 1e-5;
 constexpr double kAbsolute = 1e-6;
 constexpr double kCondition = 16;
@@ -43,8 +43,8 @@ Tensor wiggled(const Tensor& x, std::mt19937& random) {
   return Tensor::from(values, x.shape());
 }
 
-// max_k |f(x + d_k) - f(x)| of every element of every result. At ties and kinks a wiggle changes the branch and would allow anything; there
-// the numbers are exact in float32, and the condition counts as 0.
+// max_k |f(x + d_k) - f(x)| for every element of every result. At ties and kinks a perturbation changes the branch and would allow
+// anything; the numbers there are exact in float32, so the condition counts as 0.
 std::map<std::string, std::vector<double>> movements(const Case& c, const Values& given, const Values& at_given) {
   std::map<std::string, std::vector<double>> moved;
   for (const auto& [name, tensor] : at_given) moved[name].resize(static_cast<std::size_t>(tensor.size()));

@@ -1,5 +1,5 @@
 #pragma once
-// Running a case in the ways that a user may.
+// Running a case in several ways.
 #include <optional>
 #include <string>
 #include <vector>
@@ -16,8 +16,8 @@ const char* to_string(Way way);
 /// Runs a case and compares all that it expects. An exception of the library is a failed verdict; Missing passes through.
 Verdict run(const Case& c, Way way);
 
-/// The same values as a view that is not row-major (rank 0 and 1: with gaps; above: transposed as well). Between the elements lie values
-/// that spoil any result which they reach.
+/// The same values as a view that is not row-major (with gaps and, for rank 2 and more, transposed). The gaps hold values that spoil every
+/// result that reads them.
 Tensor strided_view(const Tensor& x);
 
 }  // namespace wengert::golden

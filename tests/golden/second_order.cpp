@@ -10,8 +10,8 @@
 namespace wengert::golden {
 namespace {
 
-// d target / d source for every source, recorded, so that it can be differentiated again. What no variable went into is a constant, of
-// which the library refuses to take derivatives; here they are 0 (those of a linear function's slope).
+// d target / d source for every source, recorded, so that it can be differentiated again. The library refuses to differentiate constants;
+// here their derivatives are 0 (as for the slope of a linear function).
 std::vector<Tensor> derivatives(Tape& tape, const Tensor& target, std::span<const Tensor> sources) {
   if (target.number() != 0) return tape.gradient(target, sources, {.differentiable = true, .unreached = Unreached::zero});
   std::vector<Tensor> zeros;
@@ -121,8 +121,8 @@ Tensor broadcast_mix(const Tensor& x) {
   return flatten(reshape(x, {2, k}) * sum(transpose(reshape(x, {k, 2})), 0));
 }
 
-// The kernel is not among the case's tensors, because the cotangent has its name there. It stands in the Jacobian, in the first row whose
-// window begins with the sequence.
+// The kernel is not among the case's tensors, because the cotangent has the same name. It is read from the Jacobian: from the first row
+// whose window begins with the sequence.
 Tensor sequence_convolution(const Tensor& x, const Values& data, At at) {
   const Index padding = at.integer("padding"), size = x.size() + 2 * padding + 1 - data.at("out").size();
   const Tensor kernel = slice(select(data.at("jacobian"), 0, padding), 0, 0, size).to(x.dtype());

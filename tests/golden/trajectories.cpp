@@ -166,7 +166,7 @@ Optimizers make_optimizers(const Case& c, const std::vector<Parameter>& paramete
   return optimizers;
 }
 
-// Steps with the recorded gradients. On the way the gradients of the objective, which should be the recorded ones, and its value.
+// Steps with the recorded gradients. Also computes the gradients of the objective, which should equal the recorded ones, and its value.
 Values follow(const Case& c, const Values& given, Make make) {
   const Objective& objective = objective_of(c);
   const std::vector<Tensor> p = all_numbered(given, "p"), g = all_numbered(given, "g");

@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-// A folder that goes with the test.
+// A folder that is removed after the test.
 struct Folder {
   Folder() : path(fs::temp_directory_path() / ("wengert-safetensors-" + std::to_string(::getpid()))) { fs::create_directories(path); }
   ~Folder() { fs::remove_all(path); }
@@ -187,12 +187,12 @@ BOOST_AUTO_TEST_CASE(headers_that_are_not_of_the_format_are_refused) {
   check_refused_header("{\"a\xff\":1}", "not JSON");
   check_refused_header("[]", "not a JSON object");
   check_refused_header("17", "not a JSON object");
-  check_refused_header(R"({"a":[]})", "\"a\": a list where an object belongs");
+  check_refused_header(R"({"a":[]})", "\"a\": a list where an object is expected");
   check_refused_header(R"({"a":{"dtype":"F32","shape":[]}})", "tensor \"a\": has no data_offsets");
   check_refused_header(R"({"a":{"dtype":"F32","shape":[],"data_offsets":[0,4],"extra":1}})", "\"extra\" is not one of", 4);
   check_refused_header(R"({"__metadata__":{"a":1}})", "__metadata__ \"a\"");
   check_refused_header(R"({"__metadata__":{"a":{"b":"c"}}})", "__metadata__ \"a\"");
-  check_refused_header(R"({"__metadata__":"text"})", "where an object belongs");
+  check_refused_header(R"({"__metadata__":"text"})", "where an object is expected");
 }
 
 BOOST_AUTO_TEST_CASE(deep_nesting_is_refused_without_recursion) {
@@ -228,9 +228,9 @@ BOOST_AUTO_TEST_CASE(wrong_shapes_are_refused) {
   check("[[4]]", "shape: a list");
   check("[null]", "shape: null");
   check("[true]", "shape: true or false");
-  check("[3]", "need 12 bytes, its data has 16");
-  check("[]", "need 4 bytes, its data has 16");
-  check("[0]", "need 0 bytes, its data has 16");
+  check("[3]", "need 12 bytes, but its data has 16");
+  check("[]", "need 4 bytes, but its data has 16");
+  check("[0]", "need 0 bytes, but its data has 16");
   check("[4294967296,4294967296,4]", "too many");
   check("[9223372036854775808]", "too large");
   check("[18446744073709551616]", "shape: the number");
@@ -263,8 +263,8 @@ BOOST_AUTO_TEST_CASE(wrong_byte_ranges_are_refused) {
   };
   check_refused_header(two("[0,8]", "[4,12]"), "tensor \"b\": its data begins at 4, inside another", 12);
   check_refused_header(two("[0,8]", "[0,8]"), "inside another", 8);
-  check_refused_header(two("[0,8]", "[12,20]"), "after 4 bytes that are no tensor's", 20);
-  check_refused_header(two("[0,8]", "[8,16]"), "3 bytes at its end are no tensor's", 19);
+  check_refused_header(two("[0,8]", "[12,20]"), "after 4 bytes that belong to no tensor", 20);
+  check_refused_header(two("[0,8]", "[8,16]"), "3 bytes at its end belong to no tensor", 19);
 }
 
 BOOST_AUTO_TEST_CASE(booleans_other_than_0_and_1_are_refused) {

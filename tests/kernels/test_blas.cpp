@@ -338,7 +338,7 @@ BOOST_AUTO_TEST_CASE(the_core_type_of_the_user_stays) {
 BOOST_AUTO_TEST_CASE(a_library_that_is_loaded_already_is_left_as_it_is) {
   const auto child = testing::run_in_child("child_reports_with_openblas_loaded", {"OPENBLAS_CORETYPE"});
   BOOST_TEST(child.status == 0, child.output);
-  BOOST_TEST(contains(child.output, "as the process had it loaded before Wengert"), child.output);
+  BOOST_TEST(contains(child.output, "loaded by the process before Wengert"), child.output);
 }
 
 BOOST_AUTO_TEST_CASE(a_library_that_cannot_be_loaded_is_explained) {

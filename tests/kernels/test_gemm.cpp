@@ -329,7 +329,7 @@ BOOST_AUTO_TEST_CASE(the_environment_lowers_it_and_the_report_says_so) {
   const auto lowered = run("WENGERT_MAX_ISA=baseline");
   BOOST_TEST(lowered.status == 0, lowered.output);
   if (kernels::best_isa() != Isa::baseline)
-    BOOST_TEST(says(lowered, "baseline, as WENGERT_MAX_ISA says; the processor has"), lowered.output);
+    BOOST_TEST(says(lowered, "baseline, limited by WENGERT_MAX_ISA; the processor has"), lowered.output);
   const auto wrong = run("WENGERT_MAX_ISA=avx3");
   BOOST_TEST(wrong.status != 0);
   BOOST_TEST(says(wrong, "WENGERT_MAX_ISA is \"avx3\"; set it to baseline, sse4, avx2, avx512 or neon"), wrong.output);

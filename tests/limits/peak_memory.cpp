@@ -1,5 +1,5 @@
-// Linked to the smallest program: at its end, tells how much memory it used at most. (VmHWM of /proc: getrusage would include what the
-// process was before exec.)
+// Linked to the smallest program: prints its peak memory when it ends. (VmHWM of /proc, because getrusage would include the memory of the
+// process before exec.)
 #include <cstdio>
 #include <cstring>
 

@@ -6,7 +6,7 @@
 #include <vector>
 using namespace wengert;
 
-// An element of a tensor is read as a Scalar, a copy: assigning to it would change nothing.
+// An element of a tensor is read as a Scalar, which is a copy: assigning to it would change nothing.
 void elements(Tensor x, Scalar y) {
   Scalar element = x(0, 1);
 #ifdef WRONG_assign_number  // error: assigns to a temporary Scalar
@@ -138,7 +138,7 @@ Scalar choices(bool c, Scalar a) {
 #else
   x = c ? Scalar(1.5) : exp(x);
 #endif
-#ifdef WRONG_condition  // error: converts to Scalar alone
+#ifdef WRONG_condition  // error: converts only to Scalar
   if (x * x) return a;
 #else
   if (x * x != 0) return a;

@@ -1,5 +1,5 @@
-// A bool is never a dimension, a size, an index or a correction (`run` says how to read this file). Where compilers put it differently, the
-// first error must at least be in this file.
+// A bool is never a dimension, a size, an index or a correction (`run` says how to read this file). Where the wording depends on the
+// compiler, the first error must at least be in this file.
 #include <autodiff/autodiff.h>
 
 #include <vector>
@@ -209,7 +209,7 @@ void indices(Tensor x, const Tensor& i) {
 #endif
 }
 
-// Logic is for boolean tensors, and a Scalar is none.
+// Logic is for boolean tensors only, not for Scalars.
 void logic(const Tensor& x, const Scalar& s) {
 #ifdef WRONG_and_of_a_scalar  // error: tensor.cpp:
   (x > 0) && s;

@@ -98,7 +98,7 @@ BOOST_AUTO_TEST_CASE(masked_scatter_against_a_loop) {
   check_numbers(numbers(masked_scatter(x, x > 9, Tensor::zeros({0}, float64))), numbers(x), 0);
 }
 
-// ---- derivatives of what test_ops does not see --------------------------------------------------------------------------------------
+// ---- derivatives that test_ops does not cover ---------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(the_last_of_several_values_takes_the_gradient) {
   const Tensor w = Tensor::from({10, 20, 30}, float64);
@@ -185,7 +185,7 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused) {
   dtype_error([&] { scatter(x, 1, x, x); }, {"scatter", "not int64"});
   dtype_error([&] { masked_scatter(x, x, x); }, {"masked_scatter", "not boolean", "x > 0"});
   dtype_error([&] { masked_scatter(x, m, whole); }, {"masked_scatter", "int64"});
-  shape_error([&] { masked_scatter(x, m, x); }, {"masked_scatter", "6 elements", "3 true ones"});
+  shape_error([&] { masked_scatter(x, m, x); }, {"masked_scatter", "6 elements", "3 true elements"});
   shape_error([&] { masked_scatter(x[0], m, x); }, {"masked_scatter", "does not broadcast to (3,)"});
 }
 

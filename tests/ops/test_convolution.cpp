@@ -22,7 +22,7 @@ namespace {
 using kernels::Convolution;
 using kernels::WindowAxis;
 
-// ---- the naive twin of the kernels -------------------------------------------------------------------------------------------------
+// ---- a naive version of the kernels ------------------------------------------------------------------------------------------------
 
 /// f(position in x, position in the weight, position in y, output channel) for every product of the form.
 template <class F> void for_each_product(const Convolution& c, F&& f) {
@@ -145,7 +145,7 @@ BOOST_AUTO_TEST_CASE(kernels_at_sizes_of_networks) {
   check_both({2, 8, 8, 1, axis(16, 4, 2, 1, 1), axis(16, 4, 2, 1, 1)});
 }
 
-// A row of the matrix of columns alone may be too long for a tile.
+// A single row of the matrix of columns may be too long for a tile.
 BOOST_AUTO_TEST_CASE(kernels_where_a_tile_is_part_of_a_row) {
   check_both({2, 64, 2, 1, axis(1, 1, 1, 0, 1), axis(700, 9, 1, 4, 1)});
   check_both({1, 64, 2, 1, axis(3, 3, 1, 1, 1), axis(300, 3, 2, 1, 1)});
@@ -230,7 +230,8 @@ BOOST_AUTO_TEST_CASE(the_bias_alone_and_the_weight_alone) {
     BOOST_TEST(check.passed(), check.to_string());
 }
 
-// The gradient by the bias inside the weight's gradient, differentiated by one alone.
+// The gradient with respect to the bias, which is computed with that of the weight, differentiated with respect to only one of the
+// operands.
 BOOST_AUTO_TEST_CASE(second_derivatives_through_the_gradient_of_the_bias) {
   Generator random(3);
   const Tensor x = random.normal({2, 2, 4, 4}, 0, 1, float64), w = random.normal({3, 2, 2, 2}, 0, 1, float64);

@@ -1,5 +1,5 @@
-// Rows 11 to 130 of the project's table of edge cases, by their numbers; the elementwise ones are in test_functions.cpp. What we promise
-// where others differ is in docs/conventions.md.
+// Rows 11 to 130 of the project's table of edge cases, by their numbers; the elementwise ones are in test_functions.cpp. Where libraries
+// differ, docs/conventions.md states what this one guarantees.
 #include <autodiff/autodiff.h>
 #include <autodiff/transforms/gradcheck.h>
 #include <nn/nn.h>

@@ -26,7 +26,7 @@ Tensor random_numbers(const Shape& shape, std::uint64_t seed, Dtype dtype = floa
 
 double logistic(double x) { return 1 / (1 + std::exp(-x)); }
 
-/// The gradient of sum(w y) by x for weights that differ.
+/// The gradient of sum(w y) with respect to x, for distinct weights.
 template <class F> Numbers weighted_gradient(F&& f, const Tensor& x) {
   return testing::gradient_of([&](const Tensor& v) { return f(v) * random_numbers(f(v).shape(), 99, v.dtype()); }, x);
 }
@@ -231,7 +231,7 @@ BOOST_AUTO_TEST_CASE(boolean_and_added_masks_say_the_same) {
                 numbers(scaled_dot_product_attention(q, k, v, {.mask = added}).output));
 }
 
-// Edge case 60: a row of -inf alone.
+// Edge case 60: a row of only -inf.
 BOOST_AUTO_TEST_CASE(a_query_that_sees_no_key_gives_zeros) {
   const Tensor q = random_numbers({2, 2}, 1), k = random_numbers({3, 2}, 2), v = random_numbers({3, 2}, 3);
   const Tensor mask = Tensor::from({{0, 0, 0}, {1, 0, 1}}, boolean);
@@ -329,7 +329,7 @@ BOOST_AUTO_TEST_CASE(cells_against_loops) {
   }
 }
 
-// The fused rules, against those of a composition; float32 also exercises the wide loops and their tails.
+// The fused rules against those of a composition; float32 also exercises the vectorized loops and their tails.
 BOOST_AUTO_TEST_CASE(gradients_of_cells_are_those_of_their_parts) {
   const Index n = 4, in = 3, hidden = 37;
   for (const Dtype dtype : {float64, float32}) {
@@ -392,7 +392,8 @@ BOOST_AUTO_TEST_CASE(sequences_are_loops_over_cells) {
   check_numbers(numbers(s.state.c), numbers(stack({forward.c, backward.c})));
 }
 
-// With lengths the loop over cells runs; these lengths change nothing. 100 sequences cut the gradients of the weights into parts.
+// With lengths, the loop over cells runs; these lengths change nothing. With 100 sequences the gradients of the weights are computed in
+// parts.
 BOOST_AUTO_TEST_CASE(an_lstm_as_one_operation_has_the_gradients_of_the_loop) {
   const Index steps = 7, n = 100, in = 3, hidden = 5;
   for (const Dtype dtype : {float64, float32}) {

@@ -586,7 +586,7 @@ const std::vector<Case>& members() {
   return all;
 }
 
-/// Operations that kernels for float32 alone make; test_direct_convolution has their derivatives. Here they are recorded.
+/// Operations that only kernels for float32 record. Their derivatives are checked in test_direct_convolution.
 const std::vector<Case>& float32_cases() {
   static const auto call = [](Inputs x, Index pool) {
     return conv2d_relu(x[0].to(float32), x[1].to(float32), x[2].to(float32), {.padding = 1}, pool);
@@ -598,7 +598,7 @@ const std::vector<Case>& float32_cases() {
   return all;
 }
 
-/// What ops.h declares: a function, and the lines from the last empty one up to its own.
+/// A function that ops.h declares, and the lines from the last empty one up to its own.
 struct Declaration {
   std::string name, paragraph;
 };
@@ -628,7 +628,7 @@ std::set<std::string> names_in_sources() {
   return names;
 }
 
-/// Balanced braces, and places for operands that there are, or that may be left out. (Without LaTeX of its own an operation is its name in
+/// Checks for balanced braces, and that placeholders refer to existing or optional operands. (An operation without LaTeX is its name in
 /// upright letters.)
 void check_latex(const std::string& name, const std::string& latex, int inputs) {
   BOOST_CHECK_MESSAGE(!name.empty(), "an operation without a name");
@@ -648,8 +648,8 @@ void check_latex(const std::string& name, const std::string& latex, int inputs) 
 
 }  // namespace
 
-// The list of operations is autodiff/ops.h. What it declares must have a case above, by which both modes and the second order are checked;
-// a sentence; and each kind of record a name for documents.
+// Every operation that autodiff/ops.h declares must have a case above, by which both modes and the second order are checked, and a comment;
+// every recorded operation must have a name for documents.
 
 BOOST_AUTO_TEST_CASE(every_operation_of_the_menu_is_tested) {
   std::set<std::string> declared, tested = not_differentiated;
@@ -689,7 +689,7 @@ BOOST_AUTO_TEST_CASE(every_operation_of_the_menu_has_a_sentence) {
 
 BOOST_AUTO_TEST_CASE(every_kind_of_record_is_tested_and_has_a_name_in_documents) {
   std::set<std::string> recorded;
-  std::map<std::string, std::pair<std::string, int>> latex;  // of each name, and the most operands that it has
+  std::map<std::string, std::pair<std::string, int>> latex;  // for each name, and its maximum number of operands
   std::vector<Case> all = cases();
   all.insert(all.end(), members().begin(), members().end());
   all.insert(all.end(), float32_cases().begin(), float32_cases().end());
@@ -721,7 +721,7 @@ BOOST_AUTO_TEST_CASE(derivatives_at_strided_inputs) {
 }
 BOOST_AUTO_TEST_CASE(derivatives_of_members) {
   for (const bool dense : {true, false}) check_case(members()[1], float64, dense, 2);
-  // Differences are taken in float64, whose digits are lost on the way: the sum of x^2 to the bit instead.
+  // Differences in float64 would be lost in the conversion, so this compares the sum of x^2, to the bit.
   const auto squares = [](const Tensor& at) { return sum(members()[0].call(std::span(&at, 1))); };
   const Tensor x = distinct({2, 3}, float32), v = distinct({2, 3}, float32) - 0.5;
   BOOST_TEST(gradient(squares, x).to_vector<float>() == (2 * x).to_vector<float>(), boost::test_tools::per_element());
@@ -850,7 +850,7 @@ BOOST_AUTO_TEST_CASE(matmul_against_loops) {
   const std::vector<std::pair<Shape, Shape>> pairs{
       {{2, 3}, {3, 4}}, {{1, 7}, {7, 1}}, {{5, 1}, {1, 5}}, {{2, 2, 3}, {3, 4}}, {{2, 3}, {4, 3, 2}},  {{2, 1, 2, 3}, {3, 3, 4}},
       {{0, 3}, {3, 2}}, {{2, 0}, {0, 3}}, {{2, 3}, {3, 0}}, {{0, 2, 3}, {3, 2}}, {{33, 65}, {65, 17}}, {{2, 3, 1, 2, 3}, {1, 4, 3, 2}}};
-  // A sum that cancels keeps the rounding of its terms: with terms up to 1 it is comparable.
+  // A sum that cancels keeps the rounding errors of its terms; with terms of at most 1 it is comparable.
   const auto up_to_1 = [](const Tensor& t) { return t.size() > 0 ? t / max(abs(t)) : t; };
   for (const auto& shapes : pairs)
     for (const Dtype dtype : {float64, float32})
@@ -1030,7 +1030,7 @@ const Tensor empty = Tensor::zeros({0, 3});
 struct Misuse {
   const char* operation;
   std::function<Tensor()> call;
-  std::vector<std::string> told;  // beside the operation
+  std::vector<std::string> told;  // what the message must contain, besides the operation
 };
 const std::string made = "test_ops.cpp:" + std::to_string(line_of_two_by_three);
 
@@ -1125,7 +1125,7 @@ const std::vector<Misuse> shape_errors{
      [] {
        return concat({two_by_three, Tensor::zeros({2, 4})});
      },
-     {"(2, 3)", "(2, 4)", "another dimension than 0", made}},
+     {"(2, 3)", "(2, 4)", "a dimension other than 0", made}},
     {"concat",
      [] {
        return concat({two_by_three, number});
@@ -1188,7 +1188,7 @@ const std::vector<Misuse> value_errors{
     {"uniform", [] { return default_generator().uniform({2}, 1, 0); }, {"[1, 0) is not a finite interval"}},
     {"normal", [] { return default_generator().normal({2}, 0, -1); }, {"deviation -1"}},
     {"bernoulli", [] { return default_generator().bernoulli({2}, 2); }, {"probability 2 is not in [0, 1]"}},
-    {"integers", [] { return default_generator().integers({2}, 3, 3); }, {"no integers from 3 to below 3"}},
+    {"integers", [] { return default_generator().integers({2}, 3, 3); }, {"no integers in [3, 3)"}},
 };
 
 const std::vector<Misuse> dtype_errors{

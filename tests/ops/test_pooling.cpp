@@ -39,9 +39,9 @@ template <class T> std::vector<T> as(const Numbers& x) { return {x.begin(), x.en
 Index plane_in(const Pooling& p) { return p.height.in * p.width.in; }
 Index plane_out(const Pooling& p) { return p.height.out * p.width.out; }
 
-// ---- the naive twin of the kernels -------------------------------------------------------------------------------------------------
+// ---- a naive version of the kernels ------------------------------------------------------------------------------------------------
 
-/// f(position in the window, position in x) for every element of the window of an output that is no padding, in row-major order.
+/// Calls f(position in the window, position in x) for every element of the window of an output, except padding, in row-major order.
 template <class F> void for_each_in_window(const Pooling& p, Index output, F&& f) {
   const Index n = output / plane_out(p), i = output / p.width.out % p.height.out, j = output % p.width.out;
   for (Index r = 0; r < p.height.kernel; ++r)
@@ -150,7 +150,7 @@ std::string text(const Pooling& p) {
   return std::to_string(p.planes) + " planes, " + axis(p.height) + ", " + axis(p.width);
 }
 
-/// Some windows of them overlap, some leave gaps, some hang over the end.
+/// A random axis: windows may overlap, leave gaps, or hang over the end.
 WindowAxis random_axis(bool dilated) {
   for (;;) {
     WindowAxis a{1 + below(11), 1, 1 + below(4), 1 + below(4), 0, dilated ? 1 + below(3) : 1};
@@ -262,7 +262,7 @@ BOOST_AUTO_TEST_CASE(what_max_pooling_keeps_is_a_byte_an_output) {
   Tape tape;
   const Tensor v = tape.variable(Tensor::zeros({1, 64, 64, 64}));
   const std::int64_t before = pool::statistics().in_use;
-  const Tensor y = max_pool2d(v + 1, 2);  // nobody else keeps the sum
+  const Tensor y = max_pool2d(v + 1, 2);  // the sum is a temporary
   const std::int64_t kept = pool::statistics().in_use - before;
   BOOST_TEST(kept >= y.size() * 5);
   BOOST_TEST(kept < v.size() * 4);
@@ -292,7 +292,7 @@ BOOST_AUTO_TEST_CASE(windows_that_do_not_fit_are_explained) {
   refuses(2, {.dilation = 0}, "the dilation of the height must be at least 1, not 0");
   refuses({6, 1}, {}, "a kernel of 6 is larger than the height 5 with padding 0");
   refuses({2, 3}, {.dilation = 4}, "a kernel of 3 with dilation 4 is larger than the width 6 with padding 0");
-  refuses({1, 2}, {.padding = {0, 1}, .dilation = {1, 7}}, "window 0 of the width lies in the padding alone");
+  refuses({1, 2}, {.padding = {0, 1}, .dilation = {1, 7}}, "window 0 of the width lies entirely in the padding");
   refuses(kHuge, {.padding = kHuge / 4, .ceil_mode = true},
           "a height with kernel 9223372036854775807 and padding 2305843009213693951 overflows");
   refuses(Index(1) << 40, {.stride = Index(1) << 41, .ceil_mode = true},
@@ -315,7 +315,7 @@ BOOST_AUTO_TEST_CASE(other_operands_that_do_not_fit_are_explained) {
   BOOST_TEST(contains(message_of<ShapeError>([] { return max_pool2d(Tensor::zeros({1, 2, 0, 3}), 1); }), "the height is 0"));
   BOOST_TEST(message_of<ShapeError>([] {
                return adaptive_avg_pool2d(image, {3, 0});
-             }) == "adaptive_avg_pool2d: " + described + " to 3 x 0: every size must be at least 1");
+             }) == "adaptive_avg_pool2d: " + described + " to 3 x 0: all sizes must be at least 1");
   BOOST_TEST(contains(message_of<ShapeError>([] { return adaptive_avg_pool2d(image, kHuge); }), "adaptive_avg_pool2d: "));
   BOOST_TEST(contains(message_of<DtypeError>([] { return max_pool2d(image.to(int64), 2); }), "max_pool2d: "));
   BOOST_TEST(contains(message_of<DtypeError>([] { return avg_pool2d(image.to(boolean), 2); }), "avg_pool2d: "));

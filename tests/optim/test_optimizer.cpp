@@ -110,7 +110,7 @@ BOOST_FIXTURE_TEST_CASE(the_learning_rate_can_be_read_and_set, TwoParameters) {
 
 namespace {
 
-// Steps with the gradient 1, one for each momentum, of an optimizer of one parameter that starts at 0; the values after each step.
+// The values after each step of an optimizer with one parameter that starts at 0, with gradient 1 and one step for each momentum.
 template <class O, class Set> std::vector<double> path(O&& optimizer, const Parameter& p, const std::vector<double>& momenta, Set&& set) {
   std::vector<double> values;
   for (const double momentum : momenta) {
@@ -162,7 +162,7 @@ BOOST_AUTO_TEST_CASE(momentum_follows_a_schedule) {
 }
 
 BOOST_AUTO_TEST_CASE(every_optimizer_with_betas_takes_new_ones) {
-  const auto differs = [](auto make) {  // a step with other betas goes elsewhere; with the same ones it does not
+  const auto differs = [](auto make) {  // a step with other betas gives other values; one with the same betas does not
     const Parameter p(Tensor::zeros({1}, float64)), q(Tensor::zeros({1}, float64)), r(Tensor::zeros({1}, float64));
     const auto two_steps = [](const Parameter& parameter, auto optimizer, double beta1, double beta2) {
       optimizer->step(gradients_of({{&parameter, Tensor::from({1}, float64)}}));
@@ -248,7 +248,7 @@ BOOST_FIXTURE_TEST_CASE(state_of_another_shape_or_dtype_is_an_error, TwoParamete
 
 BOOST_FIXTURE_TEST_CASE(parameters_must_be_there_and_once, TwoParameters) {
   BOOST_CHECK_THROW(optim::SGD({}, {}), Error);
-  BOOST_TEST(contains(message_of<Error>([&] { optim::SGD({a, b, a}, {}); }), "SGD: parameter a is there twice"));
+  BOOST_TEST(contains(message_of<Error>([&] { optim::SGD({a, b, a}, {}); }), "SGD: parameter a is listed twice"));
 }
 
 BOOST_FIXTURE_TEST_CASE(a_step_under_a_live_tape_is_not_recorded, TwoParameters) {

@@ -1,5 +1,5 @@
-// host PLUGIN: loads the plugin and lets it record on this program's tape. There must be one active tape a thread, not one for each
-// shared object. Prints "plugin: ok"; the status is 1 if something is wrong.
+// host PLUGIN: loads the plugin and lets it record on this program's tape. There must be one active tape per thread, not one per shared
+// object. Prints "plugin: ok"; the status is 1 if something is wrong.
 #include <dlfcn.h>
 
 #include <cmath>

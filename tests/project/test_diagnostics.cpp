@@ -1,4 +1,4 @@
-// What the user is told when something goes wrong: memory errors under AddressSanitizer, places, numbers under any locale.
+// Diagnostics: memory errors under AddressSanitizer, source locations, complete messages, and numbers under any locale.
 #include <autodiff/autodiff.h>
 #include <autodiff/runtime.h>
 #include <autodiff/transforms/gradcheck.h>
@@ -61,7 +61,7 @@ BOOST_AUTO_TEST_CASE(address_sanitizer_sees_misuse_of_a_tensors_elements, *boost
 
 namespace {
 
-/// Does what leads to an error of another operation later: its operand's line must be told.
+/// Causes an error of a later operation, whose message must name the line that made the operand.
 void check_place(const Tensor& made, std::uint32_t line) {
   const std::string told = message_of<ShapeError>([&] { static_cast<void>(reshape(made, {made.size() + 1})); });
   BOOST_TEST(contains(told, "made at test_diagnostics.cpp:" + std::to_string(line) + " "));
@@ -163,7 +163,7 @@ BOOST_AUTO_TEST_CASE(messages_say_what_is_wrong_with_what_and_what_to_do) {
       {[&] { linear(x, transposed); },
        "linear: the operands must be (..., in), (out, in): input (2, 3) float32#, weight parameter w (3, 5) float32#; hint: "
        "transpose(weight)"},
-      // data of another dtype than the parameters: the data is to be converted
+      // data whose dtype differs from that of the parameters: the hint is to convert the data
       {[&] { linear(x.to(float64), w); },
        "linear: the dtypes differ: input (2, 3) float64#, weight parameter hidden.weight (5, 3) float32#; hint: convert input with "
        ".to(float32), or the model with .to(float64)"},
@@ -200,7 +200,7 @@ BOOST_AUTO_TEST_CASE(messages_say_what_is_wrong_with_what_and_what_to_do) {
       {[&] {
          concat({x, logits}, 1);
        },
-       "concat: the shapes differ in another dimension than 1: first (2, 3) float32#, other (4, 3) float32#"},
+       "concat: the shapes differ in a dimension other than 1: first (2, 3) float32#, other (4, 3) float32#"},
       {[&] {
          conv2d(Tensor::ones({3, 8, 8}), Tensor::ones({1, 3, 3, 3}));
        },
@@ -270,5 +270,5 @@ BOOST_AUTO_TEST_CASE(numbers_read_the_same_under_a_comma_locale) {
     std::setlocale(LC_ALL, "C");
     return;
   }
-  BOOST_TEST_MESSAGE("no C locale with a comma is installed: checked with the C++ one alone");
+  BOOST_TEST_MESSAGE("no C locale with a comma is installed: checked only with the C++ locale");
 }

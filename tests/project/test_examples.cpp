@@ -1,4 +1,4 @@
-// The example programs, run as a user runs them. WENGERT_EXAMPLES is the folder that they are in.
+// The example programs, run as a user runs them. WENGERT_EXAMPLES is their folder.
 #include <boost/test/unit_test.hpp>
 #include <cstdint>
 #include <cstdlib>
@@ -21,7 +21,7 @@ CommandResult run(const std::string& program, std::vector<std::string> arguments
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
-/// Status 2 and one line on stderr, which names the program and holds all the parts; nothing about the library's insides.
+/// Checks for status 2 and one line on stderr, which names the program and contains all parts, but no internals of the library.
 void check_refused(const CommandResult& result, const std::string& program, const std::vector<std::string>& parts) {
   BOOST_TEST(result.status == 2);
   BOOST_TEST(result.error_lines() == 1U);
@@ -29,7 +29,7 @@ void check_refused(const CommandResult& result, const std::string& program, cons
   for (const std::string& part : parts) BOOST_TEST(contains(result.err, part), "\"" << part << "\" is not in: " << result.err);
 }
 
-// ---- data of the tests' own ------------------------------------------------------------------------------------------------------
+// ---- generated data --------------------------------------------------------------------------------------------------------------
 
 /// IDX: two zeros, 8 for bytes, the rank, sizes of four bytes each, the elements.
 std::string idx(const std::vector<unsigned>& sizes, const std::string& elements) {
@@ -41,7 +41,7 @@ std::string idx(const std::vector<unsigned>& sizes, const std::string& elements)
 
 constexpr unsigned kClasses = 3;
 
-/// Images whose row number `label` is white, and a bit of gray that differs from image to image.
+/// Images in which row `label` is white, with some gray that differs from image to image.
 void write_images(const TemporaryFolder& folder, const std::string& part, unsigned n, unsigned side) {
   std::string images, labels;
   for (unsigned i = 0; i < n; ++i) {
@@ -58,7 +58,7 @@ void write_image_dataset(const TemporaryFolder& folder, unsigned side = 4) {
   write_images(folder, "t10k", 30, side);
 }
 
-/// CIFAR-10's records: noise, of the colour that belongs to the class.
+/// Records of CIFAR-10: noise in a colour that depends on the class.
 std::string colour_images(unsigned n) {
   constexpr unsigned kPlane = 32 * 32;
   std::string bytes;
@@ -72,7 +72,7 @@ std::string colour_images(unsigned n) {
   return bytes;
 }
 
-/// A line of words a review; which of two words is in it decides what it says.
+/// Reviews, one per line, whose label depends on which of two words they contain.
 void write_reviews(const TemporaryFolder& folder, int n) {
   const char* filler[] = {"the", "film", "was", "long", "and", "we", "saw", "it", "twice"};
   std::string reviews, labels;
@@ -94,7 +94,7 @@ double number_behind(const CommandResult& result, const std::string& text) {
   return std::stod(lines[0].substr(text.size()));
 }
 
-/// Passengers of whom the women survived.
+/// Passengers; all women survived, and no men.
 std::string passengers(int n, bool labelled) {
   std::string text = labelled ? "PassengerId,Survived,Pclass,Name,Sex,Age,SibSp,Parch,Fare,Embarked\n"
                               : "PassengerId,Pclass,Name,Sex,Age,SibSp,Parch,Fare,Embarked\n";
@@ -107,7 +107,7 @@ std::string passengers(int n, bool labelled) {
   return text;
 }
 
-/// Of the shared reference data, or empty, which skips the test with a message.
+/// The path of a file of the shared reference data; empty if it is missing, with a message that the test is skipped.
 std::string reference_data(const std::string& file) {
   const char* folder = std::getenv("WENGERT_REFERENCE_DATA");
   const std::string path = folder ? std::string(folder) + "/data/workshop/" + file : "";

@@ -45,7 +45,7 @@ struct Encoder : nn::Module {
   nn::TransformerEncoderLayer encoder;
 };
 
-/// BatchNorm's statistics would stand at their first values otherwise.
+/// Updates BatchNorm's statistics, which would otherwise have their initial values.
 template <class Model> void see_some_data(Model& model, const Tensor& x) {
   model.train();
   static_cast<void>(model(x * 2 + 0.5));

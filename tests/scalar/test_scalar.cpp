@@ -1,4 +1,4 @@
-// The guarantees of the scalar side, one named test each.
+// The guarantees of Scalars, one named test each.
 #include "autodiff/scalar/scalar.h"
 
 #include <algorithm>
@@ -28,7 +28,7 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 const GradientOptions kRetain{.retain = true};
 
-/// d y / d x, where the records stay.
+/// dy/dx; the records are retained.
 double derivative(Tape& tape, const Scalar& y, const Scalar& x) { return tape.gradient(y, wrt(x), {.retain = true}); }
 
 /// Whether f throws a TapeError whose message contains `part`.
@@ -230,18 +230,18 @@ BOOST_AUTO_TEST_CASE(algorithms_move_scalars_about) {
 
 template <std::size_t... i> Scalar sum_of(const std::array<Scalar, sizeof...(i)>& x, std::index_sequence<i...>) { return (x[i] + ...); }
 
-// Sanitizers instrument every level of the expression's type, which would take g++ minutes for the full number.
-constexpr std::size_t most_operands = kSanitizer ? 31 : 127;
+// Sanitizers instrument every level of the expression's type; with the full number, g++ would take minutes.
+constexpr std::size_t kMaxOperands = kSanitizer ? 31 : 127;
 BOOST_AUTO_TEST_CASE(an_expression_may_have_127_operands) {
   Tape tape;
-  std::array<Scalar, most_operands> x;
+  std::array<Scalar, kMaxOperands> x;
   for (Scalar& v : x) v = tape.variable(1);
-  const Scalar y = sum_of(x, std::make_index_sequence<most_operands>());
-  BOOST_TEST(y.value() == most_operands);
-  BOOST_TEST(tape.arguments() == most_operands);
-  std::array<double, most_operands> g{};
+  const Scalar y = sum_of(x, std::make_index_sequence<kMaxOperands>());
+  BOOST_TEST(y.value() == kMaxOperands);
+  BOOST_TEST(tape.arguments() == kMaxOperands);
+  std::array<double, kMaxOperands> g{};
   tape.gradient(y, x, g);
-  BOOST_TEST(std::accumulate(g.begin(), g.end(), 0.0) == most_operands);
+  BOOST_TEST(std::accumulate(g.begin(), g.end(), 0.0) == kMaxOperands);
 }
 
 BOOST_AUTO_TEST_CASE(a_source_may_lie_in_between) {

@@ -104,7 +104,7 @@ BOOST_AUTO_TEST_CASE(a_hessian_times_a_vector_is_one_sweep) {
   for (std::size_t i = 0; i < 3; ++i) BOOST_TEST(product[i] == h[i * 3] - 2 * h[i * 3 + 1] + 0.5 * h[i * 3 + 2], tt::tolerance(1e-13));
 }
 
-// A zero adjoint passes nothing on; one whose value is zero and whose change is not must.
+// A zero adjoint propagates nothing, but one whose value is zero and whose tangent is not must be propagated.
 BOOST_AUTO_TEST_CASE(an_adjoint_of_zero_that_changes_is_passed_on) {
   const auto f = [](auto x) {
     auto y = std::remove_cvref_t<decltype(x[0])>(x[0] * 1.0);

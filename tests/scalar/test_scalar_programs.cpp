@@ -1,5 +1,5 @@
 // Random programs: copies, moves, swaps, self-reference, increments of open and of closed statements, constants, tensors in between.
-// Their gradients are held against forward mode, which shares no code with the library. All of it again with chunks so small that
+// Their gradients are compared with forward mode, which shares no code with the library. Everything is repeated with chunks so small that
 // nearly every statement begins a new one.
 #include <algorithm>
 #include <array>
@@ -220,7 +220,7 @@ Row recorded(unsigned seed, int length) {
 
 int length_of(unsigned seed) { return 5 + static_cast<int>(seed % 60); }
 
-/// How many programs go wrong.
+/// The number of programs that fail.
 int failures(unsigned first, unsigned programs) {
   int wrong = 0;
   for (unsigned seed = first; seed < first + programs; ++seed)
@@ -228,7 +228,7 @@ int failures(unsigned first, unsigned programs) {
   return wrong;
 }
 
-/// Runs f on a thread of its own, whose tapes have chunks of these sizes.
+/// Runs f on a new thread, whose tapes have chunks of these sizes.
 template <class F> void with_chunks(detail::ChunkSizes sizes, F&& f) {
   const detail::ChunkSizes usual = std::exchange(detail::chunk_sizes, sizes);
   std::thread(f).join();
@@ -265,7 +265,7 @@ BOOST_AUTO_TEST_CASE(programs_on_tapes_of_higher_order) {
   }
 }
 
-// The gradient's change along a direction, against forward mode over forward mode.
+// The derivative of the gradient along a direction, against forward mode over forward mode.
 BOOST_AUTO_TEST_CASE(second_derivatives_on_tapes_of_higher_order) {
   using Second = ForwardNumber<ForwardNumber<double>>;
   constexpr Row direction = {1, -2, 0.5, 3};

@@ -1,4 +1,4 @@
-// One tape for several translation units, whatever floating-point flags the user's have.
+// One tape for several translation units that are compiled with different floating-point flags.
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <vector>

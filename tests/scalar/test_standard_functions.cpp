@@ -1,4 +1,4 @@
-// Generic numeric code: what it calls by the C++ library's names, and what it asks about a number's type.
+// Generic numeric code: functions under their names in the C++ library, and type traits of numbers.
 #include <autodiff/autodiff.h>
 #include <autodiff/scalar/scalar_derivatives.h>
 
@@ -16,7 +16,7 @@ namespace {
 constexpr double kInf = std::numeric_limits<double>::infinity();
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-/// Every elementary function, called as code for doubles calls it. Two operands, as some need them.
+/// Every elementary function, called as in code for doubles. Takes two operands, because some functions need them.
 struct Elementary {
   template <class T> T operator()(std::span<const T> x) const {
     using std::abs, std::acos, std::acosh, std::asin, std::asinh, std::atan, std::atan2, std::atanh, std::ceil, std::cos, std::cosh;
@@ -32,7 +32,7 @@ struct Elementary {
   }
 };
 
-/// Branches on what a number is, as algorithms do.
+/// Branches on properties of a number, as algorithms do.
 struct Branches {
   template <class T> T operator()(std::span<const T> x) const {
     using std::isfinite, std::isinf, std::isnan, std::isnormal, std::signbit;
@@ -156,7 +156,7 @@ BOOST_AUTO_TEST_CASE(unary_plus_is_its_operand) {
   BOOST_TEST((+Dual<1>(2, {5})).d[0] == 5);
 }
 
-// What an expression was when it was written may be looked at later; its derivative may not be taken then.
+// The value of an expression kept in a variable may be read, but its derivative may not be taken.
 BOOST_AUTO_TEST_CASE(the_value_of_an_expression) {
   Tape tape;
   Scalar x = tape.variable(3), y = tape.variable(5), s = x;

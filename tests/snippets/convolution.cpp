@@ -6,7 +6,7 @@
 using namespace wengert;
 
 int main() {
-  // 64 images of 8 x 8: noise, and in it a bar that stands (0) or lies (1).
+  // 64 images of 8 x 8: noise with a vertical (0) or horizontal (1) bar.
   Generator generator(1);
   Tensor images = generator.normal({64, 1, 8, 8}, 0, 0.3), labels = Tensor::zeros({64}, int64);
   float* const pixels = images.mutable_data<float>();

@@ -5,7 +5,7 @@
 using namespace wengert;
 
 // [custom]
-// log(1 + e^x), by its own rule: the slope is a sigmoid.
+// log(1 + e^x) with a custom rule: its slope is a sigmoid.
 struct Softplus {
   static constexpr const char* name = "my_softplus";
   Tensor forward(const Tensor& x) const { return log(1 + exp(x)); }
@@ -16,7 +16,7 @@ const auto my_softplus = custom_operation(Softplus());
 // [custom]
 
 // [lambdas]
-// a b + c, where b_bar is not asked for: undefined is zero.
+// a b + c, without a cotangent for b: undefined means zero.
 const auto multiply_add = custom_operation(
     "multiply_add", [](const Tensor& a, const Tensor& b, const Tensor& c) { return a * b + c; },
     [](const Tensor& y_bar, const Tensor&, const Tensor&, const Tensor& b, const Tensor&) {

@@ -5,7 +5,7 @@
 #include <vector>
 using namespace wengert;
 
-// A recurrence of 20 steps, h = tanh(W h + x), and the norms of the gradients by each of its states.
+// A recurrence of 20 steps, h = tanh(W h + x), and the norms of the gradients with respect to each of its states.
 std::vector<double> norms(double strength) {
   Generator generator(1);
   const Tensor W = generator.normal({16, 16}, 0, strength / 4);

@@ -16,7 +16,7 @@ int main() {
   std::cout << "between    " << masked_select(x, between) << ", " << sum(between).item() << " of them\n";
   std::cout << "rows with a number above 10: " << any(x > 10, 1) << '\n';
 
-  // Assignment is a function: it gives a new tensor, and passes derivatives on.
+  // Assignment is a function: it returns a new tensor and is differentiable.
   const auto f = [&](const Tensor& v) { return sum(square(slice_update(x, {All, 1}, v))); };
   std::cout << "derivative " << gradient(f, Tensor::from({1, 2, 3})) << '\n';
 }

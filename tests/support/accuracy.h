@@ -1,5 +1,5 @@
 #pragma once
-// How far the functions of autodiff/functions/functions.h are from the truth, in units in the last place of a double.
+// The errors of the functions of autodiff/functions/functions.h, in units in the last place (ULP) of a double.
 #include <autodiff/functions/functions.h>
 #include <fmt/format.h>
 
@@ -16,15 +16,15 @@ namespace wengert::accuracy {
 
 using reference::Real;
 
-/// An error in ULP, where it is, and how much is allowed there: 4, or twice the condition number if that is more. The condition number is
-/// |x f'(x) / f(x)|, or that of the factor g(x) of f(x) = x g(x): an argument that is scaled before it enters g is rounded.
+/// An error in ULP, the argument at which it occurs, and the allowed error there: 4, or twice the condition number if that is more. The
+/// condition number is |x f'(x) / f(x)|, or that of the factor g(x) of f(x) = x g(x): scaling the argument before it enters g rounds it.
 struct Error {
   double ulps = 0, x = 0, allowed = 4;
 };
 struct Row {
   std::string name, latex;
   Error value;
-  /// Of the slope, against the same formula in long double; negative where there is none.
+  /// The error of the slope, against the same formula in long double; negative if not measured.
   Error slope;
 };
 
@@ -54,14 +54,14 @@ inline std::vector<double> grid(double low, double high, int n) {
   return points;
 }
 
-/// The worst error, in proportion to what is allowed.
+/// Updates the worst error, relative to the allowed one.
 inline void note(Error& worst, double x, double actual, Real expected, double condition) {
   const Error here{ulps(actual, expected), x, std::isfinite(condition) ? std::max(4.0, 2 * condition) : 4};
   if (here.ulps / here.allowed > worst.ulps / worst.allowed) worst = here;
 }
 
 template <class F> Row measure(const reference::Unary& reference, int n) {
-  // digamma and polygamma are there for doubles alone
+  // digamma and polygamma exist only for doubles
   constexpr bool has_slope = !std::is_same_v<F, fn::Lgamma> && !std::is_same_v<F, fn::Digamma> && !std::is_same_v<F, fn::Polygamma>;
   Row row{F::name, F::latex, {}, {}};
   if (!has_slope) row.slope.ulps = -1;
@@ -81,7 +81,7 @@ template <class F> Row measure(const reference::Unary& reference, int n) {
   return row;
 }
 
-/// How the function's line of docs/functions.md begins: its name, its formula and the range.
+/// The beginning of the function's line in docs/functions.md: name, formula and range.
 inline std::string head_of_line(const Row& row, const reference::Unary& reference) {
   std::string formula = row.latex;
   for (std::size_t at; (at = formula.find('#')) != formula.npos;) formula.replace(at, 1, "x");

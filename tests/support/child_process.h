@@ -1,5 +1,5 @@
 #pragma once
-// For tests of what a process does only once: they run their own program again, with one test case and another environment.
+// For tests of things that happen once in a process: they run their own program again, with one test case and another environment.
 #include <sys/wait.h>
 
 #include <cstdio>
@@ -10,8 +10,8 @@
 
 namespace wengert::testing {
 
-/// The words before a program that run it on another processor (the preset aarch64), or none.
-inline constexpr const char* emulator =
+/// The command that runs a program on another processor (for the preset aarch64), or empty.
+inline constexpr const char* kEmulator =
 #ifdef WENGERT_EMULATOR
     WENGERT_EMULATOR;
 #else
@@ -23,7 +23,7 @@ struct ChildResult {
   std::string output;  // stdout and stderr
 };
 
-/// Whether this process is such a child. The cases meant for children do nothing elsewhere.
+/// Whether this process is such a child. Test cases meant for children do nothing otherwise.
 inline bool is_child() { return std::getenv("WENGERT_TEST_CHILD") != nullptr; }
 
 /// Runs `test_case` of this program with settings like "NAME=value", or "NAME" alone to unset a variable.
@@ -33,7 +33,7 @@ inline ChildResult run_in_child(const std::string& test_case, std::initializer_l
     (setting.find('=') == std::string::npos ? unset += " -u " : set += " ") += "'" + setting + "'";
   std::string command = "env" + unset + " WENGERT_TEST_CHILD=1" + set;
   const std::string program = std::filesystem::read_symlink("/proc/self/exe").string();
-  command += " " + std::string(emulator) + " '" + program + "' --color_output=no --report_level=no --run_test=" + test_case + " 2>&1";
+  command += " " + std::string(kEmulator) + " '" + program + "' --color_output=no --report_level=no --run_test=" + test_case + " 2>&1";
   ChildResult result;
   FILE* pipe = popen(command.c_str(), "r");
   if (!pipe) return result;

@@ -1,5 +1,5 @@
 #pragma once
-// Runs a program as a user would, and tells what it printed.
+// Runs a program as a user would, and returns its output.
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -28,7 +28,7 @@ struct CommandResult {
   }
 };
 
-/// Words reach the program as they are, without a single quote in them.
+/// Runs a command. The words are passed unchanged; they must not contain single quotes.
 inline CommandResult run_command(const std::vector<std::string>& words) {
   const TemporaryFolder streams;
   std::string command;

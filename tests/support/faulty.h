@@ -1,5 +1,5 @@
 #pragma once
-// An operation that squares, with a fault to choose: what the gradient checker must find.
+// An operation that squares, with a selectable fault that the gradient checker must find.
 #include "autodiff/ops.h"
 #include "autodiff/tape/records.h"
 

@@ -1,5 +1,5 @@
 #pragma once
-// The oracle of the random programs: forward mode written as plainly as possible, sharing no code with the library.
+// The reference for the random programs: forward mode written as plainly as possible, sharing no code with the library.
 #include <cmath>
 
 namespace wengert::testing {

@@ -1,6 +1,6 @@
 #pragma once
-// The functions of autodiff/functions/functions.h once more, in long double and by other formulas where the obvious one loses digits:
-// the reference for their values. On processors whose long double is a double they are no better than what they judge.
+// Reference values for the functions of autodiff/functions/functions.h, in long double, and by other formulas where the obvious one loses
+// digits. On processors whose long double is a double, they are no more accurate than the functions under test.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -11,7 +11,7 @@ namespace wengert::reference {
 
 using Real = long double;
 
-/// A function, and the range over which the table of the documentation looks for its worst error.
+/// A function, and the range over which the table in the documentation gives its worst error.
 struct Unary {
   std::string_view name;
   Real (*value)(Real x);
@@ -29,7 +29,8 @@ inline Real lgamma(Real x) {
   return ::lgammal_r(x, &sign);
 }
 
-/// zeta(s, x) by thirty terms and the Euler-Maclaurin formula, for x >= 0.1; unlike the library's there is no recurrence and no reflection.
+/// zeta(s, x) by thirty terms and the Euler-Maclaurin formula, for x >= 0.1; unlike in the library, there is no recurrence and no
+/// reflection.
 inline Real hurwitz_zeta(int s, Real x) {
   constexpr int kTerms = 30;
   Real sum = 0;
@@ -44,7 +45,8 @@ inline Real hurwitz_zeta(int s, Real x) {
   }
   return sum;
 }
-/// psi(x) = integral of zeta(2, t) from its zero to x: here the difference quotient of lgamma would not do, so Gauss-Legendre by panels.
+/// psi(x) = integral of zeta(2, t) from psi's zero to x, by Gauss-Legendre quadrature; difference quotients of lgamma are not accurate
+/// enough.
 inline Real digamma(Real x) {
   constexpr Real kZero = 1.46163214496836234126265954232572132846819620400644L;
   constexpr Real kNodes[] = {0.1834346424956498049394761L, 0.5255324099163289858177390L, 0.7966664774136267395915539L,
@@ -153,7 +155,7 @@ template <class Entry> const Entry* find(std::span<const Entry> table, std::stri
   return found == table.end() ? nullptr : &*found;
 }
 
-/// df/dx of a reference, by differences of fourth order: right to about 12 digits.
+/// df/dx of a reference, by differences of fourth order, accurate to about 12 digits.
 template <class F> Real slope(F&& f, Real x) {
   constexpr Real h = 1e-3L;
   const auto quotient = [&](Real step) { return (f(x + step) - f(x - step)) / (2 * step); };

@@ -1,5 +1,5 @@
 #pragma once
-// Which sanitizers this program is built with: g++ tells by macros, clang by features. Tests choose smaller sizes then.
+// Detects the sanitizers that this program is built with (g++ defines macros, clang features), so that tests can use smaller sizes.
 #ifndef __has_feature
 #define __has_feature(feature) 0
 #endif

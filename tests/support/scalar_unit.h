@@ -10,7 +10,7 @@ namespace wengert::testing {
 Scalar program_compiled_plainly(std::span<const Scalar> x);
 Scalar program_compiled_with_fast_math(std::span<const Scalar> x);
 
-/// In user code's own spelling: functions of std and of the library alike.
+/// As user code might be written: with functions of std and of the library.
 template <class T> T user_program(std::span<const T> x) {
   using std::abs;
   using std::cos;

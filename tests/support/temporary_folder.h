@@ -1,5 +1,5 @@
 #pragma once
-// A folder of a test's own, removed with all that is in it.
+// A temporary folder for a test, removed with its contents.
 #include <stdlib.h>
 
 #include <filesystem>
@@ -39,7 +39,7 @@ class TemporaryFolder {
     return {std::istreambuf_iterator<char>(file), {}};
   }
   bool has(std::string_view name) const { return std::filesystem::exists(path(name)); }
-  /// How many files and folders lie in it, hidden ones as well.
+  /// The number of files and folders in it, including hidden ones.
   std::size_t count() const {
     return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator(path_), std::filesystem::directory_iterator()));
   }

@@ -1,12 +1,12 @@
 #pragma once
-// What an error says.
+// The messages of errors.
 #include <boost/test/unit_test.hpp>
 #include <string>
 #include <string_view>
 
 namespace wengert::testing {
 
-/// Calls `f`, which must throw an E; its message, or "" with a failed check if it does not.
+/// Calls `f`, which must throw an E. Returns its message; if it throws no E, fails a check and returns "".
 template <class E, class F> std::string message_of(F&& f) {
   try {
     f();
@@ -20,11 +20,11 @@ template <class E, class F> std::string message_of(F&& f) {
   return "";
 }
 
-/// `text` holds `part`; says both if it does not.
+/// Whether `text` contains `part`; the failure message shows both.
 inline boost::test_tools::predicate_result contains(std::string_view text, std::string_view part) {
   if (text.find(part) != std::string_view::npos) return true;
   boost::test_tools::predicate_result no(false);
-  no.message() << "\"" << text << "\" does not hold \"" << part << "\"";
+  no.message() << "\"" << text << "\" does not contain \"" << part << "\"";
   return no;
 }
 

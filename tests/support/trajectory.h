@@ -12,7 +12,8 @@
 
 namespace wengert {
 
-/// f(p) = 1/2 p^T A p - b^T p with a symmetric A, and where an independent implementation gets from p[0] after 1, 2 and 20 steps.
+/// f(p) = 1/2 p^T A p - b^T p with symmetric A, and the points that an independent implementation reaches from p[0] after 1, 2 and 20
+/// steps.
 struct Trajectory {
   double a[4][4];
   double b[4];
@@ -53,7 +54,7 @@ struct Trajectory {
   }
 };
 
-/// make(ParameterList, maximize) gives the optimizer: with g it must go up where the other one goes down with -g.
+/// make(ParameterList, maximize) returns the optimizer. With `maximize` and gradients g it must take the same steps as without and -g.
 template <class Make> void check_ascent(Make&& make) {
   const Parameter up(Tensor::from({1, -2}), "up"), down(Tensor::from({1, -2}), "down");
   auto ascent = make(ParameterList{up}, true);

@@ -17,7 +17,7 @@ using detail::Cotangent;
 
 namespace {
 
-constexpr Index kIn = 220, kOut = 190;  // no multiple of a vector or a block
+constexpr Index kIn = 220, kOut = 190;  // not a multiple of a vector or a block
 
 std::vector<float> floats(const Tensor& t) { return t.contiguous().to_vector<float>(); }
 
@@ -46,7 +46,7 @@ Gradients multiplied(const Gradients& g) {
   return all;
 }
 
-/// The weights after three steps, by gradients that are products still or have been multiplied as a whole.
+/// The weights after three steps, with gradients that are deferred products or have been multiplied as a whole.
 template <class Optimizer, class Options> std::vector<float> train(Index batch, const Options& options, bool multiply) {
   Fixture f(batch);
   Optimizer optimizer(ParameterList{f.w, f.b}, options);
@@ -121,7 +121,7 @@ BOOST_FIXTURE_TEST_CASE(another_term_is_added, Fixture) {
   BOOST_TEST((floats(g[0]) == floats(gradient(w))));
 }
 
-// A second term is added in place, by every rule that has products.
+// Every rule that has products adds a second term in place.
 BOOST_AUTO_TEST_CASE(weights_that_are_used_again_and_again) {
   const Parameter w(Generator(7).normal({200, 200}, 0, 0.1));
   const Tensor rows = Generator(8).normal({5, 200}), bias = Generator(9).normal({200});
@@ -182,7 +182,7 @@ BOOST_AUTO_TEST_CASE(a_cotangent_is_nothing_or_a_tensor_or_a_product) {
   BOOST_TEST((product.dtype() == float32));
   const std::vector<float> expected = floats(matmul(transpose(a), b));
   BOOST_TEST((floats(product.value()) == expected));
-  BOOST_TEST(product.is_product());  // asking changes nothing
+  BOOST_TEST(product.is_product());  // reading changes nothing
   std::vector<float> blocks(expected.size());
   product.for_each_block<float>(
       [&](Index first, Index count, const float* elements) { std::copy_n(elements, count, blocks.begin() + first); });
@@ -195,7 +195,7 @@ BOOST_AUTO_TEST_CASE(a_cotangent_is_nothing_or_a_tensor_or_a_product) {
   BOOST_TEST((blocks == expected));
 }
 
-// Each member of Gradients, with products and with what they are.
+// Each member of Gradients, with deferred products and with the same values as tensors.
 BOOST_FIXTURE_TEST_CASE(every_member_of_gradients_gives_the_same, Fixture) {
   const Gradients products = gradients(), tensors = multiplied(gradients());
   BOOST_TEST(products.cotangent(0).is_product());

@@ -20,7 +20,7 @@ namespace {
 constexpr double kInf = std::numeric_limits<double>::infinity(), kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kOrders[] = {1, 1.5, 2, 3, 7, kInf};
 
-// What the order of additions in double may change.
+// For differences due to the order of additions in double.
 const auto kRounding = boost::test_tools::tolerance(1e-14);
 
 using List = std::vector<double>;
@@ -33,7 +33,7 @@ Gradients gradients_of(std::initializer_list<Tensor> tensors) {
 Gradients doubles(const List& values) { return gradients_of({Tensor::from(values)}); }
 Gradients floats(const List& values) { return gradients_of({Tensor::from(values).to(float32)}); }
 
-/// All elements, one gradient behind the other.
+/// The elements of all gradients, concatenated.
 List values(const Gradients& g) {
   List all;
   for (const Tensor& t : g) {
@@ -52,7 +52,7 @@ double naive_norm(const List& values, double p) {
   return static_cast<double>(max * std::pow(sum, 1 / static_cast<long double>(p)));
 }
 
-/// Sizes around a vector, the 32 sums side by side and a thread's part, in both dtypes, some of them not in row-major order.
+/// Sizes around those of a vector, the 32 parallel sums and a thread's part, in both dtypes, some not in row-major order.
 Gradients of_many_sizes() {
   Generator random(7);
   Gradients g;
@@ -65,7 +65,7 @@ Gradients of_many_sizes() {
   return g;
 }
 
-/// The gradients of a layer's weights and bias, the former as a product that nobody has multiplied yet.
+/// The gradients of a layer's weights and bias, the former as a deferred product.
 Gradients pending() {
   Generator random(5);
   const Parameter w(random.normal({190, 220}, 0, 0.1)), b(random.normal({190}, 0, 0.1));
@@ -235,7 +235,7 @@ BOOST_AUTO_TEST_CASE(integers_are_refused) {
   BOOST_TEST(values(g) == (List{3, 4, 0, 1, 2, 3, 4}), boost::test_tools::per_element());
 }
 
-// Each member at gradients that nobody has looked at.
+// Each member of Gradients, with gradients that have not been read before.
 BOOST_AUTO_TEST_CASE(products_that_nobody_has_multiplied_yet_are_the_same_to_every_member) {
   const Gradients expected = looked_at();
   for (const double p : kOrders) {

@@ -1,4 +1,4 @@
-// A training step in its steady state asks nothing of the heap. This program counts every call of malloc and its kin.
+// A training step in its steady state allocates nothing from the heap. This program counts every call of malloc and related functions.
 #include <autodiff/autodiff.h>
 #include <autodiff/runtime.h>
 #include <dlfcn.h>
@@ -17,7 +17,7 @@ namespace {
 std::atomic<bool> counting{false};
 std::atomic<long> of_ours{0}, of_openblas{0};
 
-/// OpenBLAS takes scratch memory of its own for some products.
+/// OpenBLAS allocates scratch memory for some products.
 bool is_openblas(void* caller) {
   Dl_info info;
   return dladdr(caller, &info) && info.dli_fname && std::strstr(info.dli_fname, "openblas");
@@ -29,7 +29,7 @@ bool is_openblas(void* caller) {
 
 }  // namespace
 
-// The sanitizers bring their own malloc.
+// The sanitizers have their own malloc.
 #if !WENGERT_TEST_ADDRESS_SANITIZER && !WENGERT_TEST_THREAD_SANITIZER
 extern "C" {
 void* __libc_malloc(std::size_t);
@@ -67,8 +67,8 @@ int posix_memalign(void** block, std::size_t alignment, std::size_t bytes) {
 
 namespace {
 
-/// Calls of the heap by `rounds` runs of f, after as many to warm up. A second thread that gets its first work late takes its memory then:
-/// a few tries, of which one must do without.
+/// The number of heap calls in `rounds` runs of f, after as many to warm up. A second thread that gets its first work late allocates memory
+/// then, so this makes several attempts, one of which must need none.
 template <class F> long heap_calls(F&& f, int rounds) {
   constexpr int tries = 5;
   for (int i = 0; i < tries; ++i) {

@@ -25,7 +25,7 @@ using testing::contains, testing::message_of;
 
 namespace {
 
-constexpr double nan_value = std::numeric_limits<double>::quiet_NaN();
+constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
 Tensor doubles(std::initializer_list<double> values) { return Tensor::from(values, float64); }
 std::vector<double> values(const Tensor& t) { return t.to_vector<double>(); }
@@ -47,7 +47,7 @@ BOOST_AUTO_TEST_CASE(nothing_is_recorded_outside_a_tape) {
     Tape tape;
     BOOST_TEST(recording());
     BOOST_TEST((p * 2).number() != 0u);
-    BOOST_TEST((doubles({1}) * 2).number() == 0u);  // constants alone
+    BOOST_TEST((doubles({1}) * 2).number() == 0u);  // only constants
     BOOST_TEST(tape.nodes() == 1u);
   }
   BOOST_TEST(!recording());
@@ -148,7 +148,7 @@ BOOST_AUTO_TEST_CASE(a_function_that_records_sees_its_callers_tape) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
-// ---- ended, consumed and foreign values -------------------------------------------------------------------------------------------
+// ---- ended and consumed values, and values of other tapes -------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_SUITE(other_values)
 
@@ -295,7 +295,7 @@ BOOST_AUTO_TEST_CASE(intermediate_results_are_sources_too) {
   const auto [gx, gh] = tape.gradient(y, wrt(x, h), {.retain = true});
   BOOST_TEST(gh.item() == 19);
   BOOST_TEST(gx.item() == 19 * 6);
-  BOOST_TEST(tape.gradient(h, wrt(x), {.retain = true}).item() == 6);  // from an intermediate, and no trace of it afterwards
+  BOOST_TEST(tape.gradient(h, wrt(x), {.retain = true}).item() == 6);  // from an intermediate value, which leaves no trace
   BOOST_TEST(tape.gradient(y, x).item() == 19 * 6);
 }
 
@@ -392,7 +392,7 @@ BOOST_AUTO_TEST_CASE(nan_stays_where_it_belongs) {
   const Tensor v = tape.variable(doubles({-1, 0, 4}));
   const Tensor safe = where(v > 0, v, 1);
   BOOST_TEST(values(tape.gradient(sum(where(v > 0, sqrt(safe), 0)), v)) == (List{0, 0, 0.25}), per_element());
-  const Tensor a = tape.variable(doubles({nan_value, 1})), b = tape.variable(doubles({2, 3}));
+  const Tensor a = tape.variable(doubles({kNaN, 1})), b = tape.variable(doubles({2, 3}));
   const auto [ga, gb] = tape.gradient(sum(a * b), a, b);
   BOOST_TEST(values(ga) == (List{2, 3}), per_element());
   BOOST_TEST(std::isnan(gb.element(0)));
@@ -428,7 +428,7 @@ BOOST_AUTO_TEST_CASE(gradients_are_row_major_and_share_nothing_that_can_be_seen)
   BOOST_TEST(seed.element(0) == 1);
   const Tensor v = tape.variable(doubles({1, 2}));
   const Tensor g = tape.gradient(sum(v * v), v);
-  BOOST_TEST(g.sole_owner());  // so that an optimizer may use it up
+  BOOST_TEST(g.sole_owner());  // so that an optimizer may overwrite it
 }
 
 BOOST_AUTO_TEST_SUITE_END()
@@ -669,7 +669,7 @@ BOOST_AUTO_TEST_SUITE(exceptions)
 
 namespace {
 
-/// Throws where it is told to.
+/// An operation whose rules throw while `armed`.
 class Throwing : public Operation {
  public:
   explicit Throwing(const bool* armed) : armed_(armed) {}
@@ -695,7 +695,7 @@ Tensor half_square(const Tensor& x, const bool& armed, Location site = Location:
 
 namespace {
 
-/// Says that its rule reads an input or output that cannot be saved.
+/// Declares that its rule reads an input or output that cannot be saved.
 class ReadsTooMuch : public Operation {
  public:
   explicit ReadsTooMuch(int place, bool of_inputs) : place_(place), of_inputs_(of_inputs) {}
@@ -759,7 +759,7 @@ BOOST_AUTO_TEST_CASE(an_exception_in_a_sweep_leaves_a_tape_that_goes_on) {
     BOOST_CHECK_THROW(tape.jvp(z, wrt(s), {Tensor::ones({}, float64)}), std::runtime_error);
     BOOST_CHECK_THROW(tape.gradient(z, wrt(x, s), {.retain = true}), std::runtime_error);
     BOOST_TEST(recording());
-    armed = false;  // retained: the same sweep is right now, nothing was left behind
+    armed = false;  // retained: the same sweep now succeeds, with nothing left over from the failed one
     const auto [gx, gs] = tape.gradient(z, wrt(x, s), {.retain = true});
     BOOST_TEST(gx.item() == 2 * 6 * 2);  // d/dx s (xs)^2 / 2 = s^3 x
     BOOST_TEST(gs == 18 + 2 * 6 * 3);    // 3/2 s^2 x^2
@@ -795,7 +795,7 @@ BOOST_AUTO_TEST_SUITE(size)
 
 namespace {
 
-constexpr int many = testing::kSanitizer ? 100'000 : 1'000'000;
+constexpr int kMany = testing::kSanitizer ? 100'000 : 1'000'000;
 
 long peak_kilobytes() {
   rusage usage{};
@@ -809,19 +809,19 @@ BOOST_AUTO_TEST_CASE(a_long_chain_needs_no_stack) {
   Tape tape;
   const Tensor x = tape.variable(doubles({1}));
   Tensor y = x;
-  const double factor = 1 + 1.0 / many;
-  for (int i = 0; i < many; ++i) y *= factor;
+  const double factor = 1 + 1.0 / kMany;
+  for (int i = 0; i < kMany; ++i) y *= factor;
   BOOST_TEST(y.item() == std::exp(1), tolerance(1e-5));
   BOOST_TEST(tape.gradient(y, x).item() == y.item(), tolerance(1e-9));
 }
 
 BOOST_AUTO_TEST_CASE(a_long_chain_of_views_is_destroyed_without_a_stack) {
   Tensor y = doubles({1, 2});
-  for (int i = 0; i < many; ++i) y = slice(y, 0, 0, 2);
+  for (int i = 0; i < kMany; ++i) y = slice(y, 0, 0, 2);
   BOOST_TEST(y.element(1) == 2);
   auto tape = std::make_unique<Tape>();
   Tensor x = tape->variable(doubles({1}));
-  for (int i = 0; i < many; ++i) x = x + x * 0;
+  for (int i = 0; i < kMany; ++i) x = x + x * 0;
   tape.reset();  // without a sweep
   BOOST_TEST(x.item() == 1);
 }
@@ -830,8 +830,8 @@ BOOST_AUTO_TEST_CASE(a_wide_fan_out_is_summed) {
   Tape tape;
   const Tensor x = tape.variable(doubles({1}));
   Tensor y = doubles({0});
-  for (int i = 0; i < many; ++i) y += x * i;
-  BOOST_TEST(tape.gradient(y, x).item() == 0.5 * many * (many - 1.0));
+  for (int i = 0; i < kMany; ++i) y += x * i;
+  BOOST_TEST(tape.gradient(y, x).item() == 0.5 * kMany * (kMany - 1.0));
 }
 
 BOOST_AUTO_TEST_CASE(paths_are_not_walked_one_by_one) {
@@ -851,7 +851,7 @@ BOOST_AUTO_TEST_CASE(paths_are_not_walked_one_by_one) {
 }
 
 BOOST_AUTO_TEST_CASE(a_small_operation_takes_at_most_400_bytes) {
-  std::thread([] {  // where no record memory is left over from other tests
+  std::thread([] {  // a new thread has no memory for records left over from other tests
     const std::int64_t before = pool::statistics().in_use;
     constexpr int operations = 100'000;
     Tape tape;
@@ -889,7 +889,7 @@ BOOST_AUTO_TEST_CASE(memory_stays_flat_over_many_steps) {
 }
 
 BOOST_AUTO_TEST_CASE(a_loop_over_the_elements_of_a_tensor_is_linear) {
-  // Were each element's cotangent a tensor of its own, this would write 8 * 10^10 bytes.
+  // If the cotangent of each element were a separate tensor, this would write 8 * 10^10 bytes.
   constexpr Index n = testing::kSanitizer ? 20'000 : 100'000;
   Tape tape;
   const Tensor x = tape.variable(Tensor::ones({n}, float64));
@@ -966,7 +966,7 @@ BOOST_AUTO_TEST_CASE(scalars_need_a_tape_for_higher_orders) {
   BOOST_TEST(tape.gradient(second, s) == third, tolerance(1e-12));
 }
 
-// A number cannot be differentiated again: asking for one from a recorded sweep would lose the second derivative in silence.
+// A double cannot be differentiated again: returning one from a recorded sweep would silently lose the second derivative.
 BOOST_AUTO_TEST_CASE(recorded_gradients_by_scalars_are_scalars) {
   for (const bool higher_order : {false, true}) {
     Tape tape({.higher_order = higher_order});
@@ -1011,7 +1011,7 @@ BOOST_AUTO_TEST_CASE(products_with_jacobians_and_hessians) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
-// ---- both sides -------------------------------------------------------------------------------------------------------------------
+// ---- scalars and tensors ----------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_SUITE(scalars_and_tensors)
 
@@ -1087,16 +1087,16 @@ void check_random_programs(std::uint64_t first, std::uint64_t count) {
   }
 }
 
-constexpr std::uint64_t programs = testing::kSanitizer ? 40 : 400;
+constexpr std::uint64_t kPrograms = testing::kSanitizer ? 40 : 400;
 
 }  // namespace
 
-BOOST_AUTO_TEST_CASE(random_programs_agree_with_differences_to_second_order) { check_random_programs(0, programs); }
+BOOST_AUTO_TEST_CASE(random_programs_agree_with_differences_to_second_order) { check_random_programs(0, kPrograms); }
 
 BOOST_AUTO_TEST_CASE(random_programs_on_tiny_chunks) {
   const detail::ChunkSizes usual = detail::chunk_sizes;
   detail::chunk_sizes = {.statements = 256, .nodes = 2};
-  std::thread([] { check_random_programs(1000, programs / 2); }).join();
+  std::thread([] { check_random_programs(1000, kPrograms / 2); }).join();
   detail::chunk_sizes = usual;
 }
 

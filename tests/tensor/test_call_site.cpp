@@ -80,11 +80,11 @@ BOOST_AUTO_TEST_CASE(derivatives_are_made_where_the_operation_was_called) {
   Tape tape;
   const Tensor v = tape.variable(x), y = rms(v);
   const int forward = __LINE__ - 1;
-  const CallSite scope({"optimizer.cpp", 7});  // whoever asks for a gradient
+  const CallSite scope({"optimizer.cpp", 7});  // the caller of gradient()
   BOOST_TEST(made_at(tape.gradient(y, wrt(v), {.differentiable = true})) == line(forward));
 }
 
-// Operations between Scalars are recorded without a place. What their rules compute has none either, and never one in the library.
+// Operations between Scalars are recorded without a location. Tensors that their rules compute have none either, never one in the library.
 BOOST_AUTO_TEST_CASE(rules_of_operations_without_a_place_make_none_up) {
   const CallSite rule = CallSite::of_rule({});
   BOOST_TEST(describe(rms(x)) == "() float64");

@@ -17,7 +17,8 @@ namespace {
 
 using Words = std::array<std::uint32_t, 4>;
 
-// Philox4x32-10 as the paper has it: ten rounds of two products, the key growing by the golden ratio and the square root of 3, less 1.
+// Philox4x32-10 as in the paper: ten rounds of two products; the key is incremented by the golden ratio and by the square root of 3, less
+// 1.
 Words philox(Words x, std::uint32_t k0, std::uint32_t k1) {
   for (int round = 0; round < 10; ++round, k0 += 0x9E3779B9, k1 += 0xBB67AE85) {
     const std::uint64_t p = std::uint64_t{0xD2511F53} * x[0], q = std::uint64_t{0xCD9E8D57} * x[2];
@@ -45,8 +46,8 @@ double correlation(const std::vector<double>& a, const std::vector<double>& b) {
   return sum / static_cast<double>(a.size()) / std::sqrt(moment(a, 2, mean_a) * moment(b, 2, mean_b));
 }
 
-// The largest distance between the samples' distribution and the given one (Kolmogorov and Smirnov), times sqrt(n): above 1.95 once in
-// 1000.
+// The Kolmogorov-Smirnov distance between the distribution of the samples and the given one, times sqrt(n): above 1.95 with probability
+// 1/1000.
 template <class F> double distance(std::vector<double> values, F&& distribution) {
   std::sort(values.begin(), values.end());
   const auto n = static_cast<double>(values.size());
@@ -60,11 +61,11 @@ template <class F> double distance(std::vector<double> values, F&& distribution)
 
 double normal_distribution(double x) { return 0.5 * std::erfc(-x / std::sqrt(2.0)); }
 
-constexpr Index many = 200'000;
+constexpr Index kMany = 200'000;
 
 }  // namespace
 
-// The known answers that the Random123 distribution gives for philox4x32 with ten rounds.
+// The known answers of the Random123 distribution for philox4x32 with ten rounds.
 BOOST_AUTO_TEST_CASE(the_reference_gives_the_known_answers) {
   const auto ones = 0xffffffffu;
   BOOST_TEST((philox({0, 0, 0, 0}, 0, 0) == Words{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8}));
@@ -125,7 +126,7 @@ BOOST_AUTO_TEST_CASE(float32_is_float64_rounded) {
 }
 
 BOOST_AUTO_TEST_CASE(uniform_is_uniform) {
-  const auto values = Generator(1).uniform({many}, -2, 6, float64).to_vector<double>();
+  const auto values = Generator(1).uniform({kMany}, -2, 6, float64).to_vector<double>();
   BOOST_TEST(distance(values, [](double x) { return (x + 2) / 8; }) < 1.95);
   BOOST_TEST(std::abs(moment(values, 1) - 2) < 0.03);
   BOOST_TEST(std::abs(moment(values, 2, 2) - 64.0 / 12) < 0.05);
@@ -134,17 +135,17 @@ BOOST_AUTO_TEST_CASE(uniform_is_uniform) {
 }
 
 BOOST_AUTO_TEST_CASE(uniform_never_reaches_its_upper_end) {
-  const float next = std::nextafter(1.0f, 2.0f);  // every rounding to nearest of the upper half would be `next`
+  const float next = std::nextafter(1.0f, 2.0f);  // rounding to nearest would give `next` for the upper half
   for (const float v : Generator(1).uniform({1000}, 1, next).to_vector<float>()) BOOST_TEST(v == 1);
   for (const double v : Generator(1).uniform({1000}, 1, 1 + 0x1p-52, float64).to_vector<double>()) BOOST_TEST(v == 1);
   BOOST_TEST(Generator(1).uniform({}, 3, 3).item() == 3);
 }
 
 BOOST_AUTO_TEST_CASE(normal_is_normal) {
-  const auto values = Generator(2).normal({many}, 0, 1, float64).to_vector<double>();
+  const auto values = Generator(2).normal({kMany}, 0, 1, float64).to_vector<double>();
   BOOST_TEST(distance(values, normal_distribution) < 1.95);
   // Each is within four standard errors.
-  const double root = std::sqrt(static_cast<double>(many));
+  const double root = std::sqrt(static_cast<double>(kMany));
   BOOST_TEST(std::abs(moment(values, 1)) < 4 / root);
   BOOST_TEST(std::abs(moment(values, 2) - 1) < 4 * std::sqrt(2.0) / root);
   BOOST_TEST(std::abs(moment(values, 3)) < 4 * std::sqrt(15.0) / root);
@@ -162,7 +163,7 @@ BOOST_AUTO_TEST_CASE(normal_has_its_tails) {
 }
 
 BOOST_AUTO_TEST_CASE(normal_takes_mean_and_deviation) {
-  const auto values = Generator(2).normal({many}, 10, 0.5, float64).to_vector<double>();
+  const auto values = Generator(2).normal({kMany}, 10, 0.5, float64).to_vector<double>();
   BOOST_TEST(std::abs(moment(values, 1) - 10) < 0.005);
   BOOST_TEST(std::abs(moment(values, 2, 10) - 0.25) < 0.004);
   BOOST_TEST(Generator(2).normal({}, 3, 0).item() == 3);
@@ -170,18 +171,18 @@ BOOST_AUTO_TEST_CASE(normal_takes_mean_and_deviation) {
 
 // Neighbours, and the two elements that share a block (a cosine and a sine of one radius), are uncorrelated, also in their squares.
 BOOST_AUTO_TEST_CASE(elements_are_uncorrelated) {
-  const auto values = Generator(8).normal({many}, 0, 1, float64).to_vector<double>();
+  const auto values = Generator(8).normal({kMany}, 0, 1, float64).to_vector<double>();
   for (const std::size_t lag : {1, 2, 3, 4}) {
     std::vector<double> a(values.begin(), values.end() - static_cast<std::ptrdiff_t>(lag)),
         b(values.begin() + static_cast<std::ptrdiff_t>(lag), values.end());
-    BOOST_TEST(std::abs(correlation(a, b)) < 4 / std::sqrt(static_cast<double>(many)));
+    BOOST_TEST(std::abs(correlation(a, b)) < 4 / std::sqrt(static_cast<double>(kMany)));
     for (auto* v : {&a, &b}) std::transform(v->begin(), v->end(), v->begin(), [](double x) { return x * x; });
-    BOOST_TEST(std::abs(correlation(a, b)) < 4 / std::sqrt(static_cast<double>(many)));
+    BOOST_TEST(std::abs(correlation(a, b)) < 4 / std::sqrt(static_cast<double>(kMany)));
   }
 }
 
 BOOST_AUTO_TEST_CASE(streams_are_uncorrelated) {
-  const auto stream = [](Generator g) { return g.uniform({many}, 0, 1, float64).to_vector<double>(); };
+  const auto stream = [](Generator g) { return g.uniform({kMany}, 0, 1, float64).to_vector<double>(); };
   Generator parent(1);
   const Generator first = parent.fork(), second = parent.fork();
   BOOST_TEST(first.seed() != second.seed());
@@ -189,15 +190,15 @@ BOOST_AUTO_TEST_CASE(streams_are_uncorrelated) {
                                                  stream(second)};
   for (std::size_t i = 0; i < streams.size(); ++i) {
     for (std::size_t j = 0; j < i; ++j)
-      BOOST_TEST(std::abs(correlation(streams[i], streams[j])) < 4 / std::sqrt(static_cast<double>(many)));
+      BOOST_TEST(std::abs(correlation(streams[i], streams[j])) < 4 / std::sqrt(static_cast<double>(kMany)));
   }
 }
 
 BOOST_AUTO_TEST_CASE(bernoulli_has_its_probability) {
   for (const double p : {0.1, 0.5, 0.9}) {
-    const auto values = Generator(6).bernoulli({many}, p, float64).to_vector<double>();
+    const auto values = Generator(6).bernoulli({kMany}, p, float64).to_vector<double>();
     BOOST_TEST(std::all_of(values.begin(), values.end(), [](double v) { return v == 0 || v == 1; }));
-    BOOST_TEST(std::abs(moment(values, 1) - p) < 4 * std::sqrt(p * (1 - p) / static_cast<double>(many)));
+    BOOST_TEST(std::abs(moment(values, 1) - p) < 4 * std::sqrt(p * (1 - p) / static_cast<double>(kMany)));
   }
   const auto sum = [](const Tensor& t) {
     const auto values = t.to_vector<double>();
@@ -227,11 +228,11 @@ BOOST_AUTO_TEST_CASE(integers_are_even_over_their_range) {
 }
 
 BOOST_AUTO_TEST_CASE(integers_span_the_whole_type) {
-  constexpr Index least = std::numeric_limits<Index>::min(), most = std::numeric_limits<Index>::max();
-  const auto values = Generator(9).integers({1000}, least, most).to_vector<std::int64_t>();
+  constexpr Index kMin = std::numeric_limits<Index>::min(), kMax = std::numeric_limits<Index>::max();
+  const auto values = Generator(9).integers({1000}, kMin, kMax).to_vector<std::int64_t>();
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
-  BOOST_TEST(*low < least / 100 * 98);
-  BOOST_TEST(*high > most / 100 * 98);
+  BOOST_TEST(*low < kMin / 100 * 98);
+  BOOST_TEST(*high > kMax / 100 * 98);
 }
 
 BOOST_AUTO_TEST_CASE(permutations_are_permutations) {

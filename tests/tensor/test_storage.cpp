@@ -31,9 +31,9 @@
 #endif
 #endif
 #ifdef SANITIZER
-constexpr int handed_over = 100'000;
+constexpr int kHandedOver = 100'000;
 #else
-constexpr int handed_over = 1'000'000;
+constexpr int kHandedOver = 1'000'000;
 #endif
 
 namespace pool = wengert::pool;
@@ -151,7 +151,7 @@ BOOST_AUTO_TEST_CASE(use_and_peak_are_counted_for_the_thread) {
 }
 
 BOOST_AUTO_TEST_CASE(trim_gives_everything_that_is_free_back) {
-  std::thread([] {  // its cache goes to the depot with it
+  std::thread([] {  // when it exits, its cache goes to the depot
     std::vector<void*> blocks(3000);
     for (void*& block : blocks) block = pool::allocate(100);
     for (void* block : blocks) pool::release(block, 100);
@@ -177,7 +177,7 @@ BOOST_AUTO_TEST_CASE(trim_keeps_what_lies_beside_blocks_in_use) {
   std::vector<unsigned char*> blocks(5000);
   for (auto& block : blocks) block = static_cast<unsigned char*>(pool::allocate(64));
   for (std::size_t i = 0; i < blocks.size(); ++i) std::memset(blocks[i], static_cast<int>(i % 251), 64);
-  // The first half stays with every tenth block, the second half goes.
+  // Of the first half, every tenth block stays; the second half is freed.
   const auto stays = [](std::size_t i) { return i < 2500 && i % 10 == 0; };
   for (std::size_t i = 0; i < blocks.size(); ++i)
     if (!stays(i)) pool::release(blocks[i], 64);
@@ -186,7 +186,7 @@ BOOST_AUTO_TEST_CASE(trim_keeps_what_lies_beside_blocks_in_use) {
   BOOST_TEST(freed >= 64u * 1900);
   BOOST_TEST(freed < held);
   BOOST_TEST(pool::trim() == 0u);
-  // What trim kept is handed out again, none of it twice.
+  // The blocks that trim kept are handed out again, none of them twice.
   [[maybe_unused]] const std::size_t before = heap_allocations();
   std::set<void*> distinct;
   std::vector<void*> again(1000);
@@ -202,7 +202,7 @@ BOOST_AUTO_TEST_CASE(trim_keeps_what_lies_beside_blocks_in_use) {
       BOOST_TEST(untouched);
       pool::release(blocks[i], 64);
     }
-#ifndef ADDRESS_SANITIZER  // where each block is a piece of its own
+#ifndef ADDRESS_SANITIZER  // under which each block is a separate allocation
   BOOST_TEST(heap_allocations() == before);
 #endif
   for (void* block : again) pool::release(block, 64);
@@ -226,22 +226,22 @@ BOOST_AUTO_TEST_CASE(a_producer_and_a_consumer_stay_bounded) {
   pool::trim();
   constexpr int batch = 100;
   Channel channel(10);
-  std::size_t most = 0;
+  std::size_t peak = 0;
   std::thread consumer([&] {
-    for (int i = 0; i < handed_over / batch; ++i) {
+    for (int i = 0; i < kHandedOver / batch; ++i) {
       for (void* block : channel.receive()) pool::release(block, 200);
-      most = std::max(most, pool::statistics().heap_bytes);
+      peak = std::max(peak, pool::statistics().heap_bytes);
     }
   });
-  for (int i = 0; i < handed_over / batch; ++i) {
+  for (int i = 0; i < kHandedOver / batch; ++i) {
     std::vector<void*> blocks(batch);
     for (void*& block : blocks) block = pool::allocate(200);
     channel.send(std::move(blocks));
   }
   consumer.join();
-  // At most 12 batches of 256 bytes on the way, four magazines of 128 KB and one being exchanged.
-  BOOST_TEST(most <= 1'200'000u);
-  BOOST_TEST(most >= 256u * batch);
+  // At most 12 batches of blocks of 256 bytes in transit, four magazines of 128 KB, and one being exchanged.
+  BOOST_TEST(peak <= 1'200'000u);
+  BOOST_TEST(peak >= 256u * batch);
 }
 
 BOOST_AUTO_TEST_CASE(threads_may_free_each_others_blocks_at_random) {
@@ -292,11 +292,11 @@ BOOST_AUTO_TEST_CASE(a_thread_that_only_frees_leaves_nothing_behind) {
 }
 
 BOOST_AUTO_TEST_CASE(sizes_beyond_memory_are_bad_alloc) {
-  const std::size_t most = std::numeric_limits<std::size_t>::max();
-  for (std::size_t bytes : {most, most - 63, most / 2 + 1, (std::size_t{1} << 47) + 1})
+  const std::size_t max = std::numeric_limits<std::size_t>::max();
+  for (std::size_t bytes : {max, max - 63, max / 2 + 1, (std::size_t{1} << 47) + 1})
     BOOST_CHECK_THROW(static_cast<void>(pool::allocate(bytes)), std::bad_alloc);
-  BOOST_CHECK_THROW(static_cast<void>(pool::Allocator<double>().allocate(most / 8 + 1)), std::bad_alloc);
-#ifndef SANITIZER  // which end the program when the heap refuses
+  BOOST_CHECK_THROW(static_cast<void>(pool::Allocator<double>().allocate(max / 8 + 1)), std::bad_alloc);
+#ifndef SANITIZER  // sanitizers end the program if an allocation fails
   const auto before = pool::statistics();
   BOOST_CHECK_THROW(static_cast<void>(pool::allocate(std::size_t{1} << 47)), std::bad_alloc);
   BOOST_TEST(pool::statistics().heap_allocations == before.heap_allocations);
@@ -350,7 +350,7 @@ BOOST_AUTO_TEST_CASE(a_child_process_can_allocate_while_a_thread_uses_the_depot)
 
 namespace {
 
-// What a child process that runs `body` writes to stderr before it ends by itself; fails if it ends well.
+// The output on stderr of a child process that runs `body`, which must fail.
 template <class Body> std::string report_of_failing_child(Body body) {
   int ends[2];
   BOOST_REQUIRE(pipe(ends) == 0);

@@ -54,7 +54,7 @@ Tensor squares(const Tensor& x, const Tensor& factor) {
 const auto raw_square = custom_operation(
     "raw_square", [](const Tensor& x) { return squares(x, x); },
     [](const Tensor& y_bar, const Tensor&, const Tensor& x) { return squares(y_bar, squares(x, Tensor::full(x.shape(), 2, float64))); });
-/// The same, with a slope alone that is computed past the tape.
+/// The same, with only the slope computed from raw data.
 const auto half_raw_square = custom_operation(
     "half_raw_square", [](const Tensor& x) { return squares(x, x); },
     [](const Tensor& y_bar, const Tensor&, const Tensor& x) { return y_bar * squares(x, Tensor::full(x.shape(), 2, float64)); });
@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(rules_past_the_tape_serve_first_derivatives_and_refuse_seco
                     half = message_of<TapeError>(second_derivative(half_raw_square));
   for (const std::string& message : {raw, half}) BOOST_TEST(contains(message, "write it in public operations"));
   BOOST_TEST(contains(raw,
-                      "raw_square: a derivative of a derivative was asked for, but the operation's vjp does not compute from the "
+                      "raw_square: there is no second derivative, because the operation's vjp does not compute from the "
                       "cotangent"));
   BOOST_TEST(contains(half, "does not compute from its inputs"));
 }
@@ -138,8 +138,8 @@ BOOST_AUTO_TEST_CASE(linear_operations_say_so) {
   };
   const GradientCheck check = check_gradient([&](const Tensor& v) { return twice(true)(v) * v; }, {x});
   BOOST_TEST(check.passed(), check.to_string());
-  BOOST_TEST(
-      contains(message_of<TapeError>(second_derivative([&](const Tensor& v) { return twice(false)(v) * v; })), "say that it is linear"));
+  BOOST_TEST(contains(message_of<TapeError>(second_derivative([&](const Tensor& v) { return twice(false)(v) * v; })),
+                      "declare the operation linear"));
 }
 
 BOOST_AUTO_TEST_CASE(what_rules_return_is_checked) {
@@ -157,16 +157,16 @@ BOOST_AUTO_TEST_CASE(what_rules_return_is_checked) {
   BOOST_TEST(contains(message_of<DtypeError>([&] { gradient_of(with(single, good)); }), "custom: the cotangent of input 0 (2, 3) float32"));
   BOOST_TEST(contains(message_of<ShapeError>([&] { push(with(good, short_one)); }), "custom: the tangent ()"));
   BOOST_TEST(contains(message_of<DtypeError>([&] { push(with(good, single)); }), "custom: the tangent (2, 3) float32"));
-  BOOST_TEST(contains(message_of<TapeError>([&] { push(with(good, none)); }), "custom: its jvp gave an undefined tensor"));
+  BOOST_TEST(contains(message_of<TapeError>([&] { push(with(good, none)); }), "custom: its jvp returned an undefined tensor"));
   BOOST_TEST(gradient_of(with(none, good)).element(0) == 0);
-  BOOST_TEST(contains(message_of<TapeError>([&] { push(raw_square); }), "raw_square: forward mode needs the operation's jvp"));
+  BOOST_TEST(contains(message_of<TapeError>([&] { push(raw_square); }), "raw_square: forward mode needs a jvp"));
   const auto nothing = custom_operation(
       "nothing", [](const Tensor&) { return Tensor(); }, good);
-  BOOST_TEST(contains(message_of<ShapeError>([&] { nothing(x); }), "nothing: its forward gave an undefined tensor"));
+  BOOST_TEST(contains(message_of<ShapeError>([&] { nothing(x); }), "nothing: its forward returned an undefined tensor"));
   BOOST_TEST(contains(message_of<ShapeError>([&] { exponential(Tensor()); }), "exponential: an input is undefined"));
 }
 
-// Its number is far behind those of this tape, and must not be taken for one of them.
+// Its number is far beyond those of this tape, and must not be mistaken for one of them.
 BOOST_AUTO_TEST_CASE(a_value_of_an_ended_tape_in_a_rule_is_none_of_this_tape) {
   Tensor ended;
   {

@@ -149,7 +149,7 @@ BOOST_AUTO_TEST_CASE(every_one_of_them_can_be_differentiated_again) {
   const Tensor v = doubles({0.5, -1, 2});
   const auto f = [](const Tensor& u) { return sin(u) * sum(u * u); };
   const auto total = [&](const Tensor& u) { return sum(f(u) * f(u)); };
-  const auto check = [](auto g) {  // what is recorded is computed in another way, and may differ in the last bit
+  const auto check = [](auto g) {  // the recorded result is computed in another way, and may differ in the last bit
     const GradientCheck result = check_gradient(g, {doubles({0.3, -0.7, 1.1})});
     for (const GradientCheck::Row& row : result.rows())
       BOOST_TEST((row.passed || row.what == std::string("recorded / not recorded")), result.to_string());
@@ -214,7 +214,7 @@ struct Model {
 };
 const Tensor inputs = Tensor::from({{1, 2}, {-0.5, 0.25}, {0.75, -1}}, float64);
 
-/// The parameters W and b as one vector, as which the functions of tensors take them.
+/// The parameters W and b as one vector, for the functions of tensors.
 Tensor flat(const Model& m) { return concat({reshape(m.W.value(), {6}), m.b.value()}); }
 Tensor loss_of(const Tensor& flat, const Tensor& v) {
   const Tensor y = tanh(linear(v, reshape(flat(Range(0, 6)), {3, 2}), flat(Range(6, End)))) * 2;
