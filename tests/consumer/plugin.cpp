@@ -1,8 +1,0 @@
-// What host.cpp loads while it runs.
-#include <autodiff/autodiff.h>
-
-/// y = 3 x^2 + sum t^2, on whatever tape the calling thread has.
-extern "C" void plugin_compute(const wengert::Scalar& x, const wengert::Tensor& t, wengert::Scalar& y) {
-  y = 3 * square(x) + wengert::Scalar(sum(t * t));
-}
-extern "C" bool plugin_records() { return wengert::recording(); }
