@@ -5,12 +5,16 @@ source scripts/packages.sh
 # What ccache needs for a precompiled header, and for clones in other folders to share what is compiled.
 export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-pch_defines,time_macros} CCACHE_NOHASHDIR=1 CCACHE_BASEDIR=${CCACHE_BASEDIR:-$PWD}
 
-# configure PRESET [CMake options]: quiet unless it fails. Where CI=true, warnings are errors.
+# configure PRESET [CMake options]: quiet unless it fails. Where CI=true, warnings are errors, and the release tests compile the library a
+# second time, as shared objects.
 configure() {
-  local log=build/$1/configure.log werror=OFF
+  local log=build/$1/configure.log werror=OFF shared=OFF
   mkdir -p "build/$1"
-  if [[ ${CI:-} == true ]]; then werror=ON; fi
-  cmake --preset "$@" -DWENGERT_WERROR=$werror >"$log" 2>&1 || {
+  if [[ ${CI:-} == true ]]; then
+    werror=ON
+    if [[ $1 == release ]]; then shared=ON; fi
+  fi
+  cmake --preset "$@" -DWENGERT_WERROR=$werror -DWENGERT_TEST_SHARED=$shared >"$log" 2>&1 || {
     cat "$log" >&2
     return 1
   }

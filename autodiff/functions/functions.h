@@ -735,6 +735,8 @@ struct Xlogy {
 }  // namespace wengert::fn
 
 // ---- the lists: (struct, name of the function), then for each parameter of a function its name and default ------------------
+//
+// Each list is compiled for tensors in a file of its own (ops/elementwise_*.cpp).
 
 #define WENGERT_POWERS(X)   \
   X(Exp, exp)               \

@@ -11,23 +11,17 @@ namespace {
 
 constexpr Index kBlock = 1024;  // elements of a block: of four operands, 32 KiB at most
 
-/// How a plane of y, `rows` rows of n elements, is cut into blocks of group * columns elements. Either columns = n or the rows of a block
-/// do not lie behind each other in y.
-struct Cut {
-  Index group, columns;
-};
-
-/// Where one operand of a plane lies.
+/// Where one operand of a plane lies, `rows` rows of n elements.
 struct PlaneOperand {
   const std::byte* data;
   Index row_step, step;  // in elements
   Index size;            // of an element in bytes
-  std::byte* buffer;
+  std::byte* buffer;     // of kBlock elements
+};
 
-  /// Whether the elements of a block lie behind each other, or row by row where its rows are run one by one.
-  bool is_dense(const Cut& cut, Index n) const { return step == 1 && (cut.group == 1 || cut.columns < n || row_step == n); }
-  /// Whether all blocks have the same elements.
-  bool is_constant(const Cut& cut, Index n) const { return row_step == 0 && (step == 0 || cut.columns == n); }
+/// How a plane is cut into blocks.
+struct Cut {
+  Index rows, columns;
 };
 
 /// Elements of any type of so many bytes.
@@ -38,12 +32,16 @@ using Bytes8 [[gnu::may_alias]] = std::uint64_t;
 /// Whether a row's elements lie further apart than the rows.
 bool is_transposed(Index row_step, Index step) { return 0 < row_step && row_step < step; }
 
+constexpr Index kAhead = 16;  // columns that are fetched before they are read
+
 template <class T> void gather(const std::byte* from, Index rows, Index row_step, Index n, Index step, std::byte* to) {
   const T* x = reinterpret_cast<const T*>(from);
   T* __restrict y = reinterpret_cast<T*>(to);
   if (is_transposed(row_step, step)) {  // what lies together is read together
-    for (Index i = 0; i < n; ++i)
+    for (Index i = 0; i < n; ++i) {
+      __builtin_prefetch(x + (i + kAhead) * step);
       for (Index r = 0; r < rows; ++r) y[r * n + i] = x[r * row_step + i * step];
+    }
     return;
   }
   for (Index r = 0; r < rows; ++r, x += row_step, y += n) {
@@ -69,45 +67,65 @@ void gather(const PlaneOperand& x, Index row, Index rows, Index column, Index co
   }
 }
 
+/// Blocks that each operand's buffer can hold: whole rows, as many as there is room for, or parts of one; of operands that are transposed,
+/// tiles, in which what is read together lies together.
 template <std::size_t N> Cut cut_of(const std::array<PlaneOperand, N>& x, Index rows, Index n) {
   constexpr Index kTile = 64;
   const auto transposed = [](const PlaneOperand& o) { return is_transposed(o.row_step, o.step); };
-  const auto is_row = [](const PlaneOperand& o) { return o.step == 1; };
   if (rows > 1 && n > kTile && std::any_of(x.begin(), x.end(), transposed)) return {kBlock / kTile, kTile};
   if (rows > 1 && 2 * n <= kBlock) return {std::min(rows, kBlock / n), n};
-  return {1, std::all_of(x.begin(), x.end(), is_row) ? n : std::min(n, kBlock)};
+  return {1, std::min(n, kBlock)};
 }
 
-template <std::size_t N> void run_plane(std::array<PlaneOperand, N>& x, Index rows, Index n, std::byte* y, Index y_size, DenseLoop loop) {
+/// The operand of two that is repeated along the rows, or -1.
+template <std::size_t N> int repeated_operand(const std::array<PlaneOperand, N>& x) {
+  if constexpr (N == 2) {
+    if (x[0].step == 0 && x[1].step == 1) return 0;
+    if (x[0].step == 1 && x[1].step == 0) return 1;
+  }
+  return -1;
+}
+
+template <std::size_t N>
+void run_plane(const std::array<PlaneOperand, N>& x, Index rows, Index n, std::byte* y, Index y_size, DenseLoop loop) {
+  constexpr Index kShortRow = 8;
+  ElementwiseRows r;
+  r.repeated = repeated_operand(x);
+  const bool runs_as_it_is = r.repeated >= 0 || std::all_of(x.begin(), x.end(), [](const PlaneOperand& o) { return o.step == 1; });
+  if (runs_as_it_is && (rows == 1 || n > kShortRow)) {
+    for (std::size_t k = 0; k < N; ++k) r.x[k] = x[k].data, r.pitch[k] = x[k].row_step;
+    r.rows = rows, r.n = n, r.y = y, r.y_pitch = n;
+    return loop(r);
+  }
+  r.repeated = -1;
   const Cut cut = cut_of(x, rows, n);
+  const bool whole_rows = cut.columns == n;
+  // Whether all blocks have the same elements of an operand.
+  const auto is_constant = [&](const PlaneOperand& o) { return o.row_step == 0 && (o.step == 0 || whole_rows); };
+  // Whether an operand's elements in a block lie as the loop wants them, in one row if the block has whole rows.
+  const auto is_dense = [&](const PlaneOperand& o) { return o.step == 1 && (cut.rows == 1 || !whole_rows || o.row_step == n); };
   for (const PlaneOperand& o : x)
-    if (!o.is_dense(cut, n) && o.is_constant(cut, n)) gather(o, 0, cut.group, 0, cut.columns);
-  std::array<const void*, N> from;
-  std::array<Index, N> pitch;  // from row to row of a block, in bytes
-  for (Index row = 0; row < rows; row += cut.group) {
-    const Index r = std::min(cut.group, rows - row);
+    if (!is_dense(o) && is_constant(o)) gather(o, 0, cut.rows, 0, cut.columns);
+  for (Index row = 0; row < rows; row += cut.rows) {
+    const Index block_rows = std::min(cut.rows, rows - row);
     for (Index column = 0; column < n; column += cut.columns) {
-      const Index c = std::min(cut.columns, n - column);
+      const Index columns = std::min(cut.columns, n - column);
       for (std::size_t k = 0; k < N; ++k) {
         const PlaneOperand& o = x[k];
-        if (o.is_dense(cut, n)) {
-          from[k] = o.data + (row * o.row_step + column) * o.size;
-          pitch[k] = o.row_step * o.size;
-          continue;
+        if (is_dense(o)) {
+          r.x[k] = o.data + (row * o.row_step + column) * o.size;
+          r.pitch[k] = o.row_step;
+        } else {
+          if (!is_constant(o)) gather(o, row, block_rows, column, columns);
+          r.x[k] = o.buffer;
+          r.pitch[k] = columns;
         }
-        from[k] = o.buffer;
-        pitch[k] = c * o.size;
-        if (!o.is_constant(cut, n)) gather(o, row, r, column, c);
       }
-      std::byte* to = y + (row * n + column) * y_size;
-      if (r == 1 || c == n) {
-        loop(r * c, to, from.data());
-        continue;
-      }
-      for (Index i = 0; i < r; ++i, to += n * y_size) {
-        loop(c, to, from.data());
-        for (std::size_t k = 0; k < N; ++k) from[k] = static_cast<const std::byte*>(from[k]) + pitch[k];
-      }
+      r.rows = whole_rows ? 1 : block_rows;
+      r.n = whole_rows ? block_rows * n : columns;
+      r.y = y + (row * n + column) * y_size;
+      r.y_pitch = n;
+      loop(r);
     }
   }
 }

@@ -1,8 +1,10 @@
 #pragma once
 // Elementwise loops: any number of operands, each broadcast to the shape of the result, which is dense and row-major.
 //
-// A function has one loop, over operands whose elements lie behind each other. Where an operand lies otherwise (broadcast, transposed,
-// every second element ...), elementwise_strided copies it to a small buffer block by block and runs the same loop on the blocks.
+// A function has one loop, over rows whose elements lie behind each other in every operand. Where they do not (transposed operands, every
+// second element, rows of a few elements ...), elementwise_strided copies them to a small buffer block by block and runs the same loop on
+// the blocks.
+#include <array>
 #include <cstddef>
 #include <span>
 #include <utility>
@@ -13,28 +15,59 @@
 
 namespace wengert::kernels {
 
-/// y[i] = f(x[0][i], x[1][i] ...) for i < n. The types of the elements are those that the loop was made for.
-using DenseLoop = wengert::detail::FunctionRef<void(Index n, void* y, const void* const* x)>;
+inline constexpr std::size_t kMaxOperands = 4;
 
-/// Makes what a DenseLoop refers to, of a body that is always inlined: body(n, to, from...) is the loop over n elements.
-template <class Y, class... X, class Body> auto dense_loop_of(Body body) {
-  return [body](Index n, void* y, const void* const* x) {
+/// `rows` rows of n elements, which lie behind each other within a row.
+struct ElementwiseRows {
+  Index rows = 1, n = 0;
+  void* y = nullptr;
+  Index y_pitch = 0;  ///< from row to row, in elements, as the operands' pitches
+  std::array<const void*, kMaxOperands> x{};
+  std::array<Index, kMaxOperands> pitch{};
+  int repeated = -1;  ///< of two operands the one, 0 or 1, that has one element for each row; -1 if there is none
+};
+/// y = f(x...) for all elements of the rows. Their types are those that the loop was made for.
+using DenseLoop = wengert::detail::FunctionRef<void(const ElementwiseRows&)>;
+
+/// Makes what a DenseLoop refers to, of a loop over one row that is always inlined: line(n, to, from...).
+template <class Y, class... X, class Line> auto dense_loop_of(Line line) {
+  return [line](const ElementwiseRows& r) {
     constexpr Index kWorthIt = 64;
     const auto loop = [&]() __attribute__((always_inline)) {
       [&]<std::size_t... k>(std::index_sequence<k...>) __attribute__((always_inline)) {
-        body(n, static_cast<Y*>(y), static_cast<const X*>(x[k])...);
+        for (Index row = 0; row < r.rows; ++row)
+          line(r.n, static_cast<Y*>(r.y) + row * r.y_pitch, (static_cast<const X*>(r.x[k]) + row * r.pitch[k])...);
       }
       (std::index_sequence_for<X...>{});
     };
-    run_elements<Y>(loop, n >= kWorthIt);
+    run_elements<Y>(loop, r.rows * r.n >= kWorthIt);
   };
 }
 
 /// The same for the function of one element: y = f(x...).
-template <class Y, class... X, class F> auto dense_loop(F f) {
+template <class Y, class... X, class F>
+requires(sizeof...(X) != 2) auto dense_loop(F f) {
   return dense_loop_of<Y, X...>([f](Index n, Y* __restrict to, const X*... from) __attribute__((always_inline)) {
     for (Index i = 0; i < n; ++i) to[i] = static_cast<Y>(f(from[i]...));
   });
+}
+/// Of two operands, either of which may have one element for a row.
+template <class Y, class A, class B, class F> auto dense_loop(F f) {
+  const auto both = dense_loop_of<Y, A, B>([f](Index n, Y* __restrict to, const A* a, const B* b) __attribute__((always_inline)) {
+    for (Index i = 0; i < n; ++i) to[i] = static_cast<Y>(f(a[i], b[i]));
+  });
+  const auto left = dense_loop_of<Y, A, B>([f](Index n, Y* __restrict to, const A* a, const B* b) __attribute__((always_inline)) {
+    const A v = *a;
+    for (Index i = 0; i < n; ++i) to[i] = static_cast<Y>(f(v, b[i]));
+  });
+  const auto right = dense_loop_of<Y, A, B>([f](Index n, Y* __restrict to, const A* a, const B* b) __attribute__((always_inline)) {
+    const B v = *b;
+    for (Index i = 0; i < n; ++i) to[i] = static_cast<Y>(f(a[i], v));
+  });
+  return [both, left, right](const ElementwiseRows& r) {
+    if (r.repeated < 0) return both(r);
+    return r.repeated == 0 ? left(r) : right(r);
+  };
 }
 
 /// The same by blocks: one without an element for which `rare(x...)` holds takes `usual`, which gives the same there and costs less.
@@ -60,7 +93,7 @@ struct StridedOperand {
   const Shape* strides;  ///< in elements, along each dimension of the result; 0: repeated
   Index size;            ///< of an element in bytes: 1, 4 or 8
 };
-/// Runs the loop for y, dense and of `shape`, whose elements have y_size bytes; of 1 to 4 operands.
+/// Runs the loop for y, dense and of `shape`, whose elements have y_size bytes; of 1 to kMaxOperands operands.
 void elementwise_strided(const Shape& shape, std::span<const StridedOperand> x, void* y, Index y_size, DenseLoop loop);
 
 }  // namespace wengert::kernels

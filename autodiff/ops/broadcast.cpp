@@ -66,19 +66,24 @@ Shape broadcast_strides(const Tensor& x, const Shape& shape) {
 }
 
 void elementwise_into(Tensor& y, std::span<const Tensor* const> x, kernels::DenseLoop loop) {
-  constexpr std::size_t kMaxOperands = 4;
-  std::array<const void*, kMaxOperands> from;
-  bool flat = true;
+  kernels::ElementwiseRows r;
+  r.n = y.size();
+  r.y = y.elements()->data;
+  int flat = 0;
   for (std::size_t k = 0; k < x.size(); ++k) {
-    from[k] = x[k]->elements()->data;
-    flat = flat && x[k]->is_row_major() && x[k]->size() == y.size();
+    r.x[k] = x[k]->elements()->data;
+    if (x[k]->is_row_major() && x[k]->size() == y.size()) {
+      ++flat;
+    } else if (x.size() == 2 && x[k]->size() == 1) {
+      r.repeated = static_cast<int>(k);
+    }
   }
-  if (flat) return loop(y.size(), y.elements()->data, from.data());
-  std::array<Shape, kMaxOperands> strides;
-  std::array<kernels::StridedOperand, kMaxOperands> operands;
+  if (flat + (r.repeated >= 0 ? 1 : 0) == static_cast<int>(x.size())) return loop(r);
+  std::array<Shape, kernels::kMaxOperands> strides;
+  std::array<kernels::StridedOperand, kernels::kMaxOperands> operands;
   for (std::size_t k = 0; k < x.size(); ++k) {
     strides[k] = broadcast_strides(*x[k], y.shape());
-    operands[k] = {from[k], &strides[k], bytes_of(x[k]->dtype())};
+    operands[k] = {r.x[k], &strides[k], bytes_of(x[k]->dtype())};
   }
   kernels::elementwise_strided(y.shape(), {operands.data(), x.size()}, y.elements()->data, bytes_of(y.dtype()), loop);
 }
