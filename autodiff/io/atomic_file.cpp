@@ -24,7 +24,7 @@ std::string folder_of(const std::string& path) {
 }
 
 // The path with symbolic links followed, also where the last one leads to a file that there is not yet.
-std::string resolved(std::string path) {
+std::string resolve(std::string path) {
   constexpr int most = 40;  // as the system has it
   for (int i = 0; i < most; ++i) {
     const std::unique_ptr<char, decltype(&std::free)> real(::realpath(path.c_str(), nullptr), &std::free);
