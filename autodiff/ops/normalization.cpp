@@ -232,7 +232,7 @@ Tensor over_root_mean_square(const Tensor& x, double eps) {
   const std::vector<double> scales = scale.to_vector<double>();
   if (std::all_of(scales.begin(), scales.end(), usual)) return x * rsqrt(mean(square(x), -1, {.keepdim = true}) + eps);
   const Tensor z = x / scale;
-  return z * rsqrt(mean(square(z), -1, {.keepdim = true}) + eps / square(scale));
+  return z * rsqrt(mean(square(z), -1, {.keepdim = true}) + eps / scale / scale);
 }
 
 /// (1 - momentum) running + momentum batch, or undefined if the statistic is.
