@@ -855,7 +855,7 @@ BOOST_AUTO_TEST_CASE(edge_111_a_nan_stays_in_its_element) {
   check_close(tape.gradient(y, wrt(x), {.seed = vector_of({1, 1})}), {kNaN, 3 * std::exp(2.0)}, 1e-15, "gradient");
 }
 
-// ---- parameters and orders that once went wrong ------------------------------------------------------------------------------------------
+// ---- parameters and orders that once went wrong -------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(softplus_of_a_negative_beta) {
   const double value = -std::log1p(std::exp(-2.0)), slope = 1 / (1 + std::exp(2.0));

@@ -1,5 +1,5 @@
-// Values and derivatives where formulas break: at infinities, at the ends of a dtype's range, beside masked and ignored entries, for numbers
-// that a double cannot hold, and for very many terms.
+// Values and derivatives where formulas break: at infinities, at the ends of a dtype's range, beside masked and ignored entries, for
+// numbers that a double cannot hold, and for very many terms.
 #include <autodiff/autodiff.h>
 
 #include <boost/test/unit_test.hpp>

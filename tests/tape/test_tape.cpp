@@ -1176,7 +1176,7 @@ BOOST_AUTO_TEST_CASE(values_may_be_destroyed_on_another_thread) {
 
 BOOST_AUTO_TEST_SUITE_END()
 
-// ---- the ends of threads and of the process ------------------------------------------------------------------------------------------------
+// ---- the ends of threads and of the process -----------------------------------------------------------------------------------------
 
 namespace {
 
