@@ -29,7 +29,8 @@ struct Location {
 
   static constexpr Location here(const char* file = __builtin_FILE(), std::uint32_t line = __builtin_LINE()) { return {file, line}; }
 };
-/// "model.cpp:41": the file's name without its folders, so that no build path is shown. "?" if the location is unknown.
+/// "model.cpp:41": the file's name without its folders, so that no build path is shown. "?" if the location is unknown, or its
+/// shared object has been unloaded.
 std::string to_string(Location site);
 
 /// The base of every exception that this library throws on purpose.
@@ -45,8 +46,8 @@ struct DtypeError : Error {
   using Error::Error;
 };
 /// A number given as an option or argument, other than a size or an index, that is outside its range: a probability, a step, the order of
-/// a norm, the beta of a loss. Also an option that is missing, such as the running statistics of a batch_norm in evaluation, and a tensor or
-/// parameter that is undefined.
+/// a norm, the beta of a loss. Also an option that is missing, such as the running statistics of a batch_norm in evaluation, and a tensor
+/// or parameter that is undefined.
 struct ValueError : Error {
   using Error::Error;
 };

@@ -57,8 +57,8 @@ Tensor& operator*=(Tensor& a, Operand b);  ///< a = a * b
 Tensor& operator/=(Tensor& a, Operand b);  ///< a = a / b
 
 /// Element by element, each of functions.h: exp log sqrt square abs negative sin cos tanh sigmoid relu ... Shape in, same shape out.
-/// Floating dtypes, and int64 where the function has integer values (square, abs, negative, sign, relu); otherwise a DtypeError. A parameter
-/// of a function that is out of range is a ValueError: low > high in hardtanh, the beta of softplus 0.
+/// Floating dtypes, and int64 where the function has integer values (square, abs, negative, sign, relu); otherwise a DtypeError. A
+/// parameter of a function that is out of range is a ValueError: low > high in hardtanh, the beta of softplus 0.
 #define WENGERT_FUNCTION(F, name) \
   inline Tensor name(const Tensor& x, Location site = Location::here()) { return detail::map(fn::F{}, x, site); }
 WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
@@ -83,7 +83,7 @@ WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
 
 /// a where the boolean `condition` is true, b elsewhere; all three broadcast.
 Tensor where(const Tensor& condition, Operand a, Operand b);
-/// Comparisons give boolean tensors and are not differentiated. int64 compares exactly with every integer and with numbers beyond its range.
+/// Comparisons give boolean tensors and are not differentiated. int64 compares exactly with integers and with numbers beyond its range.
 Tensor operator<(Operand a, Operand b);
 Tensor operator<=(Operand a, Operand b);
 Tensor operator>(Operand a, Operand b);

@@ -11,25 +11,25 @@ namespace {
 
 constexpr Index kMaxElements = 1000, kAtEachEnd = 3;
 
+/// Of an int64 tensor, which must be row-major, without a detour through a double.
 std::string element_text(const Tensor& t, Index flat) {
-  const double value = t.element(flat);
   switch (t.dtype()) {
     case float32:
-      return fmt::format("{}", static_cast<float>(value));
+      return fmt::format("{}", static_cast<float>(t.element(flat)));
     case float64:
-      return fmt::format("{}", value);
+      return fmt::format("{}", t.element(flat));
     case int64:
-      return fmt::format("{}", static_cast<std::int64_t>(value));
+      return fmt::format("{}", t.data<std::int64_t>()[flat]);
     case boolean:
       break;
   }
-  return value != 0 ? "true" : "false";
+  return t.element(flat) != 0 ? "true" : "false";
 }
 
 /// Prints one tensor. Positions are row-major, whatever the strides.
 class Printer {
  public:
-  explicit Printer(const Tensor& t) : t_(t), shortened_(is_long(t)) {
+  explicit Printer(const Tensor& t) : t_(t.dtype() == int64 ? t.constant().contiguous() : t.constant()), shortened_(is_long(t)) {
     for_shown(0, 0, [&](Index flat) { width_ = std::max(width_, element_text(t_, flat).size()); });
   }
   std::string text() {
@@ -88,7 +88,7 @@ class Printer {
     out_ += ']';
   }
 
-  const Tensor& t_;
+  const Tensor t_;
   bool shortened_;
   std::size_t width_ = 0;
   std::string out_;

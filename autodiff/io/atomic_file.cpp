@@ -33,7 +33,7 @@ std::string resolve(std::string path) {
     const ssize_t length = ::readlink(path.c_str(), link, sizeof link);
     if (length <= 0 || length == sizeof link) return path;
     const std::string to(link, static_cast<std::size_t>(length));
-    path = to.front() == '/' ? to : folder_of(path) + to;
+    path = to.front() == '/' ? to : folder_of(path).append(to);
   }
   return path;
 }

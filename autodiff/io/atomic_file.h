@@ -5,10 +5,11 @@
 
 namespace wengert {
 
-/// A file under construction: it is written without a name (under a temporary one beside `path`, where the file system cannot do that), and
-/// `commit` puts it in the place of `path`. Without `commit` (an exception, an early return, a process that is killed) nothing is left and an
-/// older file at `path` stays as it was. A symbolic link stays one: what it leads to is written, whether it is there or not. A `path` that exists and is
-/// no regular file, such as a pipe, is written to directly. Every failure is a DataError that names `path` and the system's reason.
+/// A file under construction: it is written without a name (under a temporary one beside `path`, where the file system cannot do that),
+/// and `commit` puts it in the place of `path`. Without `commit` (an exception, an early return, a process that is killed) nothing is
+/// left and an older file at `path` stays as it was. A symbolic link stays one: what it leads to is written, whether it is there or not.
+/// A `path` that exists and is no regular file, such as a pipe, is written to directly. Every failure is a DataError that names `path`
+/// and the reason.
 class AtomicFile {
  public:
   explicit AtomicFile(std::string path);

@@ -28,8 +28,8 @@ class MappedFile {
   std::span<const std::byte> bytes_;
 };
 
-/// A regular file that is read by parts. Unlike a mapped one it may be rewritten or shortened meanwhile: that is a DataError, or gives bytes
-/// of both states. Failures are DataErrors that name the file.
+/// A regular file that is read by parts. Unlike a mapped one it may be rewritten or shortened meanwhile: that is a DataError, or gives
+/// bytes of both states. Failures are DataErrors that name the file.
 class InputFile {
  public:
   explicit InputFile(std::string path);

@@ -21,12 +21,13 @@ struct Safetensors {
 };
 
 /// Reads a whole file: tensors of float32 (F32, F16, BF16), float64 (F64), int64 (I64, I8, I16, I32, U8, U16, U32) and boolean (BOOL),
-/// row-major; every value is exact. Everything that the header says is checked against the format and the file's size before memory is taken. What is wrong with a file is a DataError that names
-/// file and tensor; nothing is returned then.
+/// row-major; every value is exact. Everything that the header says is checked against the format and the file's size before memory is
+/// taken. What is wrong with a file is a DataError that names file and tensor; nothing is returned then.
 Safetensors read_safetensors(const std::string& path);
 
 /// The same without reading the elements: the tensors borrow the mapped file (see MappedFile), so a large file opens at once, and what is
-/// never looked at is never read; only types that are no dtype of ours (F16, I32 ...) are converted when it is opened. They, their copies and their views must not outlive this object; `clone()` makes one independent.
+/// never looked at is never read; only types that are no dtype of ours (F16, I32 ...) are converted when it is opened. The tensors, their
+/// copies and their views must not outlive this object; `clone()` makes one independent.
 class MappedSafetensors {
  public:
   explicit MappedSafetensors(const std::string& path);

@@ -111,9 +111,13 @@ template <class Function> void find(void* handle, const char* name, Function*& f
   function = reinterpret_cast<Function*>(dlsym(handle, name));
 }
 
-void* open_any(int flags) {
-  for (const char* name : library_names)
+/// Null if there is none; then `reasons` says why, of each name: one may be damaged and another missing.
+void* open_any(int flags, std::string& reasons) {
+  for (const char* name : library_names) {
     if (void* handle = dlopen(name, flags)) return handle;
+    const char* reason = dlerror();
+    reasons += fmt::format("{}{}", reasons.empty() ? "" : "; ", reason ? reason : "no reason given");
+  }
   return nullptr;
 }
 
@@ -128,12 +132,12 @@ void* load(CoreChoice& chosen_by) {
     chosen_by = CoreChoice::wengert;
   }
   if (!is_set("OPENBLAS_NUM_THREADS")) threads.emplace("OPENBLAS_NUM_THREADS", "1");
-  if (void* handle = open_any(RTLD_NOW | RTLD_LOCAL)) return handle;
-  const char* reason = dlerror();
+  std::string reasons;
+  if (void* handle = open_any(RTLD_NOW | RTLD_LOCAL, reasons)) return handle;
   throw Error(
       fmt::format("matrix product: OpenBLAS ({} or {}) cannot be loaded: {}; install it (Debian, Ubuntu: apt install "
-                  "libopenblas0-pthread)",
-                  library_names[0], library_names[1], reason ? reason : "no reason given"));
+                  "libopenblas0-pthread; a damaged one with --reinstall)",
+                  library_names[0], library_names[1], reasons));
 }
 
 std::string text_of(void* handle, const char* name) {
@@ -161,7 +165,8 @@ std::string version_in(const std::string& config) {
 
 Library open_library() {
   Library library;
-  library.handle = open_any(RTLD_NOW | RTLD_NOLOAD);
+  std::string not_loaded;
+  library.handle = open_any(RTLD_NOW | RTLD_NOLOAD, not_loaded);
   library.info.chosen_by = CoreChoice::already_loaded;
   if (!library.handle) library.handle = load(library.info.chosen_by);
 

@@ -89,6 +89,7 @@ Rows rows_of(const Tensor& x, std::span<const Tensor> indices, Location site) {
                     indices.size(), describe(x), x.rank()));
   Tensor numbers;
   for (std::size_t d = 0; d < indices.size(); ++d) {
+    detail::check_defined("index_put", indices[d], "an index");
     if (indices[d].dtype() == boolean)
       throw DtypeError(fmt::format("index_put: the index {} is boolean; hint: masked_scatter takes masks", describe(indices[d])));
     const Tensor index = detail::checked_index("index_put", indices[d], x, static_cast<int>(d), site);
@@ -132,6 +133,8 @@ Tensor index_put(const Tensor& x, std::span<const Tensor> indices, Operand&& val
 }
 
 Tensor masked_scatter(const Tensor& x, const Tensor& mask, const Tensor& source, Location site) {
+  detail::check_defined("masked_scatter", x);
+  detail::check_defined("masked_scatter", mask, "the mask");
   if (mask.dtype() != boolean)
     throw DtypeError(fmt::format("masked_scatter: the mask {} is not boolean; hint: compare it, as in x > 0", describe(mask)));
   if (!detail::broadcasts_to(mask, x.shape()))

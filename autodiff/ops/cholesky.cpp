@@ -37,7 +37,7 @@ class Cholesky : public Operation {
 
 template <class T> void factorize(Tensor& y, const Tensor& of, Index n) {
   T* a = y.mutable_data<T>();
-  const Index matrices = n == 0 ? 0 : y.size() / (n * n);
+  const Index matrices = y.size() == 0 ? 0 : y.size() / (n * n);
   for (Index i = 0; i < matrices; ++i, a += n * n) {
     if (const Index minor = blas::factor_cholesky(n, a); minor != 0)
       detail::wrong_matrix("cholesky", of, i,

@@ -124,6 +124,8 @@ bool is_supported(const Tensor& x, const Tensor& weight, const Tensor& bias, con
 }  // namespace
 
 Tensor conv2d_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options, Index pool, Location site) {
+  detail::check_defined("conv2d_relu", x, "the input");
+  detail::check_defined("conv2d_relu", weight, "the weight");
   if (pool < 1) throw ShapeError(detail::ErrorText("conv2d_relu", "pool must be at least 1, not {}", pool).operand("input", x));
   Convolution sizes;
   if (!is_supported(x, weight, bias, options, pool, sizes)) {

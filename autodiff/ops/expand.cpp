@@ -21,6 +21,7 @@ class Expand : public Operation {
 }  // namespace
 
 Tensor expand(const Tensor& x, const Shape& shape, Location site) {
+  detail::check_defined("expand", x);
   if (shape == x.shape()) return x;
   checked_size("expand", shape);
   if (!detail::broadcasts_to(x, shape))

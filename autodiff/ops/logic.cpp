@@ -23,7 +23,8 @@ template <class F> Tensor combine(const char* operation, const LogicalOperand& a
 }
 
 /// f(x) for each element of a floating tensor; `otherwise` for other dtypes.
-template <class F> Tensor classify(const Tensor& x, bool otherwise, Location site, F&& f) {
+template <class F> Tensor classify(const char* operation, const Tensor& x, bool otherwise, Location site, F&& f) {
+  detail::check_defined(operation, x);
   if (!is_floating(x.dtype())) return Tensor::full(x.shape(), otherwise, boolean, site);
   Tensor y = Tensor::uninitialized(x.shape(), boolean, site);
   detail::dispatch_floating(x.dtype(), [&](auto zero) { detail::elementwise_into<decltype(zero), bool>(y, f, x); });
@@ -58,13 +59,13 @@ Tensor operator||(const LogicalOperand& a, const LogicalOperand& b) { return log
 Tensor operator!(const LogicalOperand& a) { return logical_not(a); }
 
 Tensor isnan(const Tensor& x, Location site) {
-  return classify(x, false, site, [](auto v) { return std::isnan(v); });
+  return classify("isnan", x, false, site, [](auto v) { return std::isnan(v); });
 }
 Tensor isinf(const Tensor& x, Location site) {
-  return classify(x, false, site, [](auto v) { return std::isinf(v); });
+  return classify("isinf", x, false, site, [](auto v) { return std::isinf(v); });
 }
 Tensor isfinite(const Tensor& x, Location site) {
-  return classify(x, true, site, [](auto v) { return std::isfinite(v); });
+  return classify("isfinite", x, true, site, [](auto v) { return std::isfinite(v); });
 }
 
 Tensor any(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
@@ -77,6 +78,7 @@ Tensor all(const Tensor& x, const Dims& dims, const ReductionOptions& options, L
 Tensor all(const Tensor& x, Location site) { return all(x, detail::all_dims("all", x), {}, site); }
 
 Tensor nonzero(const Tensor& x, Location site) {
+  detail::check_defined("nonzero", x);
   const Tensor dense = x.constant().contiguous(site);
   pool::Vector<std::int64_t> found;
   detail::dispatch(x.dtype(), [&](auto zero) {

@@ -22,7 +22,7 @@ void wrong_matrix(const char* operation, const Tensor& x, Index matrix, const st
 }
 
 Factors factorize(const Tensor& x, Location site) {
-  const Index n = x.size(-1), matrices = n == 0 ? 0 : x.size() / (n * n);
+  const Index n = x.size(-1), matrices = x.size() == 0 ? 0 : x.size() / (n * n);
   Factors f{x.clone(site), pool::Vector<std::int32_t>(static_cast<std::size_t>(matrices * n)),
             pool::Vector<std::int64_t>(static_cast<std::size_t>(matrices))};
   dispatch_floating(x.dtype(), [&](auto zero) {

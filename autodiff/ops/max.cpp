@@ -99,11 +99,13 @@ Tensor position_of(const char* name, Extreme e, const Tensor& x, Index dim, cons
 }
 
 Tensor extreme_of_all(const char* name, Extreme e, const Tensor& x, Location site) {
+  detail::check_defined(name, x);
   if (x.size() == 0) throw ShapeError(fmt::format("{}: {} has no elements", name, describe(x)));
   return extreme_over(name, e, x, detail::all_dims(name, x), {}, site);
 }
 
 Tensor position_in_all(const char* name, Extreme e, const Tensor& x, Location site) {
+  detail::check_defined(name, x);
   if (x.size() == 0) throw ShapeError(fmt::format("{}: {} has no elements", name, describe(x)));
   return position_of(name, e, reshape(x.constant(), {-1}, site), 0, {}, site);
 }

@@ -17,7 +17,6 @@
 #include <type_traits>
 #include <utility>
 
-#include "autodiff/check_option.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
 
@@ -201,7 +200,10 @@ void check_companion(const char* name, const char* what, const Tensor& t, const 
 }
 
 /// A ValueError unless eps is finite and not negative.
-void check_eps(const char* name, double eps) { detail::check_not_negative(name, "eps", eps); }
+void check_eps(const char* name, double eps, const Tensor& x) {
+  if (!(eps >= 0 && std::isfinite(eps)))
+    throw ValueError(detail::ErrorText(name, "eps must be finite and not negative, but it is {}", eps).operand("input", x));
+}
 
 void check_affine(const char* name, const Tensor& weight, const Tensor& bias, const Shape& shape, const Tensor& x) {
   check_companion(name, "weight", weight, shape, x);
@@ -214,7 +216,7 @@ void check_channels(const char* name, const Tensor& x) {
 }
 
 Tensor normalized_groups(const char* name, const Tensor& x, Index groups, const NormalizationOptions& options) {
-  check_eps(name, options.eps);
+  check_eps(name, options.eps, x);
   const Index n = x.size(0), channels = x.size(1);
   if (groups < 1 || channels % groups != 0)
     throw ShapeError(detail::ErrorText(name, "{} channels cannot be divided into {} groups", channels, groups).operand("input", x));
@@ -233,7 +235,7 @@ Tensor over_root_mean_square(const Tensor& x, double eps) {
   const std::vector<double> scales = scale.to_vector<double>();
   if (std::all_of(scales.begin(), scales.end(), usual)) return x * rsqrt(mean(square(x), -1, {.keepdim = true}) + eps);
   const Tensor z = x / scale;
-  return z * rsqrt(mean(square(z), -1, {.keepdim = true}) + eps / square(scale));
+  return z * rsqrt(mean(square(z), -1, {.keepdim = true}) + eps / scale / scale);
 }
 
 /// (1 - momentum) running + momentum batch, or undefined if the statistic is.
@@ -249,7 +251,7 @@ Tensor updated_statistic(const Tensor& running, const PerGroup& batch, double fa
 
 Tensor layer_norm(const Tensor& x, const Shape& normalized, const NormalizationOptions& options, Location site) {
   detail::check_floating("layer_norm", x);
-  check_eps("layer_norm", options.eps);
+  check_eps("layer_norm", options.eps, x);
   bool fits = normalized.rank() > 0 && normalized.rank() <= x.rank();
   for (int d = 1; fits && d <= normalized.rank(); ++d) fits = normalized[normalized.rank() - d] == x.shape()[x.rank() - d];
   if (!fits)
@@ -274,7 +276,7 @@ Tensor instance_norm(const Tensor& x, const NormalizationOptions& options, Locat
 
 Tensor rms_norm(const Tensor& x, const NormalizationOptions& options, Location site) {
   detail::check_floating("rms_norm", x);
-  check_eps("rms_norm", options.eps);
+  check_eps("rms_norm", options.eps, x);
   if (x.rank() == 0) throw ShapeError(fmt::format("rms_norm: the input {} has no last dimension", describe(x)));
   check_affine("rms_norm", options.weight, options.bias, {x.shape().back()}, x);
   const CallSite scope(site);
@@ -284,8 +286,9 @@ Tensor rms_norm(const Tensor& x, const NormalizationOptions& options, Location s
 BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const BatchNormOptions& options,
                            Location site) {
   check_channels("batch_norm", x);
-  check_eps("batch_norm", options.eps);
-  detail::check_unit_interval("batch_norm", "momentum", options.momentum);
+  check_eps("batch_norm", options.eps, x);
+  if (!(options.momentum >= 0 && options.momentum <= 1))
+    throw ValueError(detail::ErrorText("batch_norm", "momentum must be in [0, 1], but it is {}", options.momentum).operand("input", x));
   const Index channels = x.size(1), values = channels > 0 ? x.size() / channels : 0;
   check_affine("batch_norm", options.weight, options.bias, {channels}, x);
   check_companion("batch_norm", "running mean", running_mean, {channels}, x);

@@ -24,6 +24,7 @@ class Part {
  public:
   /// A ShapeError of `operation` if the indices do not fit x.
   Part(const char* operation, const Tensor& x, std::span<const Subscript> index) {
+    detail::check_defined(operation, x);
     const auto given = static_cast<int>(index.size());
     int ellipses = 0;
     for (const Subscript& s : index) ellipses += s.kind == Subscript::Kind::ellipsis;

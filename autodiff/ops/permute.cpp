@@ -45,6 +45,7 @@ class Transpose : public Operation {
 }  // namespace
 
 Tensor permute(const Tensor& x, const Dims& dims, Location site) {
+  detail::check_defined("permute", x);
   Dims order = dims;
   Shape shape, strides;
   bool each_once = dims.rank() == x.rank();

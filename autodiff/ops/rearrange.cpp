@@ -34,6 +34,7 @@ Tensor roll_dimension(const Tensor& x, int dim, Index shift) {
 }  // namespace
 
 Tensor flip(const Tensor& x, const Dims& dims, Location site) {
+  detail::check_defined("flip", x);
   Shape strides = x.strides();
   Index offset = 0;
   Dims flipped;
@@ -59,6 +60,7 @@ Tensor roll(const Tensor& x, const Dims& shifts, const Dims& dims, Location site
 }
 
 Tensor repeat(const Tensor& x, const Dims& repeats, Location site) {
+  detail::check_defined("repeat", x);
   if (repeats.rank() < x.rank())
     throw ShapeError(fmt::format("repeat: {} has more dimensions than there are repeats in {}", describe(x), to_string(repeats)));
   const int added = repeats.rank() - x.rank();

@@ -231,6 +231,7 @@ Tensor gru_activation(const Tensor& a, const Tensor& b, const Tensor& h) {
 }
 
 void check_cell(const char* name, int gates, const Tensor& x, const Tensor& h, const RecurrentWeights& w) {
+  detail::check_floating(name, x);
   if (x.rank() != 2) throw ShapeError(fmt::format("{}: the input {} must be (n, in)", name, describe(x)));
   detail::check_weights(name, gates, x, w);
   detail::check_state(name, "h", h, {x.size(0), w.weight_hh.size(1)}, x);

@@ -120,6 +120,7 @@ Run<N> run_layers(const Plan& p, const Tensor& input, const State<N>& initial, c
 /// Checks the arguments and handles `.batch_first`.
 template <std::size_t N, class Direction>
 Run<N> run_sequence(const Plan& p, const Tensor& x, const State<N>& initial, Location site, const Direction& direction) {
+  detail::check_floating(p.name, x);
   if (x.rank() != 3)
     throw ShapeError(fmt::format("{}: the input {} must be {}", p.name, describe(x), p.options.batch_first ? "(n, t, in)" : "(t, n, in)"));
   const CallSite scope(site);

@@ -58,11 +58,13 @@ Shape resolve(const Tensor& x, const Shape& wanted) {
 }  // namespace
 
 Tensor Tensor::contiguous(Location site) const {
+  detail::check_defined("contiguous", *this);
   if (is_row_major()) return *this;
   return record(Contiguous(), site, {this}, clone(site));
 }
 
 Tensor reshape(const Tensor& x, const Shape& wanted, Location site) {
+  detail::check_defined("reshape", x);
   const Shape shape = resolve(x, wanted);
   if (shape == x.shape()) return x;
   const Tensor dense = x.is_row_major() ? x.constant() : x.clone(site);
@@ -70,6 +72,7 @@ Tensor reshape(const Tensor& x, const Shape& wanted, Location site) {
 }
 
 Tensor flatten(const Tensor& x, Index first, Index last, Location site) {
+  detail::check_defined("flatten", x);
   if (x.rank() == 0) return reshape(x, {1}, site);
   const int from = checked_dim("flatten", first, x), to = checked_dim("flatten", last, x);
   if (from > to) throw ShapeError(fmt::format("flatten: the first dimension {} of {} comes after the last, {}", first, describe(x), last));
@@ -96,6 +99,7 @@ Tensor squeeze(const Tensor& x, Index dim, Location site) {
 }
 
 Tensor squeeze(const Tensor& x, Location site) {
+  detail::check_defined("squeeze", x);
   Shape shape, strides;
   for (int d = 0; d < x.rank(); ++d) {
     if (x.shape()[d] == 1) continue;

@@ -131,6 +131,7 @@ Tensor inverse(const Tensor& a, Location site) {
 }
 
 Tensor solve(const Tensor& a, const Tensor& b, Location site) {
+  detail::check_same_dtype("solve", a, b, "the matrix", "the right side");
   if (b.rank() == 1) return squeeze(solve(a, unsqueeze(b, 1, site), site), -1, site);
   const System system = system_of("solve", a, b, site);
   const detail::Factors f = regular_factors("solve", system.a.constant(), site);
@@ -147,10 +148,11 @@ Tensor solve(const Tensor& a, const Tensor& b, Location site) {
 }
 
 Tensor solve_triangular(const Tensor& l, const Tensor& b, bool upper, Location site) {
+  detail::check_same_dtype("solve_triangular", l, b, "the matrix", "the right side");
   if (b.rank() == 1) return squeeze(solve_triangular(l, unsqueeze(b, 1, site), upper, site), -1, site);
   const System system = system_of("solve_triangular", l, b, site);
   const Tensor dense = system.a.constant().contiguous(site);
-  const Index n = l.size(-1), k = b.size(-1), matrices = n == 0 ? 0 : dense.size() / (n * n);
+  const Index n = l.size(-1), k = b.size(-1), matrices = dense.size() == 0 ? 0 : dense.size() / (n * n);
   Tensor y = system.b.clone(site);
   detail::dispatch_floating(l.dtype(), [&](auto zero) {
     using T = decltype(zero);

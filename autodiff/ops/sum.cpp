@@ -134,6 +134,7 @@ Tensor mean(const Tensor& x, const Dims& dims, const ReductionOptions& options, 
 Tensor mean(const Tensor& x, Location site) { return mean(x, detail::all_dims("mean", x), {}, site); }
 
 Tensor sum_to(const Tensor& x, const Shape& shape, Location site) {
+  detail::check_defined("sum_to", x);
   const int added = x.rank() - shape.rank();
   if (added < 0) throw ShapeError(fmt::format("sum_to: {} has fewer dimensions than the shape {}", describe(x), to_string(shape)));
   Dims dims;

@@ -64,8 +64,8 @@ class Parameter {
   Parameter& operator=(const Tensor& value);
   ~Parameter() = default;
 
-  /// The value; under an active tape, the tape's leaf for it. Freely convertible, so that a Parameter goes wherever a Tensor does. A default-
-  /// constructed parameter gives an undefined tensor, which the operation that takes it refuses by name.
+  /// The value; under an active tape, the tape's leaf for it. Freely convertible, so that a Parameter goes wherever a Tensor does. An
+  /// undefined (default-constructed) parameter gives an undefined tensor, which the operation that takes it refuses by name.
   operator Tensor() const;
   /// The value as a constant.
   const Tensor& value() const { return state("value").value; }

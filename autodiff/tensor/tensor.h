@@ -251,8 +251,8 @@ class Tensor {
 
   /// This tensor if its elements are stored in row-major order, otherwise a row-major copy. Recorded.
   Tensor contiguous(Location site = Location::here()) const;
-  /// The same values as another dtype, rounded where need be: to int64 towards 0. Recorded between floating dtypes. A ValueError for NaN and
-  /// numbers beyond the range of int64, if that is the dtype.
+  /// The same values as another dtype, rounded where need be: to int64 towards 0. Recorded between floating dtypes. A ValueError for NaN
+  /// and numbers beyond the range of int64, if that is the dtype.
   Tensor to(Dtype dtype, Location site = Location::here()) const;
   /// The same elements as a constant: gradients stop here.
   Tensor constant() const {

@@ -190,12 +190,14 @@ std::pair<Tensor, Tensor> value_and_gradient(const char* name, FunctionOfTensor 
 }
 
 Tensor vjp(FunctionOfTensor f, const Tensor& x, const Tensor& y_bar) {
+  check_defined("vjp", y_bar, "the cotangent");
   Derivatives at("vjp");
   const Tensor v = at.variable(x);
   return at.result(at.pull(f(v), v, y_bar));
 }
 
 Tensor jvp(FunctionOfTensor f, const Tensor& x, const Tensor& x_dot) {
+  check_defined("jvp", x_dot, "the tangent");
   Derivatives at("jvp");
   const Tensor v = at.variable(x);
   return at.result(at.push(f(v), v, x_dot));
@@ -209,6 +211,7 @@ Tensor jacobian(FunctionOfTensor f, const Tensor& x) {
 
 //  H v: the derivative of the gradient along v
 Tensor hvp(FunctionOfTensor f, const Tensor& x, const Tensor& v) {
+  check_defined("hvp", v, "the direction");
   Derivatives at("hvp", true);
   const Tensor variable = at.variable(x);
   return at.result(at.push(at.recorded_pull(f(variable), variable), variable, v));

@@ -38,7 +38,8 @@ class Table {
   const std::vector<std::string>& names() const { return names_; }
   bool has(std::string_view column) const;
 
-  /// One column as numbers; one that is too small for a double is 0. An error if a field is missing, is text, or is not finite, unless the options allow it.
+  /// One column as numbers; one that is too small for a double is 0. An error if a field is missing, is text, or is not finite, unless the
+  /// options allow it.
   std::vector<double> numbers(std::string_view column, const NumberOptions& options = {}) const;
   /// One column as it stands in the file, without quotes; "" where a value is missing.
   std::vector<std::string> strings(std::string_view column) const;

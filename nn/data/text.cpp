@@ -184,6 +184,7 @@ std::string Vocabulary::decode(const Tensor& numbers, std::string_view between) 
 }
 
 Batch windows(const Tensor& sequence, const WindowOptions& options, Location site) {
+  wengert::detail::check_defined("windows", sequence, "the sequence");
   const Index length = options.length, stride = options.stride;
   if (sequence.rank() != 1 || length <= 0 || stride <= 0 || sequence.size() <= length) {
     throw ShapeError(fmt::format("windows: {} has no window of length {} with a target behind it, stride {}, at {}", describe(sequence),

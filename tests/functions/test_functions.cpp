@@ -854,3 +854,34 @@ BOOST_AUTO_TEST_CASE(edge_111_a_nan_stays_in_its_element) {
   BOOST_CHECK_EQUAL(y.at({1}), std::exp(2.0) * 2);
   check_close(tape.gradient(y, wrt(x), {.seed = vector_of({1, 1})}), {kNaN, 3 * std::exp(2.0)}, 1e-15, "gradient");
 }
+
+// ---- parameters and orders that once went wrong -------------------------------------------------------------------------------------
+
+BOOST_AUTO_TEST_CASE(softplus_of_a_negative_beta) {
+  const double value = -std::log1p(std::exp(-2.0)), slope = 1 / (1 + std::exp(2.0));
+  check_point([](const auto& x) { return softplus(x, -1); }, 2, value, slope, 1e-14);
+  check_point([](const auto& x) { return softplus(x, -2); }, -1, (-2 - std::log1p(std::exp(-2.0))) / 2, 1 / (1 + std::exp(-2.0)), 1e-14);
+  BOOST_CHECK_CLOSE_FRACTION(second_derivative([](const Tensor& x) { return softplus(x, -1); }, 2), -slope * (1 - slope), 1e-13);
+  check_point([](const auto& x) { return softplus(x, -1); }, -800, -800, 1);
+}
+
+BOOST_AUTO_TEST_CASE(clamp_with_low_above_high_is_high) {
+  for (const double x : {-1.0, 2.0, 4.0}) check_point([](const auto& v) { return clamp(v, 3, 0); }, x, 0, 0);
+}
+
+BOOST_AUTO_TEST_CASE(asinh_of_every_order_near_zero_and_far_out) {
+  const auto f = [](const Tensor& x) { return asinh(x); };
+  const Tensor one = Tensor::ones({1}, float64);
+  const auto forward = [&](const Tensor& x) { return jvp(f, x, one); };
+  const auto reverse = [&](const Tensor& x) { return vjp(f, x, one); };
+  const auto reverse_twice = [&](const Tensor& x) { return vjp(reverse, x, one); };
+  const auto at = [](double x) { return Tensor::from({x}, float64); };
+  // the second derivative is -x / (1 + x^2)^(3/2), the third (2 x^2 - 1) / (1 + x^2)^(5/2)
+  for (const double x : {0.0, 1e-310, 1e-170, 1e-20, 0.5}) {
+    const double second = -x / std::pow(1 + x * x, 1.5), third = (2 * x * x - 1) / std::pow(1 + x * x, 2.5);
+    BOOST_TEST(jvp(forward, at(x), one).item() == second, boost::test_tools::tolerance(1e-14));
+    BOOST_TEST(vjp(reverse, at(x), one).item() == second, boost::test_tools::tolerance(1e-14));
+    BOOST_TEST(vjp(reverse_twice, at(x), one).item() == third, boost::test_tools::tolerance(1e-14));
+  }
+  BOOST_TEST(vjp(reverse, at(1e10), one).item() == -1e-20, boost::test_tools::tolerance(1e-14));
+}

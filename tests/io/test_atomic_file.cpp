@@ -1,7 +1,9 @@
 #include "autodiff/io/atomic_file.h"
 
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+#include <csignal>
 
 #include <boost/test/unit_test.hpp>
 
@@ -48,7 +50,7 @@ BOOST_AUTO_TEST_CASE(leaves_nothing_without_commit) {
     AtomicFile file(folder.path("file")), fresh(folder.path("fresh"));
     file.write("half");
     fresh.write("half");
-    BOOST_TEST(folder.count() == 3u);
+    BOOST_TEST(folder.read("file") == "old");
   }
   BOOST_TEST(folder.count() == 1u);
   BOOST_TEST(folder.read("file") == "old");
@@ -61,6 +63,33 @@ BOOST_AUTO_TEST_CASE(follows_a_link) {
   write_file_atomically(folder.path("link"), "new");
   BOOST_TEST(folder.read("target") == "new");
   BOOST_TEST(std::filesystem::is_symlink(folder.path("link")));
+}
+
+BOOST_AUTO_TEST_CASE(follows_a_link_to_a_file_that_is_not_there) {
+  const TemporaryFolder folder;
+  BOOST_REQUIRE(::symlink("target", folder.path("link").c_str()) == 0);
+  BOOST_REQUIRE(::symlink("link", folder.path("link to link").c_str()) == 0);
+  write_file_atomically(folder.path("link to link"), "new");
+  BOOST_TEST(folder.read("target") == "new");
+  BOOST_TEST(std::filesystem::is_symlink(folder.path("link")));
+  BOOST_TEST(std::filesystem::is_symlink(folder.path("link to link")));
+  BOOST_TEST(folder.count() == 3u);
+}
+
+BOOST_AUTO_TEST_CASE(a_writer_that_is_killed_leaves_nothing) {
+  const TemporaryFolder folder;
+  folder.write("file", "old");
+  const pid_t child = ::fork();
+  if (child == 0) {
+    AtomicFile file(folder.path("file"));
+    file.write("half");
+    ::raise(SIGKILL);
+  }
+  int status = 0;
+  BOOST_REQUIRE(::waitpid(child, &status, 0) == child);
+  BOOST_TEST(WIFSIGNALED(status));
+  BOOST_TEST(folder.read("file") == "old");
+  BOOST_TEST(folder.count() == 1u);
 }
 
 BOOST_AUTO_TEST_CASE(writes_to_a_device_without_replacing_it) {

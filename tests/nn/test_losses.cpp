@@ -2,11 +2,12 @@
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <functional>
+#include <limits>
 #include <string>
 #include <vector>
 
-#include "autodiff/tape/tape.h"
-
+#include "autodiff/transforms/derivatives.h"
 #include "tests/support/throws.h"
 
 using namespace wengert;
@@ -169,9 +170,9 @@ BOOST_AUTO_TEST_CASE(shapes_must_agree) {
 BOOST_AUTO_TEST_CASE(options_must_be_in_range) {
   const Tensor a = Tensor::zeros({3, 1});
   const std::string beta = testing::message_of<ValueError>([&] { nn::smooth_l1(a, a, {.beta = -1}); });
-  BOOST_TEST(beta == "smooth_l1 at test_losses.cpp:" + std::to_string(__LINE__ - 1) + ": beta must not be negative, and is -1");
+  BOOST_TEST(beta == "smooth_l1 at test_losses.cpp:" + std::to_string(__LINE__ - 1) + ": beta must be finite and not negative, and is -1");
   const std::string delta = testing::message_of<ValueError>([&] { nn::huber(a, a, {.delta = 0}); });
-  BOOST_TEST(delta == "huber at test_losses.cpp:" + std::to_string(__LINE__ - 1) + ": delta must be positive, and is 0");
+  BOOST_TEST(delta == "huber at test_losses.cpp:" + std::to_string(__LINE__ - 1) + ": delta must be finite and positive, and is 0");
   BOOST_CHECK_THROW(nn::smooth_l1(a, a, {.beta = std::nan("")}), ValueError);
   BOOST_CHECK_THROW(nn::huber(a, a, {.delta = std::nan("")}), ValueError);
 }
@@ -192,4 +193,51 @@ BOOST_AUTO_TEST_CASE(dtypes_are_asked_before_anything_is_recorded) {
   BOOST_CHECK_THROW(nn::bce_with_logits(x, Tensor::ones({2}), {.weight = y}), DtypeError);
   BOOST_CHECK_THROW(nn::kl_div(x, y), DtypeError);
   BOOST_TEST(tape.nodes() == nodes);
+}
+
+BOOST_AUTO_TEST_CASE(what_has_the_probability_0_counts_nothing) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const Tensor impossible = Tensor::from({-kInfinity, 0}, float64), never = Tensor::from({0, 1}, float64);
+  const auto check = [](const auto& loss, const Tensor& x, double value, const std::vector<double>& slope) {
+    BOOST_TEST(loss(x).item() == value);
+    BOOST_TEST(values(gradient(loss, x)) == slope);
+    BOOST_TEST(values(hvp(loss, x, Tensor::ones(x.shape(), float64))) == (std::vector<double>{0, 0}));
+  };
+  const nn::KlDivOptions plain{.reduction = Reduction::sum}, of_log{.reduction = Reduction::sum, .log_target = true};
+  check([&](const Tensor& x) { return nn::kl_div(x, never, plain); }, impossible, 0, {0, -1});
+  check([&](const Tensor& x) { return nn::kl_div(x, impossible, of_log); }, impossible, 0, {0, -1});
+  check([&](const Tensor& x) { return nn::kl_div(x, impossible, of_log); }, Tensor::from({-2, 0}, float64), 0, {0, -1});
+  BOOST_TEST(nn::kl_div(impossible, Tensor::from({1, 0}, float64), plain).item() == kInfinity);
+  check(
+      [&](const Tensor& x) {
+        return nn::bce_with_logits(x, Tensor::from({1, 0}, float64), {.reduction = Reduction::sum});
+      },
+      Tensor::from({kInfinity, -kInfinity}, float64), 0, {0, 0});
+  check(
+      [&](const Tensor& x) {
+        return nn::bce_with_logits(x, Tensor::from({0, 1}, float64), {.reduction = Reduction::sum});
+      },
+      Tensor::from({kInfinity, -kInfinity}, float64), kInfinity, {1, -1});
+  const Tensor weight = Tensor::from({0, 1}, float64);
+  BOOST_TEST(nn::bce_with_logits(Tensor::from({kInfinity, 0}, float64), Tensor::from({0, 1}, float64),
+                                 {.reduction = Reduction::sum, .weight = weight})
+                 .item() == std::log(2.0));
+}
+
+BOOST_AUTO_TEST_CASE(losses_of_distances_far_out) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  const Tensor zero = Tensor::zeros({2}, float64);
+  for (const double far : {1e200, kInfinity}) {
+    const Tensor x = Tensor::from({far, -far}, float64);
+    for (const auto& loss : {std::function([&](const Tensor& p) {
+                               return nn::smooth_l1(p, zero, {Reduction::sum, 1});
+                             }),
+                             std::function([&](const Tensor& p) {
+                               return nn::huber(p, zero, {Reduction::sum, 1});
+                             })}) {
+      BOOST_TEST(loss(x).item() == 2 * far);
+      BOOST_TEST(values(gradient(loss, x)) == (std::vector<double>{1, -1}));
+      BOOST_TEST(values(hvp(loss, x, Tensor::ones({2}, float64))) == (std::vector<double>{0, 0}));
+    }
+  }
 }

@@ -52,6 +52,11 @@ BOOST_AUTO_TEST_CASE(rates_step_by_step) {
 BOOST_AUTO_TEST_CASE(far_steps_cost_nothing) {
   BOOST_TEST(optim::CosineRestartsSchedule({.lr = 2, .steps = 2})(Index{1} << 60) == 2);
   BOOST_TEST(optim::ExponentialSchedule({.lr = 2, .gamma = 0.5})(Index{1} << 60) == 0);
+  constexpr Index kLargest = std::numeric_limits<Index>::max();
+  BOOST_TEST(optim::CosineRestartsSchedule({.lr = 2, .steps = kLargest / 2, .multiplier = 3})(kLargest / 2) ==
+             2);  // a period that overflows
+  BOOST_TEST(optim::CosineRestartsSchedule({.lr = 2, .steps = 1, .multiplier = 2})(kLargest) > 0);
+  BOOST_TEST(optim::CosineSchedule({.lr = 2, .steps = kLargest})(kLargest) == 0);
 }
 
 BOOST_AUTO_TEST_CASE(a_plateau_reduces_the_rate) {
@@ -68,6 +73,24 @@ BOOST_AUTO_TEST_CASE(a_plateau_from_above_or_with_nan) {
   BOOST_TEST(highest(13) == 0.1);  // less than a tenth better
   optim::PlateauSchedule never(1, {.patience = 0});
   BOOST_TEST(never(std::numeric_limits<double>::quiet_NaN()) == 0.1);
+}
+
+BOOST_AUTO_TEST_CASE(a_plateau_below_zero) {
+  using Mode = optim::PlateauOptions::Mode;
+  const auto rate_after = [](const optim::PlateauOptions& options, std::initializer_list<double> results) {
+    optim::PlateauSchedule plateau(1, options);
+    for (const double result : results) plateau(result);
+    return plateau.learning_rate();
+  };
+  const optim::PlateauOptions smallest{.patience = 0, .threshold = 0.1}, largest{.mode = Mode::max, .patience = 0, .threshold = 0.1};
+  BOOST_TEST(rate_after(smallest, {-10, -10}) == 0.1);
+  BOOST_TEST(rate_after(smallest, {-10, -9.5}) == 0.1);   // worse, though by less than a tenth
+  BOOST_TEST(rate_after(smallest, {-10, -10.5}) == 0.1);  // less than a tenth better
+  BOOST_TEST(rate_after(smallest, {-10, -12}) == 1);
+  BOOST_TEST(rate_after(largest, {-10, -10.5}) == 0.1);
+  BOOST_TEST(rate_after(largest, {-10, -9.5}) == 0.1);
+  BOOST_TEST(rate_after(largest, {-10, -8}) == 1);
+  BOOST_TEST(rate_after(smallest, {0, -1e-9}) == 1);  // a tenth of 0
 }
 
 BOOST_AUTO_TEST_CASE(fields_out_of_range_are_errors) {

@@ -42,17 +42,24 @@ int main(int argc, char** argv) {
 
   check(active_tape() == &active_writer<double>, "the plugin has an active tape of its own");
   check(!refused(), "the plugin cannot open a tape where there is none");
-  Tape tape;
-  check(refused(), "the plugin may open a second tape");
-  const double slope = (2 * 0.5 + 0.25) * std::exp(0.5);
-  const Tensor x = tape.variable(Tensor::from({0.5}, float64));
   Tensor y;
-  tensors(x, y);
-  check(std::abs(tape.gradient(y, x).item() - slope) < 1e-14, "the gradient of tensors recorded in the plugin");
-  const Scalar s = tape.variable(0.5);
-  Scalar t;
-  scalars(s, t);
-  check(std::abs(tape.gradient(t, s) - slope) < 1e-14, "the gradient of scalars recorded in the plugin");
+  {
+    Tape tape;
+    check(refused(), "the plugin may open a second tape");
+    const double slope = (2 * 0.5 + 0.25) * std::exp(0.5);
+    const Tensor x = tape.variable(Tensor::from({0.5}, float64));
+    tensors(x, y);
+    check(std::abs(tape.gradient(y, x).item() - slope) < 1e-14, "the gradient of tensors recorded in the plugin");
+    const Scalar s = tape.variable(0.5);
+    Scalar t;
+    scalars(s, t);
+    check(std::abs(tape.gradient(t, s) - slope) < 1e-14, "the gradient of scalars recorded in the plugin");
+  }
+  const std::string before = describe(y);
+  check(before.find("made at plugin.cpp:") != std::string::npos, "a tensor of the plugin names its line");
+  dlclose(plugin);
+  const bool still_there = dlopen(argv[1], RTLD_NOW | RTLD_NOLOAD) != nullptr;  // a compiler may make a library permanent
+  check(still_there || describe(y).find("made at ?") != std::string::npos, "a tensor of an unloaded plugin names no line");
   if (!failures) std::puts("plugin: ok");
   return failures ? 1 : 0;
 }

@@ -186,15 +186,17 @@ std::vector<Call> calls_with(const Tensor& t) {
       {"prelu", call([=] { return prelu(t, a); })},
       {"prelu", call([=] { return prelu(a, t); })},
       {"scaled_dot_product_attention", call([=] { return scaled_dot_product_attention(a, t, a); })},
-      {"multihead_attention", call([=] { return multihead_attention(t, t, t, {}, {}); })},
+      {"multihead_attention", call([=] {
+         return multihead_attention(t, t, t, {Tensor::ones({6, 2}), {}, a, {}}, {});
+       })},
       {"rnn_cell", call([=] {
          return rnn_cell(t, a, {a, a});
        })},
       {"gru_cell", call([=] {
-         return gru_cell(a, t, {a, a});
+         return gru_cell(a, t, {Tensor::ones({6, 2}), Tensor::ones({6, 2})});
        })},
       {"lstm_cell", call([=] {
-         return lstm_cell(a, {t, t}, {a, a});
+         return lstm_cell(a, {t, t}, {Tensor::ones({8, 2}), Tensor::ones({8, 2})});
        })},
       {"rnn", call([=] {
          return rnn(t, {}, std::vector<RecurrentWeights>{{a, a}}, Nonlinearity::tanh);
@@ -208,7 +210,7 @@ std::vector<Call> calls_with(const Tensor& t) {
       // Members.
       {"shape", call([=] { return t.shape(); })},
       {"size", call([=] { return t.size(); })},
-      {"size", call([=] { return t.size(0); })},
+      {"undefined", call([=] { return t.size(0); })},
       {"rank", call([=] { return t.rank(); })},
       {"dtype", call([=] { return t.dtype(); })},
       {"item", call([=] { return t.item(); })},
@@ -298,7 +300,7 @@ BOOST_AUTO_TEST_CASE(huge_sizes_beside_a_zero_take_no_time_and_no_memory) {
     BOOST_CHECK_NO_THROW(gradient([](const Tensor& v) { return sum(v); }, x));
   }
   BOOST_CHECK_NO_THROW(avg_pool1d(Tensor::zeros({0, 1, kHuge}), 1));
-  BOOST_CHECK_THROW(adaptive_avg_pool2d(Tensor::zeros({0, 1, 5, 5}), {1, kHuge}), Error);
+  BOOST_CHECK_NO_THROW(adaptive_avg_pool2d(Tensor::zeros({0, 1, 5, 5}), {1, kHuge}));
   BOOST_CHECK_THROW(concat({Tensor::zeros({kHuge, 0}), Tensor::zeros({kHuge, 0})}, 0), ShapeError);
   BOOST_TEST((std::chrono::steady_clock::now() - begin < std::chrono::seconds(60)));
 }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "autodiff/tape/records.h"
+#include "tests/support/child_process.h"
 #include "tests/support/sanitizers.h"
 #include "tests/support/throws.h"
 
@@ -1174,3 +1175,55 @@ BOOST_AUTO_TEST_CASE(values_may_be_destroyed_on_another_thread) {
 }
 
 BOOST_AUTO_TEST_SUITE_END()
+
+// ---- the ends of threads and of the process -----------------------------------------------------------------------------------------
+
+namespace {
+
+double slope_of_square() {
+  Tape tape;
+  const Tensor x = tape.variable(Tensor::full({3}, 2));
+  const Scalar s = tape.variable(2.0);
+  return tape.gradient(sum(x * x) + s * s, x).element(0);
+}
+
+/// Its destructor opens a tape.
+struct OpensATapeAtTheEnd {
+  ~OpensATapeAtTheEnd() { *result = slope_of_square(); }
+  double* result;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(a_tape_in_the_destructor_of_a_thread_local_object) {
+  double at_end = 0, before = 0;
+  std::thread([&] {
+    thread_local OpensATapeAtTheEnd last{nullptr};  // made before the thread's first tape: destroyed after what that one leaves
+    last.result = &at_end;
+    before = slope_of_square();
+  }).join();
+  BOOST_TEST(before == 4);
+  BOOST_TEST(at_end == 4);
+}
+
+BOOST_AUTO_TEST_CASE(static_tapes_at_exit) {
+  if (!testing::is_child()) return;
+  static double result = 0;
+  static OpensATapeAtTheEnd last{&result};
+  static Tape tape;
+  static const Scalar x = tape.variable(2.0);
+  BOOST_TEST(tape.gradient(x * x, x) == 4);
+}
+BOOST_AUTO_TEST_CASE(static_tapes_end_with_the_process) { BOOST_TEST(testing::run_in_child("static_tapes_at_exit", {}).status == 0); }
+
+BOOST_AUTO_TEST_CASE(trimming_returns_the_memory_of_finished_tapes) {
+  {
+    Tape tape;
+    Scalar y = tape.variable(1.0);
+    for (int i = 0; i < 1'000'000; ++i) y = sin(y);
+  }
+  const std::size_t kept = pool::statistics().heap_bytes;
+  pool::trim();
+  BOOST_TEST(pool::statistics().heap_bytes + 10'000'000 < kept);
+  BOOST_TEST(slope_of_square() == 4);
+}

@@ -83,6 +83,15 @@ BOOST_AUTO_TEST_CASE(a_data_set_is_all_its_batches) {
   BOOST_TEST(contains(message_of<DataError>([&] { nn::load_cifar10(empty.path("")); }), "no file data_batch_1.bin to"));
 }
 
+BOOST_AUTO_TEST_CASE(a_small_file_does_not_expand_without_limit) {
+  const TemporaryFolder folder;
+  std::string records;
+  for (int i = 0; i < 3; ++i) records += record(1, 0, 0, 0);
+  const std::string path = folder.write("many.bin.gz", compressed(records));
+  BOOST_TEST(nn::read_cifar10(path, {.max_records = 3}).size() == 3);
+  BOOST_TEST(contains(message_of<DataError>([&] { nn::read_cifar10(path, {.max_records = 2}); }), "more than 2 records"));
+}
+
 BOOST_AUTO_TEST_CASE(hostile_files_are_refused) {
   const std::string good = record(3, 51, 102, 153);
   check_refused("", "holds no records");

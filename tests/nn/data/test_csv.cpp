@@ -5,6 +5,8 @@
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <limits>
+#include <string>
+#include <vector>
 
 #include "tests/support/temporary_folder.h"
 #include "tests/support/throws.h"
@@ -98,7 +100,33 @@ BOOST_AUTO_TEST_CASE(what_is_no_number_is_refused_with_line_and_column) {
   for (const char* text : {"1.5x", "1,5", "0x10", "1 2", "--1", "+-1", "1e", "e5", "-", "."}) {
     BOOST_TEST(contains(refused_number(std::string("x\n\"") + text + "\"\n"), "is not a number"));
   }
-  BOOST_TEST(contains(refused_number("x\n1e999\n"), "beyond the range"));
+  for (const char* text : {"1e999", "-1e999", "123e400", "0.0001e999", "1e99999999999999999999"})
+    BOOST_TEST(contains(refused_number(std::string("x\n") + text + "\n"), "beyond the range"));
+}
+
+BOOST_AUTO_TEST_CASE(numbers_too_small_for_a_double_are_0) {
+  const Numbers read = parse("x\n4.9e-324\n1e-310\n1e-400\n-1e-400\n0.001e-330\n1000e-400\n1e-99999999999999999999\n0e999\n").numbers("x");
+  BOOST_TEST((read == Numbers{4.9e-324, 1e-310, 0, 0, 0, 0, 0, 0}));
+  BOOST_TEST(std::signbit(read[3]));
+}
+
+BOOST_AUTO_TEST_CASE(many_columns_are_found_at_once) {
+  std::string header, row;
+  Strings names;
+  for (int i = 0; i < 20000; ++i) {
+    names.push_back("c" + std::to_string(i));
+    header += (i ? "," : "") + names.back();
+    row += (i ? "," : "") + std::to_string(i);
+  }
+  const Table table = parse(header + "\n" + row + "\n");
+  const Tensor all = table.tensor(names);
+  BOOST_TEST(all.size() == 20000);
+  BOOST_TEST(all.at({0, 12345}) == 12345);
+  names[7] = "none";
+  BOOST_CHECK_THROW(table.tensor(names), DataError);
+  const Table twins = parse("a,b,a\n1,2,3\n");
+  BOOST_CHECK_THROW(twins.tensor(Strings(20, "a")), DataError);
+  BOOST_TEST(twins.tensor(Strings(20, "b")).size() == 20);
 }
 
 BOOST_AUTO_TEST_CASE(nan_and_infinity_are_refused_unless_asked_for) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <limits>
 #include <numeric>
 #include <stdexcept>
 #include <vector>
@@ -174,6 +175,7 @@ BOOST_AUTO_TEST_CASE(batches_from_the_background_are_the_same) {
   BOOST_TEST((epochs(1) == here));
   BOOST_TEST((epochs(3) == here));
   BOOST_TEST((epochs(100) == here));
+  BOOST_TEST((epochs(std::numeric_limits<Index>::max()) == here));
 }
 
 BOOST_AUTO_TEST_CASE(a_background_thread_ends_with_its_loop) {
@@ -192,6 +194,16 @@ BOOST_AUTO_TEST_CASE(a_background_thread_ends_with_its_loop) {
   ++moved;
   BOOST_TEST((*moved).y.element(0) == 32);
   BOOST_TEST(epoch_of(DataLoader(examples(0), {.prefetch = 1})).empty());
+}
+
+BOOST_AUTO_TEST_CASE(there_is_no_batch_behind_the_last) {
+  for (const Index prefetch : {0, 2}) {
+    const DataLoader loader(examples(8), {.batch_size = 4, .prefetch = prefetch});
+    auto batch = loader.begin();
+    ++batch;
+    ++batch;
+    BOOST_TEST(contains(message_of<ShapeError>([&] { *batch; }), "there is no batch 2"));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(what_goes_wrong_in_the_background_is_thrown_in_the_loop) {

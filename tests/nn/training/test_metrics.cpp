@@ -72,3 +72,16 @@ BOOST_AUTO_TEST_CASE(classes_out_of_range_are_refused_and_nothing_is_counted) {
   BOOST_CHECK_THROW(confusion.add(good.to(float32), good), DtypeError);
   BOOST_TEST(confusion.total() == 0);
 }
+
+BOOST_AUTO_TEST_CASE(there_are_no_counts_of_classes_out_of_range) {
+  const ConfusionMatrix confusion(3);
+  for (const Index c : {Index(-1), Index(3), Index(1) << 40}) {
+    BOOST_CHECK_THROW(confusion.count(c, 0), ShapeError);
+    BOOST_CHECK_THROW(confusion.count(0, c), ShapeError);
+    BOOST_CHECK_THROW(confusion.recall(c), ShapeError);
+    BOOST_CHECK_THROW(confusion.precision(c), ShapeError);
+  }
+  BOOST_TEST(contains(message_of<ShapeError>([&] { confusion.count(0, 5); }), "ConfusionMatrix::count: class 5 is not in [0, 3)"));
+  BOOST_CHECK_THROW(ConfusionMatrix(-1), ShapeError);
+  BOOST_CHECK_THROW(ConfusionMatrix(Index(1) << 40), ShapeError);
+}
