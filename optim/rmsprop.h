@@ -27,7 +27,7 @@ class RMSprop final : public Optimizer {
   explicit RMSprop(const ParameterList& parameters, const RMSpropOptions& options = {});
 
   double momentum() const { return options_.momentum; }
-  /// From the next step on; b stays what it is, and is 0 where there has been none. An Error unless the momentum is in [0, 1); then nothing
+  /// From the next step on; b stays what it is, and is 0 where there has been none. A ValueError unless the momentum is in [0, 1); then nothing
   /// has changed.
   void set_momentum(double momentum);
 

@@ -15,7 +15,7 @@ namespace wengert::optim {
 ///       optimizer.set_learning_rate(schedule(epoch));
 ///
 /// It has no state, so a resumed training resumes its schedule. (PlateauSchedule depends on results and is the exception.) Below, t is the
-/// step. Definitions are PyTorch's. A negative step is an Error, and a field out of range a ValueError.
+/// step. Definitions are PyTorch's. A negative step and a field out of range are ValueErrors.
 template <class S> concept Schedule = requires(const S& schedule, Index step) {
   { schedule(step) } -> std::convertible_to<double>;
 };
@@ -94,7 +94,7 @@ struct WarmupCosineSchedule {
 };
 
 /// One cycle over `steps` steps: from lr / initial_divisor up to lr during the fraction `warmup_fraction` of them, then down to
-/// lr / initial_divisor / final_divisor. A step from `steps` on is an Error. (Smith and Topin 2019)
+/// lr / initial_divisor / final_divisor. A step from `steps` on is a ValueError. (Smith and Topin 2019)
 struct OneCycleSchedule {
   double lr = 0;  ///< the maximum
   Index steps = 2;
@@ -123,7 +123,7 @@ struct PlateauOptions {
 /// A rate that is reduced when results stop improving: `optimizer.set_learning_rate(plateau(validation_loss))` after each epoch.
 class PlateauSchedule {
  public:
-  /// An Error for options that are out of range.
+  /// A ValueError for options that are out of range.
   explicit PlateauSchedule(double lr, const PlateauOptions& options = {});
 
   /// Takes the next result and gives the rate from now on. NaN is no improvement.

@@ -24,7 +24,7 @@ class SGD final : public Optimizer {
   explicit SGD(const ParameterList& parameters, const SGDOptions& options = {});
 
   double momentum() const { return options_.momentum; }
-  /// From the next step on; v stays what it is, and is 0 where there has been none. An Error unless the momentum is in [0, 1), and positive
+  /// From the next step on; v stays what it is, and is 0 where there has been none. A ValueError unless the momentum is in [0, 1), and positive
   /// with `nesterov`; then nothing has changed.
   void set_momentum(double momentum);
 

@@ -9,7 +9,7 @@
 namespace wengert::nn {
 
 /// What the classes show, by their numbers.
-inline constexpr std::array cifar10_classes = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};
+inline constexpr std::array kCifar10Classes = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};
 
 /// Reads one file of records, plain or compressed by gzip: the label's byte, then 1024 bytes of red, 1024 of green, 1024 of blue, each
 /// plane row by row. Images (n, 3, 32, 32) float32 in [0, 1], labels (n) int64 in [0, 10). A DataError names the file, and the record and

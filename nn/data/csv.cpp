@@ -14,16 +14,16 @@
 namespace wengert::nn {
 namespace {
 
-constexpr std::size_t max_columns = 1 << 20;  // a line of more is not a table
-constexpr std::size_t max_listed = 20;        // columns that a message lists
-constexpr std::size_t max_quoted = 40;        // characters of a field that a message quotes
-constexpr std::size_t first_read = 1 << 16;
+constexpr std::size_t kMaxColumns = 1 << 20;  // a line of more is not a table
+constexpr std::size_t kMaxListed = 20;        // columns that a message lists
+constexpr std::size_t kMaxQuoted = 40;        // characters of a field that a message quotes
+constexpr std::size_t kFirstRead = 1 << 16;
 
 // A piece of the file for a message: on one line, in bounds, nothing that a terminal would obey.
 std::string quoted(std::string_view text) {
   std::string shown = "\"";
-  for (const char c : text.substr(0, max_quoted)) shown += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  return shown + (text.size() > max_quoted ? "...\"" : "\"");
+  for (const char c : text.substr(0, kMaxQuoted)) shown += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+  return shown + (text.size() > kMaxQuoted ? "...\"" : "\"");
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -66,8 +66,8 @@ const std::string* nearest(std::string_view wanted, const std::vector<std::strin
 
 std::string list(const std::vector<std::string>& names) {
   std::string listed;
-  for (std::size_t i = 0; i < std::min(names.size(), max_listed); ++i) listed += fmt::format("{}{}", i ? ", " : "", quoted(names[i]));
-  if (names.size() > max_listed) listed += fmt::format(" and {} more", names.size() - max_listed);
+  for (std::size_t i = 0; i < std::min(names.size(), kMaxListed); ++i) listed += fmt::format("{}{}", i ? ", " : "", quoted(names[i]));
+  if (names.size() > kMaxListed) listed += fmt::format(" and {} more", names.size() - kMaxListed);
   return listed;
 }
 
@@ -79,7 +79,7 @@ std::string read_text(const std::string& path, std::uint64_t max_bytes) {
   };
   if (input.size() && *input.size() > max_bytes) throw too_large();
   std::string text;
-  std::size_t have = 0, wanted = input.size() ? static_cast<std::size_t>(*input.size()) + 1 : first_read;  // + 1: meets the end
+  std::size_t have = 0, wanted = input.size() ? static_cast<std::size_t>(*input.size()) + 1 : kFirstRead;  // + 1: meets the end
   while (true) {
     text.resize(wanted);
     have += input.read(reinterpret_cast<unsigned char*>(text.data()) + have, wanted - have);
@@ -126,7 +126,7 @@ class CsvParser {
     const std::uint32_t line = line_;
     const std::size_t before = table_.fields_.size();
     do {
-      if (table_.fields_.size() - before == max_columns) fail_line(line, fmt::format("more than {} fields", max_columns));
+      if (table_.fields_.size() - before == kMaxColumns) fail_line(line, fmt::format("more than {} fields", kMaxColumns));
       table_.fields_.push_back(parse_field());
     } while (skip_separator());
     skip_line_end();

@@ -16,7 +16,7 @@
 namespace wengert::nn {
 namespace {
 
-constexpr std::size_t first_payload = 1 << 20;  // what is allocated before anything has arrived
+constexpr std::size_t kFirstPayload = 1 << 20;  // what is allocated before anything has arrived
 
 [[noreturn]] void fail(const std::string& path, const std::string& what) { throw DataError(fmt::format("{}: {}", path, what)); }
 
@@ -101,7 +101,7 @@ std::vector<unsigned char> read_payload(Input& input, const Header& header) {
   std::vector<unsigned char> payload;
   std::size_t have = 0;
   while (have < header.payload) {
-    payload.resize(static_cast<std::size_t>(std::min<std::uint64_t>(header.payload, std::max(first_payload, 2 * have))));
+    payload.resize(static_cast<std::size_t>(std::min<std::uint64_t>(header.payload, std::max(kFirstPayload, 2 * have))));
     const std::size_t got = input.read(payload.data() + have, payload.size() - have);
     have += got;
     if (have < payload.size()) fail_payload(input, header, fmt::format("ends after {}", have));

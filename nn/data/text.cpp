@@ -14,14 +14,14 @@
 namespace wengert::nn {
 namespace {
 
-constexpr std::size_t first_read = 1 << 16;
+constexpr std::size_t kFirstRead = 1 << 16;
 
 std::string read_bytes(const std::string& path, std::uint64_t max_bytes) {
   Input input(path);
   std::string text;
   std::size_t have = 0;
   do {
-    text.resize(std::max(first_read, 2 * have));
+    text.resize(std::max(kFirstRead, 2 * have));
     have += input.read(reinterpret_cast<unsigned char*>(text.data()) + have, text.size() - have);
     if (have > max_bytes) throw DataError(fmt::format("{}: larger than {} bytes, the limit TextOptions::max_bytes", path, max_bytes));
   } while (have == text.size());
@@ -163,7 +163,7 @@ Index Vocabulary::number(std::string_view token) const {
 }
 
 const std::string& Vocabulary::token(Index number) const {
-  if (number < 0 || number >= size()) throw Error(fmt::format("Vocabulary: there is no token {}, only {} tokens", number, size()));
+  if (number < 0 || number >= size()) throw ShapeError(fmt::format("Vocabulary: there is no token {}, only {} tokens", number, size()));
   return tokens_[static_cast<std::size_t>(number)];
 }
 

@@ -53,7 +53,7 @@ class Vocabulary {
   bool has(std::string_view token) const { return find(token) >= 0; }
   /// An Error if the token is not there and nothing stands for unknown ones.
   Index number(std::string_view token) const;
-  /// An Error if there is no such number.
+  /// A ShapeError if there is no such number.
   const std::string& token(Index number) const;
 
   /// The tokens' numbers: (n) int64.

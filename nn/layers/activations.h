@@ -76,7 +76,8 @@ struct PReLUOptions {
 };
 /// LeakyReLU with slopes that are learnt.
 struct PReLU : Module {
-  explicit PReLU(PReLUOptions options = {}) : weight(Tensor::full({options.channels}, options.start)) {}
+  /// A ShapeError for fewer than one channel.
+  explicit PReLU(PReLUOptions options = {}, Location site = Location::here());
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return prelu(x, weight, site); }
   void visit(Visitor& v) override { v("weight", weight); }
 
@@ -96,14 +97,16 @@ struct SoftplusOptions {
 };
 /// ln(1 + e^(beta x)) / beta
 struct Softplus : Stateless {
-  explicit Softplus(SoftplusOptions options = {}) : beta(options.beta) {}
+  /// A ValueError unless beta is positive.
+  explicit Softplus(SoftplusOptions options = {}, Location site = Location::here());
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return softplus(x, beta, site); }
 
   double beta;
 };
 
 struct Softshrink : Stateless {
-  explicit Softshrink(double lambda = 0.5) : lambda(lambda) {}
+  /// A ValueError for a negative lambda.
+  explicit Softshrink(double lambda = 0.5, Location site = Location::here());
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return softshrink(x, lambda, site); }
 
   double lambda;
@@ -113,7 +116,8 @@ struct HardtanhOptions {
   double low = -1, high = 1;
 };
 struct Hardtanh : Stateless {
-  explicit Hardtanh(HardtanhOptions options = {}) : low(options.low), high(options.high) {}
+  /// A ValueError unless low < high.
+  explicit Hardtanh(HardtanhOptions options = {}, Location site = Location::here());
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return hardtanh(x, low, high, site); }
 
   double low, high;

@@ -44,18 +44,27 @@ template <class Layers> Tensor call_fused(const Layers& layers, std::size_t& i, 
   return convolution->with_relu(x, window > 0 ? window : 1, site);
 }
 
-/// Runs the layers on x and adds a row for each; those of a Sequential inside stand below its own.
-Tensor run(Sequential& model, Tensor x, const std::string& prefix, Rows& rows) {
+/// Runs the layers on x and adds a row for each; those of a Sequential inside are listed below its own.
+Tensor run(Sequential& model, Tensor x, const std::string& prefix, Rows& rows, Location site) {
   for (std::size_t i = 0; i < model.size(); ++i) {
     const std::string name = prefix + std::to_string(i);
     Module& layer = model[i];
     const std::size_t row = rows.size();
-    rows.push_back({name, layer.label(), "", std::to_string(layer.parameter_count())});
+    rows.push_back({name, layer.label(), "?", std::to_string(layer.parameter_count())});
     auto* const inner = dynamic_cast<Sequential*>(&layer);
-    x = inner ? run(*inner, x, name + ".", rows) : model.call(i, x);
+    x = inner ? run(*inner, x, name + ".", rows, site) : model.call(i, x, site);
     rows[row][2] = to_string(x.shape());
   }
   return x;
+}
+
+/// Throws the exception that is being handled once more, with the table of the layers so far.
+[[noreturn]] void rethrow_with_table(const Error& error, const Rows& rows) {
+  const std::string text = fmt::format("{}\n{}", error.what(), format_table(rows));
+  if (dynamic_cast<const ShapeError*>(&error)) throw ShapeError(text);
+  if (dynamic_cast<const DtypeError*>(&error)) throw DtypeError(text);
+  if (dynamic_cast<const ValueError*>(&error)) throw ValueError(text);
+  throw Error(text);
 }
 
 /// Runs the layers of a Sequential, const or not, on x, and appends what comes out of each.
@@ -140,23 +149,27 @@ void Sequential::visit(Visitor& visitor) {
   for (std::size_t i = 0; i < layers_.size(); ++i) visitor(i, layers_[i]->module());
 }
 
-std::string Sequential::summary(const Shape& input) const {
+std::string Sequential::summary(const Shape& input, Location site) const {
   const ParameterList list = parameters();
-  return summary(input, list.empty() ? float32 : list[0]->value.dtype());
+  return summary(input, list.empty() ? float32 : list[0]->value.dtype(), site);
 }
 
-std::string Sequential::summary(const Shape& input, Dtype dtype) const {
+std::string Sequential::summary(const Shape& input, Dtype dtype, Location site) const {
   const NoRecord pause;
   Sequential copy(*this);
   copy.eval();
   Rows rows{{"", "layer", "output", "parameters"}, {"", "input", to_string(input), ""}};
-  const Tensor y = run(copy, Tensor::zeros(input, dtype), "", rows);
-  rows.push_back({"", "total", to_string(y.shape()), std::to_string(parameter_count())});
+  try {
+    const Tensor y = run(copy, Tensor::zeros(input, dtype, site), "", rows, site);
+    rows.push_back({"", "total", to_string(y.shape()), std::to_string(parameter_count())});
+  } catch (const Error& error) {
+    rethrow_with_table(error, rows);
+  }
   return format_table(rows);
 }
 
 detail::AnyLayer& Sequential::layer_at(std::size_t i) const {
-  if (i >= layers_.size()) throw Error(fmt::format("Sequential: there is no layer {}, only {} layers", i, layers_.size()));
+  if (i >= layers_.size()) throw ShapeError(fmt::format("Sequential: there is no layer {}, only {} layers", i, layers_.size()));
   return *layers_[i];
 }
 

@@ -140,7 +140,7 @@ class Sequential : public Module {
   Tensor call(std::size_t i, const Tensor& x, Location site = Location::here()) const;
 
   std::size_t size() const { return layers_.size(); }
-  /// A layer as a module; an Error if there is none of that number.
+  /// A layer as a module; a ShapeError if there is none of that number.
   Module& operator[](std::size_t i) { return layer_at(i).module(); }
   const Module& operator[](std::size_t i) const { return layer_at(i).module(); }
   /// A layer as what it is: model.layer<nn::Linear>(0).weight. An Error if it is something else.
@@ -153,9 +153,10 @@ class Sequential : public Module {
   void visit(Visitor& visitor) override;
 
   /// A table of name, layer, output shape and parameter count, with a line for each layer and the totals. It runs a copy of the layers, in
-  /// evaluation mode and unrecorded, on zeros of the given shape and dtype; without one they have the dtype of the first parameter.
-  std::string summary(const Shape& input) const;
-  std::string summary(const Shape& input, Dtype dtype) const;
+  /// evaluation mode and unrecorded, on zeros of the given shape and dtype; without one they have the dtype of the first parameter. The
+  /// Error of a layer that does not fit has the table up to that layer.
+  std::string summary(const Shape& input, Location site = Location::here()) const;
+  std::string summary(const Shape& input, Dtype dtype, Location site = Location::here()) const;
 
  private:
   detail::AnyLayer& layer_at(std::size_t i) const;

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "autodiff/ops.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert::nn::init {
 namespace {
@@ -66,30 +67,39 @@ Fans fans(const Shape& weight) {
   return {weight[1] * kernel, weight[0] * kernel};
 }
 
-void constant(Parameter& p, double value) { p.set(Tensor::full(p.shape(), value, p.dtype())); }
+void constant(Parameter& p, double value, Location site) { p.set(Tensor::full(p.shape(), value, p.dtype(), site)); }
 
-void uniform(Parameter& p, double low, double high, Generator& generator) { p.set(generator.uniform(p.shape(), low, high, p.dtype())); }
+void uniform(Parameter& p, double low, double high, Generator& generator, Location site) {
+  p.set(generator.uniform(p.shape(), low, high, p.dtype(), site));
+}
 
-void normal(Parameter& p, double mean, double stddev, Generator& generator) { p.set(generator.normal(p.shape(), mean, stddev, p.dtype())); }
+void normal(Parameter& p, double mean, double stddev, Generator& generator, Location site) {
+  p.set(generator.normal(p.shape(), mean, stddev, p.dtype(), site));
+}
 
-void xavier_uniform(Parameter& p, Generator& generator, XavierOptions options) {
+void xavier_uniform(Parameter& p, Generator& generator, XavierOptions options, Location site) {
+  const CallSite scope(site);
   uniform_of_variance(p, xavier_variance(p, options), generator);
 }
 
-void xavier_normal(Parameter& p, Generator& generator, XavierOptions options) {
+void xavier_normal(Parameter& p, Generator& generator, XavierOptions options, Location site) {
+  const CallSite scope(site);
   normal(p, 0, std::sqrt(xavier_variance(p, options)), generator);
 }
 
-void kaiming_uniform(Parameter& p, Generator& generator, KaimingOptions options) {
+void kaiming_uniform(Parameter& p, Generator& generator, KaimingOptions options, Location site) {
+  const CallSite scope(site);
   uniform_of_variance(p, kaiming_variance(p, options), generator);
 }
 
-void kaiming_normal(Parameter& p, Generator& generator, KaimingOptions options) {
+void kaiming_normal(Parameter& p, Generator& generator, KaimingOptions options, Location site) {
+  const CallSite scope(site);
   normal(p, 0, std::sqrt(kaiming_variance(p, options)), generator);
 }
 
 // Gram and Schmidt's rows of a normal matrix are the Q of its factors with a positive diagonal of R, which makes them uniform.
-void orthogonal(Parameter& p, Generator& generator, OrthogonalOptions options) {
+void orthogonal(Parameter& p, Generator& generator, OrthogonalOptions options, Location site) {
+  const CallSite scope(site);
   fans(p.shape());
   const Index rows = p.shape()[0], columns = rows > 0 ? p.size() / rows : 0, few = std::min(rows, columns), many = std::max(rows, columns);
   std::vector<double> q = generator.normal({few, many}, 0, 1, float64).to_vector<double>();
@@ -101,14 +111,15 @@ void orthogonal(Parameter& p, Generator& generator, OrthogonalOptions options) {
 
 // The quantiles of numbers that are uniform between the probabilities of both ends; on the left side of the distribution, where
 // probabilities keep their digits.
-void truncated_normal(Parameter& p, Generator& generator, TruncatedNormalOptions options) {
+void truncated_normal(Parameter& p, Generator& generator, TruncatedNormalOptions options, Location site) {
+  const CallSite scope(site);
   double low = (options.low - options.mean) / options.stddev, high = (options.high - options.mean) / options.stddev;
   const bool mirrored = low > 0;
   if (mirrored) std::tie(low, high) = std::pair(-high, -low);
   const double from = normal_probability(low), to = normal_probability(high);
   if (!(options.stddev > 0 && low < high && from < to))
-    throw Error(fmt::format("truncated_normal: mean {}, standard deviation {} and the interval [{}, {}] leave nothing to draw",
-                            options.mean, options.stddev, options.low, options.high));
+    throw ValueError(fmt::format("truncated_normal: mean {}, standard deviation {} and the interval [{}, {}] leave nothing to draw",
+                                 options.mean, options.stddev, options.low, options.high));
   low = std::max(low, -40.0);  // beyond, probabilities are 0
   high = std::min(high, 40.0);
   std::vector<double> values = generator.uniform(p.shape(), from, to, float64).to_vector<double>();

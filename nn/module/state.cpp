@@ -97,8 +97,8 @@ struct Comparison {
   }
   static void complain(std::vector<std::string>& all, const char* kind, const std::vector<std::string>& items) {
     if (items.empty()) return;
-    constexpr std::size_t most = 20;  // a wrong file must not fill the screen
-    const std::size_t shown = std::min(items.size(), most);
+    constexpr std::size_t max = 20;  // a wrong file must not fill the screen
+    const std::size_t shown = std::min(items.size(), max);
     all.push_back(fmt::format("{} {}{}", kind, fmt::join(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
                               shown < items.size() ? fmt::format(" and {} more", items.size() - shown) : ""));
   }

@@ -7,11 +7,19 @@
 
 namespace wengert::nn {
 
-/// The class of each row: the position of its largest logit. logits (n, classes) -> (n) int64.
+/// The class of each row: the position of its largest logit. logits (n, classes) -> (n) int64. A ShapeError for a single column, whose
+/// largest logit is always at 0: `binary_accuracy` and `output >= 0.5` are for models with one output.
 Tensor predictions(const Tensor& logits, Location site = Location::here());
 
 /// The share of rows whose largest logit is at the label: logits (n, classes), labels (n) int64 -> [0, 1]; NaN for n = 0.
 double accuracy(const Tensor& logits, const Tensor& labels, Location site = Location::here());
+
+struct BinaryAccuracyOptions {
+  double threshold = 0.5;  ///< the smallest output that counts as class 1: 0.5 for probabilities, 0 for logits
+};
+/// The share of examples of two classes that are on the right side of the threshold, for models with one output: output (n) or (n, 1),
+/// labels of the same shape, 0 or 1 in any dtype -> [0, 1]; NaN for n = 0. A ValueError for other labels.
+double binary_accuracy(const Tensor& output, const Tensor& labels, BinaryAccuracyOptions options = {}, Location site = Location::here());
 
 /// How often each class was taken for each other.
 class ConfusionMatrix {

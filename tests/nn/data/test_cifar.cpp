@@ -64,7 +64,7 @@ BOOST_AUTO_TEST_CASE(records_are_pictures_with_labels) {
     BOOST_TEST(data.images.at({1, 0, 0, 31}) == 1);
     BOOST_TEST(data.images.at({1, 0, 31, 0}) == 0);
   }
-  BOOST_TEST(nn::cifar10_classes[3] == std::string("cat"));
+  BOOST_TEST(nn::kCifar10Classes[3] == std::string("cat"));
 }
 
 BOOST_AUTO_TEST_CASE(a_data_set_is_all_its_batches) {

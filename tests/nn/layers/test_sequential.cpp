@@ -71,8 +71,8 @@ BOOST_AUTO_TEST_CASE(neighbours_that_run_as_one_operation_give_what_they_give_on
 }
 
 BOOST_AUTO_TEST_CASE(convolutions_run_together_with_relu_and_pooling) {
-  nn::Sequential model(nn::Conv2d(8, 9, {.kernel = 3, .padding = 1}), nn::ReLU(), nn::MaxPool2d(2), nn::Conv2d(9, 8, {.kernel = 3}),
-                       nn::ReLU(), nn::Conv2d(8, 8, {.kernel = 2, .bias = false}), nn::ReLU(), nn::MaxPool2d(2, {.stride = 1}));
+  nn::Sequential model(nn::Conv2d(8, 9, 3, {.padding = 1}), nn::ReLU(), nn::MaxPool2d(2), nn::Conv2d(9, 8, 3), nn::ReLU(),
+                       nn::Conv2d(8, 8, 2, {.bias = false}), nn::ReLU(), nn::MaxPool2d(2, {.stride = 1}));
   const Tensor images = Generator(3).uniform({2, 8, 14, 14}, -1, 1);
   Tape tape;
   const Tensor y = model(images);
@@ -231,7 +231,16 @@ BOOST_AUTO_TEST_CASE(the_summary_shows_shapes_and_counts) {
   Tape tape;
   BOOST_TEST(model.summary({4, 2, 3}) == expected);
   BOOST_TEST(tape.nodes() == 0u);
-  BOOST_CHECK_THROW(model.summary({4, 5}), ShapeError);
+  const std::string message = message_of<ShapeError>([&] { static_cast<void>(model.summary({4, 5})); });
+  const std::string until_there =
+      "     layer         output  parameters\n"
+      "     input         (4, 5)\n"
+      "0    Flatten       (4, 5)           0\n"
+      "1    Sequential    ?               21\n"
+      "1.0  Linear(6, 3)  ?               21";
+  BOOST_TEST(message.starts_with("Linear(6, 3) at test_sequential.cpp:"));
+  BOOST_TEST(testing::contains(message, "the last size of the input must be 6, but the input is (4, 5) float32 made at test_sequential.cpp:"));
+  BOOST_TEST(message.ends_with("\n" + until_there));
 }
 
 BOOST_AUTO_TEST_CASE(activations_have_the_names_of_their_layers) {
