@@ -13,7 +13,8 @@ template <class Signature> class FunctionRef;
 template <class R, class... Args> class FunctionRef<R(Args...)> {
  public:
   template <class F>
-  requires(!std::same_as<std::remove_cvref_t<F>, FunctionRef> && std::is_invocable_r_v<R, F&, Args...>) FunctionRef(F&& f)
+  requires(!std::same_as<std::remove_cvref_t<F>, FunctionRef> && std::is_invocable_r_v<R, F&, Args...>)
+      FunctionRef(F&& f)                             // NOLINT(bugprone-forwarding-reference-overload): the requirement keeps copies out
       : object_(reinterpret_cast<const void*>(&f)),  // f may be a function
         call_([](const void* object, Args... args) -> R {
           return (*reinterpret_cast<std::remove_reference_t<F>*>(const_cast<void*>(object)))(std::forward<Args>(args)...);
