@@ -61,7 +61,4 @@ Score report(const Classifier& model, const wengert::nn::Batch& test, const weng
 /// PREFIX-activations.png.
 void draw_first_layer(wengert::nn::Sequential& model, const wengert::Tensor& image, const std::string& prefix);
 
-/// Makes the folder if it is not there.
-void make_folder(const std::string& path);
-
 }  // namespace example

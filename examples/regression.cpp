@@ -18,6 +18,7 @@ struct Options {
   std::string csv, x, y, activation = "identity", scale = "none", plot;
   double rate = 0.05;
   int epochs = 2001, report_every = 200;
+  bool quick = false;
 };
 
 struct Record {
@@ -113,9 +114,9 @@ std::vector<double> column(const nn::Table& table, const std::string& file, cons
 /// Brings the values to [0, 1] by their smallest and largest.
 void scale_to_unit(std::vector<double>& values, const std::string& file, const std::string& name) {
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
-  const double least = *low, range = *high - *low;
-  if (range == 0) throw DataError(fmt::format("{}, column \"{}\": cannot be scaled, for every row holds {}", file, name, least));
-  for (double& v : values) v = (v - least) / range;
+  const double smallest = *low, range = *high - *low;
+  if (range == 0) throw DataError(fmt::format("{}, column \"{}\": cannot be scaled, for every row holds {}", file, name, smallest));
+  for (double& v : values) v = (v - smallest) / range;
 }
 
 std::vector<Record> read_records(const Options& options) {
@@ -205,7 +206,8 @@ void regress(Options options) {
     if (options.y.empty()) options.y = f == Activation::identity ? "petal_width" : "species=setosa";
   }
   if (options.x.empty() || options.y.empty()) throw Error("--csv needs --x COLUMN and --y COLUMN");
-  if (!options.plot.empty()) example::check_folder_of(options.plot);
+  if (options.quick) options.epochs = 201, options.report_every = 50;
+  if (!options.plot.empty()) example::make_folder_of(options.plot, ".png");
   const std::vector<Record> records = read_records(options);
   fmt::print("{} records: {} -> {}, activation {}, rate {}\n", records.size(), options.x, options.y, options.activation, options.rate);
 
@@ -242,5 +244,6 @@ int main(int argc, char** argv) {
   line.option("--epochs", options.epochs, "passes over all records", example::kPositive);
   line.option("--report-every", options.report_every, "epochs between reports", example::kPositive);
   line.option("--plot", options.plot, "write the data, the node and the course of training as a picture: FILE.png");
+  line.flag("--quick", options.quick, "a short training, to see that everything works");
   return line.run(argc, argv, [&] { regress(options); });
 }

@@ -30,7 +30,7 @@ void check_shapes(const Loss& loss, const Tensor& prediction, const Tensor& targ
                        .hint(prediction.size() == target.size() ? "reshape(target, prediction.shape())" : ""));
 }
 
-/// Losses of several steps ask beforehand what each step would ask: nothing is recorded of a loss that is refused.
+/// Losses that consist of several operations check everything first, so that nothing is recorded of a loss that is refused.
 void check_dtypes(const Loss& loss, const char* what, const Tensor& other, const Tensor& prediction) {
   if (!other.defined() || other.dtype() == prediction.dtype()) return;
   throw DtypeError(ErrorText(loss.to_string(), "the {} must have the dtype of the prediction", what)
@@ -81,7 +81,7 @@ template <class T> void check_probabilities(const Loss& loss, const Tensor& pred
                        .hint("bce_with_logits takes logits of any size, or apply sigmoid first"));
 }
 
-/// ln x and ln(1 - x), but -100 with slope 0 where they would be less. (The inner selections keep 1 / 0 out of the slopes.)
+/// ln x and ln(1 - x), but -100 with slope 0 where they would be less. (The inner selections avoid 1 / 0 in the slopes.)
 struct ClampedLogs {
   explicit ClampedLogs(const Tensor& x) {
     static const double min = std::exp(-100.0);
@@ -117,7 +117,7 @@ Tensor l1(const Tensor& prediction, const Tensor& target, LossOptions options, L
 Tensor smooth_l1(const Tensor& prediction, const Tensor& target, SmoothL1Options options, Location site) {
   const Loss loss{"smooth_l1", site};
   const double beta = options.beta;
-  if (!(beta >= 0)) throw ValueError(fmt::format("{}: beta must not be negative, and is {}", loss.to_string(), beta));
+  if (!(beta >= 0)) throw ValueError(fmt::format("{}: beta must not be negative, but it is {}", loss.to_string(), beta));
   check_shapes(loss, prediction, target);
   const CallSite scope(site);
   const Tensor d = prediction - target, size = abs(d);
@@ -129,7 +129,7 @@ Tensor smooth_l1(const Tensor& prediction, const Tensor& target, SmoothL1Options
 Tensor huber(const Tensor& prediction, const Tensor& target, HuberOptions options, Location site) {
   const Loss loss{"huber", site};
   const double delta = options.delta;
-  if (!(delta > 0)) throw ValueError(fmt::format("{}: delta must be positive, and is {}", loss.to_string(), delta));
+  if (!(delta > 0)) throw ValueError(fmt::format("{}: delta must be positive, but it is {}", loss.to_string(), delta));
   check_shapes(loss, prediction, target);
   const CallSite scope(site);
   const Tensor d = prediction - target, size = abs(d);

@@ -14,9 +14,9 @@ struct LossOptions {
 
 // ---- numbers --------------------------------------------------------------------------------------------------------------------------
 
-/// E = 1/2 (y - y_hat)^2, summed over the outputs of an example. An example is one position of the first dimension (everything, for rank 0).
-/// `mean` averages over the n examples, not over the outputs, so that dE/dy_hat = (y_hat - y) / n for every output; `sum` adds the examples
-/// up; `none` gives the loss of each, shape (n,).
+/// E = 1/2 (y - y_hat)^2, summed over the outputs of an example. An example is one position of the first dimension (everything, for rank
+/// 0). `mean` averages over the n examples, not over the outputs, so that dE/dy_hat = (y_hat - y) / n for every output; `sum` adds the
+/// examples up; `none` gives the loss of each, shape (n,).
 Tensor half_squared_error(const Tensor& prediction, const Tensor& target, LossOptions options = {}, Location site = Location::here());
 
 /// (prediction - target)^2, averaged or summed over all elements; `none` keeps their shape. The same holds for all losses below.
@@ -45,8 +45,8 @@ struct BceOptions {
   Reduction reduction = Reduction::mean;
   Tensor weight = {};  ///< of each element; broadcasts to the prediction
 };
-/// Binary cross-entropy -(t ln x + (1 - t) ln(1 - x)) for probabilities x; a ValueError for an x outside [0, 1]. (NaN gives NaN.) Logarithms
-/// are clamped at -100, with slope 0 below. Where x is a sigmoid, bce_with_logits keeps the digits that the sigmoid loses.
+/// Binary cross-entropy -(t ln x + (1 - t) ln(1 - x)) for probabilities x; a ValueError for an x outside [0, 1]. (NaN gives NaN.)
+/// Logarithms are clamped at -100, with slope 0 below. Where x is a sigmoid, bce_with_logits keeps the digits that the sigmoid loses.
 Tensor bce(const Tensor& prediction, const Tensor& target, const BceOptions& options = {}, Location site = Location::here());
 
 struct BceWithLogitsOptions {

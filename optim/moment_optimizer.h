@@ -9,8 +9,8 @@ class MomentOptimizer : public Optimizer {
  public:
   double beta1() const { return beta1_; }
   double beta2() const { return beta2_; }
-  /// From the next step on; the means stay what they are. For a schedule: `adam.set_betas(cycle.momentum(step), adam.beta2())`. A ValueError
-  /// unless both are in [0, 1); then nothing has changed.
+  /// From the next step on; the means stay what they are. For a schedule: `adam.set_betas(cycle.momentum(step), adam.beta2())`. A
+  /// ValueError unless both are in [0, 1); then nothing has changed.
   void set_betas(double beta1, double beta2);
 
  protected:

@@ -135,7 +135,7 @@ double OneCycleSchedule::operator()(Index step) const {
 
 double OneCycleSchedule::momentum(Index step) const { return cycle(step, max_momentum, min_momentum, max_momentum); }
 
-PlateauSchedule::PlateauSchedule(double lr, const PlateauOptions& options) : options_(options), lr_(lr) {
+PlateauSchedule::PlateauSchedule(double lr, PlateauOptions options) : options_(options), lr_(lr) {
   check_not_negative("PlateauSchedule", "lr", lr);
   if (!(options.factor > 0 && options.factor < 1)) option_error("PlateauSchedule", "factor", "in (0, 1)", options.factor);
   check_at_least("PlateauSchedule", "patience", options.patience, 0);

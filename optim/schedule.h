@@ -124,7 +124,7 @@ struct PlateauOptions {
 class PlateauSchedule {
  public:
   /// A ValueError for options that are out of range.
-  explicit PlateauSchedule(double lr, const PlateauOptions& options = {});
+  explicit PlateauSchedule(double lr, PlateauOptions options = {});
 
   /// Takes the next result and gives the rate from now on. NaN is no improvement.
   double operator()(double result);

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "autodiff/tensor/call_site.h"
 #include "nn/data/input.h"
 
 namespace wengert::nn {
@@ -71,13 +72,15 @@ std::optional<std::string> find_file(const std::string& directory, std::string_v
 
 }  // namespace
 
-LabelledImages read_cifar10(const std::string& path) {
+LabelledImages read_cifar10(const std::string& path, Location site) {
+  const CallSite scope(site);
   Records records;
   records.append(path);
   return records.take();
 }
 
-ImageDataset load_cifar10(const std::string& directory) {
+ImageDataset load_cifar10(const std::string& directory, Location site) {
+  const CallSite scope(site);
   Records train;
   for (int i = 1; i <= kBatches; ++i) {
     if (const auto path = find_file(directory, fmt::format("data_batch_{}.bin", i))) train.append(*path);

@@ -12,7 +12,7 @@ namespace wengert::nn {
 
 namespace {
 
-/// "MultiheadAttention(8, 2)", once its options are known to fit.
+/// "MultiheadAttention(8, 2)", after its options have been checked.
 std::string checked_label(Index features, Index heads, const MultiheadAttentionOptions& options, Location site) {
   const std::string label = fmt::format("MultiheadAttention({}, {})", features, heads);
   OptionChecks(label, site)
@@ -51,7 +51,8 @@ Attention MultiheadAttention::operator()(const Tensor& query, const Tensor& key,
                              .generator = &generator};
   if (!options.batch_first) return multihead_attention(query, key, value, weights, how, site);
   const auto turned = [&](const Tensor& x) { return transpose(x, 0, 1, site); };
-  const bool self = wengert::detail::same_value(query, key) && wengert::detail::same_value(key, value);  // one tensor stays one
+  const bool self =
+      wengert::detail::same_value(query, key) && wengert::detail::same_value(key, value);  // self-attention stays self-attention
   const Tensor q = turned(query), k = self ? q : turned(key), v = self ? q : turned(value);
   Attention result = multihead_attention(q, k, v, weights, how, site);
   result.output = turned(result.output);

@@ -18,7 +18,7 @@ struct MultiheadAttentionOptions {
   bool bias = true;
   bool batch_first = false;  ///< (n, l, e) not (l, n, e)
 };
-/// What a query may see.
+/// Which keys a query may attend to.
 struct AttentionMasks {
   Tensor attention = {};  ///< (l, s) or (n heads, l, s): added to the scores; or boolean, true where a key is hidden
   Tensor padding = {};    ///< (n, s) boolean, true for keys to ignore
@@ -54,7 +54,7 @@ struct TransformerEncoderLayerOptions {
   bool batch_first = false;
   bool norm_first = false;  ///< normalise the inputs of the two blocks, not their sums
 };
-/// Vaswani et al. 2017: x = norm1(x + attention(x)), then norm2(x + linear2(relu(linear1(x)))), with dropout behind each block and
+/// Vaswani et al. 2017: x = norm1(x + attention(x)), then norm2(x + linear2(relu(linear1(x)))), with dropout after each block and
 /// inside the second one. x and the result are (l, n, features).
 struct TransformerEncoderLayer : Module {
   TransformerEncoderLayer(Index features, Index heads, TransformerEncoderLayerOptions options = {},

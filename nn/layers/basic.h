@@ -65,7 +65,7 @@ struct Dropout : Stateless {
   std::string label() const override;
 
   double p;
-  mutable Generator generator;  ///< moves on in training, where nobody shares a model
+  mutable Generator generator;  ///< advances in training, where a model is not shared between threads
 };
 
 // ---- shapes --------------------------------------------------------------------------------------------------------------------------

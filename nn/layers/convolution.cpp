@@ -15,7 +15,7 @@ namespace {
 
 bool is(HeightWidth a, Index both) { return a.height == both && a.width == both; }
 
-/// "Conv2d(1, 16, kernel 5)" and so on: what differs from the default is named.
+/// "Conv2d(1, 16, kernel 5)" and so on: lists the options that differ from their defaults.
 class Label {
  public:
   explicit Label(std::string begin) : text_(std::move(begin)) {}
@@ -51,12 +51,12 @@ template <class Options> Shape weight_shape(const std::string& label, Index in, 
   const bool forward = !transposed;
   std::vector<Index> sizes{forward ? out : in, (forward ? in : out) / options.groups};
   sizes.insert(sizes.end(), kernel);
-  const Shape shape(sizes);
+  Shape shape(sizes);
   checked_size(label.c_str(), shape);
   return shape;
 }
 
-/// What the user may have meant whose input is not (n, channels, ...): the batch or the channels are missing, or the channels come last.
+/// A remedy for an input that is not (n, channels, ...): the batch or the channels are missing, or the channels come last.
 std::string hint(const Shape& x, int rank, Index channels) {
   const auto is = [&](int d) { return x[d] == channels; };
   const bool images = rank == 4;
@@ -161,7 +161,7 @@ std::string ConvTranspose2d::label() const { return label_of("ConvTranspose2d", 
 
 namespace {
 
-/// Windows as both poolings take them; a padding may be half the kernel at most. A stride of 0 is the kernel.
+/// The options that both kinds of pooling share. A stride of 0 stands for the kernel.
 void check_windows(const std::string& label, HeightWidth kernel, HeightWidth stride, HeightWidth padding, Location site) {
   const OptionChecks checks(label, site);
   checks.at_least(1, "kernel", kernel).at_least(0, "stride", stride).at_least(0, "padding", padding);

@@ -21,7 +21,7 @@ struct ConvolutionLayer : Module {
   Parameter weight, bias;  ///< `bias` is undefined without the option
 
  protected:
-  /// What a constructor has found out before it draws the first values.
+  /// What a constructor knows before it draws the first values.
   struct Plan {
     Shape weight;
     Index out;
@@ -87,8 +87,8 @@ struct ConvTranspose2dLayerOptions {
   Index groups = 1;
   bool bias = true;
 };
-/// The transposed map of a Conv2d, (n, in, height, width) -> (n, out, ...) as `conv_transpose2d` says, with weight (in, out / groups,
-/// kernel height, kernel width) and bias (out). A ShapeError for sizes that are out of range.
+/// Transposed convolution, the adjoint of a Conv2d: (n, in, height, width) -> (n, out, ...) as `conv_transpose2d` says, with weight (in,
+/// out / groups, kernel height, kernel width) and bias (out). A ShapeError for sizes that are out of range.
 struct ConvTranspose2d : ConvolutionLayer {
   ConvTranspose2d(Index in, Index out, HeightWidth kernel, ConvTranspose2dLayerOptions options = {},
                   Generator& generator = default_generator(), Location site = Location::here());

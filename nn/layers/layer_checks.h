@@ -21,9 +21,9 @@ class OptionChecks {
   const OptionChecks& unit_interval(std::string_view option, double value) const;
   const OptionChecks& positive(std::string_view option, double value) const;
   const OptionChecks& not_negative(std::string_view option, double value) const;
-  /// `parts` are a divisor of each of these.
+  /// `parts` divides each of `wholes`.
   const OptionChecks& divides(std::string_view option, Index parts, std::initializer_list<Index> wholes, std::string_view what) const;
-  /// A ShapeError or a ValueError with a text of the layer's own.
+  /// A ShapeError or a ValueError with any other text.
   [[noreturn]] void size_error(std::string_view what) const;
   [[noreturn]] void value_error(std::string_view what) const;
 

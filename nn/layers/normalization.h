@@ -53,7 +53,7 @@ struct GroupNorm : Module {
 
 struct BatchNormLayerOptions {
   double eps = 1e-5;
-  double momentum = 0.1;      ///< share of a batch in the running statistics
+  double momentum = 0.1;      ///< weight of the newest batch in the running statistics
   bool affine = true;         ///< with weight and bias
   bool running_stats = true;  ///< without them evaluation normalises by the batch as well
 };

@@ -28,7 +28,7 @@ RecurrentParameters::operator RecurrentWeights() const { return {weight_ih, weig
 
 namespace {
 
-/// "LSTM(3, 5)", once its sizes are known to be at least 1.
+/// "LSTM(3, 5)", after its sizes have been checked.
 std::string checked_label(const char* name, Index in, Index hidden, Location site) {
   const std::string label = fmt::format("{}({}, {})", name, in, hidden);
   OptionChecks(label, site).at_least(1, "in", in).at_least(1, "hidden", hidden);
@@ -70,7 +70,7 @@ void RecurrentLayer::visit(Visitor& v) {
   const std::size_t directions = options.bidirectional ? 2 : 1;
   for (std::size_t i = 0; i < weights.size(); ++i) {
     const auto name = [&](const char* kind, Parameter& p) {
-      char text[48];  // a std::string would take memory at every step of a training
+      char text[48];  // a std::string would allocate at every training step
       const auto end = fmt::format_to_n(text, std::size(text), "{}_l{}{}", kind, i / directions, i % directions ? "_reverse" : "").out;
       v(std::string_view(text, static_cast<std::size_t>(end - text)), p);
     };

@@ -14,10 +14,10 @@ namespace {
 
 using Rows = std::vector<std::vector<std::string>>;
 
-/// The layer as an L, null if it is something else, a type derived from L included: that may compute something else.
+/// The layer as an L; null if it is of another type, even one derived from L, which may compute something else.
 template <class L> L* exactly(Module* layer) { return layer && typeid(*layer) == typeid(L) ? static_cast<L*>(layer) : nullptr; }
 
-/// The size of windows that a MaxPool2d has, if they are square and lie side by side; else 0.
+/// The size of a MaxPool2d's windows if they are square and do not overlap; else 0.
 Index simple_window(const MaxPool2d& pool) {
   const auto is = [](HeightWidth p, Index size) { return p.height == size && p.width == size; };
   const Index size = pool.kernel.height;
@@ -27,8 +27,8 @@ Index simple_window(const MaxPool2d& pool) {
   return simple ? size : 0;
 }
 
-/// What neighbouring layers have one operation for: the result of the first one, whose number `i` becomes that of the last one.
-/// Undefined where there is no such operation.
+/// Runs layer `i` and those after it as one operation, if there is one for them: the result, with `i` set to the last of these layers.
+/// Undefined if there is no such operation.
 template <class Layers> Tensor call_fused(const Layers& layers, std::size_t& i, const Tensor& x, Location site) {
   const auto at = [&](std::size_t k) { return k < layers.size() ? &layers[k]->module() : nullptr; };
   if (!exactly<ReLU>(at(i + 1))) return {};
@@ -58,7 +58,7 @@ Tensor run(Sequential& model, Tensor x, const std::string& prefix, Rows& rows, L
   return x;
 }
 
-/// Throws the exception that is being handled once more, with the table of the layers so far.
+/// Throws an error of the same type whose message has the table of the layers so far.
 [[noreturn]] void rethrow_with_table(const Error& error, const Rows& rows) {
   const std::string text = fmt::format("{}\n{}", error.what(), format_table(rows));
   if (dynamic_cast<const ShapeError*>(&error)) throw ShapeError(text);
@@ -67,7 +67,7 @@ Tensor run(Sequential& model, Tensor x, const std::string& prefix, Rows& rows, L
   throw Error(text);
 }
 
-/// Runs the layers of a Sequential, const or not, on x, and appends what comes out of each.
+/// Runs the layers of a Sequential, const or not, on x, and appends the output of each.
 template <class Model>
 Tensor run_named(Model& model, Tensor x, const std::string& prefix, std::vector<NamedTensor>& activations, Location site) {
   for (std::size_t i = 0; i < model.size(); ++i) {
@@ -101,7 +101,7 @@ Sequential::Sequential(const Sequential& o) : Module(o) {
 
 Sequential& Sequential::operator=(const Sequential& o) {
   if (this == &o) return *this;
-  Sequential copy(o);  // all that can fail for want of memory comes first, and o may be one of these layers
+  Sequential copy(o);  // all allocations come first; o may be one of these layers
   if (layers_.size() != copy.layers_.size()) {
     layers_ = std::move(copy.layers_);
     return *this;

@@ -53,7 +53,7 @@ struct CollectModes final : Visitor {
   }
 };
 
-/// From the outside to the inside, because train() sets the modes of all that is inside.
+/// Outer modules first, because train() also sets the modes of the modules inside.
 struct RestoreModes final : Visitor {
   const char* next;
   RestoreModes(Module& model, const std::vector<char>& modes) : next(modes.data()) { RestoreModes::module(model); }
@@ -71,9 +71,9 @@ bool same_elements(const Tensor& a, const Tensor& b) {
 
 }  // namespace
 
-/// What has been seen of all runs.
+/// What all runs have shown.
 struct ModelCheck::Observation final : ModeObserver {
-  std::set<const Module*> asked_now;              // in the present run
+  std::set<const Module*> asked_now;              // in the current run
   std::vector<std::string> forgotten_modules;     // by label, each once
   std::vector<std::string> forgotten_parameters;  // by text, each once
   std::optional<std::vector<std::string>> never_read;

@@ -77,9 +77,9 @@ class EvaluationMode {
 ///  - names and parameters that `visit` names twice;
 ///  - copies that share parameters with the model, or differ from it in names, values or outputs, and assignments that replace parameters.
 ///
-/// All that is found is listed in one Error, by name, shape and line. The forward pass runs in training and in evaluation mode, on copies of
-/// the model if it can be copied; what is read in either mode counts. The model itself runs in evaluation mode only, and keeps its modes.
-/// Frozen parameters are not seen. For tests:
+/// All that is found is listed in one Error, by name, shape and line. The forward pass runs in training and in evaluation mode, on copies
+/// of the model if it can be copied; what is read in either mode counts. The model itself runs in evaluation mode only, and keeps its
+/// modes. Frozen parameters are not seen. For tests:
 ///
 ///     nn::check(model, [&](Model& m) { return m(x, h).output; });
 template <ModuleType M, class Forward>

@@ -22,12 +22,12 @@ void uniform_of_variance(Parameter& p, double variance, Generator& generator) {
   uniform(p, -a, a, generator);
 }
 
-double xavier_variance(const Parameter& p, const XavierOptions& options) {
+double xavier_variance(const Parameter& p, XavierOptions options) {
   const auto [in, out] = fans(p.shape());
   return options.gain * options.gain * 2 / static_cast<double>(in + out);
 }
 
-double kaiming_variance(const Parameter& p, const KaimingOptions& options) {
+double kaiming_variance(const Parameter& p, KaimingOptions options) {
   const auto [in, out] = fans(p.shape());
   return options.gain * options.gain / static_cast<double>(options.mode == Fan::in ? in : out);
 }
@@ -44,7 +44,7 @@ double normal_quantile(double p, double low, double high) {
   }
 }
 
-/// Makes row i of n columns orthogonal to the rows before it, and of length 1. Twice, because once loses digits.
+/// Makes row i of n columns orthogonal to the rows before it, and of length 1. Done twice, because once is inaccurate.
 void orthonormalize_row(std::vector<double>& rows, Index i, Index n) {
   double* const row = rows.data() + i * n;
   for (int round = 0; round < 2; ++round)
@@ -97,7 +97,8 @@ void kaiming_normal(Parameter& p, Generator& generator, KaimingOptions options, 
   normal(p, 0, std::sqrt(kaiming_variance(p, options)), generator);
 }
 
-// Gram and Schmidt's rows of a normal matrix are the Q of its factors with a positive diagonal of R, which makes them uniform.
+// The Gram-Schmidt process on a matrix of normal numbers gives the Q of its QR factorisation with a positive diagonal of R, which is
+// uniform.
 void orthogonal(Parameter& p, Generator& generator, OrthogonalOptions options, Location site) {
   const CallSite scope(site);
   fans(p.shape());
@@ -109,8 +110,8 @@ void orthogonal(Parameter& p, Generator& generator, OrthogonalOptions options, L
   p.set(reshape(matrix, p.shape()).to(p.dtype()));
 }
 
-// The quantiles of numbers that are uniform between the probabilities of both ends; on the left side of the distribution, where
-// probabilities keep their digits.
+// Inverse transform sampling: quantiles of numbers that are uniform between the probabilities of both ends, on the left side of the
+// distribution, where probabilities are accurate.
 void truncated_normal(Parameter& p, Generator& generator, TruncatedNormalOptions options, Location site) {
   const CallSite scope(site);
   double low = (options.low - options.mean) / options.stddev, high = (options.high - options.mean) / options.stddev;

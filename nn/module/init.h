@@ -7,7 +7,7 @@
 
 namespace wengert::nn::init {
 
-/// With how many numbers an output is computed, and in how many outputs an input takes part.
+/// How many inputs an output depends on (in), and how many outputs an input contributes to (out).
 struct Fans {
   Index in, out;
 };
@@ -15,7 +15,7 @@ struct Fans {
 /// rank 0 and 1.
 Fans fans(const Shape& weight);
 
-/// @name Factors that keep the variance of what passes an activation
+/// @name Factors that preserve the variance through an activation
 /// @{
 inline constexpr double kLinearGain = 1;  ///< also for the sigmoid
 inline constexpr double kTanhGain = 5.0 / 3;
@@ -34,7 +34,7 @@ struct XavierOptions {
 void xavier_uniform(Parameter& p, Generator& generator, XavierOptions options = {}, Location site = Location::here());
 void xavier_normal(Parameter& p, Generator& generator, XavierOptions options = {}, Location site = Location::here());
 
-/// Which fan kaiming keeps the variance for: forward (in) or backward (out).
+/// Whether kaiming preserves the variance of the forward pass (in) or of the backward pass (out).
 enum class Fan : std::uint8_t { in, out };
 struct KaimingOptions {
   Fan mode = Fan::in;
@@ -55,7 +55,8 @@ struct TruncatedNormalOptions {
   double mean = 0, stddev = 1;
   double low = -2, high = 2;  ///< the interval, in the parameter's units
 };
-/// Normal numbers under the condition that they lie in [low, high]. A ValueError for an empty interval, or one beyond the distribution's reach.
+/// Normal numbers conditioned on lying in [low, high]. A ValueError for an empty interval, or one beyond the distribution's
+/// reach.
 void truncated_normal(Parameter& p, Generator& generator, TruncatedNormalOptions options = {}, Location site = Location::here());
 
 }  // namespace wengert::nn::init

@@ -14,9 +14,8 @@
 namespace wengert::nn {
 namespace {
 
-/// Names serve messages. Modules on several threads may share parameters, so the first of them to come names a parameter, and the lock lets
-/// the others see that. A part of a model that is asked for its parameters leaves the longer names of the whole model alone, and a layer by
-/// itself the "weight of Linear(2, 1)" that it began with.
+/// Names are for messages. Threads may list the parameters of one model at the same time, hence the lock. Listing the parameters of a part
+/// of a model keeps the longer names that the whole model gave, and listing those of a single layer keeps "weight of Linear(2, 1)".
 std::mutex naming;
 
 void name_parameter(ParameterState& parameter, std::string_view path) {

@@ -20,7 +20,7 @@ template <class M> concept ModuleType = std::derived_from<M, Module>;
 
 namespace detail {
 
-/// What has members of its own to name, without being a module.
+/// Not a module, but with members to name.
 template <class T> concept HasVisit = requires(T& member, Visitor& visitor) { member.visit(visitor); };
 /// std::optional, std::unique_ptr, std::shared_ptr: what owns a member, or is empty. (A plain pointer owns nothing.)
 template <class T> concept Holder = !std::is_pointer_v<T> && requires(T & member) {
@@ -45,7 +45,8 @@ class Digits {
 
 }  // namespace detail
 
-/// Walks the members that a module names in its `visit`. A visitor overrides what it is interested in, and asks `path()` where it is.
+/// Walks the members that a module names in its `visit`. A visitor overrides the functions for the kinds of members that it needs; `path()`
+/// is the name of the current one.
 class Visitor {
  public:
   /// For `visit`: names one member. It may be
@@ -57,7 +58,7 @@ class Visitor {
   ///  - a std::optional, std::unique_ptr or std::shared_ptr to such a member, or to nothing. (Copies of a model share what a shared_ptr
   ///    points to.)
   ///
-  /// Undefined parameters and tensors (the bias of a layer without one) and empty holders are passed over.
+  /// Undefined parameters and tensors (the bias of a layer without one) and empty holders are skipped.
   template <class T> void operator()(std::string_view name, T& member) {
     static_assert(!std::is_const_v<T>, "visit names members that are const here: declare it `void visit(nn::Visitor& v) override`");
     if constexpr (std::derived_from<T, Module>) {
@@ -81,7 +82,7 @@ class Visitor {
                     "of these");
     }
   }
-  /// A member that has a number for its name, as the layers of a Sequential do.
+  /// A member whose name is a number, as of the layers of a Sequential.
   template <class T> void operator()(std::size_t number, T& member) { (*this)(std::string_view(detail::Digits(number)), member); }
 
   /// The names from the outermost module to the member, with dots between them: "encoder.0.weight".
@@ -125,7 +126,7 @@ namespace detail {
 /// A type's name without its namespaces.
 std::string type_name(const std::type_info& type);
 
-/// Who wants to know which modules ask for their mode: `check` (nn/module/check.h).
+/// Is told which modules ask for their mode; for `check` (nn/module/check.h).
 class ModeObserver {
  public:
   virtual void asked(const Module& module) = 0;
@@ -163,14 +164,14 @@ class Module {
   /// `visit` for a module that is const; only for visitors that change nothing.
   void inspect(Visitor& visitor) const { const_cast<Module*>(this)->visit(visitor); }
 
-  /// How printing and errors speak of the module: "Linear(784, 128)". The type's name, unless a module knows better.
+  /// What printing and errors call the module: "Linear(784, 128)". By default the type's name.
   virtual std::string label() const;
 
-  /// All parameters in the order of `visit`. Each is given its dotted path as its name. A const module has them too: the list refers to
-  /// them as a pointer would. Takes no memory from the heap after the first call.
+  /// All parameters in the order of `visit`. Each is given its dotted path as its name. The list refers to the
+  /// parameters as a pointer would, also those of a const module. Allocates nothing from the heap after the first call.
   ParameterList parameters() const;
   std::vector<NamedParameter> named_parameters() const;
-  /// How many numbers the parameters hold together.
+  /// The number of elements of all parameters together.
   Index parameter_count() const;
 
   /// Training mode, which modules start in, or evaluation mode: for this module and all inside it. Layers such as dropout ask `training()`.
@@ -183,13 +184,13 @@ class Module {
   }
   /// Converts parameters and floating state to float32 or float64, without being recorded.
   void to(Dtype dtype);
-  /// Freezes (or thaws) all parameters: frozen, they are constants to every tape, and optimizers pass them over.
+  /// Freezes (or thaws) all parameters: frozen, they are constants to every tape, and optimizers skip them.
   void freeze(bool on = true);
 
  protected:  // a Module is copied as part of a whole one, never alone
   Module() = default;
   Module(const Module&) = default;
-  /// The mode stays: it says how a module is used, not what it has learnt. (The best model may have been kept while it was evaluated.)
+  /// Keeps the mode, which is how a module is used and not what it has learnt. (The best model may have been copied in evaluation mode.)
   Module& operator=(const Module&) { return *this; }
 
  private:

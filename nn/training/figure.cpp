@@ -32,7 +32,7 @@ constexpr std::array kPalette = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E
 constexpr int kPanelWidth = 640, kPanelHeight = 460, kKeyRowHeight = 20;  // pixels
 constexpr std::size_t kMaxMarkedPoints = 40;
 
-// In single quotes gnuplot obeys nothing, and two of them stand for one.
+// Between single quotes gnuplot interprets nothing, and two of them stand for one.
 std::string gnuplot_quoted(std::string_view text) {
   std::string quoted = "'";
   for (const char c : text) {
@@ -58,7 +58,7 @@ std::string curve_style(const Curve& curve, std::size_t index, std::size_t point
   return fmt::format("with lines linewidth 2 {} {}", dash, paint);
 }
 
-// What the key says of a curve.
+// A curve's text in the key.
 const std::string& label_of(const Curve& curve) { return curve.label.empty() ? curve.y : curve.label; }
 
 // Short keys stand beside the title. A longer one goes below the panel, a row for each curve; all panels leave room for the same number.
@@ -174,7 +174,7 @@ struct Finished {
   std::string output, complaint;
 };
 
-// Runs gnuplot in `folder` on the script there, its picture going to a pipe. Nothing if there is no gnuplot. No shell takes part.
+// Runs gnuplot in `folder` on the script there, its picture going to a pipe. Nothing if there is no gnuplot. No shell is involved.
 std::optional<Finished> run_gnuplot(const Names& names) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return Finished{-1, "", std::generic_category().message(errno)};
@@ -215,7 +215,7 @@ std::optional<Finished> run_gnuplot(const Names& names) {
   return finished;
 }
 
-// The first line that says something.
+// The first line that is not empty.
 std::string first_line(std::string_view text) {
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());

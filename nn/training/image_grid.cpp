@@ -25,7 +25,7 @@ constexpr Index kFrame = 3;               // its thickness; room is left for it 
 constexpr Index kGap = 14;                // between cells
 constexpr Index kFontScale = 2;           // pixels for one of the font
 constexpr Index kLineHeight = (font::kGlyphHeight + 2) * kFontScale;
-constexpr Index kMaxSide = 65'535;  // beyond it viewers give up
+constexpr Index kMaxSide = 65'535;  // many viewers refuse more
 
 class Picture {
  public:
@@ -120,7 +120,7 @@ Images images_of(const Tensor& images, const ImageGridOptions& options, Location
   return {images.to_vector<double>(), images.size(0), channels, images.size(-2), images.size(-1), options.low, options.high};
 }
 
-// Where things stand: cells of one size, each an image in its frame with its caption below, centred.
+// The layout: cells of one size, each an image in its frame with its caption below, centred.
 struct Layout {
   Index columns, rows, magnification, cell_width, cell_height, image_width, image_height;
 
@@ -163,7 +163,7 @@ void draw_cell(Picture& picture, const Layout& layout, const Images& images, Ind
   }
 }
 
-// Brings values from their own range to [0, 1]; equal ones come to the middle. NaN stays.
+// Brings values from their own range to [0, 1]; equal values become 0.5. NaN stays.
 void spread(std::span<double> values) {
   double smallest = std::numeric_limits<double>::infinity(), largest = -smallest;
   for (const double value : values) {

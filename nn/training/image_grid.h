@@ -17,7 +17,7 @@ struct ImageGridOptions {
   int columns = 0;
   /// Pixels of the picture for one pixel of an image, in both directions; 0: so that images are about 100 pixels wide.
   int magnification = 0;
-  /// The values that are shown black and white (in each channel); values beyond them are clipped.
+  /// The values that are shown as black and as white (in each channel); values beyond them are clipped.
   double low = 0, high = 1;
 };
 
@@ -33,7 +33,7 @@ void write_image_grid(const Tensor& images, const std::string& png_path, const I
 void write_filters(const Tensor& weight, const std::string& png_path, const ImageGridOptions& options = {},
                    Location site = Location::here());
 
-/// Writes what a layer makes of images: (channels, height, width) of one, or (n, channels, height, width), those of an image in a row. All
+/// Writes a layer's outputs for images: (channels, height, width) of one, or (n, channels, height, width), those of an image in a row. All
 /// share one scale from black, the smallest value, to white, the largest; `low` and `high` are not used. Errors as of write_image_grid.
 void write_activation_maps(const Tensor& maps, const std::string& png_path, const ImageGridOptions& options = {},
                            Location site = Location::here());

@@ -21,7 +21,7 @@ double share(Index part, Index whole) {
   return whole == 0 ? std::numeric_limits<double>::quiet_NaN() : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-// "87.5%", "-" where there is nothing to take a share of.
+// "87.5%"; "-" for NaN.
 std::string percent(double share) { return std::isnan(share) ? "-" : fmt::format("{:.1f}%", 100 * share); }
 
 std::vector<std::string> numbered(Index classes) {
@@ -41,7 +41,7 @@ void check_pair(const char* operation, const Tensor& a, const Tensor& labels, in
   }
 }
 
-// The largest of one logit says nothing.
+// The largest of a single logit tells nothing about the class.
 void check_columns(const char* operation, const Tensor& logits, Location site) {
   if (logits.rank() > 0 && logits.shape().back() == 1)
     throw ShapeError(

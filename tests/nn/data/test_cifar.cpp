@@ -74,6 +74,8 @@ BOOST_AUTO_TEST_CASE(a_data_set_is_all_its_batches) {
   BOOST_TEST(contains(message_of<DataError>([&] { nn::load_cifar10(folder.path("")); }), "no file test_batch.bin"));
   folder.write("cifar-10-batches-bin/test_batch.bin", record(7, 4, 4, 4));
   const nn::ImageDataset data = nn::load_cifar10(folder.path(""));
+  BOOST_TEST(to_string(data.train.images.made_at()).starts_with("test_cifar.cpp:"));
+  BOOST_TEST(to_string(data.test.labels.made_at()).starts_with("test_cifar.cpp:"));
   BOOST_TEST((data.train.labels.to_vector<Index>() == std::vector<Index>{0, 1, 2}));
   BOOST_TEST((data.train.images.shape() == Shape{3, 3, 32, 32}));
   BOOST_TEST(data.test.labels.item() == 7);

@@ -216,6 +216,14 @@ BOOST_AUTO_TEST_CASE(wrong_indices_and_types_are_errors) {
   BOOST_TEST(message_of<Error>([&] { model.layer<nn::Linear>(1); }) == "Sequential: layer 1 is Tanh, not a Linear");
 }
 
+BOOST_AUTO_TEST_CASE(in_braces_layers_draw_their_weights_in_their_order) {
+  Generator a(3), b(3);
+  const nn::Sequential model{nn::Linear(2, 3, {}, a), nn::Tanh(), nn::Linear(3, 2, {}, a)};
+  const nn::Linear first(2, 3, {}, b), second(3, 2, {}, b);
+  BOOST_TEST(values(model.layer<nn::Linear>(0).weight.value()) == values(first.weight.value()));
+  BOOST_TEST(values(model.layer<nn::Linear>(2).bias.value()) == values(second.bias.value()));
+}
+
 BOOST_AUTO_TEST_CASE(the_summary_shows_shapes_and_counts) {
   const nn::Sequential model(nn::Flatten(), nn::Sequential(nn::Linear(6, 3), nn::ReLU()), nn::Linear(3, 10));
   const std::string expected =
@@ -239,7 +247,8 @@ BOOST_AUTO_TEST_CASE(the_summary_shows_shapes_and_counts) {
       "1    Sequential    ?               21\n"
       "1.0  Linear(6, 3)  ?               21";
   BOOST_TEST(message.starts_with("Linear(6, 3) at test_sequential.cpp:"));
-  BOOST_TEST(testing::contains(message, "the last size of the input must be 6, but the input is (4, 5) float32 made at test_sequential.cpp:"));
+  BOOST_TEST(
+      testing::contains(message, "the last size of the input must be 6, but the input is (4, 5) float32 made at test_sequential.cpp:"));
   BOOST_TEST(message.ends_with("\n" + until_there));
 }
 
