@@ -80,16 +80,16 @@ struct Cnn {
 
 std::shared_ptr<Cnn> make_mnist_cnn() {
   return std::make_shared<Cnn>(
-      mnist_cnn(), nn::Sequential(nn::Conv2d(1, 16, {.kernel = 5}), nn::ReLU(), nn::MaxPool2d(2), nn::Conv2d(16, 32, {.kernel = 5}),
-                                  nn::ReLU(), nn::MaxPool2d(2), nn::Flatten(), nn::Linear(512, 128), nn::ReLU(), nn::Linear(128, 10)));
+      mnist_cnn(), nn::Sequential(nn::Conv2d(1, 16, 5), nn::ReLU(), nn::MaxPool2d(2), nn::Conv2d(16, 32, 5), nn::ReLU(), nn::MaxPool2d(2),
+                                  nn::Flatten(), nn::Linear(512, 128), nn::ReLU(), nn::Linear(128, 10)));
 }
 
 std::shared_ptr<Cnn> make_rgb_cnn() {
-  const nn::Conv2dOptions same{.kernel = 3, .padding = 1};
+  const nn::Conv2dLayerOptions same{.padding = 1};
   return std::make_shared<Cnn>(
-      rgb_cnn(), nn::Sequential(nn::Conv2d(3, 32, same), nn::ReLU(), nn::Conv2d(32, 32, same), nn::ReLU(), nn::MaxPool2d(2),
-                                nn::Conv2d(32, 64, same), nn::ReLU(), nn::Conv2d(64, 64, same), nn::ReLU(), nn::MaxPool2d(2), nn::Flatten(),
-                                nn::Linear(4096, 256), nn::ReLU(), nn::Linear(256, 10)));
+      rgb_cnn(), nn::Sequential(nn::Conv2d(3, 32, 3, same), nn::ReLU(), nn::Conv2d(32, 32, 3, same), nn::ReLU(), nn::MaxPool2d(2),
+                                nn::Conv2d(32, 64, 3, same), nn::ReLU(), nn::Conv2d(64, 64, 3, same), nn::ReLU(), nn::MaxPool2d(2),
+                                nn::Flatten(), nn::Linear(4096, 256), nn::ReLU(), nn::Linear(256, 10)));
 }
 
 Step train_cnn(const std::shared_ptr<Cnn>& cnn) {

@@ -140,10 +140,4 @@ void draw_first_layer(nn::Sequential& model, const Tensor& image, const std::str
   fmt::print("{}\n{}\n", filters, maps);
 }
 
-void make_folder(const std::string& path) {
-  std::error_code error;
-  std::filesystem::create_directories(path, error);
-  if (error) throw DataError(fmt::format("{}: {}", path, error.message()));
-}
-
 }  // namespace example

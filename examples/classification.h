@@ -61,7 +61,4 @@ Score report(const Classifier& model, const wengert::nn::Batch& test, const weng
 /// and PREFIX-activations.png.
 void draw_first_layer(wengert::nn::Sequential& model, const wengert::Tensor& image, const std::string& prefix);
 
-/// Creates the folder if it does not exist.
-void make_folder(const std::string& path);
-
 }  // namespace example

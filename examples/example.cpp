@@ -77,11 +77,16 @@ int CommandLine::run(int argc, char** argv, const std::function<void()>& program
   return kBadInput;
 }
 
-void check_folder_of(const std::string& file) {
-  std::error_code ignored;
-  const std::filesystem::path folder = std::filesystem::path(file).parent_path();
-  if (!folder.empty() && !std::filesystem::is_directory(folder, ignored))
-    throw wengert::DataError(fmt::format("{}: there is no folder {}", file, folder.string()));
+void make_folder(const std::string& path) {
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) throw wengert::DataError(fmt::format("{}: {}", path, error.message()));
+}
+
+void make_folder_of(const std::string& file, const std::string& ending) {
+  const std::filesystem::path path(file);
+  if (path.extension() != ending) throw wengert::DataError(fmt::format("{}: the file must be called NAME{}", file, ending));
+  if (path.has_parent_path()) make_folder(path.parent_path());
 }
 
 std::string data_file(const std::string& name) {

@@ -49,8 +49,11 @@ class CommandLine {
   std::unique_ptr<Parser> parser_;
 };
 
-/// An Error if the file's folder does not exist: detects before a long training that its output cannot be written.
-void check_folder_of(const std::string& file);
+/// Makes a folder for output, and those above it. A DataError if that fails.
+void make_folder(const std::string& path);
+/// Before a long training: makes the folder of a file that will be written. A DataError if that fails, or if the file's name does not end
+/// in `ending`.
+void make_folder_of(const std::string& file, const std::string& ending);
 
 /// The path of a file in the project's folder data/, relative to the current folder or to where the program was built.
 std::string data_file(const std::string& name);

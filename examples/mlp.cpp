@@ -20,7 +20,10 @@ struct Options {
   int epochs = 6, batch = 64, limit = 0;
   double rate = 0.1, momentum = 0.5;
   std::uint64_t seed = 1;
+  bool quick = false;
 };
+
+constexpr int kQuickImages = 2000;
 
 /// Flattened images (n, pixels) and their labels; only the first `limit` unless that is 0.
 nn::Batch examples_of(const nn::LabelledImages& images, int limit) {
@@ -28,7 +31,8 @@ nn::Batch examples_of(const nn::LabelledImages& images, int limit) {
   return {flatten(slice(images.images, 0, 0, n), 1).contiguous(), slice(images.labels, 0, 0, n).contiguous()};
 }
 
-void mlp(const Options& options) {
+void mlp(Options options) {
+  if (options.quick) options.epochs = 1, options.limit = kQuickImages;
   const nn::ImageDataset data = nn::load_idx_images(options.data);
   const nn::Batch train = examples_of(data.train, options.limit), test = examples_of(data.test, options.limit);
   const std::vector<std::string> names = example::class_names(data, options.data);
@@ -63,5 +67,6 @@ int main(int argc, char** argv) {
   line.option("--seed", options.seed, "of the weights and of the order of the images");
   line.option("--limit", options.limit, "use only the first images of each part; 0: all", example::kNotNegative);
   line.option("--output", options.output, "folder for the pictures");
+  line.flag("--quick", options.quick, "a few images, to see that everything works");
   return line.run(argc, argv, [&] { mlp(options); });
 }

@@ -33,8 +33,8 @@ constexpr Index kMinSide = 16;  // leaves one pixel after the second pooling
 /// Two convolutions, each followed by pooling to half the size, and two dense layers.
 nn::Sequential network(Index classes, Index rows, Index columns, Generator& generator) {
   const auto left = [](Index size) { return ((size - 4) / 2 - 4) / 2; };
-  return nn::Sequential(nn::Conv2d(1, 16, {.kernel = 5}, generator), nn::ReLU(), nn::MaxPool2d(2),   //
-                        nn::Conv2d(16, 32, {.kernel = 5}, generator), nn::ReLU(), nn::MaxPool2d(2),  //
+  return nn::Sequential(nn::Conv2d(1, 16, 5, {}, generator), nn::ReLU(), nn::MaxPool2d(2),   //
+                        nn::Conv2d(16, 32, 5, {}, generator), nn::ReLU(), nn::MaxPool2d(2),  //
                         nn::Flatten(), nn::Linear(32 * left(rows) * left(columns), 128, {}, generator), nn::ReLU(),
                         nn::Linear(128, classes, {}, generator));
 }

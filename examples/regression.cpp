@@ -18,6 +18,7 @@ struct Options {
   std::string csv, x, y, activation = "identity", scale = "none", plot;
   double rate = 0.05;
   int epochs = 2001, report_every = 200;
+  bool quick = false;
 };
 
 struct Record {
@@ -204,7 +205,8 @@ void regress(Options options) {
     if (options.y.empty()) options.y = f == Activation::identity ? "petal_width" : "species=setosa";
   }
   if (options.x.empty() || options.y.empty()) throw Error("--csv needs --x COLUMN and --y COLUMN");
-  if (!options.plot.empty()) example::check_folder_of(options.plot);
+  if (options.quick) options.epochs = 201, options.report_every = 50;
+  if (!options.plot.empty()) example::make_folder_of(options.plot, ".png");
   const std::vector<Record> records = read_records(options);
   fmt::print("{} records: {} -> {}, activation {}, rate {}\n", records.size(), options.x, options.y, options.activation, options.rate);
 
@@ -241,5 +243,6 @@ int main(int argc, char** argv) {
   line.option("--epochs", options.epochs, "passes over all records", example::kPositive);
   line.option("--report-every", options.report_every, "epochs between reports", example::kPositive);
   line.option("--plot", options.plot, "draw the data, the node and the training curve: FILE.png");
+  line.flag("--quick", options.quick, "a short training, to see that everything works");
   return line.run(argc, argv, [&] { regress(options); });
 }

@@ -26,15 +26,15 @@ struct Options {
   bool quick = false;
 };
 
-constexpr Index kSide = 32, kClasses = nn::cifar10_classes.size();
+constexpr Index kSide = 32, kClasses = nn::kCifar10Classes.size();
 
 /// Two pairs of convolutions, each followed by pooling to half the size, and two dense layers.
 nn::Sequential network(Generator& g) {
   constexpr Index kLeft = kSide / 4;
-  return nn::Sequential(nn::Conv2d(3, 32, {.kernel = 3, .padding = 1}, g), nn::ReLU(),                     //
-                        nn::Conv2d(32, 32, {.kernel = 3, .padding = 1}, g), nn::ReLU(), nn::MaxPool2d(2),  //
-                        nn::Conv2d(32, 64, {.kernel = 3, .padding = 1}, g), nn::ReLU(),                    //
-                        nn::Conv2d(64, 64, {.kernel = 3, .padding = 1}, g), nn::ReLU(), nn::MaxPool2d(2),  //
+  return nn::Sequential(nn::Conv2d(3, 32, 3, {.padding = 1}, g), nn::ReLU(),                     //
+                        nn::Conv2d(32, 32, 3, {.padding = 1}, g), nn::ReLU(), nn::MaxPool2d(2),  //
+                        nn::Conv2d(32, 64, 3, {.padding = 1}, g), nn::ReLU(),                    //
+                        nn::Conv2d(64, 64, 3, {.padding = 1}, g), nn::ReLU(), nn::MaxPool2d(2),  //
                         nn::Flatten(), nn::Linear(64 * kLeft * kLeft, 256, {}, g), nn::ReLU(), nn::Dropout(0.5, g),
                         nn::Linear(256, kClasses, {}, g));
 }
@@ -61,7 +61,7 @@ void rgb_cnn(Options options) {
       example::fit(classifier, adam, loader,
                    {.epochs = options.epochs, .test = &test, .rate = [&](int epoch) { return schedule(epoch - 1); }, .augment = augment});
 
-  const std::vector<std::string> names(nn::cifar10_classes.begin(), nn::cifar10_classes.end());
+  const std::vector<std::string> names(nn::kCifar10Classes.begin(), nn::kCifar10Classes.end());
   const std::string prefix = options.output + "/rgb_cnn";
   const example::Score final = example::report(classifier, test, data.test.images, names, history, prefix);
   example::draw_first_layer(model, slice(test.x, 0, 0, 1), prefix);

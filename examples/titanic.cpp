@@ -22,6 +22,7 @@ struct Options {
   std::string train, test, predictions;
   int seeds = 10, batches = 2048, batch_size = 128;
   double rate = 0.5;
+  bool quick = false;
 };
 
 // ---- data ------------------------------------------------------------------------------------------------------------------------
@@ -128,9 +129,10 @@ void write_predictions(const std::vector<std::string>& ids, const Tensor& probab
   fmt::print("predictions for {} passengers: {}\n", ids.size(), path);
 }
 
-void titanic(const Options& options) {
+void titanic(Options options) {
+  if (options.quick) options.seeds = 2, options.batches = 300;
   const nn::Table train = nn::read_csv(options.train), test = nn::read_csv(options.test);
-  if (!options.predictions.empty()) example::check_folder_of(options.predictions);
+  if (!options.predictions.empty()) example::make_folder_of(options.predictions, ".csv");
   const std::vector<std::string> ids = options.predictions.empty() ? std::vector<std::string>{} : test.strings("PassengerId");
   const Tensor x_test = inputs(test, options.test, train);
   const Tensor x = inputs(train, options.train, test), y = train.tensor({"Survived"}, float64);
@@ -163,5 +165,6 @@ int main(int argc, char** argv) {
   line.option("--batches", options.batches, "steps of training", example::kPositive);
   line.option("--batch", options.batch_size, "passengers in a step", example::kPositive);
   line.option("--rate", options.rate, "learning rate eta", example::kPositive);
+  line.flag("--quick", options.quick, "two short trainings, to see that everything works");
   return line.run(argc, argv, [&] { titanic(options); });
 }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 
@@ -33,7 +34,7 @@ void check_shapes(const Loss& loss, const Tensor& prediction, const Tensor& targ
                        .hint(prediction.size() == target.size() ? "reshape(target, prediction.shape())" : ""));
 }
 
-/// Losses of several steps ask beforehand what each step would ask: nothing is recorded of a loss that is refused.
+/// Losses that consist of several operations check everything first, so that nothing is recorded of a loss that is refused.
 void check_dtypes(const Loss& loss, const char* what, const Tensor& other, const Tensor& prediction) {
   if (!other.defined() || other.dtype() == prediction.dtype()) return;
   throw DtypeError(ErrorText(loss.to_string(), "the {} must have the dtype of the prediction", what)
@@ -71,11 +72,24 @@ Tensor reduce(const Tensor& losses, Reduction reduction) {
   return losses;
 }
 
-/// ln x and ln(1 - x), but -100 with slope 0 where they would be less. (The inner selections keep 1 / 0 out of the slopes.)
+template <class T> void check_probabilities(const Loss& loss, const Tensor& prediction) {
+  const Tensor x = prediction.constant().contiguous();
+  const T* const p = x.data<T>();
+  bool outside = false;
+  for (Index i = 0; i < x.size(); ++i) outside |= (p[i] < 0) | (p[i] > 1);  // NaN is not outside
+  if (!outside) [[likely]]
+    return;
+  const T* const first = std::find_if(p, p + x.size(), [](T v) { return v < 0 || v > 1; });
+  throw ValueError(ErrorText(loss.to_string(), "the prediction must be probabilities in [0, 1], but it has {}", *first)
+                       .operand("prediction", prediction)
+                       .hint("bce_with_logits takes logits of any size, or apply sigmoid first"));
+}
+
+/// ln x and ln(1 - x), but -100 with slope 0 where they would be less. (The inner selections avoid 1 / 0 in the slopes.)
 struct ClampedLogs {
   explicit ClampedLogs(const Tensor& x) {
-    static const double least = std::exp(-100.0);
-    const Tensor low = x <= least, high = 1 - x <= least;  // both false for NaN, which stays NaN
+    static const double min = std::exp(-100.0);
+    const Tensor low = x <= min, high = 1 - x <= min;  // both false for NaN, which stays NaN
     of_x = where(low, -100, log(where(low, 1, x)));
     of_rest = where(high, -100, log1p(-where(high, 0, x)));
   }
@@ -108,7 +122,7 @@ Tensor smooth_l1(const Tensor& prediction, const Tensor& target, SmoothL1Options
   const Loss loss{"smooth_l1", site};
   const double beta = options.beta;
   if (!(beta >= 0 && std::isfinite(beta)))
-    throw ValueError(fmt::format("{}: beta must be finite and not negative, and is {}", loss.to_string(), beta));
+    throw ValueError(fmt::format("{}: beta must be finite and not negative, but it is {}", loss.to_string(), beta));
   check_shapes(loss, prediction, target);
   const CallSite scope(site);
   const Tensor d = prediction - target, size = abs(d);
@@ -122,7 +136,7 @@ Tensor huber(const Tensor& prediction, const Tensor& target, HuberOptions option
   const Loss loss{"huber", site};
   const double delta = options.delta;
   if (!(delta > 0 && std::isfinite(delta)))
-    throw ValueError(fmt::format("{}: delta must be finite and positive, and is {}", loss.to_string(), delta));
+    throw ValueError(fmt::format("{}: delta must be finite and positive, but it is {}", loss.to_string(), delta));
   check_shapes(loss, prediction, target);
   const CallSite scope(site);
   const Tensor d = prediction - target, size = abs(d);
@@ -136,6 +150,7 @@ Tensor bce(const Tensor& prediction, const Tensor& target, const BceOptions& opt
   check_shapes(loss, prediction, target);
   check_dtypes(loss, "target", target, prediction);
   check_weight(loss, "weight", options.weight, prediction);
+  prediction.dtype() == float32 ? check_probabilities<float>(loss, prediction) : check_probabilities<double>(loss, prediction);
   const CallSite scope(site);
   const ClampedLogs log(prediction);
   const Tensor yes = target * log.of_x, no = (1 - target) * log.of_rest;

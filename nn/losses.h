@@ -5,7 +5,7 @@
 
 namespace wengert::nn {
 
-/// What becomes of the single losses: `mean`, `sum`, `batch_mean` (their sum over the size of the first dimension) or `none`.
+/// How the losses of the elements are combined: `mean`, `sum`, `batch_mean` (their sum over the size of the first dimension) or `none`.
 using wengert::Reduction;
 
 struct LossOptions {
@@ -14,12 +14,12 @@ struct LossOptions {
 
 // ---- numbers --------------------------------------------------------------------------------------------------------------------------
 
-/// The slides' E = 1/2 (y - y_hat)^2. A record is one position of the first dimension (everything, for rank 0), and its loss is the sum of
-/// 1/2 (y - y_hat)^2 over its outputs. `mean` averages over the records, and not over the outputs; `sum` adds them up; `none` gives each
-/// record's loss, shape (n,). So the gradient of the mean is the slides' mean gradient, (y_hat - y) / n for every output.
+/// E = 1/2 (y - y_hat)^2, summed over the outputs of an example. An example is one position of the first dimension (everything, for rank
+/// 0). `mean` averages over the n examples, not over the outputs, so that dE/dy_hat = (y_hat - y) / n for every output; `sum` adds the
+/// examples up; `none` gives the loss of each, shape (n,).
 Tensor half_squared_error(const Tensor& prediction, const Tensor& target, LossOptions options = {}, Location site = Location::here());
 
-/// (prediction - target)^2, averaged or summed over all elements; `none` keeps their shape. So for all that follow.
+/// (prediction - target)^2, averaged or summed over all elements; `none` keeps their shape. The same holds for all losses below.
 Tensor mse(const Tensor& prediction, const Tensor& target, LossOptions options = {}, Location site = Location::here());
 
 /// |prediction - target|, with slope 0 where they are equal.
@@ -45,8 +45,8 @@ struct BceOptions {
   Reduction reduction = Reduction::mean;
   Tensor weight = {};  ///< of each element; broadcasts to the prediction
 };
-/// -(t ln x + (1 - t) ln(1 - x)) for probabilities x. A logarithm below -100 counts as -100, with slope 0. Where x is a sigmoid,
-/// bce_with_logits keeps the digits that the sigmoid loses.
+/// Binary cross-entropy -(t ln x + (1 - t) ln(1 - x)) for probabilities x; a ValueError for an x outside [0, 1]. (NaN gives NaN.)
+/// Logarithms are clamped at -100, with slope 0 below. Where x is a sigmoid, bce_with_logits keeps the digits that the sigmoid loses.
 Tensor bce(const Tensor& prediction, const Tensor& target, const BceOptions& options = {}, Location site = Location::here());
 
 struct BceWithLogitsOptions {

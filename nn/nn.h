@@ -15,6 +15,7 @@
 #include "nn/layers/residual.h"
 #include "nn/layers/sequential.h"
 #include "nn/losses.h"
+#include "nn/module/check.h"
 #include "nn/module/init.h"
 #include "nn/module/module.h"
 #include "nn/module/state.h"

@@ -7,7 +7,7 @@
 
 namespace wengert::optim {
 
-Adadelta::Adadelta(const ParameterList& parameters, const AdadeltaOptions& options)
+Adadelta::Adadelta(const ParameterList& parameters, AdadeltaOptions options)
     : Optimizer("Adadelta", parameters, options.lr, 2), options_(options) {
   require_unit_interval("rho", options.rho);
   require_not_negative("eps", options.eps);

@@ -21,7 +21,7 @@ struct AdadeltaOptions {
 ///     p -= eta d
 class Adadelta final : public Optimizer {
  public:
-  explicit Adadelta(const ParameterList& parameters, const AdadeltaOptions& options = {});
+  explicit Adadelta(const ParameterList& parameters, AdadeltaOptions options = {});
 
  private:
   void update(const Update<float>& u) const override;

@@ -7,7 +7,7 @@
 
 namespace wengert::optim {
 
-Adagrad::Adagrad(const ParameterList& parameters, const AdagradOptions& options)
+Adagrad::Adagrad(const ParameterList& parameters, AdagradOptions options)
     : Optimizer("Adagrad", parameters, options.lr, 1), options_(options) {
   require_not_negative("lr_decay", options.lr_decay);
   require_not_negative("initial_sum", options.initial_sum);

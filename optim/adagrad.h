@@ -20,7 +20,7 @@ struct AdagradOptions {
 ///     p -= eta / (1 + (t - 1) delta) g / (sqrt(s) + eps)
 class Adagrad final : public Optimizer {
  public:
-  explicit Adagrad(const ParameterList& parameters, const AdagradOptions& options = {});
+  explicit Adagrad(const ParameterList& parameters, AdagradOptions options = {});
 
  private:
   void update(const Update<float>& u) const override;

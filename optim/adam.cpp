@@ -38,7 +38,7 @@ template <class T> void AdamBase::apply(const Update<T>& u) const {
 void AdamBase::update(const Update<float>& u) const { apply(u); }
 void AdamBase::update(const Update<double>& u) const { apply(u); }
 
-Adam::Adam(const ParameterList& parameters, const AdamOptions& options)
+Adam::Adam(const ParameterList& parameters, AdamOptions options)
     : AdamBase("Adam", parameters, options.lr, {options.beta1, options.beta2, options.eps, options.weight_decay, options.maximize},
                {.amsgrad = options.amsgrad, .decoupled_decay = false}) {}
 

@@ -40,7 +40,7 @@ struct AdamOptions {
 /// With `amsgrad` the largest v so far replaces v in the last line.
 class Adam final : public AdamBase {
  public:
-  explicit Adam(const ParameterList& parameters, const AdamOptions& options = {});
+  explicit Adam(const ParameterList& parameters, AdamOptions options = {});
 };
 
 }  // namespace wengert::optim

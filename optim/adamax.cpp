@@ -8,7 +8,7 @@
 
 namespace wengert::optim {
 
-Adamax::Adamax(const ParameterList& parameters, const AdamaxOptions& options)
+Adamax::Adamax(const ParameterList& parameters, AdamaxOptions options)
     : MomentOptimizer("Adamax", parameters, options.lr, 2,
                       {options.beta1, options.beta2, options.eps, options.weight_decay, options.maximize}) {}
 

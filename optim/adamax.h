@@ -21,7 +21,7 @@ struct AdamaxOptions {
 ///     p -= alpha / (1 - beta1^t) m / u
 class Adamax final : public MomentOptimizer {
  public:
-  explicit Adamax(const ParameterList& parameters, const AdamaxOptions& options = {});
+  explicit Adamax(const ParameterList& parameters, AdamaxOptions options = {});
 
  private:
   void update(const Update<float>& u) const override;

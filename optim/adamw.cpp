@@ -2,7 +2,7 @@
 
 namespace wengert::optim {
 
-AdamW::AdamW(const ParameterList& parameters, const AdamWOptions& options)
+AdamW::AdamW(const ParameterList& parameters, AdamWOptions options)
     : AdamBase("AdamW", parameters, options.lr, {options.beta1, options.beta2, options.eps, options.weight_decay, options.maximize},
                {.amsgrad = options.amsgrad, .decoupled_decay = true}) {}
 

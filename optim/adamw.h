@@ -25,7 +25,7 @@ struct AdamWOptions {
 /// With `amsgrad` the largest v so far replaces v in the last line.
 class AdamW final : public AdamBase {
  public:
-  explicit AdamW(const ParameterList& parameters, const AdamWOptions& options = {});
+  explicit AdamW(const ParameterList& parameters, AdamWOptions options = {});
 };
 
 }  // namespace wengert::optim

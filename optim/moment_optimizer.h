@@ -9,8 +9,8 @@ class MomentOptimizer : public Optimizer {
  public:
   double beta1() const { return beta1_; }
   double beta2() const { return beta2_; }
-  /// Takes effect from the next step on; the means are kept. For a schedule: `adam.set_betas(cycle.momentum(step), adam.beta2())`. An Error
-  /// unless both are in [0, 1); then nothing has changed.
+  /// From the next step on; the means stay what they are. For a schedule: `adam.set_betas(cycle.momentum(step), adam.beta2())`. A
+  /// ValueError unless both are in [0, 1); then nothing has changed.
   void set_betas(double beta1, double beta2);
 
  protected:
@@ -19,7 +19,7 @@ class MomentOptimizer : public Optimizer {
     double beta1, beta2, eps, weight_decay;
     bool maximize;
   };
-  /// An Error for options that are out of range.
+  /// A ValueError for options that are out of range.
   MomentOptimizer(const char* name, const ParameterList& parameters, double learning_rate, std::size_t states, const Common& options);
 
   double eps() const { return eps_; }

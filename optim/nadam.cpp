@@ -23,7 +23,7 @@ Momentum momentum_at(Index t, double beta1, double momentum_decay) {
 
 }  // namespace
 
-NAdam::NAdam(const ParameterList& parameters, const NAdamOptions& options)
+NAdam::NAdam(const ParameterList& parameters, NAdamOptions options)
     : MomentOptimizer("NAdam", parameters, options.lr, 2,
                       {options.beta1, options.beta2, options.eps, options.weight_decay, options.maximize}),
       momentum_decay_(options.momentum_decay) {

@@ -24,7 +24,7 @@ struct NAdamOptions {
 ///     p   -= alpha d / (sqrt(v / (1 - beta2^t)) + eps)
 class NAdam final : public MomentOptimizer {
  public:
-  explicit NAdam(const ParameterList& parameters, const NAdamOptions& options = {});
+  explicit NAdam(const ParameterList& parameters, NAdamOptions options = {});
 
  private:
   void update(const Update<float>& u) const override;

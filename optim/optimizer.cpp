@@ -20,7 +20,7 @@ std::string name_of(const ParameterState& parameter, std::size_t i) {
 
 Optimizer::Optimizer(const char* name, const ParameterList& parameters, double learning_rate, std::size_t states)
     : name_(name), parameters_(parameters), states_each_(states), states_(states * parameters.size()), counts_(parameters.size()) {
-  require(!parameters.empty(), "there are no parameters; hint: does the model's visit name its members?");
+  if (parameters.empty()) throw Error(fmt::format("{}: there are no parameters; hint: does the model's visit name its members?", name_));
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     if (std::find(parameters.begin(), parameters.begin() + i, parameters[i]) != parameters.begin() + i) {
       throw Error(fmt::format("{}: {} is listed twice", name_, name_of(*parameters[i].get(), i)));
@@ -30,7 +30,7 @@ Optimizer::Optimizer(const char* name, const ParameterList& parameters, double l
 }
 
 void Optimizer::require(bool condition, const char* problem) const {
-  if (!condition) throw Error(fmt::format("{}: {}", name_, problem));
+  if (!condition) throw ValueError(fmt::format("{}: {}", name_, problem));
 }
 
 void Optimizer::require_not_negative(const char* option, double value) const { wengert::detail::check_not_negative(name_, option, value); }
@@ -95,9 +95,11 @@ void Optimizer::prepare_state(const ParameterState& parameter, std::size_t i) {
     if (!state.defined()) {
       state = Tensor::zeros(value.shape(), value.dtype());
     } else if (state.shape() != value.shape() || state.dtype() != value.dtype()) {
-      throw Error(fmt::format("{}: {} was {} {} in previous steps and is now {} {}; hint: make a new optimizer after such a change", name_,
-                              name_of(parameter, i), to_string(state.shape()), to_string(state.dtype()), to_string(value.shape()),
-                              to_string(value.dtype())));
+      const std::string changed = fmt::format(
+          "{}: {} was {} {} at the previous steps and is {} {} now; hint: make a new optimizer after such a change", name_,
+          name_of(parameter, i), to_string(state.shape()), to_string(state.dtype()), to_string(value.shape()), to_string(value.dtype()));
+      if (state.shape() != value.shape()) throw ShapeError(changed);
+      throw DtypeError(changed);
     }
   }
 }

@@ -26,7 +26,7 @@ class Optimizer {
   void step(const Gradients& gradients);
 
   double learning_rate() const { return learning_rate_; }
-  /// Takes effect from the next step on. An Error if the rate is negative or not finite.
+  /// From the next step on. A ValueError if it is negative or not finite.
   void set_learning_rate(double rate);
   const ParameterList& parameters() const { return parameters_; }
 
@@ -50,7 +50,7 @@ class Optimizer {
   /// `states`: the number of state tensors for each parameter. An Error, which begins with `name`, if there are no parameters or one is
   /// listed twice.
   Optimizer(const char* name, const ParameterList& parameters, double learning_rate, std::size_t states);
-  /// An Error, which begins with the optimizer's name, unless the condition holds.
+  /// A ValueError, which begins with the optimizer's name, unless the condition holds.
   void require(bool condition, const char* problem) const;
   /// The same for the value of an option, which must be finite and >= 0, or in [0, 1], or in [0, 1).
   void require_not_negative(const char* option, double value) const;

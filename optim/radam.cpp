@@ -9,7 +9,7 @@
 
 namespace wengert::optim {
 
-RAdam::RAdam(const ParameterList& parameters, const RAdamOptions& options)
+RAdam::RAdam(const ParameterList& parameters, RAdamOptions options)
     : MomentOptimizer("RAdam", parameters, options.lr, 2,
                       {options.beta1, options.beta2, options.eps, options.weight_decay, options.maximize}) {}
 

@@ -25,7 +25,7 @@ struct RAdamOptions {
 ///     r^2 = (rho - 4) (rho - 2) rho_max / ((rho_max - 4) (rho_max - 2) rho)
 class RAdam final : public MomentOptimizer {
  public:
-  explicit RAdam(const ParameterList& parameters, const RAdamOptions& options = {});
+  explicit RAdam(const ParameterList& parameters, RAdamOptions options = {});
 
  private:
   void update(const Update<float>& u) const override;

@@ -9,7 +9,7 @@
 
 namespace wengert::optim {
 
-RMSprop::RMSprop(const ParameterList& parameters, const RMSpropOptions& options)
+RMSprop::RMSprop(const ParameterList& parameters, RMSpropOptions options)
     : Optimizer("RMSprop", parameters, options.lr, 1 + (options.centered ? 1 : 0) + (options.momentum != 0 ? 1 : 0)), options_(options) {
   require_unit_interval("alpha", options.alpha);
   require_not_negative("eps", options.eps);

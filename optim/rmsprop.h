@@ -24,10 +24,11 @@ struct RMSpropOptions {
 ///     p -= eta b
 class RMSprop final : public Optimizer {
  public:
-  explicit RMSprop(const ParameterList& parameters, const RMSpropOptions& options = {});
+  explicit RMSprop(const ParameterList& parameters, RMSpropOptions options = {});
 
   double momentum() const { return options_.momentum; }
-  /// Takes effect from the next step on; b is kept, or starts at 0. An Error unless the momentum is in [0, 1); then nothing has changed.
+  /// From the next step on; b stays what it is, and is 0 where there has been none. A ValueError unless the momentum is in [0, 1); then
+  /// nothing has changed.
   void set_momentum(double momentum);
 
  private:

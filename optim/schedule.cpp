@@ -15,11 +15,11 @@ namespace {
 using wengert::detail::check_not_negative, wengert::detail::check_positive, wengert::detail::option_error;
 
 void check_at_least(const char* schedule, const char* option, Index value, Index min) {
-  if (value < min) throw Error(fmt::format("{}: {} must be at least {}, but it is {}", schedule, option, min, value));
+  if (value < min) throw ValueError(fmt::format("{}: {} must be at least {}, but it is {}", schedule, option, min, value));
 }
 
 void check_step(const char* schedule, Index step) {
-  if (step < 0) throw Error(fmt::format("{}: there is no step {}, the first is 0", schedule, step));
+  if (step < 0) throw ValueError(fmt::format("{}: there is no step {}; the first is 0", schedule, step));
 }
 
 double ratio(Index a, Index b) { return static_cast<double>(a) / static_cast<double>(b); }
@@ -124,7 +124,7 @@ double OneCycleSchedule::cycle(Index step, double start, double peak, double end
   if (!(warmup_fraction < 1 && warmup_fraction * static_cast<double>(steps) > 1))
     option_error("OneCycleSchedule", "warmup_fraction", "more than one step and fewer than all", warmup_fraction);
   check_step("OneCycleSchedule", step);
-  if (step >= steps) throw Error(fmt::format("OneCycleSchedule: there is no step {}, the last is {}", step, steps - 1));
+  if (step >= steps) throw ValueError(fmt::format("OneCycleSchedule: there is no step {}; the last is {}", step, steps - 1));
   const auto between = curve == Curve::cosine ? on_cosine : on_line;
   const double t = static_cast<double>(step), top = warmup_fraction * static_cast<double>(steps) - 1, last = static_cast<double>(steps - 1);
   return t <= top ? between(start, peak, t / top) : between(peak, end, (t - top) / (last - top));
@@ -136,7 +136,7 @@ double OneCycleSchedule::operator()(Index step) const {
 
 double OneCycleSchedule::momentum(Index step) const { return cycle(step, max_momentum, min_momentum, max_momentum); }
 
-PlateauSchedule::PlateauSchedule(double lr, const PlateauOptions& options) : options_(options), lr_(lr) {
+PlateauSchedule::PlateauSchedule(double lr, PlateauOptions options) : options_(options), lr_(lr) {
   check_not_negative("PlateauSchedule", "lr", lr);
   if (!(options.factor > 0 && options.factor < 1)) option_error("PlateauSchedule", "factor", "in (0, 1)", options.factor);
   check_at_least("PlateauSchedule", "patience", options.patience, 0);

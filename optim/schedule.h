@@ -14,8 +14,8 @@ namespace wengert::optim {
 ///     for (int epoch = 0; epoch < epochs; ++epoch) {
 ///       optimizer.set_learning_rate(schedule(epoch));
 ///
-/// It has no state, so resuming a training resumes its schedule. (The exception is PlateauSchedule, which depends on results.) Below, t is
-/// the step. The definitions are those of PyTorch. A negative step is an Error, and a field out of range a ValueError.
+/// It has no state, so a resumed training resumes its schedule. (PlateauSchedule depends on results and is the exception.) Below, t is the
+/// step. Definitions are PyTorch's. A negative step and a field out of range are ValueErrors.
 template <class S> concept Schedule = requires(const S& schedule, Index step) {
   { schedule(step) } -> std::convertible_to<double>;
 };
@@ -94,7 +94,7 @@ struct WarmupCosineSchedule {
 };
 
 /// One cycle over `steps` steps: from lr / initial_divisor up to lr during the fraction `warmup_fraction` of them, then down to
-/// lr / initial_divisor / final_divisor. A step >= `steps` is an Error. (Smith and Topin 2019)
+/// lr / initial_divisor / final_divisor. A step from `steps` on is a ValueError. (Smith and Topin 2019)
 struct OneCycleSchedule {
   double lr = 0;  ///< maximum rate
   Index steps = 2;
@@ -123,8 +123,8 @@ struct PlateauOptions {
 /// A rate that is reduced when results stop improving: `optimizer.set_learning_rate(plateau(validation_loss))` after each epoch.
 class PlateauSchedule {
  public:
-  /// An Error for options that are out of range.
-  explicit PlateauSchedule(double lr, const PlateauOptions& options = {});
+  /// A ValueError for options that are out of range.
+  explicit PlateauSchedule(double lr, PlateauOptions options = {});
 
   /// Takes the next result and returns the rate from now on. NaN is not an improvement.
   double operator()(double result);

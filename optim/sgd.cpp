@@ -7,7 +7,7 @@
 
 namespace wengert::optim {
 
-SGD::SGD(const ParameterList& parameters, const SGDOptions& options)
+SGD::SGD(const ParameterList& parameters, SGDOptions options)
     : Optimizer("SGD", parameters, options.lr, options.momentum != 0 ? 1 : 0), options_(options) {
   require_decay("momentum", options.momentum);
   require_unit_interval("dampening", options.dampening);

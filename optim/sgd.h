@@ -21,11 +21,11 @@ struct SGDOptions {
 ///     p -= eta g
 class SGD final : public Optimizer {
  public:
-  explicit SGD(const ParameterList& parameters, const SGDOptions& options = {});
+  explicit SGD(const ParameterList& parameters, SGDOptions options = {});
 
   double momentum() const { return options_.momentum; }
-  /// Takes effect from the next step on; v is kept, or starts at 0. An Error unless the momentum is in [0, 1), and positive with
-  /// `nesterov`; then nothing has changed.
+  /// From the next step on; v stays what it is, and is 0 where there has been none. A ValueError unless the momentum is in [0, 1), and
+  /// positive with `nesterov`; then nothing has changed.
   void set_momentum(double momentum);
 
  private:

@@ -1,5 +1,7 @@
 #include "autodiff/tape/parameter.h"
 
+#include <mutex>
+
 #include "autodiff/tape/records.h"
 #include "autodiff/tensor/label.h"
 
@@ -40,7 +42,15 @@ Parameter& Parameter::operator=(const Tensor& value) {
   return *this;
 }
 
+namespace {
+
+/// Of names: one thread may read a parameter for the first time while another one names it.
+std::mutex naming;
+
+}  // namespace
+
 void ParameterState::rename(std::string_view to) {
+  const std::lock_guard lock(naming);
   name = to;
   label.store(0, std::memory_order_relaxed);
 }
@@ -53,6 +63,7 @@ void label_value(ParameterState& p) {
   if (!elements) return;
   std::uint32_t label = p.label.load(std::memory_order_relaxed);
   if (label == 0) [[unlikely]] {
+    const std::lock_guard lock(naming);
     label = detail::label_of_parameter(p.name);
     p.label.store(label, std::memory_order_relaxed);
   }

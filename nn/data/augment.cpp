@@ -9,14 +9,14 @@
 namespace wengert::nn {
 namespace {
 
-// One row of a picture, and where it belongs: row `y` of image `image`.
+// One row of an image: row `y` of image `image`.
 template <class T> struct Row {
   const T* picture;  // the first pixel of its channel
   T* to;
   Index image, y;
 };
 
-// f(row) for every row of the result, which has the shape of the images.
+// Calls f(row) for every row of the result, which has the shape of the images.
 template <class F> Tensor map_rows(const Tensor& images, Location site, F&& f) {
   const Tensor given = images.constant().contiguous(site);
   Tensor result = Tensor::uninitialized(given.shape(), given.dtype(), site);
@@ -42,14 +42,14 @@ void check_images(const char* operation, const Tensor& images, Location site) {
 
 }  // namespace
 
-Tensor random_crop(const Tensor& images, const CropOptions& options, Generator& generator, Location site) {
+Tensor random_crop(const Tensor& images, CropOptions options, Generator& generator, Location site) {
   check_images("random_crop", images, site);
   const Index padding = options.padding, height = images.size(-2), width = images.size(-1);
   if (padding < 0) throw ShapeError(fmt::format("random_crop: padding {} is negative, at {}", padding, to_string(site)));
   const Tensor moves = generator.integers({images.size(0), 2}, -padding, padding + 1);
   const Index* const move = moves.data<Index>();
   return map_rows(images, site, [&](const auto& row) {
-    const Index y = row.y + move[2 * row.image], dx = move[2 * row.image + 1];  // pixel (y, x + dx) comes to (row.y, x)
+    const Index y = row.y + move[2 * row.image], dx = move[2 * row.image + 1];  // pixel (y, x + dx) moves to (row.y, x)
     const Index first = std::clamp<Index>(-dx, 0, width), last = std::clamp<Index>(width - dx, 0, width);
     std::fill(row.to, row.to + width, 0);
     if (y < 0 || y >= height || first >= last) return;
@@ -57,7 +57,7 @@ Tensor random_crop(const Tensor& images, const CropOptions& options, Generator& 
   });
 }
 
-Tensor random_flip(const Tensor& images, const FlipOptions& options, Generator& generator, Location site) {
+Tensor random_flip(const Tensor& images, FlipOptions options, Generator& generator, Location site) {
   check_images("random_flip", images, site);
   const Index width = images.size(-1);
   const Tensor flips = generator.bernoulli({images.size(0)}, options.probability, boolean);

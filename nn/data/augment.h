@@ -1,5 +1,5 @@
 #pragma once
-// Pictures changed a little at random, so that a network does not learn them by heart.
+// Random changes of images (data augmentation), so that a network does not memorise them.
 #include "autodiff/tensor/random.h"
 #include "autodiff/tensor/tensor.h"
 
@@ -9,9 +9,9 @@ struct CropOptions {
   Index padding = 4;
 };
 
-/// Moves each image by up to `padding` pixels up, down, left and right, every distance being equally likely; what comes in is 0. That is a
-/// random crop of the padded image. (n, ..., height, width) -> the same, a constant; all channels of an image move alike.
-Tensor random_crop(const Tensor& images, const CropOptions& options = {}, Generator& generator = default_generator(),
+/// Moves each image by up to `padding` pixels up, down, left and right, each distance being equally likely; pixels from outside the image
+/// are 0. That is a random crop of the padded image. (n, ..., height, width) -> the same, a constant; all channels of an image move alike.
+Tensor random_crop(const Tensor& images, CropOptions options = {}, Generator& generator = default_generator(),
                    Location site = Location::here());
 
 struct FlipOptions {
@@ -19,7 +19,7 @@ struct FlipOptions {
 };
 
 /// Mirrors images, left to right, each with the given probability. (n, ..., height, width) -> the same, a constant.
-Tensor random_flip(const Tensor& images, const FlipOptions& options = {}, Generator& generator = default_generator(),
+Tensor random_flip(const Tensor& images, FlipOptions options = {}, Generator& generator = default_generator(),
                    Location site = Location::here());
 
 }  // namespace wengert::nn

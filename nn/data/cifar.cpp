@@ -8,14 +8,15 @@
 #include <string_view>
 #include <vector>
 
+#include "autodiff/tensor/call_site.h"
 #include "nn/data/input.h"
 
 namespace wengert::nn {
 namespace {
 
-constexpr Index side = 32, channels = 3, classes = 10;
-constexpr std::size_t pixel_bytes = channels * side * side, record_bytes = 1 + pixel_bytes;
-constexpr int batches = 5;
+constexpr Index kSide = 32, kChannels = 3, kClasses = 10;
+constexpr std::size_t kPixelBytes = kChannels * kSide * kSide, kRecordBytes = 1 + kPixelBytes;
+constexpr int kBatches = 5;
 
 [[noreturn]] void fail(const std::string& path, const std::string& what) { throw DataError(fmt::format("{}: {}", path, what)); }
 
@@ -36,7 +37,7 @@ struct Records {
 
   LabelledImages take() {
     const auto n = static_cast<Index>(labels.size());
-    Tensor images = Tensor::uninitialized({n, channels, side, side});
+    Tensor images = Tensor::uninitialized({n, kChannels, kSide, kSide});
     auto* to = images.mutable_data<float>();
     for (std::size_t i = 0; i < pixels.size(); ++i) to[i] = static_cast<float>(pixels[i] / 255.0);
     return {images, Tensor::from(labels)};
@@ -46,15 +47,15 @@ struct Records {
   bool append_record(Input& input, std::size_t number) {
     std::uint8_t label;
     if (input.read(&label, 1) == 0) return false;
-    if (label >= classes) {
+    if (label >= kClasses) {
       fail(input.path(), fmt::format("record {} at byte {}: the label {} is not in [0, {}); is this a file of CIFAR-10's binary version?",
-                                     number, number * record_bytes, label, classes));
+                                     number, number * kRecordBytes, label, kClasses));
     }
     const std::size_t have = pixels.size();
-    pixels.resize(have + pixel_bytes);
-    if (const std::size_t got = input.read(pixels.data() + have, pixel_bytes); got < pixel_bytes) {
+    pixels.resize(have + kPixelBytes);
+    if (const std::size_t got = input.read(pixels.data() + have, kPixelBytes); got < kPixelBytes) {
       fail(input.path(),
-           fmt::format("record {} at byte {} is cut off: {} bytes of {}", number, number * record_bytes, 1 + got, record_bytes));
+           fmt::format("record {} at byte {} is cut off: {} bytes of {}", number, number * kRecordBytes, 1 + got, kRecordBytes));
     }
     labels.push_back(label);
     return true;
@@ -73,15 +74,17 @@ std::optional<std::string> find_file(const std::string& directory, std::string_v
 
 }  // namespace
 
-LabelledImages read_cifar10(const std::string& path, const CifarOptions& options) {
+LabelledImages read_cifar10(const std::string& path, CifarOptions options, Location site) {
+  const CallSite scope(site);
   Records records;
   records.append(path, options.max_records);
   return records.take();
 }
 
-ImageDataset load_cifar10(const std::string& directory) {
+ImageDataset load_cifar10(const std::string& directory, Location site) {
+  const CallSite scope(site);
   Records train;
-  for (int i = 1; i <= batches; ++i) {
+  for (int i = 1; i <= kBatches; ++i) {
     if (const auto path = find_file(directory, fmt::format("data_batch_{}.bin", i))) train.append(*path);
   }
   const auto test = find_file(directory, "test_batch.bin");
@@ -89,7 +92,7 @@ ImageDataset load_cifar10(const std::string& directory) {
     fail(directory, fmt::format("no file {} (or with .gz) here or in cifar-10-batches-bin/",
                                 test ? "data_batch_1.bin to data_batch_5.bin" : "test_batch.bin"));
   }
-  return {train.take(), read_cifar10(*test), classes};
+  return {train.take(), read_cifar10(*test), kClasses};
 }
 
 }  // namespace wengert::nn

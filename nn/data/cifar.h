@@ -1,5 +1,5 @@
 #pragma once
-// CIFAR-10: 32 x 32 pictures in colour of ten kinds of things (Krizhevsky 2009), in its binary format.
+// CIFAR-10: 32 x 32 colour images of ten classes (Krizhevsky 2009), in its binary format.
 #include <array>
 #include <string>
 
@@ -8,8 +8,8 @@
 
 namespace wengert::nn {
 
-/// What the classes show, by their numbers.
-inline constexpr std::array cifar10_classes = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};
+/// The names of the classes, by their numbers.
+inline constexpr std::array kCifar10Classes = {"airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"};
 
 struct CifarOptions {
   /// A file of more records is refused: a small compressed one may expand to a thousand times its size.
@@ -20,10 +20,10 @@ struct CifarOptions {
 /// plane row by row. Images (n, 3, 32, 32) float32 in [0, 1], labels (n) int64 in [0, 10). A DataError names the file, and the record and
 /// byte where there are some: a label beyond 9, a last record that is cut off, no record at all, damaged gzip data. Memory grows with what
 /// really arrives.
-LabelledImages read_cifar10(const std::string& path, const CifarOptions& options = {});
+LabelledImages read_cifar10(const std::string& path, CifarOptions options = {}, Location site = Location::here());
 
 /// Reads the data set from `directory`, or from cifar-10-batches-bin/ in it: data_batch_1.bin to data_batch_5.bin, as many as there are,
 /// one after the other, and test_batch.bin, each plain or with .gz.
-ImageDataset load_cifar10(const std::string& directory);
+ImageDataset load_cifar10(const std::string& directory, Location site = Location::here());
 
 }  // namespace wengert::nn

@@ -10,21 +10,22 @@
 #include <unordered_map>
 #include <utility>
 
+#include "autodiff/tensor/call_site.h"
 #include "nn/data/input.h"
 
 namespace wengert::nn {
 namespace {
 
-constexpr std::size_t max_columns = 1 << 20;  // a line of more is not a table
-constexpr std::size_t max_listed = 20;        // columns that a message lists
-constexpr std::size_t max_quoted = 40;        // characters of a field that a message quotes
-constexpr std::size_t first_read = 1 << 16;
+constexpr std::size_t kMaxColumns = 1 << 20;  // a line with more is not a table
+constexpr std::size_t kMaxListed = 20;        // columns that a message lists
+constexpr std::size_t kMaxQuoted = 40;        // characters of a field that a message quotes
+constexpr std::size_t kFirstRead = 1 << 16;
 
-// A piece of the file for a message: on one line, in bounds, nothing that a terminal would obey.
+// A field for a message: on one line, shortened, without control characters.
 std::string quoted(std::string_view text) {
   std::string shown = "\"";
-  for (const char c : text.substr(0, max_quoted)) shown += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
-  return shown + (text.size() > max_quoted ? "...\"" : "\"");
+  for (const char c : text.substr(0, kMaxQuoted)) shown += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? '?' : c;
+  return shown + (text.size() > kMaxQuoted ? "...\"" : "\"");
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -36,7 +37,7 @@ std::string_view trimmed(std::string_view text) {
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
-// Levenshtein's distance, capitals and small letters being the same: insertions, removals and replacements from one to the other.
+// The Levenshtein distance, ignoring case: how many insertions, removals and replacements turn one into the other.
 std::size_t distance(std::string_view a, std::string_view b) {
   std::vector<std::size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), std::size_t{0});
@@ -51,7 +52,7 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return row.back();
 }
 
-// The name that was probably meant, or null.
+// The name that the user probably meant, or null.
 const std::string* nearest(std::string_view wanted, const std::vector<std::string>& names) {
   const std::string* best = nullptr;
   std::size_t best_distance = std::max<std::size_t>(2, wanted.size() / 3) + 1;
@@ -67,8 +68,8 @@ const std::string* nearest(std::string_view wanted, const std::vector<std::strin
 
 std::string list(const std::vector<std::string>& names) {
   std::string listed;
-  for (std::size_t i = 0; i < std::min(names.size(), max_listed); ++i) listed += fmt::format("{}{}", i ? ", " : "", quoted(names[i]));
-  if (names.size() > max_listed) listed += fmt::format(" and {} more", names.size() - max_listed);
+  for (std::size_t i = 0; i < std::min(names.size(), kMaxListed); ++i) listed += fmt::format("{}{}", i ? ", " : "", quoted(names[i]));
+  if (names.size() > kMaxListed) listed += fmt::format(" and {} more", names.size() - kMaxListed);
   return listed;
 }
 
@@ -94,7 +95,8 @@ std::string read_text(const std::string& path, std::uint64_t max_bytes) {
   };
   if (input.size() && *input.size() > max_bytes) throw too_large();
   std::string text;
-  std::size_t have = 0, wanted = input.size() ? static_cast<std::size_t>(*input.size()) + 1 : first_read;  // + 1: meets the end
+  std::size_t have = 0,
+              wanted = input.size() ? static_cast<std::size_t>(*input.size()) + 1 : kFirstRead;  // + 1: so that the read reaches the end
   while (true) {
     text.resize(wanted);
     have += input.read(reinterpret_cast<unsigned char*>(text.data()) + have, wanted - have);
@@ -108,10 +110,10 @@ std::string read_text(const std::string& path, std::uint64_t max_bytes) {
 
 }  // namespace
 
-// Goes through the text once. Quoted fields are unquoted in place, which never makes them longer.
+// Parses the text in one pass. Quoted fields are unquoted in place, which never makes them longer.
 class CsvParser {
  public:
-  CsvParser(Table& table, const CsvOptions& options) : table_(table), text_(table.text_), options_(options) {}
+  CsvParser(Table& table, CsvOptions options) : table_(table), text_(table.text_), options_(options) {}
 
   void run() {
     skip_byte_order_mark();
@@ -141,7 +143,7 @@ class CsvParser {
     const std::uint32_t line = line_;
     const std::size_t before = table_.fields_.size();
     do {
-      if (table_.fields_.size() - before == max_columns) fail_line(line, fmt::format("more than {} fields", max_columns));
+      if (table_.fields_.size() - before == kMaxColumns) fail_line(line, fmt::format("more than {} fields", kMaxColumns));
       table_.fields_.push_back(parse_field());
     } while (skip_separator());
     skip_line_end();
@@ -213,14 +215,14 @@ class CsvParser {
 
   Table& table_;
   std::string& text_;
-  const CsvOptions& options_;
+  CsvOptions options_;
   std::size_t at_ = 0;
   std::uint32_t line_ = 1;
 };
 
 bool Table::has(std::string_view column) const { return std::find(names_.begin(), names_.end(), column) != names_.end(); }
 
-std::vector<double> Table::numbers(std::string_view column, const NumberOptions& options) const {
+std::vector<double> Table::numbers(std::string_view column, NumberOptions options) const {
   const std::size_t c = find(column);
   std::vector<double> values(lines_.size());
   for (std::size_t row = 0; row < values.size(); ++row) values[row] = number(row, c, options);
@@ -235,16 +237,17 @@ std::vector<std::string> Table::strings(std::string_view column) const {
   return values;
 }
 
-Tensor Table::tensor(std::span<const std::string> columns, Dtype dtype, const NumberOptions& options) const {
-  constexpr std::size_t few = 16;                            // columns that are found one by one
-  std::unordered_map<std::string_view, std::size_t> places;  // of names; `twice` for those of several columns
-  constexpr std::size_t twice = std::numeric_limits<std::size_t>::max();
-  if (columns.size() > few)
+Tensor Table::tensor(std::span<const std::string> columns, Dtype dtype, NumberOptions options, Location site) const {
+  const CallSite scope(site);
+  constexpr std::size_t kFew = 16;                           // columns that are found one by one
+  std::unordered_map<std::string_view, std::size_t> places;  // of names; `kTwice` for those of several columns
+  constexpr std::size_t kTwice = std::numeric_limits<std::size_t>::max();
+  if (columns.size() > kFew)
     for (std::size_t c = 0; c < names_.size(); ++c)
-      if (const auto [place, is_new] = places.emplace(names_[c], c); !is_new) place->second = twice;
+      if (const auto [place, is_new] = places.emplace(names_[c], c); !is_new) place->second = kTwice;
   const auto place_of = [&](const std::string& name) {
     const auto place = places.find(name);
-    return place == places.end() || place->second == twice ? find(name) : place->second;  // find() says what is wrong
+    return place == places.end() || place->second == kTwice ? find(name) : place->second;  // find() says what is wrong
   };
   std::vector<double> values(lines_.size() * columns.size());
   for (std::size_t j = 0; j < columns.size(); ++j) {
@@ -268,14 +271,14 @@ std::string_view Table::text(std::size_t row, std::size_t column) const {
   return std::string_view(text_).substr(field.begin, field.length);
 }
 
-double Table::number(std::size_t row, std::size_t column, const NumberOptions& options) const {
+double Table::number(std::size_t row, std::size_t column, NumberOptions options) const {
   std::string_view shown = trimmed(text(row, column));
   if (shown.empty() || shown == options.missing_mark) {
     if (!options.missing) fail(row, column, "the value is missing; drop the row, or say what stands for it (NumberOptions::missing)");
     return *options.missing;
   }
   std::string_view digits = shown;
-  if (digits.size() > 1 && digits[0] == '+' && digits[1] != '-') digits.remove_prefix(1);  // from_chars knows no plus sign
+  if (digits.size() > 1 && digits[0] == '+' && digits[1] != '-') digits.remove_prefix(1);  // from_chars does not accept a plus sign
   double value = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   if (error == std::errc::invalid_argument || end != digits.data() + digits.size()) fail(row, column, quoted(shown) + " is not a number");
@@ -303,7 +306,7 @@ void Table::fail(std::size_t row, std::size_t column, const std::string& what) c
   throw DataError(fmt::format("{}, line {}, column {}: {}", file_, lines_[row], quoted(names_[column]), what));
 }
 
-Table read_csv(const std::string& path, const CsvOptions& options) {
+Table read_csv(const std::string& path, CsvOptions options) {
   Table table;
   table.file_ = path;
   table.text_ = read_text(path, options.max_bytes);

@@ -21,15 +21,15 @@ struct CsvOptions {
 };
 
 struct NumberOptions {
-  /// What stands for a missing value; without it a missing value is an error.
+  /// Replaces a missing value; without it a missing value is an error.
   std::optional<double> missing = std::nullopt;
-  /// A text that means a missing value, beside the empty field: "NA", "?" ...
+  /// A text that means a missing value, in addition to the empty field: "NA", "?" ...
   std::string_view missing_mark = {};
-  /// Lets texts such as "nan" and "inf" pass as the numbers they name.
+  /// Accepts texts such as "nan" and "inf" as numbers.
   bool allow_nonfinite = false;
 };
 
-/// The text of a CSV file in rows and named columns. What is a number and what is missing is decided when a column is asked for.
+/// The text of a CSV file in rows and named columns. Fields become numbers, or missing values, when a column is read.
 /// Every error is a DataError that names the file, the line (as an editor counts them) and the column.
 class Table {
  public:
@@ -38,27 +38,29 @@ class Table {
   const std::vector<std::string>& names() const { return names_; }
   bool has(std::string_view column) const;
 
-  /// One column as numbers; one that is too small for a double is 0. An error if a field is missing, is text, or is not finite, unless the
+  /// One column as numbers; a number too small for a double is 0. An error if a field is missing, is text, or is not finite, unless the
   /// options allow it.
-  std::vector<double> numbers(std::string_view column, const NumberOptions& options = {}) const;
-  /// One column as it stands in the file, without quotes; "" where a value is missing.
+  std::vector<double> numbers(std::string_view column, NumberOptions options = {}) const;
+  /// One column as text, without quotes; "" where a value is missing.
   std::vector<std::string> strings(std::string_view column) const;
   /// Columns of numbers side by side: (rows, number of columns).
-  Tensor tensor(std::span<const std::string> columns, Dtype dtype = float32, const NumberOptions& options = {}) const;
-  Tensor tensor(std::initializer_list<std::string> columns, Dtype dtype = float32, const NumberOptions& options = {}) const {
-    return tensor(std::span(columns.begin(), columns.size()), dtype, options);
+  Tensor tensor(std::span<const std::string> columns, Dtype dtype = float32, NumberOptions options = {},
+                Location site = Location::here()) const;
+  Tensor tensor(std::initializer_list<std::string> columns, Dtype dtype = float32, NumberOptions options = {},
+                Location site = Location::here()) const {
+    return tensor(std::span(columns.begin(), columns.size()), dtype, options, site);
   }
 
  private:
   friend class CsvParser;
-  friend Table read_csv(const std::string& path, const CsvOptions& options);
+  friend Table read_csv(const std::string& path, CsvOptions options);
   struct Field {
     std::uint32_t begin, length;
   };
 
   std::size_t find(std::string_view column) const;
   std::string_view text(std::size_t row, std::size_t column) const;
-  double number(std::size_t row, std::size_t column, const NumberOptions& options) const;
+  double number(std::size_t row, std::size_t column, NumberOptions options) const;
   [[noreturn]] void unknown(std::string_view column) const;
   [[noreturn]] void fail(std::size_t row, std::size_t column, const std::string& what) const;
 
@@ -72,6 +74,6 @@ class Table {
 /// Reads a CSV file as RFC 4180 describes it: fields in double quotes may hold separators, line breaks and doubled quotes. Lines may end
 /// in any convention; blank lines and a byte order mark are skipped. Files compressed by gzip are read as well.
 /// Refused, by a DataError: no such file, quotes that do not close or end in mid-field, rows with more or fewer fields than the first.
-Table read_csv(const std::string& path, const CsvOptions& options = {});
+Table read_csv(const std::string& path, CsvOptions options = {});
 
 }  // namespace wengert::nn

@@ -11,12 +11,13 @@
 #include <type_traits>
 #include <vector>
 
+#include "autodiff/tensor/call_site.h"
 #include "nn/data/input.h"
 
 namespace wengert::nn {
 namespace {
 
-constexpr std::size_t first_payload = 1 << 20;  // what is allocated before anything has arrived
+constexpr std::size_t kFirstPayload = 1 << 20;  // bytes allocated before anything has been read
 
 [[noreturn]] void fail(const std::string& path, const std::string& what) { throw DataError(fmt::format("{}: {}", path, what)); }
 
@@ -56,7 +57,7 @@ std::string times(const Shape& shape) {
   return product;
 }
 
-Header read_header(Input& input, const IdxOptions& options) {
+Header read_header(Input& input, IdxOptions options) {
   std::array<unsigned char, 4> magic{};
   if (input.read(magic.data(), magic.size()) < magic.size()) fail(input.path(), "ends within the first 4 bytes: no IDX file");
   Header header;
@@ -101,7 +102,7 @@ std::vector<unsigned char> read_payload(Input& input, const Header& header) {
   std::vector<unsigned char> payload;
   std::size_t have = 0;
   while (have < header.payload) {
-    payload.resize(static_cast<std::size_t>(std::min<std::uint64_t>(header.payload, std::max(first_payload, 2 * have))));
+    payload.resize(static_cast<std::size_t>(std::min<std::uint64_t>(header.payload, std::max(kFirstPayload, 2 * have))));
     const std::size_t got = input.read(payload.data() + have, payload.size() - have);
     have += got;
     if (have < payload.size()) fail_payload(input, header, fmt::format("ends after {}", have));
@@ -111,7 +112,7 @@ std::vector<unsigned char> read_payload(Input& input, const Header& header) {
   return payload;
 }
 
-// An element of the file: its bytes are in the order of big-endian machines.
+// An element of the file, whose bytes are big-endian.
 template <class Stored> Stored element_at(const unsigned char* from) {
   std::array<unsigned char, sizeof(Stored)> bytes;
   std::copy_n(from, bytes.size(), bytes.begin());
@@ -125,7 +126,7 @@ void convert_elements(const std::string& path, const Header& header, const unsig
   for (Index i = 0; i < n; ++i) {
     const Stored value = element_at<Stored>(from + static_cast<std::size_t>(i) * sizeof(Stored));
     if constexpr (std::is_integral_v<Wanted>) {
-      to[i] = static_cast<Wanted>(+value);  // + makes a signed byte the number that it is, no character
+      to[i] = static_cast<Wanted>(+value);  // + turns a signed byte into a number instead of a character
     } else {
       const double scaled = static_cast<double>(value) * scale;
       if (std::is_floating_point_v<Stored> && !std::isfinite(scaled)) {
@@ -137,8 +138,7 @@ void convert_elements(const std::string& path, const Header& header, const unsig
   }
 }
 
-template <class Stored>
-Tensor convert(const std::string& path, const Header& header, const unsigned char* from, const IdxOptions& options) {
+template <class Stored> Tensor convert(const std::string& path, const Header& header, const unsigned char* from, IdxOptions options) {
   Tensor elements = Tensor::uninitialized(header.shape, options.dtype);
   if (options.dtype == int64) {
     convert_elements<Stored>(path, header, from, elements.mutable_data<std::int64_t>(), 1);
@@ -150,7 +150,7 @@ Tensor convert(const std::string& path, const Header& header, const unsigned cha
   return elements;
 }
 
-Tensor convert_any(const std::string& path, const Header& header, const unsigned char* from, const IdxOptions& options) {
+Tensor convert_any(const std::string& path, const Header& header, const unsigned char* from, IdxOptions options) {
   switch (header.type) {
     case 0x08:
       return convert<std::uint8_t>(path, header, from, options);
@@ -167,7 +167,7 @@ Tensor convert_any(const std::string& path, const Header& header, const unsigned
   }
 }
 
-void check_dtype(const std::string& path, const Header& header, const IdxOptions& options) {
+void check_dtype(const std::string& path, const Header& header, IdxOptions options) {
   const bool floating = header.type == 0x0d || header.type == 0x0e;
   if (options.dtype == boolean || (options.dtype == int64 && floating)) {
     throw DtypeError(fmt::format("read_idx: {} holds {} and cannot be read as {}", path, floating ? "floating numbers" : "integers",
@@ -226,7 +226,8 @@ LabelledImages load_part(const std::string& directory, std::string_view part, In
 
 }  // namespace
 
-Tensor read_idx(const std::string& path, const IdxOptions& options) {
+Tensor read_idx(const std::string& path, IdxOptions options, Location site) {
+  const CallSite scope(site);
   Input input(path);
   const Header header = read_header(input, options);
   check_dtype(path, header, options);
@@ -234,7 +235,8 @@ Tensor read_idx(const std::string& path, const IdxOptions& options) {
   return convert_any(path, header, payload.data(), options);
 }
 
-ImageDataset load_idx_images(const std::string& directory, Index classes) {
+ImageDataset load_idx_images(const std::string& directory, Index classes, Location site) {
+  const CallSite scope(site);
   ImageDataset data;
   data.train = load_part(directory, "train", classes);
   data.test = load_part(directory, "t10k", classes);

@@ -18,13 +18,13 @@
 namespace wengert::nn {
 namespace {
 
-constexpr std::size_t buffer_bytes = 1 << 16;
-constexpr unsigned char gzip_magic[] = {0x1f, 0x8b};
-constexpr std::size_t magic_bytes = sizeof gzip_magic;
+constexpr std::size_t kBufferBytes = 1 << 16;
+constexpr unsigned char kGzipMagic[] = {0x1f, 0x8b};
+constexpr std::size_t kMagicBytes = sizeof kGzipMagic;
 
 }  // namespace
 
-Input::Input(std::string path) : path_(std::move(path)), buffer_(buffer_bytes) {
+Input::Input(std::string path) : path_(std::move(path)), buffer_(kBufferBytes) {
   do {
     descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
   } while (descriptor_ < 0 && errno == EINTR);
@@ -34,8 +34,8 @@ Input::Input(std::string path) : path_(std::move(path)), buffer_(buffer_bytes) {
     if (::fstat(descriptor_, &status) != 0) fail(std::generic_category().message(errno));
     if (S_ISDIR(status.st_mode)) fail("is a directory, not a file");
     stream_.next_in = buffer_.data();
-    stream_.avail_in = static_cast<uInt>(read_file(buffer_.data(), magic_bytes));
-    inflating_ = stream_.avail_in == magic_bytes && std::equal(std::begin(gzip_magic), std::end(gzip_magic), buffer_.begin());
+    stream_.avail_in = static_cast<uInt>(read_file(buffer_.data(), kMagicBytes));
+    inflating_ = stream_.avail_in == kMagicBytes && std::equal(std::begin(kGzipMagic), std::end(kGzipMagic), buffer_.begin());
     if (!inflating_ && S_ISREG(status.st_mode)) size_ = static_cast<std::uint64_t>(status.st_size);
     if (inflating_ && inflateInit2(&stream_, 16 + MAX_WBITS) != Z_OK) throw std::bad_alloc();  // 16: a gzip header, nothing else
   } catch (...) {
@@ -106,7 +106,7 @@ bool Input::refill() {
 // A gzip file may be several compressed pieces, one after the other. False at the end of the file.
 bool Input::next_member() {
   if (stream_.avail_in == 0 && !refill()) return false;
-  if (*stream_.next_in != gzip_magic[0])
+  if (*stream_.next_in != kGzipMagic[0])
     fail(fmt::format("holds something else after its gzip data, at byte {}", offset_ - stream_.avail_in));
   inflateReset(&stream_);
   return true;

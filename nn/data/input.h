@@ -10,8 +10,8 @@
 
 namespace wengert::nn {
 
-/// A data file read from its beginning to its end. What gzip has compressed (told by its first bytes, not by its name) is inflated on
-/// the way, never further than it is asked for. Failures are DataErrors that name the file, and the offset where there is one.
+/// A data file read from its beginning to its end. Gzip files (recognised by their first bytes, not by their names) are inflated on
+/// the way, never further than what is read. Failures are DataErrors that name the file, and the offset where there is one.
 class Input {
  public:
   explicit Input(std::string path);
@@ -19,12 +19,12 @@ class Input {
   Input& operator=(const Input&) = delete;
   ~Input();
 
-  /// Reads `bytes` bytes; fewer only at the end of the file. Once the end has been met, gzip's checksum has been found right.
+  /// Reads `bytes` bytes; fewer only at the end of the file. At the end gzip's checksum has been verified.
   std::size_t read(unsigned char* to, std::size_t bytes);
 
   const std::string& path() const { return path_; }
   bool compressed() const { return inflating_; }
-  /// How many bytes there are in all, where that can be known beforehand: for a plain regular file.
+  /// The total number of bytes, where it is known beforehand: for a plain regular file.
   std::optional<std::uint64_t> size() const { return size_; }
 
  private:

@@ -91,7 +91,7 @@ Batch DataLoader::make(const Tensor& order, std::uint64_t seed, Index batch) con
   Batch made{part(x_), part(y_)};
   if (!options_.transform) return made;
   const NoRecord pause;                                                // as in the background, where there is no tape
-  Generator generator(seed, static_cast<std::uint64_t>(batch) << 32);  // so far apart no two batches draw the same numbers
+  Generator generator(seed, static_cast<std::uint64_t>(batch) << 32);  // so far apart that no two batches draw the same numbers
   return options_.transform(std::move(made), generator);
 }
 
@@ -113,7 +113,7 @@ class DataLoader::Iterator::Prefetch {
     thread_.join();
   }
 
-  // Waits for a batch, and lets those before it go.
+  // Waits for a batch, and frees those before it.
   Batch get(Index batch) {
     std::unique_lock lock(mutex_);
     wanted_ = batch;
@@ -180,7 +180,7 @@ Batch DataLoader::Iterator::operator*() const {
 
 // ---- parts of a data set --------------------------------------------------------------------------------------------
 
-Split split_examples(const Tensor& x, const Tensor& y, const SplitOptions& options, Location site) {
+Split split_examples(const Tensor& x, const Tensor& y, SplitOptions options, Location site) {
   check_examples("split_examples", x, y);
   const Index n = x.size(0);
   const auto share_of = [&](double share) {

@@ -20,7 +20,7 @@ struct Batch {
   Tensor x, y;
 };
 
-/// What a loader does to every batch: any function of a batch and a generator that gives a batch.
+/// What a loader does to every batch: any function that takes a batch and a generator and returns a batch.
 ///
 ///     [](nn::Batch b, Generator& g) { return nn::Batch{nn::random_flip(b.x, {}, g), b.y}; }
 class BatchTransform {
@@ -49,14 +49,14 @@ class BatchTransform {
 
 struct LoaderOptions {
   Index batch_size = 32;
-  /// Every epoch goes through the examples in another random order.
+  /// Whether each epoch goes through the examples in a new random order.
   bool shuffle = false;
   /// Leaves out the last batch of an epoch if it is not full.
   bool drop_last = false;
   /// How many batches a thread in the background makes ahead of the one in use; 0: each is made when it is asked for. The batches are the
   /// same.
   Index prefetch = 0;
-  /// Done to every batch, in the background if batches are made there. Its generator depends on the epoch and the batch alone.
+  /// Applied to every batch, in the background if batches are made there. Its generator depends on the epoch and the batch alone.
   BatchTransform transform = {};
   /// What orders and the transform's generators are drawn from, when an epoch begins; it must outlive the loader. Null: the thread's
   /// default generator.
@@ -67,8 +67,8 @@ struct LoaderOptions {
 ///
 ///     for (auto [x, y] : loader) ...
 ///
-/// A batch is a copy of its examples in memory of the pool: an epoch asks nothing of the heap once one has passed, except for the thread of
-/// `prefetch`. What goes wrong in that thread is thrown where the batch is asked for; leaving a loop early ends it.
+/// A batch is a copy of its examples in memory of the pool: after the first epoch the heap is not used any more, except for the thread of
+/// `prefetch`. An exception in that thread is thrown where the batch is requested; leaving a loop early ends the thread.
 class DataLoader {
  public:
   /// Inputs (n, ...) and targets (n, ...). A ShapeError if they are not equally many, the batch size is not positive, or `prefetch` is
@@ -79,7 +79,7 @@ class DataLoader {
   explicit DataLoader(const LabelledImages& data, const LoaderOptions& options = {}, Location site = Location::here())
       : DataLoader(data.images, data.labels, options, site) {}
 
-  /// An epoch under way. It must not outlive the loader.
+  /// An epoch in progress. It must not outlive the loader.
   class Iterator {
    public:
     using value_type = Batch;
@@ -127,21 +127,21 @@ class DataLoader {
 };
 
 struct SplitOptions {
-  /// The shares of the examples that are kept back for validation and for a test.
+  /// The fractions of the examples that are held out for validation and for a test.
   double validation = 0.2, test = 0;
-  /// Whether chance decides which; otherwise these are the last, the test's behind those for validation.
+  /// Whether they are chosen at random; otherwise they are the last ones, those of the test behind those of the validation.
   bool shuffle = true;
   /// Null: the thread's default generator.
   Generator* generator = nullptr;
 };
 
 struct Split {
-  Batch train, validation, test;  ///< a part that has no share is undefined
+  Batch train, validation, test;  ///< a part whose fraction is 0 is undefined
 };
 
-/// Parts examples x (n, ...), y (n, ...) in two or three; all copies. A ShapeError if a part that has a share, or the rest for training,
-/// would be empty.
-Split split_examples(const Tensor& x, const Tensor& y, const SplitOptions& options = {}, Location site = Location::here());
+/// Splits examples x (n, ...), y (n, ...) into two or three parts; all are copies. A ShapeError if a part whose fraction is not 0, or the
+/// rest for training, would be empty.
+Split split_examples(const Tensor& x, const Tensor& y, SplitOptions options = {}, Location site = Location::here());
 
 /// The given positions along the first dimension, copied: (n, ...) -> (rows.size(), ...). A constant.
 Tensor take_rows(const Tensor& x, std::span<const Index> rows, Location site = Location::here());

@@ -14,14 +14,14 @@
 namespace wengert::nn {
 namespace {
 
-constexpr std::size_t first_read = 1 << 16;
+constexpr std::size_t kFirstRead = 1 << 16;
 
 std::string read_bytes(const std::string& path, std::uint64_t max_bytes) {
   Input input(path);
   std::string text;
   std::size_t have = 0;
   do {
-    text.resize(std::max(first_read, 2 * have));
+    text.resize(std::max(kFirstRead, 2 * have));
     have += input.read(reinterpret_cast<unsigned char*>(text.data()) + have, text.size() - have);
     if (have > max_bytes) throw DataError(fmt::format("{}: larger than {} bytes, the limit TextOptions::max_bytes", path, max_bytes));
   } while (have == text.size());
@@ -38,7 +38,7 @@ std::size_t character_bytes(std::string_view text) {
   if (bytes == 0 || text.size() < bytes) return 0;
   for (std::size_t i = 1; i < bytes; ++i)
     if (byte(i) >> 6 != 2) return 0;
-  // Too long a form, half of a pair of UTF-16, beyond the last character.
+  // An overlong form, half of a surrogate pair, beyond the last character.
   if ((first == 0xe0 && byte(1) < 0xa0) || (first == 0xed && byte(1) > 0x9f)) return 0;
   if ((first == 0xf0 && byte(1) < 0x90) || (first == 0xf4 && byte(1) > 0x8f)) return 0;
   return bytes;
@@ -93,7 +93,7 @@ std::vector<std::string> chosen(std::span<const std::string_view> tokens, const 
 
 }  // namespace
 
-std::string read_text(const std::string& path, const TextOptions& options) {
+std::string read_text(const std::string& path, TextOptions options) {
   std::string text = read_bytes(path, options.max_bytes);
   check_characters(path, text);
   if (text.starts_with("\xef\xbb\xbf")) text.erase(0, 3);
@@ -163,12 +163,12 @@ Index Vocabulary::number(std::string_view token) const {
 }
 
 const std::string& Vocabulary::token(Index number) const {
-  if (number < 0 || number >= size()) throw Error(fmt::format("Vocabulary: there is no token {}, only {} tokens", number, size()));
+  if (number < 0 || number >= size()) throw ShapeError(fmt::format("Vocabulary: there is no token {}, only {} tokens", number, size()));
   return tokens_[static_cast<std::size_t>(number)];
 }
 
-Tensor Vocabulary::encode(std::span<const std::string_view> tokens) const {
-  Tensor numbers = Tensor::uninitialized({static_cast<Index>(tokens.size())}, int64);
+Tensor Vocabulary::encode(std::span<const std::string_view> tokens, Location site) const {
+  Tensor numbers = Tensor::uninitialized({static_cast<Index>(tokens.size())}, int64, site);
   Index* to = numbers.mutable_data<Index>();
   for (const std::string_view token : tokens) *to++ = number(token);
   return numbers;
@@ -183,7 +183,7 @@ std::string Vocabulary::decode(const Tensor& numbers, std::string_view between) 
   return text;
 }
 
-Batch windows(const Tensor& sequence, const WindowOptions& options, Location site) {
+Batch windows(const Tensor& sequence, WindowOptions options, Location site) {
   wengert::detail::check_defined("windows", sequence, "the sequence");
   const Index length = options.length, stride = options.stride;
   if (sequence.rank() != 1 || length <= 0 || stride <= 0 || sequence.size() <= length) {

@@ -9,43 +9,56 @@ namespace wengert::nn {
 
 // ---- without options -----------------------------------------------------------------------------------------------------------------
 
+/// x itself.
 struct Identity : Stateless {
   Tensor operator()(const Tensor& x) const { return x; }
 };
-/// The perceptron's activation: 1 where x >= 0, else 0. Its gradient is zero everywhere: gradient descent learns nothing through it.
+/// The perceptron's activation: 1 where x >= 0, else 0. Its gradient is zero everywhere, so gradient descent cannot train what comes before
+/// it.
 struct Step : Stateless {
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return step(x, site); }
 };
+/// max(x, 0)
 struct ReLU : Stateless {
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return relu(x, site); }
 };
+/// min(max(x, 0), 6)
 struct ReLU6 : Stateless {
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return relu6(x, site); }
 };
+/// 1.0507 x where x > 0, else 1.0507 * 1.6733 (e^x - 1). (Klambauer et al. 2017)
 struct SELU : Stateless {
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return selu(x, site); }
 };
+/// x / (1 + e^-x), also called swish.
 struct SiLU : Stateless {
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return silu(x, site); }
 };
+/// x tanh(ln(1 + e^x)). (Misra 2019)
 struct Mish : Stateless {
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return mish(x, site); }
 };
+/// 1 / (1 + e^-x)
 struct Sigmoid : Stateless {
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return sigmoid(x, site); }
 };
+/// -ln(1 + e^-x)
 struct LogSigmoid : Stateless {
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return log_sigmoid(x, site); }
 };
+/// x / 6 + 1/2, clamped to [0, 1].
 struct Hardsigmoid : Stateless {
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return hardsigmoid(x, site); }
 };
+/// x hardsigmoid(x)
 struct Hardswish : Stateless {
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return hardswish(x, site); }
 };
+/// The hyperbolic tangent.
 struct Tanh : Stateless {
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return tanh(x, site); }
 };
+/// x / (1 + |x|)
 struct Softsign : Stateless {
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return softsign(x, site); }
 };
@@ -55,6 +68,7 @@ struct Softsign : Stateless {
 struct GELUOptions {
   bool tanh = false;  ///< the approximation by tanh in place of the error function
 };
+/// x times the standard normal distribution function of x. (Hendrycks and Gimpel 2016)
 struct GELU : Stateless {
   explicit GELU(GELUOptions options = {}) : approximate(options.tanh) {}
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return approximate ? gelu_tanh(x, site) : gelu(x, site); }
@@ -74,9 +88,10 @@ struct PReLUOptions {
   Index channels = 1;   ///< slopes: one, or one for each channel
   double start = 0.25;  ///< their first value
 };
-/// LeakyReLU with slopes that are learnt.
+/// LeakyReLU with trainable slopes, in `weight` (channels).
 struct PReLU : Module {
-  explicit PReLU(PReLUOptions options = {}) : weight(Tensor::full({options.channels}, options.start)) {}
+  /// A ShapeError for fewer than one channel.
+  explicit PReLU(PReLUOptions options = {}, Location site = Location::here());
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return prelu(x, weight, site); }
   void visit(Visitor& v) override { v("weight", weight); }
 
@@ -96,14 +111,17 @@ struct SoftplusOptions {
 };
 /// ln(1 + e^(beta x)) / beta
 struct Softplus : Stateless {
-  explicit Softplus(SoftplusOptions options = {}) : beta(options.beta) {}
+  /// A ValueError unless beta is positive.
+  explicit Softplus(SoftplusOptions options = {}, Location site = Location::here());
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return softplus(x, beta, site); }
 
   double beta;
 };
 
+/// Moves x towards 0 by lambda: x - lambda where x > lambda, x + lambda where x < -lambda, else 0.
 struct Softshrink : Stateless {
-  explicit Softshrink(double lambda = 0.5) : lambda(lambda) {}
+  /// A ValueError for a negative lambda.
+  explicit Softshrink(double lambda = 0.5, Location site = Location::here());
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return softshrink(x, lambda, site); }
 
   double lambda;
@@ -112,20 +130,23 @@ struct Softshrink : Stateless {
 struct HardtanhOptions {
   double low = -1, high = 1;
 };
+/// x, clamped to [low, high].
 struct Hardtanh : Stateless {
-  explicit Hardtanh(HardtanhOptions options = {}) : low(options.low), high(options.high) {}
+  /// A ValueError unless low < high.
+  explicit Hardtanh(HardtanhOptions options = {}, Location site = Location::here());
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return hardtanh(x, low, high, site); }
 
   double low, high;
 };
 
-/// Softmax along a dimension. In front of cross_entropy it is one softmax too many: that takes logits.
+/// Softmax along a dimension. Not to be used before cross_entropy, which takes logits.
 struct Softmax : Stateless {
   explicit Softmax(Index dim = -1) : dim(dim) {}
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return softmax(x, dim, site); }
 
   Index dim;
 };
+/// The logarithm of Softmax, computed without loss of digits.
 struct LogSoftmax : Stateless {
   explicit LogSoftmax(Index dim = -1) : dim(dim) {}
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return log_softmax(x, dim, site); }

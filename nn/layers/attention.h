@@ -16,17 +16,19 @@ using wengert::Attention;
 struct MultiheadAttentionOptions {
   double dropout = 0;  ///< of the weights, in training
   bool bias = true;
-  bool batch_first = false;  ///< (n, l, e) in place of (l, n, e)
+  bool batch_first = false;  ///< (n, l, e) not (l, n, e)
 };
-/// What a query may see.
+/// Which keys a query may attend to.
 struct AttentionMasks {
   Tensor attention = {};  ///< (l, s) or (n heads, l, s): added to the scores; or boolean, true where a key is hidden
   Tensor padding = {};    ///< (n, s) boolean, true for keys to ignore
 };
 /// multihead_attention of queries (l, n, e) to keys and values (s, n, e) -> output (l, n, e) and weights (n, l, s). The projections into
-/// the heads start by xavier_uniform, the one out of them as a Linear's; biases start at 0.
+/// the heads start by xavier_uniform, the one out of them as a Linear's; biases start at 0. A ShapeError
+/// unless the heads divide the features, and a ValueError for a dropout outside [0, 1].
 struct MultiheadAttention : Module {
-  MultiheadAttention(Index features, Index heads, MultiheadAttentionOptions options = {}, Generator& generator = default_generator());
+  MultiheadAttention(Index features, Index heads, MultiheadAttentionOptions options = {}, Generator& generator = default_generator(),
+                     Location site = Location::here());
 
   Attention operator()(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionMasks& masks = {},
                        Location site = Location::here()) const;
@@ -47,16 +49,16 @@ struct MultiheadAttention : Module {
 struct TransformerEncoderLayerOptions {
   Index feedforward = 2048;
   double dropout = 0.1;
-  bool gelu = false;  ///< in place of relu
+  bool gelu = false;  ///< not relu
   double eps = 1e-5;  ///< of both normalisations
   bool batch_first = false;
-  bool norm_first = false;  ///< normalise what goes into the two blocks, in place of their sums
+  bool norm_first = false;  ///< normalise the inputs of the two blocks, not their sums
 };
-/// Vaswani et al. 2017: x = norm1(x + attention(x)), then norm2(x + linear2(relu(linear1(x)))), with dropout behind each block and
+/// Vaswani et al. 2017: x = norm1(x + attention(x)), then norm2(x + linear2(relu(linear1(x)))), with dropout after each block and
 /// inside the second one. x and the result are (l, n, features).
 struct TransformerEncoderLayer : Module {
   TransformerEncoderLayer(Index features, Index heads, TransformerEncoderLayerOptions options = {},
-                          Generator& generator = default_generator());
+                          Generator& generator = default_generator(), Location site = Location::here());
 
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return (*this)(x, {}, site); }
   Tensor operator()(const Tensor& x, const AttentionMasks& masks, Location site = Location::here()) const;

@@ -5,20 +5,25 @@
 #include <algorithm>
 #include <cmath>
 
+#include "nn/layers/layer_checks.h"
+
 namespace wengert::nn {
 
-Linear::Linear(Index in, Index out, LinearOptions options, Generator& generator) {
-  if (in < 0 || out < 0) throw ShapeError(fmt::format("Linear({}, {}): sizes cannot be negative", in, out));
+Linear::Linear(Index in, Index out, LinearOptions options, Generator& generator, Location site) {
+  const std::string name = fmt::format("Linear({}, {})", in, out);
+  OptionChecks(name, site).at_least(0, "in", in).at_least(0, "out", out);
   const double k = in > 0 ? 1 / std::sqrt(static_cast<double>(in)) : 0;
-  weight = Parameter(generator.uniform({out, in}, -k, k));
-  if (options.bias) bias = Parameter(generator.uniform({out}, -k, k));
+  weight = new_parameter(generator.uniform({out, in}, -k, k, float32, site), "weight", name);
+  if (options.bias) bias = new_parameter(generator.uniform({out}, -k, k, float32, site), "bias", name);
 }
 
 void Linear::check(const Tensor& x, Location site) const {
-  if (x.rank() == 0 || x.shape().back() != in()) {
-    throw ShapeError(
-        fmt::format("{} at {}: the last size of the input must be {}, but the input is {}", label(), to_string(site), in(), describe(x)));
-  }
+  if (x.rank() > 0 && x.shape().back() == in()) return check_input_dtype(*this, x, weight, "weight", site);
+  Index features = 1;  // of an example
+  for (int d = 1; d < x.rank(); ++d) features *= x.shape()[d];
+  const char* const meant = x.rank() > 2 && features == in() ? "; hint: flatten(input, 1), or a Flatten layer before this one" : "";
+  throw ShapeError(fmt::format("{} at {}: the last size of the input must be {}, but the input is {}{}", label(), to_string(site), in(),
+                               describe(x), meant));
 }
 
 // Y = X W^T + b
@@ -34,19 +39,23 @@ Tensor Linear::with_relu(const Tensor& x, Location site) const {
 
 std::string Linear::label() const { return fmt::format("Linear({}, {})", in(), out()); }
 
-Embedding::Embedding(Index rows, Index features, EmbeddingOptions options, Generator& generator) : padding_idx(options.padding_idx) {
-  if (rows < 1 || features < 0) throw ShapeError(fmt::format("Embedding({}, {}): no such table", rows, features));
+Embedding::Embedding(Index rows, Index features, EmbeddingOptions options, Generator& generator, Location site)
+    : padding_idx(options.padding_idx) {
+  const std::string name = fmt::format("Embedding({}, {})", rows, features);
+  const OptionChecks checks(name, site);
+  checks.at_least(1, "rows", rows).at_least(0, "features", features);
   if (padding_idx && (*padding_idx < 0 || *padding_idx >= rows))
-    throw ShapeError(fmt::format("Embedding({}, {}): the padding row {} is not in [0, {})", rows, features, *padding_idx, rows));
-  Tensor start = generator.normal({rows, features});
+    checks.size_error(fmt::format("padding_idx must be in [0, {}), but it is {}", rows, *padding_idx));
+  Tensor start = generator.normal({rows, features}, 0, 1, float32, site);
   if (padding_idx) std::fill_n(start.mutable_data<float>() + *padding_idx * features, features, 0.f);
-  weight = Parameter(start);
+  weight = new_parameter(start, "weight", name);
 }
 
 std::string Embedding::label() const { return fmt::format("Embedding({}, {})", weight.shape()[0], weight.shape()[1]); }
 
-Dropout::Dropout(double p, Generator& generator) : p(p), generator(generator.fork()) {
-  if (!(p >= 0 && p <= 1)) throw Error(fmt::format("Dropout({}): no probability", p));
+Dropout::Dropout(double p, Generator& generator, Location site) : p(p), generator(0) {
+  OptionChecks(Dropout::label(), site).unit_interval("p", p);
+  this->generator = generator.fork();
 }
 
 std::string Dropout::label() const { return fmt::format("Dropout({})", p); }

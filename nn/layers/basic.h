@@ -1,6 +1,6 @@
 #pragma once
 // Layers. Names, weight layouts, defaults and first values are PyTorch's, so that state files map one to one. A wrong input is a ShapeError
-// that names the layer and the input.
+// or a DtypeError that names the layer and the input; a wrong option, an Error that names the line on which the layer is made.
 #include <optional>
 #include <string>
 
@@ -16,9 +16,10 @@ struct LinearOptions {
   bool bias = true;
 };
 
-/// y = x W^T + b: (..., in) -> (..., out), with weight (out, in) and bias (out). Both start uniform on [-k, k), k = 1 / sqrt(in).
+/// y = x W^T + b: (..., in) -> (..., out), with weight (out, in) and bias (out). Both start uniform on [-k, k), k = 1 / sqrt(in). A
+/// ShapeError for negative sizes.
 struct Linear : Module {
-  Linear(Index in, Index out, LinearOptions options = {}, Generator& generator = default_generator());
+  Linear(Index in, Index out, LinearOptions options = {}, Generator& generator = default_generator(), Location site = Location::here());
 
   Tensor operator()(const Tensor& x, Location site = Location::here()) const;
   /// relu of it, as one operation.
@@ -41,9 +42,11 @@ struct Linear : Module {
 struct EmbeddingOptions {
   std::optional<Index> padding_idx = {};  ///< a row that starts at 0 and gets no gradient
 };
-/// Rows of a table for positions: int64 of any shape -> shape + (features). The weight (rows, features) starts normal with variance 1.
+/// Rows of a table for positions: int64 of any shape -> shape + (features). The weight (rows, features) starts normal with variance 1. A
+/// ShapeError for a table without rows and for a padding row outside it.
 struct Embedding : Module {
-  Embedding(Index rows, Index features, EmbeddingOptions options = {}, Generator& generator = default_generator());
+  Embedding(Index rows, Index features, EmbeddingOptions options = {}, Generator& generator = default_generator(),
+            Location site = Location::here());
 
   Tensor operator()(const Tensor& index, Location site = Location::here()) const { return embedding(index, weight, padding_idx, site); }
   void visit(Visitor& v) override { v("weight", weight); }
@@ -54,15 +57,15 @@ struct Embedding : Module {
 };
 
 /// In training zeros elements with probability p and divides the others by 1 - p; in evaluation x itself. Draws from a generator of its
-/// own, a fork of the given one; copies of the layer draw the same numbers.
+/// own, a fork of the given one; copies of the layer draw the same numbers. A ValueError unless p is in [0, 1].
 struct Dropout : Stateless {
-  explicit Dropout(double p = 0.5, Generator& generator = default_generator());
+  explicit Dropout(double p = 0.5, Generator& generator = default_generator(), Location site = Location::here());
 
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return training() ? dropout(x, p, generator, site) : x; }
   std::string label() const override;
 
   double p;
-  mutable Generator generator;  ///< moves on in training, where nobody shares a model
+  mutable Generator generator;  ///< advances in training, where a model is not shared between threads
 };
 
 // ---- shapes --------------------------------------------------------------------------------------------------------------------------

@@ -18,7 +18,9 @@ using wengert::Sequence;
 
 /// The weights of one layer and direction.
 struct RecurrentParameters {
-  RecurrentParameters(Index gates, Index in, Index hidden, bool bias, Generator& generator);
+  /// `layer` is how messages call the layer, and `suffix` what follows the parameters' names.
+  RecurrentParameters(Index gates, Index in, Index hidden, bool bias, const std::string& layer, const std::string& suffix,
+                      Generator& generator, Location site);
   operator RecurrentWeights() const;
 
   Parameter weight_ih, weight_hh, bias_ih, bias_hh;  ///< the biases are undefined without the option
@@ -26,11 +28,12 @@ struct RecurrentParameters {
 
 // ---- one step -------------------------------------------------------------------------------------------------------------------------
 
-struct CellOptions {
+struct RecurrentCellOptions {
   bool bias = true;
 };
 
-/// What the cells share: input (n, in), states (n, hidden). An undefined state is 0.
+/// What the cells share: input (n, in), states (n, hidden). An undefined state is 0. A ShapeError for sizes below
+/// 1.
 struct RecurrentCell : Module {
   void visit(Visitor& v) override {
     v("weight_ih", weights.weight_ih);
@@ -46,51 +49,58 @@ struct RecurrentCell : Module {
   RecurrentParameters weights;
 
  protected:
-  RecurrentCell(Index gates, Index in, Index hidden, CellOptions options, Generator& generator)
-      : weights(gates, in, hidden, options.bias, generator) {}
+  RecurrentCell(const char* name, Index gates, Index in, Index hidden, RecurrentCellOptions options, Generator& generator, Location site);
+  void check_input(const Tensor& x, Location site) const;
   Tensor or_zeros(const Tensor& state, const Tensor& x) const;
 };
 
-struct RNNCellOptions {
-  Nonlinearity nonlinearity = Nonlinearity::tanh;
-  bool bias = true;
-};
 struct RNNCell : RecurrentCell {
-  RNNCell(Index in, Index hidden, RNNCellOptions options = {}, Generator& generator = default_generator())
-      : RecurrentCell(1, in, hidden, {options.bias}, generator), nonlinearity(options.nonlinearity) {}
+  RNNCell(Index in, Index hidden, RecurrentCellOptions options = {}, Generator& generator = default_generator(),
+          Location site = Location::here())
+      : RNNCell(in, hidden, Nonlinearity::tanh, options, generator, site) {}
+  RNNCell(Index in, Index hidden, Nonlinearity nonlinearity, RecurrentCellOptions options = {}, Generator& generator = default_generator(),
+          Location site = Location::here())
+      : RecurrentCell("RNNCell", 1, in, hidden, options, generator, site), nonlinearity(nonlinearity) {}
   Tensor operator()(const Tensor& x, const Tensor& h = {}, Location site = Location::here()) const {
+    check_input(x, site);
     return rnn_cell(x, or_zeros(h, x), weights, nonlinearity, site);
   }
 
   Nonlinearity nonlinearity;
 };
 struct GRUCell : RecurrentCell {
-  GRUCell(Index in, Index hidden, CellOptions options = {}, Generator& generator = default_generator())
-      : RecurrentCell(3, in, hidden, options, generator) {}
+  GRUCell(Index in, Index hidden, RecurrentCellOptions options = {}, Generator& generator = default_generator(),
+          Location site = Location::here())
+      : RecurrentCell("GRUCell", 3, in, hidden, options, generator, site) {}
   Tensor operator()(const Tensor& x, const Tensor& h = {}, Location site = Location::here()) const {
+    check_input(x, site);
     return gru_cell(x, or_zeros(h, x), weights, site);
   }
 };
 struct LSTMCell : RecurrentCell {
-  LSTMCell(Index in, Index hidden, CellOptions options = {}, Generator& generator = default_generator())
-      : RecurrentCell(4, in, hidden, options, generator) {}
+  LSTMCell(Index in, Index hidden, RecurrentCellOptions options = {}, Generator& generator = default_generator(),
+           Location site = Location::here())
+      : RecurrentCell("LSTMCell", 4, in, hidden, options, generator, site) {}
   LstmState operator()(const Tensor& x, const LstmState& state = {}, Location site = Location::here()) const {
+    check_input(x, site);
     return lstm_cell(x, {or_zeros(state.h, x), or_zeros(state.c, x)}, weights, site);
   }
 };
 
 // ---- whole sequences ------------------------------------------------------------------------------------------------------------------
 
+/// Of RNN, GRU and LSTM.
 struct RecurrentLayerOptions {
   Index layers = 1;
   bool bias = true;
-  bool batch_first = false;    ///< input and output are (n, t, ...) in place of (t, n, ...)
+  bool batch_first = false;    ///< input and output are (n, t, ...), not (t, n, ...)
   double dropout = 0;          ///< in training, between layers
-  bool bidirectional = false;  ///< a second run from the end, whose outputs stand beside the first one's
+  bool bidirectional = false;  ///< a second run from the end, whose outputs are appended to the first one's
 };
 
 /// What the layers share: input (t, n, in) -> output (t, n, directions hidden) of the last layer, and the last states of all layers,
-/// (layers directions, n, hidden). An undefined initial state is 0. With lengths, (n) int64, each sequence ends there.
+/// (layers directions, n, hidden). An undefined initial state is 0. With lengths, (n) int64, each sequence ends there. A ShapeError
+/// for sizes below 1, a ValueError for a dropout outside [0, 1].
 struct RecurrentLayer : Module {
   /// weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0, the same with _reverse, then layer 1, ...
   void visit(Visitor& v) override;
@@ -102,42 +112,42 @@ struct RecurrentLayer : Module {
   mutable Generator generator;               ///< of the dropout; a fork of the given one
 
  protected:
-  RecurrentLayer(Index gates, Index in, Index hidden, RecurrentLayerOptions options, Generator& generator);
+  RecurrentLayer(const char* name, Index gates, Index in, Index hidden, RecurrentLayerOptions options, Generator& generator, Location site);
+  void check_input(const Tensor& x, Location site) const;
   pool::Vector<RecurrentWeights> all_weights() const;
   RecurrentOptions run_options(const Tensor& lengths) const;
 };
 
-struct RNNOptions {
-  Nonlinearity nonlinearity = Nonlinearity::tanh;
-  Index layers = 1;
-  bool bias = true;
-  bool batch_first = false;
-  double dropout = 0;
-  bool bidirectional = false;
-};
 struct RNN : RecurrentLayer {
-  RNN(Index in, Index hidden, RNNOptions options = {}, Generator& generator = default_generator())
-      : RecurrentLayer(1, in, hidden, {options.layers, options.bias, options.batch_first, options.dropout, options.bidirectional},
-                       generator),
-        nonlinearity(options.nonlinearity) {}
+  RNN(Index in, Index hidden, RecurrentLayerOptions options = {}, Generator& generator = default_generator(),
+      Location site = Location::here())
+      : RNN(in, hidden, Nonlinearity::tanh, options, generator, site) {}
+  RNN(Index in, Index hidden, Nonlinearity nonlinearity, RecurrentLayerOptions options = {}, Generator& generator = default_generator(),
+      Location site = Location::here())
+      : RecurrentLayer("RNN", 1, in, hidden, options, generator, site), nonlinearity(nonlinearity) {}
   Sequence operator()(const Tensor& x, const Tensor& h = {}, const Tensor& lengths = {}, Location site = Location::here()) const {
+    check_input(x, site);
     return rnn(x, h, all_weights(), nonlinearity, run_options(lengths), site);
   }
 
   Nonlinearity nonlinearity;
 };
 struct GRU : RecurrentLayer {
-  GRU(Index in, Index hidden, RecurrentLayerOptions options = {}, Generator& generator = default_generator())
-      : RecurrentLayer(3, in, hidden, options, generator) {}
+  GRU(Index in, Index hidden, RecurrentLayerOptions options = {}, Generator& generator = default_generator(),
+      Location site = Location::here())
+      : RecurrentLayer("GRU", 3, in, hidden, options, generator, site) {}
   Sequence operator()(const Tensor& x, const Tensor& h = {}, const Tensor& lengths = {}, Location site = Location::here()) const {
+    check_input(x, site);
     return gru(x, h, all_weights(), run_options(lengths), site);
   }
 };
 struct LSTM : RecurrentLayer {
-  LSTM(Index in, Index hidden, RecurrentLayerOptions options = {}, Generator& generator = default_generator())
-      : RecurrentLayer(4, in, hidden, options, generator) {}
+  LSTM(Index in, Index hidden, RecurrentLayerOptions options = {}, Generator& generator = default_generator(),
+       Location site = Location::here())
+      : RecurrentLayer("LSTM", 4, in, hidden, options, generator, site) {}
   LstmSequence operator()(const Tensor& x, const LstmState& state = {}, const Tensor& lengths = {},
                           Location site = Location::here()) const {
+    check_input(x, site);
     return lstm(x, state, all_weights(), run_options(lengths), site);
   }
 };

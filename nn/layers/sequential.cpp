@@ -14,10 +14,10 @@ namespace {
 
 using Rows = std::vector<std::vector<std::string>>;
 
-/// The layer as an L, null if it is something else, a type derived from L included: that may compute something else.
+/// The layer as an L; null if it is of another type, even one derived from L, which may compute something else.
 template <class L> L* exactly(Module* layer) { return layer && typeid(*layer) == typeid(L) ? static_cast<L*>(layer) : nullptr; }
 
-/// The size of windows that a MaxPool2d has, if they are square and lie side by side; else 0.
+/// The size of a MaxPool2d's windows if they are square and do not overlap; else 0.
 Index simple_window(const MaxPool2d& pool) {
   const auto is = [](HeightWidth p, Index size) { return p.height == size && p.width == size; };
   const Index size = pool.kernel.height;
@@ -27,8 +27,8 @@ Index simple_window(const MaxPool2d& pool) {
   return simple ? size : 0;
 }
 
-/// What neighbouring layers have one operation for: the result of the first one, whose number `i` becomes that of the last one.
-/// Undefined where there is no such operation.
+/// Runs layer `i` and those after it as one operation, if there is one for them: the result, with `i` set to the last of these layers.
+/// Undefined if there is no such operation.
 template <class Layers> Tensor call_fused(const Layers& layers, std::size_t& i, const Tensor& x, Location site) {
   const auto at = [&](std::size_t k) { return k < layers.size() ? &layers[k]->module() : nullptr; };
   if (!exactly<ReLU>(at(i + 1))) return {};
@@ -44,21 +44,30 @@ template <class Layers> Tensor call_fused(const Layers& layers, std::size_t& i, 
   return convolution->with_relu(x, window > 0 ? window : 1, site);
 }
 
-/// Runs the layers on x and adds a row for each; those of a Sequential inside stand below its own.
-Tensor run(Sequential& model, Tensor x, const std::string& prefix, Rows& rows) {
+/// Runs the layers on x and adds a row for each; those of a Sequential inside are listed below its own.
+Tensor run(Sequential& model, Tensor x, const std::string& prefix, Rows& rows, Location site) {
   for (std::size_t i = 0; i < model.size(); ++i) {
     const std::string name = prefix + std::to_string(i);
     Module& layer = model[i];
     const std::size_t row = rows.size();
-    rows.push_back({name, layer.label(), "", std::to_string(layer.parameter_count())});
+    rows.push_back({name, layer.label(), "?", std::to_string(layer.parameter_count())});
     auto* const inner = dynamic_cast<Sequential*>(&layer);
-    x = inner ? run(*inner, x, name + ".", rows) : model.call(i, x);
+    x = inner ? run(*inner, x, name + ".", rows, site) : model.call(i, x, site);
     rows[row][2] = to_string(x.shape());
   }
   return x;
 }
 
-/// Runs the layers of a Sequential, const or not, on x, and appends what comes out of each.
+/// Throws an error of the same type whose message has the table of the layers so far.
+[[noreturn]] void rethrow_with_table(const Error& error, const Rows& rows) {
+  const std::string text = fmt::format("{}\n{}", error.what(), format_table(rows));
+  if (dynamic_cast<const ShapeError*>(&error)) throw ShapeError(text);
+  if (dynamic_cast<const DtypeError*>(&error)) throw DtypeError(text);
+  if (dynamic_cast<const ValueError*>(&error)) throw ValueError(text);
+  throw Error(text);
+}
+
+/// Runs the layers of a Sequential, const or not, on x, and appends the output of each.
 template <class Model>
 Tensor run_named(Model& model, Tensor x, const std::string& prefix, std::vector<NamedTensor>& activations, Location site) {
   for (std::size_t i = 0; i < model.size(); ++i) {
@@ -92,7 +101,7 @@ Sequential::Sequential(const Sequential& o) : Module(o) {
 
 Sequential& Sequential::operator=(const Sequential& o) {
   if (this == &o) return *this;
-  Sequential copy(o);  // all that can fail for want of memory comes first, and o may be one of these layers
+  Sequential copy(o);  // all allocations come first; o may be one of these layers
   if (layers_.size() != copy.layers_.size()) {
     layers_ = std::move(copy.layers_);
     return *this;
@@ -140,23 +149,27 @@ void Sequential::visit(Visitor& visitor) {
   for (std::size_t i = 0; i < layers_.size(); ++i) visitor(i, layers_[i]->module());
 }
 
-std::string Sequential::summary(const Shape& input) const {
+std::string Sequential::summary(const Shape& input, Location site) const {
   const ParameterList list = parameters();
-  return summary(input, list.empty() ? float32 : list[0]->value.dtype());
+  return summary(input, list.empty() ? float32 : list[0]->value.dtype(), site);
 }
 
-std::string Sequential::summary(const Shape& input, Dtype dtype) const {
+std::string Sequential::summary(const Shape& input, Dtype dtype, Location site) const {
   const NoRecord pause;
   Sequential copy(*this);
   copy.eval();
   Rows rows{{"", "layer", "output", "parameters"}, {"", "input", to_string(input), ""}};
-  const Tensor y = run(copy, Tensor::zeros(input, dtype), "", rows);
-  rows.push_back({"", "total", to_string(y.shape()), std::to_string(parameter_count())});
+  try {
+    const Tensor y = run(copy, Tensor::zeros(input, dtype, site), "", rows, site);
+    rows.push_back({"", "total", to_string(y.shape()), std::to_string(parameter_count())});
+  } catch (const Error& error) {
+    rethrow_with_table(error, rows);
+  }
   return format_table(rows);
 }
 
 detail::AnyLayer& Sequential::layer_at(std::size_t i) const {
-  if (i >= layers_.size()) throw Error(fmt::format("Sequential: there is no layer {}, only {} layers", i, layers_.size()));
+  if (i >= layers_.size()) throw ShapeError(fmt::format("Sequential: there is no layer {}, only {} layers", i, layers_.size()));
   return *layers_[i];
 }
 

@@ -1,5 +1,5 @@
 #pragma once
-// Layers one behind the other.
+// Layers one after the other.
 #include <concepts>
 #include <cstddef>
 #include <memory>
@@ -14,7 +14,7 @@
 
 namespace wengert::nn {
 
-/// What a Sequential is made of: a module, a lambda or a function that takes a tensor and gives one.
+/// What a Sequential is made of: a module, a lambda or a function that takes a tensor and returns one.
 template <class L> concept Layer = std::copy_constructible<std::remove_const_t<L>> && requires(L& layer, const Tensor& x) {
   { layer(x) } -> std::convertible_to<Tensor>;
 };
@@ -33,7 +33,7 @@ template <Layer F> class Function final : public Stateless {
 
 namespace detail {
 
-/// Calls a layer and tells it the caller's place if it wants to know.
+/// Calls a layer, with the caller's line if the layer takes one.
 template <class L> Tensor call(L& layer, const Tensor& x, Location site) {
   if constexpr (std::invocable<L&, const Tensor&, Location>) {
     return layer(x, site);
@@ -100,15 +100,18 @@ template <class L> std::unique_ptr<AnyLayer> make_layer(L&& layer) {
 ///
 ///     nn::Sequential model(nn::Linear(2, 8), nn::Tanh(), nn::Linear(8, 1), [](const Tensor& x) { return 2 * x; });
 ///
-/// A Linear or a Conv2d and the ReLU behind it run as one operation, and a MaxPool2d behind that as well; `call` runs each layer by itself.
+/// (In parentheses the compiler chooses the order in which the layers are made, and with it which of them draws which random weights. In
+/// braces, `nn::Sequential model{nn::Linear(2, 8), ...}`, or with `add`, it is the order of the layers under every compiler.)
+///
+/// A Linear or a Conv2d and the ReLU after it run as one operation, and a MaxPool2d after that as well; `call` runs each layer by itself.
 ///
 /// Copies copy every layer. Assignment from a Sequential of as many layers of the same types assigns layer by layer, so that optimizers
-/// stay valid; what does not agree is replaced. `Sequential(s)` for one Sequential s is a copy; `Sequential().add(s)` puts it inside
+/// stay valid; layers of other types are replaced. `Sequential(s)` for one Sequential s is a copy; `Sequential().add(s)` puts it inside
 /// another.
 class Sequential : public Module {
  public:
   Sequential() = default;
-  // That one Sequential is not a list of layers is asked first: whether it is a Layer depends on its copy constructor.
+  // A single Sequential is excluded first, because whether it is a Layer depends on its copy constructor.
   template <class... L>
   requires(sizeof...(L) > 0 && !(sizeof...(L) == 1 && (std::derived_from<std::decay_t<L>, Sequential> && ...)) &&
            (Layer<std::decay_t<L>> && ...)) explicit Sequential(L&&... layers) {
@@ -130,20 +133,20 @@ class Sequential : public Module {
   /// The same for a const model, which several threads may use at once. An Error if a layer's operator() is not const.
   Tensor operator()(const Tensor& x, Location site = Location::here()) const;
 
-  /// What comes out of every layer on the way, the result being the last: {{"0", ...}, {"1", ...}, ...}. Of a Sequential inside come its
-  /// layers: "2.0", "2.1". Recorded as by operator(), so that gradients by them can be taken.
+  /// The outputs of all layers, the last one being the result: {{"0", ...}, {"1", ...}, ...}. A Sequential inside
+  /// contributes its layers: "2.0", "2.1". Recorded as by operator(), so that one can differentiate with respect to them.
   std::vector<NamedTensor> activations(const Tensor& x, Location site = Location::here());
   std::vector<NamedTensor> activations(const Tensor& x, Location site = Location::here()) const;
 
-  /// One layer alone, for whoever runs the layers one by one.
+  /// One layer alone, for programs that run the layers one by one.
   Tensor call(std::size_t i, const Tensor& x, Location site = Location::here());
   Tensor call(std::size_t i, const Tensor& x, Location site = Location::here()) const;
 
   std::size_t size() const { return layers_.size(); }
-  /// A layer as a module; an Error if there is none of that number.
+  /// A layer as a module; a ShapeError if there is none of that number.
   Module& operator[](std::size_t i) { return layer_at(i).module(); }
   const Module& operator[](std::size_t i) const { return layer_at(i).module(); }
-  /// A layer as what it is: model.layer<nn::Linear>(0).weight. An Error if it is something else.
+  /// A layer with its type: model.layer<nn::Linear>(0).weight. An Error if it is something else.
   template <ModuleType L> L& layer(std::size_t i) {
     if (auto* found = dynamic_cast<L*>(&(*this)[i])) return *found;
     wrong_type(i, typeid(L));
@@ -153,9 +156,10 @@ class Sequential : public Module {
   void visit(Visitor& visitor) override;
 
   /// A table of name, layer, output shape and parameter count, with a line for each layer and the totals. It runs a copy of the layers, in
-  /// evaluation mode and unrecorded, on zeros of the given shape and dtype; without one they have the dtype of the first parameter.
-  std::string summary(const Shape& input) const;
-  std::string summary(const Shape& input, Dtype dtype) const;
+  /// evaluation mode and unrecorded, on zeros of the given shape and dtype; without one they have the dtype of the first parameter. The
+  /// Error of a layer that does not fit has the table up to that layer.
+  std::string summary(const Shape& input, Location site = Location::here()) const;
+  std::string summary(const Shape& input, Dtype dtype, Location site = Location::here()) const;
 
  private:
   detail::AnyLayer& layer_at(std::size_t i) const;

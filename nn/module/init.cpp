@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "autodiff/ops.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert::nn::init {
 namespace {
@@ -21,12 +22,12 @@ void uniform_of_variance(Parameter& p, double variance, Generator& generator) {
   uniform(p, -a, a, generator);
 }
 
-double xavier_variance(const Parameter& p, const XavierOptions& options) {
+double xavier_variance(const Parameter& p, XavierOptions options) {
   const auto [in, out] = fans(p.shape());
   return options.gain * options.gain * 2 / static_cast<double>(in + out);
 }
 
-double kaiming_variance(const Parameter& p, const KaimingOptions& options) {
+double kaiming_variance(const Parameter& p, KaimingOptions options) {
   const auto [in, out] = fans(p.shape());
   return options.gain * options.gain / static_cast<double>(options.mode == Fan::in ? in : out);
 }
@@ -43,7 +44,7 @@ double normal_quantile(double p, double low, double high) {
   }
 }
 
-/// Makes row i of n columns orthogonal to the rows before it, and of length 1. Twice, because once loses digits.
+/// Makes row i of n columns orthogonal to the rows before it, and of length 1. Done twice, because once is inaccurate.
 void orthonormalize_row(std::vector<double>& rows, Index i, Index n) {
   double* const row = rows.data() + i * n;
   for (int round = 0; round < 2; ++round)
@@ -66,30 +67,40 @@ Fans fans(const Shape& weight) {
   return {weight[1] * kernel, weight[0] * kernel};
 }
 
-void constant(Parameter& p, double value) { p.set(Tensor::full(p.shape(), value, p.dtype())); }
+void constant(Parameter& p, double value, Location site) { p.set(Tensor::full(p.shape(), value, p.dtype(), site)); }
 
-void uniform(Parameter& p, double low, double high, Generator& generator) { p.set(generator.uniform(p.shape(), low, high, p.dtype())); }
+void uniform(Parameter& p, double low, double high, Generator& generator, Location site) {
+  p.set(generator.uniform(p.shape(), low, high, p.dtype(), site));
+}
 
-void normal(Parameter& p, double mean, double stddev, Generator& generator) { p.set(generator.normal(p.shape(), mean, stddev, p.dtype())); }
+void normal(Parameter& p, double mean, double stddev, Generator& generator, Location site) {
+  p.set(generator.normal(p.shape(), mean, stddev, p.dtype(), site));
+}
 
-void xavier_uniform(Parameter& p, Generator& generator, XavierOptions options) {
+void xavier_uniform(Parameter& p, Generator& generator, XavierOptions options, Location site) {
+  const CallSite scope(site);
   uniform_of_variance(p, xavier_variance(p, options), generator);
 }
 
-void xavier_normal(Parameter& p, Generator& generator, XavierOptions options) {
+void xavier_normal(Parameter& p, Generator& generator, XavierOptions options, Location site) {
+  const CallSite scope(site);
   normal(p, 0, std::sqrt(xavier_variance(p, options)), generator);
 }
 
-void kaiming_uniform(Parameter& p, Generator& generator, KaimingOptions options) {
+void kaiming_uniform(Parameter& p, Generator& generator, KaimingOptions options, Location site) {
+  const CallSite scope(site);
   uniform_of_variance(p, kaiming_variance(p, options), generator);
 }
 
-void kaiming_normal(Parameter& p, Generator& generator, KaimingOptions options) {
+void kaiming_normal(Parameter& p, Generator& generator, KaimingOptions options, Location site) {
+  const CallSite scope(site);
   normal(p, 0, std::sqrt(kaiming_variance(p, options)), generator);
 }
 
-// Gram and Schmidt's rows of a normal matrix are the Q of its factors with a positive diagonal of R, which makes them uniform.
-void orthogonal(Parameter& p, Generator& generator, OrthogonalOptions options) {
+// The Gram-Schmidt process on a matrix of normal numbers gives the Q of its QR factorisation with a positive diagonal of R, which is
+// uniform.
+void orthogonal(Parameter& p, Generator& generator, OrthogonalOptions options, Location site) {
+  const CallSite scope(site);
   fans(p.shape());
   const Index rows = p.shape()[0], columns = rows > 0 ? p.size() / rows : 0, few = std::min(rows, columns), many = std::max(rows, columns);
   std::vector<double> q = generator.normal({few, many}, 0, 1, float64).to_vector<double>();
@@ -99,16 +110,17 @@ void orthogonal(Parameter& p, Generator& generator, OrthogonalOptions options) {
   p.set(reshape(matrix, p.shape()).to(p.dtype()));
 }
 
-// The quantiles of numbers that are uniform between the probabilities of both ends; on the left side of the distribution, where
-// probabilities keep their digits.
-void truncated_normal(Parameter& p, Generator& generator, TruncatedNormalOptions options) {
+// Inverse transform sampling: quantiles of numbers that are uniform between the probabilities of both ends, on the left side of the
+// distribution, where probabilities are accurate.
+void truncated_normal(Parameter& p, Generator& generator, TruncatedNormalOptions options, Location site) {
+  const CallSite scope(site);
   double low = (options.low - options.mean) / options.stddev, high = (options.high - options.mean) / options.stddev;
   const bool mirrored = low > 0;
   if (mirrored) std::tie(low, high) = std::pair(-high, -low);
   const double from = normal_probability(low), to = normal_probability(high);
   if (!(options.stddev > 0 && low < high && from < to))
-    throw Error(fmt::format("truncated_normal: mean {}, standard deviation {} and the interval [{}, {}] leave nothing to draw",
-                            options.mean, options.stddev, options.low, options.high));
+    throw ValueError(fmt::format("truncated_normal: mean {}, standard deviation {} and the interval [{}, {}] leave nothing to draw",
+                                 options.mean, options.stddev, options.low, options.high));
   low = std::max(low, -40.0);  // beyond, probabilities are 0
   high = std::min(high, 40.0);
   std::vector<double> values = generator.uniform(p.shape(), from, to, float64).to_vector<double>();

@@ -14,14 +14,15 @@
 namespace wengert::nn {
 namespace {
 
-/// Names serve messages. Modules on several threads may share parameters, so the first of them to come names a parameter, and the lock lets
-/// the others see that. A part of a model that is asked for its parameters leaves the longer names of the whole model alone.
+/// Names are for messages. Threads may list the parameters of one model at the same time, hence the lock. Listing the parameters of a part
+/// of a model keeps the longer names that the whole model gave, and listing those of a single layer keeps "weight of Linear(2, 1)".
 std::mutex naming;
 
 void name_parameter(ParameterState& parameter, std::string_view path) {
   const std::string_view old = parameter.name;
-  const bool already = old.ends_with(path) && (old.size() == path.size() || old[old.size() - path.size() - 1] == '.');
-  if (!already) parameter.rename(path);
+  const bool whole = old.ends_with(path) && (old.size() == path.size() || old[old.size() - path.size() - 1] == '.');
+  const bool first = old.starts_with(path) && old.substr(path.size()).starts_with(" of ");
+  if (!whole && !first) parameter.rename(path);
 }
 
 struct CollectParameters final : Visitor {
@@ -45,9 +46,9 @@ struct Count final : Visitor {
 struct Convert final : Visitor {
   Dtype dtype;
   explicit Convert(Dtype dtype) : dtype(dtype) {}
-  void parameter(Parameter& p) override { p.set(p.value().to(dtype)); }
+  void parameter(Parameter& p) override { p.set(p.value().to(dtype, p.value().made_at())); }
   void state(Tensor& t) override {
-    if (is_floating(t.dtype())) t = t.to(dtype);
+    if (is_floating(t.dtype())) t = t.to(dtype, t.made_at());
   }
 };
 
@@ -77,10 +78,24 @@ std::string detail::type_name(const std::type_info& type) {
 
 void Visitor::module(Module& member) { member.visit(*this); }
 
-void Visitor::operator()(std::size_t number, Module& member) {
-  char digits[20];
-  const auto [end, error] = std::to_chars(std::begin(digits), std::end(digits), number);
-  (*this)(std::string_view(digits, end), member);
+detail::Digits::Digits(std::size_t number)
+    : size_(static_cast<std::size_t>(std::to_chars(std::begin(digits_), std::end(digits_), number).ptr - digits_)) {}
+
+void Visitor::visit_parameter(std::string_view name, Parameter& member) {
+  if (!member.ref().get()) return;
+  const Level level(*this, name);
+  parameter(member);
+}
+
+void Visitor::visit_state(std::string_view name, Tensor& member) {
+  if (!member.defined()) return;
+  const Level level(*this, name);
+  state(member);
+}
+
+void Visitor::visit_module(std::string_view name, Module& member) {
+  const Level level(*this, name);
+  module(member);
 }
 
 struct Module::SetMode final : Visitor {

@@ -21,7 +21,7 @@ struct CollectState final : Visitor {
   void state(Tensor& t) override { list.push_back({std::string(path()), t}); }
 };
 
-// A member of the module that a state can change.
+// A member of the module that belongs to its state: a parameter or a tensor.
 struct Member {
   std::string name;
   Parameter* parameter;  // this,
@@ -47,7 +47,7 @@ std::string kind_of(const Tensor& tensor) { return fmt::format("{} {}", to_strin
 
 bool dtype_fits(Dtype given, Dtype own) { return given == own || (is_floating(given) && is_floating(own)); }
 
-// The state's tensor for each member of the module, and all that is wrong between the two.
+// The state's tensor for each member of the module, and all differences between the two.
 struct Comparison {
   std::vector<const Tensor*> values;  // null where there is none
   StateDifference difference;
@@ -71,7 +71,7 @@ struct Comparison {
   }
 
   // "missing a, b; unexpected "c"; wrong shape d ((3) float32 where the model has (2) float32)", or "".
-  std::string complaints(const LoadOptions& options) const {
+  std::string complaints(LoadOptions options) const {
     std::vector<std::string> all, unexpected;
     for (const std::string& name : difference.unexpected) unexpected.push_back(in_quotes(name));
     if (options.strict) {
@@ -97,15 +97,15 @@ struct Comparison {
   }
   static void complain(std::vector<std::string>& all, const char* kind, const std::vector<std::string>& items) {
     if (items.empty()) return;
-    constexpr std::size_t most = 20;  // a wrong file must not fill the screen
-    const std::size_t shown = std::min(items.size(), most);
+    constexpr std::size_t max = 20;  // limits the message for a wrong file
+    const std::size_t shown = std::min(items.size(), max);
     all.push_back(fmt::format("{} {}{}", kind, fmt::join(items.begin(), items.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
                               shown < items.size() ? fmt::format(" and {} more", items.size() - shown) : ""));
   }
 };
 
-// Everything is looked at, then everything is copied, and only then anything changes.
-StateDifference load_from(const std::string& source, Module& module, std::span<const NamedTensor> state, const LoadOptions& options) {
+// Checks everything, then copies everything, and only then changes the module.
+StateDifference load_from(const std::string& source, Module& module, std::span<const NamedTensor> state, LoadOptions options) {
   const NoRecord pause;
   CollectMembers collect;
   module.visit(collect);
@@ -131,7 +131,7 @@ std::vector<NamedTensor> state(const Module& module) {
   return std::move(collect.list);
 }
 
-StateDifference load_state(Module& module, std::span<const NamedTensor> state, const LoadOptions& options) {
+StateDifference load_state(Module& module, std::span<const NamedTensor> state, LoadOptions options) {
   return load_from("load_state", module, state, options);
 }
 
@@ -139,7 +139,7 @@ void save(const Module& module, const std::string& path, std::span<const std::pa
   write_safetensors(path, state(module), metadata);
 }
 
-StateDifference load(Module& module, const std::string& path, const LoadOptions& options) {
+StateDifference load(Module& module, const std::string& path, LoadOptions options) {
   const Safetensors file = read_safetensors(path);
   return load_from(path, module, file.tensors, options);
 }

@@ -3,11 +3,11 @@
 namespace wengert::nn::font {
 namespace {
 
-constexpr int glyphs_per_band = 16, row_length = glyphs_per_band * advance;
-constexpr char first = ' ', last = '~';
+constexpr int kGlyphsPerBand = 16, kRowLength = kGlyphsPerBand * kAdvance;
+constexpr char kFirst = ' ', kLast = '~';
 
 // The glyphs as they look, in the order of ASCII from the space on: six bands of 16 glyphs, 8 rows each.
-constexpr char glyphs[] =
+constexpr char kGlyphs[] =
     // clang-format off
     "        #    # #   # #    #   ##  #  ##     #      #   #                                      # "
     "        #    # #   # #   #### ##  # #  #    #     #     #     #     #                         # "
@@ -58,14 +58,14 @@ constexpr char glyphs[] =
     "#         # #     ####    ##   ## #   #    # #  #   #     # #####    #    #    #                "
     "#         #                                            ###                                      ";
 // clang-format on
-static_assert(sizeof(glyphs) - 1 == 6 * glyph_height * row_length);
+static_assert(sizeof(kGlyphs) - 1 == 6 * kGlyphHeight * kRowLength);
 
 }  // namespace
 
 bool is_set(char c, int row, int column) {
-  const int index = (c < first || c > last ? '?' : c) - first;
-  const int band = index / glyphs_per_band, glyph = index % glyphs_per_band;
-  return glyphs[(band * glyph_height + row) * row_length + glyph * advance + column] == '#';
+  const int index = (c < kFirst || c > kLast ? '?' : c) - kFirst;
+  const int band = index / kGlyphsPerBand, glyph = index % kGlyphsPerBand;
+  return kGlyphs[(band * kGlyphHeight + row) * kRowLength + glyph * kAdvance + column] == '#';
 }
 
 }  // namespace wengert::nn::font

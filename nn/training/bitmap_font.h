@@ -3,8 +3,8 @@
 
 namespace wengert::nn::font {
 
-inline constexpr int glyph_width = 5, glyph_height = 8;  // the last row is for what hangs below the line
-inline constexpr int advance = glyph_width + 1;
+inline constexpr int kGlyphWidth = 5, kGlyphHeight = 8;  // the last row is for what hangs below the line
+inline constexpr int kAdvance = kGlyphWidth + 1;
 
 /// Whether the glyph of an ASCII character is set at a row and a column; other characters look like '?'.
 bool is_set(char c, int row, int column);

@@ -28,11 +28,11 @@ namespace {
 // ---- the script -----------------------------------------------------------------------------------------------------
 
 // Okabe and Ito's palette, which the colour-blind can tell apart too.
-constexpr std::array palette = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"};
-constexpr int panel_width = 640, panel_height = 460, key_row_height = 20;  // pixels
-constexpr std::size_t most_marked_points = 40;
+constexpr std::array kPalette = {"#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"};
+constexpr int kPanelWidth = 640, kPanelHeight = 460, kKeyRowHeight = 20;  // pixels
+constexpr std::size_t kMaxMarkedPoints = 40;
 
-// In single quotes gnuplot obeys nothing, and two of them stand for one.
+// Between single quotes gnuplot interprets nothing, and two of them stand for one.
 std::string gnuplot_quoted(std::string_view text) {
   std::string quoted = "'";
   for (const char c : text) {
@@ -51,26 +51,26 @@ std::size_t position(const Figure& figure, const std::string& name) {
 
 std::string curve_style(const Curve& curve, std::size_t index, std::size_t points) {
   const std::size_t color = curve.color < 0 ? index : static_cast<std::size_t>(curve.color);
-  const std::string paint = fmt::format("linecolor rgb '{}'", palette[color % palette.size()]);
+  const std::string paint = fmt::format("linecolor rgb '{}'", kPalette[color % kPalette.size()]);
   if (curve.style == Curve::Style::points) return "with points pointtype 7 pointsize 0.8 " + paint;
   const char* dash = curve.style == Curve::Style::dashed ? "dashtype (6, 4)" : "dashtype solid";
-  if (points <= most_marked_points) return fmt::format("with linespoints linewidth 2 pointtype 7 pointsize 0.7 {} {}", dash, paint);
+  if (points <= kMaxMarkedPoints) return fmt::format("with linespoints linewidth 2 pointtype 7 pointsize 0.7 {} {}", dash, paint);
   return fmt::format("with lines linewidth 2 {} {}", dash, paint);
 }
 
-// What the key says of a curve.
+// A curve's text in the key.
 const std::string& label_of(const Curve& curve) { return curve.label.empty() ? curve.y : curve.label; }
 
 // Short keys stand beside the title. A longer one goes below the panel, a row for each curve; all panels leave room for the same number.
 int key_rows(const Figure& figure) {
   constexpr std::size_t characters_of_a_line = 62, characters_of_a_sample = 5;
-  std::size_t most = 0;
+  std::size_t max = 0;
   for (const Panel& panel : figure.panels) {
     std::size_t characters = panel.title.size();
     for (const Curve& curve : panel.curves) characters += label_of(curve).size() + characters_of_a_sample;
-    if (characters > characters_of_a_line) most = std::max(most, panel.curves.size());
+    if (characters > characters_of_a_line) max = std::max(max, panel.curves.size());
   }
-  return static_cast<int>(most);
+  return static_cast<int>(max);
 }
 
 void append_panel(std::string& script, const Figure& figure, const Panel& panel, const std::string& data) {
@@ -131,8 +131,8 @@ set autoscale xfix
 set offsets graph 0.02, graph 0.02, graph 0.05, graph 0.05
 set multiplot layout 1, {4} margins char 10, char 3, char {6}, char 3 spacing char 12, char 0
 )",
-      gnuplot_quoted("./" + names.file(".png")), data, panel_width * static_cast<int>(figure.panels.size()),
-      panel_height + rows * key_row_height, figure.panels.size(), key, 4 + rows * 1.4);
+      gnuplot_quoted("./" + names.file(".png")), data, kPanelWidth * static_cast<int>(figure.panels.size()),
+      kPanelHeight + rows * kKeyRowHeight, figure.panels.size(), key, 4 + rows * 1.4);
   for (const Panel& panel : figure.panels) append_panel(script, figure, panel, data);
   script += "\nunset multiplot\n";
   return script;
@@ -174,7 +174,7 @@ struct Finished {
   std::string output, complaint;
 };
 
-// Runs gnuplot in `folder` on the script there, its picture going to a pipe. Nothing if there is no gnuplot. No shell takes part.
+// Runs gnuplot in `folder` on the script there, its picture going to a pipe. Nothing if there is no gnuplot. No shell is involved.
 std::optional<Finished> run_gnuplot(const Names& names) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return Finished{-1, "", std::generic_category().message(errno)};
@@ -215,7 +215,7 @@ std::optional<Finished> run_gnuplot(const Names& names) {
   return finished;
 }
 
-// The first line that says something.
+// The first line that is not empty.
 std::string first_line(std::string_view text) {
   while (!text.empty()) {
     const std::size_t end = std::min(text.find('\n'), text.size());

@@ -32,7 +32,7 @@ struct Figure {
   std::vector<Panel> panels = {};
 };
 
-/// What became of a picture.
+/// Whether a picture was drawn.
 struct PictureOutcome {
   bool drawn = false;
   std::string message;  ///< one line for the user: which file was written, or why none was

@@ -1,5 +1,5 @@
 #pragma once
-// How gradients fade or swell on their way back through time.
+// How gradients vanish or explode over the time steps of a recurrent network.
 #include <span>
 #include <string>
 #include <vector>

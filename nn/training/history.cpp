@@ -11,8 +11,8 @@
 namespace wengert::nn {
 namespace {
 
-constexpr double gap = std::numeric_limits<double>::quiet_NaN();
-constexpr const char* epoch_name = "epoch";
+constexpr double kGap = std::numeric_limits<double>::quiet_NaN();
+constexpr const char* kEpochName = "epoch";
 
 // "train loss" is the "loss" of "train"; "loss" is the "loss" of "".
 struct Measured {
@@ -35,10 +35,10 @@ template <class T, class Matches> std::size_t position_or_new(std::vector<T>& li
 }  // namespace
 
 void History::add(std::span<const NamedValue> values) {
-  for (Column& column : columns_) column.values.push_back(gap);
+  for (Column& column : columns_) column.values.push_back(kGap);
   ++epochs_;
   for (const NamedValue& given : values) {
-    const Column fresh{std::string(given.name), std::vector<double>(epochs_, gap)};
+    const Column fresh{std::string(given.name), std::vector<double>(epochs_, kGap)};
     const std::size_t at = position_or_new(columns_, fresh, [&](const Column& c) { return c.name == given.name; });
     columns_[at].values.back() = given.value;
   }
@@ -54,7 +54,7 @@ const std::vector<double>& History::values(std::string_view name) const {
 }
 
 std::vector<Column> History::columns() const {
-  std::vector<Column> all = {{epoch_name, std::vector<double>(epochs_)}};
+  std::vector<Column> all = {{kEpochName, std::vector<double>(epochs_)}};
   std::iota(all[0].values.begin(), all[0].values.end(), 1.0);
   all.insert(all.end(), columns_.begin(), columns_.end());
   return all;
@@ -67,9 +67,9 @@ PictureOutcome History::plot(const std::string& png_path) const {
   for (const Column& column : columns_) {
     const auto [part, quantity] = measured(column.name);
     const auto color = static_cast<int>(position_or_new(parts, part, [&, &p = part](const std::string& s) { return s == p; }));
-    const Panel fresh{.title = quantity, .x_label = epoch_name, .y_label = "", .curves = {}};
+    const Panel fresh{.title = quantity, .x_label = kEpochName, .y_label = "", .curves = {}};
     const std::size_t panel = position_or_new(figure.panels, fresh, [&, &q = quantity](const Panel& p) { return p.title == q; });
-    figure.panels[panel].curves.push_back({.x = epoch_name, .y = column.name, .label = part.empty() ? quantity : part, .color = color});
+    figure.panels[panel].curves.push_back({.x = kEpochName, .y = column.name, .label = part.empty() ? quantity : part, .color = color});
   }
   return write_figure(figure, png_path);
 }

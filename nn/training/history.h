@@ -1,5 +1,5 @@
 #pragma once
-// What a training has measured, epoch by epoch.
+// Measurements of a training, by epoch.
 #include <initializer_list>
 #include <span>
 #include <string>
@@ -18,12 +18,12 @@ namespace wengert::nn {
 ///     history.plot("curves.png");
 class History {
  public:
-  /// The values of the next epoch. A name that comes up later, or not in every epoch, leaves gaps.
+  /// The values of the next epoch. A name that first appears in a later epoch, or not in every one, has gaps.
   void add(std::initializer_list<NamedValue> values) { add(std::span(values.begin(), values.size())); }
   void add(std::span<const NamedValue> values);
 
   std::size_t epochs() const { return epochs_; }
-  /// One value for each epoch, NaN where there was none. An Error that lists the names if there is no such one.
+  /// One value for each epoch, NaN where there was none. An Error that lists the names if there is none of that name.
   const std::vector<double>& values(std::string_view name) const;
   /// The column "epoch" (1, 2, ...) and one for each name.
   std::vector<Column> columns() const;
@@ -31,7 +31,7 @@ class History {
   /// The columns as CSV. The file appears whole or not at all.
   void write_csv(const std::string& csv_path) const { write_columns(columns(), csv_path); }
   /// NAME.csv, NAME.gp and NAME.png for `png_path` NAME.png. Names that end in the same word ("train loss", "test loss") share a
-  /// panel, and what stands before that word ("train") has one colour in all panels. An Error if nothing has been added.
+  /// panel, and the text before that word ("train") has one colour in all panels. An Error if nothing has been added.
   PictureOutcome plot(const std::string& png_path) const;
 
  private:

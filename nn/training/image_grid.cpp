@@ -20,12 +20,12 @@ struct Color {
 };
 
 constexpr Color paper{255, 255, 255}, ink{40, 40, 40}, mark{200, 30, 30}, not_a_number{255, 0, 255};
-constexpr Index comfortable_width = 100;  // of an image in the picture
-constexpr Index frame = 3;                // its thickness; room is left for it around every image
-constexpr Index gap = 14;                 // between cells
-constexpr Index font_scale = 2;           // pixels for one of the font
-constexpr Index line_height = (font::glyph_height + 2) * font_scale;
-constexpr Index largest_side = 65'535;  // beyond it viewers give up
+constexpr Index kComfortableWidth = 100;  // of an image in the picture
+constexpr Index kFrame = 3;               // its thickness; room is left for it around every image
+constexpr Index kGap = 14;                // between cells
+constexpr Index kFontScale = 2;           // pixels for one of the font
+constexpr Index kLineHeight = (font::kGlyphHeight + 2) * kFontScale;
+constexpr Index kMaxSide = 65'535;  // many viewers refuse more
 
 class Picture {
  public:
@@ -44,12 +44,12 @@ class Picture {
 
   void write(Index x, Index y, std::string_view text, Color color) {
     for (const char c : text) {
-      for (int row = 0; row < font::glyph_height; ++row) {
-        for (int column = 0; column < font::glyph_width; ++column) {
-          if (font::is_set(c, row, column)) fill(x + column * font_scale, y + row * font_scale, font_scale, font_scale, color);
+      for (int row = 0; row < font::kGlyphHeight; ++row) {
+        for (int column = 0; column < font::kGlyphWidth; ++column) {
+          if (font::is_set(c, row, column)) fill(x + column * kFontScale, y + row * kFontScale, kFontScale, kFontScale, color);
         }
       }
-      x += font::advance * font_scale;
+      x += font::kAdvance * kFontScale;
     }
   }
 
@@ -82,7 +82,7 @@ std::vector<std::string_view> lines_of(std::string_view caption) {
   return lines;
 }
 
-Index text_width(std::string_view line) { return line.empty() ? 0 : (static_cast<Index>(line.size()) * font::advance - 1) * font_scale; }
+Index text_width(std::string_view line) { return line.empty() ? 0 : (static_cast<Index>(line.size()) * font::kAdvance - 1) * kFontScale; }
 
 // The images in gray or colour: element (image, channel, row, column), shown between low and high.
 struct Images {
@@ -115,12 +115,12 @@ Images images_of(const Tensor& images, const ImageGridOptions& options, Location
         fmt::format("write_image_grid: {} captions for {} images, at {}", options.captions.size(), images.size(0), to_string(site)));
   }
   if (!(options.high > options.low)) {
-    throw Error(fmt::format("write_image_grid: high {} is not above low {}, at {}", options.high, options.low, to_string(site)));
+    throw ValueError(fmt::format("write_image_grid: high {} is not above low {}, at {}", options.high, options.low, to_string(site)));
   }
   return {images.to_vector<double>(), images.size(0), channels, images.size(-2), images.size(-1), options.low, options.high};
 }
 
-// Where things stand: cells of one size, each an image in its frame with its caption below, centred.
+// The layout: cells of one size, each an image in its frame with its caption below, centred.
 struct Layout {
   Index columns, rows, magnification, cell_width, cell_height, image_width, image_height;
 
@@ -129,7 +129,7 @@ struct Layout {
     columns = std::min(columns, images.count);
     rows = (images.count + columns - 1) / columns;
     magnification =
-        options.magnification > 0 ? options.magnification : std::max<Index>(1, (comfortable_width + images.width / 2) / images.width);
+        options.magnification > 0 ? options.magnification : std::max<Index>(1, (kComfortableWidth + images.width / 2) / images.width);
     image_width = images.width * magnification;
     image_height = images.height * magnification;
     Index caption_width = 0, caption_lines = 0;
@@ -138,39 +138,39 @@ struct Layout {
       caption_lines = std::max(caption_lines, static_cast<Index>(lines.size()));
       for (const std::string_view line : lines) caption_width = std::max(caption_width, text_width(line));
     }
-    cell_width = std::max(image_width + 2 * frame, caption_width) + gap;
-    cell_height = image_height + 2 * frame + (caption_lines > 0 ? caption_lines * line_height + font_scale : 0) + gap;
+    cell_width = std::max(image_width + 2 * kFrame, caption_width) + kGap;
+    cell_height = image_height + 2 * kFrame + (caption_lines > 0 ? caption_lines * kLineHeight + kFontScale : 0) + kGap;
   }
 
-  Index width() const { return columns * cell_width + gap; }
-  Index height() const { return rows * cell_height + gap; }
+  Index width() const { return columns * cell_width + kGap; }
+  Index height() const { return rows * cell_height + kGap; }
 };
 
 void draw_cell(Picture& picture, const Layout& layout, const Images& images, Index image, std::string_view caption, bool marked) {
-  const Index left = gap + image % layout.columns * layout.cell_width, top = gap + image / layout.columns * layout.cell_height;
-  const Index inner = layout.cell_width - gap, scale = layout.magnification;
-  const Index x = left + (inner - layout.image_width) / 2, y = top + frame;
-  if (marked) picture.fill(x - frame, y - frame, layout.image_width + 2 * frame, layout.image_height + 2 * frame, mark);
+  const Index left = kGap + image % layout.columns * layout.cell_width, top = kGap + image / layout.columns * layout.cell_height;
+  const Index inner = layout.cell_width - kGap, scale = layout.magnification;
+  const Index x = left + (inner - layout.image_width) / 2, y = top + kFrame;
+  if (marked) picture.fill(x - kFrame, y - kFrame, layout.image_width + 2 * kFrame, layout.image_height + 2 * kFrame, mark);
   for (Index row = 0; row < images.height; ++row) {
     for (Index column = 0; column < images.width; ++column) {
       picture.fill(x + column * scale, y + row * scale, scale, scale, images.color(image, row, column));
     }
   }
-  Index baseline = y + layout.image_height + frame + font_scale;
+  Index baseline = y + layout.image_height + kFrame + kFontScale;
   for (const std::string_view line : lines_of(caption)) {
     picture.write(left + (inner - text_width(line)) / 2, baseline, line, marked ? mark : ink);
-    baseline += line_height;
+    baseline += kLineHeight;
   }
 }
 
-// Brings values from their own range to [0, 1]; equal ones come to the middle. NaN stays.
+// Brings values from their own range to [0, 1]; equal values become 0.5. NaN stays.
 void spread(std::span<double> values) {
-  double least = std::numeric_limits<double>::infinity(), largest = -least;
+  double smallest = std::numeric_limits<double>::infinity(), largest = -smallest;
   for (const double value : values) {
-    least = std::fmin(least, value);  // NaN is no minimum
+    smallest = std::fmin(smallest, value);  // NaN is no minimum
     largest = std::fmax(largest, value);
   }
-  for (double& value : values) value = largest > least ? (value - least) / (largest - least) : value - value + 0.5;
+  for (double& value : values) value = largest > smallest ? (value - smallest) / (largest - smallest) : value - value + 0.5;
 }
 
 // Gray images (n * channels, height, width), the channels of each in a row; in colour (n, 3, height, width).
@@ -189,9 +189,9 @@ void write_planes(const std::vector<double>& values, const Shape& shape, bool in
 void write_image_grid(const Tensor& images, const std::string& png_path, const ImageGridOptions& options, Location site) {
   const Images shown = images_of(images, options, site);
   const Layout layout(shown, options);
-  if (layout.width() > largest_side || layout.height() > largest_side) {
+  if (layout.width() > kMaxSide || layout.height() > kMaxSide) {
     throw ShapeError(fmt::format("write_image_grid: {} images make a picture of {} x {} pixels, more than {} on a side, at {}; show fewer",
-                                 shown.count, layout.width(), layout.height(), largest_side, to_string(site)));
+                                 shown.count, layout.width(), layout.height(), kMaxSide, to_string(site)));
   }
   Picture picture(layout.width(), layout.height());
   for (Index image = 0; image < shown.count; ++image) {

@@ -17,7 +17,7 @@ struct ImageGridOptions {
   int columns = 0;
   /// Pixels of the picture for one pixel of an image, in both directions; 0: so that images are about 100 pixels wide.
   int magnification = 0;
-  /// The values that are shown black and white (in each channel); values beyond them are clipped.
+  /// The values that are shown as black and as white (in each channel); values beyond them are clipped.
   double low = 0, high = 1;
 };
 
@@ -28,13 +28,13 @@ void write_image_grid(const Tensor& images, const std::string& png_path, const I
                       Location site = Location::here());
 
 /// Writes the filters of a convolution's weight (out, in, height, width): in colour where there are three inputs, otherwise in gray, the
-/// filters of an output in a row. Each filter goes from black, its least weight, to white, its largest; `low` and `high` are not used.
+/// filters of an output in a row. Each filter goes from black, its smallest weight, to white, its largest; `low` and `high` are not used.
 /// Errors as of write_image_grid.
 void write_filters(const Tensor& weight, const std::string& png_path, const ImageGridOptions& options = {},
                    Location site = Location::here());
 
-/// Writes what a layer makes of images: (channels, height, width) of one, or (n, channels, height, width), those of an image in a row. All
-/// share one scale from black, the least value, to white, the largest; `low` and `high` are not used. Errors as of write_image_grid.
+/// Writes a layer's outputs for images: (channels, height, width) of one, or (n, channels, height, width), those of an image in a row. All
+/// share one scale from black, the smallest value, to white, the largest; `low` and `high` are not used. Errors as of write_image_grid.
 void write_activation_maps(const Tensor& maps, const std::string& png_path, const ImageGridOptions& options = {},
                            Location site = Location::here());
 

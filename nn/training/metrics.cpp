@@ -15,13 +15,13 @@
 namespace wengert::nn {
 namespace {
 
-constexpr std::size_t longest_column_name = 8;
+constexpr std::size_t kLongestColumnName = 8;
 
 double share(Index part, Index whole) {
   return whole == 0 ? std::numeric_limits<double>::quiet_NaN() : static_cast<double>(part) / static_cast<double>(whole);
 }
 
-// "87.5%", "-" where there is nothing to take a share of.
+// "87.5%"; "-" for NaN.
 std::string percent(double share) { return std::isnan(share) ? "-" : fmt::format("{:.1f}%", 100 * share); }
 
 std::vector<std::string> numbered(Index classes) {
@@ -46,15 +46,45 @@ void check_pair(const char* operation, const Tensor& a, const Tensor& labels, in
   }
 }
 
+// The largest of a single logit tells nothing about the class.
+void check_columns(const char* operation, const Tensor& logits, Location site) {
+  if (logits.rank() > 0 && logits.shape().back() == 1)
+    throw ShapeError(
+        fmt::format("{}: {} has one column, and a class is the position of the largest of several, at {}; hint: "
+                    "binary_accuracy(output, labels), or output >= 0.5, for a model with one output",
+                    operation, describe(logits), to_string(site)));
+}
+
 }  // namespace
 
-Tensor predictions(const Tensor& logits, Location site) { return argmax(logits, -1, {}, site); }
+Tensor predictions(const Tensor& logits, Location site) {
+  check_columns("predictions", logits, site);
+  return argmax(logits, -1, {}, site);
+}
 
 double accuracy(const Tensor& logits, const Tensor& labels, Location site) {
+  check_columns("accuracy", logits, site);
   check_pair("accuracy", logits, labels, 2, site);
   const Tensor predicted = predictions(logits, site), expected = labels.contiguous(site);
   const Index *p = predicted.data<Index>(), *e = expected.data<Index>();
   return share(std::inner_product(p, p + predicted.size(), e, Index{0}, std::plus<>(), std::equal_to<>()), labels.size());
+}
+
+double binary_accuracy(const Tensor& output, const Tensor& labels, BinaryAccuracyOptions options, Location site) {
+  if (!(output.shape() == labels.shape()) || output.rank() == 0 || output.rank() > 2 || output.size() != output.size(0)) {
+    throw ShapeError(fmt::format("binary_accuracy: output {} and labels {} do not fit: both must be (n) or (n, 1), at {}", describe(output),
+                                 describe(labels), to_string(site)));
+  }
+  const std::vector<double> y = output.to_vector<double>(), t = labels.to_vector<double>();
+  Index right = 0;
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    if (t[i] != 0 && t[i] != 1) {
+      throw ValueError(fmt::format("binary_accuracy: labels must be 0 or 1, but {} has {} at position {}, at {}", describe(labels), t[i], i,
+                                   to_string(site)));
+    }
+    right += (y[i] >= options.threshold) == (t[i] == 1);
+  }
+  return share(right, output.size());
 }
 
 ConfusionMatrix::ConfusionMatrix(Index classes) : ConfusionMatrix(numbered(classes)) {}
@@ -116,7 +146,7 @@ std::string ConfusionMatrix::to_string() const {
   std::size_t column_width = text::width("100.0%");
   for (const std::string& name : names_) {
     name_width = std::max(name_width, text::width(name));
-    column_width = std::max(column_width, std::min(text::width(name), longest_column_name));
+    column_width = std::max(column_width, std::min(text::width(name), kLongestColumnName));
   }
   for (const Index n : counts_) column_width = std::max(column_width, fmt::formatted_size("{}", n));
 

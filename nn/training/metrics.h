@@ -7,13 +7,21 @@
 
 namespace wengert::nn {
 
-/// The class of each row: the position of its largest logit. logits (n, classes) -> (n) int64.
+/// The class of each row: the position of its largest logit. logits (n, classes) -> (n) int64. A ShapeError for a single column, whose
+/// largest logit is always at 0: `binary_accuracy` and `output >= 0.5` are for models with one output.
 Tensor predictions(const Tensor& logits, Location site = Location::here());
 
-/// The share of rows whose largest logit is at the label: logits (n, classes), labels (n) int64 -> [0, 1]; NaN for n = 0.
+/// The fraction of rows whose largest logit is at the label: logits (n, classes), labels (n) int64 -> [0, 1]; NaN for n = 0.
 double accuracy(const Tensor& logits, const Tensor& labels, Location site = Location::here());
 
-/// How often each class was taken for each other.
+struct BinaryAccuracyOptions {
+  double threshold = 0.5;  ///< the smallest output that counts as class 1: 0.5 for probabilities, 0 for logits
+};
+/// The fraction of examples of two classes that are on the correct side of the threshold, for models with one output: output (n) or (n, 1),
+/// labels of the same shape, 0 or 1 in any dtype -> [0, 1]; NaN for n = 0. A ValueError for other labels.
+double binary_accuracy(const Tensor& output, const Tensor& labels, BinaryAccuracyOptions options = {}, Location site = Location::here());
+
+/// How often examples of each class were predicted as each class.
 class ConfusionMatrix {
  public:
   /// Classes called "0", "1", ...
@@ -24,14 +32,14 @@ class ConfusionMatrix {
   void add(const Tensor& predictions, const Tensor& labels, Location site = Location::here());
 
   Index classes() const { return static_cast<Index>(names_.size()); }
-  /// How many examples of class `label` were taken for `predicted`. Here and below, a class that there is not is a ShapeError.
+  /// How many examples of class `label` were predicted as `predicted`. Here and below, a class out of range is a ShapeError.
   Index count(Index label, Index predicted) const;
   Index total() const;
-  /// The share of all examples that was right; NaN without examples.
+  /// The fraction of examples that were predicted correctly; NaN without examples.
   double accuracy() const;
-  /// Of the examples of a class, the share that was recognised; NaN if there are none.
+  /// The fraction of a class's examples that were predicted correctly; NaN if there are none.
   double recall(Index label) const;
-  /// Of the predictions of a class, the share that was right; NaN if there are none.
+  /// The fraction of a class's predictions that were correct; NaN if there are none.
   double precision(Index predicted) const;
 
   /// A table for a terminal: a row for each true class with its recall, a column for each predicted one with its precision.

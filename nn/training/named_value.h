@@ -4,7 +4,7 @@
 
 namespace wengert::nn {
 
-/// {"loss", 0.31}. Whoever takes one copies the name if it is to be kept.
+/// {"loss", 0.31}. The name is a view: functions that keep it make a copy.
 struct NamedValue {
   std::string_view name;
   double value = 0;

@@ -21,11 +21,11 @@ constexpr std::size_t longest_bar = 40, shortest_bar = 8;
 double steady_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 std::string_view environment(const char* name) {
-  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): nobody here writes the environment
+  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): the library never writes the environment
   return value ? value : "";
 }
 
-// What the user's terminal shows, which the environment says even to programs that never call setlocale().
+// The terminal's character set, from the environment: it is set even for programs that never call setlocale().
 bool speaks_utf8() {
   for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"}) {
     const std::string_view value = environment(name);
@@ -52,7 +52,7 @@ std::string clock_time(double seconds) {
 
 std::string duration(double seconds) { return seconds < 60 ? fmt::format("{:.1f} s", seconds) : clock_time(seconds); }
 
-// Of constant width where it can be, so that the line does not dance.
+// Of constant width where possible, so that the line does not jump.
 std::string number(double value) {
   const double size = std::abs(value);
   return size == 0 || (size >= 1e-3 && size < 1e4) ? fmt::format("{:.4f}", value) : fmt::format("{:.3e}", value);
@@ -64,7 +64,7 @@ std::string rate(double steps_per_second) {
 
 }  // namespace
 
-Progress::Progress(std::int64_t total, const ProgressOptions& options)
+Progress::Progress(std::int64_t total, ProgressOptions options)
     : total_(std::max<std::int64_t>(total, 0)),
       label_(options.label),
       unit_(options.unit),
@@ -108,7 +108,7 @@ void Progress::remember(std::span<const NamedValue> values) noexcept try {
       values_.push_back({std::string(given.name), given.value});
     }
   }
-} catch (...) {  // no memory for a name: the loop that is watched will say so
+} catch (...) {  // out of memory for a name: the loop itself will report it
   silent_ = true;
 }
 
@@ -117,7 +117,7 @@ void Progress::draw(bool last) noexcept try {
   if (rewritten_) {
     const std::size_t drawn = text::width(text);
     text.insert(0, 1, '\r');
-    if (drawn < drawn_columns_) text.append(drawn_columns_ - drawn, ' ');  // wipes what is left of a longer line
+    if (drawn < drawn_columns_) text.append(drawn_columns_ - drawn, ' ');  // erases the rest of a longer line
     drawn_columns_ = drawn;
   }
   if (!rewritten_ || last) text += '\n';
@@ -144,7 +144,7 @@ std::string Progress::line(bool last) const {
 
   const std::string front = label_.empty() ? "" : label_ + "  ";
   if (!rewritten_) return front + behind;
-  const std::size_t room = columns() - 1;  // a full line would make some terminals begin another
+  const std::size_t room = columns() - 1;  // some terminals wrap after a full line
   const std::size_t taken = text::width(front) + text::width(behind) + 2;
   std::string all = front;
   if (total_ > 0 && room >= taken + shortest_bar) all += bar(std::min(longest_bar, room - taken)) + "  ";

@@ -1,5 +1,5 @@
 #pragma once
-// How far a loop has come, for whoever watches it.
+// A progress bar for loops.
 #include <cstdint>
 #include <cstdio>
 #include <initializer_list>
@@ -17,7 +17,7 @@ struct ProgressOptions {
   std::string_view label = {};     ///< in front: "epoch 3/10"
   std::string_view unit = "step";  ///< what is counted: "batch"
   std::FILE* stream = nullptr;     ///< null: the standard error stream
-  double (*clock)() = nullptr;     ///< seconds that never run backwards; null: the steady clock
+  double (*clock)() = nullptr;     ///< monotonic seconds; null: the steady clock
   /// One line that is rewritten, or lines one after the other. `automatic` rewrites where the stream is a terminal.
   enum class Style : std::uint8_t { automatic, rewritten, lines } style = Style::automatic;
   int width = 0;                      ///< columns of the terminal; 0: asks it
@@ -33,11 +33,11 @@ struct ProgressOptions {
 /// One line: the label, the bar, `312/469 batch  1204/s  0:00 left  loss 0.3100  accuracy 0.9100`.
 ///
 /// On a terminal the line is rewritten ten times a second at most; elsewhere a plain line comes every `seconds_between_lines`, and
-/// one at the end. Drawing never throws and never stops the loop: once the stream does not take what is written, the bar stays silent.
+/// one at the end. Drawing never throws and never stops the loop: once writing to the stream fails, the bar stays silent.
 class Progress {
  public:
   /// A loop of `total` steps; 0 where their number is not known.
-  explicit Progress(std::int64_t total, const ProgressOptions& options = {});
+  explicit Progress(std::int64_t total, ProgressOptions options = {});
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   /// Ends the line, so that what is printed next (a message, say) has its own.
@@ -48,7 +48,7 @@ class Progress {
     update(step, std::span(values.begin(), values.size()));
   }
   void update(std::int64_t step, std::span<const NamedValue> values) noexcept;
-  /// Draws the last state with the time that all took. Later calls do nothing.
+  /// Draws the last state with the total time. Later calls do nothing.
   void finish(std::initializer_list<NamedValue> values = {}) noexcept;
 
  private:

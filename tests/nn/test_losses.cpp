@@ -12,6 +12,7 @@
 
 using namespace wengert;
 using nn::Reduction;
+using testing::contains, testing::message_of;
 
 namespace {
 
@@ -170,11 +171,31 @@ BOOST_AUTO_TEST_CASE(shapes_must_agree) {
 BOOST_AUTO_TEST_CASE(options_must_be_in_range) {
   const Tensor a = Tensor::zeros({3, 1});
   const std::string beta = testing::message_of<ValueError>([&] { nn::smooth_l1(a, a, {.beta = -1}); });
-  BOOST_TEST(beta == "smooth_l1 at test_losses.cpp:" + std::to_string(__LINE__ - 1) + ": beta must be finite and not negative, and is -1");
+  BOOST_TEST(beta == "smooth_l1 at test_losses.cpp:" + std::to_string(__LINE__ - 1) + ": beta must be finite and not negative, but it is -1");
   const std::string delta = testing::message_of<ValueError>([&] { nn::huber(a, a, {.delta = 0}); });
-  BOOST_TEST(delta == "huber at test_losses.cpp:" + std::to_string(__LINE__ - 1) + ": delta must be finite and positive, and is 0");
+  BOOST_TEST(delta == "huber at test_losses.cpp:" + std::to_string(__LINE__ - 1) + ": delta must be finite and positive, but it is 0");
   BOOST_CHECK_THROW(nn::smooth_l1(a, a, {.beta = std::nan("")}), ValueError);
   BOOST_CHECK_THROW(nn::huber(a, a, {.delta = std::nan("")}), ValueError);
+}
+
+BOOST_AUTO_TEST_CASE(bce_refuses_what_is_no_probability) {
+  const Tensor y = Tensor::from({0, 1});
+  for (const double wrong : {-0.001, 1.001, 3.0, -HUGE_VAL}) {
+    for (const Dtype dtype : {float32, float64}) {
+      const Tensor x = Tensor::from({0.5, wrong}).to(dtype);
+      const std::string message = message_of<ValueError>([&] { nn::bce(x, y.to(dtype)); });
+      BOOST_TEST(contains(message, "bce at test_losses.cpp:"));
+      BOOST_TEST(contains(message, "the prediction must be probabilities in [0, 1]"));
+      BOOST_TEST(contains(message, "bce_with_logits"));
+    }
+  }
+  const Tensor edges = Tensor::from({1, 0});
+  BOOST_TEST(nn::bce(edges, y).item() == 100);
+  Tape tape;
+  const Tensor x = tape.variable(Tensor::from({0.5, 2}));
+  BOOST_CHECK_THROW(nn::bce(x, y), ValueError);
+  BOOST_TEST(tape.nodes() == 0u);
+  BOOST_CHECK_NO_THROW(nn::bce(select(Tensor::from({{0.25, 7}, {0.75, 9}}), 1, 0), y));  // what lies between the elements is not read
 }
 
 BOOST_AUTO_TEST_CASE(bce_passes_nan_on) {

@@ -183,9 +183,9 @@ BOOST_AUTO_TEST_CASE(the_perceptron_is_explained_and_trained_by_its_rule) {
 
 BOOST_AUTO_TEST_CASE(a_plot_comes_with_its_data_and_script) {
   const TemporaryFolder folder;
-  BOOST_TEST(run("regression", {"--epochs", "11", "--plot", folder.path("node.png")}).status == 0);
-  BOOST_TEST(folder.has("node.csv"));
-  BOOST_TEST(folder.has("node.gp"));
+  BOOST_TEST(run("regression", {"--quick", "--plot", folder.path("a/b/node.png")}).status == 0);
+  BOOST_TEST(folder.has("a/b/node.csv"));
+  BOOST_TEST(folder.has("a/b/node.gp"));
 }
 
 BOOST_AUTO_TEST_CASE(bad_tables_are_refused) {
@@ -211,9 +211,13 @@ BOOST_AUTO_TEST_CASE(bad_tables_are_refused) {
 }
 
 BOOST_AUTO_TEST_CASE(an_output_that_cannot_be_written_is_refused_before_training) {
-  const CommandResult result = run("regression", {"--plot", "no such folder/node.png"});
-  check_refused(result, "regression", {"no such folder"});
-  BOOST_TEST(result.out.empty());
+  const TemporaryFolder folder;
+  const std::string file = folder.write("file", "");
+  for (const std::string& plot : {file + "/node.png", folder.path("node.jpg"), folder.path("node")}) {
+    const CommandResult result = run("regression", {"--plot", plot});
+    check_refused(result, "regression", {plot.ends_with(".png") ? "file" : "must be called NAME.png"});
+    BOOST_TEST(result.out.empty());
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_rate_that_is_too_large_is_said) {
@@ -284,11 +288,10 @@ BOOST_AUTO_TEST_CASE(a_network_that_diverges_says_so) {
 BOOST_AUTO_TEST_CASE(passengers_in_small) {
   const TemporaryFolder folder;
   const std::string train = folder.write("train.csv", passengers(60, true)), test = folder.write("test.csv", passengers(12, false));
-  const CommandResult result =
-      run("titanic", {"--train", train, "--test", test, "--seeds", "2", "--batches", "300", "--predictions", folder.path("said.csv")});
+  const CommandResult result = run("titanic", {"--train", train, "--test", test, "--quick", "--predictions", folder.path("new/said.csv")});
   BOOST_TEST(result.status == 0);
   BOOST_TEST(result.lines("median of 2 seeds").size() == 1U);
-  const std::string said = folder.read("said.csv");
+  const std::string said = folder.read("new/said.csv");
   BOOST_TEST(said.starts_with("PassengerId,Survived\n0,1\n1,0\n2,0\n3,1\n"), said);
 }
 
@@ -300,8 +303,9 @@ BOOST_AUTO_TEST_CASE(bad_passengers_are_refused) {
   robot.replace(robot.find("female"), 6, "robot");
   check_refused(run("titanic", {"--train", train, "--test", folder.write("robot.csv", robot)}), "titanic",
                 {"robot.csv", "\"Sex\"", "\"robot\""});
-  check_refused(run("titanic", {"--train", train, "--test", test, "--predictions", "no such folder/said.csv"}), "titanic",
-                {"no such folder"});
+  check_refused(run("titanic", {"--train", train, "--test", test, "--predictions", train + "/said.csv"}), "titanic", {"train.csv"});
+  check_refused(run("titanic", {"--train", train, "--test", test, "--predictions", folder.path("said.txt")}), "titanic",
+                {"must be called NAME.csv"});
 }
 
 BOOST_AUTO_TEST_CASE(ten_networks_on_the_passenger_list) {

@@ -16,7 +16,7 @@ int main() {
     for (Index k = 0; k < 8; ++k) pixels[64 * i + (lies ? 8 * at + k : 8 * k + at)] += 1;
   }
 
-  nn::Sequential net(nn::Conv2d(1, 4, {.kernel = 3, .padding = 1}, generator), nn::ReLU(), nn::AdaptiveAvgPool2d(1), nn::Flatten(),
+  nn::Sequential net(nn::Conv2d(1, 4, 3, {.padding = 1}, generator), nn::ReLU(), nn::AdaptiveAvgPool2d(1), nn::Flatten(),
                      nn::Linear(4, 2, {}, generator));
   std::puts(net.summary({64, 1, 8, 8}).c_str());
   optim::Adam adam(net.parameters(), {.lr = 0.02});

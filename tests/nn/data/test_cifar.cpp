@@ -64,7 +64,7 @@ BOOST_AUTO_TEST_CASE(records_are_pictures_with_labels) {
     BOOST_TEST(data.images.at({1, 0, 0, 31}) == 1);
     BOOST_TEST(data.images.at({1, 0, 31, 0}) == 0);
   }
-  BOOST_TEST(nn::cifar10_classes[3] == std::string("cat"));
+  BOOST_TEST(nn::kCifar10Classes[3] == std::string("cat"));
 }
 
 BOOST_AUTO_TEST_CASE(a_data_set_is_all_its_batches) {
@@ -74,6 +74,8 @@ BOOST_AUTO_TEST_CASE(a_data_set_is_all_its_batches) {
   BOOST_TEST(contains(message_of<DataError>([&] { nn::load_cifar10(folder.path("")); }), "no file test_batch.bin"));
   folder.write("cifar-10-batches-bin/test_batch.bin", record(7, 4, 4, 4));
   const nn::ImageDataset data = nn::load_cifar10(folder.path(""));
+  BOOST_TEST(to_string(data.train.images.made_at()).starts_with("test_cifar.cpp:"));
+  BOOST_TEST(to_string(data.test.labels.made_at()).starts_with("test_cifar.cpp:"));
   BOOST_TEST((data.train.labels.to_vector<Index>() == std::vector<Index>{0, 1, 2}));
   BOOST_TEST((data.train.images.shape() == Shape{3, 3, 32, 32}));
   BOOST_TEST(data.test.labels.item() == 7);

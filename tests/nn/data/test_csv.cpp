@@ -195,6 +195,7 @@ BOOST_AUTO_TEST_CASE(a_table_is_a_value) {
 BOOST_AUTO_TEST_CASE(columns_side_by_side_as_a_tensor) {
   const Table table = parse("a,b,c\n1,2,3\n4,5,6\n");
   const Tensor t = table.tensor({"c", "a"});
+  BOOST_TEST(to_string(t.made_at()).starts_with("test_csv.cpp:"));
   BOOST_TEST((t.shape() == Shape{2, 2}));
   BOOST_TEST((t.dtype() == float32));
   BOOST_TEST(t.to_vector<double>() == (Numbers{3, 1, 6, 4}), boost::test_tools::per_element());

@@ -98,6 +98,7 @@ BOOST_AUTO_TEST_CASE(bytes_as_numbers_of_each_dtype) {
   for (const std::string& path :
        {folder.write("plain", images), folder.write("packed.gz", gzip(images)), folder.write("unusual-name", gzip(images))}) {
     const Tensor raw = read_idx(path);
+    BOOST_TEST(to_string(raw.made_at()).starts_with("test_idx.cpp:"));
     BOOST_TEST((raw.shape() == Shape{2, 2, 3}));
     BOOST_TEST((raw.dtype() == float32));
     for (Index i = 0; i < 12; ++i) BOOST_TEST(raw.element(i) == static_cast<double>(i));

@@ -61,6 +61,7 @@ BOOST_AUTO_TEST_CASE(a_vocabulary_numbers_tokens) {
   const nn::Vocabulary letters(nn::characters("hello"));
   BOOST_TEST(letters.tokens() == (std::vector<std::string>{"e", "h", "l", "o"}), boost::test_tools::per_element());
   const Tensor encoded = letters.encode(nn::characters("hole"));
+  BOOST_TEST(to_string(encoded.made_at()).starts_with("test_text.cpp:"));
   BOOST_TEST((encoded.dtype() == int64));
   BOOST_TEST((numbers_in(encoded) == Numbers{1, 3, 2, 0}));
   BOOST_TEST(letters.decode(encoded) == "hole");

@@ -18,7 +18,8 @@
 #include "tests/support/throws.h"
 
 using namespace wengert;
-using testing::check_numbers, testing::contains, testing::message_of, testing::numbers, testing::names_of, testing::random_numbers;
+using testing::check_numbers, testing::contains, testing::message_of, testing::numbers, testing::names_of, testing::random_numbers,
+    testing::check_layer;
 
 BOOST_AUTO_TEST_CASE(names_and_shapes_are_those_of_pytorch) {
   const nn::LSTM layer(3, 5, {.layers = 2, .bidirectional = true});
@@ -67,8 +68,8 @@ BOOST_AUTO_TEST_CASE(a_cell_step_by_step_is_the_layer) {
   gru_step.weights = gru_layer.weights[0];
   check_numbers(numbers(gru_layer(narrow(x, 0, 0, 1)).h), numbers(gru_step(select(x, 0, 0))), tolerance);
 
-  const nn::RNN rnn_layer(3, 5, {.nonlinearity = nn::Nonlinearity::relu});
-  nn::RNNCell rnn_step(3, 5, {.nonlinearity = nn::Nonlinearity::relu});
+  const nn::RNN rnn_layer(3, 5, nn::Nonlinearity::relu);
+  nn::RNNCell rnn_step(3, 5, nn::Nonlinearity::relu);
   rnn_step.weights = rnn_layer.weights[0];
   check_numbers(numbers(rnn_layer(narrow(x, 0, 0, 1)).h), numbers(rnn_step(select(x, 0, 0))), tolerance);
 }
@@ -155,8 +156,20 @@ BOOST_AUTO_TEST_CASE(an_lstm_learns_to_remember) {
   BOOST_TEST(loss < 0.01);
 }
 
+BOOST_AUTO_TEST_CASE(layers_visit_all_that_they_read) {
+  const Tensor x = random_numbers({4, 2, 3}, 1), row = random_numbers({2, 3}, 2), lengths = Tensor::from({4, 2}, int64);
+  check_layer(nn::RNN(3, 5, nn::Nonlinearity::relu, {.bias = false}), x);
+  check_layer(nn::GRU(3, 5, {.layers = 2, .bidirectional = true}), x, Tensor(), lengths);
+  check_layer(nn::LSTM(3, 5, {.layers = 2, .dropout = 0.5}), x);
+  check_layer(nn::RNNCell(3, 5, {.bias = false}), row);
+  check_layer(nn::GRUCell(3, 5), row);
+  check_layer(nn::LSTMCell(3, 5), row);
+}
+
 BOOST_AUTO_TEST_CASE(sizes_that_make_no_layer_are_refused) {
-  BOOST_CHECK_THROW(nn::LSTM(0, 3), ShapeError);
+  const std::string message = message_of<ShapeError>([] { nn::LSTM(0, 3); });
+  BOOST_TEST(contains(message, "LSTM(0, 3) at test_recurrent.cpp:"));
+  BOOST_TEST(contains(message, ": in must be at least 1, but it is 0"));
   BOOST_CHECK_THROW(nn::GRUCell(3, 0), ShapeError);
   BOOST_CHECK_THROW(nn::RNN(3, 3, {.layers = 0}), ShapeError);
   const nn::LSTM layer(3, 4);
@@ -165,6 +178,9 @@ BOOST_AUTO_TEST_CASE(sizes_that_make_no_layer_are_refused) {
                       }),
                       "for 2 features of the input and a state of 4: input (5, 2, 2)"));
   BOOST_CHECK_THROW(nn::LSTMCell(2, 2)(Tensor::zeros({})), ShapeError);
+  const std::string dtypes = message_of<DtypeError>([&] { layer(Tensor::zeros({5, 2, 3}, float64)); });
+  BOOST_TEST(contains(dtypes, "LSTM(3, 4) at test_recurrent.cpp:"));
+  BOOST_TEST(contains(dtypes, "weight_ih_l0 of LSTM(3, 4)"));
 }
 
 BOOST_AUTO_TEST_CASE(nothing_behind_the_end_of_a_sequence_is_seen) {
@@ -181,9 +197,5 @@ BOOST_AUTO_TEST_CASE(nothing_behind_the_end_of_a_sequence_is_seen) {
 }
 
 BOOST_AUTO_TEST_CASE(a_dropout_that_is_no_probability_is_refused) {
-  const Tensor x = random_numbers({3, 2, 2}, 1);
-  for (const double p : {2.0, -0.5}) {
-    const nn::LSTM layer(2, 4, {.dropout = p});
-    BOOST_CHECK_THROW(layer(x), ValueError);
-  }
+  for (const double p : {2.0, -0.5}) BOOST_CHECK_THROW(nn::LSTM(2, 4, {.dropout = p}), ValueError);
 }

@@ -6,6 +6,7 @@
 #include "nn/layers/basic.h"
 #include "nn/module/state.h"
 #include "tests/support/derivatives.h"
+#include "tests/support/layers.h"
 #include "tests/support/throws.h"
 
 using namespace wengert;
@@ -28,9 +29,15 @@ BOOST_AUTO_TEST_CASE(blocks_nest_in_a_sequential) {
   BOOST_TEST(model.parameters().size() == 6u);
 }
 
+BOOST_AUTO_TEST_CASE(a_residual_visits_all_that_it_reads) {
+  const Tensor x = Tensor::from({{1, -2, 3}});
+  testing::check_layer(nn::Residual(nn::Linear(3, 3)), x);
+  testing::check_layer(nn::Sequential(nn::Residual(nn::Sequential(nn::Linear(3, 3), nn::Dropout())), nn::Linear(3, 1)), x);
+}
+
 BOOST_AUTO_TEST_CASE(the_inner_layer_must_keep_the_shape) {
   const nn::Residual block(nn::Linear(3, 1));
   const std::string told = message_of<ShapeError>([&] { block(Tensor::zeros({2, 3})); });
   BOOST_TEST(contains(told, "Residual at test_residual.cpp:"));
-  BOOST_TEST(contains(told, "made (2, 1) float32"));
+  BOOST_TEST(contains(told, "its result is (2, 1) float32"));
 }

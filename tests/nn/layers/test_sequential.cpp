@@ -71,8 +71,8 @@ BOOST_AUTO_TEST_CASE(neighbours_that_run_as_one_operation_give_what_they_give_on
 }
 
 BOOST_AUTO_TEST_CASE(convolutions_run_together_with_relu_and_pooling) {
-  nn::Sequential model(nn::Conv2d(8, 9, {.kernel = 3, .padding = 1}), nn::ReLU(), nn::MaxPool2d(2), nn::Conv2d(9, 8, {.kernel = 3}),
-                       nn::ReLU(), nn::Conv2d(8, 8, {.kernel = 2, .bias = false}), nn::ReLU(), nn::MaxPool2d(2, {.stride = 1}));
+  nn::Sequential model(nn::Conv2d(8, 9, 3, {.padding = 1}), nn::ReLU(), nn::MaxPool2d(2), nn::Conv2d(9, 8, 3), nn::ReLU(),
+                       nn::Conv2d(8, 8, 2, {.bias = false}), nn::ReLU(), nn::MaxPool2d(2, {.stride = 1}));
   const Tensor images = Generator(3).uniform({2, 8, 14, 14}, -1, 1);
   Tape tape;
   const Tensor y = model(images);
@@ -216,6 +216,14 @@ BOOST_AUTO_TEST_CASE(wrong_indices_and_types_are_errors) {
   BOOST_TEST(message_of<Error>([&] { model.layer<nn::Linear>(1); }) == "Sequential: layer 1 is Tanh, not a Linear");
 }
 
+BOOST_AUTO_TEST_CASE(in_braces_layers_draw_their_weights_in_their_order) {
+  Generator a(3), b(3);
+  const nn::Sequential model{nn::Linear(2, 3, {}, a), nn::Tanh(), nn::Linear(3, 2, {}, a)};
+  const nn::Linear first(2, 3, {}, b), second(3, 2, {}, b);
+  BOOST_TEST(values(model.layer<nn::Linear>(0).weight.value()) == values(first.weight.value()));
+  BOOST_TEST(values(model.layer<nn::Linear>(2).bias.value()) == values(second.bias.value()));
+}
+
 BOOST_AUTO_TEST_CASE(the_summary_shows_shapes_and_counts) {
   const nn::Sequential model(nn::Flatten(), nn::Sequential(nn::Linear(6, 3), nn::ReLU()), nn::Linear(3, 10));
   const std::string expected =
@@ -231,7 +239,17 @@ BOOST_AUTO_TEST_CASE(the_summary_shows_shapes_and_counts) {
   Tape tape;
   BOOST_TEST(model.summary({4, 2, 3}) == expected);
   BOOST_TEST(tape.nodes() == 0u);
-  BOOST_CHECK_THROW(model.summary({4, 5}), ShapeError);
+  const std::string message = message_of<ShapeError>([&] { static_cast<void>(model.summary({4, 5})); });
+  const std::string until_there =
+      "     layer         output  parameters\n"
+      "     input         (4, 5)\n"
+      "0    Flatten       (4, 5)           0\n"
+      "1    Sequential    ?               21\n"
+      "1.0  Linear(6, 3)  ?               21";
+  BOOST_TEST(message.starts_with("Linear(6, 3) at test_sequential.cpp:"));
+  BOOST_TEST(
+      testing::contains(message, "the last size of the input must be 6, but the input is (4, 5) float32 made at test_sequential.cpp:"));
+  BOOST_TEST(message.ends_with("\n" + until_there));
 }
 
 BOOST_AUTO_TEST_CASE(activations_have_the_names_of_their_layers) {

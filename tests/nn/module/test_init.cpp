@@ -77,7 +77,7 @@ BOOST_FIXTURE_TEST_CASE(xavier, Weight) {
   check_uniform(2.0 / 500);
   init::xavier_uniform(p, generator, {.gain = 3});
   check_uniform(9 * 2.0 / 500);
-  init::xavier_normal(p, generator, {.gain = init::tanh_gain});
+  init::xavier_normal(p, generator, {.gain = init::kTanhGain});
   check_normal(25.0 / 9 * 2 / 500);
 }
 

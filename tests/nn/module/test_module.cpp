@@ -1,10 +1,14 @@
 #include "nn/module/module.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
+#include <list>
+#include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -12,6 +16,7 @@
 #include "autodiff/tensor/storage.h"
 #include "nn/nn.h"
 #include "optim/optim.h"
+#include "tests/support/throws.h"
 
 using namespace wengert;
 
@@ -88,6 +93,84 @@ BOOST_AUTO_TEST_CASE(parameters_come_in_the_order_of_visit_with_dotted_names) {
     BOOST_TEST((named[i].parameter == list[i]));
   }
   BOOST_TEST(model.parameter_count() == 2 * 8 + 8 + 8 + 1 + 2 + 2 + 6 + 1);
+}
+
+// All kinds of members that `visit` can name, empty ones among them.
+BOOST_AUTO_TEST_CASE(members_are_parameters_tensors_modules_and_containers_and_owners_of_these) {
+  struct Scale {  // no module, but it has `visit`
+    Parameter factor{Tensor::ones({1})};
+    void visit(nn::Visitor& v) { v("factor", factor); }
+  };
+  struct Model : nn::Module {
+    std::vector<Parameter> vector{Parameter(Tensor::ones({1})), Parameter(Tensor::ones({2}))};
+    std::array<nn::Linear, 2> array{nn::Linear(1, 1), nn::Linear(1, 1, {.bias = false})};
+    Parameter plain[2] = {Parameter(Tensor::ones({1})), Parameter(Tensor::ones({1}))};
+    std::list<Scale> scales{Scale(), Scale()};
+    std::optional<nn::PReLU> present{nn::PReLU()}, absent;
+    std::optional<Parameter> shift{Parameter(Tensor::ones({1}))};
+    std::unique_ptr<nn::Module> any = std::make_unique<nn::Linear>(1, 1, nn::LinearOptions{.bias = false}), nothing;
+    std::shared_ptr<nn::PReLU> shared = std::make_shared<nn::PReLU>();
+    std::vector<std::unique_ptr<nn::Module>> owners;
+    std::vector<std::vector<Tensor>> state{{Tensor::ones({1})}, {Tensor::ones({1}), Tensor()}};
+    Parameter undefined;
+    Model() {
+      owners.push_back(std::make_unique<nn::PReLU>());
+      owners.push_back(nullptr);
+      owners.push_back(std::make_unique<nn::PReLU>());
+    }
+    void visit(nn::Visitor& v) override {
+      v("vector", vector);
+      v("array", array);
+      v("plain", plain);
+      v("scales", scales);
+      v("present", present);
+      v("absent", absent);
+      v("shift", shift);
+      v("any", any);
+      v("nothing", nothing);
+      v("shared", shared);
+      v("owners", owners);
+      v("state", state);
+      v("undefined", undefined);
+    }
+  } model;
+  const std::vector<std::string> names{"vector.0",  "vector.1",   "array.0.weight",  "array.0.bias",    "array.1.weight",
+                                       "plain.0",   "plain.1",    "scales.0.factor", "scales.1.factor", "present.weight",
+                                       "shift",     "any.weight", "shared.weight",   "owners.0.weight", "owners.2.weight",
+                                       "state.0.0", "state.1.0"};
+  std::vector<std::string> seen;
+  for (const NamedTensor& entry : nn::state(model)) seen.push_back(entry.name);
+  BOOST_TEST(seen == names, boost::test_tools::per_element());
+  BOOST_TEST(model.parameters().size() == names.size() - 2);
+  model.eval();
+  BOOST_TEST(!model.array[1].training());
+  BOOST_TEST(!model.any->training());
+  BOOST_TEST(!model.owners[2]->training());
+  model.to(float64);
+  BOOST_TEST((model.state[1][0].dtype() == float64));
+  BOOST_TEST((model.scales.back().factor.dtype() == float64));
+}
+
+BOOST_AUTO_TEST_CASE(parameters_of_layers_say_whose_they_are_until_a_model_names_them) {
+  Net model;
+  BOOST_TEST(model.hidden.weight.name() == "weight of Linear(2, 8)");
+  BOOST_TEST(model.hidden.parameters()[0]->name == "weight of Linear(2, 8)");
+  BOOST_TEST(model.parameters()[0]->name == "hidden.weight");
+  BOOST_TEST(model.hidden.parameters()[0]->name == "hidden.weight");
+}
+
+BOOST_AUTO_TEST_CASE(errors_name_parameters_and_the_line_that_made_the_layer) {
+  const nn::Linear layer(2, 3);
+  const auto line = std::to_string(__LINE__ - 1);
+  const std::string first = testing::message_of<ShapeError>([&] { layer.weight + Tensor::ones({4, 5}); });
+  BOOST_TEST(testing::contains(first, "weight of Linear(2, 3)"));
+  BOOST_TEST(testing::contains(first, "made at test_module.cpp:" + line));
+  const Deep model;
+  static_cast<void>(model.parameters());
+  BOOST_TEST(testing::contains(testing::message_of<ShapeError>([&] {
+                                 model.net.hidden.weight + Tensor::ones({4, 5});
+                               }),
+                               "parameter net.hidden.weight"));
 }
 
 BOOST_AUTO_TEST_CASE(a_part_keeps_the_names_of_the_whole) {

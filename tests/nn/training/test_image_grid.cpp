@@ -94,8 +94,8 @@ BOOST_AUTO_TEST_CASE(every_character_has_a_picture_of_its_own) {
   std::set<std::vector<bool>> seen;
   for (int c = ' '; c <= '~'; ++c) {
     std::vector<bool> dots;
-    for (int row = 0; row < nn::font::glyph_height; ++row) {
-      for (int column = 0; column < nn::font::glyph_width; ++column) dots.push_back(nn::font::is_set(static_cast<char>(c), row, column));
+    for (int row = 0; row < nn::font::kGlyphHeight; ++row) {
+      for (int column = 0; column < nn::font::kGlyphWidth; ++column) dots.push_back(nn::font::is_set(static_cast<char>(c), row, column));
     }
     BOOST_TEST(seen.insert(dots).second, "'" << static_cast<char>(c) << "' looks like another character");
   }

@@ -26,6 +26,27 @@ BOOST_AUTO_TEST_CASE(accuracy_says_what_does_not_fit) {
   BOOST_TEST(contains(message_of<DtypeError>([&] { nn::accuracy(logits, Tensor::zeros({4})); }), "labels.to(int64)"));
 }
 
+BOOST_AUTO_TEST_CASE(the_largest_of_one_column_says_nothing) {
+  const Tensor output = Tensor::from({{0.9}, {0.2}}), labels = Tensor::from({1, 0}, int64);
+  BOOST_TEST(contains(message_of<ShapeError>([&] { nn::accuracy(output, labels); }), "accuracy: (2, 1) float32"));
+  BOOST_TEST(contains(message_of<ShapeError>([&] { nn::accuracy(output, labels); }), "hint: binary_accuracy(output, labels)"));
+  BOOST_TEST(contains(message_of<ShapeError>([&] { nn::predictions(output); }), "predictions: (2, 1) float32"));
+}
+
+BOOST_AUTO_TEST_CASE(binary_accuracy_compares_with_a_threshold) {
+  const Tensor output = Tensor::from({{0.9}, {0.2}, {0.5}, {0.49}}), labels = Tensor::from({{1}, {1}, {1}, {0}});
+  BOOST_TEST(nn::binary_accuracy(output, labels) == 0.75);
+  BOOST_TEST(nn::binary_accuracy(output, labels.to(int64)) == 0.75);
+  BOOST_TEST(nn::binary_accuracy(output, labels >= 1) == 0.75);
+  BOOST_TEST(nn::binary_accuracy(reshape(output, {4}).to(float64), reshape(labels, {4})) == 0.75);
+  BOOST_TEST(nn::binary_accuracy(output - 0.5, labels, {.threshold = 0}) == 0.75);
+  BOOST_TEST(nn::binary_accuracy(Tensor::full({4, 1}, NAN), labels) == 0.25);
+  BOOST_TEST(std::isnan(nn::binary_accuracy(Tensor::zeros({0, 1}), Tensor::zeros({0, 1}))));
+  BOOST_TEST(contains(message_of<ShapeError>([&] { nn::binary_accuracy(output, reshape(labels, {4})); }), "both must be (n) or (n, 1)"));
+  BOOST_CHECK_THROW(nn::binary_accuracy(Tensor::zeros({4, 2}), Tensor::zeros({4, 2})), ShapeError);
+  BOOST_TEST(contains(message_of<ValueError>([&] { nn::binary_accuracy(output, 2 * labels); }), "has 2 at position 0"));
+}
+
 BOOST_AUTO_TEST_CASE(confusion_counts_labels_against_predictions) {
   ConfusionMatrix confusion({"cat", "dog", "eel"});
   confusion.add(Tensor::from({0, 1, 1, 0}, int64), Tensor::from({0, 0, 1, 1}, int64));

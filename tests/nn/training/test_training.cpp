@@ -18,7 +18,7 @@ namespace {
 constexpr int kSteps = 8;
 
 nn::Sequential digits_network(Generator& g) {
-  return nn::Sequential(nn::Conv2d(1, 16, {.kernel = 5}, g), nn::ReLU(), nn::MaxPool2d(2), nn::Conv2d(16, 32, {.kernel = 5}, g), nn::ReLU(),
+  return nn::Sequential(nn::Conv2d(1, 16, 5, {}, g), nn::ReLU(), nn::MaxPool2d(2), nn::Conv2d(16, 32, 5, {}, g), nn::ReLU(),
                         nn::MaxPool2d(2), nn::Flatten(), nn::Linear(512, 128, {}, g), nn::ReLU(), nn::Linear(128, 10, {}, g));
 }
 

@@ -12,7 +12,8 @@
 #include "tests/support/throws.h"
 
 using namespace wengert;
-using testing::check_numbers, testing::contains, testing::message_of, testing::numbers, testing::names_of, testing::random_numbers;
+using testing::check_numbers, testing::contains, testing::message_of, testing::numbers, testing::names_of, testing::random_numbers,
+    testing::check_layer;
 
 BOOST_AUTO_TEST_CASE(names_are_those_of_pytorch) {
   const std::vector<std::string> attention{"in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias"};
@@ -86,7 +87,11 @@ BOOST_AUTO_TEST_CASE(the_encoder_layer_has_second_derivatives) {
 }
 
 BOOST_AUTO_TEST_CASE(sizes_that_do_not_fit_are_refused) {
-  BOOST_TEST(contains(message_of<ShapeError>([] { nn::MultiheadAttention(4, 3); }), "MultiheadAttention(4, 3)"));
+  BOOST_TEST(
+      contains(message_of<ShapeError>([] { nn::MultiheadAttention(4, 3); }), "MultiheadAttention(4, 3) at test_attention_layers.cpp:"));
+  BOOST_TEST(
+      contains(message_of<ValueError>([] { nn::MultiheadAttention(4, 2, {.dropout = 2}); }), "dropout must be in [0, 1], but it is 2"));
+  BOOST_TEST(contains(message_of<ValueError>([] { nn::TransformerEncoderLayer(4, 2, {.dropout = 2}); }), " at test_attention_layers.cpp:"));
   const nn::MultiheadAttention layer(4, 2);
   const Tensor x = Tensor::zeros({3, 2, 5});
   BOOST_TEST(contains(message_of<ShapeError>([&] { layer(x, x, x); }), "multihead_attention"));
@@ -131,4 +136,11 @@ BOOST_AUTO_TEST_CASE(a_nan_elsewhere_leaves_hidden_rows_zero) {
   const Tensor q = Tensor::from({{NAN, 1}, {1, 2}}), k = Tensor::from({{1, 0}, {0, 1}});
   const Tensor mask = Tensor::from({{1, 1}, {0, 0}}).to(boolean);
   check_numbers(numbers(select(scaled_dot_product_attention(q, k, k, {.mask = mask}).output, 0, 1)), {0, 0});
+}
+
+BOOST_AUTO_TEST_CASE(layers_visit_all_that_they_read) {
+  const Tensor q = random_numbers({3, 2, 4}, 1), k = random_numbers({5, 2, 4}, 2);
+  check_layer(nn::MultiheadAttention(4, 2, {.dropout = 0.25}), q, k, k);
+  check_layer(nn::MultiheadAttention(4, 2, {.bias = false, .batch_first = true}), q, q, q);
+  check_layer(nn::TransformerEncoderLayer(4, 2, {.feedforward = 8}), q);
 }
