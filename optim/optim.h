@@ -5,6 +5,7 @@
 #include "optim/adam.h"
 #include "optim/adamax.h"
 #include "optim/adamw.h"
+#include "optim/lion.h"
 #include "optim/moment_optimizer.h"
 #include "optim/nadam.h"
 #include "optim/optimizer.h"
