@@ -18,16 +18,15 @@ struct LionOptions {
 ///     d  = sign(beta1 m + (1 - beta1) g)                    sign(0) = 0
 ///     p -= eta (d + lambda p)
 ///     m  = beta2 m + (1 - beta2) g
-class Lion final : public Optimizer {
+class Lion final : public OptimizerWith<LionOptions> {
  public:
-  explicit Lion(const ParameterList& parameters, const LionOptions& options = {});
+  explicit Lion(const ParameterList& parameters, const LionOptions& options = {}) : Lion({{parameters, options}}) {}
+  explicit Lion(const ParameterGroups<LionOptions>& groups);
 
  private:
   void update(const Update<float>& u) const override;
   void update(const Update<double>& u) const override;
   template <class T> void apply(const Update<T>& u) const;
-
-  LionOptions options_;
 };
 
 }  // namespace wengert::optim
