@@ -33,7 +33,7 @@ struct LeastSquaresFit {
   Tensor residuals;          ///< at the end, float64, (m)
   double chi2;               ///< the sum of squared residuals
   Index degrees_of_freedom;  ///< m - n
-  Index steps;               ///< that were tried: each solves a linear problem and evaluates the residuals
+  Index steps;               ///< that were tried: each evaluates the residuals twice
   Stop stop;
 
   bool converged() const { return stop != Stop::max_steps; }
@@ -58,8 +58,9 @@ LeastSquaresFit fit_least_squares(wengert::detail::FunctionRef<Tensor(const Tens
 ///
 ///     |r + J h|^2 + mu |D h|^2
 ///
-/// by a QR decomposition. p + h is taken if chi^2 = |r|^2 falls; mu falls the better the linear model predicts the decrease, and otherwise
-/// rises. The covariance of the parameters is (J^T J)^-1 at the end, times chi^2 / (m - n) unless `known_errors`. A point where a residual
+/// by a QR decomposition. The path bends: with the second derivative r'' of the residuals along h, a minimizes |r'' + J a|^2 + mu |D a|^2
+/// (the geodesic acceleration of Transtrum and Sethna 2012). p + h + a / 2 is taken if 2 |D a| <= 0.75 |D h| and chi^2 = |r|^2 falls; mu falls
+/// the better the linear model predicts the decrease, and otherwise rises. The covariance of the parameters is (J^T J)^-1 at the end, times chi^2 / (m - n) unless `known_errors`. A point where a residual
 /// is not finite is never taken.
 ///
 /// The Jacobian takes one push for each parameter, or one sweep for each residual, whichever are fewer. Nothing is recorded on a live tape.
