@@ -287,8 +287,11 @@ std::vector<NamedTensor> LBFGS::state() const {
                                  named_integer("LBFGS.evaluations", memory_.evaluations),
                                  named_integer("LBFGS.pairs", static_cast<Index>(memory_.s.size()))};
   const std::vector<std::string> names = state_names(parameters_);
-  for (std::size_t i = 0; i < names.size(); ++i)
-    state.push_back({fmt::format("LBFGS.parameters.{}.shape", names[i]), as_tensor(parameters_[i]->value.shape())});
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string prefix = fmt::format("LBFGS.parameters.{}.", names[i]);
+    state.push_back(named_integer(prefix + "position", static_cast<Index>(i)));
+    state.push_back({prefix + "shape", as_tensor(parameters_[i]->value.shape())});
+  }
   if (!memory_.direction.defined()) return state;
   state.push_back(named_number("LBFGS.length", memory_.length));
   state.push_back(named_number("LBFGS.scale", memory_.scale));
@@ -314,8 +317,10 @@ void LBFGS::load_state(std::span<const NamedTensor> state, const std::string& so
   memory.iterations = reader.integer("iterations");
   memory.evaluations = reader.integer("evaluations");
   const Index pairs = reader.integer("pairs");
-  const std::vector<std::string> names = state_names(parameters_);
+  const std::vector<std::string> names = reader.names_of(parameters_);
   for (std::size_t i = 0; i < names.size(); ++i) {
+    if (const Index position = reader.integer(fmt::format("parameters.{}.position", names[i])); position != static_cast<Index>(i))
+      reader.complain(fmt::format("LBFGS.parameters.{} is at position {}, but here at {}", names[i], position, i));
     const std::string name = fmt::format("parameters.{}.shape", names[i]);
     const Shape& own = parameters_[i]->value.shape();
     const Tensor shape = reader.tensor(name, {own.rank()}, int64);

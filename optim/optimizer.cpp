@@ -169,6 +169,7 @@ std::vector<NamedTensor> Optimizer::state() const {
   const std::vector<std::string> names = state_names(parameters_);
   for (std::size_t i = 0; i < names.size(); ++i) {
     const std::string prefix = fmt::format("{}.parameters.{}.", name_, names[i]);
+    state.push_back(named_integer(prefix + "position", static_cast<Index>(i)));
     state.push_back(named_integer(prefix + "updates", counts_[i]));
     for (std::size_t k = 0; k < state_names_.size(); ++k)
       if (const Tensor& kept = states_[i * state_names_.size() + k]; kept.defined()) state.push_back({prefix + state_names_[k], kept});
@@ -188,7 +189,7 @@ void Optimizer::load_state(std::span<const NamedTensor> state, const std::string
       values[group].push_back(value);
     }
   }
-  const std::vector<std::string> names = state_names(parameters_);
+  const std::vector<std::string> names = reader.names_of(parameters_);
   pool::Vector<Tensor> states(states_.size());
   pool::Vector<Index> counts(counts_.size());
   for (std::size_t i = 0; i < names.size(); ++i) {

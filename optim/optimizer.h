@@ -55,11 +55,12 @@ class Optimizer {
   std::size_t groups() const { return groups_; }
 
   /// All that a training needs to go on as if it had never stopped: "Adam.settings.0.lr" for each setting of each group, and for each
-  /// parameter the number of its updates and its tensors, "Adam.parameters.out.weight.m". Parameters go by their names, or by their
-  /// positions where one has no name or two have the same. The tensors share the optimizer's elements until one of both sides changes.
+  /// parameter its position, the number of its updates and its tensors, "Adam.parameters.out.weight.m". Parameters go by their names, or by
+  /// their positions where one has no name or two have the same. The tensors share the optimizer's elements until one of both sides changes.
   std::vector<NamedTensor> state() const;
   /// Takes the settings and tensors of a state, as copies. A DataError, which begins with `source`, lists what is missing, unexpected or
-  /// of another shape or dtype, and settings out of range; a state of another optimizer is refused as well. Nothing has changed then.
+  /// of another shape or dtype, and settings out of range; a state of another optimizer is refused as well. Nothing has changed then. Parameters
+  /// are found by name, in any order; by position if they, or those of the state, have no names.
   void load_state(std::span<const NamedTensor> state, const std::string& source = "load_state");
 
   static constexpr std::size_t kMaxStates = 3;

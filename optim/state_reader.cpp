@@ -11,12 +11,22 @@
 
 namespace wengert::optim {
 
-std::vector<std::string> state_names(const ParameterList& parameters) {
-  std::vector<std::string> names;
+namespace {
+
+std::string position_of(std::string_view name) { return fmt::format("parameters.{}.position", name); }
+
+bool have_names(const ParameterList& parameters) {
   std::unordered_set<std::string_view> seen;
-  bool unique = true;
-  for (const ParameterRef& p : parameters) unique = unique && !p->name.empty() && seen.insert(p->name).second;
-  for (std::size_t i = 0; i < parameters.size(); ++i) names.push_back(unique ? parameters[i]->name : fmt::format("{}", i));
+  return std::all_of(parameters.begin(), parameters.end(),
+                     [&](const ParameterRef& p) { return !p->name.empty() && seen.insert(p->name).second; });
+}
+
+}  // namespace
+
+std::vector<std::string> state_names(const ParameterList& parameters) {
+  const bool by_name = have_names(parameters);
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < parameters.size(); ++i) names.push_back(by_name ? parameters[i]->name : fmt::format("{}", i));
   return names;
 }
 
@@ -45,6 +55,24 @@ const NamedTensor* StateReader::find(std::string_view name) const {
 }
 
 bool StateReader::has(std::string_view name) const { return find(name) != nullptr; }
+
+std::vector<std::string> StateReader::names_of(const ParameterList& parameters) {
+  std::vector<std::string> own = state_names(parameters), by_position(own.size());
+  const bool all_there = std::all_of(own.begin(), own.end(), [&](const std::string& name) { return has(position_of(name)); });
+  bool state_has_names = false;
+  for (const auto& [name, value] : state_) {
+    std::string_view key = std::string_view(name).substr(prefix_.size());
+    if (!key.starts_with("parameters.") || !key.ends_with(".position") || value.dtype() != int64 || value.size() != 1) continue;
+    key = key.substr(11, key.size() - 11 - 9);
+    const Index position = value.contiguous().data<std::int64_t>()[0];
+    state_has_names = state_has_names || key != fmt::format("{}", position);
+    if (position >= 0 && position < static_cast<Index>(own.size())) by_position[static_cast<std::size_t>(position)] = key;
+  }
+  const bool complete = std::none_of(by_position.begin(), by_position.end(), [](const std::string& name) { return name.empty(); });
+  std::vector<std::string>& names = !all_there && complete && !(have_names(parameters) && state_has_names) ? by_position : own;
+  for (const std::string& name : names) integer(position_of(name));
+  return std::move(names);
+}
 
 Tensor StateReader::tensor(const std::string& name, const Shape& shape, Dtype dtype) {
   const NamedTensor* const found = find(name);

@@ -10,7 +10,8 @@
 
 namespace wengert::optim {
 
-/// What states call the parameters: their names, or their positions where one has no name or two have the same.
+/// What states call the parameters: their names, or their positions where one has no name or two have the same. Each also has its position in
+/// the state, "OWNER.parameters.NAME.position", for owners whose parameters have no names (yet).
 std::vector<std::string> state_names(const ParameterList& parameters);
 
 NamedTensor named_number(std::string name, double value);
@@ -22,6 +23,8 @@ class StateReader {
   StateReader(std::string_view owner, const std::string& source, std::span<const NamedTensor> state);
 
   bool has(std::string_view name) const;
+  /// What the state calls each of the parameters: by name, or by position if they, or the state's, have no names.
+  std::vector<std::string> names_of(const ParameterList& parameters);
   /// A copy of the tensor "OWNER.name"; undefined if it is missing or another kind of tensor, which finish() reports.
   Tensor tensor(const std::string& name, const Shape& shape, Dtype dtype);
   double number(const std::string& name);

@@ -87,8 +87,11 @@ std::vector<NamedTensor> WeightAverage::state() const {
   require_own();
   std::vector<NamedTensor> state{named_integer(fmt::format("{}.updates", name_), updates_)};
   const std::vector<std::string> names = state_names(parameters_);
-  for (std::size_t i = 0; i < names.size() && updates_ > 0; ++i)
-    state.push_back({fmt::format("{}.parameters.{}", name_, names[i]), averages_[i]});
+  for (std::size_t i = 0; i < names.size() && updates_ > 0; ++i) {
+    const std::string prefix = fmt::format("{}.parameters.{}.", name_, names[i]);
+    state.push_back(named_integer(prefix + "position", static_cast<Index>(i)));
+    state.push_back({prefix + "average", averages_[i]});
+  }
   return state;
 }
 
@@ -97,11 +100,11 @@ void WeightAverage::load_state(std::span<const NamedTensor> state, const std::st
   require_own();
   StateReader reader(name_, source, state);
   const Index updates = reader.integer("updates");
-  const std::vector<std::string> names = state_names(parameters_);
-  pool::Vector<Tensor> averages(names.size());
-  for (std::size_t i = 0; i < names.size() && updates > 0; ++i) {
+  pool::Vector<Tensor> averages(parameters_.size());
+  const std::vector<std::string> names = updates > 0 ? reader.names_of(parameters_) : std::vector<std::string>();
+  for (std::size_t i = 0; i < names.size(); ++i) {
     const Tensor& own = parameters_[i]->value;
-    averages[i] = reader.tensor(fmt::format("parameters.{}", names[i]), own.shape(), own.dtype());
+    averages[i] = reader.tensor(fmt::format("parameters.{}.average", names[i]), own.shape(), own.dtype());
   }
   reader.finish();
   averages_ = std::move(averages);

@@ -41,7 +41,7 @@ class WeightAverage {
   const Tensor& average(std::size_t i) const { return averages_[i]; }
   const ParameterList& parameters() const { return parameters_; }
 
-  /// As those of Optimizer: "EMA.updates", "EMA.parameters.out.weight", ... An Error while the weights are swapped.
+  /// As those of Optimizer: "EMA.updates", "EMA.parameters.out.weight.average", ... An Error while the weights are swapped.
   std::vector<NamedTensor> state() const;
   void load_state(std::span<const NamedTensor> state, const std::string& source = "load_state");
 

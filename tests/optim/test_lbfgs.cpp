@@ -139,6 +139,10 @@ BOOST_FIXTURE_TEST_CASE(a_state_that_does_not_fit_is_refused, Rosenbrock) {
   state = good;
   state[0].name = "SGD.settings.0.lr";
   refused(state, "not the state of LBFGS");
+  const Parameter a(Tensor::zeros({2}, float64), "a"), b(Tensor::zeros({2}, float64), "b");
+  optim::LBFGS in_order({a, b}), reversed({b, a});
+  BOOST_TEST(contains(message_of<DataError>([&] { reversed.load_state(in_order.state()); }),
+                      "LBFGS.parameters.b is at position 1, but here at 0"));
   const Parameter other(Tensor::zeros({1, 2}, float64), "x");
   optim::LBFGS wrong({other});
   BOOST_TEST(contains(message_of<DataError>([&] { wrong.load_state(good); }), "LBFGS.parameters.x.shape is (1,)"));

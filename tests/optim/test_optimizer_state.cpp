@@ -123,12 +123,12 @@ BOOST_AUTO_TEST_CASE(a_state_goes_by_names) {
   t.run(adam, 2);
   std::vector<std::string> names;
   for (const NamedTensor& tensor : adam.state()) names.push_back(tensor.name);
-  BOOST_TEST(
-      names == (std::vector<std::string>{"Adam.settings.0.lr", "Adam.settings.0.beta1", "Adam.settings.0.beta2", "Adam.settings.0.eps",
-                                         "Adam.settings.0.weight_decay", "Adam.settings.0.maximize", "Adam.settings.0.amsgrad",
-                                         "Adam.parameters.w.updates", "Adam.parameters.w.m", "Adam.parameters.w.v",
-                                         "Adam.parameters.b.updates", "Adam.parameters.b.m", "Adam.parameters.b.v"}),
-      boost::test_tools::per_element());
+  BOOST_TEST(names == (std::vector<std::string>{"Adam.settings.0.lr", "Adam.settings.0.beta1", "Adam.settings.0.beta2",
+                                                "Adam.settings.0.eps", "Adam.settings.0.weight_decay", "Adam.settings.0.maximize",
+                                                "Adam.settings.0.amsgrad", "Adam.parameters.w.position", "Adam.parameters.w.updates",
+                                                "Adam.parameters.w.m", "Adam.parameters.w.v", "Adam.parameters.b.position",
+                                                "Adam.parameters.b.updates", "Adam.parameters.b.m", "Adam.parameters.b.v"}),
+             boost::test_tools::per_element());
   const Parameter p(Tensor::zeros({2})), q(Tensor::zeros({2}));
   BOOST_TEST(optim::SGD({p, q}).state().back().name == "SGD.parameters.1.updates");
   const Parameter a(Tensor::zeros({2}), "same"), b(Tensor::zeros({2}), "same");
@@ -147,6 +147,25 @@ BOOST_AUTO_TEST_CASE(a_state_may_list_the_parameters_in_another_order) {
   t.run(first, 3);
   u.run(second, 3);
   BOOST_TEST((bits(t) == bits(u)));
+}
+
+BOOST_AUTO_TEST_CASE(parameters_without_names_go_by_position) {
+  Training named;
+  optim::Adam first(named.parameters());
+  named.run(first, 3);
+  const Parameter w(named.w.value()), b(named.b.value());
+  optim::Adam unnamed({w, b}), again(named.parameters());
+  unnamed.load_state(first.state());
+  BOOST_TEST(unnamed.state().back().name == "Adam.parameters.1.v");
+  BOOST_TEST((unnamed.state().back().value.to_vector<double>() == first.state().back().value.to_vector<double>()));
+  again.load_state(unnamed.state());
+  BOOST_TEST(same(again.state(), first.state()));
+  // Both with names, but others: these are other parameters, whatever their positions.
+  const Parameter u(named.w.value(), "u"), v(named.b.value(), "v");
+  optim::Adam other({u, v});
+  BOOST_TEST(contains(message_of<DataError>([&] { other.load_state(first.state()); }), "Adam.parameters.u.updates is missing"));
+  optim::Adam fewer({w});
+  BOOST_CHECK_THROW(fewer.load_state(first.state()), DataError);
 }
 
 BOOST_AUTO_TEST_CASE(tensors_of_a_state_keep_their_values) {
