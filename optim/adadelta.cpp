@@ -7,17 +7,27 @@
 
 namespace wengert::optim {
 
-Adadelta::Adadelta(const ParameterList& parameters, AdadeltaOptions options)
-    : Optimizer("Adadelta", parameters, options.lr, 2), options_(options) {
-  require_unit_interval("rho", options.rho);
-  require_not_negative("eps", options.eps);
-  require_not_negative("weight_decay", options.weight_decay);
-}
+namespace {
+
+constexpr Setting<AdadeltaOptions> kSettings[] = {
+    {"lr", &AdadeltaOptions::lr, Range::not_negative},
+    {"rho", &AdadeltaOptions::rho, Range::unit_interval},
+    {"eps", &AdadeltaOptions::eps, Range::not_negative},
+    {"weight_decay", &AdadeltaOptions::weight_decay, Range::not_negative},
+    {"maximize", &AdadeltaOptions::maximize},
+};
+constexpr const char* kState[] = {"mean_square", "mean_square_step"};
+constexpr Specification<AdadeltaOptions> kSpecification{.name = "Adadelta", .settings = kSettings, .state = kState};
+
+}  // namespace
+
+Adadelta::Adadelta(const ParameterGroups<AdadeltaOptions>& groups) : OptimizerWith(kSpecification, groups) {}
 
 template <class T> void Adadelta::apply(const Update<T>& u) const {
+  const AdadeltaOptions& o = options(u.group);
   kernels::run_on_best_target([&]() __attribute__((always_inline)) {
-    const T eta(learning_rate()), rho(options_.rho), rest(1 - options_.rho), eps(options_.eps);
-    const StepGradient<T> gradient{static_cast<T>(options_.weight_decay), options_.maximize};
+    const T eta(o.lr), rho(o.rho), rest(1 - o.rho), eps(o.eps);
+    const StepGradient<T> gradient{static_cast<T>(o.weight_decay), o.maximize};
     T* const p = u.parameter;
     T* const s = u.state[0];
     T* const a = u.state[1];

@@ -19,16 +19,15 @@ struct AdadeltaOptions {
 ///     d  = sqrt(a + eps) / sqrt(s + eps) g
 ///     a  = rho a + (1 - rho) d^2
 ///     p -= eta d
-class Adadelta final : public Optimizer {
+class Adadelta final : public OptimizerWith<AdadeltaOptions> {
  public:
-  explicit Adadelta(const ParameterList& parameters, AdadeltaOptions options = {});
+  explicit Adadelta(const ParameterList& parameters, AdadeltaOptions options = {}) : Adadelta({{parameters, options}}) {}
+  explicit Adadelta(const ParameterGroups<AdadeltaOptions>& groups);
 
  private:
   void update(const Update<float>& u) const override;
   void update(const Update<double>& u) const override;
   template <class T> void apply(const Update<T>& u) const;
-
-  AdadeltaOptions options_;
 };
 
 }  // namespace wengert::optim

@@ -7,19 +7,29 @@
 
 namespace wengert::optim {
 
-Adagrad::Adagrad(const ParameterList& parameters, AdagradOptions options)
-    : Optimizer("Adagrad", parameters, options.lr, 1), options_(options) {
-  require_not_negative("lr_decay", options.lr_decay);
-  require_not_negative("initial_sum", options.initial_sum);
-  require_not_negative("eps", options.eps);
-  require_not_negative("weight_decay", options.weight_decay);
-}
+namespace {
+
+constexpr Setting<AdagradOptions> kSettings[] = {
+    {"lr", &AdagradOptions::lr, Range::not_negative},
+    {"lr_decay", &AdagradOptions::lr_decay, Range::not_negative},
+    {"initial_sum", &AdagradOptions::initial_sum, Range::not_negative},
+    {"eps", &AdagradOptions::eps, Range::not_negative},
+    {"weight_decay", &AdagradOptions::weight_decay, Range::not_negative},
+    {"maximize", &AdagradOptions::maximize},
+};
+constexpr const char* kState[] = {"sum"};
+constexpr Specification<AdagradOptions> kSpecification{.name = "Adagrad", .settings = kSettings, .state = kState};
+
+}  // namespace
+
+Adagrad::Adagrad(const ParameterGroups<AdagradOptions>& groups) : OptimizerWith(kSpecification, groups) {}
 
 template <class T> void Adagrad::apply(const Update<T>& u) const {
+  const AdagradOptions& o = options(u.group);
   kernels::run_on_best_target([&]() __attribute__((always_inline)) {
-    const T eta(learning_rate() / (1 + static_cast<double>(u.count - 1) * options_.lr_decay)), eps(options_.eps);
-    const T initial(u.count == 1 ? options_.initial_sum : 0);
-    const StepGradient<T> gradient{static_cast<T>(options_.weight_decay), options_.maximize};
+    const T eta(o.lr / (1 + static_cast<double>(u.count - 1) * o.lr_decay)), eps(o.eps);
+    const T initial(u.count == 1 ? o.initial_sum : 0);
+    const StepGradient<T> gradient{static_cast<T>(o.weight_decay), o.maximize};
     T* const p = u.parameter;
     T* const s = u.state[0];
     for (Index i = 0; i < u.size; ++i) {

@@ -18,16 +18,15 @@ struct AdagradOptions {
 ///     g  = g (or -g to maximize) + lambda p
 ///     s  = s + g^2
 ///     p -= eta / (1 + (t - 1) delta) g / (sqrt(s) + eps)
-class Adagrad final : public Optimizer {
+class Adagrad final : public OptimizerWith<AdagradOptions> {
  public:
-  explicit Adagrad(const ParameterList& parameters, AdagradOptions options = {});
+  explicit Adagrad(const ParameterList& parameters, AdagradOptions options = {}) : Adagrad({{parameters, options}}) {}
+  explicit Adagrad(const ParameterGroups<AdagradOptions>& groups);
 
  private:
   void update(const Update<float>& u) const override;
   void update(const Update<double>& u) const override;
   template <class T> void apply(const Update<T>& u) const;
-
-  AdagradOptions options_;
 };
 
 }  // namespace wengert::optim

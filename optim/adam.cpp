@@ -5,22 +5,38 @@
 #include <type_traits>
 
 #include "autodiff/kernels/target.h"
+#include "optim/adamw.h"
 #include "optim/moments.h"
 #include "optim/step_gradient.h"
 
 namespace wengert::optim {
+namespace {
 
-AdamBase::AdamBase(const char* name, const ParameterList& parameters, double learning_rate, const Common& options, Variant variant)
-    : MomentOptimizer(name, parameters, learning_rate, variant.amsgrad ? 3 : 2, options), variant_(variant) {}
+constexpr const char* kState[] = {"m", "v", "max_v"};
+
+template <class Options> bool keeps(std::size_t k, const Options& o) { return k < 2 || o.amsgrad; }
+
+template <class Options> constexpr auto kSettings = moment_settings_and<Options>({"amsgrad", &Options::amsgrad});
+
+template <class Options> constexpr Specification<Options> kSpecification{
+    .name = std::is_same_v<Options, AdamOptions> ? "Adam" : "AdamW", .settings = kSettings<Options>, .state = kState, .keeps = keeps};
+
+template <class Options> constexpr bool kDecoupledDecay = std::is_same_v<Options, AdamWOptions>;
+
+}  // namespace
+
+template <class Options> AdamBase<Options>::AdamBase(const ParameterGroups<Options>& groups)
+    : MomentOptimizer<Options>(kSpecification<Options>, groups) {}
 
 //  p = (1 - decoupled decay) p - alpha m / (sqrt(v) scale + eps)
-template <class T> void AdamBase::apply(const Update<T>& u) const {
+template <class Options> template <class T> void AdamBase<Options>::apply(const Update<T>& u) const {
+  const Options& o = this->options(u.group);
   kernels::run_on_best_target([&]() __attribute__((always_inline)) {
     const auto t = static_cast<double>(u.count);
-    const T alpha(learning_rate() / (1 - std::pow(beta1(), t))), scale(1 / std::sqrt(1 - std::pow(beta2(), t))), small(eps());
-    const T kept(variant_.decoupled_decay ? 1 - learning_rate() * weight_decay() : 1);
-    const StepGradient<T> gradient{static_cast<T>(variant_.decoupled_decay ? 0 : weight_decay()), maximize()};
-    const Moments<T> moments(beta1(), beta2(), u.state[0], u.state[1]);
+    const T alpha(o.lr / (1 - std::pow(o.beta1, t))), scale(1 / std::sqrt(1 - std::pow(o.beta2, t))), small(o.eps);
+    const T kept(kDecoupledDecay<Options> ? 1 - o.lr * o.weight_decay : 1);
+    const StepGradient<T> gradient{static_cast<T>(kDecoupledDecay<Options> ? 0 : o.weight_decay), o.maximize};
+    const Moments<T> moments(o.beta1, o.beta2, u.state[0], u.state[1]);
     T* const p = u.parameter;
     T* const max_v = u.state[2];
     const auto loop = [&](auto amsgrad) __attribute__((always_inline)) {
@@ -31,15 +47,14 @@ template <class T> void AdamBase::apply(const Update<T>& u) const {
         p[i] = kept * p[i] - alpha * moments.m[i] / (std::sqrt(v) * scale + small);
       }
     };
-    variant_.amsgrad ? loop(std::true_type()) : loop(std::false_type());
+    o.amsgrad ? loop(std::true_type()) : loop(std::false_type());
   });
 }
 
-void AdamBase::update(const Update<float>& u) const { apply(u); }
-void AdamBase::update(const Update<double>& u) const { apply(u); }
+template <class Options> void AdamBase<Options>::update(const Update<float>& u) const { apply(u); }
+template <class Options> void AdamBase<Options>::update(const Update<double>& u) const { apply(u); }
 
-Adam::Adam(const ParameterList& parameters, AdamOptions options)
-    : AdamBase("Adam", parameters, options.lr, {options.beta1, options.beta2, options.eps, options.weight_decay, options.maximize},
-               {.amsgrad = options.amsgrad, .decoupled_decay = false}) {}
+template class AdamBase<AdamOptions>;
+template class AdamBase<AdamWOptions>;
 
 }  // namespace wengert::optim

@@ -4,20 +4,16 @@
 
 namespace wengert::optim {
 
-/// The common part of Adam and AdamW, which differ only in how weight decay is applied.
-class AdamBase : public MomentOptimizer {
+/// What Adam and AdamW share: all but where the weight decay goes.
+template <class Options> class AdamBase : public MomentOptimizer<Options> {
  protected:
-  struct Variant {
-    bool amsgrad, decoupled_decay;
-  };
-  AdamBase(const char* name, const ParameterList& parameters, double learning_rate, const Common& options, Variant variant);
+  explicit AdamBase(const ParameterGroups<Options>& groups);
 
  private:
+  template <class T> using Update = Optimizer::Update<T>;
   void update(const Update<float>& u) const override;
   void update(const Update<double>& u) const override;
   template <class T> void apply(const Update<T>& u) const;
-
-  Variant variant_;
 };
 
 struct AdamOptions {
@@ -38,9 +34,10 @@ struct AdamOptions {
 ///     p -= alpha / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + eps)
 ///
 /// With `amsgrad` the largest v so far replaces v in the last line.
-class Adam final : public AdamBase {
+class Adam final : public AdamBase<AdamOptions> {
  public:
-  explicit Adam(const ParameterList& parameters, AdamOptions options = {});
+  explicit Adam(const ParameterList& parameters, AdamOptions options = {}) : Adam({{parameters, options}}) {}
+  explicit Adam(const ParameterGroups<AdamOptions>& groups) : AdamBase(groups) {}
 };
 
 }  // namespace wengert::optim

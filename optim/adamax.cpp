@@ -8,15 +8,21 @@
 
 namespace wengert::optim {
 
-Adamax::Adamax(const ParameterList& parameters, AdamaxOptions options)
-    : MomentOptimizer("Adamax", parameters, options.lr, 2,
-                      {options.beta1, options.beta2, options.eps, options.weight_decay, options.maximize}) {}
+namespace {
+
+constexpr const char* kState[] = {"m", "u"};
+constexpr Specification<AdamaxOptions> kSpecification{.name = "Adamax", .settings = kMomentSettings<AdamaxOptions>, .state = kState};
+
+}  // namespace
+
+Adamax::Adamax(const ParameterGroups<AdamaxOptions>& groups) : MomentOptimizer(kSpecification, groups) {}
 
 template <class T> void Adamax::apply(const Update<T>& u) const {
+  const AdamaxOptions& o = options(u.group);
   kernels::run_on_best_target([&]() __attribute__((always_inline)) {
-    const T alpha(learning_rate() / (1 - std::pow(beta1(), static_cast<double>(u.count))));
-    const T kept1(beta1()), rest1(1 - beta1()), kept2(beta2()), small(eps());
-    const StepGradient<T> gradient{static_cast<T>(weight_decay()), maximize()};
+    const T alpha(o.lr / (1 - std::pow(o.beta1, static_cast<double>(u.count))));
+    const T kept1(o.beta1), rest1(1 - o.beta1), kept2(o.beta2), small(o.eps);
+    const StepGradient<T> gradient{static_cast<T>(o.weight_decay), o.maximize};
     T* const p = u.parameter;
     T* const m = u.state[0];
     T* const max_g = u.state[1];

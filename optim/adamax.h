@@ -19,9 +19,10 @@ struct AdamaxOptions {
 ///     m  = beta1 m + (1 - beta1) g
 ///     u  = max(beta2 u, |g| + eps)
 ///     p -= alpha / (1 - beta1^t) m / u
-class Adamax final : public MomentOptimizer {
+class Adamax final : public MomentOptimizer<AdamaxOptions> {
  public:
-  explicit Adamax(const ParameterList& parameters, AdamaxOptions options = {});
+  explicit Adamax(const ParameterList& parameters, AdamaxOptions options = {}) : Adamax({{parameters, options}}) {}
+  explicit Adamax(const ParameterGroups<AdamaxOptions>& groups);
 
  private:
   void update(const Update<float>& u) const override;

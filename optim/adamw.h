@@ -23,9 +23,10 @@ struct AdamWOptions {
 ///     p -= alpha / (1 - beta1^t) m / (sqrt(v / (1 - beta2^t)) + eps)
 ///
 /// With `amsgrad` the largest v so far replaces v in the last line.
-class AdamW final : public AdamBase {
+class AdamW final : public AdamBase<AdamWOptions> {
  public:
-  explicit AdamW(const ParameterList& parameters, AdamWOptions options = {});
+  explicit AdamW(const ParameterList& parameters, AdamWOptions options = {}) : AdamW({{parameters, options}}) {}
+  explicit AdamW(const ParameterGroups<AdamWOptions>& groups) : AdamBase(groups) {}
 };
 
 }  // namespace wengert::optim

@@ -1,34 +1,42 @@
 #pragma once
-// The common base of Adam and related optimizers.
+// What the optimizers of Adam's family share.
+#include <array>
+
 #include "optim/optimizer.h"
 
 namespace wengert::optim {
 
-/// An optimizer with decaying means of the gradient (beta1) and of its square or magnitude (beta2): Adam, AdamW, NAdam, RAdam, Adamax.
-class MomentOptimizer : public Optimizer {
+/// An optimizer with a decaying mean of the gradient (beta1) and one of its square or its size (beta2): Adam, AdamW, NAdam, RAdam, Adamax.
+template <class Options> class MomentOptimizer : public OptimizerWith<Options> {
  public:
-  double beta1() const { return beta1_; }
-  double beta2() const { return beta2_; }
-  /// From the next step on; the means stay what they are. For a schedule: `adam.set_betas(cycle.momentum(step), adam.beta2())`. A
-  /// ValueError unless both are in [0, 1); then nothing has changed.
-  void set_betas(double beta1, double beta2);
+  double beta1() const { return this->options().beta1; }
+  double beta2() const { return this->options().beta2; }
+  /// Of all groups, from the next step on; the means stay what they are. For a schedule:
+  /// `adam.set_betas(cycle.momentum(step), adam.beta2())`. A ValueError unless both are in [0, 1); then nothing has changed.
+  void set_betas(double beta1, double beta2) {
+    this->change_all([=](Options& o) {
+      o.beta1 = beta1;
+      o.beta2 = beta2;
+    });
+  }
 
  protected:
-  /// The options that these optimizers have in common.
-  struct Common {
-    double beta1, beta2, eps, weight_decay;
-    bool maximize;
-  };
-  /// A ValueError for options that are out of range.
-  MomentOptimizer(const char* name, const ParameterList& parameters, double learning_rate, std::size_t states, const Common& options);
-
-  double eps() const { return eps_; }
-  double weight_decay() const { return weight_decay_; }
-  bool maximize() const { return maximize_; }
-
- private:
-  double beta1_ = 0, beta2_ = 0, eps_, weight_decay_;
-  bool maximize_;
+  using OptimizerWith<Options>::OptimizerWith;
 };
+
+/// The settings that the options of the family have in common.
+template <class Options>
+constexpr std::array<Setting<Options>, 6> kMomentSettings{{{"lr", &Options::lr, Range::not_negative},
+                                                           {"beta1", &Options::beta1, Range::decay},
+                                                           {"beta2", &Options::beta2, Range::decay},
+                                                           {"eps", &Options::eps, Range::not_negative},
+                                                           {"weight_decay", &Options::weight_decay, Range::not_negative},
+                                                           {"maximize", &Options::maximize}}};
+
+/// The same and one more.
+template <class Options> constexpr std::array<Setting<Options>, 7> moment_settings_and(const Setting<Options>& more) {
+  const auto& s = kMomentSettings<Options>;
+  return {{s[0], s[1], s[2], s[3], s[4], s[5], more}};
+}
 
 }  // namespace wengert::optim

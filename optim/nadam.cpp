@@ -21,24 +21,24 @@ Momentum momentum_at(Index t, double beta1, double momentum_decay) {
   return {mu(t), mu(t + 1), product};
 }
 
+constexpr auto kSettings = moment_settings_and<NAdamOptions>({"momentum_decay", &NAdamOptions::momentum_decay, Range::not_negative});
+constexpr const char* kState[] = {"m", "v"};
+constexpr Specification<NAdamOptions> kSpecification{.name = "NAdam", .settings = kSettings, .state = kState};
+
 }  // namespace
 
-NAdam::NAdam(const ParameterList& parameters, NAdamOptions options)
-    : MomentOptimizer("NAdam", parameters, options.lr, 2,
-                      {options.beta1, options.beta2, options.eps, options.weight_decay, options.maximize}),
-      momentum_decay_(options.momentum_decay) {
-  require_not_negative("momentum_decay", momentum_decay_);
-}
+NAdam::NAdam(const ParameterGroups<NAdamOptions>& groups) : MomentOptimizer(kSpecification, groups) {}
 
 template <class T> void NAdam::apply(const Update<T>& u) const {
+  const NAdamOptions& o = options(u.group);
   kernels::run_on_best_target([&]() __attribute__((always_inline)) {
     const auto t = static_cast<double>(u.count);
-    const Momentum momentum = momentum_at(u.count, beta1(), momentum_decay_);
+    const Momentum momentum = momentum_at(u.count, o.beta1, o.momentum_decay);
     const double product = momentum.product, next = momentum.next;
-    const T of_gradient(learning_rate() * (1 - momentum.now) / (1 - product)), of_mean(learning_rate() * next / (1 - product * next));
-    const T scale(1 / std::sqrt(1 - std::pow(beta2(), t))), small(eps());
-    const StepGradient<T> gradient{static_cast<T>(weight_decay()), maximize()};
-    const Moments<T> moments(beta1(), beta2(), u.state[0], u.state[1]);
+    const T of_gradient(o.lr * (1 - momentum.now) / (1 - product)), of_mean(o.lr * next / (1 - product * next));
+    const T scale(1 / std::sqrt(1 - std::pow(o.beta2, t))), small(o.eps);
+    const StepGradient<T> gradient{static_cast<T>(o.weight_decay), o.maximize};
+    const Moments<T> moments(o.beta1, o.beta2, u.state[0], u.state[1]);
     T* const p = u.parameter;
     for (Index i = 0; i < u.size; ++i) {
       const T g = gradient(u.gradient[i], p[i]);

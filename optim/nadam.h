@@ -22,16 +22,15 @@ struct NAdamOptions {
 ///     v    = beta2 v + (1 - beta2) g^2
 ///     d    = (1 - mu_t) / (1 - mu_1 ... mu_t) g + mu_(t+1) / (1 - mu_1 ... mu_(t+1)) m
 ///     p   -= alpha d / (sqrt(v / (1 - beta2^t)) + eps)
-class NAdam final : public MomentOptimizer {
+class NAdam final : public MomentOptimizer<NAdamOptions> {
  public:
-  explicit NAdam(const ParameterList& parameters, NAdamOptions options = {});
+  explicit NAdam(const ParameterList& parameters, NAdamOptions options = {}) : NAdam({{parameters, options}}) {}
+  explicit NAdam(const ParameterGroups<NAdamOptions>& groups);
 
  private:
   void update(const Update<float>& u) const override;
   void update(const Update<double>& u) const override;
   template <class T> void apply(const Update<T>& u) const;
-
-  double momentum_decay_;
 };
 
 }  // namespace wengert::optim

@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <string>
+#include <cmath>
 #include <type_traits>
-#include <utility>
 
 #include "autodiff/check_option.h"
+#include "optim/state_reader.h"
 
 namespace wengert::optim {
 namespace {
@@ -18,54 +18,82 @@ std::string name_of(const ParameterState& parameter, std::size_t i) {
 
 }  // namespace
 
-Optimizer::Optimizer(const char* name, const ParameterList& parameters, double learning_rate, std::size_t states)
-    : name_(name), parameters_(parameters), states_each_(states), states_(states * parameters.size()), counts_(parameters.size()) {
-  if (parameters.empty()) throw Error(fmt::format("{}: there are no parameters; hint: does the model's visit name its members?", name_));
-  for (std::size_t i = 0; i < parameters.size(); ++i) {
-    if (std::find(parameters.begin(), parameters.begin() + i, parameters[i]) != parameters.begin() + i) {
-      throw Error(fmt::format("{}: {} is listed twice", name_, name_of(*parameters[i].get(), i)));
-    }
+void Optimizer::add_group(const ParameterList& parameters) {
+  if (parameters.empty()) {
+    throw Error(fmt::format("{}: there are no parameters{}; hint: does the model's visit name its members?", name_,
+                            groups_ > 0 ? fmt::format(" in group {}", groups_) : ""));
   }
-  set_learning_rate(learning_rate);
+  for (const ParameterRef& parameter : parameters) {
+    if (std::find(parameters_.begin(), parameters_.end(), parameter) != parameters_.end())
+      throw Error(fmt::format("{}: {} is there twice", name_, name_of(*parameter.get(), parameters_.size())));
+    parameters_.add(parameter);
+    group_of_.push_back(groups_);
+  }
+  ++groups_;
+  counts_.resize(parameters_.size());
+  states_.resize(parameters_.size() * state_names_.size());
 }
 
-void Optimizer::require(bool condition, const char* problem) const {
-  if (!condition) throw ValueError(fmt::format("{}: {}", name_, problem));
+std::string Optimizer::title(std::size_t group) const { return groups_ > 1 ? fmt::format("{}, group {}", name_, group) : name_; }
+
+void Optimizer::check_setting(std::size_t group, const char* setting, Range range, double value) const {
+  switch (range) {
+    case Range::not_negative:
+      return wengert::detail::check_not_negative(title(group), setting, value);
+    case Range::positive:
+      return wengert::detail::check_positive(title(group), setting, value);
+    case Range::unit_interval:
+      return wengert::detail::check_unit_interval(title(group), setting, value);
+    case Range::decay:
+      return wengert::detail::check_decay(title(group), setting, value);
+  }
 }
 
-void Optimizer::require_not_negative(const char* option, double value) const { wengert::detail::check_not_negative(name_, option, value); }
-void Optimizer::require_unit_interval(const char* option, double value) const {
-  wengert::detail::check_unit_interval(name_, option, value);
-}
-void Optimizer::require_decay(const char* option, double value) const { wengert::detail::check_decay(name_, option, value); }
-
-void Optimizer::add_state() {
-  pool::Vector<Tensor> more((states_each_ + 1) * parameters_.size());
-  for (std::size_t i = 0; i < parameters_.size(); ++i)
-    std::copy_n(states_.begin() + static_cast<std::ptrdiff_t>(i * states_each_), states_each_,
-                more.begin() + static_cast<std::ptrdiff_t>(i * (states_each_ + 1)));
-  states_ = std::move(more);
-  ++states_each_;
+void Optimizer::check_group(std::size_t group) const {
+  if (group >= groups_) throw ShapeError(fmt::format("{}: there is no group {}; the number of groups is {}", name_, group, groups_));
 }
 
-void Optimizer::set_learning_rate(double rate) {
-  require_not_negative("the learning rate", rate);
-  learning_rate_ = rate;
-}
-
-void Optimizer::step(const Gradients& gradients) {
+// Everything that can be wrong is looked at before anything changes.
+void Optimizer::step(const Gradients& gradients, const StepOptions& options) {
   const NoRecord pause;
-  pool::Vector<detail::Cotangent> given(parameters_.size());  // empty for frozen parameters
+  Given g = given(gradients);
+  apply_options(g, options);
+  for (const std::size_t i : g.places) prepare_state(*parameters_[i].get(), i);
+  for (std::size_t k = 0; k < g.places.size(); ++k) {
+    const detail::Cotangent& gradient = g.gradients.cotangent(k);
+    gradient.dtype() == float32 ? update_one<float>(g.places[k], gradient) : update_one<double>(g.places[k], gradient);
+  }
+}
+
+Optimizer::Given Optimizer::given(const Gradients& gradients) const {
+  Given g;
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const ParameterState& parameter = *parameters_[i].get();
     if (parameter.frozen) continue;
-    given[i] = checked_gradient(parameter, i, gradients.cotangent(place_of(parameter, i, gradients)));
-    prepare_state(parameter, i);
+    g.gradients.add(checked_gradient(parameter, i, gradients.cotangent(place_of(parameter, i, gradients))), &parameter);
+    g.places.push_back(i);
   }
-  for (std::size_t i = 0; i < parameters_.size(); ++i) {
-    if (!given[i].defined()) continue;
-    given[i].dtype() == float32 ? update_one<float>(i, given[i]) : update_one<double>(i, given[i]);
+  return g;
+}
+
+void Optimizer::apply_options(Given& given, const StepOptions& options) const {
+  const auto check_limit = [&](const char* option, double limit) {
+    if (!(limit > 0)) wengert::detail::option_error(name_, option, "positive", limit);
+  };
+  check_limit("clip_value", options.clip_value);
+  check_limit("clip_norm", options.clip_norm);
+  for (std::size_t k = 0; options.check_finite && k < given.places.size(); ++k) {
+    const ParameterState& parameter = *parameters_[given.places[k]].get();
+    Gradients one;
+    one.add(given.gradients.cotangent(k), &parameter);
+    const double largest = one.norm(std::numeric_limits<double>::infinity());
+    if (!std::isfinite(largest)) {
+      throw ValueError(fmt::format("{}: the gradient of {} has elements that are not finite; the largest magnitude is {}", name_,
+                                   name_of(parameter, given.places[k]), largest));
+    }
   }
+  if (std::isfinite(options.clip_value)) given.gradients.clip_value(options.clip_value);
+  if (std::isfinite(options.clip_norm)) given.gradients.clip_norm(options.clip_norm);
 }
 
 // Usually the lists have the same order; otherwise searches for the gradient.
@@ -90,10 +118,10 @@ detail::Cotangent Optimizer::checked_gradient(const ParameterState& parameter, s
 
 void Optimizer::prepare_state(const ParameterState& parameter, std::size_t i) {
   const Tensor& value = parameter.value;
-  for (std::size_t k = 0; k < states_each_; ++k) {
-    Tensor& state = states_[i * states_each_ + k];
+  for (std::size_t k = 0; k < state_names_.size(); ++k) {
+    Tensor& state = state_of(i, k);
     if (!state.defined()) {
-      state = Tensor::zeros(value.shape(), value.dtype());
+      if (keeps(k, group_of_[i])) state = Tensor::zeros(value.shape(), value.dtype());
     } else if (state.shape() != value.shape() || state.dtype() != value.dtype()) {
       const std::string changed = fmt::format(
           "{}: {} was {} {} at the previous steps and is {} {} now; hint: make a new optimizer after such a change", name_,
@@ -108,25 +136,82 @@ void Optimizer::prepare_state(const ParameterState& parameter, std::size_t i) {
 template <class T> Optimizer::Update<T> Optimizer::begin_update(std::size_t i) {
   Update<T> u{};
   u.parameter = parameters_[i]->value.mutable_data<T>();
-  for (std::size_t k = 0; k < states_each_; ++k) u.state[k] = states_[i * states_each_ + k].mutable_data<T>();
+  for (std::size_t k = 0; k < state_names_.size(); ++k)
+    if (Tensor& state = state_of(i, k); state.defined()) u.state[k] = state.mutable_data<T>();
   u.size = parameters_[i]->value.size();
   u.count = ++counts_[i];
+  u.group = group_of_[i];
   return u;
 }
 
 template <class T> void Optimizer::update_part(Update<T> u, Index first, Index count, const T* gradient) const {
   u.parameter += first;
   u.gradient = gradient;
-  for (std::size_t k = 0; k < states_each_; ++k) u.state[k] += first;
+  for (T*& state : u.state)
+    if (state) state += first;
   u.size = count;
   update(u);
 }
 
 template <class T> void Optimizer::update_one(std::size_t i, const detail::Cotangent& gradient) {
   const Update<T> whole = begin_update<T>(i);
-  if constexpr (std::is_same_v<T, float>)
-    if (gradient.is_product() && is_plain_descent()) return gradient.subtract_from(whole.parameter, static_cast<float>(learning_rate()));
+  if constexpr (std::is_same_v<T, float>) {
+    const bool has_state = std::any_of(whole.state.begin(), whole.state.end(), [](const T* state) { return state != nullptr; });
+    if (gradient.is_product() && !has_state && is_plain_descent(whole.group))
+      return gradient.subtract_from(whole.parameter, static_cast<float>(learning_rate(whole.group)));
+  }
   gradient.for_each_block<T>([&](Index first, Index count, const T* elements) { update_part(whole, first, count, elements); });
+}
+
+std::vector<NamedTensor> Optimizer::state() const {
+  std::vector<NamedTensor> state;
+  for (std::size_t group = 0; group < groups_; ++group)
+    for (const SettingValue& setting : settings(group))
+      state.push_back(named_number(fmt::format("{}.settings.{}.{}", name_, group, setting.name), setting.value));
+  const std::vector<std::string> names = state_names(parameters_);
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const std::string prefix = fmt::format("{}.parameters.{}.", name_, names[i]);
+    state.push_back(named_integer(prefix + "position", static_cast<Index>(i)));
+    state.push_back(named_integer(prefix + "updates", counts_[i]));
+    for (std::size_t k = 0; k < state_names_.size(); ++k)
+      if (const Tensor& kept = states_[i * state_names_.size() + k]; kept.defined()) state.push_back({prefix + state_names_[k], kept});
+  }
+  return state;
+}
+
+void Optimizer::load_state(std::span<const NamedTensor> state, const std::string& source) {
+  const NoRecord pause;
+  StateReader reader(name_, source, state);
+  std::vector<std::vector<double>> values(groups_);
+  for (std::size_t group = 0; group < groups_; ++group) {
+    for (const auto& [setting, current, is_flag] : settings(group)) {
+      const std::string name = fmt::format("settings.{}.{}", group, setting);
+      const double value = reader.number(name);
+      if (is_flag && value != 0 && value != 1) reader.complain(fmt::format("{}.{} is {}, but 0 or 1 is needed", name_, name, value));
+      values[group].push_back(value);
+    }
+  }
+  const std::vector<std::string> names = reader.names_of(parameters_);
+  pool::Vector<Tensor> states(states_.size());
+  pool::Vector<Index> counts(counts_.size());
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const Tensor& own = parameters_[i]->value;
+    counts[i] = reader.integer(fmt::format("parameters.{}.updates", names[i]));
+    for (std::size_t k = 0; k < state_names_.size(); ++k) {
+      const std::string name = fmt::format("parameters.{}.{}", names[i], state_names_[k]);
+      if (reader.has(name) || (counts[i] > 0 && keeps(k, values[group_of_[i]])))
+        states[i * state_names_.size() + k] = reader.tensor(name, own.shape(), own.dtype());
+    }
+  }
+  reader.finish();
+  try {
+    for (std::size_t group = 0; group < groups_; ++group) check_settings(group, values[group]);
+  } catch (const ValueError& e) {
+    throw DataError(fmt::format("{}: {}", source, e.what()));
+  }
+  for (std::size_t group = 0; group < groups_; ++group) set_settings(group, values[group]);
+  states_ = std::move(states);
+  counts_ = std::move(counts);
 }
 
 }  // namespace wengert::optim

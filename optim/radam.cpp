@@ -9,18 +9,24 @@
 
 namespace wengert::optim {
 
-RAdam::RAdam(const ParameterList& parameters, RAdamOptions options)
-    : MomentOptimizer("RAdam", parameters, options.lr, 2,
-                      {options.beta1, options.beta2, options.eps, options.weight_decay, options.maximize}) {}
+namespace {
+
+constexpr const char* kState[] = {"m", "v"};
+constexpr Specification<RAdamOptions> kSpecification{.name = "RAdam", .settings = kMomentSettings<RAdamOptions>, .state = kState};
+
+}  // namespace
+
+RAdam::RAdam(const ParameterGroups<RAdamOptions>& groups) : MomentOptimizer(kSpecification, groups) {}
 
 template <class T> void RAdam::apply(const Update<T>& u) const {
+  const RAdamOptions& o = options(u.group);
   kernels::run_on_best_target([&]() __attribute__((always_inline)) {
     const auto t = static_cast<double>(u.count);
-    const double power = std::pow(beta2(), t), rho_max = 2 / (1 - beta2()) - 1, rho = rho_max - 2 * t * power / (1 - power);
+    const double power = std::pow(o.beta2, t), rho_max = 2 / (1 - o.beta2) - 1, rho = rho_max - 2 * t * power / (1 - power);
     const double r = std::sqrt((rho - 4) * (rho - 2) * rho_max / ((rho_max - 4) * (rho_max - 2) * rho));
-    const T alpha(learning_rate() / (1 - std::pow(beta1(), t))), scale(r * std::sqrt(1 - power)), small(eps());
-    const StepGradient<T> gradient{static_cast<T>(weight_decay()), maximize()};
-    const Moments<T> moments(beta1(), beta2(), u.state[0], u.state[1]);
+    const T alpha(o.lr / (1 - std::pow(o.beta1, t))), scale(r * std::sqrt(1 - power)), small(o.eps);
+    const StepGradient<T> gradient{static_cast<T>(o.weight_decay), o.maximize};
+    const Moments<T> moments(o.beta1, o.beta2, u.state[0], u.state[1]);
     T* const p = u.parameter;
     const auto loop = [&](auto adaptive) __attribute__((always_inline)) {
       for (Index i = 0; i < u.size; ++i) {

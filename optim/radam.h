@@ -23,9 +23,10 @@ struct RAdamOptions {
 ///     p -= alpha / (1 - beta1^t) m d
 ///
 ///     r^2 = (rho - 4) (rho - 2) rho_max / ((rho_max - 4) (rho_max - 2) rho)
-class RAdam final : public MomentOptimizer {
+class RAdam final : public MomentOptimizer<RAdamOptions> {
  public:
-  explicit RAdam(const ParameterList& parameters, RAdamOptions options = {});
+  explicit RAdam(const ParameterList& parameters, RAdamOptions options = {}) : RAdam({{parameters, options}}) {}
+  explicit RAdam(const ParameterGroups<RAdamOptions>& groups);
 
  private:
   void update(const Update<float>& u) const override;

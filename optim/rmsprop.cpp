@@ -9,31 +9,39 @@
 
 namespace wengert::optim {
 
-RMSprop::RMSprop(const ParameterList& parameters, RMSpropOptions options)
-    : Optimizer("RMSprop", parameters, options.lr, 1 + (options.centered ? 1 : 0) + (options.momentum != 0 ? 1 : 0)), options_(options) {
-  require_unit_interval("alpha", options.alpha);
-  require_not_negative("eps", options.eps);
-  require_not_negative("weight_decay", options.weight_decay);
-  require_decay("momentum", options.momentum);
-}
+namespace {
 
-bool RMSprop::has_momentum() const { return states() > (options_.centered ? 2U : 1U); }
+constexpr Setting<RMSpropOptions> kSettings[] = {
+    {"lr", &RMSpropOptions::lr, Range::not_negative},
+    {"alpha", &RMSpropOptions::alpha, Range::unit_interval},
+    {"eps", &RMSpropOptions::eps, Range::not_negative},
+    {"weight_decay", &RMSpropOptions::weight_decay, Range::not_negative},
+    {"momentum", &RMSpropOptions::momentum, Range::decay},
+    {"centered", &RMSpropOptions::centered},
+    {"maximize", &RMSpropOptions::maximize},
+};
+constexpr const char* kState[] = {"mean_square", "mean", "velocity"};
+bool keeps(std::size_t k, const RMSpropOptions& o) { return k == 0 || (k == 1 ? o.centered : o.momentum > 0); }
+constexpr Specification<RMSpropOptions> kSpecification{.name = "RMSprop", .settings = kSettings, .state = kState, .keeps = keeps};
+
+}  // namespace
+
+RMSprop::RMSprop(const ParameterGroups<RMSpropOptions>& groups) : OptimizerWith(kSpecification, groups) {}
 
 void RMSprop::set_momentum(double momentum) {
-  require_decay("momentum", momentum);
-  if (momentum > 0 && !has_momentum()) add_state();
-  options_.momentum = momentum;
+  change_all([momentum](RMSpropOptions& o) { o.momentum = momentum; });
 }
 
 template <class T> void RMSprop::apply(const Update<T>& u) const {
+  const RMSpropOptions& o = options(u.group);
   kernels::run_on_best_target([&]() __attribute__((always_inline)) {
-    const T eta(learning_rate()), alpha(options_.alpha), rest(1 - options_.alpha), eps(options_.eps);
-    const T mu(options_.momentum);
-    const StepGradient<T> gradient{static_cast<T>(options_.weight_decay), options_.maximize};
+    const T eta(o.lr), alpha(o.alpha), rest(1 - o.alpha), eps(o.eps);
+    const T mu(o.momentum);
+    const StepGradient<T> gradient{static_cast<T>(o.weight_decay), o.maximize};
     T* const p = u.parameter;
     T* const v = u.state[0];
     T* const a = u.state[1];
-    T* const b = u.state[options_.centered ? 2 : 1];
+    T* const b = u.state[2];
     const auto loop = [&](auto centered, auto momentum) __attribute__((always_inline)) {
       for (Index i = 0; i < u.size; ++i) {
         const T g = gradient(u.gradient[i], p[i]);
@@ -50,10 +58,10 @@ template <class T> void RMSprop::apply(const Update<T>& u) const {
     };
     using Yes = std::true_type;
     using No = std::false_type;
-    if (has_momentum()) {
-      options_.centered ? loop(Yes(), Yes()) : loop(No(), Yes());
+    if (b) {
+      o.centered ? loop(Yes(), Yes()) : loop(No(), Yes());
     } else {
-      options_.centered ? loop(Yes(), No()) : loop(No(), No());
+      o.centered ? loop(Yes(), No()) : loop(No(), No());
     }
   });
 }

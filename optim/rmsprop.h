@@ -22,22 +22,20 @@ struct RMSpropOptions {
 ///     d  = g / (sqrt(v - a^2) + eps)
 ///     b  = mu b + d                                         with momentum; otherwise b = d
 ///     p -= eta b
-class RMSprop final : public Optimizer {
+class RMSprop final : public OptimizerWith<RMSpropOptions> {
  public:
-  explicit RMSprop(const ParameterList& parameters, RMSpropOptions options = {});
+  explicit RMSprop(const ParameterList& parameters, RMSpropOptions options = {}) : RMSprop({{parameters, options}}) {}
+  explicit RMSprop(const ParameterGroups<RMSpropOptions>& groups);
 
-  double momentum() const { return options_.momentum; }
-  /// From the next step on; b stays what it is, and is 0 where there has been none. A ValueError unless the momentum is in [0, 1); then
-  /// nothing has changed.
+  double momentum() const { return options().momentum; }
+  /// Of all groups, from the next step on; b stays what it is, and is 0 where there has been none. An Error unless the momentum is in [0, 1); then nothing
+  /// has changed.
   void set_momentum(double momentum);
 
  private:
-  bool has_momentum() const;
   void update(const Update<float>& u) const override;
   void update(const Update<double>& u) const override;
   template <class T> void apply(const Update<T>& u) const;
-
-  RMSpropOptions options_;
 };
 
 }  // namespace wengert::optim

@@ -7,27 +7,38 @@
 
 namespace wengert::optim {
 
-SGD::SGD(const ParameterList& parameters, SGDOptions options)
-    : Optimizer("SGD", parameters, options.lr, options.momentum != 0 ? 1 : 0), options_(options) {
-  require_decay("momentum", options.momentum);
-  require_unit_interval("dampening", options.dampening);
-  require_not_negative("weight_decay", options.weight_decay);
-  require(!options.nesterov || (options.momentum > 0 && options.dampening == 0), "nesterov needs a positive momentum and no dampening");
+namespace {
+
+constexpr Setting<SGDOptions> kSettings[] = {
+    {"lr", &SGDOptions::lr, Range::not_negative},
+    {"momentum", &SGDOptions::momentum, Range::decay},
+    {"dampening", &SGDOptions::dampening, Range::unit_interval},
+    {"weight_decay", &SGDOptions::weight_decay, Range::not_negative},
+    {"nesterov", &SGDOptions::nesterov},
+    {"maximize", &SGDOptions::maximize},
+};
+constexpr const char* kState[] = {"velocity"};
+bool keeps(std::size_t /*k*/, const SGDOptions& o) { return o.momentum > 0; }
+void check(const SGDOptions& o) {
+  if (o.nesterov && (o.momentum == 0 || o.dampening != 0)) throw ValueError("SGD: nesterov needs momentum, and no dampening");
 }
+constexpr Specification<SGDOptions> kSpecification{.name = "SGD", .settings = kSettings, .state = kState, .keeps = keeps, .check = check};
+
+}  // namespace
+
+SGD::SGD(const ParameterGroups<SGDOptions>& groups) : OptimizerWith(kSpecification, groups) {}
 
 void SGD::set_momentum(double momentum) {
-  require_decay("momentum", momentum);
-  require(!options_.nesterov || momentum > 0, "nesterov needs a positive momentum");
-  if (momentum > 0 && states() == 0) add_state();
-  options_.momentum = momentum;
+  change_all([momentum](SGDOptions& o) { o.momentum = momentum; });
 }
 
 template <class T> void SGD::apply(const Update<T>& u) const {
+  const SGDOptions& o = options(u.group);
   kernels::run_on_best_target([&]() __attribute__((always_inline)) {
-    const T eta(learning_rate()), mu(options_.momentum);
-    const T rest(u.count == 1 ? 1 : 1 - options_.dampening);  // v is initially 0, so that it is g after the first update
-    const StepGradient<T> gradient{static_cast<T>(options_.weight_decay), options_.maximize};
-    const bool nesterov = options_.nesterov;
+    const T eta(o.lr), mu(o.momentum);
+    const T rest(u.count == 1 ? 1 : 1 - o.dampening);  // v begins as 0, so that it is g after the first update
+    const StepGradient<T> gradient{static_cast<T>(o.weight_decay), o.maximize};
+    const bool nesterov = o.nesterov;
     T* const p = u.parameter;
     T* const v = u.state[0];
     const auto loop = [&](auto momentum) __attribute__((always_inline)) {
@@ -42,13 +53,13 @@ template <class T> void SGD::apply(const Update<T>& u) const {
       }
       // [update]
     };
-    states() == 0 ? loop(std::false_type()) : loop(std::true_type());
+    v ? loop(std::true_type()) : loop(std::false_type());
   });
 }
 
 void SGD::update(const Update<float>& u) const { apply(u); }
 void SGD::update(const Update<double>& u) const { apply(u); }
 
-bool SGD::is_plain_descent() const { return states() == 0 && options_.weight_decay == 0 && !options_.maximize; }
+bool SGD::is_plain_descent(std::size_t group) const { return options(group).weight_decay == 0 && !options(group).maximize; }
 
 }  // namespace wengert::optim

@@ -19,22 +19,21 @@ struct SGDOptions {
 ///     v  = g at the first update, then mu v + (1 - tau) g      with momentum
 ///     g  = v, or g + mu v for Nesterov                         with momentum
 ///     p -= eta g
-class SGD final : public Optimizer {
+class SGD final : public OptimizerWith<SGDOptions> {
  public:
-  explicit SGD(const ParameterList& parameters, SGDOptions options = {});
+  explicit SGD(const ParameterList& parameters, SGDOptions options = {}) : SGD({{parameters, options}}) {}
+  explicit SGD(const ParameterGroups<SGDOptions>& groups);
 
-  double momentum() const { return options_.momentum; }
-  /// From the next step on; v stays what it is, and is 0 where there has been none. A ValueError unless the momentum is in [0, 1), and
-  /// positive with `nesterov`; then nothing has changed.
+  double momentum() const { return options().momentum; }
+  /// Of all groups, from the next step on; v stays what it is, and is 0 where there has been none. An Error unless the momentum is in [0, 1), and positive
+  /// with `nesterov`; then nothing has changed.
   void set_momentum(double momentum);
 
  private:
   void update(const Update<float>& u) const override;
   void update(const Update<double>& u) const override;
-  bool is_plain_descent() const override;
+  bool is_plain_descent(std::size_t group) const override;
   template <class T> void apply(const Update<T>& u) const;
-
-  SGDOptions options_;
 };
 
 }  // namespace wengert::optim

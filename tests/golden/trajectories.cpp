@@ -199,8 +199,41 @@ Values follow(const Case& c, const Values& given, Make make) {
 
 template <Make make> Values follow_with(const Case& c, const Values& given) { return follow(c, given, make); }
 
-// ---- clipping
-// ----------------------------------------------------------------------------------------------------------------------------
+// LBFGS evaluates the objective itself.
+Values follow_lbfgs(const Case& c, const Values& given) {
+  const Objective& objective = objective_of(c);
+  const std::vector<Tensor> p = all_numbered(given, "p"), start = at_step(p, 0);
+  const std::vector<Parameter> parameters(start.begin(), start.end());
+  ParameterList all;
+  for (const Parameter& parameter : parameters) all.add(parameter);
+  const Attributes& a = c.attributes;
+  optim::LBFGS lbfgs(all, {.lr = a.number("lr"),
+                           .max_iterations = a.integer("max_iter"),
+                           .max_evaluations = a.integer("max_eval"),
+                           .tolerance_grad = a.number("tolerance_grad"),
+                           .tolerance_change = a.number("tolerance_change"),
+                           .history_size = a.integer("history_size"),
+                           .line_search = a.has("line_search_fn")});
+  std::vector<std::vector<Tensor>> seen(p.size());
+  const auto look = [&] {
+    for (std::size_t k = 0; k < p.size(); ++k) seen[k].push_back(parameters[k].value());
+  };
+  std::vector<Tensor> losses;
+  std::vector<std::int64_t> calls;
+  look();
+  for (Index t = 0; t < a.integer("steps"); ++t) {
+    const Index before = lbfgs.evaluations();
+    losses.push_back(Tensor::full({}, lbfgs.step([&] { return objective.value(parameters, given); }), p[0].dtype()));
+    calls.push_back(lbfgs.evaluations() - before);
+    look();
+  }
+  Values results{
+      {"loss", stack(losses)}, {"n_closure_calls", Tensor::from(calls)}, {"final_loss", objective.value(parameters, given).constant()}};
+  for (std::size_t k = 0; k < p.size(); ++k) results.emplace(numbered("p", k), stack(seen[k]));
+  return results;
+}
+
+// ---- clipping --------------------------------------------------------------------------------------------------------------------------
 
 Values clip(const Case& c, const Values& given) {
   const std::vector<Tensor> g = all_numbered(given, "g");
@@ -328,6 +361,7 @@ constexpr Recipe kRecipes[] = {
     {"nadam", follow_with<make_nadam>},
     {"radam", follow_with<make_plain<optim::RAdam, optim::RAdamOptions>>},
     {"adamax", follow_with<make_plain<optim::Adamax, optim::AdamaxOptions>>},
+    {"lbfgs", follow_lbfgs},
     {"clip_grad_norm", clip},
     {"clip_grad_value", clip},
     {"sched_step", schedule},
