@@ -164,7 +164,7 @@ class LBFGS::Function {
   std::vector<Tensor> start_;
 };
 
-LBFGS::LBFGS(const ParameterList& parameters, const LBFGSOptions& options) : options_(options), parameters_(parameters) {
+LBFGS::LBFGS(const ParameterList& parameters, LBFGSOptions options) : options_(options), parameters_(parameters) {
   check(options);
   if (parameters.empty()) throw Error("LBFGS: there are no parameters; hint: does the model's visit name its members?");
   for (const ParameterRef* p = parameters.begin(); p != parameters.end(); ++p)

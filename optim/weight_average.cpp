@@ -111,7 +111,7 @@ void WeightAverage::load_state(std::span<const NamedTensor> state, const std::st
   updates_ = updates;
 }
 
-EMA::EMA(const ParameterList& parameters, const EMAOptions& options) : WeightAverage("EMA", parameters), options_(options) {
+EMA::EMA(const ParameterList& parameters, EMAOptions options) : WeightAverage("EMA", parameters), options_(options) {
   wengert::detail::check_decay("EMA", "decay", options.decay);
 }
 
