@@ -314,9 +314,11 @@ std::vector<Recorded> Program::values(std::span<const Recorded> inputs) const {
 std::string to_string(const PathReport& report) {
   std::string text = fmt::format("{} paths, {} lanes\n{:>4} {:>8} {:>6} {:>10} {:>6}  forks at\n", report.paths.size(), report.lanes,
                                  "path", "lanes", "from", "operations", "guards");
-  for (const PathReport::Path& path : report.paths)
-    text += fmt::format("{:>4} {:>8} {:>6} {:>10} {:>6}  {}\n", path.number, path.lanes, path.parent < 0 ? "" : std::to_string(path.parent),
-                        path.operations, path.guards, path.fork);
+  for (const PathReport::Path& path : report.paths) {
+    const std::string parent = path.parent < 0 ? "" : std::to_string(path.parent);
+    text += fmt::format("{:>4} {:>8} {:>6} {:>10} {:>6}{}{}\n", path.number, path.lanes, parent, path.operations, path.guards,
+                        path.fork.empty() ? "" : "  ", path.fork);
+  }
   for (const PathReport::Departure& lane : report.left)
     text += fmt::format("lane {} leaves path {} at {}\n", lane.lane, lane.path, lane.asked);
   return text;

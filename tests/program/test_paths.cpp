@@ -44,8 +44,8 @@ struct CubeRoot {
   }
 };
 
-/// Where a ball is at the time 1.5 that falls from the height d[0] with the speed d[1] and bounces: p[0] is gravity, p[1] how much of its speed
-/// a bounce leaves. Time goes in steps, and the one with a bounce is split.
+/// Where a ball is at the time 1.5 that falls from the height d[0] with the speed d[1] and bounces: p[0] is gravity, p[1] how much of its
+/// speed a bounce leaves. Time goes in steps, and the one with a bounce is split.
 struct BouncingBall {
   template <class T> T operator()(std::span<const T> p, std::span<const T> d) const {
     T height = d[0], speed = d[1];
