@@ -1,0 +1,167 @@
+// Internal.
+// The bodies of block_kernels.h, for the sources that compile them for one type each.
+#pragma once
+#include <type_traits>
+
+#include "autodiff/kernels/target.h"
+#include "autodiff/program/block_kernels.h"
+
+namespace wengert::detail {
+
+/// Whether loops of F gain from wider registers: all in float32; in float64 what does not call the C library for each lane.
+template <class F, class... Light> constexpr bool kIsOneOf = (std::is_same_v<F, Light> || ...);
+template <class T, class F> constexpr bool kGainsFromSimd =
+    std::is_same_v<T, float> ||
+    kIsOneOf<F, fn::Add, fn::Subtract, fn::Multiply, fn::Divide, fn::Negative, fn::Square, fn::Reciprocal, fn::Sqrt, fn::Rsqrt, fn::Abs,
+             fn::Sign, fn::Step, fn::Floor, fn::Ceil, fn::Round, fn::Softsign, fn::HardSigmoid, fn::Relu, fn::Relu6, fn::LeakyRelu,
+             fn::HardSwish, fn::Clamp, fn::Hardtanh, fn::Softshrink, fn::Maximum, fn::Minimum, fn::Less, fn::LessEqual, fn::Equal,
+             fn::NotEqual, fn::Both, fn::Either, fn::Opposite, fn::Signbit, fn::Where>;
+
+/// Element i of an operand, or its one number.
+template <int mode, int k, class T> struct OperandOf {
+  static constexpr bool one = (mode >> k & 1) != 0;
+  const T* p;
+  T number;
+  WENGERT_INLINE explicit OperandOf(const T* p) : p(p), number(one ? *p : T()) {}
+  WENGERT_INLINE T operator[](Index i) const {
+    if constexpr (one) return number;
+    return p[i];
+  }
+};
+
+template <class T, class F, int mode> struct ForwardBody {
+  WENGERT_INLINE static void run(const ForwardArguments<T>& x) {
+    constexpr int operands = FunctionTraits<F>::operands;
+    const F f = function_with<F>(x.options);
+    T* y = x.y;
+    const OperandOf<mode, 0, T> a(x.operands[0]);
+    if constexpr (operands == 1) {
+#pragma GCC ivdep
+      for (Index i = 0; i < x.n; ++i) y[i] = f.value(a[i]);
+    } else if constexpr (operands == 2) {
+      const OperandOf<mode, 1, T> b(x.operands[1]);
+#pragma GCC ivdep
+      for (Index i = 0; i < x.n; ++i) y[i] = f.value(a[i], b[i]);
+    } else {
+      const OperandOf<mode, 1, T> b(x.operands[1]);
+      const OperandOf<mode, 2, T> c(x.operands[2]);
+#pragma GCC ivdep
+      for (Index i = 0; i < x.n; ++i) y[i] = f.value(a[i], b[i], c[i]);
+    }
+  }
+};
+
+/// The rule of operand k: m times the derivative of y by it.
+template <class F, int k, class T> WENGERT_INLINE T rule_of(const F& f, T m, T a, [[maybe_unused]] T b, [[maybe_unused]] T y) {
+  if constexpr (std::is_same_v<F, fn::Where>) {
+    return (a != 0) == (k == 1) ? m : T(0);
+  } else if constexpr (FunctionTraits<F>::operands == 1) {
+    return f.pullback(m, a, y);
+  } else if constexpr (k == 0) {
+    return f.left(m, a, b, y);
+  } else {
+    return f.right(m, a, b, y);
+  }
+}
+template <class F, int k> constexpr fn::Reads reads_of() {
+  if constexpr (std::is_same_v<F, fn::Where>) {
+    return fn::Reads::a;
+  } else if constexpr (FunctionTraits<F>::operands == 1) {
+    return F::reads;
+  } else {
+    return k == 0 ? F::reads_left : F::reads_right;
+  }
+}
+
+template <class T, class F, int k, int mode> struct ReverseBody {
+  WENGERT_INLINE static void run(const ReverseArguments<T>& x) {
+    constexpr fn::Reads reads = reads_of<F, k>();
+    // What is not read may lie outside every row: m stands in for it.
+    const F f = function_with<F>(x.options);
+    T* to = x.to;
+    const T *m = x.m, *y = reads & fn::Reads::y ? x.y : x.m;
+    const OperandOf<reads & fn::Reads::a ? mode : 0, 0, T> a(reads & fn::Reads::a ? x.operands[0] : x.m);
+    const OperandOf<reads & fn::Reads::b ? mode : 0, 1, T> b(reads & fn::Reads::b ? x.operands[1] : x.m);
+#pragma GCC ivdep
+    for (Index i = 0; i < x.n; ++i) {
+      const T part = rule_of<F, k, T>(f, m[i], a[i], b[i], y[i]);
+      if constexpr (reads == fn::Reads::nothing) {
+        to[i] += part;
+      } else {
+        to[i] += m[i] == 0 ? T(0) : part;
+      }
+    }
+  }
+};
+
+// ---- compiled for each instruction set ----------------------------------------------------------------------------------------------
+
+template <class Body, class Arguments> void run_baseline(const Arguments& x) { Body::run(x); }
+#if defined(__x86_64__) && defined(__GNUC__)
+template <class Body, class Arguments> __attribute__((target("avx2"))) void run_in_avx2(const Arguments& x) { Body::run(x); }
+template <class Body, class Arguments>
+__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))) void run_in_avx512(const Arguments& x) {
+  Body::run(x);
+}
+#endif
+
+template <class Body, class Arguments, bool simd> void (*loop_on(kernels::Isa isa))(const Arguments&) {
+#if defined(__x86_64__) && defined(__GNUC__)
+  if constexpr (simd) {
+    if (isa == kernels::Isa::avx512) return run_in_avx512<Body, Arguments>;
+    if (isa == kernels::Isa::avx2) return run_in_avx2<Body, Arguments>;
+  }
+#endif
+  static_cast<void>(isa);
+  return run_baseline<Body, Arguments>;
+}
+
+template <class F> constexpr bool kHasSlope = requires { F::smooth; };
+template <> inline constexpr bool kHasSlope<fn::Where> = true;
+template <> inline constexpr bool kHasSlope<fn::Sign> = false;
+template <> inline constexpr bool kHasSlope<fn::Floor> = false;
+template <> inline constexpr bool kHasSlope<fn::Ceil> = false;
+template <> inline constexpr bool kHasSlope<fn::Round> = false;
+template <> inline constexpr bool kHasSlope<fn::Step> = false;
+
+template <class T, class F> void add_loops(BlockKernels<T>& to, kernels::Isa isa) {
+  constexpr bool simd = kGainsFromSimd<T, F>;
+  constexpr int operands = FunctionTraits<F>::operands, opcode = static_cast<int>(FunctionTraits<F>::opcode);
+  const auto add_mode = [&]<int mode>(std::integral_constant<int, mode>) {
+    to.forward[opcode][mode] = loop_on<ForwardBody<T, F, mode>, ForwardArguments<T>, simd>(isa);
+    if constexpr (std::is_same_v<F, fn::Where>) {
+      constexpr int condition = mode & 1;  // its rules read nothing else
+      to.reverse[opcode][1][mode] = loop_on<ReverseBody<T, F, 1, condition>, ReverseArguments<T>, simd>(isa);
+      to.reverse[opcode][2][mode] = loop_on<ReverseBody<T, F, 2, condition>, ReverseArguments<T>, simd>(isa);
+    } else if constexpr (kHasSlope<F>) {
+      to.reverse[opcode][0][mode] = loop_on<ReverseBody<T, F, 0, mode>, ReverseArguments<T>, simd>(isa);
+      if constexpr (operands == 2) to.reverse[opcode][1][mode] = loop_on<ReverseBody<T, F, 1, mode>, ReverseArguments<T>, simd>(isa);
+    }
+  };
+  [&]<int... mode>(std::integer_sequence<int, mode...>) { (add_mode(std::integral_constant<int, mode>()), ...); }
+  (std::make_integer_sequence<int, (1 << operands) - 1>());
+}
+
+template <class T> BlockKernels<T> make_block_kernels(kernels::Isa isa) {
+  BlockKernels<T> to{};
+#define WENGERT_FUNCTION(F, ...) add_loops<T, fn::F>(to, isa);
+  WENGERT_ARITHMETIC(WENGERT_FUNCTION)
+  WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
+  WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
+  WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
+  WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
+  WENGERT_CONDITIONS_OF_ONE(WENGERT_FUNCTION)
+  WENGERT_CONDITIONS_OF_TWO(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
+  add_loops<T, fn::Where>(to, isa);
+  return to;
+}
+
+template <class T> const BlockKernels<T>& block_kernels_of_this_isa() {
+  static const BlockKernels<T> tables[kernels::isa_count] = {
+      make_block_kernels<T>(kernels::Isa::baseline), make_block_kernels<T>(kernels::Isa::sse4), make_block_kernels<T>(kernels::Isa::avx2),
+      make_block_kernels<T>(kernels::Isa::avx512), make_block_kernels<T>(kernels::Isa::neon)};
+  return tables[static_cast<int>(kernels::isa())];
+}
+
+}  // namespace wengert::detail

@@ -1,0 +1,38 @@
+#pragma once
+// Internal.
+// The loops over a block of lanes: one for each operation and one for the rule of each of its operands, on the instruction set of isa().
+#include "autodiff/program/opcode.h"
+#include "autodiff/tensor/shape.h"
+
+namespace wengert::detail {
+
+/// y[i] = f(a[i], b[i], c[i]) for i < n. y may be one of the operands.
+template <class T> struct ForwardArguments {
+  Index n;
+  T* y;
+  const T* operands[3];
+  const double* options;
+};
+/// to[i] += the rule of one operand at (m[i], a[i], b[i], c[i], y[i]), but nothing where m[i] is 0, whatever the slope. (As on a tape: an
+/// infinite slope on a side that does not matter must not turn a sum into NaN.) What the rule does not read may point anywhere.
+template <class T> struct ReverseArguments {
+  Index n;
+  T* to;
+  const T *m, *operands[3], *y;
+  const double* options;
+};
+template <class T> using ForwardLoop = void (*)(const ForwardArguments<T>&);
+template <class T> using ReverseLoop = void (*)(const ReverseArguments<T>&);
+
+/// `mode` is a set of bits: bit k says that operand k is one number for all lanes. Modes in which all operands are that do not occur; loops
+/// of one lane take mode 0.
+template <class T> struct BlockKernels {
+  ForwardLoop<T> forward[opcode_count][8];
+  ReverseLoop<T> reverse[opcode_count][3][8];  ///< null for what has no slope
+};
+/// For the instruction set that isa() is now.
+template <class T> const BlockKernels<T>& block_kernels();
+template <> const BlockKernels<float>& block_kernels();
+template <> const BlockKernels<double>& block_kernels();
+
+}  // namespace wengert::detail

@@ -1,0 +1,309 @@
+#include "autodiff/program/derivatives.h"
+
+#include <fmt/format.h>
+
+#include <functional>
+#include <optional>
+
+#include "autodiff/program/evaluate.h"
+#include "autodiff/program/replay.h"
+
+namespace wengert {
+
+struct ProgramAccess {
+  static const std::shared_ptr<detail::PathSet>& paths(const Program& program) { return program.paths_; }
+  static Program make(std::shared_ptr<detail::PathSet> paths) { return Program(std::move(paths)); }
+};
+
+namespace {
+
+using detail::Recorder;
+
+/// The inputs that a list is differentiated by: numbers [begin, end) of its values.
+struct Range {
+  std::uint32_t begin, end;
+  std::uint32_t size() const { return end - begin; }
+};
+Range range_of(const WengertList& list, By by) {
+  if (by == By::automatic) by = list.parameters > 0 ? By::parameters : By::data;
+  return {by == By::data ? list.parameters : 0, by == By::parameters ? list.parameters : list.inputs()};
+}
+/// How many of the inputs in the range are parameters.
+std::uint32_t parameters_in(const WengertList& list, Range x) {
+  return x.begin < list.parameters ? std::min(x.end, list.parameters) - x.begin : 0;
+}
+
+/// The rule of operand k of an instruction: m times the derivative of y.
+Recorded rule(const WengertList& list, const Instruction& i, int k, const std::vector<Recorded>& values, const Recorded& y,
+              const Recorded& m) {
+  const auto operand = [&](int j) -> const Recorded& { return values[i.operands[static_cast<std::size_t>(j)]]; };
+  return detail::visit_function(i.opcode, list.options(i).data(), [&]<class F>(const F& f) -> Recorded {
+    if constexpr (std::is_same_v<F, fn::Where>) {
+      const Condition c = Recorder::as_condition(operand(0));
+      return k == 1 ? where(c, m, 0) : where(c, 0, m);
+    } else if constexpr (requires { f.pullback(m, m, m); }) {
+      return f.pullback(m, operand(0), y);
+    } else if constexpr (requires { f.left(m, m, m, m); }) {
+      return k == 0 ? f.left(m, operand(0), operand(1), y) : f.right(m, operand(0), operand(1), y);
+    } else {
+      return 0;  // a condition
+    }
+  });
+}
+bool has_slope(const Instruction& i, int k) { return info(i.opcode).has_slope && !(i.opcode == Opcode::where && k == 0); }
+bool is_zero(const Recorded& x) { return Recorder::is_constant(x) && Recorder::value_of(x) == 0; }
+
+/// The derivative of the target by one value, and where it may be other than 0, if that is known. Elsewhere nothing is passed on, whatever
+/// the slope: that of the square root in where(x > 0, sqrt(x), 0) is infinite at 0.
+struct Adjoint {
+  std::optional<Recorded> sum;
+  std::optional<Condition> support;
+
+  void add(const Recorded& part, const std::optional<Condition>& its_support) {
+    if (is_zero(part)) return;
+    if (!sum) {
+      sum = part;
+      support = its_support;
+      return;
+    }
+    sum = *sum + part;
+    if (support && its_support) {
+      support.emplace(*support | *its_support);
+    } else {
+      support.reset();
+    }
+  }
+};
+
+/// The derivatives of sum_k seeds[k] * output k by the inputs in the range.
+std::vector<Recorded> reverse(Recorder& recorder, const WengertList& list, const std::vector<Recorded>& values,
+                              std::span<const Recorded> seeds, Range by) {
+  std::vector<char> active(list.size());
+  for (std::uint32_t v = by.begin; v < by.end; ++v) active[v] = true;
+  for (std::uint32_t v = list.first_instruction(); v < list.size(); ++v) {
+    const Instruction& i = list.instruction(v);
+    for (int k = 0; k < info(i.opcode).operands; ++k) active[v] |= has_slope(i, k) && active[i.operands[static_cast<std::size_t>(k)]];
+  }
+  std::vector<Adjoint> adjoints(list.size());
+  for (std::size_t o = 0; o < list.outputs.size(); ++o) adjoints[list.outputs[o]].add(seeds[o], std::nullopt);
+  for (std::uint32_t v = list.size(); v-- > list.first_instruction();) {
+    if (!active[v] || !adjoints[v].sum) continue;
+    const Instruction& i = list.instruction(v);
+    const Recorded m = *adjoints[v].sum;
+    const std::optional<Condition> support = adjoints[v].support;
+    for (int k = 0; k < info(i.opcode).operands; ++k) {
+      const std::uint32_t operand = i.operands[static_cast<std::size_t>(k)];
+      if (!has_slope(i, k) || !active[operand]) continue;
+      Recorded part = rule(list, i, k, values, values[v], m);
+      std::optional<Condition> its_support = recorder.support_of(part);
+      if (support) {
+        if (info(i.opcode).reads[static_cast<std::size_t>(k)] != fn::Reads::nothing) part = where(*support, part, 0);
+        if (its_support) {
+          its_support.emplace(*its_support & *support);
+        } else {
+          its_support.emplace(*support);
+        }
+      }
+      adjoints[operand].add(part, its_support);
+    }
+  }
+  std::vector<Recorded> gradient;
+  for (std::uint32_t v = by.begin; v < by.end; ++v) gradient.push_back(adjoints[v].sum.value_or(0));
+  return gradient;
+}
+
+/// The tangents of the outputs for those of the inputs in the range.
+std::vector<Recorded> forward(const WengertList& list, const std::vector<Recorded>& values, std::span<const Recorded> tangents, Range by) {
+  std::vector<std::optional<Recorded>> dots(list.size());
+  for (std::uint32_t v = by.begin; v < by.end; ++v)
+    if (!is_zero(tangents[v - by.begin])) dots[v] = tangents[v - by.begin];
+  for (std::uint32_t v = list.first_instruction(); v < list.size(); ++v) {
+    const Instruction& i = list.instruction(v);
+    const auto dot = [&](int k) -> const std::optional<Recorded>& { return dots[i.operands[static_cast<std::size_t>(k)]]; };
+    if (i.opcode == Opcode::where) {
+      if (dot(1) || dot(2)) dots[v] = where(Recorder::as_condition(values[i.operands[0]]), dot(1).value_or(0), dot(2).value_or(0));
+      continue;
+    }
+    for (int k = 0; k < info(i.opcode).operands; ++k) {
+      if (!has_slope(i, k) || !dot(k)) continue;
+      const Recorded part = rule(list, i, k, values, values[v], *dot(k));
+      if (!is_zero(part)) dots[v] = dots[v] ? *dots[v] + part : part;
+    }
+  }
+  std::vector<Recorded> outputs;
+  for (std::uint32_t y : list.outputs) outputs.push_back(dots[y].value_or(0));
+  return outputs;
+}
+
+/// A recording of a transformed list: its inputs are those of the list, and behind each group new ones.
+class Transformation {
+ public:
+  explicit Transformation(const WengertList& list, std::uint32_t new_parameters = 0, std::uint32_t new_data = 0)
+      : recorder(detail::Computed::not_at_all), parameters_(list.parameters + new_parameters) {
+    std::vector<Recorded> inputs, *old = &inputs;
+    const auto add = [&](std::vector<Recorded>& to, std::uint32_t count) {
+      for (std::uint32_t k = 0; k < count; ++k) to.push_back(recorder.input(0));
+    };
+    add(*old, list.parameters);
+    add(new_inputs, new_parameters);
+    add(*old, list.data);
+    add(new_inputs, new_data);
+    values = detail::replay(recorder, list, inputs);
+  }
+  WengertList finish(const std::vector<Recorded>& outputs) const { return recorder.finish(parameters_, outputs); }
+
+  Recorder recorder;
+  std::vector<Recorded> values, new_inputs;
+
+ private:
+  std::uint32_t parameters_;
+};
+
+std::vector<Recorded> outputs_of(const WengertList& list, const std::vector<Recorded>& values) {
+  std::vector<Recorded> outputs;
+  for (std::uint32_t y : list.outputs) outputs.push_back(values[y]);
+  return outputs;
+}
+
+WengertList gradient_of(const WengertList& list, By by, bool with_value) {
+  Transformation to(list);
+  std::vector<Recorded> outputs;
+  if (with_value) outputs = outputs_of(list, to.values);
+  const Recorded one = 1;
+  const std::vector<Recorded> gradient = reverse(to.recorder, list, to.values, {&one, 1}, range_of(list, by));
+  outputs.insert(outputs.end(), gradient.begin(), gradient.end());
+  return to.finish(outputs);
+}
+
+WengertList jvp_of(const WengertList& list, Range by) {
+  const std::uint32_t parameters = parameters_in(list, by);
+  Transformation to(list, parameters, by.size() - parameters);
+  return to.finish(forward(list, to.values, to.new_inputs, by));
+}
+
+WengertList vjp_of(const WengertList& list, Range by) {
+  const auto outputs = static_cast<std::uint32_t>(list.outputs.size());
+  const bool by_parameters = parameters_in(list, by) == by.size();
+  Transformation to(list, by_parameters ? outputs : 0, by_parameters ? 0 : outputs);
+  return to.finish(reverse(to.recorder, list, to.values, to.new_inputs, by));
+}
+
+WengertList jacobian_of(const WengertList& list, Range by) {
+  Transformation to(list);
+  const std::size_t rows = list.outputs.size(), columns = by.size();
+  std::vector<Recorded> j(rows * columns);
+  std::vector<Recorded> direction(std::min(rows, columns) == columns ? columns : rows);
+  for (std::size_t k = 0; k < direction.size(); ++k) {
+    direction[k] = 1;
+    if (columns <= rows) {
+      const std::vector<Recorded> column = forward(list, to.values, direction, by);
+      for (std::size_t r = 0; r < rows; ++r) j[r * columns + k] = column[r];
+    } else {
+      const std::vector<Recorded> row = reverse(to.recorder, list, to.values, direction, by);
+      for (std::size_t c = 0; c < columns; ++c) j[k * columns + c] = row[c];
+    }
+    direction[k] = 0;
+  }
+  return to.finish(j);
+}
+
+/// One push over the gradient for each column; of the symmetric matrix, the elements on and below the diagonal are computed.
+WengertList hessian_of(const WengertList& list, By by) {
+  const WengertList gradient = gradient_of(list, by, false);
+  const Range x = range_of(list, by);
+  Transformation to(gradient);
+  const std::size_t n = x.size();
+  std::vector<Recorded> h(n * n), direction(n);
+  for (std::size_t k = 0; k < n; ++k) {
+    direction[k] = 1;
+    const std::vector<Recorded> column = forward(gradient, to.values, direction, x);
+    for (std::size_t r = k; r < n; ++r) h[r * n + k] = h[k * n + r] = column[r];
+    direction[k] = 0;
+  }
+  return to.finish(h);
+}
+
+using Transform = std::function<WengertList(const WengertList&)>;
+
+/// The paths of a transformed program: those of the program itself, transformed.
+class TransformedSource : public detail::PathSource {
+ public:
+  TransformedSource(std::shared_ptr<detail::PathSet> paths, Transform transform)
+      : paths_(std::move(paths)), transform_(std::move(transform)) {}
+
+  WengertList record(std::span<const double> parameters, std::span<const double> data, bool in_float32) const override {
+    const WengertList& first = (*paths_)[0].list;
+    const int path = detail::path_of(*paths_, parameters.first(first.parameters), data.first(first.data), in_float32);
+    return transform_((*paths_)[path].list);
+  }
+
+ private:
+  std::shared_ptr<detail::PathSet> paths_;
+  Transform transform_;
+};
+
+Program transformed(const Program& program, Transform transform) {
+  const std::shared_ptr<detail::PathSet>& paths = ProgramAccess::paths(program);
+  WengertList first = transform(program.list());
+  auto source = std::make_shared<TransformedSource>(paths, std::move(transform));
+  return ProgramAccess::make(std::make_shared<detail::PathSet>(std::move(first), std::move(source), paths->most()));
+}
+
+void need_one_output(const char* name, const Program& program) {
+  if (program.outputs() != 1)
+    throw ValueError(fmt::format(
+        "{}: the program has {} outputs, not one; hint: jacobian, jvp and vjp take any number, output(program, i) is one of them", name,
+        program.outputs()));
+}
+void need_inputs(const char* name, const Program& program, By by) {
+  if (range_of(program.list(), by).size() == 0)
+    throw ValueError(fmt::format("{}: the program has {} parameters and {} data, and none to differentiate by", name, program.parameters(),
+                                 program.data()));
+}
+
+}  // namespace
+
+Program gradient(const Program& program, By by) {
+  need_one_output("gradient", program);
+  need_inputs("gradient", program, by);
+  return transformed(program, [by](const WengertList& list) { return gradient_of(list, by, false); });
+}
+Program value_and_gradient(const Program& program, By by) {
+  need_one_output("value_and_gradient", program);
+  need_inputs("value_and_gradient", program, by);
+  return transformed(program, [by](const WengertList& list) { return gradient_of(list, by, true); });
+}
+Program jvp(const Program& program, By by) {
+  need_inputs("jvp", program, by);
+  return transformed(program, [by](const WengertList& list) { return jvp_of(list, range_of(list, by)); });
+}
+Program vjp(const Program& program, By by) {
+  need_inputs("vjp", program, by);
+  return transformed(program, [by](const WengertList& list) { return vjp_of(list, range_of(list, by)); });
+}
+Program jacobian(const Program& program, By by) {
+  need_inputs("jacobian", program, by);
+  return transformed(program, [by](const WengertList& list) { return jacobian_of(list, range_of(list, by)); });
+}
+Program hvp(const Program& program, By by) {
+  need_one_output("hvp", program);
+  need_inputs("hvp", program, by);
+  return transformed(program, [by](const WengertList& list) {
+    const WengertList gradient = gradient_of(list, by, false);
+    return jvp_of(gradient, range_of(list, by));
+  });
+}
+Program hessian(const Program& program, By by) {
+  need_one_output("hessian", program);
+  need_inputs("hessian", program, by);
+  return transformed(program, [by](const WengertList& list) { return hessian_of(list, by); });
+}
+Program output(const Program& program, int i) {
+  if (i < 0 || i >= program.outputs()) throw ValueError(fmt::format("output: number {} of a program of {} outputs", i, program.outputs()));
+  return transformed(program, [i](const WengertList& list) {
+    Transformation to(list);
+    return to.finish({to.values[list.outputs[static_cast<std::size_t>(i)]]});
+  });
+}
+
+}  // namespace wengert

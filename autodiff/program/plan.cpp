@@ -1,0 +1,243 @@
+#include "autodiff/program/plan.h"
+
+#include <algorithm>
+#include <functional>
+#include <limits>
+#include <utility>
+
+namespace wengert::detail {
+namespace {
+
+constexpr std::uint32_t kForever = std::numeric_limits<std::uint32_t>::max();
+
+/// Rows are given out from the lowest free one.
+class Rows {
+ public:
+  std::uint32_t take() {
+    if (free_.empty()) return count_++;
+    std::pop_heap(free_.begin(), free_.end(), std::greater<>());
+    const std::uint32_t row = free_.back();
+    free_.pop_back();
+    return row;
+  }
+  void give_back(std::uint32_t row) {
+    free_.push_back(row);
+    std::push_heap(free_.begin(), free_.end(), std::greater<>());
+  }
+  std::uint32_t count() const { return count_; }
+
+ private:
+  std::vector<std::uint32_t> free_;
+  std::uint32_t count_ = 0;
+};
+
+/// What is computed from a list, by the numbers of its values.
+class Planner {
+ public:
+  Planner(const WengertList& list, Wanted wanted, Plan& plan)
+      : list_(list),
+        wanted_(wanted),
+        plan_(plan),
+        first_(list.first_instruction()),
+        in_lanes_(list.size()),
+        active_(list.size()),
+        reached_(list.size()),
+        kept_(list.size()),
+        last_use_(list.size()),
+        step_of_(list.size()),
+        place_(list.size()) {
+    find_lanes_and_activity();
+    find_reached();
+    place_uniforms();
+    place_guards();
+    find_last_uses();
+    plan_forward();
+    for (std::uint32_t y : list_.outputs) plan_.outputs.push_back(place_[y]);
+    if (wanted_.any()) plan_reverse();
+  }
+
+ private:
+  static int operands_of(const Instruction& i) { return info(i.opcode).operands; }
+  std::uint32_t operand(const Instruction& i, int k) const { return i.operands[static_cast<std::size_t>(k)]; }
+  bool has_slope(const Instruction& i, int k) const { return info(i.opcode).has_slope && !(i.opcode == Opcode::where && k == 0); }
+  /// Whether the adjoint of the instruction v goes on to its operand k.
+  bool passes(const Instruction& i, int k) const { return has_slope(i, k) && active_[operand(i, k)]; }
+
+  void find_lanes_and_activity() {
+    for (std::uint32_t v = 0; v < list_.inputs(); ++v) {
+      in_lanes_[v] = v >= list_.parameters;
+      active_[v] = v < list_.parameters ? wanted_.parameters : wanted_.data;
+    }
+    for (std::uint32_t v = first_; v < list_.size(); ++v) {
+      const Instruction& i = list_.instruction(v);
+      for (int k = 0; k < operands_of(i); ++k) {
+        if (in_lanes_[operand(i, k)]) in_lanes_[v] = true;
+        if (passes(i, k)) active_[v] = true;
+      }
+    }
+  }
+
+  void find_reached() {
+    if (!wanted_.any()) return;
+    for (std::uint32_t y : list_.outputs) reached_[y] = active_[y];
+    for (std::uint32_t v = list_.size(); v-- > first_;) {
+      if (!reached_[v]) continue;
+      const Instruction& i = list_.instruction(v);
+      for (int k = 0; k < operands_of(i); ++k) {
+        if (!passes(i, k)) continue;
+        reached_[operand(i, k)] = true;
+        const fn::Reads reads = info(i.opcode).reads[static_cast<std::size_t>(k)];
+        if (reads & fn::Reads::a) kept_[operand(i, 0)] = true;
+        if (reads & fn::Reads::b) kept_[operand(i, 1)] = true;
+        if (reads & fn::Reads::y) kept_[v] = true;
+      }
+    }
+  }
+
+  std::uint32_t add_options(const Instruction& i) {
+    const auto begin = static_cast<std::uint32_t>(plan_.options.size());
+    const std::array<double, 2> options = list_.options(i);
+    plan_.options.insert(plan_.options.end(), options.begin(), options.begin() + info(i.opcode).options);
+    return begin;
+  }
+
+  void place_uniforms() {
+    plan_.constants = list_.constants;
+    for (std::uint32_t v = 0; v < list_.size(); ++v) {
+      if (in_lanes_[v]) {
+        if (v < first_) place_[v] = {Place::column, v - list_.parameters};
+        continue;
+      }
+      place_[v] = {Place::uniform, plan_.uniforms++};
+      if (v < first_) continue;
+      const Instruction& i = list_.instruction(v);
+      ForwardStep step{i.opcode, 0, place_[v].index(), add_options(i), {}};
+      for (int k = 0; k < operands_of(i); ++k) step.operands[k] = place_[operand(i, k)];
+      plan_.uniform_steps.push_back(step);
+    }
+  }
+
+  // A guard is checked as soon as its value is known and the guards before it are checked.
+  void place_guards() {
+    std::uint32_t steps = 0;
+    for (std::uint32_t v = first_; v < list_.size(); ++v)
+      if (in_lanes_[v]) step_of_[v] = steps++;
+    std::uint32_t before = 0;
+    for (std::uint32_t g = 0; g < list_.guards.size(); ++g) {
+      const std::uint32_t v = list_.guards[g].value;
+      if (!in_lanes_[v]) {
+        plan_.uniform_guards.push_back({0, g, place_[v]});
+        continue;
+      }
+      if (v >= first_) before = std::max(before, step_of_[v] + 1);
+      plan_.guards.push_back({before, g, {}});  // its place is known when rows are given out
+      last_use_[v] = std::max(last_use_[v], before);
+    }
+  }
+
+  // last_use_[v]: from this step on, v's row is free.
+  void find_last_uses() {
+    for (std::uint32_t v = first_; v < list_.size(); ++v) {
+      if (!in_lanes_[v]) continue;
+      const Instruction& i = list_.instruction(v);
+      for (int k = 0; k < operands_of(i); ++k) last_use_[operand(i, k)] = std::max(last_use_[operand(i, k)], step_of_[v]);
+    }
+    for (std::uint32_t v = 0; v < list_.size(); ++v)
+      if (kept_[v]) last_use_[v] = kForever;
+    for (std::uint32_t y : list_.outputs) last_use_[y] = kForever;
+  }
+
+  void plan_forward() {
+    Rows rows;
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> waiting;  // (from which step on it is free, row), a heap
+    for (std::uint32_t v = first_; v < list_.size(); ++v) {
+      if (!in_lanes_[v]) continue;
+      const std::uint32_t s = step_of_[v];
+      while (!waiting.empty() && waiting.front().first <= s) {
+        rows.give_back(waiting.front().second);
+        std::pop_heap(waiting.begin(), waiting.end(), std::greater<>());
+        waiting.pop_back();
+      }
+      const Instruction& i = list_.instruction(v);
+      ForwardStep step{i.opcode, 0, rows.take(), add_options(i), {}};
+      for (int k = 0; k < operands_of(i); ++k) {
+        step.operands[k] = place_[operand(i, k)];
+        if (step.operands[k].kind() == Place::uniform) step.mode = static_cast<std::uint8_t>(step.mode | 1 << k);
+      }
+      place_[v] = {Place::row, step.y};
+      plan_.steps.push_back(step);
+      if (last_use_[v] != kForever) {
+        waiting.emplace_back(std::max(last_use_[v], s + 1), step.y);
+        std::push_heap(waiting.begin(), waiting.end(), std::greater<>());
+      }
+    }
+    for (GuardStep& guard : plan_.guards) guard.value = place_[list_.guards[guard.guard].value];
+    plan_.rows = rows.count();
+  }
+
+  void plan_reverse() {
+    std::vector<std::uint32_t> row_of(list_.size(), Plan::kNoRow);
+    Rows rows;
+    // Adjoints of uniform numbers that lanes read are sums over all lanes.
+    const auto add_boundary = [&](std::uint32_t v) {
+      if (in_lanes_[v] || !reached_[v] || row_of[v] != Plan::kNoRow) return;
+      row_of[v] = rows.take();
+      plan_.boundary.push_back(place_[v].index());
+    };
+    for (std::uint32_t y : list_.outputs) add_boundary(y);
+    for (std::uint32_t v = first_; v < list_.size(); ++v) {
+      if (!in_lanes_[v] || !reached_[v]) continue;
+      const Instruction& i = list_.instruction(v);
+      for (int k = 0; k < operands_of(i); ++k)
+        if (passes(i, k)) add_boundary(operand(i, k));
+    }
+    for (std::uint32_t y : list_.outputs) {
+      if (reached_[y] && in_lanes_[y] && row_of[y] == Plan::kNoRow) plan_.cleared_rows.push_back(row_of[y] = rows.take());
+      plan_.output_rows.push_back(reached_[y] ? row_of[y] : Plan::kNoRow);
+    }
+    for (std::uint32_t v = list_.size(); v-- > first_;) {
+      const Instruction& i = list_.instruction(v);
+      if (!reached_[v]) continue;
+      const std::uint32_t option = add_options(i);
+      for (int k = 0; k < operands_of(i); ++k) {
+        if (!passes(i, k)) continue;
+        const std::uint32_t to = operand(i, k);
+        ReverseStep step{i.opcode, static_cast<std::uint8_t>(k), 0, false, 0, 0, option, {}, place_[v]};
+        for (int j = 0; j < operands_of(i); ++j) {
+          step.operands[j] = place_[operand(i, j)];
+          if (in_lanes_[v] && step.operands[j].kind() == Place::uniform) step.mode = static_cast<std::uint8_t>(step.mode | 1 << j);
+        }
+        if (in_lanes_[v]) {
+          if (row_of[to] == Plan::kNoRow) {
+            row_of[to] = rows.take();
+            step.first = true;
+          }
+          step.to = row_of[to];
+          step.m = row_of[v];
+          plan_.reverse.push_back(step);
+        } else {
+          step.to = place_[to].index();
+          step.m = place_[v].index();
+          plan_.uniform_reverse.push_back(step);
+        }
+      }
+      if (in_lanes_[v]) rows.give_back(row_of[v]);
+    }
+    for (std::uint32_t d = 0; d < list_.data; ++d) plan_.data_rows.push_back(wanted_.data ? row_of[list_.parameters + d] : Plan::kNoRow);
+    plan_.adjoint_rows = rows.count();
+  }
+
+  const WengertList& list_;
+  Wanted wanted_;
+  Plan& plan_;
+  std::uint32_t first_;
+  std::vector<char> in_lanes_, active_, reached_, kept_;
+  std::vector<std::uint32_t> last_use_, step_of_;
+  std::vector<Place> place_;
+};
+
+}  // namespace
+
+Plan::Plan(const WengertList& list, Wanted wanted) { Planner(list, wanted, *this); }
+
+}  // namespace wengert::detail
