@@ -23,7 +23,7 @@ Optimizer::Optimizer(const char* name, const ParameterList& parameters, double l
   if (parameters.empty()) throw Error(fmt::format("{}: there are no parameters; hint: does the model's visit name its members?", name_));
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     if (std::find(parameters.begin(), parameters.begin() + i, parameters[i]) != parameters.begin() + i) {
-      throw Error(fmt::format("{}: {} is listed twice", name_, name_of(*parameters[i].get(), i)));
+      throw Error(fmt::format("{}: {} is there twice", name_, name_of(*parameters[i].get(), i)));
     }
   }
   set_learning_rate(learning_rate);

@@ -248,7 +248,7 @@ BOOST_FIXTURE_TEST_CASE(state_of_another_shape_or_dtype_is_an_error, TwoParamete
 
 BOOST_FIXTURE_TEST_CASE(parameters_must_be_there_and_once, TwoParameters) {
   BOOST_CHECK_THROW(optim::SGD({}, {}), Error);
-  BOOST_TEST(contains(message_of<Error>([&] { optim::SGD({a, b, a}, {}); }), "SGD: parameter a is listed twice"));
+  BOOST_TEST(contains(message_of<Error>([&] { optim::SGD({a, b, a}, {}); }), "SGD: parameter a is there twice"));
 }
 
 BOOST_FIXTURE_TEST_CASE(a_step_under_a_live_tape_is_not_recorded, TwoParameters) {
