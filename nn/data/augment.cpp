@@ -37,7 +37,7 @@ template <class F> Tensor map_rows(const Tensor& images, Location site, F&& f) {
 void check_images(const char* operation, const Tensor& images, Location site) {
   wengert::detail::check_defined(operation, images, "images");
   if (images.rank() < 3)
-    throw ShapeError(fmt::format("{}: {} is no (n, ..., height, width), at {}", operation, describe(images), to_string(site)));
+    throw ShapeError(fmt::format("{}: {} is not (n, ..., height, width), at {}", operation, describe(images), to_string(site)));
 }
 
 }  // namespace

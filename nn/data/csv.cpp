@@ -118,7 +118,7 @@ class CsvParser {
   void run() {
     skip_byte_order_mark();
     if (const std::size_t zero = text_.find('\0'); zero != std::string::npos) {
-      fail_file(fmt::format("holds a zero byte at byte {}: not a text in UTF-8 (saved as UTF-16, or no text at all?)", zero));
+      fail_file(fmt::format("holds a zero byte at byte {}: not UTF-8 text (is it UTF-16, or not text at all?)", zero));
     }
     while (at_ < text_.size()) {
       if (!skip_line_end()) parse_record();

@@ -59,14 +59,14 @@ std::string times(const Shape& shape) {
 
 Header read_header(Input& input, IdxOptions options) {
   std::array<unsigned char, 4> magic{};
-  if (input.read(magic.data(), magic.size()) < magic.size()) fail(input.path(), "ends within the first 4 bytes: no IDX file");
+  if (input.read(magic.data(), magic.size()) < magic.size()) fail(input.path(), "ends within the first 4 bytes: not an IDX file");
   Header header;
   header.type = magic[2];
   const std::uint64_t element = element_bytes(header.type);
   if (magic[0] != 0 || magic[1] != 0 || element == 0 || magic[3] == 0) {
     fail(input.path(),
-         fmt::format("begins with {:02x} {:02x} {:02x} {:02x} at byte 0, which no IDX file does (00 00, element type, dimensions)",
-                     magic[0], magic[1], magic[2], magic[3]));
+         fmt::format("begins with {:02x} {:02x} {:02x} {:02x} at byte 0, unlike an IDX file (00 00, element type, dimensions)", magic[0],
+                     magic[1], magic[2], magic[3]));
   }
   const int rank = magic[3];
   std::vector<unsigned char> sizes(4 * static_cast<std::size_t>(rank));
@@ -81,7 +81,7 @@ Header read_header(Input& input, IdxOptions options) {
     overflow |= __builtin_mul_overflow(header.payload, std::uint64_t{size}, &header.payload);
   }
   if (overflow || header.payload > options.max_bytes) {
-    fail(input.path(), fmt::format("the header promises {} elements at byte 4, more than the limit of {} bytes (IdxOptions::max_bytes)",
+    fail(input.path(), fmt::format("the header announces {} elements at byte 4, more than the limit of {} bytes (IdxOptions::max_bytes)",
                                    times(header.shape), options.max_bytes));
   }
   header.bytes = magic.size() + sizes.size();
@@ -91,7 +91,7 @@ Header read_header(Input& input, IdxOptions options) {
 // ---- the elements ---------------------------------------------------------------------------------------------------
 
 [[noreturn]] void fail_payload(const Input& input, const Header& header, const std::string& found) {
-  fail(input.path(), fmt::format("the header promises {} elements ({} bytes{} from byte {} on), but the file {}", times(header.shape),
+  fail(input.path(), fmt::format("the header announces {} elements ({} bytes{} from byte {} on), but the file {}", times(header.shape),
                                  header.payload, input.compressed() ? ", inflated," : "", header.bytes, found));
 }
 

@@ -54,7 +54,8 @@ Tensor copy_range(const Tensor& x, Index first, Index count, Location site) {
 Generator& generator_or_default(Generator* generator) { return generator ? *generator : default_generator(); }
 
 void check_examples(const char* operation, const Tensor& x, const Tensor& y) {
-  if (!x.defined() || !y.defined()) throw ShapeError(fmt::format("{}: there are no examples; was this part given a share?", operation));
+  if (!x.defined() || !y.defined())
+    throw ShapeError(fmt::format("{}: there are no examples; does this part of a split have a fraction?", operation));
   if (x.rank() == 0 || y.rank() == 0 || x.size(0) != y.size(0)) {
     throw ShapeError(fmt::format("{}: inputs {} and targets {} must have the same number of rows", operation, describe(x), describe(y)));
   }
@@ -190,8 +191,8 @@ Split split_examples(const Tensor& x, const Tensor& y, SplitOptions options, Loc
   const bool nothing_asked = options.validation == 0 && options.test == 0;
   if (train <= 0 || nothing_asked || (options.validation != 0 && validation == 0) || (options.test != 0 && test == 0)) {
     throw ShapeError(
-        fmt::format("split_examples: shares of {} and {} leave {} of {} examples for training, {} for validation, {} for a test; "
-                    "what has a share needs some, at {}",
+        fmt::format("split_examples: fractions of {} and {} leave {} of {} examples for training, {} for validation, {} for a test; "
+                    "each part that has a fraction needs at least one, at {}",
                     options.validation, options.test, train, n, validation, test, to_string(site)));
   }
   const Tensor order =

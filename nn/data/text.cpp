@@ -50,7 +50,7 @@ void check_characters(const std::string& path, std::string_view text) {
     const std::size_t bytes = character_bytes(text.substr(at));
     if (bytes == 0 || text[at] == '\0') {
       throw DataError(
-          fmt::format("{}: line {}: byte {} is {:02x}, which is no text in UTF-8", path, line, at, static_cast<unsigned char>(text[at])));
+          fmt::format("{}: line {}: byte {} is {:02x}, which is not valid UTF-8", path, line, at, static_cast<unsigned char>(text[at])));
     }
     line += text[at] == '\n';
     at += bytes;
@@ -144,7 +144,7 @@ Vocabulary::Vocabulary(std::vector<std::string> tokens, std::string unknown) : t
   const auto text = [&](Index i) -> const std::string& { return tokens_[static_cast<std::size_t>(i)]; };
   std::sort(sorted_.begin(), sorted_.end(), [&](Index a, Index b) { return text(a) < text(b); });
   const auto twice = std::adjacent_find(sorted_.begin(), sorted_.end(), [&](Index a, Index b) { return text(a) == text(b); });
-  if (twice != sorted_.end()) throw Error(fmt::format("Vocabulary: the token {} is there twice", in_quotes(text(*twice))));
+  if (twice != sorted_.end()) throw Error(fmt::format("Vocabulary: the token {} occurs twice", in_quotes(text(*twice))));
   if (!unknown_.empty() && !has(unknown_))
     throw Error(fmt::format("Vocabulary: the token {} for unknown ones is not among the tokens", in_quotes(unknown_)));
 }
@@ -158,7 +158,7 @@ Index Vocabulary::find(std::string_view token) const {
 Index Vocabulary::number(std::string_view token) const {
   if (const Index found = find(token); found >= 0) return found;
   if (!unknown_.empty()) return find(unknown_);
-  throw Error(fmt::format("Vocabulary: the token {} is none of the {}; hint: VocabularyOptions::unknown lets one stand for such tokens",
+  throw Error(fmt::format("Vocabulary: the token {} is not one of the {}; hint: VocabularyOptions::unknown names a token for unknown ones",
                           in_quotes(token), size()));
 }
 

@@ -48,7 +48,7 @@ class ModelCheck {
   void problem(std::string text);
 
   std::string label_;
-  bool names_are_unique_ = true;
+  bool names_are_unique_ = true, copy_differs_ = false, restored_differs_ = false;
   std::vector<std::string> problems_;
   std::unique_ptr<Observation> seen_;
 };

@@ -107,7 +107,7 @@ Images images_of(const Tensor& images, const ImageGridOptions& options, Location
   const Index channels = rank == 4 ? images.size(1) : 1;
   if ((rank != 3 && rank != 4) || (channels != 1 && channels != 3) || images.size() == 0) {
     throw ShapeError(
-        fmt::format("write_image_grid: {} is no (n, height, width), (n, 1, height, width) or (n, 3, height, width) with elements, at {}",
+        fmt::format("write_image_grid: {} is not (n, height, width), (n, 1, height, width) or (n, 3, height, width) with elements, at {}",
                     describe(images), to_string(site)));
   }
   if (!options.captions.empty() && static_cast<Index>(options.captions.size()) != images.size(0)) {
@@ -206,7 +206,7 @@ void write_image_grid(const Tensor& images, const std::string& png_path, const I
 void write_filters(const Tensor& weight, const std::string& png_path, const ImageGridOptions& options, Location site) {
   if (weight.rank() != 4 || weight.size() == 0) {
     throw ShapeError(
-        fmt::format("write_filters: {} is no (out, in, height, width) with elements, at {}", describe(weight), to_string(site)));
+        fmt::format("write_filters: {} is not (out, in, height, width) with elements, at {}", describe(weight), to_string(site)));
   }
   const bool in_color = weight.size(1) == 3;
   std::vector<double> values = weight.to_vector<double>();
@@ -219,7 +219,7 @@ void write_filters(const Tensor& weight, const std::string& png_path, const Imag
 void write_activation_maps(const Tensor& maps, const std::string& png_path, const ImageGridOptions& options, Location site) {
   if ((maps.rank() != 3 && maps.rank() != 4) || maps.size() == 0) {
     throw ShapeError(
-        fmt::format("write_activation_maps: {} is no (channels, height, width) or (n, channels, height, width) with elements, at {}",
+        fmt::format("write_activation_maps: {} is not (channels, height, width) or (n, channels, height, width) with elements, at {}",
                     describe(maps), to_string(site)));
   }
   std::vector<double> values = maps.to_vector<double>();

@@ -42,7 +42,7 @@ void check_pair(const char* operation, const Tensor& a, const Tensor& labels, in
   }
   if (labels.dtype() != int64) {
     throw DtypeError(
-        fmt::format("{}: labels {} must be int64, at {}; did you mean labels.to(int64)?", operation, describe(labels), to_string(site)));
+        fmt::format("{}: labels {} must be int64, at {}; hint: labels.to(int64)", operation, describe(labels), to_string(site)));
   }
 }
 

@@ -82,6 +82,6 @@ BOOST_AUTO_TEST_CASE(any_dtype_and_rank) {
   for (const Dtype dtype : {float64, int64, boolean}) BOOST_TEST((nn::random_crop(pictures(2, dtype), {}, generator).dtype() == dtype));
   BOOST_TEST((nn::random_flip(Tensor::zeros({5, 4, 3}), {}, generator).shape() == Shape{5, 4, 3}));
   BOOST_TEST((nn::random_crop(Tensor::zeros({0, 1, 4, 3}), {}, generator).shape() == Shape{0, 1, 4, 3}));
-  BOOST_TEST(contains(message_of<ShapeError>([&] { nn::random_flip(Tensor::zeros({4, 3})); }), "is no (n, ..., height, width)"));
+  BOOST_TEST(contains(message_of<ShapeError>([&] { nn::random_flip(Tensor::zeros({4, 3})); }), "is not (n, ..., height, width)"));
   BOOST_TEST(contains(message_of<ShapeError>([&] { nn::random_crop(pictures(1), {.padding = -1}); }), "padding -1"));
 }

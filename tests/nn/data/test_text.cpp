@@ -40,7 +40,7 @@ BOOST_AUTO_TEST_CASE(files_are_read_as_text) {
 }
 
 BOOST_AUTO_TEST_CASE(hostile_files_are_refused) {
-  check_refused("one\ntwo \xff", "line 2: byte 8 is ff, which is no text in UTF-8");
+  check_refused("one\ntwo \xff", "line 2: byte 8 is ff, which is not valid UTF-8");
   for (const char* wrong : {"\xc0\xaf", "\xed\xa0\x80", "\xf4\x90\x80\x80", "\xe2\x82", "\x80", "\xf0\x80\x80\x80", "\xc3("})
     check_refused(wrong, "line 1: byte 0");
   check_refused(std::string("a\0b", 3), "byte 1 is 00");
@@ -66,7 +66,7 @@ BOOST_AUTO_TEST_CASE(a_vocabulary_numbers_tokens) {
   BOOST_TEST((numbers_in(encoded) == Numbers{1, 3, 2, 0}));
   BOOST_TEST(letters.decode(encoded) == "hole");
   BOOST_TEST(letters.decode(encoded, " ") == "h o l e");
-  BOOST_TEST(contains(message_of<Error>([&] { letters.number("x"); }), "\"x\" is none of the 4"));
+  BOOST_TEST(contains(message_of<Error>([&] { letters.number("x"); }), "\"x\" is not one of the 4"));
   BOOST_TEST(contains(message_of<Error>([&] { letters.token(4); }), "no token 4"));
 }
 

@@ -97,6 +97,7 @@ BOOST_AUTO_TEST_CASE(a_dropout_that_visit_forgets_stays_in_training_mode) {
     Tensor operator()(const Tensor& x) const { return layer(dropout(x)); }
     void visit(nn::Visitor& v) override { v("layer", layer); }
   };
+  BOOST_TEST(complaint(Dropping()).find("saved model") == std::string::npos);  // the outputs differ for this reason alone
   BOOST_TEST(
       contains(complaint(Dropping()),
                "the behaviour of Dropout(0.25) depends on the mode, but visit does not reach it: eval() would leave it in training mode"));

@@ -129,7 +129,7 @@ BOOST_AUTO_TEST_CASE(filters_have_a_scale_each) {
   BOOST_TEST(contains(message_of<ShapeError>([&] {
                         nn::write_filters(Tensor::zeros({2, 3, 3}), path);
                       }),
-                      "is no (out, in, height, width)"));
+                      "is not (out, in, height, width)"));
 }
 
 BOOST_AUTO_TEST_CASE(activation_maps_share_a_scale) {
