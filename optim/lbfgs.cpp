@@ -38,8 +38,8 @@ struct Trial {
   double slope;
 };
 
-// Where the cubic through two trials, the left one first, and their slopes has its minimum, brought into [low, high]; the middle if it has none.
-// (Nocedal and Wright 3.59)
+// Where the cubic through two trials and their slopes, the left trial first, has its minimum, brought into [low, high]; the middle if it
+// has none. (Nocedal and Wright 3.59)
 double cubic_minimum(const Trial& a, const Trial& b, double low, double high) {
   const double d1 = a.slope + b.slope - 3 * (a.value - b.value) / (a.t - b.t);
   const double square = d1 * d1 - a.slope * b.slope;

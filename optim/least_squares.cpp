@@ -282,14 +282,14 @@ const char* to_string(LeastSquaresFit::Stop stop) {
   return "the number of steps is used up";
 }
 
-LeastSquaresFit detail::fit_least_squares(wengert::detail::FunctionRef<Tensor(const Tensor&)> residuals, const Tensor& start,
-                                          const LeastSquaresOptions& options) {
+}  // namespace wengert::optim
+
+wengert::optim::LeastSquaresFit wengert::detail::fit_least_squares(FunctionRef<Tensor(const Tensor&)> residuals, const Tensor& start,
+                                                                   const optim::LeastSquaresOptions& options) {
   const NoRecord pause;
-  check(options, start);
-  const Problem problem(residuals, start);
-  Fit fit(problem, start.to_vector<double>(), options);
-  const Stop stop = fit.run();
+  optim::check(options, start);
+  const optim::Problem problem(residuals, start);
+  optim::Fit fit(problem, start.to_vector<double>(), options);
+  const auto stop = fit.run();
   return fit.result(stop);
 }
-
-}  // namespace wengert::optim

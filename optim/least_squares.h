@@ -14,8 +14,8 @@
 namespace wengert::optim {
 
 struct LeastSquaresOptions {
-  /// Whether the residuals are in units of their known standard deviations. Otherwise these are taken as equal, and estimated from chi^2: the
-  /// covariance is multiplied by chi^2 / degrees of freedom.
+  /// Whether the residuals are in units of their known standard deviations. Otherwise these are taken as equal, and estimated from chi^2:
+  /// the covariance is multiplied by chi^2 / degrees of freedom.
   bool known_errors = false;
   Index max_steps = 1000;               ///< at least 1; steps that were refused count
   double tolerance_parameters = 1e-12;  ///< relative to the size of the parameters
@@ -43,25 +43,30 @@ struct LeastSquaresFit {
 
 const char* to_string(LeastSquaresFit::Stop stop);
 
-namespace detail {
-LeastSquaresFit fit_least_squares(wengert::detail::FunctionRef<Tensor(const Tensor&)> residuals, const Tensor& start,
-                                  const LeastSquaresOptions& options);
-}  // namespace detail
+}  // namespace wengert::optim
+
+namespace wengert::detail {
+optim::LeastSquaresFit fit_least_squares(FunctionRef<Tensor(const Tensor&)> residuals, const Tensor& start,
+                                         const optim::LeastSquaresOptions& options);
+}  // namespace wengert::detail
+
+namespace wengert::optim {
 
 /// The parameters p at which the sum of squared residuals is smallest, near the start. The residuals are a function of one tensor of
 /// parameters, float64, and give a tensor of any shape with at least as many elements:
 ///
-///     const auto fit = optim::fit_least_squares([&](const Tensor& p) { return p[0] * exp(-p[1] * x) - y; }, Tensor::from({1, 1}, float64));
+///     const auto residuals = [&](const Tensor& p) { return p[0] * exp(-p[1] * x) - y; };
+///     const auto fit = optim::fit_least_squares(residuals, Tensor::from({1, 1}, float64));
 ///
 /// The Levenberg-Marquardt method (Madsen, Nielsen and Tingleff 2004, algorithm 3.16) with the scaling of More 1978. At each step, with the
 /// residuals r, their Jacobian J, and D the diagonal matrix of the largest norms so far of J's columns, h minimizes
 ///
 ///     |r + J h|^2 + mu |D h|^2
 ///
-/// by a QR decomposition. The path bends: with the second derivative r'' of the residuals along h, a minimizes |r'' + J a|^2 + mu |D a|^2
-/// (the geodesic acceleration of Transtrum and Sethna 2012). p + h + a / 2 is taken if 2 |D a| <= 0.75 |D h| and chi^2 = |r|^2 falls; mu falls
-/// the better the linear model predicts the decrease, and otherwise rises. The covariance of the parameters is (J^T J)^-1 at the end, times chi^2 / (m - n) unless `known_errors`. A point where a residual
-/// is not finite is never taken.
+/// by a QR decomposition. The path bends: with the second derivative r'' of the residuals along h, a minimizes
+/// |r'' + J a|^2 + mu |D a|^2 (the geodesic acceleration of Transtrum and Sethna 2012). p + h + a / 2 is taken if 2 |D a| <= 0.75 |D h| and
+/// chi^2 = |r|^2 falls; mu falls the better the linear model predicts the decrease, and otherwise rises. The covariance of the parameters
+/// is (J^T J)^-1 at the end, times chi^2 / (m - n) unless `known_errors`. A point where a residual is not finite is never taken.
 ///
 /// The Jacobian takes one push for each parameter, or one sweep for each residual, whichever are fewer. Nothing is recorded on a live tape.
 /// A ValueError for options out of range and if the residuals at the start are not finite, a ShapeError if there are no parameters or fewer
@@ -69,7 +74,7 @@ LeastSquaresFit fit_least_squares(wengert::detail::FunctionRef<Tensor(const Tens
 template <class F>
 requires std::is_invocable_r_v<Tensor, F&, const Tensor&> LeastSquaresFit fit_least_squares(F&& residuals, const Tensor& start,
                                                                                             const LeastSquaresOptions& options = {}) {
-  return detail::fit_least_squares(residuals, start, options);
+  return wengert::detail::fit_least_squares(residuals, start, options);
 }
 
 /// The same with scalars: `residuals(std::span<const Scalar> p)` gives a std::vector<Scalar>.
@@ -82,7 +87,7 @@ fit_least_squares(F&& residuals, std::span<const double> start, const LeastSquar
     const std::vector<Scalar> r = residuals(std::span<const Scalar>(scalars));
     return stack(std::span<const Scalar>(r), float64);
   };
-  return detail::fit_least_squares(of_tensor, Tensor::from(std::vector<double>(start.begin(), start.end())), options);
+  return wengert::detail::fit_least_squares(of_tensor, Tensor::from(std::vector<double>(start.begin(), start.end())), options);
 }
 template <class F>
 requires std::is_invocable_r_v<std::vector<Scalar>, F&, std::span<const Scalar>> LeastSquaresFit

@@ -56,11 +56,12 @@ class Optimizer {
 
   /// All that a training needs to go on as if it had never stopped: "Adam.settings.0.lr" for each setting of each group, and for each
   /// parameter its position, the number of its updates and its tensors, "Adam.parameters.out.weight.m". Parameters go by their names, or by
-  /// their positions where one has no name or two have the same. The tensors share the optimizer's elements until one of both sides changes.
+  /// their positions where one has no name or two have the same. The tensors share the optimizer's elements until one of both sides
+  /// changes.
   std::vector<NamedTensor> state() const;
   /// Takes the settings and tensors of a state, as copies. A DataError, which begins with `source`, lists what is missing, unexpected or
-  /// of another shape or dtype, and settings out of range; a state of another optimizer is refused as well. Nothing has changed then. Parameters
-  /// are found by name, in any order; by position if they, or those of the state, have no names.
+  /// of another shape or dtype, and settings out of range; a state of another optimizer is refused as well. Nothing has changed then.
+  /// Parameters are found by name, in any order; by position if they, or those of the state, have no names.
   void load_state(std::span<const NamedTensor> state, const std::string& source = "load_state");
 
   static constexpr std::size_t kMaxStates = 3;
@@ -78,8 +79,8 @@ class Optimizer {
   /// Applies the formula, in one pass over the elements. Also called for parts of a parameter, by several threads at once.
   virtual void update(const Update<float>& u) const = 0;
   virtual void update(const Update<double>& u) const = 0;
-  /// Whether a group's update, if nothing is kept, is parameter -= learning rate * gradient and nothing else, which a gradient that is still
-  /// a product can do as it finishes each element.
+  /// Whether a group's update, if nothing is kept, is parameter -= learning rate * gradient and nothing else, which a gradient that is
+  /// still a product can do as it finishes each element.
   virtual bool is_plain_descent(std::size_t /*group*/) const { return false; }
 
   /// `name` begins all messages; `state` says what is kept for each parameter. Both must outlive the optimizer, as literals do.

@@ -28,8 +28,8 @@ class RMSprop final : public OptimizerWith<RMSpropOptions> {
   explicit RMSprop(const ParameterGroups<RMSpropOptions>& groups);
 
   double momentum() const { return options().momentum; }
-  /// Of all groups, from the next step on; b stays what it is, and is 0 where there has been none. An Error unless the momentum is in [0, 1); then nothing
-  /// has changed.
+  /// Of all groups, from the next step on; b stays what it is, and is 0 where there has been none. A ValueError unless the momentum is
+  /// in [0, 1); then nothing has changed.
   void set_momentum(double momentum);
 
  private:

@@ -25,8 +25,8 @@ class SGD final : public OptimizerWith<SGDOptions> {
   explicit SGD(const ParameterGroups<SGDOptions>& groups);
 
   double momentum() const { return options().momentum; }
-  /// Of all groups, from the next step on; v stays what it is, and is 0 where there has been none. An Error unless the momentum is in [0, 1), and positive
-  /// with `nesterov`; then nothing has changed.
+  /// Of all groups, from the next step on; v stays what it is, and is 0 where there has been none. A ValueError unless the momentum is
+  /// in [0, 1), and positive with `nesterov`; then nothing has changed.
   void set_momentum(double momentum);
 
  private:

@@ -10,8 +10,8 @@
 
 namespace wengert::optim {
 
-/// What states call the parameters: their names, or their positions where one has no name or two have the same. Each also has its position in
-/// the state, "OWNER.parameters.NAME.position", for owners whose parameters have no names (yet).
+/// What states call the parameters: their names, or their positions where one has no name or two have the same. Each also has its position
+/// in the state, "OWNER.parameters.NAME.position", for owners whose parameters have no names (yet).
 std::vector<std::string> state_names(const ParameterList& parameters);
 
 NamedTensor named_number(std::string name, double value);

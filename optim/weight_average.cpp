@@ -45,7 +45,7 @@ WeightAverage::WeightAverage(const char* name, const ParameterList& parameters)
 }
 
 void WeightAverage::require_own() const {
-  if (swapped_) throw Error(fmt::format("{}: the parameters have the averages now; hint: swap() them back first", name_));
+  if (exchanged_) throw Error(fmt::format("{}: the parameters have the averages now; hint: exchange() them back first", name_));
 }
 
 void WeightAverage::update() {
@@ -77,10 +77,10 @@ void WeightAverage::update() {
   }
 }
 
-void WeightAverage::swap() {
+void WeightAverage::exchange() {
   if (updates_ == 0) throw Error(fmt::format("{}: there is no average before the first update()", name_));
   for (std::size_t i = 0; i < parameters_.size(); ++i) std::swap(parameters_[i]->value, averages_[i]);
-  swapped_ = !swapped_;
+  exchanged_ = !exchanged_;
 }
 
 std::vector<NamedTensor> WeightAverage::state() const {

@@ -18,9 +18,9 @@ namespace wengert::optim {
 ///       adam.step(gradients);
 ///       average.update();
 ///     ...
-///     average.swap();  // net has the averages
+///     average.exchange();  // net has the averages
 ///     evaluate(net);
-///     average.swap();  // and goes on training
+///     average.exchange();  // and goes on training
 ///
 /// Parameters alone are averaged, not running statistics.
 class WeightAverage {
@@ -30,18 +30,18 @@ class WeightAverage {
   WeightAverage& operator=(const WeightAverage&) = delete;
 
   /// Takes the parameters' present values into the average; the first time the average is these values. A ShapeError or DtypeError names a
-  /// parameter that has another shape or dtype than the time before, and an Error says that the weights are swapped; nothing has changed
+  /// parameter that has another shape or dtype than the time before, and an Error says that the weights are exchanged; nothing has changed
   /// then.
   void update();
   /// Exchanges the parameters' values and the averages. An Error before the first update.
-  void swap();
-  bool swapped() const { return swapped_; }
+  void exchange();
+  bool exchanged() const { return exchanged_; }
   Index updates() const { return updates_; }
-  /// Of the ith parameter; undefined before the first update. While they are swapped, the values that the parameter had.
+  /// Of the ith parameter; undefined before the first update. While they are exchanged, the values that the parameter had.
   const Tensor& average(std::size_t i) const { return averages_[i]; }
   const ParameterList& parameters() const { return parameters_; }
 
-  /// As those of Optimizer: "EMA.updates", "EMA.parameters.out.weight.average", ... An Error while the weights are swapped.
+  /// As those of Optimizer: "EMA.updates", "EMA.parameters.out.weight.average", ... An Error while the weights are exchanged.
   std::vector<NamedTensor> state() const;
   void load_state(std::span<const NamedTensor> state, const std::string& source = "load_state");
 
@@ -57,7 +57,7 @@ class WeightAverage {
   ParameterList parameters_;
   pool::Vector<Tensor> averages_;
   Index updates_ = 0;
-  bool swapped_ = false;
+  bool exchanged_ = false;
 };
 
 struct EMAOptions {
@@ -79,7 +79,7 @@ class EMA final : public WeightAverage {
 
 /// Stochastic weight averaging (Izmailov et al. 2018): the mean of the values at all updates, for instance one each epoch at a constant
 /// learning rate. Running statistics belong to the last weights: with batch normalisation pass the training data through the network once
-/// more, in training mode, after the swap.
+/// more, in training mode, after the exchange.
 class SWA final : public WeightAverage {
  public:
   explicit SWA(const ParameterList& parameters) : WeightAverage("SWA", parameters) {}

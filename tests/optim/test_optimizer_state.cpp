@@ -3,7 +3,9 @@
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <cstdio>
+#include <fstream>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <string>
 #include <vector>
@@ -283,6 +285,19 @@ BOOST_FIXTURE_TEST_CASE(a_file_of_something_else_is_refused, Refusal) {
   BOOST_TEST(contains(message_of<DataError>([&] { optim::load(adam, path("other")); }), path("other") + ": this is not the state of Adam"));
   BOOST_TEST(same(adam.state(), before));
   std::remove(path("other").c_str());
+}
+
+BOOST_FIXTURE_TEST_CASE(a_truncated_file_is_refused, Refusal) {
+  optim::save(given, path("truncated"));
+  std::ifstream whole(path("truncated"), std::ios::binary);
+  const std::string bytes((std::istreambuf_iterator<char>(whole)), std::istreambuf_iterator<char>());
+  whole.close();
+  for (const std::size_t kept : {std::size_t{0}, std::size_t{20}, bytes.size() / 2, bytes.size() - 1}) {
+    std::ofstream(path("truncated"), std::ios::binary | std::ios::trunc) << bytes.substr(0, kept);
+    BOOST_TEST(contains(message_of<DataError>([&] { optim::load(adam, path("truncated")); }), path("truncated")));
+    BOOST_TEST(same(adam.state(), before));
+  }
+  std::remove(path("truncated").c_str());
 }
 
 BOOST_AUTO_TEST_CASE(momentum_that_has_set_in_survives) {

@@ -77,16 +77,16 @@ BOOST_AUTO_TEST_CASE(large_weights_are_averaged_as_small_ones) {
 
 BOOST_FIXTURE_TEST_CASE(weights_and_averages_are_exchanged_and_back, Weights) {
   optim::EMA ema({a, b}, {.decay = 0.5});
-  BOOST_CHECK_THROW(ema.swap(), Error);
+  BOOST_CHECK_THROW(ema.exchange(), Error);
   ema.update();
   set(3);
   ema.update();
-  ema.swap();
-  BOOST_TEST(ema.swapped());
+  ema.exchange();
+  BOOST_TEST(ema.exchanged());
   BOOST_TEST(values(a.value()) == (std::vector<double>{2, 4}));
   BOOST_TEST(contains(message_of<Error>([&] { ema.update(); }), "EMA: the parameters have the averages now"));
   BOOST_CHECK_THROW((void)ema.state(), Error);
-  ema.swap();
+  ema.exchange();
   BOOST_TEST(values(a.value()) == (std::vector<double>{3, 6}));
   BOOST_TEST(values(ema.average(0)) == (std::vector<double>{2, 4}));
   ema.update();
