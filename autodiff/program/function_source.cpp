@@ -191,10 +191,14 @@ std::string FunctionSource::name_of(Opcode opcode, const std::array<double, 2>& 
   return name;
 }
 
-std::string FunctionSource::definitions() const {
-  std::string text = "#include <math.h>\n\n#include <cmath>\n";
-  if (special_) text += fmt::format("#include <array>\n#include <limits>\n\nnamespace {}special {{\n{}}}\n", prefix_, special_functions_source);
-  return text + "\n" + definitions_;
+std::string FunctionSource::definitions(bool with_vector) const {
+  std::string text = "#include <math.h>\n\n";
+  if (special_) text += "#include <array>\n";
+  text += "#include <cmath>\n";
+  if (special_) text += "#include <limits>\n";
+  if (with_vector) text += "#include <vector>\n";
+  if (special_) text += fmt::format("\nnamespace {}special {{\n{}}}\n", prefix_, special_functions_source);
+  return text + "\n" + definitions_ + (definitions_.empty() ? "" : "\n");
 }
 
 }  // namespace wengert::detail

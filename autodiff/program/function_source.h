@@ -22,8 +22,9 @@ class FunctionSource {
 
   /// The value of an operation. The operands are names or literals.
   std::string expression(Opcode opcode, const std::array<std::string, 3>& operands, const std::array<double, 2>& options);
-  /// The functions that expressions have called so far, in the order in which they must be written, with the headers that they need.
-  std::string definitions() const;
+  /// The functions that expressions have called so far, in the order in which they must be written, behind the headers that they and
+  /// the rest of the source need.
+  std::string definitions(bool with_vector) const;
 
  private:
   std::string name_of(Opcode opcode, const std::array<double, 2>& options);

@@ -92,8 +92,7 @@ class Writer {
     if (saved_ > 0) arrays = fmt::format("  std::vector<double> saved({});\n{}", saved_, arrays_);
     std::string text = fmt::format("// Written by Wengert {}. Compiled with -ffp-contract=off -fno-builtin it has the bits of the evaluator.\n",
                                    WENGERT_VERSION_STRING);
-    if (saved_ > 0) text += "#include <vector>\n";
-    text += functions_.definitions() + tables_;
+    text += functions_.definitions(saved_ > 0) + tables_;
     text += fmt::format("// {} parameters p, {} data d, {} outputs y; the result is the number of the guard that failed, or -1.\n",
                         list_.parameters, list_.data, list_.outputs.size());
     if (!options_.lanes) {
