@@ -26,7 +26,9 @@ std::string name_of_value(const WengertList& list, std::uint32_t value) {
   return fmt::format("v{}", value - list.first_instruction() + 1);
 }
 
-const char* sign_of(Opcode opcode) {
+}  // namespace
+
+const char* detail::sign_of(Opcode opcode) {
   switch (opcode) {
     case Opcode::add:
       return "+";
@@ -52,8 +54,6 @@ const char* sign_of(Opcode opcode) {
       return nullptr;
   }
 }
-
-}  // namespace
 
 double outcome_of(GuardKind kind, double v) {
   if (kind == GuardKind::condition) return v != 0 ? 1 : 0;
@@ -119,7 +119,7 @@ std::string describe_value(const WengertList& list, std::uint32_t value) {
   if (list.kind(value) != ValueKind::instruction) return name_of_value(list, value);
   const Instruction& i = list.instruction(value);
   const OpcodeInfo& its = info(i.opcode);
-  if (const char* sign = sign_of(i.opcode))
+  if (const char* sign = detail::sign_of(i.opcode))
     return fmt::format("{} {} {}", name_of_value(list, i.operands[0]), sign, name_of_value(list, i.operands[1]));
   std::string text = fmt::format("{}(", its.name);
   for (int k = 0; k < its.operands + its.options; ++k)

@@ -82,4 +82,11 @@ std::string defect_of(const WengertList& list);
 /// "v12 < 0.5" of a guard's value, "p0" and "d1" for inputs: an instruction with its operands, constants as numbers.
 std::string describe_value(const WengertList& list, std::uint32_t value);
 
+namespace detail {
+
+/// "+" of an operation that is written between its operands; null for the others.
+const char* sign_of(Opcode opcode);
+
+}  // namespace detail
+
 }  // namespace wengert

@@ -1,0 +1,242 @@
+#include "autodiff/program/compile.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <sstream>
+
+#include "autodiff/kernels/parallel.h"
+#include "autodiff/kernels/scratch.h"
+#include "autodiff/program/shared_object.h"
+#include "autodiff/program/to_cpp.h"
+
+namespace wengert {
+namespace {
+
+using kernels::Scratch;
+
+/// As to_cpp.h has it.
+using Function = void(long lanes, const double* p, const double* const* d, double* const* y, long* left);
+
+constexpr const char *kValue = "wengert_value", *kGradient = "wengert_gradient";
+constexpr Index kBlock = 256;  // lanes
+
+/// What keeps the bits of the evaluator, and calls the C library for what compilers would compute otherwise: pow(x, 2.0) as x * x.
+std::vector<std::string> exact_flags() {
+  std::vector<std::string> flags{"-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"};
+  for (const char* name : {"exp",  "exp2", "expm1", "log",   "log2",  "log10", "log1p", "sin",   "cos",   "tan",  "asin", "acos",
+                           "atan", "sinh", "cosh",  "tanh",  "asinh", "acosh", "atanh", "erf",   "erfc",  "pow",  "atan2", "hypot"})
+    flags.push_back(fmt::format("-fno-builtin-{}", name));
+  return flags;
+}
+
+std::vector<std::string> command_of(const CompileOptions& options) {
+  const char* variable = std::getenv("CXX");
+  std::istringstream words(!options.compiler.empty() ? options.compiler : variable && *variable ? variable : "c++");
+  std::vector<std::string> command;
+  for (std::string word; words >> word;) command.push_back(word);
+  if (command.empty()) throw ValueError(fmt::format("compile: the compiler '{}' is no command", options.compiler));
+  command.insert(command.end(), options.flags.begin(), options.flags.end());
+  for (std::string& flag : exact_flags()) command.push_back(std::move(flag));  // the last ones count
+  return command;
+}
+
+/// The sum of n numbers, in a fixed tree. Destroys them.
+double tree_sum(double* p, Index n, Index step = 1) {
+  for (Index gap = 1; gap < n; gap *= 2)
+    for (Index i = 0; i + gap < n; i += 2 * gap) p[i * step] += p[(i + gap) * step];
+  return n > 0 ? p[0] : 0;
+}
+
+/// One compiled function, run over lanes.
+class Run {
+ public:
+  Run(Function* function, const Program& program, std::span<const double> parameters, const Columns& columns)
+      : function_(function), program_(program), parameters_(parameters), columns_(columns), outputs_(program.outputs()) {}
+
+  /// All outputs: [output][lane].
+  void values(double* to) const {
+    const Scratch<long> left(lanes() + 1);
+    blocks([&](Index first, Index n) { call(first, n, to + first, lanes(), left.data() + first); });
+    const std::vector<Index> those = departed(left.data());
+    if (those.empty()) return;
+    const std::vector<double> computed = by_program(those);
+    for (Index o = 0; o < outputs_; ++o)
+      for (std::size_t k = 0; k < those.size(); ++k) to[o * lanes() + those[k]] = computed[static_cast<std::size_t>(o) * those.size() + k];
+  }
+  /// The outputs, summed over the lanes.
+  void sums(double* to) const {
+    const Scratch<long> left(lanes() + 1);
+    const Index count = (lanes() + kBlock - 1) / kBlock;
+    const Scratch<double> of_blocks(count * outputs_ + 1);
+    blocks([&](Index first, Index n) {
+      const Scratch<double> rows(outputs_ * n + 1);
+      call(first, n, rows.data(), n, left.data() + first);
+      for (Index o = 0; o < outputs_; ++o) {
+        for (Index i = 0; i < n; ++i)
+          if (left.data()[first + i] >= 0) rows.data()[o * n + i] = 0;
+        of_blocks.data()[first / kBlock * outputs_ + o] = tree_sum(rows.data() + o * n, n);
+      }
+    });
+    for (Index o = 0; o < outputs_; ++o) to[o] = tree_sum(of_blocks.data() + o, count, outputs_);
+    const std::vector<Index> those = departed(left.data());
+    if (those.empty()) return;
+    std::vector<double> computed = by_program(those);
+    for (Index o = 0; o < outputs_; ++o)
+      to[o] += tree_sum(computed.data() + o * static_cast<Index>(those.size()), static_cast<Index>(those.size()));
+  }
+
+ private:
+  Index lanes() const { return columns_.lanes(); }
+
+  template <class F> void blocks(const F& f) const {
+    parallel_blocks((lanes() + kBlock - 1) / kBlock,
+                             [&](std::int64_t b) { f(b * kBlock, std::min(kBlock, lanes() - b * kBlock)); });
+  }
+  /// Lanes first, first + 1, ...; output o goes to `to` + o * stride.
+  void call(Index first, Index n, double* to, Index stride, long* left) const {
+    const auto count = static_cast<Index>(columns_.size());
+    const Scratch<const double*> d(count + 1);
+    const Scratch<double*> y(outputs_ + 1);
+    for (Index k = 0; k < count; ++k) d.data()[k] = columns_[static_cast<std::size_t>(k)] + first;
+    for (Index o = 0; o < outputs_; ++o) y.data()[o] = to + o * stride;
+    function_(static_cast<long>(n), parameters_.data(), d.data(), y.data(), left);
+  }
+  std::vector<Index> departed(const long* left) const {
+    std::vector<Index> those;
+    for (Index i = 0; i < lanes(); ++i)
+      if (left[i] >= 0) those.push_back(i);
+    return those;
+  }
+  std::vector<double> by_program(const std::vector<Index>& those) const {
+    std::vector<std::vector<double>> gathered(columns_.size());
+    for (std::size_t k = 0; k < gathered.size(); ++k)
+      for (Index i : those) gathered[k].push_back(columns_[k][i]);
+    return program_.values(parameters_,
+                           gathered.empty() ? Columns::without_data(static_cast<Index>(those.size())) : Columns(gathered));
+  }
+
+  Function* function_;
+  const Program& program_;
+  std::span<const double> parameters_;
+  const Columns& columns_;
+  const Index outputs_;
+};
+
+void check_sizes(const char* name, const Program& program, std::span<const double> parameters, const Columns& columns) {
+  if (parameters.size() != static_cast<std::size_t>(program.parameters()))
+    throw ShapeError(fmt::format("{}: {} parameters for a program of {}", name, parameters.size(), program.parameters()));
+  if (columns.size() != static_cast<std::size_t>(program.data()))
+    throw ShapeError(fmt::format("{}: {} columns of data for a program of {}", name, columns.size(), program.data()));
+}
+void check_size(const char* name, const char* what, std::size_t size, Index expected) {
+  if (static_cast<Index>(size) != expected) throw ShapeError(fmt::format("{}: {} has {} numbers; it needs {}", name, what, size, expected));
+}
+void need_one_output(const char* name, const Program& program) {
+  if (program.outputs() != 1)
+    throw ValueError(fmt::format("{}: the program has {} outputs, not one; hint: values takes any number", name, program.outputs()));
+}
+std::pair<std::span<const double>, std::span<const double>> split(const char* name, const Program& program, std::span<const double> inputs) {
+  check_size(name, "the inputs", inputs.size(), program.parameters() + program.data());
+  const auto parameters = static_cast<std::size_t>(program.parameters());
+  return {inputs.first(parameters), inputs.subspan(parameters)};
+}
+Columns one_lane(std::span<const double> record) {
+  if (record.empty()) return Columns::without_data(1);
+  Columns columns;
+  for (const double& x : record) columns.add({&x, 1});
+  return columns;
+}
+
+}  // namespace
+
+CompiledProgram compile(const Program& program, const CompileOptions& options) {
+  const std::vector<std::string> command = command_of(options);
+  CompiledProgram compiled(program);
+  std::string source = to_cpp(program, kValue, {.lanes = true});
+  if (options.gradient && program.outputs() == 1) {
+    compiled.gradient_ = std::make_shared<const Program>(value_and_gradient(program, options.by));
+    compiled.by_parameters_ = options.by == By::parameters || (options.by == By::automatic && program.parameters() > 0);
+    source += "\n" + to_cpp(*compiled.gradient_, kGradient, {.lanes = true});
+  }
+  const auto lines = std::ranges::count(source, '\n');
+  if (lines > options.most_lines) {
+    compiled.report_ = fmt::format("not compiled: its source has {} lines, and .most_lines is {}", lines, options.most_lines);
+    return compiled;
+  }
+  compiled.code_ = detail::SharedObject::build(source, command, compiled.report_);
+  return compiled;
+}
+
+const Program& CompiledProgram::gradient(const char* name) const {
+  need_one_output(name, program_);
+  if (!gradient_) throw ValueError(fmt::format("{}: the program was compiled with .gradient = false", name));
+  return *gradient_;
+}
+
+double CompiledProgram::operator()(std::span<const double> inputs) const {
+  const auto [parameters, record] = split("program", program_, inputs);
+  return (*this)(parameters, record);
+}
+double CompiledProgram::operator()(std::span<const double> parameters, std::span<const double> record) const {
+  need_one_output("program", program_);
+  double y = 0;
+  values(parameters, one_lane(record), {&y, 1});
+  return y;
+}
+std::vector<double> CompiledProgram::values(std::span<const double> inputs) const {
+  const auto [parameters, record] = split("values", program_, inputs);
+  return values(parameters, one_lane(record));
+}
+std::vector<double> CompiledProgram::values(std::span<const double> parameters, const Columns& columns) const {
+  std::vector<double> to(static_cast<std::size_t>(program_.outputs() * columns.lanes()));
+  values(parameters, columns, to);
+  return to;
+}
+void CompiledProgram::values(std::span<const double> parameters, const Columns& columns, std::span<double> to) const {
+  if (!code_) return program_.values(parameters, columns, to);
+  check_sizes("values", program_, parameters, columns);
+  check_size("values", "the result", to.size(), program_.outputs() * columns.lanes());
+  Run(code_->find<Function>(kValue), program_, parameters, columns).values(to.data());
+}
+double CompiledProgram::sum(std::span<const double> parameters, const Columns& columns) const {
+  if (!code_) return program_.sum(parameters, columns);
+  need_one_output("sum", program_);
+  check_sizes("sum", program_, parameters, columns);
+  double sum = 0;
+  Run(code_->find<Function>(kValue), program_, parameters, columns).sums(&sum);
+  return sum;
+}
+std::pair<double, std::vector<double>> CompiledProgram::sum_and_gradient(std::span<const double> parameters, const Columns& columns) const {
+  std::vector<double> to(parameters.size());
+  const double sum = sum_and_gradient(parameters, columns, to);
+  return {sum, std::move(to)};
+}
+double CompiledProgram::sum_and_gradient(std::span<const double> parameters, const Columns& columns, std::span<double> to) const {
+  const Program& gradient = this->gradient("sum_and_gradient");
+  if (!by_parameters_)
+    throw ValueError("sum_and_gradient: the gradient was compiled by other inputs than the parameters; hint: .by = By::parameters");
+  if (!code_) return program_.sum_and_gradient(parameters, columns, to);
+  check_sizes("sum_and_gradient", program_, parameters, columns);
+  check_size("sum_and_gradient", "the gradient", to.size(), program_.parameters());
+  const Scratch<double> sums(gradient.outputs());
+  Run(code_->find<Function>(kGradient), gradient, parameters, columns).sums(sums.data());
+  std::copy_n(sums.data() + 1, to.size(), to.data());
+  return sums.data()[0];
+}
+std::pair<double, std::vector<double>> CompiledProgram::value_and_gradient(std::span<const double> inputs) const {
+  const Program& gradient = this->gradient("value_and_gradient");
+  const auto [parameters, record] = split("value_and_gradient", program_, inputs);
+  std::vector<double> all(static_cast<std::size_t>(gradient.outputs()));
+  if (code_) {
+    Run(code_->find<Function>(kGradient), gradient, parameters, one_lane(record)).values(all.data());
+  } else {
+    gradient.values(parameters, one_lane(record), all);
+  }
+  const double value = all[0];
+  all.erase(all.begin());
+  return {value, std::move(all)};
+}
+
+}  // namespace wengert

@@ -1,0 +1,204 @@
+#include "autodiff/program/function_source.h"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "autodiff/program/recorder.h"
+
+namespace wengert::detail {
+namespace {
+
+using Strings = std::array<std::string, 3>;
+
+/// Operators and what <cmath> has, with # for the operand or #1, #2, #3; null for the others.
+const char* pattern_of(Opcode opcode) {
+  switch (opcode) {
+    case Opcode::add:
+      return "#1 + #2";
+    case Opcode::subtract:
+      return "#1 - #2";
+    case Opcode::multiply:
+      return "#1 * #2";
+    case Opcode::divide:
+      return "#1 / #2";
+    case Opcode::negative:
+      return "-#1";
+    case Opcode::square:
+      return "#1 * #1";
+    case Opcode::reciprocal:
+      return "1.0 / #1";
+    case Opcode::rsqrt:
+      return "1.0 / std::sqrt(#1)";
+    case Opcode::abs:
+      return "std::fabs(#1)";
+    case Opcode::round:
+      return "std::rint(#1)";
+    case Opcode::exp:
+    case Opcode::exp2:
+    case Opcode::expm1:
+    case Opcode::log:
+    case Opcode::log2:
+    case Opcode::log10:
+    case Opcode::log1p:
+    case Opcode::sqrt:
+    case Opcode::floor:
+    case Opcode::ceil:
+    case Opcode::sin:
+    case Opcode::cos:
+    case Opcode::tan:
+    case Opcode::asin:
+    case Opcode::acos:
+    case Opcode::atan:
+    case Opcode::sinh:
+    case Opcode::cosh:
+    case Opcode::tanh:
+    case Opcode::asinh:
+    case Opcode::acosh:
+    case Opcode::atanh:
+    case Opcode::erf:
+    case Opcode::erfc:
+      return "std::@(#1)";
+    case Opcode::pow:
+    case Opcode::atan2:
+    case Opcode::hypot:
+      return "std::@(#1, #2)";
+    case Opcode::where:
+      return "#1 != 0 ? #2 : #3";
+    default:
+      return nullptr;
+  }
+}
+
+/// When a condition holds; null for other operations.
+const char* condition_of(Opcode opcode) {
+  switch (opcode) {
+    case Opcode::less:
+      return "#1 < #2";
+    case Opcode::less_equal:
+      return "#1 <= #2";
+    case Opcode::equal:
+      return "#1 == #2";
+    case Opcode::not_equal:
+      return "#1 != #2";
+    case Opcode::both:
+      return "(#1 != 0) & (#2 != 0)";
+    case Opcode::either:
+      return "(#1 != 0) | (#2 != 0)";
+    case Opcode::opposite:
+      return "#1 == 0";
+    case Opcode::signbit:
+      return "std::signbit(#1)";
+    default:
+      return nullptr;
+  }
+}
+
+std::string filled(const char* pattern, Opcode opcode, const Strings& operands) {
+  std::string text;
+  for (const char* c = pattern; *c; ++c) {
+    if (*c == '@') {
+      text += info(opcode).name;
+    } else if (*c == '#') {
+      text += operands[static_cast<std::size_t>(*++c - '1')];
+    } else {
+      text += *c;
+    }
+  }
+  return text;
+}
+
+/// The formula of a function, as a list of other operations.
+WengertList formula_of(Opcode opcode, const std::array<double, 2>& options) {
+  return visit_function(opcode, options.data(), []<class F>(const F& f) {
+    Recorder recorder(Computed::not_at_all);
+    std::vector<Recorded> x;
+    for (int k = 0; k < FunctionTraits<F>::operands; ++k) x.push_back(recorder.input(0));
+    std::vector<Recorded> y;
+    if constexpr (std::is_same_v<F, fn::Round> || std::is_same_v<F, fn::Polygamma> || !requires { F::smooth; }) {
+      throw ValueError(fmt::format("to_cpp: {} has no formula", F::name));
+    } else if constexpr (FunctionTraits<F>::operands == 1) {
+      y = {f.value(x[0])};
+    } else {
+      y = {f.value(x[0], x[1])};
+    }
+    return recorder.finish(static_cast<std::uint32_t>(x.size()), y);
+  });
+}
+
+}  // namespace
+
+std::string literal_of(double value) {
+  if (value != value) return std::signbit(value) ? "(-NAN)" : "NAN";
+  if (std::isinf(value)) return value > 0 ? "HUGE_VAL" : "(-HUGE_VAL)";
+  std::string text = fmt::format("{}", value);
+  if (text.find_first_of(".e") == std::string::npos) text += ".0";
+  return text[0] == '-' ? "(" + text + ")" : text;
+}
+
+std::string FunctionSource::expression(Opcode opcode, const Strings& operands, const std::array<double, 2>& options) {
+  if (const char* condition = condition_of(opcode)) return filled(condition, opcode, operands) + " ? 1.0 : 0.0";
+  if (const char* pattern = pattern_of(opcode)) return filled(pattern, opcode, operands);
+  if (opcode == Opcode::digamma || opcode == Opcode::polygamma) {
+    special_ = true;
+    return opcode == Opcode::digamma ? fmt::format("{}special::digamma({})", prefix_, operands[0])
+                                     : fmt::format("{}special::polygamma({}, {})", prefix_, literal_of(options[0]), operands[0]);
+  }
+  const std::string name = name_of(opcode, options);
+  return info(opcode).operands == 1 ? fmt::format("{}({})", name, operands[0]) : fmt::format("{}({}, {})", name, operands[0], operands[1]);
+}
+
+std::string FunctionSource::name_of(Opcode opcode, const std::array<double, 2>& options) {
+  const auto [entry, is_new] = names_.try_emplace({opcode, {literal_of(options[0]), literal_of(options[1])}});
+  if (!is_new) return entry->second;
+  const int variant = variants_[opcode]++;
+  const std::string name = fmt::format("{}{}{}", prefix_, info(opcode).name, variant > 0 ? std::to_string(variant + 1) : "");
+  entry->second = name;
+  if (opcode == Opcode::lgamma) {  // std::lgamma writes to a global variable
+    definitions_ += fmt::format("static inline double {}(double x) {{\n  int sign;\n  return ::lgamma_r(x, &sign);\n}}\n", name);
+    return name;
+  }
+  const WengertList list = formula_of(opcode, options);
+  std::vector<int> uses(list.size());
+  for (const Instruction& i : list.instructions)
+    for (int k = 0; k < info(i.opcode).operands; ++k) ++uses[i.operands[static_cast<std::size_t>(k)]];
+  // What is used once stands where it is used.
+  std::vector<std::string> texts{"a", "b"};
+  if (list.inputs() == 1) texts = {"x"};
+  for (double c : list.constants) texts.push_back(literal_of(c));
+  std::vector<std::string> conditions(list.size());
+  std::string body = list.instructions.empty() ? fmt::format("  return {};\n", texts[list.outputs[0]]) : "";
+  int names = 0;
+  for (std::uint32_t v = list.first_instruction(); v < list.size(); ++v) {
+    const Instruction& i = list.instruction(v);
+    Strings operands;
+    for (int k = 0; k < info(i.opcode).operands; ++k) operands[static_cast<std::size_t>(k)] = texts[i.operands[static_cast<std::size_t>(k)]];
+    std::string text = expression(i.opcode, operands, list.options(i));
+    if (const char* condition = condition_of(i.opcode)) conditions[v] = filled(condition, i.opcode, operands);
+    if (i.opcode == Opcode::where && !conditions[i.operands[0]].empty())
+      text = fmt::format("{} ? {} : {}", conditions[i.operands[0]], operands[1], operands[2]);
+    if (v + 1 == list.size()) {
+      body += fmt::format("  return {};\n", text);
+    } else if (uses[v] == 1) {
+      texts.push_back("(" + text + ")");
+    } else {
+      texts.push_back(fmt::format("t{}", ++names));
+      conditions[v].clear();
+      body += fmt::format("  const double {} = {};\n", texts.back(), text);
+    }
+  }
+  definitions_ += fmt::format("static inline double {}({}) {{\n{}}}\n", name, list.inputs() == 1 ? "double x" : "double a, double b", body);
+  return name;
+}
+
+std::string FunctionSource::definitions(bool with_vector) const {
+  std::string text = "#include <math.h>\n\n";
+  if (special_) text += "#include <array>\n";
+  text += "#include <cmath>\n";
+  if (special_) text += "#include <limits>\n";
+  if (with_vector) text += "#include <vector>\n";
+  if (special_) text += fmt::format("\nnamespace {}special {{\n{}}}\n", prefix_, special_functions_source);
+  return text + "\n" + definitions_ + (definitions_.empty() ? "" : "\n");
+}
+
+}  // namespace wengert::detail

@@ -1,0 +1,33 @@
+#pragma once
+// A program as the source of one C++ function that needs nothing but the C++ library.
+#include <string>
+#include <string_view>
+
+#include "autodiff/program/program.h"
+
+namespace wengert {
+
+struct CppOptions {
+  bool lanes = false;  ///< a loop over lanes, whose data and outputs are arrays of one number a lane
+  bool loops = true;   ///< where the list repeats itself, the source has a loop
+};
+
+/// The source of a function in float64 with C linkage, for the first path of the program:
+///
+///     extern "C" long NAME(const double* p, const double* d, double* y);
+///     extern "C" void NAME(long lanes, const double* p, const double* const* d, double* const* y, long* left);     // .lanes
+///
+/// p are the parameters, d the data and y the outputs. The result, and left[i] for lane i, is -1, or the number of a guard that turns out
+/// otherwise than it was recorded; the outputs are then not written, or in part. Values are named as in to_text, except that .lanes
+/// computes first what is the same for all lanes.
+///
+/// Where the list repeats itself, as recorded loops do, the source has a loop again, so that its length does not depend on the number of
+/// rounds; constants that differ from round to round are in a table. What a gradient needs of each round is saved in an array.
+///
+/// The results have the bits of the evaluator if the source is compiled with -ffp-contract=off -fno-builtin, without -ffast-math, and uses
+/// the same C library.
+///
+/// A ValueError if the name is not one that a C function can have.
+std::string to_cpp(const Program& program, std::string_view name, const CppOptions& options = {});
+
+}  // namespace wengert
