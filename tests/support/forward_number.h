@@ -21,6 +21,15 @@ template <class T> struct ForwardNumber {
   ForwardNumber& operator-=(ForwardNumber o) { return *this = *this - o; }
   ForwardNumber& operator*=(ForwardNumber o) { return *this = *this * o; }
   ForwardNumber& operator/=(ForwardNumber o) { return *this = *this / o; }
+  friend ForwardNumber sqrt(ForwardNumber a) {
+    using std::sqrt;
+    const T y = sqrt(a.v);
+    return {y, a.d / (2.0 * y)};
+  }
+  friend ForwardNumber log(ForwardNumber a) {
+    using std::log;
+    return {log(a.v), a.d / a.v};
+  }
   friend ForwardNumber tanh(ForwardNumber a) {
     using std::tanh;
     const T y = tanh(a.v);
@@ -41,6 +50,13 @@ template <class T> struct ForwardNumber {
     using std::sin;
     return {cos(a.v), -sin(a.v) * a.d};
   }
+
+  // Comparisons and conversions are those of the value.
+  friend bool operator<(ForwardNumber a, ForwardNumber b) { return a.v < b.v; }
+  friend bool operator>(ForwardNumber a, ForwardNumber b) { return a.v > b.v; }
+  friend bool operator<=(ForwardNumber a, ForwardNumber b) { return a.v <= b.v; }
+  friend ForwardNumber where(bool condition, ForwardNumber a, ForwardNumber b) { return condition ? a : b; }
+  explicit operator int() const { return static_cast<int>(v); }
 };
 
 }  // namespace wengert::testing

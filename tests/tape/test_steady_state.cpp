@@ -170,6 +170,24 @@ BOOST_AUTO_TEST_CASE(a_step_of_scalars_and_of_scalars_with_tensors) {
   BOOST_TEST(heap_calls(step, 50) == 0);
 }
 
+BOOST_AUTO_TEST_CASE(a_program_on_lanes_of_several_paths) {
+  const auto f = [](auto p, auto d) { return d[0] < p[0] ? exp(p[1] * d[0]) : d[0] < 0.75 ? p[1] * d[0] : sin(d[0] * p[0]); };
+  const Program program = record(f, {.parameters = 2, .data = 1}, {0.5, 2.0, 0.25});
+  std::vector<double> x(1000), y(x.size());
+  for (std::size_t i = 0; i < x.size(); ++i) x[i] = 0.001 * static_cast<double>(i);
+  const std::vector<double> p{0.5, 2};
+  std::vector<double> slope(2);
+  const Columns columns{x};
+  double sum = 0;
+  const auto step = [&] {
+    program.values(p, columns, y);
+    sum = program.sum_and_gradient(p, columns, slope);
+  };
+  BOOST_TEST(heap_calls(step, 20) == 0);
+  BOOST_TEST(program.paths() == 3);
+  BOOST_TEST(sum != 0);
+}
+
 BOOST_AUTO_TEST_CASE(a_gradient_of_a_gradient) {
   const Parameter w(Tensor::from({{0.5, -0.25}, {0.125, 1}}, float64));
   const auto step = [&] {
