@@ -25,5 +25,6 @@
 #include "autodiff/transforms/custom_operation.h"
 #include "autodiff/transforms/custom_scalar.h"
 #include "autodiff/transforms/derivatives.h"
+#include "autodiff/transforms/elementwise.h"
 #include "autodiff/transforms/gradcheck.h"
 #include "autodiff/version.h"

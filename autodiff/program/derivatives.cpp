@@ -2,34 +2,18 @@
 
 #include <fmt/format.h>
 
-#include <functional>
 #include <optional>
 
 #include "autodiff/program/evaluate.h"
 #include "autodiff/program/replay.h"
+#include "autodiff/program/transform.h"
 
 namespace wengert {
-
-struct ProgramAccess {
-  static const std::shared_ptr<detail::PathSet>& paths(const Program& program) { return program.paths_; }
-  static Program make(std::shared_ptr<detail::PathSet> paths) { return Program(std::move(paths)); }
-};
-
+namespace detail {
 namespace {
 
-using detail::Recorder;
-
-/// The inputs that a list is differentiated by: numbers [begin, end) of its values.
-struct Range {
-  std::uint32_t begin, end;
-  std::uint32_t size() const { return end - begin; }
-};
-Range range_of(const WengertList& list, By by) {
-  if (by == By::automatic) by = list.parameters > 0 ? By::parameters : By::data;
-  return {by == By::data ? list.parameters : 0, by == By::parameters ? list.parameters : list.inputs()};
-}
 /// How many of the inputs in the range are parameters.
-std::uint32_t parameters_in(const WengertList& list, Range x) {
+std::uint32_t parameters_in(const WengertList& list, InputRange x) {
   return x.begin < list.parameters ? std::min(x.end, list.parameters) - x.begin : 0;
 }
 
@@ -37,7 +21,7 @@ std::uint32_t parameters_in(const WengertList& list, Range x) {
 Recorded rule(const WengertList& list, const Instruction& i, int k, const std::vector<Recorded>& values, const Recorded& y,
               const Recorded& m) {
   const auto operand = [&](int j) -> const Recorded& { return values[i.operands[static_cast<std::size_t>(j)]]; };
-  return detail::visit_function(i.opcode, list.options(i).data(), [&]<class F>(const F& f) -> Recorded {
+  return visit_function(i.opcode, list.options(i).data(), [&]<class F>(const F& f) -> Recorded {
     if constexpr (std::is_same_v<F, fn::Where>) {
       const Condition c = Recorder::as_condition(operand(0));
       return k == 1 ? where(c, m, 0) : where(c, 0, m);
@@ -50,7 +34,6 @@ Recorded rule(const WengertList& list, const Instruction& i, int k, const std::v
     }
   });
 }
-bool has_slope(const Instruction& i, int k) { return info(i.opcode).has_slope && !(i.opcode == Opcode::where && k == 0); }
 bool is_zero(const Recorded& x) { return Recorder::is_constant(x) && Recorder::value_of(x) == 0; }
 
 /// The derivative of the target by one value, and where it may be other than 0, if that is known. Elsewhere nothing is passed on, whatever
@@ -75,9 +58,15 @@ struct Adjoint {
   }
 };
 
-/// The derivatives of sum_k seeds[k] * output k by the inputs in the range.
+}  // namespace
+
+InputRange range_of(const WengertList& list, By by) {
+  if (by == By::automatic) by = list.parameters > 0 ? By::parameters : By::data;
+  return {by == By::data ? list.parameters : 0, by == By::parameters ? list.parameters : list.inputs()};
+}
+
 std::vector<Recorded> reverse(Recorder& recorder, const WengertList& list, const std::vector<Recorded>& values,
-                              std::span<const Recorded> seeds, Range by) {
+                              std::span<const Recorded> seeds, InputRange by) {
   std::vector<char> active(list.size());
   for (std::uint32_t v = by.begin; v < by.end; ++v) active[v] = true;
   for (std::uint32_t v = list.first_instruction(); v < list.size(); ++v) {
@@ -112,8 +101,8 @@ std::vector<Recorded> reverse(Recorder& recorder, const WengertList& list, const
   return gradient;
 }
 
-/// The tangents of the outputs for those of the inputs in the range.
-std::vector<Recorded> forward(const WengertList& list, const std::vector<Recorded>& values, std::span<const Recorded> tangents, Range by) {
+std::vector<Recorded> forward(const WengertList& list, const std::vector<Recorded>& values, std::span<const Recorded> tangents,
+                              InputRange by) {
   std::vector<std::optional<Recorded>> dots(list.size());
   for (std::uint32_t v = by.begin; v < by.end; ++v)
     if (!is_zero(tangents[v - by.begin])) dots[v] = tangents[v - by.begin];
@@ -135,35 +124,28 @@ std::vector<Recorded> forward(const WengertList& list, const std::vector<Recorde
   return outputs;
 }
 
-/// A recording of a transformed list: its inputs are those of the list, and behind each group new ones.
-class Transformation {
- public:
-  explicit Transformation(const WengertList& list, std::uint32_t new_parameters = 0, std::uint32_t new_data = 0)
-      : recorder(detail::Computed::not_at_all), parameters_(list.parameters + new_parameters) {
-    std::vector<Recorded> inputs, *old = &inputs;
-    const auto add = [&](std::vector<Recorded>& to, std::uint32_t count) {
-      for (std::uint32_t k = 0; k < count; ++k) to.push_back(recorder.input(0));
-    };
-    add(*old, list.parameters);
-    add(new_inputs, new_parameters);
-    add(*old, list.data);
-    add(new_inputs, new_data);
-    values = detail::replay(recorder, list, inputs);
-  }
-  WengertList finish(const std::vector<Recorded>& outputs) const { return recorder.finish(parameters_, outputs); }
+Transformation::Transformation(const WengertList& list, std::uint32_t new_parameters, std::uint32_t new_data)
+    : recorder(Computed::not_at_all), parameters_(list.parameters + new_parameters) {
+  std::vector<Recorded> inputs, *old = &inputs;
+  const auto add = [&](std::vector<Recorded>& to, std::uint32_t count) {
+    for (std::uint32_t k = 0; k < count; ++k) to.push_back(recorder.input(0));
+  };
+  add(*old, list.parameters);
+  add(new_inputs, new_parameters);
+  add(*old, list.data);
+  add(new_inputs, new_data);
+  values = replay(recorder, list, inputs);
+}
 
-  Recorder recorder;
-  std::vector<Recorded> values, new_inputs;
-
- private:
-  std::uint32_t parameters_;
-};
+namespace {
 
 std::vector<Recorded> outputs_of(const WengertList& list, const std::vector<Recorded>& values) {
   std::vector<Recorded> outputs;
   for (std::uint32_t y : list.outputs) outputs.push_back(values[y]);
   return outputs;
 }
+
+}  // namespace
 
 WengertList gradient_of(const WengertList& list, By by, bool with_value) {
   Transformation to(list);
@@ -175,20 +157,22 @@ WengertList gradient_of(const WengertList& list, By by, bool with_value) {
   return to.finish(outputs);
 }
 
-WengertList jvp_of(const WengertList& list, Range by) {
+namespace {
+
+WengertList jvp_of(const WengertList& list, InputRange by) {
   const std::uint32_t parameters = parameters_in(list, by);
   Transformation to(list, parameters, by.size() - parameters);
   return to.finish(forward(list, to.values, to.new_inputs, by));
 }
 
-WengertList vjp_of(const WengertList& list, Range by) {
+WengertList vjp_of(const WengertList& list, InputRange by) {
   const auto outputs = static_cast<std::uint32_t>(list.outputs.size());
   const bool by_parameters = parameters_in(list, by) == by.size();
   Transformation to(list, by_parameters ? outputs : 0, by_parameters ? 0 : outputs);
   return to.finish(reverse(to.recorder, list, to.values, to.new_inputs, by));
 }
 
-WengertList jacobian_of(const WengertList& list, Range by) {
+WengertList jacobian_of(const WengertList& list, InputRange by) {
   Transformation to(list);
   const std::size_t rows = list.outputs.size(), columns = by.size();
   std::vector<Recorded> j(rows * columns);
@@ -210,7 +194,7 @@ WengertList jacobian_of(const WengertList& list, Range by) {
 /// One push over the gradient for each column; of the symmetric matrix, the elements on and below the diagonal are computed.
 WengertList hessian_of(const WengertList& list, By by) {
   const WengertList gradient = gradient_of(list, by, false);
-  const Range x = range_of(list, by);
+  const InputRange x = range_of(list, by);
   Transformation to(gradient);
   const std::size_t n = x.size();
   std::vector<Recorded> h(n * n), direction(n);
@@ -226,27 +210,28 @@ WengertList hessian_of(const WengertList& list, By by) {
 using Transform = std::function<WengertList(const WengertList&)>;
 
 /// The paths of a transformed program: those of the program itself, transformed.
-class TransformedSource : public detail::PathSource {
+class TransformedSource : public PathSource {
  public:
-  TransformedSource(std::shared_ptr<detail::PathSet> paths, Transform transform)
-      : paths_(std::move(paths)), transform_(std::move(transform)) {}
+  TransformedSource(std::shared_ptr<PathSet> paths, Transform transform) : paths_(std::move(paths)), transform_(std::move(transform)) {}
 
   WengertList record(std::span<const double> parameters, std::span<const double> data, bool in_float32) const override {
     const WengertList& first = (*paths_)[0].list;
-    const int path = detail::path_of(*paths_, parameters.first(first.parameters), data.first(first.data), in_float32);
+    const int path = path_of(*paths_, parameters.first(first.parameters), data.first(first.data), in_float32);
     return transform_((*paths_)[path].list);
   }
 
  private:
-  std::shared_ptr<detail::PathSet> paths_;
+  std::shared_ptr<PathSet> paths_;
   Transform transform_;
 };
 
+}  // namespace
+
 Program transformed(const Program& program, Transform transform) {
-  const std::shared_ptr<detail::PathSet>& paths = ProgramAccess::paths(program);
+  const std::shared_ptr<PathSet>& paths = ProgramAccess::paths(program);
   WengertList first = transform(program.list());
   auto source = std::make_shared<TransformedSource>(paths, std::move(transform));
-  return ProgramAccess::make(std::make_shared<detail::PathSet>(std::move(first), std::move(source), paths->most()));
+  return ProgramAccess::make(std::make_shared<PathSet>(std::move(first), std::move(source), paths->most()));
 }
 
 void need_one_output(const char* name, const Program& program) {
@@ -261,47 +246,47 @@ void need_inputs(const char* name, const Program& program, By by) {
                                  program.data()));
 }
 
-}  // namespace
+}  // namespace detail
 
 Program gradient(const Program& program, By by) {
-  need_one_output("gradient", program);
-  need_inputs("gradient", program, by);
-  return transformed(program, [by](const WengertList& list) { return gradient_of(list, by, false); });
+  detail::need_one_output("gradient", program);
+  detail::need_inputs("gradient", program, by);
+  return detail::transformed(program, [by](const WengertList& list) { return detail::gradient_of(list, by, false); });
 }
 Program value_and_gradient(const Program& program, By by) {
-  need_one_output("value_and_gradient", program);
-  need_inputs("value_and_gradient", program, by);
-  return transformed(program, [by](const WengertList& list) { return gradient_of(list, by, true); });
+  detail::need_one_output("value_and_gradient", program);
+  detail::need_inputs("value_and_gradient", program, by);
+  return detail::transformed(program, [by](const WengertList& list) { return detail::gradient_of(list, by, true); });
 }
 Program jvp(const Program& program, By by) {
-  need_inputs("jvp", program, by);
-  return transformed(program, [by](const WengertList& list) { return jvp_of(list, range_of(list, by)); });
+  detail::need_inputs("jvp", program, by);
+  return detail::transformed(program, [by](const WengertList& list) { return detail::jvp_of(list, detail::range_of(list, by)); });
 }
 Program vjp(const Program& program, By by) {
-  need_inputs("vjp", program, by);
-  return transformed(program, [by](const WengertList& list) { return vjp_of(list, range_of(list, by)); });
+  detail::need_inputs("vjp", program, by);
+  return detail::transformed(program, [by](const WengertList& list) { return detail::vjp_of(list, detail::range_of(list, by)); });
 }
 Program jacobian(const Program& program, By by) {
-  need_inputs("jacobian", program, by);
-  return transformed(program, [by](const WengertList& list) { return jacobian_of(list, range_of(list, by)); });
+  detail::need_inputs("jacobian", program, by);
+  return detail::transformed(program, [by](const WengertList& list) { return detail::jacobian_of(list, detail::range_of(list, by)); });
 }
 Program hvp(const Program& program, By by) {
-  need_one_output("hvp", program);
-  need_inputs("hvp", program, by);
-  return transformed(program, [by](const WengertList& list) {
-    const WengertList gradient = gradient_of(list, by, false);
-    return jvp_of(gradient, range_of(list, by));
+  detail::need_one_output("hvp", program);
+  detail::need_inputs("hvp", program, by);
+  return detail::transformed(program, [by](const WengertList& list) {
+    const WengertList gradient = detail::gradient_of(list, by, false);
+    return detail::jvp_of(gradient, detail::range_of(list, by));
   });
 }
 Program hessian(const Program& program, By by) {
-  need_one_output("hessian", program);
-  need_inputs("hessian", program, by);
-  return transformed(program, [by](const WengertList& list) { return hessian_of(list, by); });
+  detail::need_one_output("hessian", program);
+  detail::need_inputs("hessian", program, by);
+  return detail::transformed(program, [by](const WengertList& list) { return detail::hessian_of(list, by); });
 }
 Program output(const Program& program, int i) {
   if (i < 0 || i >= program.outputs()) throw ValueError(fmt::format("output: number {} of a program of {} outputs", i, program.outputs()));
-  return transformed(program, [i](const WengertList& list) {
-    Transformation to(list);
+  return detail::transformed(program, [i](const WengertList& list) {
+    detail::Transformation to(list);
     return to.finish({to.values[list.outputs[static_cast<std::size_t>(i)]]});
   });
 }

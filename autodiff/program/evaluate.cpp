@@ -54,13 +54,15 @@ struct Purpose {
   bool values, sums, reverse;
 };
 
+template <class T> bool wants_data_gradient(const Request<T>& request) { return request.data_gradient || request.data_gradient_rows; }
+
 template <class T> class Pass {
  public:
   Pass(const Path& path, const Request<T>& request, Purpose purpose, Lanes lanes, Departures departures)
       : path_(path),
         request_(request),
         purpose_(purpose),
-        plan_(path.plan(purpose.reverse ? Wanted{request.parameters_gradient != nullptr, request.data_gradient != nullptr} : Wanted{})),
+        plan_(path.plan(purpose.reverse ? Wanted{request.parameters_gradient != nullptr, wants_data_gradient(request)} : Wanted{})),
         kernels_(block_kernels<T>()),
         lanes_(lanes),
         departures_(departures),
@@ -276,7 +278,8 @@ template <class T> class Pass<T>::Block {
   void write_values() {
     for (Index o = 0; o < pass_.outputs_; ++o) {
       const Place place = plan_.outputs[static_cast<std::size_t>(o)];
-      write(pass_.request_.values + o * pass_.request_.lanes, at(place), place.kind() == Place::uniform ? 0 : 1);
+      T* to = pass_.request_.value_rows ? pass_.request_.value_rows[o] : pass_.request_.values + o * pass_.request_.lanes;
+      write(to, at(place), place.kind() == Place::uniform ? 0 : 1);
     }
   }
   /// A row, into an array by lanes.
@@ -319,12 +322,15 @@ template <class T> class Pass<T>::Block {
            at(step.y),
            pass_.options(step.options)});
     }
-    if (!pass_.request_.data_gradient) return;
+    if (!wants_data_gradient(pass_.request_)) return;
     const T zero = 0;
     for (Index d = 0; d < data(); ++d) {
+      T* to = pass_.request_.data_gradient_rows ? pass_.request_.data_gradient_rows[d]
+                                                : pass_.request_.data_gradient + d * pass_.request_.lanes;
+      if (!to) continue;
       const std::uint32_t row = plan_.data_rows[static_cast<std::size_t>(d)];
       const bool is_zero = row == Plan::kNoRow;
-      write(pass_.request_.data_gradient + d * pass_.request_.lanes, is_zero ? &zero : adjoints_ + width_ * row, is_zero ? 0 : 1);
+      write(to, is_zero ? &zero : adjoints_ + width_ * row, is_zero ? 0 : 1);
     }
   }
 
@@ -342,7 +348,7 @@ template <class T> class Pass<T>::Block {
 template <class T> class Evaluation {
  public:
   Evaluation(PathSet& paths, const Request<T>& request)
-      : paths_(paths), request_(request), wanted_{request.values != nullptr, request.sums != nullptr, wants_reverse(request)} {}
+      : paths_(paths), request_(request), wanted_{request.values || request.value_rows, request.sums != nullptr, wants_reverse(request)} {}
 
   void run() {
     const Path& first = paths_[0];
@@ -362,7 +368,7 @@ template <class T> class Evaluation {
   }
 
  private:
-  static bool wants_reverse(const Request<T>& request) { return request.parameters_gradient || request.data_gradient; }
+  static bool wants_reverse(const Request<T>& request) { return request.parameters_gradient || wants_data_gradient(request); }
 
   /// The lanes that left the first path, along the paths that they take.
   void follow(Index count, Departures departures) {

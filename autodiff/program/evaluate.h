@@ -13,12 +13,14 @@ template <class T> struct Request {
   std::span<const T> parameters;
   const T* const* columns = nullptr;  ///< of data
   Index lanes = 1;
-  T* values = nullptr;               ///< [output][lane]
-  T* sums = nullptr;                 ///< [output], over the lanes
-  const T* seeds = nullptr;          ///< [output][lane]: the adjoints of the outputs; null: 1 for each
-  T* parameters_gradient = nullptr;  ///< [parameter], summed over the lanes
-  T* data_gradient = nullptr;        ///< [data][lane]
-  std::int32_t* paths = nullptr;     ///< [lane]
+  T* values = nullptr;                     ///< [output][lane]
+  T* const* value_rows = nullptr;          ///< instead of values: where the lanes of each output go
+  T* sums = nullptr;                       ///< [output], over the lanes
+  const T* seeds = nullptr;                ///< [output][lane]: the adjoints of the outputs; null: 1 for each
+  T* parameters_gradient = nullptr;        ///< [parameter], summed over the lanes
+  T* data_gradient = nullptr;              ///< [data][lane]
+  T* const* data_gradient_rows = nullptr;  ///< instead of data_gradient: where the lanes of each go; null: nowhere
+  std::int32_t* paths = nullptr;           ///< [lane]
   /// Called for each lane that takes none of the paths and for which none can be recorded; without it that is a ValueError.
   const std::function<void(Index lane, int path, std::uint32_t guard)>* left = nullptr;
 };
