@@ -170,8 +170,9 @@ BOOST_AUTO_TEST_CASE(shapes_must_agree) {
 
 BOOST_AUTO_TEST_CASE(options_must_be_in_range) {
   const Tensor a = Tensor::zeros({3, 1});
+  const std::string line = std::to_string(__LINE__ + 1);
   const std::string beta = testing::message_of<ValueError>([&] { nn::smooth_l1(a, a, {.beta = -1}); });
-  BOOST_TEST(beta == "smooth_l1 at test_losses.cpp:" + std::to_string(__LINE__ - 1) + ": beta must be finite and not negative, but it is -1");
+  BOOST_TEST(beta == "smooth_l1 at test_losses.cpp:" + line + ": beta must be finite and not negative, but it is -1");
   const std::string delta = testing::message_of<ValueError>([&] { nn::huber(a, a, {.delta = 0}); });
   BOOST_TEST(delta == "huber at test_losses.cpp:" + std::to_string(__LINE__ - 1) + ": delta must be finite and positive, but it is 0");
   BOOST_CHECK_THROW(nn::smooth_l1(a, a, {.beta = std::nan("")}), ValueError);
