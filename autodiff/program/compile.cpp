@@ -25,8 +25,8 @@ constexpr Index kBlock = 256;  // lanes
 /// What keeps the bits of the evaluator, and calls the C library for what compilers would compute otherwise: pow(x, 2.0) as x * x.
 std::vector<std::string> exact_flags() {
   std::vector<std::string> flags{"-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"};
-  for (const char* name : {"exp",  "exp2", "expm1", "log",   "log2",  "log10", "log1p", "sin",   "cos",   "tan",  "asin", "acos",
-                           "atan", "sinh", "cosh",  "tanh",  "asinh", "acosh", "atanh", "erf",   "erfc",  "pow",  "atan2", "hypot"})
+  for (const char* name : {"exp",  "exp2", "expm1", "log",  "log2",  "log10", "log1p", "sin", "cos",  "tan", "asin",  "acos",
+                           "atan", "sinh", "cosh",  "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "pow", "atan2", "hypot"})
     flags.push_back(fmt::format("-fno-builtin-{}", name));
   return flags;
 }
@@ -91,8 +91,7 @@ class Run {
   Index lanes() const { return columns_.lanes(); }
 
   template <class F> void blocks(const F& f) const {
-    parallel_blocks((lanes() + kBlock - 1) / kBlock,
-                             [&](std::int64_t b) { f(b * kBlock, std::min(kBlock, lanes() - b * kBlock)); });
+    parallel_blocks((lanes() + kBlock - 1) / kBlock, [&](std::int64_t b) { f(b * kBlock, std::min(kBlock, lanes() - b * kBlock)); });
   }
   /// Lanes first, first + 1, ...; output o goes to `to` + o * stride.
   void call(Index first, Index n, double* to, Index stride, long* left) const {
@@ -113,8 +112,7 @@ class Run {
     std::vector<std::vector<double>> gathered(columns_.size());
     for (std::size_t k = 0; k < gathered.size(); ++k)
       for (Index i : those) gathered[k].push_back(columns_[k][i]);
-    return program_.values(parameters_,
-                           gathered.empty() ? Columns::without_data(static_cast<Index>(those.size())) : Columns(gathered));
+    return program_.values(parameters_, gathered.empty() ? Columns::without_data(static_cast<Index>(those.size())) : Columns(gathered));
   }
 
   Function* function_;
@@ -137,7 +135,8 @@ void need_one_output(const char* name, const Program& program) {
   if (program.outputs() != 1)
     throw ValueError(fmt::format("{}: the program has {} outputs, not one; hint: values takes any number", name, program.outputs()));
 }
-std::pair<std::span<const double>, std::span<const double>> split(const char* name, const Program& program, std::span<const double> inputs) {
+std::pair<std::span<const double>, std::span<const double>> split(const char* name, const Program& program,
+                                                                  std::span<const double> inputs) {
   check_size(name, "the inputs", inputs.size(), program.parameters() + program.data());
   const auto parameters = static_cast<std::size_t>(program.parameters());
   return {inputs.first(parameters), inputs.subspan(parameters)};

@@ -108,6 +108,12 @@ std::string filled(const char* pattern, Opcode opcode, const Strings& operands) 
   return text;
 }
 
+/// Whether an operation is written with operators, so that it needs brackets as an operand. Others are calls, whose operands need none.
+bool has_operators(Opcode opcode) {
+  return sign_of(opcode) || condition_of(opcode) || opcode == Opcode::negative || opcode == Opcode::square ||
+         opcode == Opcode::reciprocal || opcode == Opcode::rsqrt || opcode == Opcode::where;
+}
+
 /// The formula of a function, as a list of other operations.
 WengertList formula_of(Opcode opcode, const std::array<double, 2>& options) {
   return visit_function(opcode, options.data(), []<class F>(const F& f) {
@@ -166,13 +172,14 @@ std::string FunctionSource::name_of(Opcode opcode, const std::array<double, 2>& 
   std::vector<std::string> texts{"a", "b"};
   if (list.inputs() == 1) texts = {"x"};
   for (double c : list.constants) texts.push_back(literal_of(c));
-  std::vector<std::string> conditions(list.size());
+  std::vector<std::string> in_brackets = texts, conditions(list.size());
   std::string body = list.instructions.empty() ? fmt::format("  return {};\n", texts[list.outputs[0]]) : "";
   int names = 0;
   for (std::uint32_t v = list.first_instruction(); v < list.size(); ++v) {
     const Instruction& i = list.instruction(v);
     Strings operands;
-    for (int k = 0; k < info(i.opcode).operands; ++k) operands[static_cast<std::size_t>(k)] = texts[i.operands[static_cast<std::size_t>(k)]];
+    for (int k = 0; k < info(i.opcode).operands; ++k)
+      operands[static_cast<std::size_t>(k)] = (has_operators(i.opcode) ? in_brackets : texts)[i.operands[static_cast<std::size_t>(k)]];
     std::string text = expression(i.opcode, operands, list.options(i));
     if (const char* condition = condition_of(i.opcode)) conditions[v] = filled(condition, i.opcode, operands);
     if (i.opcode == Opcode::where && !conditions[i.operands[0]].empty())
@@ -180,10 +187,12 @@ std::string FunctionSource::name_of(Opcode opcode, const std::array<double, 2>& 
     if (v + 1 == list.size()) {
       body += fmt::format("  return {};\n", text);
     } else if (uses[v] == 1) {
-      texts.push_back("(" + text + ")");
+      texts.push_back(text);
+      in_brackets.push_back(has_operators(i.opcode) ? "(" + text + ")" : text);
     } else {
       texts.push_back(fmt::format("t{}", ++names));
       conditions[v].clear();
+      in_brackets.push_back(texts.back());
       body += fmt::format("  const double {} = {};\n", texts.back(), text);
     }
   }

@@ -217,7 +217,9 @@ Operands operands_of(const WengertList& list, const Step& step) {
 
 OperandRule rule_of_operand(const WengertList& list, const std::vector<Step>& steps, const Stretch& stretch, std::size_t position,
                             int operand) {
-  const auto at = [&](std::size_t round) { return operands_of(list, steps[stretch.first + round * stretch.period + position]).at[operand]; };
+  const auto at = [&](std::size_t round) {
+    return operands_of(list, steps[stretch.first + round * stretch.period + position]).at[operand];
+  };
   const std::uint32_t base = at(0);
   if (list.kind(base) == ValueKind::constant) {
     for (std::size_t r = 1; r < stretch.rounds; ++r)

@@ -36,9 +36,9 @@ Operands operands_of(const WengertList& list, const Step& step);
 /// How an operand of a stretch is found in each round.
 struct OperandRule {
   enum Kind {
-    strided,  ///< value base + stride * round: an input, or of an earlier stretch, or the same in all rounds
+    strided,         ///< value base + stride * round: an input, or of an earlier stretch, or the same in all rounds
     constant_table,  ///< a constant that changes from round to round
-    own,      ///< of the same round, `back` = 0, or of an earlier one
+    own,             ///< of the same round, `back` = 0, or of an earlier one
   } kind;
   std::uint32_t base;   ///< in round 0
   std::int64_t stride;  ///< strided: how much the number grows from round to round

@@ -70,7 +70,8 @@ std::string run(const std::vector<std::string>& command, const std::string& outp
   while (::waitpid(child, &status, 0) < 0)
     if (errno != EINTR) return std::strerror(errno);
   if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return {};
-  return WIFEXITED(status) ? fmt::format("it ends with status {}", WEXITSTATUS(status)) : fmt::format("it ends by signal {}", WTERMSIG(status));
+  return WIFEXITED(status) ? fmt::format("it ends with status {}", WEXITSTATUS(status))
+                           : fmt::format("it ends by signal {}", WTERMSIG(status));
 }
 
 /// The first lines of a file.

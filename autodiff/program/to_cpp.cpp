@@ -57,6 +57,17 @@ std::string comment_of(const std::string& site) {
   return text;
 }
 
+/// Two columns further to the right.
+std::string indented(const std::string& lines) {
+  std::string text;
+  for (std::size_t from = 0; from < lines.size();) {
+    const std::size_t next = lines.find('\n', from) + 1;
+    text += "  " + lines.substr(from, next - from);
+    from = next;
+  }
+  return text;
+}
+
 /// "3 + 2 * r".
 std::string index_of(std::int64_t base, std::int64_t stride) {
   if (stride == 0) return std::to_string(base);
@@ -90,23 +101,26 @@ class Writer {
     write_outputs(lane);
     std::string arrays;
     if (saved_ > 0) arrays = fmt::format("  std::vector<double> saved({});\n{}", saved_, arrays_);
-    std::string text = fmt::format("// Written by Wengert {}. Compiled with -ffp-contract=off -fno-builtin it has the bits of the evaluator.\n",
-                                   WENGERT_VERSION_STRING);
+    std::string text =
+        fmt::format("// Written by Wengert {}. Compiled with -ffp-contract=off -fno-builtin it has the bits of the evaluator.\n",
+                    WENGERT_VERSION_STRING);
     text += functions_.definitions(saved_ > 0) + tables_;
     text += fmt::format("// {} parameters p, {} data d, {} outputs y; the result is the number of the guard that failed, or -1.\n",
                         list_.parameters, list_.data, list_.outputs.size());
     if (!options_.lanes) {
-      return text + fmt::format("extern \"C\" long {}([[maybe_unused]] const double* p, [[maybe_unused]] const double* d, double* y) {{\n"
-                                "{}{}  return -1;\n}}\n",
-                                name_, arrays, lane);
+      return text + fmt::format(
+                        "extern \"C\" long {}([[maybe_unused]] const double* p, [[maybe_unused]] const double* d, double* y) {{\n"
+                        "{}{}  return -1;\n}}\n",
+                        name_, arrays, lane);
     }
-    return text + fmt::format("extern \"C\" void {}(long lanes, [[maybe_unused]] const double* p, "
-                              "[[maybe_unused]] const double* const* d, double* const* y, long* left) {{\n"
-                              "{}{}"
-                              "  const auto lane = [&](long i) -> long {{\n{}  return -1;\n  }};\n"
-                              "#pragma GCC ivdep\n"
-                              "  for (long i = 0; i < lanes; ++i) left[i] = lane(i);\n}}\n",
-                              name_, arrays, uniform, lane);
+    return text + fmt::format(
+                      "extern \"C\" void {}(long lanes, [[maybe_unused]] const double* p, [[maybe_unused]] const double* const* d,\n"
+                      "    double* const* y, long* left) {{\n"
+                      "{}{}"
+                      "  const auto lane = [&](long i) -> long {{\n{}    return -1;\n  }};\n"
+                      "#pragma GCC ivdep\n"
+                      "  for (long i = 0; i < lanes; ++i) left[i] = lane(i);\n}}\n",
+                      name_, arrays, uniform, indented(lane));
   }
 
  private:
@@ -293,9 +307,10 @@ class Writer {
     } else {
       fails = fmt::format("!({} == {})", value, literal_of(guard.outcome));
     }
-    const std::string leave = options_.lanes && !in_lane_
-                                  ? fmt::format("{{\n{0}  for (long i = 0; i < lanes; ++i) left[i] = {1};\n{0}  return;\n{0}}}", indent, number)
-                                  : fmt::format("return {};", number);
+    const std::string leave =
+        options_.lanes && !in_lane_
+            ? fmt::format("{{\n{0}  for (long i = 0; i < lanes; ++i) left[i] = {1};\n{0}  return;\n{0}}}", indent, number)
+            : fmt::format("return {};", number);
     to += fmt::format("{}if ({}) {}{}\n", indent, fails, leave, comment_of(guard.site));
   }
 
@@ -331,7 +346,8 @@ class Writer {
       if (run.count == 1) {
         to += fmt::format("  y[{}]{} = {};\n", k, lane, value);
       } else {
-        to += fmt::format("  for (long r = 0; r < {}; ++r) y[{}]{} = {};\n", run.count, index_of(static_cast<std::int64_t>(k), 1), lane, value);
+        to += fmt::format("  for (long r = 0; r < {}; ++r) y[{}]{} = {};\n", run.count, index_of(static_cast<std::int64_t>(k), 1), lane,
+                          value);
       }
       k += run.count;
     }

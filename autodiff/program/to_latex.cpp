@@ -65,8 +65,8 @@ std::string filled(std::string_view pattern, const std::vector<Formula>& operand
     const Formula& operand = operands[numbered ? static_cast<std::size_t>(pattern[c + 1] - '1') : 0];
     if (numbered) ++c;
     const std::string_view before = pattern.substr(0, c - (numbered ? 1 : 0)), after = pattern.substr(c + 1);
-    const bool first = before.empty() || ends(before, "{") || ends(before, "("), last = after.empty() || begins(after, 0, "}") ||
-                                                                                           begins(after, 0, ")");
+    const bool first = before.empty() || ends(before, "{") || ends(before, "("),
+               last = after.empty() || begins(after, 0, "}") || begins(after, 0, ")");
     Level level = depth > 0 ? kSum : kPower;
     if (begins(after, 0, "^")) {
       level = kAtom;
@@ -87,8 +87,8 @@ class Writer {
   Writer(const Program& program, const LatexOptions& options) : list_(program.list()), options_(options), names_(options.names) {
     if (!names_.empty()) detail::check_count("to_latex", "names", names_.size(), program);
     if (!options.outputs.empty() && options.outputs.size() != list_.outputs.size())
-      throw ShapeError(fmt::format("to_latex: {} names in .outputs for a program of {} outputs", options.outputs.size(),
-                                   list_.outputs.size()));
+      throw ShapeError(
+          fmt::format("to_latex: {} names in .outputs for a program of {} outputs", options.outputs.size(), list_.outputs.size()));
     for (int k = 0; names_.size() < list_.inputs() && k < program.parameters(); ++k) names_.push_back(fmt::format("p_{{{}}}", k));
     for (int k = 0; names_.size() < list_.inputs(); ++k) names_.push_back(fmt::format("d_{{{}}}", k));
     uses_.resize(list_.size());
@@ -118,7 +118,9 @@ class Writer {
       formulas_.push_back({name, kAtom});
     }
     for (std::size_t k = 0; k < list_.outputs.size(); ++k) {
-      const std::string name = !options_.outputs.empty() ? options_.outputs[k] : list_.outputs.size() == 1 ? "y" : fmt::format("y_{{{}}}", k);
+      const std::string name = !options_.outputs.empty()   ? options_.outputs[k]
+                               : list_.outputs.size() == 1 ? "y"
+                                                           : fmt::format("y_{{{}}}", k);
       lines.push_back(fmt::format("{} &= {}", name, formulas_[list_.outputs[k]].text));
     }
     std::string text = "\\begin{aligned}\n";

@@ -1,0 +1,294 @@
+// Programs as C++ source: compiled, and compared to the bit with the evaluator.
+#include <autodiff/autodiff.h>
+
+#include <algorithm>
+#include <bit>
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "autodiff/program/shared_object.h"
+#include "benchmarks/scalar_functions.h"
+#include "tests/support/throws.h"
+
+using namespace wengert;
+using wengert::testing::contains;
+using wengert::testing::message_of;
+
+namespace {
+
+using Function = long(const double* p, const double* d, double* y);
+using LanesFunction = void(long lanes, const double* p, const double* const* d, double* const* y, long* left);
+
+std::shared_ptr<const detail::SharedObject> built(const std::string& source) {
+  std::string report;
+  const char* compiler = std::getenv("CXX");
+  auto object = detail::SharedObject::build(source,
+                                            {compiler ? compiler : "c++", "-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror",
+                                             "-Wno-unknown-pragmas", "-ffp-contract=off", "-fno-builtin"},
+                                            report);
+  BOOST_TEST_REQUIRE(object, report);
+  return object;
+}
+
+auto lines_of(const std::string& text) { return std::ranges::count(text, '\n'); }
+bool same_bits(double a, double b) { return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b) || (a != a && b != b); }
+
+/// The number of outputs that differ from the evaluator's at these inputs.
+std::size_t differences(const Program& program, Function* f, const std::vector<double>& inputs) {
+  std::vector<double> y(static_cast<std::size_t>(program.outputs()));
+  BOOST_TEST(f(inputs.data(), inputs.data() + program.parameters(), y.data()) == -1);
+  const std::vector<double> expected = program.values(std::span<const double>(inputs));
+  std::size_t count = 0;
+  for (std::size_t k = 0; k < y.size(); ++k) count += same_bits(y[k], expected[k]) ? 0 : 1;
+  return count;
+}
+
+template <class F> Program recorded(const F& f) {
+  const std::vector<double> x = f.start();
+  return record(
+      [f](auto p) {
+        using T = std::remove_cvref_t<decltype(p[0])>;
+        return f(std::span<const T>(p));
+      },
+      {.parameters = static_cast<int>(x.size())}, x);
+}
+
+/// A pendulum by `rounds` steps of Euler's method.
+Program pendulum(int rounds) {
+  return record(
+      [rounds](auto p) {
+        auto x = p[0], v = p[1];
+        for (int r = 0; r < rounds; ++r) {
+          v = v - 0.001 * sin(x);
+          x = x + 0.001 * v;
+        }
+        return x;
+      },
+      {.parameters = 2}, {0.5, 0.25});
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(every_function_has_the_bits_of_the_evaluator) {
+  const auto all = [](auto p) {
+    using T = std::remove_cvref_t<decltype(p[0])>;
+    std::vector<T> y{p[0] + p[1],
+                     p[0] - p[1],
+                     p[0] * p[1],
+                     p[0] / p[1],
+                     T(p[0] < p[1]),
+                     T(p[0] <= p[1]),
+                     T(p[0] == p[1]),
+                     T(p[0] != p[1]),
+                     T((p[0] < p[1]) & (p[1] < 1)),
+                     T((p[0] < p[1]) | (p[1] < 1)),
+                     T(!signbit(p[0])),
+                     T(signbit(p[1])),
+                     where(p[0] < p[1], p[0], p[1])};
+#define WENGERT_FUNCTION(F, name, ...) y.push_back(name(p[0]));
+    WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
+    WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
+    WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
+    y.push_back(leaky_relu(p[0], 0.25));
+    y.push_back(leaky_relu(p[0], 1.0));
+    y.push_back(polygamma(p[0], 3.0));
+    y.push_back(clamp(p[0], -1.5, 0.75));
+    y.push_back(pow(p[0], 2.0));
+#define WENGERT_FUNCTION(F, name) y.push_back(name(p[0], p[1]));
+    WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
+    return y;
+  };
+  const Program program = record(all, {.parameters = 2}, {0.5, 0.75});
+  const auto object = built(to_cpp(program, "all"));
+  const auto f = object->find<Function>("all");
+  BOOST_REQUIRE(f);
+  std::mt19937_64 random(1);
+  std::normal_distribution<double> normal(0, 3);
+  std::size_t count = 0;
+  for (int k = 0; k < 2000; ++k) count += differences(program, f, {normal(random), normal(random)});
+  BOOST_TEST(count == 0u);
+  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN(), kTiny = std::numeric_limits<double>::denorm_min();
+  for (double a : {0.0, -0.0, 1.0, -1.0, 700.0, -800.0, 1e300, kTiny, HUGE_VAL, -HUGE_VAL, kNaN})
+    for (double b : {0.0, -0.0, 1.0, -2.0, 1e-300, HUGE_VAL, -HUGE_VAL, kNaN})
+      BOOST_TEST(differences(program, f, {a, b}) == 0u, "at " << a << ", " << b);
+}
+
+BOOST_AUTO_TEST_CASE(benchmark_programs_and_their_gradients_have_the_bits_of_the_evaluator) {
+  const auto check = [](const char* name, const Program& program, const std::vector<double>& x, int most_lines) {
+    const std::string source = to_cpp(program, name);
+    BOOST_TEST(lines_of(source) <= most_lines, name);
+    const auto object = built(source);
+    BOOST_TEST(differences(program, object->find<Function>(name), x) == 0u, name);
+  };
+  using namespace wengert::benchmark;
+  const Rosenbrock rosenbrock;
+  check("rosen", recorded(rosenbrock), rosenbrock.start(), 100);
+  check("rosen_gradient", gradient(recorded(rosenbrock)), rosenbrock.start(), 100);
+  const LogisticRegression regression;
+  check("logreg", recorded(regression), regression.start(), 150);
+  check("logreg_gradient", gradient(recorded(regression)), regression.start(), 400);
+  const Perceptron perceptron;
+  check("mlp", recorded(perceptron), perceptron.start(), 500);
+  const LotkaVolterra ode;
+  check("ode", recorded(ode), ode.start(), 300);
+  check("ode_gradient", gradient(recorded(ode)), ode.start(), 1500);
+}
+
+BOOST_AUTO_TEST_CASE(a_point_of_the_mixture_as_a_lane) {
+  // The comparisons in log_sum_exp are guards; the whole program asks them anew for each of its points.
+  using Mixture = benchmark::GaussianMixture;
+  const Mixture mixture;
+  const std::vector<double> parameters = mixture.start();
+  constexpr int kLanes = 200;
+  const Program program = record(
+      [](auto p, auto d) {
+        using T = std::remove_cvref_t<decltype(p[0])>;
+        std::array<T, Mixture::kComponents> term;
+        for (std::size_t k = 0; k < Mixture::kComponents; ++k) {
+          T squares = 0;
+          for (std::size_t j = 0; j < Mixture::kDims; ++j)
+            squares += square(exp(p[Mixture::kFactors + k * Mixture::kFactor + j]) * (d[j] - p[Mixture::kMeans + k * Mixture::kDims + j]));
+          term[k] = p[k] - 0.5 * squares;
+        }
+        return Mixture::log_sum_exp<T>(term);
+      },
+      {.parameters = static_cast<int>(parameters.size()), .data = static_cast<int>(Mixture::kDims)},
+      [&] {
+        std::vector<double> example = parameters;
+        example.insert(example.end(), mixture.points.begin(), mixture.points.begin() + Mixture::kDims);
+        return example;
+      }());
+  std::vector<std::vector<double>> columns(Mixture::kDims);
+  for (std::size_t i = 0; i < kLanes; ++i)
+    for (std::size_t j = 0; j < Mixture::kDims; ++j) columns[j].push_back(mixture.points[i * Mixture::kDims + j]);
+  const Program gradient_program = gradient(program);
+  for (const Program& its : {program, gradient_program}) {
+    const auto object = built(to_cpp(its, "point", {.lanes = true}));
+    std::vector<double> y(static_cast<std::size_t>(its.outputs() * kLanes));
+    std::vector<const double*> d;
+    std::vector<double*> to;
+    for (const auto& column : columns) d.push_back(column.data());
+    for (int o = 0; o < its.outputs(); ++o) to.push_back(y.data() + o * kLanes);
+    std::vector<long> left(kLanes, -2);
+    object->find<LanesFunction>("point")(kLanes, parameters.data(), d.data(), to.data(), left.data());
+    const PathReport report = its.report(parameters, columns);
+    const std::vector<double> expected = its.values(parameters, Columns(columns));
+    std::size_t staying = 0, wrong = 0;
+    for (std::size_t i = 0; i < kLanes; ++i) {
+      if (left[i] >= 0) continue;
+      ++staying;
+      for (int o = 0; o < its.outputs(); ++o) {
+        const auto k = static_cast<std::size_t>(o) * kLanes + i;
+        wrong += same_bits(y[k], expected[k]) ? 0 : 1;
+      }
+    }
+    BOOST_TEST(wrong == 0u);
+    BOOST_TEST(staying == static_cast<std::size_t>(report.paths[0].lanes));
+    BOOST_TEST(staying > 0u);
+    BOOST_TEST(staying < static_cast<std::size_t>(kLanes));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_source_does_not_grow_with_the_rounds_of_a_loop) {
+  const std::string hundred = to_cpp(pendulum(100), "f"), ten_thousand = to_cpp(pendulum(10'000), "f"),
+                    million = to_cpp(pendulum(1'000'000), "f");
+  BOOST_TEST(lines_of(hundred) < 40);
+  BOOST_TEST(lines_of(ten_thousand) == lines_of(hundred));
+  BOOST_TEST(lines_of(million) == lines_of(hundred));
+  BOOST_TEST(contains(million, "for (long r = 0; r < 999999; ++r) {"));
+  const std::string slope = to_cpp(gradient(pendulum(100)), "f");
+  BOOST_TEST(lines_of(slope) < 100);
+  BOOST_TEST(lines_of(to_cpp(gradient(pendulum(10'000)), "f")) == lines_of(slope));
+  const auto object = built(ten_thousand);
+  BOOST_TEST(differences(pendulum(10'000), object->find<Function>("f"), {-0.75, 0.5}) == 0u);
+  BOOST_TEST(lines_of(to_cpp(pendulum(100), "f", {.loops = false})) > 500);
+}
+
+BOOST_AUTO_TEST_CASE(loops_of_several_kinds) {
+  // Values of two rounds before, constants that change, nested loops, data by the round, several loops, guards in each round.
+  const auto fibonacci = [](auto p, auto) {
+    auto a = p[0], b = p[1];
+    for (int r = 0; r < 50; ++r) {
+      const auto next = 0.5 * a + sin(b);
+      a = b;
+      b = next;
+    }
+    return b;
+  };
+  const auto horner = [](auto p, auto) {
+    auto y = p[0];
+    for (int r = 0; r < 40; ++r) y = y * p[1] + std::sin(r + 0.5);
+    return y;
+  };
+  const auto nested = [](auto p, auto d) {
+    auto s = p[0];
+    for (std::size_t i = 0; i < 30; ++i) {
+      auto inner = s;
+      for (std::size_t j = 0; j < 10; ++j) inner = inner + d[j] * p[1];
+      s = tanh(inner) + d[i];
+    }
+    auto t = p[1];
+    for (std::size_t i = 0; i < 30; ++i) t = t * exp(-square(d[29 - i])) + s;
+    return t;
+  };
+  const auto guarded = [](auto p, auto) {
+    auto x = p[0];
+    int rounds = 0;
+    while (x > 0.001 && rounds < 100) {
+      x = x - 0.01 * x * exp(-x);
+      ++rounds;
+    }
+    return x;
+  };
+  const auto check = [](const char* name, const auto& f, int most_lines) {
+    std::vector<double> inputs{0.25, 0.75};
+    for (int k = 0; k < 30; ++k) inputs.push_back(0.1 * std::cos(k));
+    const Program program = record(f, {.parameters = 2, .data = 30}, inputs);
+    for (const Program& its : {program, gradient(program), hessian(program)}) {
+      const auto object = built(to_cpp(its, name));
+      BOOST_TEST(differences(its, object->template find<Function>(name), inputs) == 0u, name);
+    }
+    BOOST_TEST(lines_of(to_cpp(program, name)) < most_lines, name);
+  };
+  check("fibonacci", fibonacci, 60);
+  check("horner", horner, 50);
+  check("nested", nested, 120);
+  check("guarded", guarded, 60);
+}
+
+BOOST_AUTO_TEST_CASE(the_guard_that_fails_is_reported) {
+  const Program program = record(
+      [](auto p) {
+        auto x = p[0];
+        for (int r = 0; r < 50; ++r)
+          if (x < 100) x = x * 1.5;
+        return x + static_cast<int>(p[0]);
+      },
+      {.parameters = 1}, {1e-9});
+  const auto object = built(to_cpp(program, "f"));
+  const auto f = object->find<Function>("f");
+  double y = 0;
+  const auto at = [&](double x) { return f(&x, nullptr, &y); };
+  BOOST_TEST(at(2e-9) == -1);
+  BOOST_TEST(y == program(std::vector{2e-9}));
+  BOOST_TEST(at(200.0) == 0);
+  BOOST_TEST(at(70.0) == 1);  // 105 after one round
+  BOOST_TEST(at(std::numeric_limits<double>::quiet_NaN()) == 0);
+  // 100 is passed in round 12
+  BOOST_TEST(at(1.0) == 12);
+  const Program number = record([](auto p) { return p[0] * p[0].value(); }, {.parameters = 1}, {-0.0});
+  const auto its_object = built(to_cpp(number, "number"));
+  const auto its = its_object->find<Function>("number");
+  double zero = 0.0, minus_zero = -0.0;
+  BOOST_TEST(its(&zero, nullptr, &y) == 0);
+  BOOST_TEST(its(&minus_zero, nullptr, &y) == -1);
+}
+
+BOOST_AUTO_TEST_CASE(names_must_be_names_of_functions) {
+  for (const char* name : {"", "2x", "a b", "f;g", "f()", "a-b", "_f"})
+    BOOST_TEST(contains(message_of<ValueError>([&] { to_cpp(pendulum(1), name); }), "is no name of a function"));
+}

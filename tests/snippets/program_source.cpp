@@ -1,0 +1,20 @@
+#include <autodiff/autodiff.h>
+
+#include <cstdio>
+using namespace wengert;
+
+int main() {
+  // [source]
+  const Program pendulum = record(
+      [](auto p) {
+        auto x = p[0], v = p[1];
+        for (int step = 0; step < 10'000; ++step) {
+          v -= 0.001 * sin(x);
+          x += 0.001 * v;
+        }
+        return x;
+      },
+      {.parameters = 2}, {0.5, 0.25});
+  std::fputs(to_cpp(pendulum, "pendulum").c_str(), stdout);
+  // [source]
+}
