@@ -9,6 +9,7 @@
 #include "autodiff/program/choice.h"
 #include "autodiff/program/derivatives.h"
 #include "autodiff/program/program_file.h"
+#include "autodiff/program/sparsity.h"
 #include "autodiff/runtime.h"
 #include "autodiff/scalar/scalar_derivatives.h"
 #include "autodiff/tape/tape.h"
