@@ -10,6 +10,7 @@
 #include "autodiff/program/compile.h"
 #include "autodiff/program/derivatives.h"
 #include "autodiff/program/program_file.h"
+#include "autodiff/program/sparsity.h"
 #include "autodiff/program/to_cpp.h"
 #include "autodiff/program/to_dot.h"
 #include "autodiff/program/to_latex.h"

@@ -82,15 +82,33 @@ template <class T, class F, int k, int mode> struct ReverseBody {
     const T *m = x.m, *y = reads & fn::Reads::y ? x.y : x.m;
     const OperandOf<reads & fn::Reads::a ? mode : 0, 0, T> a(reads & fn::Reads::a ? x.operands[0] : x.m);
     const OperandOf<reads & fn::Reads::b ? mode : 0, 1, T> b(reads & fn::Reads::b ? x.operands[1] : x.m);
+    const auto add = [&](Index begin, Index end) __attribute__((always_inline)) {
 #pragma GCC ivdep
-    for (Index i = 0; i < x.n; ++i) {
-      const T part = rule_of<F, k, T>(f, m[i], a[i], b[i], y[i]);
-      if constexpr (reads == fn::Reads::nothing) {
-        to[i] += part;
-      } else {
-        to[i] += m[i] == 0 ? T(0) : part;
+      for (Index i = begin; i < end; ++i) {
+        const T part = rule_of<F, k, T>(f, m[i], a[i], b[i], y[i]);
+        if constexpr (reads == fn::Reads::nothing) {
+          to[i] += part;
+        } else {
+          to[i] += m[i] == 0 ? T(0) : part;
+        }
+      }
+    };
+    Index done = 0;
+    if constexpr (requires { F::slope_without_tail(T()); }) {
+      // Blocks without an element in the tail need not compute its slope, as in ops/elementwise.cpp.
+      constexpr Index kBlock = 32;
+      for (; done + kBlock <= x.n; done += kBlock) {
+        int tail = 0;
+        for (Index i = done; i < done + kBlock; ++i) tail |= F::needs_tail(y[i]);
+        if (tail) {
+          add(done, done + kBlock);
+        } else {
+#pragma GCC ivdep
+          for (Index i = done; i < done + kBlock; ++i) to[i] += m[i] == 0 ? T(0) : m[i] * F::slope_without_tail(y[i]);
+        }
       }
     }
+    add(done, x.n);
   }
 };
 

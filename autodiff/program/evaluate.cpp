@@ -62,7 +62,8 @@ template <class T> class Pass {
       : path_(path),
         request_(request),
         purpose_(purpose),
-        plan_(path.plan(purpose.reverse ? Wanted{request.parameters_gradient != nullptr, wants_data_gradient(request)} : Wanted{})),
+        plan_(path.plan({purpose.reverse && request.parameters_gradient, purpose.reverse && wants_data_gradient(request),
+                         purpose.values || purpose.sums, request.costly})),
         kernels_(block_kernels<T>()),
         lanes_(lanes),
         departures_(departures),
@@ -153,12 +154,12 @@ template <class T> class Pass<T>::Block {
       : pass_(pass),
         plan_(pass.plan_),
         width_(pass.width_),
-        memory_(width_ * (plan_.rows + plan_.adjoint_rows + pass.summed_ + (pass.lanes_.list ? data() : 0)) + 1),
+        memory_(width_ * (plan_.rows + plan_.adjoint_rows + pass.summed_ + (pass.lanes_.list ? columns() : 0)) + 1),
         rows_(memory_.data()),
         adjoints_(rows_ + width_ * plan_.rows),
         sums_(adjoints_ + width_ * plan_.adjoint_rows),
         gathered_(sums_ + width_ * pass.summed_),
-        columns_(data() + 1),
+        columns_(columns() + 1),
         left_at_(width_) {
     std::fill_n(adjoints_, width_ * pass.boundary_, T(0));
     std::fill_n(sums_, width_ * pass.summed_, T(0));
@@ -169,7 +170,7 @@ template <class T> class Pass<T>::Block {
     first_ = first;
     n_ = n;
     place_data();
-    std::fill_n(left_at_.data(), n, kStays);
+    if (!pass_.path_.list.guards.empty()) std::fill_n(left_at_.data(), n, kStays);
     staying_ = n;
     forward();
     write_departures();
@@ -189,12 +190,13 @@ template <class T> class Pass<T>::Block {
 
  private:
   Index data() const { return pass_.path_.list.data; }
+  Index columns() const { return plan_.columns; }
   Index lane(Index i) const { return pass_.lanes_[first_ + i]; }
-  bool stays(Index i) const { return left_at_.data()[i] == kStays; }
+  bool stays(Index i) const { return all_stay() || left_at_.data()[i] == kStays; }
   bool all_stay() const { return staying_ == n_; }
 
   void place_data() {
-    for (Index d = 0; d < data(); ++d) {
+    for (Index d = 0; d < columns(); ++d) {
       const T* column = pass_.request_.columns[d];
       if (!pass_.lanes_.list) {
         columns_.data()[d] = column + first_;
@@ -276,7 +278,7 @@ template <class T> class Pass<T>::Block {
   }
 
   void write_values() {
-    for (Index o = 0; o < pass_.outputs_; ++o) {
+    for (Index o = 0; o < static_cast<Index>(plan_.outputs.size()); ++o) {
       const Place place = plan_.outputs[static_cast<std::size_t>(o)];
       T* to = pass_.request_.value_rows ? pass_.request_.value_rows[o] : pass_.request_.values + o * pass_.request_.lanes;
       write(to, at(place), place.kind() == Place::uniform ? 0 : 1);
@@ -297,6 +299,10 @@ template <class T> class Pass<T>::Block {
       const T* from = at(place);
       const Index step = place.kind() == Place::uniform ? 0 : 1;
       T* sums = sums_ + o * width_;
+      if (all_stay() && step == 1) {
+        for (Index i = 0; i < n_; ++i) sums[i] += from[i];
+        continue;
+      }
       for (Index i = 0; i < n_; ++i) sums[i] += stays(i) ? from[i * step] : T(0);
     }
   }
@@ -309,6 +315,14 @@ template <class T> class Pass<T>::Block {
       // A lane that left has the seed 0, and adjoints of 0 pass nothing on.
       T* to = adjoints_ + width_ * row;
       const T* seeds = pass_.request_.seeds ? pass_.request_.seeds + o * pass_.request_.lanes : nullptr;
+      if (all_stay() && !pass_.lanes_.list) {
+        if (seeds) {
+          for (Index i = 0; i < n_; ++i) to[i] += seeds[first_ + i];
+        } else {
+          for (Index i = 0; i < n_; ++i) to[i] += T(1);
+        }
+        continue;
+      }
       for (Index i = 0; i < n_; ++i) to[i] += !stays(i) ? T(0) : seeds ? seeds[lane(i)] : T(1);
     }
     for (const ReverseStep& step : plan_.reverse) {

@@ -20,7 +20,10 @@ template <class T> struct Request {
   T* parameters_gradient = nullptr;        ///< [parameter], summed over the lanes
   T* data_gradient = nullptr;              ///< [data][lane]
   T* const* data_gradient_rows = nullptr;  ///< instead of data_gradient: where the lanes of each go; null: nowhere
-  std::int32_t* paths = nullptr;           ///< [lane]
+  /// Of a program without guards: whether value_rows has rows for costly_values behind those of the outputs, or `columns` has them behind
+  /// the data.
+  Costly costly = Costly::computed;
+  std::int32_t* paths = nullptr;  ///< [lane]
   /// Called for each lane that takes none of the paths and for which none can be recorded; without it that is a ValueError.
   const std::function<void(Index lane, int path, std::uint32_t guard)>* left = nullptr;
 };

@@ -19,7 +19,7 @@ bool agree(const Guard& a, const Guard& b) { return a.kind == b.kind && same_out
 
 const Plan& Path::plan(Wanted wanted) const {
   const std::scoped_lock lock(mutex_);
-  auto& plan = plans_[(wanted.parameters ? 1 : 0) + (wanted.data ? 2 : 0)];
+  auto& plan = plans_[wanted.parameters][wanted.data][wanted.outputs][static_cast<int>(wanted.costly)];
   if (!plan) plan = std::make_unique<const Plan>(list, wanted);
   return *plan;
 }

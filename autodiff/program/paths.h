@@ -34,7 +34,7 @@ class Path {
 
  private:
   mutable std::mutex mutex_;
-  mutable std::unique_ptr<const Plan> plans_[4];
+  mutable std::unique_ptr<const Plan> plans_[2][2][2][3];
 };
 
 /// All may be called by several threads at once.

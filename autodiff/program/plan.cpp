@@ -10,6 +10,42 @@ namespace {
 
 constexpr std::uint32_t kForever = std::numeric_limits<std::uint32_t>::max();
 
+/// Whether a loop of the operation takes about as long as its memory.
+bool is_arithmetic(Opcode opcode) {
+  switch (opcode) {
+    case Opcode::add:
+    case Opcode::subtract:
+    case Opcode::multiply:
+    case Opcode::divide:
+    case Opcode::negative:
+    case Opcode::square:
+    case Opcode::reciprocal:
+    case Opcode::sqrt:
+    case Opcode::rsqrt:
+    case Opcode::abs:
+    case Opcode::sign:
+    case Opcode::step:
+    case Opcode::floor:
+    case Opcode::ceil:
+    case Opcode::round:
+    case Opcode::softsign:
+    case Opcode::hardsigmoid:
+    case Opcode::relu:
+    case Opcode::relu6:
+    case Opcode::leaky_relu:
+    case Opcode::hardswish:
+    case Opcode::clamp:
+    case Opcode::hardtanh:
+    case Opcode::softshrink:
+    case Opcode::maximum:
+    case Opcode::minimum:
+    case Opcode::where:
+      return true;
+    default:
+      return info(opcode).condition;
+  }
+}
+
 /// Rows are given out from the lowest free one.
 class Rows {
  public:
@@ -43,17 +79,22 @@ class Planner {
         active_(list.size()),
         reached_(list.size()),
         kept_(list.size()),
+        computed_(list.size()),
         last_use_(list.size()),
         step_of_(list.size()),
         place_(list.size()) {
     find_lanes_and_activity();
     find_reached();
+    find_computed();
     place_uniforms();
     place_guards();
     find_last_uses();
     plan_forward();
-    for (std::uint32_t y : list_.outputs) plan_.outputs.push_back(place_[y]);
-    if (wanted_.any()) plan_reverse();
+    if (wanted_.outputs)
+      for (std::uint32_t y : list_.outputs) plan_.outputs.push_back(place_[y]);
+    if (wanted_.costly == Costly::written)
+      for (std::uint32_t v : costly_) plan_.outputs.push_back(place_[v]);
+    if (wanted_.any_derivative()) plan_reverse();
   }
 
  private:
@@ -78,7 +119,7 @@ class Planner {
   }
 
   void find_reached() {
-    if (!wanted_.any()) return;
+    if (!wanted_.any_derivative()) return;
     for (std::uint32_t y : list_.outputs) reached_[y] = active_[y];
     for (std::uint32_t v = list_.size(); v-- > first_;) {
       if (!reached_[v]) continue;
@@ -91,6 +132,32 @@ class Planner {
         if (reads & fn::Reads::b) kept_[operand(i, 1)] = true;
         if (reads & fn::Reads::y) kept_[v] = true;
       }
+    }
+  }
+
+  /// Which values of lanes are computed: those that are wanted or read.
+  void find_computed() {
+    if (wanted_.costly != Costly::computed) costly_ = costly_values(list_);
+    std::vector<char> given(list_.size());
+    if (wanted_.costly == Costly::given) {
+      std::uint32_t column = list_.data;
+      for (std::uint32_t v : costly_) {
+        given[v] = true;
+        place_[v] = {Place::column, column++};
+      }
+    }
+    plan_.columns = list_.data + (wanted_.costly == Costly::given ? static_cast<std::uint32_t>(costly_.size()) : 0);
+    computed_ = kept_;
+    if (wanted_.outputs)
+      for (std::uint32_t y : list_.outputs) computed_[y] = true;
+    if (wanted_.costly == Costly::written)
+      for (std::uint32_t v : costly_) computed_[v] = true;
+    for (const Guard& guard : list_.guards) computed_[guard.value] = true;
+    for (std::uint32_t v = list_.size(); v-- > first_;) {
+      computed_[v] = computed_[v] && in_lanes_[v] && !given[v];
+      if (!computed_[v]) continue;
+      const Instruction& i = list_.instruction(v);
+      for (int k = 0; k < operands_of(i); ++k) computed_[operand(i, k)] = true;
     }
   }
 
@@ -121,7 +188,7 @@ class Planner {
   void place_guards() {
     std::uint32_t steps = 0;
     for (std::uint32_t v = first_; v < list_.size(); ++v)
-      if (in_lanes_[v]) step_of_[v] = steps++;
+      if (computed_[v]) step_of_[v] = steps++;
     std::uint32_t before = 0;
     for (std::uint32_t g = 0; g < list_.guards.size(); ++g) {
       const std::uint32_t v = list_.guards[g].value;
@@ -138,20 +205,21 @@ class Planner {
   // last_use_[v]: from this step on, v's row is free.
   void find_last_uses() {
     for (std::uint32_t v = first_; v < list_.size(); ++v) {
-      if (!in_lanes_[v]) continue;
+      if (!computed_[v]) continue;
       const Instruction& i = list_.instruction(v);
       for (int k = 0; k < operands_of(i); ++k) last_use_[operand(i, k)] = std::max(last_use_[operand(i, k)], step_of_[v]);
     }
     for (std::uint32_t v = 0; v < list_.size(); ++v)
       if (kept_[v]) last_use_[v] = kForever;
     for (std::uint32_t y : list_.outputs) last_use_[y] = kForever;
+    for (std::uint32_t v : costly_) last_use_[v] = kForever;
   }
 
   void plan_forward() {
     Rows rows;
     std::vector<std::pair<std::uint32_t, std::uint32_t>> waiting;  // (from which step on it is free, row), a heap
     for (std::uint32_t v = first_; v < list_.size(); ++v) {
-      if (!in_lanes_[v]) continue;
+      if (!computed_[v]) continue;
       const std::uint32_t s = step_of_[v];
       while (!waiting.empty() && waiting.front().first <= s) {
         rows.give_back(waiting.front().second);
@@ -231,13 +299,34 @@ class Planner {
   Wanted wanted_;
   Plan& plan_;
   std::uint32_t first_;
-  std::vector<char> in_lanes_, active_, reached_, kept_;
-  std::vector<std::uint32_t> last_use_, step_of_;
+  std::vector<char> in_lanes_, active_, reached_, kept_, computed_;
+  std::vector<std::uint32_t> last_use_, step_of_, costly_;
   std::vector<Place> place_;
 };
 
 }  // namespace
 
 Plan::Plan(const WengertList& list, Wanted wanted) { Planner(list, wanted, *this); }
+
+std::vector<std::uint32_t> costly_values(const WengertList& list) {
+  std::vector<char> in_lanes(list.size()), read(list.size());
+  for (std::uint32_t v = list.parameters; v < list.inputs(); ++v) in_lanes[v] = true;
+  for (std::uint32_t v = list.first_instruction(); v < list.size(); ++v) {
+    const Instruction& i = list.instruction(v);
+    const OpcodeInfo& its = info(i.opcode);
+    fn::Reads reads = fn::Reads::nothing;
+    for (int k = 0; k < its.operands; ++k) {
+      if (in_lanes[i.operands[static_cast<std::size_t>(k)]]) in_lanes[v] = true;
+      reads = reads | its.reads[static_cast<std::size_t>(k)];
+    }
+    if (reads & fn::Reads::a) read[i.operands[0]] = true;
+    if (reads & fn::Reads::b) read[i.operands[1]] = true;
+    if (reads & fn::Reads::y) read[v] = true;
+  }
+  std::vector<std::uint32_t> costly;
+  for (std::uint32_t v = list.first_instruction(); v < list.size(); ++v)
+    if (read[v] && in_lanes[v] && !is_arithmetic(list.instruction(v).opcode)) costly.push_back(v);
+  return costly;
+}
 
 }  // namespace wengert::detail

@@ -43,11 +43,23 @@ struct GuardStep {
   Place value;
 };
 
-/// What a reverse sweep differentiates by.
+/// What becomes of the values that cost much and that a reverse sweep reads (costly_values).
+enum class Costly : std::uint8_t {
+  computed,
+  written,  ///< computed, and results behind the outputs
+  given     ///< columns behind the data
+};
+
+/// What is wanted of a run: the values of the outputs, and by what a reverse sweep differentiates.
 struct Wanted {
   bool parameters = false, data = false;
-  bool any() const { return parameters || data; }
+  bool outputs = true;
+  Costly costly = Costly::computed;
+  bool any_derivative() const { return parameters || data; }
 };
+
+/// The values that cost more to compute than to keep in memory, and that a reverse sweep by all inputs reads.
+std::vector<std::uint32_t> costly_values(const WengertList& list);
 
 struct Plan {
   Plan(const WengertList& list, Wanted wanted);
@@ -62,10 +74,11 @@ struct Plan {
   std::vector<ReverseStep> uniform_reverse;
 
   // Of each block.
+  std::uint32_t columns = 0;  // of data, and of given values
   std::uint32_t rows = 0;
   std::vector<ForwardStep> steps;
   std::vector<GuardStep> guards;
-  std::vector<Place> outputs;
+  std::vector<Place> outputs;  // empty if they are not wanted
 
   static constexpr std::uint32_t kNoRow = ~std::uint32_t{0};
   std::uint32_t adjoint_rows = 0;

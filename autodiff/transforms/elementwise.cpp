@@ -28,7 +28,10 @@ template <class T> using Pointers = pool::Vector<T*>;
 /// A program on elements, and those of its derivatives, made when they are needed first.
 class ElementProgram {
  public:
-  ElementProgram(const char* name, Program program) : name(name), program(std::move(program)) {}
+  ElementProgram(const char* name, Program program)
+      : name(name),
+        program(std::move(program)),
+        costly_(this->program.list().guards.empty() ? costly_values(this->program.list()).size() : 0) {}
 
   const std::shared_ptr<const ElementProgram>& vjp() const {
     std::call_once(vjp_once_, [&] { vjp_ = std::make_shared<ElementProgram>(name, wengert::vjp(program, By::inputs)); });
@@ -38,6 +41,8 @@ class ElementProgram {
     std::call_once(jvp_once_, [&] { jvp_ = std::make_shared<ElementProgram>(name, wengert::jvp(program, By::inputs)); });
     return jvp_;
   }
+  /// How many values a forward run keeps for the reverse sweep. Elements that may take another way through the program keep none.
+  std::size_t costly() const { return costly_; }
   int parameters() const { return program.parameters(); }
   int inputs() const { return program.parameters() + program.data(); }
 
@@ -45,6 +50,7 @@ class ElementProgram {
   const Program program;
 
  private:
+  const std::size_t costly_;
   mutable std::once_flag vjp_once_, jvp_once_;
   mutable std::shared_ptr<const ElementProgram> vjp_, jvp_;
 };
@@ -67,6 +73,14 @@ template <class T> class Lanes {
     request.lanes = 1;
     for (const Index n : shape) request.lanes *= n;
   }
+  /// Values of the program that need not be computed.
+  void give(std::span<const Tensor> costly) {
+    if (costly.empty()) return;
+    for (const Tensor& each : costly) columns_.push_back(data<T>(each));
+    request.columns = columns_.data();
+    request.costly = Costly::given;
+  }
+
   Request<T> request;
 
  private:
@@ -82,7 +96,8 @@ void check_lanes(const char* name, Index lanes) {
 
 class ElementwiseCall : public Operation {
  public:
-  explicit ElementwiseCall(std::shared_ptr<const ElementProgram> program) : program_(std::move(program)) {}
+  /// `kept` are the costly values of the program, where the forward run has written them.
+  ElementwiseCall(std::shared_ptr<const ElementProgram> program, Tensors kept) : program_(std::move(program)), kept_(std::move(kept)) {}
   const char* name() const override { return program_->name; }
   ValueSet saved_for(int) const override {
     ValueSet all = kNoValues;
@@ -132,6 +147,7 @@ class ElementwiseCall : public Operation {
     dispatch_floating(x[0].dtype(), [&](auto zero) {
       using T = decltype(zero);
       Lanes<T> lanes(*program_, x, shape);
+      lanes.give(kept_);
       Request<T>& request = lanes.request;
       for (Tensor& seed : seeds) seed = seed.contiguous();
       Tensor joined;
@@ -164,24 +180,32 @@ class ElementwiseCall : public Operation {
   }
 
   std::shared_ptr<const ElementProgram> program_;
+  Tensors kept_;
 };
 
 /// All results of the program, recorded as one operation. Parameters have one element each; data broadcast to `shape`.
 Tensors apply(const std::shared_ptr<const ElementProgram>& program, std::span<const Tensor> x, const Shape& shape, Location site) {
-  Tensors y;
-  for (int j = 0; j < program->program.outputs(); ++j) y.push_back(Tensor::uninitialized(shape, x[0].dtype(), site));
+  pool::Vector<const Tensor*> inputs;
+  for (const Tensor& each : x) inputs.push_back(&each);
+  const auto uninitialized = [&](std::size_t count) {
+    Tensors t;
+    for (std::size_t j = 0; j < count; ++j) t.push_back(Tensor::uninitialized(shape, x[0].dtype(), site));
+    return t;
+  };
+  Tensors y = uninitialized(static_cast<std::size_t>(program->program.outputs()));
+  Tensors kept = any_tracked(inputs) ? uninitialized(program->costly()) : Tensors();
   dispatch_floating(x[0].dtype(), [&](auto zero) {
     using T = decltype(zero);
     Lanes<T> lanes(*program, x, shape);
     check_lanes(program->name, lanes.request.lanes);
     Pointers<T> rows;
-    for (Tensor& each : y) rows.push_back(data<T>(each));
+    for (Tensors* group : {&y, &kept})
+      for (Tensor& each : *group) rows.push_back(data<T>(each));
     lanes.request.value_rows = rows.data();
+    if (!kept.empty()) lanes.request.costly = Costly::written;
     evaluate(*ProgramAccess::paths(program->program), lanes.request);
   });
-  pool::Vector<const Tensor*> inputs;
-  for (const Tensor& each : x) inputs.push_back(&each);
-  record_all(ElementwiseCall(program), site, inputs, y);
+  record_all(ElementwiseCall(program, std::move(kept)), site, inputs, y);
   return y;
 }
 
@@ -231,14 +255,18 @@ std::shared_ptr<ElementwisePrograms> make_elementwise(std::shared_ptr<const Elem
 Tensor apply_elementwise(const std::shared_ptr<ElementwisePrograms>& programs, std::span<Operand* const> x) {
   const char* name = programs->f->name;
   const Location site = x[0]->site;
-  Dtype dtype = float64;
-  for (std::size_t i = x.size(); i-- > 0;)
-    if (x[i]->is_tensor()) dtype = x[i]->dtype();
+  const auto check_defined = [&](const Tensor& t, std::size_t i) {
+    if (!t.defined()) throw ShapeError(fmt::format("{}: operand {} is undefined: default-constructed, or moved from", name, i));
+  };
+  Dtype dtype = float64;  // that of the first tensor
+  for (std::size_t i = x.size(); i-- > 0;) {
+    if (!x[i]->is_tensor()) continue;
+    check_defined(x[i]->as(dtype), i);
+    dtype = x[i]->dtype();
+  }
   Tensors operands;
   for (Operand* each : x) {
     const Tensor& t = each->as(dtype);
-    if (!t.defined())
-      throw ShapeError(fmt::format("{}: operand {} is undefined: default-constructed, or moved from", name, operands.size()));
     check_floating(name, t);
     if (!operands.empty()) check_same_dtype(name, operands[0], t);
     operands.push_back(t);
