@@ -20,7 +20,7 @@ requires ScalarOperands<A, B> detail::ScalarOf<A, B> where(C condition, A&& a, B
   return detail::ScalarOf<A, B>(std::forward<B>(b));
 }
 #define WENGERT_CHOICE(A, B) \
-  template <std::same_as<bool> C, int N> Dual<N> where(C condition, const A& a, const B& b) { return condition ? Dual<N>(a) : Dual<N>(b); }
+  template <int N> Dual<N> where(bool condition, const A& a, const B& b) { return condition ? Dual<N>(a) : Dual<N>(b); }
 WENGERT_CHOICE(Dual<N>, Dual<N>)
 WENGERT_CHOICE(Dual<N>, double)
 WENGERT_CHOICE(double, Dual<N>)

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "autodiff/tensor/shape.h"
-#include "support/every_isa.h"
+#include "tests/support/every_isa.h"
 
 using namespace wengert;
 using kernels::StridedOperand;
