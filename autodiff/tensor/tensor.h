@@ -107,14 +107,14 @@ class Tensor {
   Tensor() = default;
   Tensor(const Tensor& o) noexcept : elements_(o.elements_), number_(o.number_) { retain(elements_); }
   Tensor(Tensor&& o) noexcept : elements_(o.elements_), number_(o.number_) { o.forget(); }
-  Tensor& operator=(const Tensor& o) noexcept {  // NOLINT(bugprone-unhandled-self-assignment): retained before released
+  Tensor& operator=(const Tensor& o) & noexcept {  // NOLINT(bugprone-unhandled-self-assignment): retained before released
     retain(o.elements_);
     release(elements_);
     elements_ = o.elements_;
     number_ = o.number_;
     return *this;
   }
-  Tensor& operator=(Tensor&& o) noexcept {
+  Tensor& operator=(Tensor&& o) & noexcept {
     Elements* mine = elements_;
     elements_ = o.elements_;
     number_ = o.number_;
@@ -124,6 +124,8 @@ class Tensor {
     }
     return *this;
   }
+  WENGERT_UNAVAILABLE("this assigns to a temporary Tensor and changes nothing; x = slice_update(x, {i, j}, value) replaces a part of x")
+  Tensor& operator=(const Tensor& o) &&;
   ~Tensor() { release(elements_); }
 
   /// @name Making tensors

@@ -227,3 +227,16 @@ void logic(const Tensor& x, const Scalar& s) {
   static_cast<void>(!(s > 0));
 #endif
 }
+
+void assignment_to_a_temporary(const Tensor& x, const Tensor& y) {
+#ifdef WRONG_assigned_part  // error: slice_update
+  select(x, 0, 1) = y;
+#else
+  Tensor z = slice_update(x, {1}, y);
+#endif
+#ifdef WRONG_assigned_row  // error: slice_update
+  x[1] = y + y;
+#else
+  z = slice_update(x, {1}, y + y);
+#endif
+}
