@@ -190,7 +190,6 @@ std::pair<Tensor, Tensor> value_and_gradient(const char* name, FunctionOfTensor 
 }
 
 Tensor vjp(FunctionOfTensor f, const Tensor& x, const Tensor& y_bar) {
-  check_defined("vjp", y_bar, "the cotangent");
   Derivatives at("vjp");
   const Tensor v = at.variable(x);
   return at.result(at.pull(f(v), v, y_bar));

@@ -232,7 +232,6 @@ std::vector<Call> calls_with(const Tensor& t) {
       {"undefined", call([=] { return gradient([](const Tensor& x) { return sum(x); }, t); })},
       {"undefined", call([=] { return hessian([](const Tensor& x) { return sum(x); }, t); })},
       {"undefined", call([=] { return jvp([](const Tensor& x) { return sum(x); }, a, t); })},
-      {"undefined", call([=] { return vjp([](const Tensor& x) { return sum(x); }, a, t); })},
       // Parameters and layers.
       {"add", call([=] { return nn::Linear(2, 2, {.bias = false}).bias + 1; })},
       {"sum", call([=] { return sum(Parameter()); })},
