@@ -4,7 +4,7 @@
 
 namespace wengert {
 
-FlushDenormals::FlushDenormals() noexcept : before_(kernels::denormal_mode()) { kernels::set_denormal_mode(kernels::flushed_denormals); }
+FlushDenormals::FlushDenormals() noexcept : before_(kernels::denormal_mode()) { kernels::set_denormal_mode(kernels::kFlushedDenormals); }
 
 FlushDenormals::~FlushDenormals() { kernels::set_denormal_mode(before_); }
 

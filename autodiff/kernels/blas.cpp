@@ -50,7 +50,7 @@ template <class T> struct Factorizations {
   CblasTriangularSolve<T> solve_triangular = nullptr;
 };
 
-constexpr std::array library_names = {"libopenblas.so.0", "libopenblas.so"};
+constexpr std::array kLibraryNames = {"libopenblas.so.0", "libopenblas.so"};
 constexpr int openmp_build = 2;  // of openblas_get_parallel()
 
 // An environment variable for one scope. (The environment is the process's: a thread that changes it at the same time must not exist, as
@@ -113,7 +113,7 @@ template <class Function> void find(void* handle, const char* name, Function*& f
 
 /// Null if there is none; then `reasons` says why, of each name: one may be damaged and another missing.
 void* open_any(int flags, std::string& reasons) {
-  for (const char* name : library_names) {
+  for (const char* name : kLibraryNames) {
     if (void* handle = dlopen(name, flags)) return handle;
     const char* reason = dlerror();
     reasons += fmt::format("{}{}", reasons.empty() ? "" : "; ", reason ? reason : "no reason given");
@@ -137,7 +137,7 @@ void* load(CoreChoice& chosen_by) {
   throw Error(
       fmt::format("matrix product: OpenBLAS ({} or {}) cannot be loaded: {}; install it (Debian, Ubuntu: apt install "
                   "libopenblas0-pthread; a damaged one with --reinstall)",
-                  library_names[0], library_names[1], reasons));
+                  kLibraryNames[0], kLibraryNames[1], reasons));
 }
 
 std::string text_of(void* handle, const char* name) {

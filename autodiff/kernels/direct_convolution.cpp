@@ -24,12 +24,12 @@
 #define WENGERT_DIRECT_CONVOLUTION_ONCE
 namespace wengert::kernels {
 
-inline constexpr Index vector_channels = 16;    // channels of results and their gradients are padded to whole vectors of any target
-inline constexpr Index winograd_products = 16;  // for 2 x 2 results, where the sums have 36
-inline constexpr Index winograd_tiles = 32;     // at a time: their transforms stay in the second-level cache
+inline constexpr Index kVectorChannels = 16;    // channels of results and their gradients are padded to whole vectors of any target
+inline constexpr Index kWinogradProducts = 16;  // for 2 x 2 results, where the sums have 36
+inline constexpr Index kWinogradTiles = 32;     // at a time: their transforms stay in the second-level cache
 /// From one product's operands to the next one's; not a power of two, or all 16 would share a set of the first cache.
-constexpr Index winograd_plane(Index channels) { return winograd_tiles * channels + 16; }
-constexpr Index padded_channels(Index channels) { return (channels + vector_channels - 1) / vector_channels * vector_channels; }
+constexpr Index winograd_plane(Index channels) { return kWinogradTiles * channels + 16; }
+constexpr Index padded_channels(Index channels) { return (channels + kVectorChannels - 1) / kVectorChannels * kVectorChannels; }
 
 /// The convolution of a buffer (row, column, channel) with its halo: result (height, width, padded_channels(out)).
 struct BufferConvolution {
@@ -43,12 +43,12 @@ struct BufferConvolution {
   Index packed_weights() const { return padded_channels(out) * kernel_height * steps(); }
   /// Whether it is done by Winograd's minimal filtering.
   bool is_winograd() const {
-    return kernel_height == 3 && kernel_width == 3 && in >= 32 && out >= 32 && in % vector_channels == 0 && height % 2 == 0 &&
+    return kernel_height == 3 && kernel_width == 3 && in >= 32 && out >= 32 && in % kVectorChannels == 0 && height % 2 == 0 &&
            width % 2 == 0;
   }
   /// Of what prepare_weights writes and of what convolve_buffer needs for itself, in floats.
-  Index prepared_weights() const { return is_winograd() ? winograd_products * in * padded_channels(out) : packed_weights(); }
-  Index scratch() const { return is_winograd() ? winograd_products * (winograd_plane(in) + winograd_plane(padded_channels(out))) : 0; }
+  Index prepared_weights() const { return is_winograd() ? kWinogradProducts * in * padded_channels(out) : packed_weights(); }
+  Index scratch() const { return is_winograd() ? kWinogradProducts * (winograd_plane(in) + winograd_plane(padded_channels(out))) : 0; }
 };
 
 /// Weights by strides: that from input channel i to output channel o at (r, s) is data[o * out + i * in + r * row + s * column]. Those of
@@ -65,11 +65,11 @@ HWY_BEFORE_NAMESPACE();
 namespace wengert::kernels::HWY_NAMESPACE {
 
 /// The width of the panel of weights that begins at a channel.
-HWY_INLINE Index panel_at(Index channel, Index channels) { return channels - channel > lanes ? panel : lanes; }
+HWY_INLINE Index panel_at(Index channel, Index channels) { return channels - channel > kLanes ? kPanel : kLanes; }
 
 /// packed[panel][r][(s, i)][column of the panel]
 void pack_weights(const BufferConvolution& b, const WeightView& w, float* packed) {
-  for (Index o = 0; o < b.out; o += panel) {
+  for (Index o = 0; o < b.out; o += kPanel) {
     const Index width = panel_at(o, b.out);
     for (Index r = 0; r < b.kernel_height; ++r)
       for (Index s = 0; s < b.kernel_width; ++s)
@@ -81,7 +81,7 @@ void pack_weights(const BufferConvolution& b, const WeightView& w, float* packed
 
 /// The other way round, for gradients: those of w's strides in `to`.
 void unpack_weights(const BufferConvolution& b, const float* packed, const WeightView& w, float* to) {
-  for (Index o = 0; o < b.out; o += panel) {
+  for (Index o = 0; o < b.out; o += kPanel) {
     const Index width = panel_at(o, b.out);
     for (Index r = 0; r < b.kernel_height; ++r)
       for (Index s = 0; s < b.kernel_width; ++s)
@@ -94,7 +94,7 @@ void unpack_weights(const BufferConvolution& b, const float* packed, const Weigh
 void convolve_directly(const BufferConvolution& b, const float* x, const float* packed, const float* bias, bool relu, float* y) {
   constexpr Index cached_weights = 16384;  // 64 KB of weights stay near while the rows of an image pass
   const Index buffer_row = b.buffer_width * b.in, pixel = padded_channels(b.out);
-  for (Index o = 0; o < b.out; o += panel) {
+  for (Index o = 0; o < b.out; o += kPanel) {
     const Index width = panel_at(o, b.out), kernel_row = b.steps() * width;
     const float* const weights = packed + o * b.kernel_height * b.steps();
     const Index at_once = HWY_MIN(b.kernel_height, HWY_MAX(Index(1), cached_weights / kernel_row));
@@ -142,8 +142,8 @@ HWY_INLINE void transform_column(float g0, float g1, float g2, float* to) {
 /// transformed[e][panel][i][column of the panel]
 void transform_weights(const BufferConvolution& b, const WeightView& w, float* transformed) {
   const Index plane = b.in * padded_channels(b.out);
-  for (Index i = 0; i < winograd_products * plane; ++i) transformed[i] = 0;
-  for (Index o = 0; o < b.out; o += panel) {
+  for (Index i = 0; i < kWinogradProducts * plane; ++i) transformed[i] = 0;
+  for (Index o = 0; o < b.out; o += kPanel) {
     const Index width = panel_at(o, b.out);
     for (Index j = 0; j < width && o + j < b.out; ++j)
       for (Index i = 0; i < HWY_MIN(b.in, w.channels); ++i) {
@@ -168,7 +168,7 @@ void transform_pixels(const BufferConvolution& b, const float* x, Index first, I
   const Index row = b.buffer_width * b.in, plane = winograd_plane(b.in), across = b.width / 2;
   for (Index t = 0; t < count; ++t) {
     const float* const from = x + 2 * ((first + t) / across) * row + 2 * ((first + t) % across) * b.in;
-    for (Index i = 0; i < b.in; i += lanes) {
+    for (Index i = 0; i < b.in; i += kLanes) {
       Vector columns[4][4];
       HWY_UNROLL(4)
       for (int s = 0; s < 4; ++s) {
@@ -195,7 +195,7 @@ void transform_products(const BufferConvolution& b, const float* from, Index fir
   const Index pixel = padded_channels(b.out), plane = winograd_plane(pixel), across = b.width / 2;
   for (Index t = 0; t < count; ++t) {
     float* const to = y + (2 * ((first + t) / across) * b.width + 2 * ((first + t) % across)) * pixel;
-    for (Index o = 0; o < pixel; o += lanes) {
+    for (Index o = 0; o < pixel; o += kLanes) {
       const Vector start = bias ? hn::LoadU(d, bias + o) : hn::Zero(d);
       Vector columns[2][4];
       HWY_UNROLL(4)
@@ -222,12 +222,12 @@ void transform_products(const BufferConvolution& b, const float* from, Index fir
 void convolve_by_winograd(const BufferConvolution& b, const float* x, const float* transformed, const float* bias, bool relu, float* y,
                           float* scratch) {
   const Index pixel = padded_channels(b.out), all = b.height / 2 * (b.width / 2);
-  float* const products = scratch + winograd_products * winograd_plane(b.in);
-  for (Index first = 0; first < all; first += winograd_tiles) {
-    const Index count = HWY_MIN(winograd_tiles, all - first);
+  float* const products = scratch + kWinogradProducts * winograd_plane(b.in);
+  for (Index first = 0; first < all; first += kWinogradTiles) {
+    const Index count = HWY_MIN(kWinogradTiles, all - first);
     transform_pixels(b, x, first, count, scratch);
-    for (Index e = 0; e < winograd_products; ++e)
-      for (Index o = 0; o < b.out; o += panel) {
+    for (Index e = 0; e < kWinogradProducts; ++e)
+      for (Index o = 0; o < b.out; o += kPanel) {
         Tile t;
         t.a = scratch + e * winograd_plane(b.in);
         t.a_row = b.in;
@@ -249,7 +249,7 @@ void transform_gradient(const BufferConvolution& b, const float* y_bar, Index y_
   const Index pixel = padded_channels(b.out), plane = winograd_plane(pixel), across = b.width / 2;
   for (Index t = 0; t < count; ++t) {
     const float* const from = y_bar + 2 * ((first + t) / across) * y_row + 2 * ((first + t) % across) * pixel;
-    for (Index o = 0; o < pixel; o += lanes) {
+    for (Index o = 0; o < pixel; o += kLanes) {
       const float* const p = from + o;
       Vector columns[4][2];
       HWY_UNROLL(2)
@@ -277,13 +277,13 @@ void transform_gradient(const BufferConvolution& b, const float* y_bar, Index y_
 void add_transformed_gradient(const BufferConvolution& b, const float* x, const float* y_bar, Index y_row, float* transformed,
                               float* scratch) {
   const Index pixel = padded_channels(b.out), all = b.height / 2 * (b.width / 2);
-  float* const right = scratch + winograd_products * winograd_plane(b.in);
-  for (Index first = 0; first < all; first += winograd_tiles) {
-    const Index count = HWY_MIN(winograd_tiles, all - first);
+  float* const right = scratch + kWinogradProducts * winograd_plane(b.in);
+  for (Index first = 0; first < all; first += kWinogradTiles) {
+    const Index count = HWY_MIN(kWinogradTiles, all - first);
     transform_pixels(b, x, first, count, scratch);
     transform_gradient(b, y_bar, y_row, first, count, right);
-    for (Index e = 0; e < winograd_products; ++e)
-      for (Index o = 0; o < b.out; o += panel) {
+    for (Index e = 0; e < kWinogradProducts; ++e)
+      for (Index o = 0; o < b.out; o += kPanel) {
         Tile t;
         t.a = scratch + e * winograd_plane(b.in);
         t.a_row = 1;
@@ -310,7 +310,7 @@ HWY_INLINE void transform_column_back(float e0, float e1, float e2, float e3, fl
 void transform_weights_back(const BufferConvolution& b, const float* transformed, const WeightView& w, float* to) {
   const Index plane = b.in * padded_channels(b.out);
   for (Index o = 0; o < b.out; ++o) {
-    const Index first = o / panel * panel, width = panel_at(first, b.out);
+    const Index first = o / kPanel * kPanel, width = panel_at(first, b.out);
     for (Index i = 0; i < b.in; ++i) {
       const float* const from = transformed + first * b.in + i * width + o - first;
       float columns[4][3], g[3];
@@ -342,10 +342,10 @@ void add_direct_gradient(const BufferConvolution& b, const float* x, const float
   const Index group = HWY_MAX(Index(1), cached_gradient / (b.width * pixel));
   for (Index h = 0; h < b.height; h += group) {
     float* c = packed;
-    for (Index o = 0; o < b.out; o += panel) {
+    for (Index o = 0; o < b.out; o += kPanel) {
       const Index width = panel_at(o, b.out);
       // Where a row of the kernel has few weights, two of them are a tile of two groups.
-      const bool pairs = width == lanes && b.steps() <= tile_rows;
+      const bool pairs = width == kLanes && b.steps() <= kTileRows;
       for (Index r = 0, rows = 1; r < b.kernel_height; r += rows, c += rows * b.steps() * width) {
         rows = pairs && r + 2 <= b.kernel_height ? 2 : 1;
         Tile t;
@@ -363,7 +363,7 @@ void add_direct_gradient(const BufferConvolution& b, const float* x, const float
         t.accumulate = true;
         t.a_group = buffer_row;
         if (rows == 2) {
-          tall_tiles[b.steps() - 1](t);
+          kTallTiles[b.steps() - 1](t);
         } else {
           multiply_rows(t, b.steps(), width);
         }
@@ -391,7 +391,7 @@ void pool_with_relu(const float* x, Index height, Index width, Index channels, f
   const Index row = 2 * width * channels;
   for (Index h = 0; h < height; ++h)
     for (Index w = 0; w < width; ++w)
-      for (Index c = 0; c < channels; c += lanes, y += lanes, at += lanes) {
+      for (Index c = 0; c < channels; c += kLanes, y += kLanes, at += kLanes) {
         const float* const from = x + 2 * h * row + 2 * w * channels + c;
         Vector most = hn::LoadU(d, from);
         auto where = hn::Zero(di);
@@ -414,7 +414,7 @@ void unpool(const float* y_bar, const std::uint8_t* at, Index height, Index widt
   const hn::Rebind<std::uint8_t, Floats> bytes;
   for (Index h = 0; h < height; ++h)
     for (Index w = 0; w < width; ++w)
-      for (Index c = 0; c < channels; c += lanes, y_bar += lanes, at += lanes) {
+      for (Index c = 0; c < channels; c += kLanes, y_bar += kLanes, at += kLanes) {
         float* const to = x_bar + 2 * h * x_row + 2 * w * channels + c;
         const Vector v = hn::LoadU(d, y_bar);
         const auto where = hn::PromoteTo(di, hn::LoadU(bytes, at));
@@ -427,7 +427,7 @@ void unpool(const float* y_bar, const std::uint8_t* at, Index height, Index widt
 void mask_by_relu(const float* y, const float* y_bar, Index n, float* x_bar) {
   const Floats d;
   Index i = 0;
-  for (; i + lanes <= n; i += lanes)
+  for (; i + kLanes <= n; i += kLanes)
     hn::StoreU(hn::IfThenZeroElse(hn::Le(hn::LoadU(d, y + i), hn::Zero(d)), hn::LoadU(d, y_bar + i)), d, x_bar + i);
   for (; i < n; ++i) x_bar[i] = y[i] <= 0 ? 0 : y_bar[i];
 }
@@ -435,7 +435,7 @@ void mask_by_relu(const float* y, const float* y_bar, Index n, float* x_bar) {
 /// sums[c] += the sum over all pixels of x (height, width, channels), whose rows are `row` apart.
 void add_channel_sums(const float* x, Index height, Index width, Index channels, Index row, float* sums) {
   const Floats d;
-  for (Index c = 0; c < channels; c += lanes) {
+  for (Index c = 0; c < channels; c += kLanes) {
     Vector sum = hn::Zero(d);
     for (Index h = 0; h < height; ++h)
       for (Index w = 0; w < width; ++w) sum = hn::Add(sum, hn::LoadU(d, x + h * row + w * channels + c));
@@ -497,7 +497,7 @@ WeightView weights_backward(const Convolution& c, const float* weight) {
 }
 
 /// Parts of a batch, which depend on its size alone; each has buffers of its own. Weights are summed in parts, so these are few.
-constexpr Index most_parts = 8;
+constexpr Index kMaxParts = 8;
 Range part_of_batch(Index batch, Index parts, Index part) { return {part * batch / parts, (part + 1) * batch / parts}; }
 
 bool takes(const WindowAxis& axis) {
@@ -530,7 +530,7 @@ void direct_convolution(const Convolution& c, const ConvolutionTail& tail, const
   const auto put_first = WENGERT_BEST_TARGET(put_channels_first);
   const auto convolve = WENGERT_BEST_TARGET(convolve_buffer);
   const auto pool = WENGERT_BEST_TARGET(pool_with_relu);
-  const Index parts = std::min(c.batch, most_parts);
+  const Index parts = std::min(c.batch, kMaxParts);
   parallel_blocks(parts, [&](Index part) {
     Scratch<float> buffer(b.x_size), results(sums + (tail.pool ? pixels * b.y_pixel : 0));
     Scratch<float> scratch(b.forward.scratch());
@@ -556,7 +556,7 @@ void direct_gradients(const Convolution& c, const ConvolutionTail& tail, const f
   const Index height = tail.pool ? c.height.out / 2 : c.height.out, width = tail.pool ? c.width.out / 2 : c.width.out;
   const Index pixels = height * width, y_row = b.y_width * b.y_pixel;
   const Index weights = gradients.weight ? b.forward.prepared_weights() : 0, sums = weights + b.y_pixel;
-  const Index parts = std::min(c.batch, most_parts);
+  const Index parts = std::min(c.batch, kMaxParts);
   Scratch<float> packed(gradients.x ? b.backward.prepared_weights() : 0), all_sums(std::max<Index>(parts, 1) * sums);
   if (gradients.x) WENGERT_BEST_TARGET(prepare_weights)(b.backward, weights_backward(c, weight), packed.data());
   std::fill_n(all_sums.data(), std::max<Index>(parts, 1) * sums, 0.0f);

@@ -39,13 +39,13 @@ struct GemmBlock {
   Index row, rows, column, columns;
 };
 
-inline constexpr Index most_depth = most_descent_depth;  // of k at once: a panel of B is 33 KB at most
-inline constexpr Index most_rows = 384;                  // of a block: what is used of A at once is 400 KB at most
-inline constexpr Index dots_below = 20;                  // rows of A
+inline constexpr Index kMaxDepth = kMaxDescentDepth;  // of k at once: a panel of B is 33 KB at most
+inline constexpr Index kMaxRows = 384;                // of a block: what is used of A at once is 400 KB at most
+inline constexpr Index kDotsBelow = 20;               // rows of A
 
 /// Of k at once: parts as equal as possible.
 constexpr Index depth_of(Index k) {
-  const Index parts = (k + most_depth - 1) / most_depth;
+  const Index parts = (k + kMaxDepth - 1) / kMaxDepth;
   return parts > 1 ? (k + parts - 1) / parts : k;
 }
 
@@ -70,7 +70,7 @@ void pack_rows(const float* from, Index row, Index steps, Index columns, Index w
   const Floats d;
   for (Index k = 0; k < steps; ++k, from += row, to += width) {
     Index j = 0;
-    for (; j + lanes <= columns; j += lanes) hn::StoreU(hn::LoadU(d, from + j), d, to + j);
+    for (; j + kLanes <= columns; j += kLanes) hn::StoreU(hn::LoadU(d, from + j), d, to + j);
     for (; j < columns; ++j) to[j] = from[j];
     for (; j < width; ++j) to[j] = 0;
   }
@@ -93,7 +93,7 @@ void pack(const MatrixView<float>& b, Index steps, Index columns, Index width, f
 }
 
 /// Of packed panels side by side.
-constexpr Index whole_columns(Index n) { return (n + lanes - 1) / lanes * lanes; }
+constexpr Index whole_columns(Index n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
 Index packed_size(Index k, Index n) { return k * whole_columns(n); }
 
@@ -101,8 +101,8 @@ Index packed_size(Index k, Index n) { return k * whole_columns(n); }
 void pack_matrix(Index k, Index n, const MatrixView<float>& b, float* packed) {
   const Index depth = depth_of(k);
   for (Index first = 0; first < k; first += depth)
-    for (Index j = 0; j < n; j += panel) {
-      const Index steps = HWY_MIN(k - first, depth), columns = HWY_MIN(n - j, Index(panel)), width = columns <= lanes ? lanes : panel;
+    for (Index j = 0; j < n; j += kPanel) {
+      const Index steps = HWY_MIN(k - first, depth), columns = HWY_MIN(n - j, Index(kPanel)), width = columns <= kLanes ? kLanes : kPanel;
       pack({b.data + first * b.row + j * b.column, b.row, b.column}, steps, columns, width, packed);
       packed += steps * width;
     }
@@ -110,7 +110,7 @@ void pack_matrix(Index k, Index n, const MatrixView<float>& b, float* packed) {
 
 /// Rows of tiles whose columns are not whole vectors, through a copy of C. B is packed to whole vectors.
 void multiply_last_columns(Tile t, Index rows, Index columns) {
-  HWY_ALIGN float c[tile_rows * panel] = {}, bias[panel] = {};
+  HWY_ALIGN float c[kTileRows * kPanel] = {}, bias[kPanel] = {};
   float* const to = t.c;
   const float* const a = t.a;
   const Index to_row = t.c_row;
@@ -119,35 +119,35 @@ void multiply_last_columns(Tile t, Index rows, Index columns) {
     t.bias = bias;
   }
   t.c = c;
-  t.c_row = panel;
-  for (Index row = 0; row < rows; row += tile_rows) {
-    const Index count = HWY_MIN(rows - row, Index(tile_rows));
+  t.c_row = kPanel;
+  for (Index row = 0; row < rows; row += kTileRows) {
+    const Index count = HWY_MIN(rows - row, Index(kTileRows));
     if (t.accumulate || t.descend)
       for (Index r = 0; r < count; ++r)
-        for (Index j = 0; j < columns; ++j) c[r * panel + j] = to[(row + r) * to_row + j];
+        for (Index j = 0; j < columns; ++j) c[r * kPanel + j] = to[(row + r) * to_row + j];
     t.a = a + row * t.a_row;
-    (columns <= lanes ? tiles<1> : tiles<2>)[count - 1](t);
+    (columns <= kLanes ? kTiles<1> : kTiles<2>)[count - 1](t);
     for (Index r = 0; r < count; ++r)
-      for (Index j = 0; j < columns; ++j) to[(row + r) * to_row + j] = c[r * panel + j];
+      for (Index j = 0; j < columns; ++j) to[(row + r) * to_row + j] = c[r * kPanel + j];
   }
 }
 
 bool copies_a(const Gemm& g, const GemmBlock& block) {
-  return g.a.column != 1 && block.rows >= 2 * tile_rows && block.columns >= 4 * panel;
+  return g.a.column != 1 && block.rows >= 2 * kTileRows && block.columns >= 4 * kPanel;
 }
 
 /// What multiply_block needs for copies, in floats: a panel of B and the rows of A.
 Index scratch_size(const Gemm& g, const GemmBlock& block) {
   const bool copies = copies_a(g, block);
-  if (!copies && !packs_b(g) && (g.packed_b || block.columns % panel == 0)) return 0;
-  return depth_of(g.k) * (panel + (copies ? block.rows : 0));
+  if (!copies && !packs_b(g) && (g.packed_b || block.columns % kPanel == 0)) return 0;
+  return depth_of(g.k) * (kPanel + (copies ? block.rows : 0));
 }
 
 void multiply_block(const Gemm& g, const GemmBlock& block, float* scratch) {
   const bool packs = packs_b(g), copies = copies_a(g, block);
-  const bool wide = !packs && !g.packed_b && block.rows <= wide_rows;
+  const bool wide = !packs && !g.packed_b && block.rows <= kWideRows;
   const Index depth = depth_of(g.k);
-  float* const copy_of_a = scratch + depth * panel;
+  float* const copy_of_a = scratch + depth * kPanel;
   const float* const a = g.a.data + block.row * g.a.row;
   Tile t;
   t.c_row = g.c_row;
@@ -168,19 +168,19 @@ void multiply_block(const Gemm& g, const GemmBlock& block, float* scratch) {
       t.c = g.c + block.row * g.c_row + j;
       t.bias = g.options.bias ? g.options.bias + j : nullptr;
       const MatrixView<float> b{g.packed_b ? nullptr : g.b.data + k * g.b.row + j * g.b.column, g.b.row, g.b.column};
-      if (wide && end - j >= wide_panel) {
+      if (wide && end - j >= kWidePanel) {
         t.b = b.data;
         t.b_step = b.row;
-        multiply_rows(t, block.rows, wide_tiles, wide_rows);
-        j += wide_panel;
+        multiply_rows(t, block.rows, kWideTiles, kWideRows);
+        j += kWidePanel;
         continue;
       }
-      const Index columns = HWY_MIN(end - j, Index(panel));
-      const Index width = columns <= lanes ? lanes : panel;
+      const Index columns = HWY_MIN(end - j, Index(kPanel));
+      const Index width = columns <= kLanes ? kLanes : kPanel;
       if (g.packed_b) {
         t.b = g.packed_b + k * whole_columns(g.n) + j * t.steps;
         t.b_step = width;
-      } else if (packs || columns < panel) {
+      } else if (packs || columns < kPanel) {
         pack(b, t.steps, columns, width, scratch);
         t.b = scratch;
         t.b_step = width;
@@ -188,12 +188,12 @@ void multiply_block(const Gemm& g, const GemmBlock& block, float* scratch) {
         t.b = b.data;
         t.b_step = b.row;
       }
-      if (columns == panel) {
-        multiply_rows(t, block.rows, tiles<2>, tile_rows);
+      if (columns == kPanel) {
+        multiply_rows(t, block.rows, kTiles<2>, kTileRows);
       } else {
         multiply_last_columns(t, block.rows, columns);
       }
-      j += panel;
+      j += kPanel;
     }
     k += depth;
   } while (k < g.k);
@@ -210,12 +210,12 @@ void multiply_outer(const Gemm& g, const GemmBlock& block) {
     Index j = 0;
     if (g.descend) {
       const Vector rate = hn::Set(d, g.rate);
-      for (; j + lanes <= block.columns; j += lanes)
+      for (; j + kLanes <= block.columns; j += kLanes)
         hn::StoreU(hn::Sub(hn::LoadU(d, c + j), hn::Mul(rate, hn::Mul(left, hn::LoadU(d, b + j)))), d, c + j);
       for (; j < block.columns; ++j) c[j] -= g.rate * (a * b[j]);
       continue;
     }
-    for (; j + lanes <= block.columns; j += lanes) {
+    for (; j + kLanes <= block.columns; j += kLanes) {
       const Vector right = hn::LoadU(d, b + j);
       hn::StoreU(g.options.accumulate ? hn::MulAdd(left, right, hn::LoadU(d, c + j)) : hn::Mul(left, right), d, c + j);
     }
@@ -234,7 +234,7 @@ template <int rows, int columns> HWY_INLINE void dot_tile(const Gemm& g, Index r
     for (int j = 0; j < columns; ++j) sum[r][j] = hn::Zero(d);
   }
   Index k = 0;
-  for (; k + lanes <= g.k; k += lanes) {
+  for (; k + kLanes <= g.k; k += kLanes) {
     Vector left[rows];
     HWY_UNROLL(4)
     for (int r = 0; r < rows; ++r) left[r] = hn::LoadU(d, a + r * g.a.row + k);
@@ -290,26 +290,26 @@ void cut(const Gemm& g, Index& rows, Index& columns) {
   rows = g.m;
   columns = g.n;
   const double depth = 2.0 * static_cast<double>(std::max(g.k, Index(1)));
-  if (g.m <= most_rows && depth * static_cast<double>(g.m) * static_cast<double>(g.n) < 2 * least_work) return;
+  if (g.m <= kMaxRows && depth * static_cast<double>(g.m) * static_cast<double>(g.n) < 2 * least_work) return;
   const auto even = [](Index size, Index most, Index unit) {
     const Index part = count_of(size, count_of(size, std::max(most, unit)));
     return std::min(size, count_of(part, unit) * unit);
   };
   const auto enough = [&](Index across) { return static_cast<Index>(least_work / (depth * static_cast<double>(across))); };
-  rows = even(g.m, most_rows, row_unit);
+  rows = even(g.m, kMaxRows, row_unit);
   if (g.a.column != 1 && !packs_b(g))
-    rows = even(g.m, std::min(enough(g.n), most_rows), row_unit);
+    rows = even(g.m, std::min(enough(g.n), kMaxRows), row_unit);
   else
     columns = even(g.n, enough(rows), column_unit);
 }
 
 /// Which of the ways multiplies; it depends on the matrices alone.
-enum class Way { tiles, dots, outer };
+enum class Way { kTiles, dots, outer };
 Way way_of(const Gemm& g) {
-  const bool few_sums = g.m <= 4 || (g.m < dots_below && g.k >= most_depth);  // what a sum's end costs, compared with packing B
+  const bool few_sums = g.m <= 4 || (g.m < kDotsBelow && g.k >= kMaxDepth);  // what a sum's end costs, compared with packing B
   if (!g.descend && few_sums && g.b.row == 1 && g.b.column != 1 && g.a.column == 1) return Way::dots;
   if (g.k == 1 && g.b.column == 1 && !g.options.bias && !g.options.relu) return Way::outer;
-  return Way::tiles;
+  return Way::kTiles;
 }
 
 void multiply(const Gemm& g, const GemmBlock& block) {
@@ -318,7 +318,7 @@ void multiply(const Gemm& g, const GemmBlock& block) {
       return WENGERT_BEST_TARGET(multiply_by_dots)(g, block);
     case Way::outer:
       return WENGERT_BEST_TARGET(multiply_outer)(g, block);
-    case Way::tiles:
+    case Way::kTiles:
       break;
   }
   const Index size = WENGERT_BEST_TARGET(scratch_size)(g, block);
@@ -330,7 +330,7 @@ void multiply(const Gemm& g, const GemmBlock& block) {
 bool is_faster_transposed(const Gemm& g) {
   constexpr Index vector = 16, least = 32768;  // elements of B
   const Index empty = count_of(g.m, vector) * vector - g.m;
-  return !g.packed_b && !g.descend && g.b.column != 1 && g.a.column == 1 && !g.options.accumulate && g.m >= dots_below &&
+  return !g.packed_b && !g.descend && g.b.column != 1 && g.a.column == 1 && !g.options.accumulate && g.m >= kDotsBelow &&
          8 * empty <= g.m && g.n >= 4 * g.m && g.n * g.k >= least;
 }
 

@@ -28,7 +28,7 @@ void gemm(Index m, Index n, Index k, const MatrixView<float>& a, const MatrixVie
 
 /// C -= rate * (A B), where each element of A B is rounded before, as if it had been stored. k is at most most_descent_depth.
 void gemm_descent(Index m, Index n, Index k, const MatrixView<float>& a, const MatrixView<float>& b, float rate, float* c, Index c_row);
-inline constexpr Index most_descent_depth = 264;
+inline constexpr Index kMaxDescentDepth = 264;
 
 /// The right factor of many products of float32 matrices, copied once into the order in which they read it.
 class PackedMatrix {

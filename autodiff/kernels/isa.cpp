@@ -16,17 +16,17 @@ struct Level {
   std::string_view setting;
   const char* name;
 };
-constexpr Level levels[isa_count] = {{Isa::baseline, "baseline", "the processor family's baseline"},
-                                     {Isa::sse4, "sse4", "SSE4.2"},
-                                     {Isa::avx2, "avx2", "AVX2"},
-                                     {Isa::avx512, "avx512", "AVX-512"},
-                                     {Isa::neon, "neon", "NEON"}};
+constexpr Level kLevels[kIsaCount] = {{Isa::baseline, "baseline", "the processor family's baseline"},
+                                      {Isa::sse4, "sse4", "SSE4.2"},
+                                      {Isa::avx2, "avx2", "AVX2"},
+                                      {Isa::avx512, "avx512", "AVX-512"},
+                                      {Isa::neon, "neon", "NEON"}};
 
 Isa allowed_isa() {
   const char* setting = std::getenv("WENGERT_MAX_ISA");
   if (!setting || !*setting) return best_isa();
-  const auto* level = std::find_if(std::begin(levels), std::end(levels), [&](const Level& l) { return l.setting == setting; });
-  if (level == std::end(levels))
+  const auto* level = std::find_if(std::begin(kLevels), std::end(kLevels), [&](const Level& l) { return l.setting == setting; });
+  if (level == std::end(kLevels))
     throw Error(
         fmt::format("kernels: the environment variable WENGERT_MAX_ISA is \"{}\"; set it to baseline, sse4, avx2, avx512 or neon, or unset "
                     "it to use what the processor has",
@@ -59,6 +59,6 @@ Isa best_isa() {
 
 void set_isa(Isa isa) { detail::chosen_isa.store(static_cast<int>(isa), std::memory_order_relaxed); }
 
-const char* name_of(Isa isa) { return levels[static_cast<int>(isa)].name; }
+const char* name_of(Isa isa) { return kLevels[static_cast<int>(isa)].name; }
 
 }  // namespace wengert::kernels

@@ -12,7 +12,7 @@ enum class Isa : int {
   avx512,    ///< AVX-512 F, BW, DQ, VL
   neon,      ///< of AArch64
 };
-inline constexpr int isa_count = 5;
+inline constexpr int kIsaCount = 5;
 
 namespace detail {
 inline std::atomic<int> chosen_isa{-1};  // -1: not yet asked for

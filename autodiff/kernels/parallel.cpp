@@ -28,7 +28,7 @@
 namespace wengert {
 namespace {
 
-constexpr int max_threads = 1024;
+constexpr int kMaxThreads = 1024;
 constexpr auto spin_time = std::chrono::microseconds(30), yield_time = std::chrono::microseconds(120);
 
 void pause() {
@@ -256,8 +256,8 @@ std::atomic<bool> pool_exists{false};
 
 int usable_processors() {
   cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::clamp(CPU_COUNT(&set), 1, max_threads);
-  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, max_threads);  // more than 1024 processors
+  if (sched_getaffinity(0, sizeof set, &set) == 0) return std::clamp(CPU_COUNT(&set), 1, kMaxThreads);
+  return std::clamp(static_cast<int>(std::thread::hardware_concurrency()), 1, kMaxThreads);  // more than 1024 processors
 }
 
 int default_threads() {
@@ -266,11 +266,11 @@ int default_threads() {
   int count = 0;
   const char* end = text + std::strlen(text);
   const auto [rest, error] = std::from_chars(text, end, count);
-  if (error != std::errc() || rest != end || count < 1 || count > max_threads)
+  if (error != std::errc() || rest != end || count < 1 || count > kMaxThreads)
     throw Error(
         fmt::format("num_threads: the environment variable WENGERT_NUM_THREADS is \"{}\"; set it to a whole number from 1 to {}, or "
                     "unset it to use all processors",
-                    text, max_threads));
+                    text, kMaxThreads));
   return count;
 }
 
@@ -284,8 +284,8 @@ int num_threads() {
 }
 
 void set_num_threads(int count) {
-  if (count < 1 || count > max_threads)
-    throw Error(fmt::format("set_num_threads: {} threads; the number must be from 1 to {}", count, max_threads));
+  if (count < 1 || count > kMaxThreads)
+    throw Error(fmt::format("set_num_threads: {} threads; the number must be from 1 to {}", count, kMaxThreads));
   chosen_threads.store(count, std::memory_order_relaxed);
   if (pool_exists.load(std::memory_order_acquire)) pool().shrink(count);
 }

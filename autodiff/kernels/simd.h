@@ -60,10 +60,10 @@
 namespace wengert::kernels {
 
 /// A function's versions by Isa. What the compiler's options leave out (-march=native, say, all below it) is the next best that there is.
-template <class Function> constexpr std::array<Function*, isa_count> without_gaps(std::array<Function*, isa_count> versions) {
-  for (int i = 1; i < isa_count; ++i)
+template <class Function> constexpr std::array<Function*, kIsaCount> without_gaps(std::array<Function*, kIsaCount> versions) {
+  for (int i = 1; i < kIsaCount; ++i)
     if (!versions[i]) versions[i] = versions[i - 1];
-  for (int i = isa_count - 2; i >= 0; --i)
+  for (int i = kIsaCount - 2; i >= 0; --i)
     if (!versions[i]) versions[i] = versions[i + 1];
   return versions;
 }

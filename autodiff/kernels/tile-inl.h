@@ -25,11 +25,11 @@ namespace hn = hwy::HWY_NAMESPACE;
 using Floats = hn::ScalableTag<float>;
 using Vector = hn::Vec<Floats>;
 
-constexpr int lanes = hn::MaxLanes(Floats());
-constexpr int tile_rows = HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON ? 8 : 6;
-constexpr int panel = 2 * lanes;  // columns of a tile
-constexpr int wide_rows = HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON ? 4 : 3;
-constexpr int wide_panel = 4 * lanes;  // of a tile of few rows
+constexpr int kLanes = hn::MaxLanes(Floats());
+constexpr int kTileRows = HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON ? 8 : 6;
+constexpr int kPanel = 2 * kLanes;  // columns of a tile
+constexpr int kWideRows = HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON ? 4 : 3;
+constexpr int kWidePanel = 4 * kLanes;  // of a tile of few rows
 
 /// `groups` times `rows` rows; C's rows lie at equal distances, A's do in each group.
 template <int rows, int vectors, int groups = 1> void multiply_tile(const Tile& t) {
@@ -39,14 +39,14 @@ template <int rows, int vectors, int groups = 1> void multiply_tile(const Tile& 
   for (int r = 0; r < groups * rows; ++r) {
     HWY_UNROLL(4)
     for (int v = 0; v < vectors; ++v) {
-      c[r][v] = t.accumulate ? hn::LoadU(d, t.c + r * t.c_row + v * lanes) : t.bias ? hn::LoadU(d, t.bias + v * lanes) : hn::Zero(d);
+      c[r][v] = t.accumulate ? hn::LoadU(d, t.c + r * t.c_row + v * kLanes) : t.bias ? hn::LoadU(d, t.bias + v * kLanes) : hn::Zero(d);
     }
   }
   const Index a_step = t.a_step, b_step = t.b_step;
   [[maybe_unused]] const Index a_group = t.a_group;
   if (t.descend) {  // what the end will read
     for (int r = 0; r < groups * rows; ++r)
-      for (int v = 0; v < vectors; ++v) __builtin_prefetch(t.c + r * t.c_row + v * lanes, 1);
+      for (int v = 0; v < vectors; ++v) __builtin_prefetch(t.c + r * t.c_row + v * kLanes, 1);
   }
   Index row[rows];
   HWY_UNROLL(8)
@@ -56,7 +56,7 @@ template <int rows, int vectors, int groups = 1> void multiply_tile(const Tile& 
     for (Index k = t.steps; k > 0; --k, a += a_step, b += b_step) {
       Vector right[vectors];
       HWY_UNROLL(4)
-      for (int v = 0; v < vectors; ++v) right[v] = hn::LoadU(d, b + v * lanes);
+      for (int v = 0; v < vectors; ++v) right[v] = hn::LoadU(d, b + v * kLanes);
       HWY_UNROLL(8)
       for (int r = 0; r < rows; ++r) {
         const Vector left = hn::Set(d, a[row[r]]);
@@ -80,7 +80,7 @@ template <int rows, int vectors, int groups = 1> void multiply_tile(const Tile& 
     for (int r = 0; r < groups * rows; ++r) {
       HWY_UNROLL(4)
       for (int v = 0; v < vectors; ++v) {
-        float* const to = t.c + r * t.c_row + v * lanes;
+        float* const to = t.c + r * t.c_row + v * kLanes;
         hn::StoreU(hn::Sub(hn::LoadU(d, to), hn::Mul(rate, c[r][v])), d, to);
       }
     }
@@ -91,31 +91,31 @@ template <int rows, int vectors, int groups = 1> void multiply_tile(const Tile& 
     HWY_UNROLL(4)
     for (int v = 0; v < vectors; ++v) {
       const Vector y = t.relu ? hn::IfThenZeroElse(hn::Le(c[r][v], hn::Zero(d)), c[r][v]) : c[r][v];
-      hn::StoreU(y, d, t.c + r * t.c_row + v * lanes);
+      hn::StoreU(y, d, t.c + r * t.c_row + v * kLanes);
     }
   }
 }
 
 using TileFunction = void (*)(const Tile&);
 /// By rows - 1.
-template <int vectors> constexpr TileFunction tiles[8] = {multiply_tile<1, vectors>,
-                                                          multiply_tile<2, vectors>,
-                                                          multiply_tile<3, vectors>,
-                                                          multiply_tile<4, vectors>,
-                                                          multiply_tile<5, vectors>,
-                                                          multiply_tile<6, vectors>,
-                                                          multiply_tile<tile_rows == 8 ? 7 : 6, vectors>,
-                                                          multiply_tile<tile_rows, vectors>};
+template <int vectors> constexpr TileFunction kTiles[8] = {multiply_tile<1, vectors>,
+                                                           multiply_tile<2, vectors>,
+                                                           multiply_tile<3, vectors>,
+                                                           multiply_tile<4, vectors>,
+                                                           multiply_tile<5, vectors>,
+                                                           multiply_tile<6, vectors>,
+                                                           multiply_tile<kTileRows == 8 ? 7 : 6, vectors>,
+                                                           multiply_tile<kTileRows, vectors>};
 /// One vector wide and two groups of rows high: fewer sums than these would wait for each other. By rows of a group - 1.
-constexpr TileFunction tall_tiles[8] = {multiply_tile<1, 1, 2>,
+constexpr TileFunction kTallTiles[8] = {multiply_tile<1, 1, 2>,
                                         multiply_tile<2, 1, 2>,
                                         multiply_tile<3, 1, 2>,
                                         multiply_tile<4, 1, 2>,
                                         multiply_tile<5, 1, 2>,
                                         multiply_tile<6, 1, 2>,
-                                        multiply_tile<tile_rows == 8 ? 7 : 6, 1, 2>,
-                                        multiply_tile<tile_rows, 1, 2>};
-constexpr TileFunction wide_tiles[4] = {multiply_tile<1, 4>, multiply_tile<2, 4>, multiply_tile<3, 4>, multiply_tile<wide_rows, 4>};
+                                        multiply_tile<kTileRows == 8 ? 7 : 6, 1, 2>,
+                                        multiply_tile<kTileRows, 1, 2>};
+constexpr TileFunction kWideTiles[4] = {multiply_tile<1, 4>, multiply_tile<2, 4>, multiply_tile<3, 4>, multiply_tile<kWideRows, 4>};
 
 /// The tile repeated down `rows` rows, in parts as equal as possible.
 HWY_INLINE void multiply_rows(Tile t, Index rows, const TileFunction* functions, int most) {
@@ -133,16 +133,16 @@ HWY_INLINE void multiply_rows(Tile t, Index rows, const TileFunction* functions,
 
 /// The same for one or two vectors of columns.
 HWY_INLINE void multiply_rows(Tile t, Index rows, Index columns) {
-  if (columns > lanes) return multiply_rows(t, rows, tiles<2>, tile_rows);
-  for (Index most = 2 * tile_rows; rows > tile_rows;) {
+  if (columns > kLanes) return multiply_rows(t, rows, kTiles<2>, kTileRows);
+  for (Index most = 2 * kTileRows; rows > kTileRows;) {
     const Index parts = (rows + most - 1) / most, half = HWY_MAX(Index(1), rows / parts / 2);
     t.a_group = half * t.a_row;
-    tall_tiles[half - 1](t);
+    kTallTiles[half - 1](t);
     t.a += 2 * half * t.a_row;
     t.c += 2 * half * t.c_row;
     rows -= 2 * half;
   }
-  if (rows > 0) tiles<1>[rows - 1](t);
+  if (rows > 0) kTiles<1>[rows - 1](t);
 }
 
 }  // namespace wengert::kernels::HWY_NAMESPACE

@@ -44,11 +44,11 @@ HWY_INLINE void transpose_block(const float* from, Index from_row, float* to, In
 inline void transpose(const float* from, Index from_row, Index rows, Index columns, float* to, Index to_row) {
   Index j = 0;
 #if HWY_TARGET != HWY_SCALAR
-  for (; j + lanes <= rows; j += lanes) {
+  for (; j + kLanes <= rows; j += kLanes) {
     Index k = 0;
     for (; k + 4 <= columns; k += 4) transpose_block(from + j * from_row + k, from_row, to + k * to_row + j, to_row);
     for (; k < columns; ++k)
-      for (Index i = j; i < j + lanes; ++i) to[k * to_row + i] = from[i * from_row + k];
+      for (Index i = j; i < j + kLanes; ++i) to[k * to_row + i] = from[i * from_row + k];
   }
 #endif
   for (; j < rows; ++j)

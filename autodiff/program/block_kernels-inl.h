@@ -176,7 +176,7 @@ template <class T> BlockKernels<T> make_block_kernels(kernels::Isa isa) {
 }
 
 template <class T> const BlockKernels<T>& block_kernels_of_this_isa() {
-  static const BlockKernels<T> tables[kernels::isa_count] = {
+  static const BlockKernels<T> tables[kernels::kIsaCount] = {
       make_block_kernels<T>(kernels::Isa::baseline), make_block_kernels<T>(kernels::Isa::sse4), make_block_kernels<T>(kernels::Isa::avx2),
       make_block_kernels<T>(kernels::Isa::avx512), make_block_kernels<T>(kernels::Isa::neon)};
   return tables[static_cast<int>(kernels::isa())];

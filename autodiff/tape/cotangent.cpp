@@ -23,7 +23,7 @@ bool Cotangent::can_be_deferred(const Tensor& left, const Tensor& right) {
   constexpr Index kMinElements = 32768;  // a smaller result stays in the L1 and L2 caches anyway
   if (!is_factor(left) || !is_factor(right)) return false;
   const Index m = left.shape()[1], n = right.shape()[1], k = left.shape()[0];
-  return k > 0 && k <= kernels::most_descent_depth && m > 0 && n >= kMinElements / m;
+  return k > 0 && k <= kernels::kMaxDescentDepth && m > 0 && n >= kMinElements / m;
 }
 
 Cotangent Cotangent::product(const Tensor& left, const Tensor& right) {

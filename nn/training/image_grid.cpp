@@ -19,7 +19,7 @@ struct Color {
   std::uint8_t red, green, blue;
 };
 
-constexpr Color paper{255, 255, 255}, ink{40, 40, 40}, mark{200, 30, 30}, not_a_number{255, 0, 255};
+constexpr Color kPaper{255, 255, 255}, kInk{40, 40, 40}, kMark{200, 30, 30}, kNotANumber{255, 0, 255};
 constexpr Index kComfortableWidth = 100;  // of an image in the picture
 constexpr Index kFrame = 3;               // its thickness; room is left for it around every image
 constexpr Index kGap = 14;                // between cells
@@ -29,7 +29,7 @@ constexpr Index kMaxSide = 65'535;  // many viewers refuse more
 
 class Picture {
  public:
-  Picture(Index width, Index height) : width_(width), height_(height), pixels_(static_cast<std::size_t>(3 * width * height), paper.red) {}
+  Picture(Index width, Index height) : width_(width), height_(height), pixels_(static_cast<std::size_t>(3 * width * height), kPaper.red) {}
 
   void fill(Index x, Index y, Index width, Index height, Color color) {
     for (Index row = y; row < y + height; ++row) {
@@ -95,7 +95,7 @@ struct Images {
     for (Index c = 0; c < 3; ++c) {
       const Index plane = image * channels + std::min(c, channels - 1);
       const double value = values[static_cast<std::size_t>((plane * height + row) * width + column)];
-      if (std::isnan(value)) return not_a_number;
+      if (std::isnan(value)) return kNotANumber;
       channel[c] = static_cast<std::uint8_t>(std::lround(255 * std::clamp((value - low) / (high - low), 0.0, 1.0)));
     }
     return {channel[0], channel[1], channel[2]};
@@ -150,7 +150,7 @@ void draw_cell(Picture& picture, const Layout& layout, const Images& images, Ind
   const Index left = kGap + image % layout.columns * layout.cell_width, top = kGap + image / layout.columns * layout.cell_height;
   const Index inner = layout.cell_width - kGap, scale = layout.magnification;
   const Index x = left + (inner - layout.image_width) / 2, y = top + kFrame;
-  if (marked) picture.fill(x - kFrame, y - kFrame, layout.image_width + 2 * kFrame, layout.image_height + 2 * kFrame, mark);
+  if (marked) picture.fill(x - kFrame, y - kFrame, layout.image_width + 2 * kFrame, layout.image_height + 2 * kFrame, kMark);
   for (Index row = 0; row < images.height; ++row) {
     for (Index column = 0; column < images.width; ++column) {
       picture.fill(x + column * scale, y + row * scale, scale, scale, images.color(image, row, column));
@@ -158,7 +158,7 @@ void draw_cell(Picture& picture, const Layout& layout, const Images& images, Ind
   }
   Index baseline = y + layout.image_height + kFrame + kFontScale;
   for (const std::string_view line : lines_of(caption)) {
-    picture.write(left + (inner - text_width(line)) / 2, baseline, line, marked ? mark : ink);
+    picture.write(left + (inner - text_width(line)) / 2, baseline, line, marked ? kMark : kInk);
     baseline += kLineHeight;
   }
 }

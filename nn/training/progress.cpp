@@ -14,9 +14,9 @@
 namespace wengert::nn {
 namespace {
 
-constexpr double seconds_between_redraws = 0.1;
-constexpr std::size_t default_columns = 80;
-constexpr std::size_t longest_bar = 40, shortest_bar = 8;
+constexpr double kSecondsBetweenRedraws = 0.1;
+constexpr std::size_t kDefaultColumns = 80;
+constexpr std::size_t kMaxBar = 40, kMinBar = 8;
 
 double steady_seconds() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
@@ -74,7 +74,7 @@ Progress::Progress(std::int64_t total, ProgressOptions options)
       rewritten_(options.style == ProgressOptions::Style::automatic ? is_terminal(stream_)
                                                                     : options.style == ProgressOptions::Style::rewritten),
       unicode_(speaks_utf8()) {
-  interval_ = rewritten_ ? seconds_between_redraws : options.seconds_between_lines;
+  interval_ = rewritten_ ? kSecondsBetweenRedraws : options.seconds_between_lines;
   started_ = drawn_ = clock_();
 }
 
@@ -147,7 +147,7 @@ std::string Progress::line(bool last) const {
   const std::size_t room = columns() - 1;  // some terminals wrap after a full line
   const std::size_t taken = text::width(front) + text::width(behind) + 2;
   std::string all = front;
-  if (total_ > 0 && room >= taken + shortest_bar) all += bar(std::min(longest_bar, room - taken)) + "  ";
+  if (total_ > 0 && room >= taken + kMinBar) all += bar(std::min(kMaxBar, room - taken)) + "  ";
   all += behind;
   return std::string(text::clipped(all, room));
 }
@@ -166,7 +166,7 @@ std::string Progress::bar(std::size_t columns) const {
 std::size_t Progress::columns() const {
   if (width_ > 0) return static_cast<std::size_t>(width_);
   winsize size{};
-  return ::ioctl(::fileno(stream_), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : default_columns;
+  return ::ioctl(::fileno(stream_), TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : kDefaultColumns;
 }
 
 void Progress::write(std::string_view text) noexcept {

@@ -24,7 +24,7 @@
 
 using namespace wengert;
 using kernels::control_register;
-using kernels::flushed_denormals;
+using kernels::kFlushedDenormals;
 
 static_assert(!std::is_copy_constructible_v<FlushDenormals> && !std::is_copy_assignable_v<FlushDenormals>);
 static_assert(!std::is_move_constructible_v<FlushDenormals> && !std::is_move_assignable_v<FlushDenormals>);
@@ -118,7 +118,7 @@ template <class T> void check_products(const Tensor& a, const Tensor& b, Tensor 
 
 }  // namespace
 
-BOOST_AUTO_TEST_SUITE(where_the_processor_has_the_mode, *boost::unit_test::enable_if<flushed_denormals != 0>())
+BOOST_AUTO_TEST_SUITE(where_the_processor_has_the_mode, *boost::unit_test::enable_if<kFlushedDenormals != 0>())
 
 BOOST_AUTO_TEST_CASE_TEMPLATE(results_of_operations_are_normal_or_zero, T, FloatingTypes) {
   check_products<T>(small_numbers<T>({1000}), small_numbers<T>({1000}), [](const Tensor& a, const Tensor& b) { return a * b; });
@@ -138,7 +138,7 @@ BOOST_AUTO_TEST_CASE(each_guard_leaves_what_it_found) {
   BOOST_TEST(is_exact());
   {
     const FlushDenormals outer;
-    BOOST_TEST(settings() == (before | flushed_denormals));
+    BOOST_TEST(settings() == (before | kFlushedDenormals));
     BOOST_TEST(flushes());
     {
       const FlushDenormals inner;
@@ -151,7 +151,7 @@ BOOST_AUTO_TEST_CASE(each_guard_leaves_what_it_found) {
 }
 
 BOOST_AUTO_TEST_CASE(half_a_mode_of_the_program_comes_back) {
-  const kernels::DenormalMode half = flushed_denormals & ~(flushed_denormals - 1);  // one of x86's two bits
+  const kernels::DenormalMode half = kFlushedDenormals & ~(kFlushedDenormals - 1);  // one of x86's two bits
   kernels::set_denormal_mode(half);
   const std::uint64_t before = settings();
   {
@@ -218,7 +218,7 @@ BOOST_AUTO_TEST_CASE(workers_follow_their_owner) {
 
 BOOST_AUTO_TEST_CASE(workers_follow_a_mode_that_the_program_set_itself) {
   const Threads scope(3);
-  kernels::set_denormal_mode(flushed_denormals);
+  kernels::set_denormal_mode(kFlushedDenormals);
   check_job(3, true);
   kernels::set_denormal_mode(0);
   check_job(3, false);
