@@ -137,7 +137,9 @@ void need_one_output(const char* name, const Program& program) {
 }
 std::pair<std::span<const double>, std::span<const double>> split(const char* name, const Program& program,
                                                                   std::span<const double> inputs) {
-  check_size(name, "the inputs", inputs.size(), program.parameters() + program.data());
+  if (static_cast<Index>(inputs.size()) != program.parameters() + program.data())
+    throw ShapeError(fmt::format("{}: {} inputs for a program of {} ({} parameters, {} data)", name, inputs.size(),
+                                 program.parameters() + program.data(), program.parameters(), program.data()));
   const auto parameters = static_cast<std::size_t>(program.parameters());
   return {inputs.first(parameters), inputs.subspan(parameters)};
 }
