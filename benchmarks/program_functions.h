@@ -145,7 +145,8 @@ struct BundleObservation {
 
   /// Inputs of all observations: [input][observation].
   static std::vector<std::vector<double>> columns() {
-    static constexpr std::array<double, kInputs> kCentre = {0.1, -0.2, 0.15, 0.3, -0.4, -5, 500, 320, 240, 0.01, -0.002, 0.2, 0.3, 1, 1, 300, 250},
+    static constexpr std::array<double, kInputs> kCentre = {0.1,  -0.2,   0.15, 0.3, -0.4, -5, 500, 320, 240,
+                                                            0.01, -0.002, 0.2,  0.3, 1,    1,  300, 250},
                                                  kSpread = {0.1, 0.1, 0.1, 0.5, 0.5, 0.5, 20, 5, 5, 1e-3, 1e-4, 0.5, 0.5, 0.5, 0.1, 50, 50};
     std::vector<std::vector<double>> columns;
     for (std::size_t i = 0; i < kInputs; ++i) {
@@ -179,10 +180,10 @@ struct BundleObservation {
 
 /// A chain of small operations, as in `train/tiny_ops`: h = h c + a again and again, from h = a.
 struct TinyChain {
-  static constexpr int kRounds = 100;
+  int rounds;
   template <class D> auto operator()(const D& d) const {
     auto h = d[0];
-    for (int i = 0; i < kRounds; ++i) h = h * d[1] + d[0];
+    for (int i = 0; i < rounds; ++i) h = h * d[1] + d[0];
     return h;
   }
 };
