@@ -162,8 +162,8 @@ CompiledProgram compile(const Program& program, const CompileOptions& options) {
     source += "\n" + to_cpp(*compiled.gradient_, kGradient, {.lanes = true});
   }
   const auto lines = std::ranges::count(source, '\n');
-  if (lines > options.most_lines) {
-    compiled.report_ = fmt::format("not compiled: its source has {} lines, and .most_lines is {}", lines, options.most_lines);
+  if (lines > options.max_lines) {
+    compiled.report_ = fmt::format("not compiled: its source has {} lines, and .max_lines is {}", lines, options.max_lines);
     return compiled;
   }
   compiled.code_ = detail::SharedObject::build(source, command, compiled.report_);

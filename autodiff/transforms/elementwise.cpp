@@ -255,18 +255,15 @@ std::shared_ptr<ElementwisePrograms> make_elementwise(std::shared_ptr<const Elem
 Tensor apply_elementwise(const std::shared_ptr<ElementwisePrograms>& programs, std::span<Operand* const> x) {
   const char* name = programs->f->name;
   const Location site = x[0]->site;
-  const auto check_defined = [&](const Tensor& t, std::size_t i) {
-    if (!t.defined()) throw ShapeError(fmt::format("{}: operand {} is undefined: default-constructed, or moved from", name, i));
-  };
   Dtype dtype = float64;  // that of the first tensor
   for (std::size_t i = x.size(); i-- > 0;) {
     if (!x[i]->is_tensor()) continue;
-    check_defined(x[i]->as(dtype), i);
-    dtype = x[i]->dtype();
+    check_defined(name, x[i]->tensor(), fmt::format("operand {}", i).c_str());
+    dtype = x[i]->tensor().dtype();
   }
   Tensors operands;
   for (Operand* each : x) {
-    const Tensor& t = each->as(dtype);
+    const Tensor& t = each->as(dtype, name);
     check_floating(name, t);
     if (!operands.empty()) check_same_dtype(name, operands[0], t);
     operands.push_back(t);

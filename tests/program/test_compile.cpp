@@ -131,7 +131,7 @@ BOOST_AUTO_TEST_CASE(without_a_compiler_the_evaluator_answers) {
   check({.compiler = "false"}, "not compiled: false: it ends with status 1");
   check({.compiler = "true"}, "not loaded: ");
   check({.flags = {"--no-such-flag"}}, "--no-such-flag");
-  check({.most_lines = 10}, ".most_lines is 10");
+  check({.max_lines = 10}, ".max_lines is 10");
 }
 
 BOOST_AUTO_TEST_CASE(no_shell_reads_the_command) {

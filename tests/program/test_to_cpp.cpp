@@ -118,9 +118,9 @@ BOOST_AUTO_TEST_CASE(every_function_has_the_bits_of_the_evaluator) {
 }
 
 BOOST_AUTO_TEST_CASE(benchmark_programs_and_their_gradients_have_the_bits_of_the_evaluator) {
-  const auto check = [](const char* name, const Program& program, const std::vector<double>& x, int most_lines) {
+  const auto check = [](const char* name, const Program& program, const std::vector<double>& x, int max_lines) {
     const std::string source = to_cpp(program, name);
-    BOOST_TEST(lines_of(source) <= most_lines, name);
+    BOOST_TEST(lines_of(source) <= max_lines, name);
     const auto object = built(source);
     BOOST_TEST(differences(program, object->find<Function>(name), x) == 0u, name);
   };
@@ -244,7 +244,7 @@ BOOST_AUTO_TEST_CASE(loops_of_several_kinds) {
     }
     return x;
   };
-  const auto check = [](const char* name, const auto& f, int most_lines) {
+  const auto check = [](const char* name, const auto& f, int max_lines) {
     std::vector<double> inputs{0.25, 0.75};
     for (int k = 0; k < 30; ++k) inputs.push_back(0.1 * std::cos(k));
     const Program program = record(f, {.parameters = 2, .data = 30}, inputs);
@@ -252,7 +252,7 @@ BOOST_AUTO_TEST_CASE(loops_of_several_kinds) {
       const auto object = built(to_cpp(its, name));
       BOOST_TEST(differences(its, object->template find<Function>(name), inputs) == 0u, name);
     }
-    BOOST_TEST(lines_of(to_cpp(program, name)) < most_lines, name);
+    BOOST_TEST(lines_of(to_cpp(program, name)) < max_lines, name);
   };
   check("fibonacci", fibonacci, 60);
   check("horner", horner, 50);

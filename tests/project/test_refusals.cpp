@@ -238,7 +238,7 @@ std::vector<Call> calls_with(const Tensor& t) {
       {"value", call([=] { return Parameter().value(); })},
       {"freeze", [=] { Parameter().freeze(); }},
       {"undefined", call([=] { return nn::Linear(2, 2)(t); })},
-      {"undefined", call([=] { return nn::Conv2d(1, 1, {.kernel = 1})(t); })},
+      {"undefined", call([=] { return nn::Conv2d(1, 1, 1)(t); })},
       {"undefined", call([=] { return nn::LSTM(2, 2)(t); })},
       {"undefined", call([=] { return nn::Embedding(2, 2)(t); })},
       {"undefined", call([=] { return nn::Sequential(nn::Flatten(), nn::Linear(2, 2))(t); })},
