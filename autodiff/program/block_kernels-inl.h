@@ -73,38 +73,37 @@ template <class F, int k> constexpr fn::Reads reads_of() {
   }
 }
 
-template <class T, class F, int k, int mode> struct ReverseBody {
+template <class T, class F, int k, int mode, bool first> struct ReverseBody {
   WENGERT_INLINE static void run(const ReverseArguments<T>& x) {
     constexpr fn::Reads reads = reads_of<F, k>();
     // What is not read may lie outside every row: m stands in for it.
     const F f = function_with<F>(x.options);
-    T* to = x.to;
     const T *m = x.m, *y = reads & fn::Reads::y ? x.y : x.m;
     const OperandOf<reads & fn::Reads::a ? mode : 0, 0, T> a(reads & fn::Reads::a ? x.operands[0] : x.m);
     const OperandOf<reads & fn::Reads::b ? mode : 0, 1, T> b(reads & fn::Reads::b ? x.operands[1] : x.m);
-    const auto add = [&](Index begin, Index end) __attribute__((always_inline)) {
-#pragma GCC ivdep
-      for (Index i = begin; i < end; ++i) {
-        const T part = rule_of<F, k, T>(f, m[i], a[i], b[i], y[i]);
-        if constexpr (reads == fn::Reads::nothing) {
-          to[i] += part;
-        } else {
-          to[i] += m[i] == 0 ? T(0) : part;
-        }
+    const auto part = [&](Index i) __attribute__((always_inline)) {
+      const T whole = rule_of<F, k, T>(f, m[i], a[i], b[i], y[i]);
+      if constexpr (reads == fn::Reads::nothing) {
+        return whole;
+      } else {
+        return m[i] == 0 ? T(0) : whole;
       }
     };
-    Index done = 0;
-    if constexpr (requires { F::slope_without_tail(T()); }) {
-      // Blocks without an element in the tail need not compute its slope, as in ops/elementwise.cpp.
-      constexpr Index kBlock = 32;
-      for (; done + kBlock <= x.n; done += kBlock) {
-        int tail = 0;
-        for (Index i = done; i < done + kBlock; ++i) tail |= F::needs_tail(y[i]);
-        if (tail) {
-          add(done, done + kBlock);
-        } else {
+    if constexpr ((mode >> k & 1) != 0) {
+      T sums[kPartialSums] = {};
+      Index i = 0;
+      for (; i + kPartialSums <= x.n; i += kPartialSums)
+        for (Index j = 0; j < kPartialSums; ++j) sums[j] += part(i + j);
+      for (; i < x.n; ++i) sums[i % kPartialSums] += part(i);
+      for (Index j = 0; j < kPartialSums; ++j) x.to[j] += sums[j];
+    } else {
+      T* to = x.to;
 #pragma GCC ivdep
-          for (Index i = done; i < done + kBlock; ++i) to[i] += m[i] == 0 ? T(0) : m[i] * F::slope_without_tail(y[i]);
+      for (Index i = 0; i < x.n; ++i) {
+        if constexpr (first) {
+          to[i] = part(i);
+        } else {
+          to[i] += part(i);
         }
       }
     }
@@ -147,13 +146,20 @@ template <class T, class F> void add_loops(BlockKernels<T>& to, kernels::Isa isa
   constexpr int operands = FunctionTraits<F>::operands, opcode = static_cast<int>(FunctionTraits<F>::opcode);
   const auto add_mode = [&]<int mode>(std::integral_constant<int, mode>) {
     to.forward[opcode][mode] = loop_on<ForwardBody<T, F, mode>, ForwardArguments<T>, simd>(isa);
+    const auto add_rule = [&]<int k>(std::integral_constant<int, k>) {
+      constexpr bool sums = (mode >> k & 1) != 0;
+      // A choice's rules read the condition alone.
+      constexpr int its_mode = std::is_same_v<F, fn::Where> ? mode & (1 | 1 << k) : mode;
+      to.reverse[opcode][k][mode] = loop_on<ReverseBody<T, F, k, its_mode, false>, ReverseArguments<T>, simd>(isa);
+      if constexpr (!sums)
+        to.reverse_first[opcode][k][mode] = loop_on<ReverseBody<T, F, k, its_mode, true>, ReverseArguments<T>, simd>(isa);
+    };
     if constexpr (std::is_same_v<F, fn::Where>) {
-      constexpr int condition = mode & 1;  // its rules read nothing else
-      to.reverse[opcode][1][mode] = loop_on<ReverseBody<T, F, 1, condition>, ReverseArguments<T>, simd>(isa);
-      to.reverse[opcode][2][mode] = loop_on<ReverseBody<T, F, 2, condition>, ReverseArguments<T>, simd>(isa);
+      add_rule(std::integral_constant<int, 1>());
+      add_rule(std::integral_constant<int, 2>());
     } else if constexpr (kHasSlope<F>) {
-      to.reverse[opcode][0][mode] = loop_on<ReverseBody<T, F, 0, mode>, ReverseArguments<T>, simd>(isa);
-      if constexpr (operands == 2) to.reverse[opcode][1][mode] = loop_on<ReverseBody<T, F, 1, mode>, ReverseArguments<T>, simd>(isa);
+      add_rule(std::integral_constant<int, 0>());
+      if constexpr (operands == 2) add_rule(std::integral_constant<int, 1>());
     }
   };
   [&]<int... mode>(std::integer_sequence<int, mode...>) { (add_mode(std::integral_constant<int, mode>()), ...); }

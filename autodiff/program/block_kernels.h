@@ -14,7 +14,9 @@ template <class T> struct ForwardArguments {
   const double* options;
 };
 /// to[i] += the rule of one operand at (m[i], a[i], b[i], c[i], y[i]), but nothing where m[i] is 0, whatever the slope. (As on a tape: an
-/// infinite slope on a side that does not matter must not turn a sum into NaN.) What the rule does not read may point anywhere.
+/// infinite slope on a side that does not matter must not turn a sum into NaN.) If the operand is one number for all lanes, `to` has
+/// kPartialSums sums over lanes, and lane i belongs to sum i % kPartialSums. What the rule does not read may point anywhere.
+inline constexpr Index kPartialSums = 16;
 template <class T> struct ReverseArguments {
   Index n;
   T* to;
@@ -28,7 +30,8 @@ template <class T> using ReverseLoop = void (*)(const ReverseArguments<T>&);
 /// of one lane take mode 0.
 template <class T> struct BlockKernels {
   ForwardLoop<T> forward[opcode_count][8];
-  ReverseLoop<T> reverse[opcode_count][3][8];  ///< null for what has no slope
+  ReverseLoop<T> reverse[opcode_count][3][8];        ///< null for what has no slope
+  ReverseLoop<T> reverse_first[opcode_count][3][8];  ///< the same with = for +=; null where `to` has sums over lanes
 };
 /// For the instruction set that isa() is now.
 template <class T> const BlockKernels<T>& block_kernels();

@@ -70,7 +70,7 @@ template <class T> class Pass {
         outputs_(static_cast<Index>(path.list.outputs.size())),
         summed_(purpose.sums ? outputs_ : 0),
         boundary_(static_cast<Index>(plan_.boundary.size())),
-        width_(block_width<T>(plan_.rows + plan_.adjoint_rows + summed_, lanes.count)),
+        width_(block_width<T>(plan_.rows + plan_.adjoint_rows, lanes.count)),
         uniforms_(plan_.uniforms + 1) {}
 
   /// Returns how many lanes left.
@@ -154,15 +154,16 @@ template <class T> class Pass<T>::Block {
       : pass_(pass),
         plan_(pass.plan_),
         width_(pass.width_),
-        memory_(width_ * (plan_.rows + plan_.adjoint_rows + pass.summed_ + (pass.lanes_.list ? columns() : 0)) + 1),
+        memory_(width_ * (plan_.rows + plan_.adjoint_rows + (pass.lanes_.list ? data() : 0)) +
+                kPartialSums * (pass.boundary_ + pass.summed_) + 1),
         rows_(memory_.data()),
         adjoints_(rows_ + width_ * plan_.rows),
-        sums_(adjoints_ + width_ * plan_.adjoint_rows),
-        gathered_(sums_ + width_ * pass.summed_),
-        columns_(columns() + 1),
+        gathered_(adjoints_ + width_ * plan_.adjoint_rows),
+        boundary_(gathered_ + (pass.lanes_.list ? width_ * data() : 0)),
+        sums_(boundary_ + kPartialSums * pass.boundary_),
+        columns_(data() + 1),
         left_at_(width_) {
-    std::fill_n(adjoints_, width_ * pass.boundary_, T(0));
-    std::fill_n(sums_, width_ * pass.summed_, T(0));
+    std::fill_n(boundary_, kPartialSums * (pass.boundary_ + pass.summed_), T(0));
   }
 
   /// Lanes first, first + 1, ... of the pass. Returns how many of them left.
@@ -184,8 +185,8 @@ template <class T> class Pass<T>::Block {
 
   /// The sums over all lanes of the task: of the outputs, then of the adjoints of uniform numbers.
   void add_up(T* to) {
-    for (Index o = 0; o < pass_.summed_; ++o) *to++ = tree_sum(sums_ + o * width_, width_);
-    for (Index k = 0; k < pass_.boundary_; ++k) *to++ = tree_sum(adjoints_ + k * width_, width_);
+    for (Index o = 0; o < pass_.summed_; ++o) *to++ = tree_sum(sums_ + o * kPartialSums, kPartialSums);
+    for (Index k = 0; k < pass_.boundary_; ++k) *to++ = tree_sum(boundary_ + k * kPartialSums, kPartialSums);
   }
 
  private:
@@ -298,12 +299,8 @@ template <class T> class Pass<T>::Block {
       const Place place = plan_.outputs[static_cast<std::size_t>(o)];
       const T* from = at(place);
       const Index step = place.kind() == Place::uniform ? 0 : 1;
-      T* sums = sums_ + o * width_;
-      if (all_stay() && step == 1) {
-        for (Index i = 0; i < n_; ++i) sums[i] += from[i];
-        continue;
-      }
-      for (Index i = 0; i < n_; ++i) sums[i] += stays(i) ? from[i * step] : T(0);
+      T* sums = sums_ + o * kPartialSums;
+      for (Index i = 0; i < n_; ++i) sums[i % kPartialSums] += stays(i) ? from[i * step] : T(0);
     }
   }
 
@@ -312,25 +309,22 @@ template <class T> class Pass<T>::Block {
     for (Index o = 0; o < pass_.outputs_; ++o) {
       const std::uint32_t row = plan_.output_rows[static_cast<std::size_t>(o)];
       if (row == Plan::kNoRow) continue;
-      // A lane that left has the seed 0, and adjoints of 0 pass nothing on.
-      T* to = adjoints_ + width_ * row;
       const T* seeds = pass_.request_.seeds ? pass_.request_.seeds + o * pass_.request_.lanes : nullptr;
-      if (all_stay() && !pass_.lanes_.list) {
-        if (seeds) {
-          for (Index i = 0; i < n_; ++i) to[i] += seeds[first_ + i];
-        } else {
-          for (Index i = 0; i < n_; ++i) to[i] += T(1);
-        }
-        continue;
+      // A lane that left has the seed 0, and adjoints of 0 pass nothing on.
+      const auto seed = [&](Index i) { return !stays(i) ? T(0) : seeds ? seeds[lane(i)] : T(1); };
+      if (plan_.outputs[static_cast<std::size_t>(o)].kind() == Place::uniform) {
+        T* to = boundary_ + kPartialSums * row;
+        for (Index i = 0; i < n_; ++i) to[i % kPartialSums] += seed(i);
+      } else {
+        T* to = adjoints_ + width_ * row;
+        for (Index i = 0; i < n_; ++i) to[i] += seed(i);
       }
-      for (Index i = 0; i < n_; ++i) to[i] += !stays(i) ? T(0) : seeds ? seeds[lane(i)] : T(1);
     }
     for (const ReverseStep& step : plan_.reverse) {
-      T* to = adjoints_ + width_ * step.to;
-      if (step.first) std::fill_n(to, n_, T(0));
-      pass_.kernels_.reverse[static_cast<int>(step.opcode)][step.operand][step.mode](
+      const auto& loops = step.first ? pass_.kernels_.reverse_first : pass_.kernels_.reverse;
+      loops[static_cast<int>(step.opcode)][step.operand][step.mode](
           {n_,
-           to,
+           step.sums ? boundary_ + kPartialSums * step.to : adjoints_ + width_ * step.to,
            adjoints_ + width_ * step.m,
            {at(step.operands[0]), at(step.operands[1]), at(step.operands[2])},
            at(step.y),
@@ -352,7 +346,7 @@ template <class T> class Pass<T>::Block {
   const Plan& plan_;
   const Index width_;
   const Scratch<T> memory_;
-  T *const rows_, *const adjoints_, *const sums_, *const gathered_;
+  T *const rows_, *const adjoints_, *const gathered_, *const boundary_, *const sums_;
   const Scratch<const T*> columns_;
   const Scratch<std::uint32_t> left_at_;
   Index first_ = 0, n_ = 0, staying_ = 0;

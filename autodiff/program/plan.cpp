@@ -243,53 +243,74 @@ class Planner {
     plan_.rows = rows.count();
   }
 
-  void plan_reverse() {
-    std::vector<std::uint32_t> row_of(list_.size(), Plan::kNoRow);
-    Rows rows;
-    // Adjoints of uniform numbers that lanes read are sums over all lanes.
-    const auto add_boundary = [&](std::uint32_t v) {
-      if (in_lanes_[v] || !reached_[v] || row_of[v] != Plan::kNoRow) return;
-      row_of[v] = rows.take();
-      plan_.boundary.push_back(place_[v].index());
-    };
-    for (std::uint32_t y : list_.outputs) add_boundary(y);
+  /// How many terms the adjoint of each value has.
+  std::vector<std::uint32_t> count_terms() const {
+    std::vector<std::uint32_t> terms(list_.size());
+    for (std::uint32_t y : list_.outputs) ++terms[y];
     for (std::uint32_t v = first_; v < list_.size(); ++v) {
-      if (!in_lanes_[v] || !reached_[v]) continue;
+      if (!reached_[v]) continue;
       const Instruction& i = list_.instruction(v);
       for (int k = 0; k < operands_of(i); ++k)
-        if (passes(i, k)) add_boundary(operand(i, k));
+        if (passes(i, k)) ++terms[operand(i, k)];
     }
+    return terms;
+  }
+  /// Whether the rule of operand k is m itself.
+  static bool is_identity(const Instruction& i, int k) { return i.opcode == Opcode::add || (i.opcode == Opcode::subtract && k == 0); }
+
+  void plan_reverse() {
+    const std::vector<std::uint32_t> terms = count_terms();
+    std::vector<std::uint32_t> row_of(list_.size(), Plan::kNoRow), users;  // users[row]: the values whose adjoint it is
+    Rows rows;
+    const auto take = [&] {
+      const std::uint32_t row = rows.take();
+      if (row == users.size()) users.push_back(0);
+      users[row] = 1;
+      return row;
+    };
+    const auto add_boundary = [&](std::uint32_t v) {
+      if (row_of[v] != Plan::kNoRow) return;
+      row_of[v] = static_cast<std::uint32_t>(plan_.boundary.size());
+      plan_.boundary.push_back(place_[v].index());
+    };
     for (std::uint32_t y : list_.outputs) {
-      if (reached_[y] && in_lanes_[y] && row_of[y] == Plan::kNoRow) plan_.cleared_rows.push_back(row_of[y] = rows.take());
+      if (reached_[y] && !in_lanes_[y]) add_boundary(y);
+      if (reached_[y] && in_lanes_[y] && row_of[y] == Plan::kNoRow) plan_.cleared_rows.push_back(row_of[y] = take());
       plan_.output_rows.push_back(reached_[y] ? row_of[y] : Plan::kNoRow);
     }
     for (std::uint32_t v = list_.size(); v-- > first_;) {
-      const Instruction& i = list_.instruction(v);
       if (!reached_[v]) continue;
-      const std::uint32_t option = add_options(i);
+      const Instruction& i = list_.instruction(v);
+      const std::uint32_t options = add_options(i);
       for (int k = 0; k < operands_of(i); ++k) {
         if (!passes(i, k)) continue;
         const std::uint32_t to = operand(i, k);
-        ReverseStep step{i.opcode, static_cast<std::uint8_t>(k), 0, false, 0, 0, option, {}, place_[v]};
+        ReverseStep step{i.opcode, static_cast<std::uint8_t>(k), 0, false, false, 0, 0, options, {}, place_[v]};
         for (int j = 0; j < operands_of(i); ++j) {
           step.operands[j] = place_[operand(i, j)];
           if (in_lanes_[v] && step.operands[j].kind() == Place::uniform) step.mode = static_cast<std::uint8_t>(step.mode | 1 << j);
         }
-        if (in_lanes_[v]) {
-          if (row_of[to] == Plan::kNoRow) {
-            row_of[to] = rows.take();
-            step.first = true;
-          }
-          step.to = row_of[to];
-          step.m = row_of[v];
-          plan_.reverse.push_back(step);
-        } else {
+        if (!in_lanes_[v]) {
           step.to = place_[to].index();
           step.m = place_[v].index();
           plan_.uniform_reverse.push_back(step);
+          continue;
         }
+        step.m = row_of[v];
+        if (!in_lanes_[to]) {
+          add_boundary(to);
+          step.sums = true;
+        } else if (is_identity(i, k) && terms[to] == 1) {
+          ++users[row_of[to] = row_of[v]];
+          continue;
+        } else if (row_of[to] == Plan::kNoRow) {
+          row_of[to] = take();
+          step.first = true;
+        }
+        step.to = row_of[to];
+        plan_.reverse.push_back(step);
       }
-      if (in_lanes_[v]) rows.give_back(row_of[v]);
+      if (in_lanes_[v] && --users[row_of[v]] == 0) rows.give_back(row_of[v]);
     }
     for (std::uint32_t d = 0; d < list_.data; ++d) plan_.data_rows.push_back(wanted_.data ? row_of[list_.parameters + d] : Plan::kNoRow);
     plan_.adjoint_rows = rows.count();

@@ -33,7 +33,8 @@ struct ReverseStep {
   Opcode opcode;
   std::uint8_t operand, mode;
   bool first;           // nothing is in `to` yet
-  std::uint32_t to, m;  // rows of adjoints, or uniform numbers
+  bool sums;            // `to` is of the boundary
+  std::uint32_t to, m;  // rows of adjoints, positions in the boundary, or uniform numbers
   std::uint32_t options;
   Place operands[3], y;
 };
@@ -82,8 +83,8 @@ struct Plan {
 
   static constexpr std::uint32_t kNoRow = ~std::uint32_t{0};
   std::uint32_t adjoint_rows = 0;
-  std::vector<std::uint32_t> boundary;      // the uniform numbers whose adjoints are the first rows: they are sums over lanes
-  std::vector<std::uint32_t> output_rows;   // of the adjoint of each output; kNoRow where no derivative is wanted
+  std::vector<std::uint32_t> boundary;      // the uniform numbers that lanes read: their adjoints are sums over lanes
+  std::vector<std::uint32_t> output_rows;   // of the adjoint of each output, or its position in the boundary; kNoRow where it is not wanted
   std::vector<std::uint32_t> data_rows;     // of the adjoint of each data column; kNoRow where it is 0
   std::vector<std::uint32_t> cleared_rows;  // set to 0 before the seeds are added
   std::vector<ReverseStep> reverse;

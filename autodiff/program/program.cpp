@@ -38,6 +38,7 @@ class FunctionSource : public PathSource {
 template <class T> int path_of_lane(PathSet& paths, std::span<const double> parameters, std::span<const double> data) {
   const std::vector<T> p(parameters.begin(), parameters.end()), d(data.begin(), data.end());
   std::vector<const T*> columns;
+  columns.reserve(d.size());
   for (const T& x : d) columns.push_back(&x);
   std::int32_t path = 0;
   Request<T> request;
@@ -126,7 +127,7 @@ template <class T> class OneLane {
 };
 
 void check_inputs(const char* name, const Program& program, std::size_t size) {
-  const auto inputs = static_cast<std::size_t>(program.parameters() + program.data());
+  const auto inputs = static_cast<std::size_t>(program.parameters()) + static_cast<std::size_t>(program.data());
   if (size != inputs)
     throw ShapeError(fmt::format("{}: {} inputs for a program of {} ({} parameters, {} data)", name, size, inputs, program.parameters(),
                                  program.data()));
