@@ -98,16 +98,32 @@ template <class T, class F, int k, int mode, bool first> struct ReverseBody {
       for (Index j = 0; j < kPartialSums; ++j) x.to[j] += sums[j];
     } else {
       T* to = x.to;
-#pragma GCC ivdep
-      for (Index i = 0; i < x.n; ++i) {
+      const auto pass = [&](Index i, T slope) __attribute__((always_inline)) {
         if constexpr (first) {
-          to[i] = part(i);
+          to[i] = slope;
         } else {
-          to[i] += part(i);
+          to[i] += slope;
+        }
+      };
+      Index done = 0;
+      if constexpr (requires { F::slope_without_tail(T()); }) {
+        // Blocks without an element in the tail need not compute its slope, as in ops/elementwise.h.
+        constexpr Index kBlock = 32;
+        for (; done + kBlock <= x.n; done += kBlock) {
+          int tail = 0;
+          for (Index i = done; i < done + kBlock; ++i) tail |= F::needs_tail(y[i]);
+          if (tail) {
+#pragma GCC ivdep
+            for (Index i = done; i < done + kBlock; ++i) pass(i, part(i));
+          } else {
+#pragma GCC ivdep
+            for (Index i = done; i < done + kBlock; ++i) pass(i, m[i] == 0 ? T(0) : m[i] * F::slope_without_tail(y[i]));
+          }
         }
       }
+#pragma GCC ivdep
+      for (Index i = done; i < x.n; ++i) pass(i, part(i));
     }
-    add(done, x.n);
   }
 };
 

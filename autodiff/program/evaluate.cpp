@@ -154,14 +154,14 @@ template <class T> class Pass<T>::Block {
       : pass_(pass),
         plan_(pass.plan_),
         width_(pass.width_),
-        memory_(width_ * (plan_.rows + plan_.adjoint_rows + (pass.lanes_.list ? data() : 0)) +
+        memory_(width_ * (plan_.rows + plan_.adjoint_rows + (pass.lanes_.list ? columns() : 0)) +
                 kPartialSums * (pass.boundary_ + pass.summed_) + 1),
         rows_(memory_.data()),
         adjoints_(rows_ + width_ * plan_.rows),
         gathered_(adjoints_ + width_ * plan_.adjoint_rows),
-        boundary_(gathered_ + (pass.lanes_.list ? width_ * data() : 0)),
+        boundary_(gathered_ + (pass.lanes_.list ? width_ * columns() : 0)),
         sums_(boundary_ + kPartialSums * pass.boundary_),
-        columns_(data() + 1),
+        columns_(columns() + 1),
         left_at_(width_) {
     std::fill_n(boundary_, kPartialSums * (pass.boundary_ + pass.summed_), T(0));
   }
