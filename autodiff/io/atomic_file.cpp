@@ -72,7 +72,7 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), target_(resol
     return;
   }
   const std::string folder = folder_of(target_);
-  if (::access("/proc/self/fd", X_OK) == 0)  // from there it gets its name
+  if (::access("/proc/self/fd", X_OK) == 0)                                            // from there it gets its name
     descriptor_ = open_retrying(folder.empty() ? "." : folder, O_WRONLY | O_TMPFILE);  // nameless: gone if the process is killed
   nameless_ = descriptor_ >= 0;
   if (!nameless_) open_temporary();  // not every file system can do that

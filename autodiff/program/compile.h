@@ -14,7 +14,7 @@ struct CompileOptions {
   std::vector<std::string> flags = {"-O2", "-march=native"};  ///< besides those that keep the bits of the evaluator
   bool gradient = true;                                       ///< of a program of one output: compile its value_and_gradient too
   By by = By::automatic;                                      ///< what the gradient is taken by
-  int max_lines = 20'000;                                    ///< of source: compilers take minutes for more
+  int max_lines = 20'000;                                     ///< of source: compilers take minutes for more
 };
 
 namespace detail {

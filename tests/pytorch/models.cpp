@@ -17,8 +17,7 @@ namespace {
 struct Cnn : nn::Module {
   explicit Cnn(Generator& g)
       : layers(nn::Conv2d(2, 6, 3, {.padding = 1}, g), nn::BatchNorm2d(6), nn::ReLU(), nn::MaxPool2d(2),
-               nn::Conv2d(6, 4, {3, 1}, {.stride = {1, 2}, .groups = 2}, g), nn::ReLU(), nn::Flatten(),
-               nn::Linear(16, 5, {}, g)) {}
+               nn::Conv2d(6, 4, {3, 1}, {.stride = {1, 2}, .groups = 2}, g), nn::ReLU(), nn::Flatten(), nn::Linear(16, 5, {}, g)) {}
   Tensor operator()(const Tensor& x) { return layers(x); }
   void visit(nn::Visitor& v) override { layers.visit(v); }
 
