@@ -8,7 +8,7 @@
 namespace wengert {
 
 struct DotOptions {
-  std::vector<std::string> names;  ///< of the inputs, parameters first; empty: p0, p1, ..., d0, d1, ...
+  std::vector<std::string> names = {};  ///< of the inputs, parameters first; empty: p0, p1, ..., d0, d1, ...
 };
 
 /// The first path of the program: a node for each value that is used, with an edge to each operation that reads it, for each guard and for

@@ -8,10 +8,10 @@
 namespace wengert {
 
 struct TextOptions {
-  std::vector<std::string> names;  ///< of the inputs, parameters first; empty: p0, p1, ..., d0, d1, ...
-  std::vector<double> at;          ///< inputs; values are printed at them, on the path that they take
-  bool adjoints = false;           ///< with `at`, of a program of one output: its derivative by each value as well
-  int digits = 6;                  ///< of values
+  std::vector<std::string> names = {};  ///< of the inputs, parameters first; empty: p0, p1, ..., d0, d1, ...
+  std::vector<double> at = {};          ///< inputs; values are printed at them, on the path that they take
+  bool adjoints = false;                ///< with `at`, of a program of one output: its derivative by each value as well
+  int digits = 6;                       ///< of values
 };
 
 /// One line for each input, operation, guard and output:
