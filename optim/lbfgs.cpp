@@ -168,7 +168,7 @@ LBFGS::LBFGS(const ParameterList& parameters, LBFGSOptions options) : options_(o
   check(options);
   if (parameters.empty()) throw Error("LBFGS: there are no parameters; hint: does the model's visit name its members?");
   for (const ParameterRef* p = parameters.begin(); p != parameters.end(); ++p)
-    if (std::find(parameters.begin(), p, *p) != p) throw Error(fmt::format("LBFGS: the parameter {} is there twice", (*p)->name));
+    if (std::find(parameters.begin(), p, *p) != p) throw Error(fmt::format("LBFGS: the parameter {} is listed twice", (*p)->name));
 }
 
 void LBFGS::set_options(const LBFGSOptions& options) {

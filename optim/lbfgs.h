@@ -38,7 +38,7 @@ struct LBFGSOptions {
 /// 16 history_size bytes for each element. Frozen parameters stay as they are.
 class LBFGS {
  public:
-  /// An Error if there are no parameters or one is there twice; a ValueError for options that are out of range.
+  /// An Error if there are no parameters or one is listed twice; a ValueError for options that are out of range.
   explicit LBFGS(const ParameterList& parameters, LBFGSOptions options = {});
 
   /// Up to max_iterations iterations: `const double loss = lbfgs.step([&] { return nn::mse(net(x), y); });`. The function gives a value of

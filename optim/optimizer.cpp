@@ -25,7 +25,7 @@ void Optimizer::add_group(const ParameterList& parameters) {
   }
   for (const ParameterRef& parameter : parameters) {
     if (std::find(parameters_.begin(), parameters_.end(), parameter) != parameters_.end())
-      throw Error(fmt::format("{}: {} is there twice", name_, name_of(*parameter.get(), parameters_.size())));
+      throw Error(fmt::format("{}: {} is listed twice", name_, name_of(*parameter.get(), parameters_.size())));
     parameters_.add(parameter);
     group_of_.push_back(groups_);
   }

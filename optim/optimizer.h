@@ -85,7 +85,7 @@ class Optimizer {
 
   /// `name` begins all messages; `state` says what is kept for each parameter. Both must outlive the optimizer, as literals do.
   Optimizer(const char* name, std::span<const char* const> state) : name_(name), state_names_(state) {}
-  /// An Error if there are none, or one is there twice.
+  /// An Error if there are none, or one is listed twice.
   void add_group(const ParameterList& parameters);
   /// "Adam", or "Adam, group 1" where there are several.
   std::string title(std::size_t group) const;
@@ -157,7 +157,7 @@ template <class Options> class OptimizerWith : public Optimizer {
   }
 
  protected:
-  /// An Error if there are no parameters or one is there twice; a ValueError for options that are out of range.
+  /// An Error if there are no parameters or one is listed twice; a ValueError for options that are out of range.
   OptimizerWith(const Specification<Options>& specification, const ParameterGroups<Options>& groups)
       : Optimizer(specification.name, specification.state), specification_(specification) {
     for (const ParameterGroup<Options>& group : groups) {

@@ -38,7 +38,7 @@ WeightAverage::WeightAverage(const char* name, const ParameterList& parameters)
   if (parameters.empty()) throw Error(fmt::format("{}: there are no parameters; hint: does the model's visit name its members?", name));
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     if (std::find(parameters.begin(), parameters.begin() + i, parameters[i]) != parameters.begin() + i)
-      throw Error(fmt::format("{}: {} is there twice", name, name_of(*parameters[i].get(), i)));
+      throw Error(fmt::format("{}: {} is listed twice", name, name_of(*parameters[i].get(), i)));
     if (const Tensor& value = parameters[i]->value; !is_floating(value.dtype()))
       throw DtypeError(fmt::format("{}: {} is {}, which has no average", name, name_of(*parameters[i].get(), i), describe(value)));
   }

@@ -301,7 +301,7 @@ class Reader {
         fail(*entry, fmt::format("its data begins at {}, after {} bytes that belong to no tensor", entry->begin(), entry->begin() - end));
       end = entry->end();
     }
-    if (end != data_bytes_) fail(fmt::format("{} bytes at its end are no tensor's", data_bytes_ - end));
+    if (end != data_bytes_) fail(fmt::format("{} bytes at its end belong to no tensor", data_bytes_ - end));
   }
 
   Tensor elements_of(const Entry& entry, const Shape& shape) const {

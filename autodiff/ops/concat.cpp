@@ -71,7 +71,7 @@ Tensor concat(std::span<const Tensor> x, Index dim, Location site) {
     for (int i = 0; fits && i < t.rank(); ++i) fits = i == d || t.shape()[i] == first.shape()[i];
     if (!fits)
       throw ShapeError(
-          detail::ErrorText("concat", "the shapes differ in another dimension than {}", dim).operand("first", first).operand("other", t));
+          detail::ErrorText("concat", "the shapes differ in a dimension other than {}", dim).operand("first", first).operand("other", t));
     Index end = 0;
     if (__builtin_add_overflow(starts.back(), t.shape()[d], &end))
       throw ShapeError(

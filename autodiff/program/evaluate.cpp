@@ -312,7 +312,7 @@ template <class T> class Pass<T>::Block {
       const T* seeds = pass_.request_.seeds ? pass_.request_.seeds + o * pass_.request_.lanes : nullptr;
       // A lane that left has the seed 0, and adjoints of 0 pass nothing on.
       const auto seed = [&](Index i) { return !stays(i) ? T(0) : seeds ? seeds[lane(i)] : T(1); };
-      if (plan_.outputs[static_cast<std::size_t>(o)].kind() == Place::uniform) {
+      if (plan_.output_is_shared[static_cast<std::size_t>(o)]) {
         T* to = boundary_ + kPartialSums * row;
         for (Index i = 0; i < n_; ++i) to[i % kPartialSums] += seed(i);
       } else {

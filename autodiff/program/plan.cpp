@@ -277,6 +277,7 @@ class Planner {
       if (reached_[y] && !in_lanes_[y]) add_boundary(y);
       if (reached_[y] && in_lanes_[y] && row_of[y] == Plan::kNoRow) plan_.cleared_rows.push_back(row_of[y] = take());
       plan_.output_rows.push_back(reached_[y] ? row_of[y] : Plan::kNoRow);
+      plan_.output_is_shared.push_back(!in_lanes_[y]);
     }
     for (std::uint32_t v = list_.size(); v-- > first_;) {
       if (!reached_[v]) continue;

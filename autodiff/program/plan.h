@@ -85,6 +85,7 @@ struct Plan {
   std::uint32_t adjoint_rows = 0;
   std::vector<std::uint32_t> boundary;      // the uniform numbers that lanes read: their adjoints are sums over lanes
   std::vector<std::uint32_t> output_rows;   // of the adjoint of each output, or its position in the boundary; kNoRow where it is not wanted
+  std::vector<char> output_is_shared;       // by all lanes: its adjoint is in the boundary
   std::vector<std::uint32_t> data_rows;     // of the adjoint of each data column; kNoRow where it is 0
   std::vector<std::uint32_t> cleared_rows;  // set to 0 before the seeds are added
   std::vector<ReverseStep> reverse;

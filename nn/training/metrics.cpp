@@ -48,6 +48,7 @@ void check_pair(const char* operation, const Tensor& a, const Tensor& labels, in
 
 // The largest of a single logit tells nothing about the class.
 void check_columns(const char* operation, const Tensor& logits, Location site) {
+  wengert::detail::check_defined(operation, logits, "the logits");
   if (logits.rank() > 0 && logits.shape().back() == 1)
     throw ShapeError(
         fmt::format("{}: {} has one column, and a class is the position of the largest of several, at {}; hint: "
@@ -71,6 +72,8 @@ double accuracy(const Tensor& logits, const Tensor& labels, Location site) {
 }
 
 double binary_accuracy(const Tensor& output, const Tensor& labels, BinaryAccuracyOptions options, Location site) {
+  wengert::detail::check_defined("binary_accuracy", output, "the output");
+  wengert::detail::check_defined("binary_accuracy", labels, "the labels");
   if (!(output.shape() == labels.shape()) || output.rank() == 0 || output.rank() > 2 || output.size() != output.size(0)) {
     throw ShapeError(fmt::format("binary_accuracy: output {} and labels {} do not fit: both must be (n) or (n, 1), at {}", describe(output),
                                  describe(labels), to_string(site)));

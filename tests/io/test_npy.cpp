@@ -162,7 +162,7 @@ BOOST_AUTO_TEST_CASE(hostile_arrays_are_refused) {
     check_refused(npy(dtype, "(1,)", "12345678"), "is not one of");
   check_refused(npy("{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,)}", "1234"), "arrays of records");
   check_refused(npy("{'descr': '<f4', 'shape': (1,)}", "1234"), "it needs descr, fortran_order and shape");
-  check_refused(npy("{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (1,)}", "1234"), "twice");
+  check_refused(npy("{'descr': '<f4', 'descr': '<f4', 'fortran_order': False, 'shape': (1,)}", "1234"), "repeated");
   check_refused(npy("{'descr': '<f4', 'fortran_order': 0, 'shape': (1,)}", "1234"), "True or False");
   check_refused(npy("{'descr': '<f4', 'fortran_order': False, 'shape': (1,)} + 1", "1234"), "unexpected text follows");
   check_refused(npy("|b1", "(2,)", "\1\2"), "element 1 is 2");

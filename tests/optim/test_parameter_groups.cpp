@@ -84,7 +84,7 @@ BOOST_FIXTURE_TEST_CASE(settings_out_of_range_are_named_and_change_nothing, TwoP
   BOOST_CHECK_THROW((void)adam.options(2), ShapeError);
   BOOST_TEST(contains(message_of<ValueError>([&] { optim::Adam({{{a}, {}}, {{b}, {.lr = -1}}}); }), "Adam, group 1: lr"));
   BOOST_TEST(contains(message_of<Error>([&] { optim::Adam({{{a}, {}}, {ParameterList(), {}}}); }), "there are no parameters in group 1"));
-  BOOST_TEST(contains(message_of<Error>([&] { optim::Adam({{{a}, {}}, {{b, a}, {}}}); }), "parameter a is there twice"));
+  BOOST_TEST(contains(message_of<Error>([&] { optim::Adam({{{a}, {}}, {{b, a}, {}}}); }), "parameter a is listed twice"));
   BOOST_CHECK_THROW(optim::Adam(optim::ParameterGroups<optim::AdamOptions>()), Error);
 }
 

@@ -47,11 +47,11 @@ BOOST_AUTO_TEST_CASE(text_has_values_and_adjoints) {
   BOOST_TEST(to_text(node(), {.names = kNames, .at = {0.5, -0.25, 2.0, 1.0}, .adjoints = true}) ==
              "                       value     adjoint\n"
              "w                        0.5   -0.139811\n"
-             "b                      -0.25  -0.0699053\n"
+             "b                      -0.25  -0.0699054\n"
              "x                          2  -0.0349527\n"
              "y                          1    0.320821\n"
-             "v1  = w * x                1  -0.0699053\n"
-             "v2  = v1 + b            0.75  -0.0699053\n"
+             "v1  = w * x                1  -0.0699054\n"
+             "v2  = v1 + b            0.75  -0.0699054\n"
              "v3  = sigmoid(v2)   0.679179   -0.320821\n"
              "v4  = y - v3        0.320821    0.320821\n"
              "v5  = square(v4)    0.102926         0.5\n"
@@ -82,7 +82,7 @@ BOOST_AUTO_TEST_CASE(text_shows_guards_on_the_path_of_the_inputs) {
   BOOST_TEST(contains(to_text(program), "test_program_text.cpp:"));
   const std::string text = to_text(program, {.at = {5.0}});
   BOOST_TEST(contains(text, "v7     = 1 < v6"));
-  BOOST_TEST(contains(text, "y0     = v6              0.625"));
+  BOOST_TEST(contains(text, "y0     = v6           0.625"));
   const Program without_function(program.list());
   BOOST_TEST(contains(message_of<ValueError>([&] { to_text(without_function, {.at = {5.0}}); }), "takes none of its paths"));
   const Program converted = record([](auto p) { return p[0] * static_cast<int>(p[0]); }, {.parameters = 1}, {2.5});

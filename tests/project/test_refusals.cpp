@@ -247,7 +247,7 @@ std::vector<Call> calls_with(const Tensor& t) {
       {"mse", call([=] { return nn::mse(t, a); })},
       {"bce_with_logits", call([=] { return nn::bce_with_logits(t, a); })},
       {"kl_div", call([=] { return nn::kl_div(a, t); })},
-      {"argmax", call([=] { return nn::predictions(t); })},
+      {"predictions", call([=] { return nn::predictions(t); })},
       {"accuracy", call([=] { return nn::accuracy(t, index); })},
       {"take_rows", call([=] { return nn::take_rows(t, {}); })},
       {"windows", call([=] { return nn::windows(t); })},
