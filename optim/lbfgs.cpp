@@ -11,6 +11,7 @@
 #include "autodiff/check_option.h"
 #include "autodiff/ops.h"
 #include "autodiff/tape/tape.h"
+#include "optim/parameter_checks.h"
 #include "optim/state_reader.h"
 
 namespace wengert::optim {
@@ -166,9 +167,7 @@ class LBFGS::Function {
 
 LBFGS::LBFGS(const ParameterList& parameters, LBFGSOptions options) : options_(options), parameters_(parameters) {
   check(options);
-  if (parameters.empty()) throw Error("LBFGS: there are no parameters; hint: does the model's visit name its members?");
-  for (const ParameterRef* p = parameters.begin(); p != parameters.end(); ++p)
-    if (std::find(parameters.begin(), p, *p) != p) throw Error(fmt::format("LBFGS: the parameter {} is listed twice", (*p)->name));
+  check_parameters("LBFGS", parameters);
 }
 
 void LBFGS::set_options(const LBFGSOptions& options) {

@@ -7,25 +7,13 @@
 #include <type_traits>
 
 #include "autodiff/check_option.h"
+#include "optim/parameter_checks.h"
 #include "optim/state_reader.h"
 
 namespace wengert::optim {
-namespace {
-
-std::string name_of(const ParameterState& parameter, std::size_t i) {
-  return parameter.name.empty() ? fmt::format("parameter {}", i) : fmt::format("parameter {}", parameter.name);
-}
-
-}  // namespace
-
 void Optimizer::add_group(const ParameterList& parameters) {
-  if (parameters.empty()) {
-    throw Error(fmt::format("{}: there are no parameters{}; hint: does the model's visit name its members?", name_,
-                            groups_ > 0 ? fmt::format(" in group {}", groups_) : ""));
-  }
+  check_parameters(name_, parameters, parameters_, groups_ > 0 ? fmt::format(" in group {}", groups_) : "");
   for (const ParameterRef& parameter : parameters) {
-    if (std::find(parameters_.begin(), parameters_.end(), parameter) != parameters_.end())
-      throw Error(fmt::format("{}: {} is listed twice", name_, name_of(*parameter.get(), parameters_.size())));
     parameters_.add(parameter);
     group_of_.push_back(groups_);
   }

@@ -10,14 +10,11 @@
 #include "autodiff/kernels/target.h"
 #include "autodiff/tape/tape.h"
 #include "autodiff/tensor/dispatch.h"
+#include "optim/parameter_checks.h"
 #include "optim/state_reader.h"
 
 namespace wengert::optim {
 namespace {
-
-std::string name_of(const ParameterState& parameter, std::size_t i) {
-  return parameter.name.empty() ? fmt::format("parameter {}", i) : fmt::format("parameter {}", parameter.name);
-}
 
 // a += weight (p - a)
 template <class T> void move_towards(T* a, const T* p, Index size, double weight) {
@@ -35,10 +32,8 @@ template <class T> void move_towards(T* a, const T* p, Index size, double weight
 
 WeightAverage::WeightAverage(const char* name, const ParameterList& parameters)
     : name_(name), parameters_(parameters), averages_(parameters.size()) {
-  if (parameters.empty()) throw Error(fmt::format("{}: there are no parameters; hint: does the model's visit name its members?", name));
+  check_parameters(name, parameters);
   for (std::size_t i = 0; i < parameters.size(); ++i) {
-    if (std::find(parameters.begin(), parameters.begin() + i, parameters[i]) != parameters.begin() + i)
-      throw Error(fmt::format("{}: {} is listed twice", name, name_of(*parameters[i].get(), i)));
     if (const Tensor& value = parameters[i]->value; !is_floating(value.dtype()))
       throw DtypeError(fmt::format("{}: {} is {}, which has no average", name, name_of(*parameters[i].get(), i), describe(value)));
   }
