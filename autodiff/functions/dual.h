@@ -2,11 +2,12 @@
 // Dual numbers: forward mode. A value and its tangents in N directions, v + d_1 e_1 + ... + d_N e_N with e_i e_j = 0.
 #include <array>
 #include <cmath>
-#include <limits>
+#include <type_traits>
 
 #include "autodiff/functions/functions.h"
 
 namespace wengert {
+namespace numeric {
 
 /// As the value type of BasicScalar it gives second derivatives: forward mode over the tape's reverse mode.
 template <int N> struct Dual {
@@ -14,7 +15,7 @@ template <int N> struct Dual {
   std::array<double, N> d{};  ///< its tangent in each direction
 
   Dual() = default;
-  Dual(double value) : v(value) {}
+  constexpr Dual(double value) : v(value) {}
   Dual(double value, const std::array<double, N>& tangents) : v(value), d(tangents) {}
 
   /// Whether value and tangents are all zero, so that nothing needs to be propagated.
@@ -58,13 +59,18 @@ template <int N> struct Dual {
   WENGERT_INLINE Dual& operator*=(const Dual& o) { return *this = *this * o; }
   WENGERT_INLINE Dual& operator/=(const Dual& o) { return *this = *this / o; }
 
+  /// The value as a number, without the tangents.
+  template <class T>
+  requires std::is_arithmetic_v<T>
+  constexpr explicit operator T() const { return static_cast<T>(v); }
+
   // Comparisons ignore tangents.
-  friend bool operator<(const Dual& a, const Dual& b) { return a.v < b.v; }
-  friend bool operator<=(const Dual& a, const Dual& b) { return a.v <= b.v; }
-  friend bool operator>(const Dual& a, const Dual& b) { return a.v > b.v; }
-  friend bool operator>=(const Dual& a, const Dual& b) { return a.v >= b.v; }
-  friend bool operator==(const Dual& a, const Dual& b) { return a.v == b.v; }
-  friend bool operator!=(const Dual& a, const Dual& b) { return a.v != b.v; }
+  friend constexpr bool operator<(const Dual& a, const Dual& b) { return a.v < b.v; }
+  friend constexpr bool operator<=(const Dual& a, const Dual& b) { return a.v <= b.v; }
+  friend constexpr bool operator>(const Dual& a, const Dual& b) { return a.v > b.v; }
+  friend constexpr bool operator>=(const Dual& a, const Dual& b) { return a.v >= b.v; }
+  friend constexpr bool operator==(const Dual& a, const Dual& b) { return a.v == b.v; }
+  friend constexpr bool operator!=(const Dual& a, const Dual& b) { return a.v != b.v; }
 };
 
 template <int N> Dual<N> zero_like(const Dual<N>&) { return {}; }
@@ -87,55 +93,53 @@ template <class F, int N> WENGERT_INLINE Dual<N> evaluate(const F& f, double a, 
   return Dual<N>::of(y, f.right(1.0, a, b.v, y), b);
 }
 
+// Argument-dependent look-up finds the names of this namespace, so of functions it has those of <cmath> only (scalar.h).
 #define WENGERT_FUNCTION(F, name) \
   template <int N> Dual<N> name(const Dual<N>& x) { return evaluate(fn::F{}, x); }
-WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
-#undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name, p, p_default) \
-  template <int N> Dual<N> name(const Dual<N>& x, double p = p_default) { return evaluate(fn::checked(fn::F{p}), x); }
-WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
-#undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                                   \
-  template <int N> Dual<N> name(const Dual<N>& x, double p = p_default, double q = q_default) { \
-    return evaluate(fn::checked(fn::F{p, q}), x);                                               \
-  }
-WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
+WENGERT_CMATH_FUNCTIONS(WENGERT_FUNCTION)
+WENGERT_FUNCTION(Abs, fabs)
+WENGERT_FUNCTION(Round, rint)
+WENGERT_FUNCTION(Round, nearbyint)
 #undef WENGERT_FUNCTION
 #define WENGERT_FUNCTION(F, name)                                                                       \
   template <int N> Dual<N> name(const Dual<N>& a, const Dual<N>& b) { return evaluate(fn::F{}, a, b); } \
   template <int N> Dual<N> name(const Dual<N>& a, double b) { return evaluate(fn::F{}, a, b); }         \
   template <int N> Dual<N> name(double a, const Dual<N>& b) { return evaluate(fn::F{}, a, b); }
-WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
-// Under their names in the C++ library.
+WENGERT_BINARY_CMATH_FUNCTIONS(WENGERT_FUNCTION)
 WENGERT_FUNCTION(Maximum, max)
 WENGERT_FUNCTION(Minimum, min)
 #undef WENGERT_FUNCTION
-template <int N> Dual<N> fabs(const Dual<N>& x) { return abs(x); }
 
-/// The larger of two numbers, or the other one where one is NaN (`max` is NaN then); fmin the smaller.
-#define WENGERT_FUNCTION(name, of_numbers)                                                  \
-  template <int N> Dual<N> name(const Dual<N>& a, const Dual<N>& b) {                       \
-    if (b.v != b.v) return a;                                                               \
-    if (a.v != a.v) return b;                                                               \
-    return of_numbers(a, b);                                                                \
-  }                                                                                         \
-  template <int N> Dual<N> name(const Dual<N>& a, double b) { return name(a, Dual<N>(b)); } \
-  template <int N> Dual<N> name(double a, const Dual<N>& b) { return name(Dual<N>(a), b); }
-WENGERT_FUNCTION(fmax, max)
-WENGERT_FUNCTION(fmin, min)
+}  // namespace numeric
+
+using numeric::Dual;
+
+template <class T> struct IsDual : std::false_type {};
+template <int N> struct IsDual<Dual<N>> : std::true_type {};
+
+// The functions that <cmath> does not have. A second template parameter, as in scalar.h.
+#define WENGERT_FUNCTION(F, name) \
+  template <class D, class = void>        \
+  requires IsDual<D>::value D name(const D& x) { return evaluate(fn::F{}, x); }
+WENGERT_OWN_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-
-// Queries ignore tangents.
-#define WENGERT_FUNCTION(name) \
-  template <int N> bool name(const Dual<N>& x) { return std::name(x.v); }
-WENGERT_FUNCTION(isfinite)
-WENGERT_FUNCTION(isinf)
-WENGERT_FUNCTION(isnan)
-WENGERT_FUNCTION(isnormal)
-WENGERT_FUNCTION(signbit)
+#define WENGERT_FUNCTION(F, name, p, p_default) \
+  template <class D, class = void>                \
+  requires IsDual<D>::value D name(const D& x, double p = p_default) { return evaluate(fn::checked(fn::F{p}), x); }
+WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
+#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                                                  \
+  template <class D, class = void> \
+  requires IsDual<D>::value D name(const D& x, double p = p_default, double q = q_default) { \
+    return evaluate(fn::checked(fn::F{p, q}), x);                                                              \
+  }
+WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
+#define WENGERT_FUNCTION(F, name)                                                                                    \
+  template <int N, class = void> Dual<N> name(const Dual<N>& a, const Dual<N>& b) { return evaluate(fn::F{}, a, b); } \
+  template <int N, class = void> Dual<N> name(const Dual<N>& a, double b) { return evaluate(fn::F{}, a, b); }         \
+  template <int N, class = void> Dual<N> name(double a, const Dual<N>& b) { return evaluate(fn::F{}, a, b); }
+WENGERT_BINARY_OWN_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
 
 }  // namespace wengert
-
-/// Those of double: `std::numeric_limits<Dual<2>>::max()` is a plain number, which converts to Dual.
-template <int N> struct std::numeric_limits<wengert::Dual<N>> : std::numeric_limits<double> {};

@@ -28,6 +28,10 @@
 
 namespace wengert::fn {
 
+// In a namespace of their own, which has no functions: argument-dependent look-up for an expression of Scalars also searches the namespace
+// of the functions that it is made of.
+namespace functions {
+
 // ---- one operand -----------------------------------------------------------------------------------------------------------
 
 // Exponentials and logarithms.
@@ -732,6 +736,9 @@ struct Xlogy {
   }
 };
 
+}  // namespace functions
+using namespace functions;
+
 }  // namespace wengert::fn
 
 // ---- the lists: (struct, name of the function), then for each parameter of a function its name and default ------------------
@@ -789,6 +796,42 @@ struct Xlogy {
   X(Erfc, erfc)                      \
   X(Digamma, digamma)                \
   X(Lgamma, lgamma)
+// Scalars and dual numbers have the names of <cmath> in one namespace and the others in another (scalar.h says why). `round` is in
+// neither: there it rounds halves away from zero, as <cmath> does, and not to even.
+#define WENGERT_CMATH_FUNCTIONS(X) \
+  X(Exp, exp)                      \
+  X(Exp2, exp2)                    \
+  X(Expm1, expm1)                  \
+  X(Log, log)                      \
+  X(Log2, log2)                    \
+  X(Log10, log10)                  \
+  X(Log1p, log1p)                  \
+  X(Sqrt, sqrt)                    \
+  X(Abs, abs)                      \
+  X(Floor, floor)                  \
+  X(Ceil, ceil)                    \
+  X(Erf, erf)                      \
+  X(Erfc, erfc)                    \
+  X(Lgamma, lgamma)                \
+  WENGERT_TRIGONOMETRY(X)
+#define WENGERT_OWN_FUNCTIONS(X) \
+  X(Rsqrt, rsqrt)                \
+  X(Reciprocal, reciprocal)      \
+  X(Square, square)              \
+  X(Negative, negative)          \
+  X(Sign, sign)                  \
+  X(Step, step)                  \
+  X(Digamma, digamma)            \
+  WENGERT_ACTIVATIONS(X)
+#define WENGERT_BINARY_CMATH_FUNCTIONS(X) \
+  X(Pow, pow)                             \
+  X(Atan2, atan2)                         \
+  X(Hypot, hypot)
+#define WENGERT_BINARY_OWN_FUNCTIONS(X) \
+  X(Maximum, maximum)                   \
+  X(Minimum, minimum)                   \
+  X(Logaddexp, logaddexp)               \
+  X(Xlogy, xlogy)
 #define WENGERT_UNARY_FUNCTIONS(X) \
   WENGERT_POWERS(X)                \
   WENGERT_TRIGONOMETRY(X)          \

@@ -11,6 +11,21 @@
 
 #define WENGERT_INLINE __attribute__((always_inline)) inline
 
+namespace wengert::detail {
+
+/// The double in a number of any kind: of a dual number or a Scalar its value, without derivatives.
+template <class T> WENGERT_INLINE constexpr double plain(const T& x) {
+  if constexpr (std::is_arithmetic_v<T>) {
+    return static_cast<double>(x);
+  } else if constexpr (requires { x.v; }) {
+    return plain(x.v);
+  } else {
+    return plain(x.value());
+  }
+}
+
+}  // namespace wengert::detail
+
 namespace wengert::fn {
 
 /// Where a function is smooth.

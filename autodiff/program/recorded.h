@@ -132,7 +132,10 @@ template <class F, class B> Recorded where_lazy(const Condition& c, F&& f, const
 
 #define WENGERT_FUNCTION(F, name) \
   inline Recorded name(const Recorded& x) { return evaluate(fn::F{}, x); }
-WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
+WENGERT_CMATH_FUNCTIONS(WENGERT_FUNCTION)
+WENGERT_OWN_FUNCTIONS(WENGERT_FUNCTION)
+WENGERT_FUNCTION(Round, rint)
+WENGERT_FUNCTION(Round, nearbyint)
 #undef WENGERT_FUNCTION
 #define WENGERT_FUNCTION(F, name, p, p_default) \
   inline Recorded name(const Recorded& x, double p = p_default) { return evaluate(fn::F{p}, x); }
@@ -150,6 +153,11 @@ WENGERT_FUNCTION(Maximum, max)
 WENGERT_FUNCTION(Minimum, min)
 #undef WENGERT_FUNCTION
 inline Recorded fabs(const Recorded& x) { return abs(x); }
+/// The nearest integer, of two that are equally near the one farther from 0, as in <cmath>.
+inline Recorded round(const Recorded& x) {
+  const Recorded even = rint(x);
+  return where((abs(x - even) == 0.5) & (abs(even) < abs(x)), even + sign(x), even);
+}
 /// The larger of two numbers, or the other one where one is NaN (`max` is NaN then); fmin the smaller.
 inline Recorded fmax(const Recorded& a, const Recorded& b) { return where(b != b, a, where(a != a, b, max(a, b))); }
 inline Recorded fmin(const Recorded& a, const Recorded& b) { return where(b != b, a, where(a != a, b, min(a, b))); }

@@ -3,8 +3,11 @@
 //
 // An operator on Scalars computes its value at once and returns a small tree of values, which lives in registers after inlining.
 // When the tree is assigned to a Scalar, it propagates partial derivatives from the root to the leaves and writes one argument for each
-// leaf. Operands are Scalars, temporary expressions, and numbers. An expression kept in `auto` is refused: it holds copies of its scalars,
-// and `+=` may have extended their statements since.
+// leaf. Operands are Scalars, expressions, and numbers. An expression may be kept in `auto`: it holds the values and numbers of its scalars.
+// Only `s += x` could change what a number means, by extending the statement of s after the expression has read s. So a leaf also holds how
+// far the tape had been written. If that has changed when the expression is recorded, and the statement of s was open then and has grown
+// since, the slow path records the earlier part of that statement as a statement of its own. An expression that is used at once costs
+// nothing for this: the compiler sees that the two positions are the same.
 //
 // What the hot path does, and why (each measured):
 //  - One comparison with `args_limit` checks the room for both the arguments and the statement's length.
@@ -18,6 +21,7 @@
 //  - A Scalar is copied as two words; one 16-byte load of two recent 8-byte stores would defeat store forwarding.
 #include <bit>
 #include <cmath>
+#include <compare>
 #include <concepts>
 #include <cstdint>
 #include <cstring>
@@ -30,6 +34,9 @@
 #include "autodiff/tensor/tensor.h"
 
 namespace wengert {
+
+template <class V> class StatementList;
+
 namespace detail {
 
 /// Returned in place of a number by functions that must not throw; the caller then throws the stored error. A call that may throw makes g++
@@ -92,6 +99,9 @@ template <class V> struct StatementWriter {
   }
   std::uint32_t resolve_other(std::uint64_t number);
   void make_room();
+  /// The number of what `number` was when its statement ended at `end_then`, if it was open then. If `+=` has extended it since, the
+  /// arguments before `end_then` become a new statement.
+  std::uint64_t number_then(std::uint64_t number, const char* end_then);
   /// Records a statement of n arguments that continues the scalar `continued`, unless that is 0. Constants among the arguments are left
   /// out. Handles all cases that the fast path does not, such as no writer or no room.
   static std::uint64_t record_carefully(StatementWriter* writer, const V* partials, const std::uint64_t* numbers, int n,
@@ -119,6 +129,17 @@ extern template struct StatementWriter<double>;
 template <class V> inline thread_local constinit StatementWriter<V>* active_writer = nullptr;
 
 namespace detail {
+
+/// How far a tape has been written.
+template <class V> struct WrittenUpTo {
+  const char* args = nullptr;
+  std::uint64_t position = 0;
+
+  WENGERT_INLINE static WrittenUpTo now() {
+    const StatementWriter<V>* writer = active_writer<V>;
+    return writer ? WrittenUpTo{writer->args, writer->position} : WrittenUpTo{};
+  }
+};
 
 /// Checks a value used while nothing is recorded: a TapeError if its number belongs to a live tape of another thread.
 void check_unrecorded(std::uint64_t number);
@@ -190,41 +211,62 @@ namespace detail {
 struct WriteScalarAroundOneSide;
 }  // namespace detail
 
+template <class T> concept Number = std::is_arithmetic_v<std::remove_cvref_t<T>> ||
+    (std::is_enum_v<std::remove_cvref_t<T>> && std::is_convertible_v<T, double>);
+
+// Argument-dependent look-up finds the names of this namespace: the operators, and the functions of <cmath>. So it has no others, which
+// would hide a user's own template of the same name.
+namespace numeric {
+
 /// The base of all nodes. `v` is a node's value, `push` propagates the partial derivative m of the root with respect to the node to its
-/// leaves, `list` passes the nodes to ExpressionOnTensors. A node can be reconstructed from its `source`.
+/// leaves, `list` passes the nodes to ExpressionOnTensors. A node can be reconstructed from its `source`. `moved`: whether the tape is not
+/// where it was when the node's Scalars were read; `was_open`: whether the statement of one of them was open; `settle` replaces their
+/// numbers by number_then. A number converts to an expression that is constant, so that `c ? x * x : 0` is one.
 /// Nodes have user-provided copy constructors: a trivial copy in a cold branch would make g++ keep the whole tree in memory on the hot path
 /// too.
 struct Expression {
-  /// Without this, the concepts of <iterator> (in std::span's constructors) would evaluate the type of a - b, which named expressions
-  /// refuse.
+  /// Without this, the concepts of <iterator> (in std::span's constructors) would evaluate the type of a - b.
   using difference_type = void;
   Expression() = default;
   WENGERT_INLINE Expression(const Expression&) {}  // NOLINT(modernize-use-equals-default)
   WENGERT_UNAVAILABLE(WENGERT_TERNARY) operator const detail::WriteScalarAroundOneSide*() const;
 };
 
-template <class T> concept Number = std::is_arithmetic_v<std::remove_cvref_t<T>>;
-
 template <class V> struct Leaf : Expression {
   using Value = V;
   static constexpr int kArguments = 1;
+  static constexpr bool kFromNumber = true;
   V v;
   std::uint64_t number;
-  WENGERT_INLINE Leaf(const V& value, std::uint64_t number) : v(value), number(number) {}
-  WENGERT_INLINE Leaf(const Leaf& o) : Expression(), v(o.v), number(o.number) {}
+  detail::WrittenUpTo<V> then;
+  WENGERT_INLINE Leaf(const V& value, std::uint64_t number, const detail::WrittenUpTo<V>& then = {})
+      : v(value), number(number), then(then) {}
+  WENGERT_INLINE Leaf(const Leaf& o) : Expression(), v(o.v), number(o.number), then(o.then) {}
+  /// A constant.
+  WENGERT_INLINE static Leaf of(double value) { return {V(value), 0}; }
   WENGERT_INLINE void push(auto& to, const auto& m) const { to.add(m, number); }
+  WENGERT_INLINE bool moved(const char* args) const { return then.args != args; }
+  WENGERT_INLINE bool was_open(std::uint64_t base) const { return number - base == then.position >> 32; }
+  void settle(StatementWriter<V>& writer) {
+    if (was_open(writer.base)) number = writer.number_then(number, then.args);
+  }
   WENGERT_INLINE std::uint64_t any_number() const { return detail::opaque(number); }
   using Source = Leaf;
-  WENGERT_INLINE Source source() const { return {detail::opaque(v), detail::opaque(number)}; }
+  WENGERT_INLINE Source source() const { return {detail::opaque(v), detail::opaque(number), then}; }
   void list(auto& to) const { to.leaf(v, number); }
 };
 struct Literal : Expression {
   using Value = double;
   static constexpr int kArguments = 0;
+  static constexpr bool kFromNumber = true;
   double v;
   WENGERT_INLINE explicit Literal(double value) : v(value) {}
   WENGERT_INLINE Literal(const Literal& o) : Expression(), v(o.v) {}
+  WENGERT_INLINE static Literal of(double value) { return Literal(value); }
   WENGERT_INLINE void push(auto&, const auto&) const {}
+  WENGERT_INLINE bool moved(const char*) const { return false; }
+  WENGERT_INLINE bool was_open(std::uint64_t) const { return false; }
+  void settle(auto&) {}
   using Source = Literal;
   WENGERT_INLINE Source source() const { return Literal(detail::opaque(v)); }
   WENGERT_INLINE std::uint64_t any_number() const { return 0; }
@@ -233,6 +275,7 @@ struct Literal : Expression {
 template <class F, class E> struct Unary : Expression {
   using Value = typename E::Value;
   static constexpr int kArguments = E::kArguments;
+  static constexpr bool kFromNumber = E::kFromNumber;
   E e;
   Value v;
   [[no_unique_address]] F f;
@@ -241,23 +284,39 @@ template <class F, class E> struct Unary : Expression {
     Value v;  // stored, because functions may be expensive
     [[no_unique_address]] F f;
   };
-  WENGERT_UNAVAILABLE(WENGERT_TERNARY) Unary(Number auto);
+  WENGERT_INLINE Unary(Number auto c) requires kFromNumber : e(E::of(1)), v(static_cast<double>(c)) {}
+  WENGERT_UNAVAILABLE(WENGERT_TERNARY) Unary(Number auto) requires(!kFromNumber);
   WENGERT_INLINE Unary(const F& f, const E& e) : e(e), v(fn::call(f, e.v)), f(f) {}
   explicit Unary(const Source& s) : e(s.e), v(s.v), f(s.f) {}
   WENGERT_INLINE Source source() const { return {e.source(), detail::opaque(v), f}; }
   WENGERT_INLINE Unary(const Unary& o) : Expression(), e(o.e), v(o.v), f(o.f) {}
   WENGERT_INLINE void push(auto& to, const Value& m) const { e.push(to, f.pullback(m, e.v, v)); }
+  WENGERT_INLINE static Unary of(double value) { return Unary(value); }
   WENGERT_INLINE std::uint64_t any_number() const { return e.any_number(); }
+  WENGERT_INLINE bool moved(const char* args) const { return e.moved(args); }
+  WENGERT_INLINE bool was_open(std::uint64_t base) const { return e.was_open(base); }
+  void settle(auto& writer) { e.settle(writer); }
   void list(auto& to) const {
+    if (!any_number()) return to.literal(v);
     e.list(to);
     to.apply(f, 1);
   }
   /// What the expression was when it was written.
-  const Value& value() const { return v; }
+  constexpr const Value& value() const { return v; }
+  template <class T>
+  requires std::is_arithmetic_v<T>
+  constexpr explicit operator T() const { return static_cast<T>(detail::plain(v)); }
 };
+
+/// The c of f(x, c) = x for all x, for the operators. (x + 0 is not x where that is -0.)
+template <class F> constexpr bool kHasNeutral =
+    std::is_same_v<F, fn::Add> || std::is_same_v<F, fn::Subtract> || std::is_same_v<F, fn::Multiply> || std::is_same_v<F, fn::Divide>;
+template <class F> constexpr double kNeutral = std::is_same_v<F, fn::Add> ? -0.0 : std::is_same_v<F, fn::Subtract> ? 0.0 : 1.0;
+
 template <class F, class L, class R> struct Binary : Expression {
   using Value = std::conditional_t<L::kArguments == 0, typename R::Value, typename L::Value>;
   static constexpr int kArguments = L::kArguments + R::kArguments;
+  static constexpr bool kFromNumber = kHasNeutral<F> && L::kFromNumber && R::kFromNumber;
   L l;
   R r;
   Value v;
@@ -267,7 +326,8 @@ template <class F, class L, class R> struct Binary : Expression {
     typename R::Source r;
     [[no_unique_address]] F f;
   };
-  WENGERT_UNAVAILABLE(WENGERT_TERNARY) Binary(Number auto);
+  WENGERT_INLINE Binary(Number auto c) requires kFromNumber : l(L::of(static_cast<double>(c))), r(R::of(kNeutral<F>)), v(l.v) {}
+  WENGERT_UNAVAILABLE(WENGERT_TERNARY) Binary(Number auto) requires(!kFromNumber);
   WENGERT_INLINE Binary(const F& f, const L& l, const R& r) : l(l), r(r), v(f.value(l.v, r.v)), f(f) {}
   explicit Binary(const Source& s) : l(s.l), r(s.r), v(s.f.value(l.v, r.v)), f(s.f) {}
   WENGERT_INLINE Source source() const { return {l.source(), r.source(), f}; }
@@ -276,23 +336,34 @@ template <class F, class L, class R> struct Binary : Expression {
     if constexpr (L::kArguments > 0) l.push(to, f.left(m, l.v, r.v, v));
     if constexpr (R::kArguments > 0) r.push(to, f.right(m, l.v, r.v, v));
   }
+  WENGERT_INLINE static Binary of(double value) { return Binary(value); }
   WENGERT_INLINE std::uint64_t any_number() const { return l.any_number() | r.any_number(); }
+  WENGERT_INLINE bool moved(const char* args) const { return l.moved(args) || r.moved(args); }
+  WENGERT_INLINE bool was_open(std::uint64_t base) const { return l.was_open(base) || r.was_open(base); }
+  void settle(auto& writer) {
+    l.settle(writer);
+    r.settle(writer);
+  }
   void list(auto& to) const {
+    if (!any_number()) return to.literal(v);
     l.list(to);
     r.list(to);
     to.apply(f, 2);
   }
   /// What the expression was when it was written.
-  const Value& value() const { return v; }
+  constexpr const Value& value() const { return v; }
+  template <class T>
+  requires std::is_arithmetic_v<T>
+  constexpr explicit operator T() const { return static_cast<T>(detail::plain(v)); }
 };
+
+}  // namespace numeric
 
 template <class T> struct IsScalar : std::false_type {};
 template <class V> struct IsScalar<BasicScalar<V>> : std::true_type {};
 
-/// An expression of Scalars: a temporary, or kept in a variable (`auto`), which can no longer be an operand.
-template <class T> concept ScalarExpression = std::is_base_of_v<Expression, std::remove_cvref_t<T>>;
-template <class T> concept TemporaryExpression = ScalarExpression<T> && !std::is_reference_v<T>;
-template <class T> concept KeptExpression = ScalarExpression<T> && std::is_lvalue_reference_v<T>;
+/// An expression of Scalars.
+template <class T> concept ScalarExpression = std::is_base_of_v<numeric::Expression, std::remove_cvref_t<T>>;
 template <class T> concept ScalarLike = IsScalar<std::remove_cvref_t<T>>::value || ScalarExpression<T>;
 template <class T> concept ScalarOperand = ScalarLike<T> || Number<T>;
 /// Two operands of an operator, at least one of which is a Scalar or an expression.
@@ -301,8 +372,8 @@ template <class A, class B> concept ScalarOperands = ScalarOperand<A> && ScalarO
 namespace detail {
 
 template <class T> struct IsExpression : std::false_type {};
-template <class F, class E> struct IsExpression<Unary<F, E>> : std::true_type {};
-template <class F, class L, class R> struct IsExpression<Binary<F, L, R>> : std::true_type {};
+template <class F, class E> struct IsExpression<numeric::Unary<F, E>> : std::true_type {};
+template <class F, class L, class R> struct IsExpression<numeric::Binary<F, L, R>> : std::true_type {};
 
 /// The Scalar type of an operation on A and B.
 template <class A, class B> struct CommonScalar {};
@@ -315,9 +386,9 @@ template <class A, class B> using ScalarOf = typename CommonScalar<std::remove_c
 
 }  // namespace detail
 
-#define WENGERT_KEPT "an expression kept in `auto` cannot be used, because its Scalars may have changed since: write `Scalar z = x * x`"
-
 // ---- the scalar -------------------------------------------------------------------------------------------------------------------
+
+namespace numeric {
 
 /// A scalar that a tape can record: a value, and its number on the tape (0: a constant). `Scalar` is BasicScalar<double>; other value types
 /// (dual numbers) give second derivatives by forward over reverse.
@@ -326,7 +397,7 @@ template <class V> class BasicScalar {
   using Value = V;
 
   BasicScalar() = default;
-  WENGERT_INLINE BasicScalar(Number auto value) : value_(static_cast<double>(value)) {}
+  WENGERT_INLINE constexpr BasicScalar(Number auto value) : value_(static_cast<double>(value)) {}
   WENGERT_INLINE BasicScalar(const V& value) requires(!std::is_arithmetic_v<V>) : value_(value) {}
   WENGERT_INLINE BasicScalar(const V& value, std::uint64_t number) : value_(value), number_(number) {}
   WENGERT_INLINE BasicScalar(const BasicScalar& o) noexcept : value_(o.value_), number_(o.share()) {}
@@ -335,17 +406,13 @@ template <class V> class BasicScalar {
     number_ = o.share();
     return *this;
   }
-  template <class E>  // NOLINTNEXTLINE(bugprone-forwarding-reference-overload): an expression is no scalar
-  requires TemporaryExpression<E> WENGERT_INLINE BasicScalar(E&& e) : value_(e.v), number_(record(e)) {}
-  template <class E>
-  requires TemporaryExpression<E> WENGERT_INLINE BasicScalar& operator=(E&& e) & {
+  template <ScalarExpression E> WENGERT_INLINE BasicScalar(const E& e) : value_(e.v), number_(record(e)) {}
+  template <ScalarExpression E> WENGERT_INLINE BasicScalar& operator=(const E& e) & {
     number_ = record(e);
     value_ = e.v;
     return *this;
   }
-  template <KeptExpression E> WENGERT_UNAVAILABLE(WENGERT_KEPT) BasicScalar(E&& e);  // NOLINT(bugprone-forwarding-reference-overload)
   WENGERT_UNAVAILABLE(WENGERT_TERNARY) BasicScalar(const detail::WriteScalarAroundOneSide*);
-  template <KeptExpression E> WENGERT_UNAVAILABLE(WENGERT_KEPT) BasicScalar& operator=(E&& e) &;
   /// The element of a tensor that has one element. Recorded.
   explicit BasicScalar(const Tensor& t, Location site = Location::here()) requires std::same_as<V, double>
       : value_(t.item()), number_(detail::tensor_to_scalar(t, 0, site)) {}
@@ -354,6 +421,19 @@ template <class V> class BasicScalar {
   WENGERT_INLINE BasicScalar& operator-=(ScalarOperand auto&& e) &;
   WENGERT_INLINE BasicScalar& operator*=(ScalarOperand auto&& e) &;
   WENGERT_INLINE BasicScalar& operator/=(ScalarOperand auto&& e) &;
+
+  BasicScalar& operator++() & { return *this += 1; }
+  BasicScalar& operator--() & { return *this -= 1; }
+  BasicScalar operator++(int) & {
+    BasicScalar before = *this;
+    ++*this;
+    return before;
+  }
+  BasicScalar operator--(int) & {
+    BasicScalar before = *this;
+    --*this;
+    return before;
+  }
 
   // (An element of a tensor, x(0, 1), is a temporary Scalar.)
 #define WENGERT_TEMPORARY \
@@ -367,16 +447,20 @@ template <class V> class BasicScalar {
 #undef WENGERT_ASSIGNMENT
 #undef WENGERT_TEMPORARY
 
-  const V& value() const { return value_; }
+  constexpr const V& value() const { return value_; }
+  /// The value as a number, without its derivative: static_cast<double>(x), static_cast<int>(x) (towards zero), `if (x)` (not 0).
+  template <class T>
+  requires std::is_arithmetic_v<T>
+  constexpr explicit operator T() const { return static_cast<T>(detail::plain(value_)); }
   /// The number of this value on its tape; 0 for a constant. No two values of a process have the same number.
   std::uint64_t number() const { return share(); }
   /// The same value as a constant: gradients stop here.
   BasicScalar constant() const { return BasicScalar(value_, 0); }
 
-  WENGERT_INLINE Leaf<V> leaf() const { return {value_, number_}; }
+  WENGERT_INLINE Leaf<V> leaf() const { return {value_, number_, detail::WrittenUpTo<V>::now()}; }
 
  private:
-  template <class> friend class StatementList;
+  template <class> friend class wengert::StatementList;
 
   /// The number, for a second Scalar that refers to the same value: from now on `+=` starts a new statement. A move does the same, so that
   /// it is noexcept and leaves the source unchanged.
@@ -393,7 +477,7 @@ template <class V> class BasicScalar {
     StatementWriter<V>* writer = active_writer<V>;
     if (detail::never(!writer)) return e.any_number() ? detail::valid(record_slowly<E>(e.source())) : 0;
     char* const begin = writer->args;
-    if (!detail::never(begin > writer->args_limit)) {
+    if (!detail::never(begin > writer->args_limit) && !detail::never(e.moved(begin) && e.was_open(writer->base))) {
       const detail::Arguments<V, n> a(e, V(1));
       const std::uint32_t next = writer->next();
       char* p = begin;
@@ -414,7 +498,7 @@ template <class V> class BasicScalar {
     if (detail::never(!writer))
       return number_ | e.any_number() ? detail::valid(accumulate_slowly<kSign, E>(e.source(), value_, number_)) : 0;
     char* const begin = writer->args;
-    if (!detail::never(begin > writer->args_limit)) {
+    if (!detail::never(begin > writer->args_limit) && !detail::never(e.moved(begin) && e.was_open(writer->base))) {
       const detail::Arguments<V, E::kArguments> a(e, V(kSign));
       const std::uint64_t base = writer->base, own = number_ - base;
       if (own == writer->open_statement()) {
@@ -447,19 +531,22 @@ template <class V> class BasicScalar {
   // ---- out of line: no tape, no room, constants among the arguments, values of ended tapes, values that are errors (kFailed) ----
 
   template <class E> __attribute__((noinline, cold)) static std::uint64_t record_slowly(typename E::Source source) noexcept {
-    return record_slowly(E(source), V(1), 0, false);
+    E e(source);
+    return record_slowly(e, V(1), 0, false);
   }
   template <int kSign, class E> __attribute__((noinline, cold)) static std::uint64_t accumulate_slowly(typename E::Source source, V value,
                                                                                                        std::uint64_t number) noexcept {
-    const E e(source);
+    E e(source);
     if (on_tensors()) {
       using F = std::conditional_t<(kSign > 0), fn::Add, fn::Subtract>;
-      return record_slowly(Binary<F, Leaf<V>, E>(F{}, Leaf<V>(value, number), e), V(1), 0, false);
+      Binary<F, Leaf<V>, E> sum(F{}, Leaf<V>(value, number), e);
+      return record_slowly(sum, V(1), 0, false);
     }
     return record_slowly(e, V(kSign), number, true);
   }
-  template <class E> static std::uint64_t record_slowly(const E& e, const V& m, std::uint64_t continued, bool open) noexcept {
+  template <class E> static std::uint64_t record_slowly(E& e, const V& m, std::uint64_t continued, bool open) noexcept {
     try {
+      if (active_writer<V>) e.settle(*active_writer<V>);
       if constexpr (std::same_as<V, double>) {
         if (on_tensors()) {
           return detail::ExpressionOnTensors::record(e);
@@ -480,6 +567,9 @@ template <class V> class BasicScalar {
   V value_{};
   std::uint64_t number_ = 0;
 };
+
+}  // namespace numeric
+
 static_assert(sizeof(Scalar) == 16);
 
 template <IntegerType... I> Scalar Tensor::operator()(I... index) const {
@@ -489,17 +579,14 @@ template <IntegerType... I> Scalar Tensor::operator()(I... index) const {
 
 namespace detail {
 
-template <class V> WENGERT_INLINE Leaf<V> node(const BasicScalar<V>& s) { return s.leaf(); }
-template <ScalarExpression E> WENGERT_INLINE const std::remove_reference_t<E>& node(E&& e) {
-  static_assert(TemporaryExpression<E>, WENGERT_KEPT);
-  return e;
-}
-WENGERT_INLINE Literal node(double v) { return Literal(v); }
+template <class V> WENGERT_INLINE numeric::Leaf<V> node(const BasicScalar<V>& s) { return s.leaf(); }
+template <ScalarExpression E> WENGERT_INLINE const E& node(const E& e) { return e; }
+WENGERT_INLINE numeric::Literal node(double v) { return numeric::Literal(v); }
 template <class T> using Node = std::remove_cvref_t<decltype(node(std::declval<T>()))>;
 
-/// The value that comparisons and queries use. They accept expressions kept in `auto`, whose values do not change.
-WENGERT_INLINE double value_of(double v) { return v; }
-template <ScalarLike E> WENGERT_INLINE const auto& value_of(const E& e) {
+/// The value that comparisons and queries use.
+WENGERT_INLINE constexpr double value_of(double v) { return v; }
+template <ScalarLike E> WENGERT_INLINE constexpr const auto& value_of(const E& e) {
   if constexpr (ScalarExpression<E>) {
     return e.v;
   } else {
@@ -508,15 +595,17 @@ template <ScalarLike E> WENGERT_INLINE const auto& value_of(const E& e) {
 }
 
 template <class F> WENGERT_INLINE auto apply(const F& f, ScalarLike auto&& e) {
-  return Unary<F, Node<decltype(e)>>(f, node(std::forward<decltype(e)>(e)));
+  return numeric::Unary<F, Node<decltype(e)>>(f, node(std::forward<decltype(e)>(e)));
 }
 template <class F> WENGERT_INLINE auto apply(const F& f, ScalarOperand auto&& a, ScalarOperand auto&& b) {
-  return Binary<F, Node<decltype(a)>, Node<decltype(b)>>(f, node(std::forward<decltype(a)>(a)), node(std::forward<decltype(b)>(b)));
+  return numeric::Binary<F, Node<decltype(a)>, Node<decltype(b)>>(f, node(std::forward<decltype(a)>(a)), node(std::forward<decltype(b)>(b)));
 }
 
 }  // namespace detail
 
 // ---- operators and functions ------------------------------------------------------------------------------------------------------
+
+namespace numeric {
 
 #define WENGERT_OPERATOR(F, op)                                                 \
   template <class A, class B>                                                   \
@@ -541,71 +630,11 @@ template <class V> WENGERT_INLINE BasicScalar<V>& BasicScalar<V>::operator/=(Sca
   return *this = detail::apply(fn::Divide{}, *this, std::forward<decltype(e)>(e));
 }
 template <ScalarLike E> WENGERT_INLINE auto operator-(E&& e) { return detail::apply(fn::Negative{}, std::forward<E>(e)); }
-template <ScalarLike E> WENGERT_INLINE std::remove_cvref_t<E> operator+(E&& e) {
-  static_assert(!KeptExpression<E>, WENGERT_KEPT);
-  return std::forward<E>(e);
-}
-
-#define WENGERT_FUNCTION(F, name) \
-  template <ScalarLike E> WENGERT_INLINE auto name(E&& e) { return detail::apply(fn::F{}, std::forward<E>(e)); }
-WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
-#undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name, p, p_default)                                   \
-  template <ScalarLike E> WENGERT_INLINE auto name(E&& e, double p = p_default) { \
-    return detail::apply(fn::checked(fn::F{p}), std::forward<E>(e));              \
-  }
-WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
-#undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                                           \
-  template <ScalarLike E> WENGERT_INLINE auto name(E&& e, double p = p_default, double q = q_default) { \
-    return detail::apply(fn::checked(fn::F{p, q}), std::forward<E>(e));                                 \
-  }
-WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
-#undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name)                                          \
-  template <class A, class B>                                              \
-  requires ScalarOperands<A, B> WENGERT_INLINE auto name(A&& a, B&& b) {   \
-    return detail::apply(fn::F{}, std::forward<A>(a), std::forward<B>(b)); \
-  }
-WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
-// Under their names in the C++ library.
-WENGERT_FUNCTION(Maximum, max)
-WENGERT_FUNCTION(Minimum, min)
-#undef WENGERT_FUNCTION
-template <ScalarLike E> WENGERT_INLINE auto fabs(E&& e) { return detail::apply(fn::Abs{}, std::forward<E>(e)); }
-
-/// The larger of two numbers, or the other one where one is NaN (`max` is NaN then).
-template <class A, class B>
-requires ScalarOperands<A, B> detail::ScalarOf<A, B> fmax(A&& a, B&& b) {
-  const auto x = detail::value_of(a), y = detail::value_of(b);
-  if (y != y) return detail::ScalarOf<A, B>(std::forward<A>(a));
-  if (x != x) return detail::ScalarOf<A, B>(std::forward<B>(b));
-  return max(std::forward<A>(a), std::forward<B>(b));
-}
-/// The smaller of two numbers, or the other one where one is NaN (`min` is NaN then).
-template <class A, class B>
-requires ScalarOperands<A, B> detail::ScalarOf<A, B> fmin(A&& a, B&& b) {
-  const auto x = detail::value_of(a), y = detail::value_of(b);
-  if (y != y) return detail::ScalarOf<A, B>(std::forward<A>(a));
-  if (x != x) return detail::ScalarOf<A, B>(std::forward<B>(b));
-  return min(std::forward<A>(a), std::forward<B>(b));
-}
-
-#define WENGERT_QUERY(name)                                 \
-  template <ScalarLike E> WENGERT_INLINE bool name(E&& e) { \
-    using std::name;                                        \
-    return name(detail::value_of(e));                       \
-  }
-WENGERT_QUERY(isfinite)
-WENGERT_QUERY(isinf)
-WENGERT_QUERY(isnan)
-WENGERT_QUERY(isnormal)
-WENGERT_QUERY(signbit)
-#undef WENGERT_QUERY
+template <ScalarLike E> WENGERT_INLINE std::remove_cvref_t<E> operator+(E&& e) { return std::forward<E>(e); }
 
 #define WENGERT_COMPARISON(op) \
   template <class A, class B>  \
-  requires ScalarOperands<A, B> WENGERT_INLINE bool operator op(A&& a, B&& b) { return detail::value_of(a) op detail::value_of(b); }
+  requires ScalarOperands<A, B> WENGERT_INLINE constexpr bool operator op(A&& a, B&& b) { return detail::value_of(a) op detail::value_of(b); }
 WENGERT_COMPARISON(<)
 WENGERT_COMPARISON(<=)
 WENGERT_COMPARISON(>)
@@ -613,19 +642,61 @@ WENGERT_COMPARISON(>=)
 WENGERT_COMPARISON(==)
 WENGERT_COMPARISON(!=)
 #undef WENGERT_COMPARISON
-#undef WENGERT_KEPT
+/// The order of the values.
+template <class A, class B>
+requires ScalarOperands<A, B>
+constexpr std::partial_ordering operator<=>(A&& a, B&& b) {
+  const auto &x = detail::value_of(a), &y = detail::value_of(b);
+  return x < y ? std::partial_ordering::less
+       : x > y ? std::partial_ordering::greater
+       : x == y ? std::partial_ordering::equivalent : std::partial_ordering::unordered;
+}
+
+#define WENGERT_FUNCTION(F, name) \
+  template <ScalarLike E> WENGERT_INLINE auto name(E&& e) { return detail::apply(fn::F{}, std::forward<E>(e)); }
+WENGERT_CMATH_FUNCTIONS(WENGERT_FUNCTION)
+WENGERT_FUNCTION(Abs, fabs)
+WENGERT_FUNCTION(Round, rint)
+WENGERT_FUNCTION(Round, nearbyint)
+#undef WENGERT_FUNCTION
+#define WENGERT_FUNCTION(F, name)                                          \
+  template <class A, class B>                                              \
+  requires ScalarOperands<A, B> WENGERT_INLINE auto name(A&& a, B&& b) {   \
+    return detail::apply(fn::F{}, std::forward<A>(a), std::forward<B>(b)); \
+  }
+WENGERT_BINARY_CMATH_FUNCTIONS(WENGERT_FUNCTION)
+WENGERT_FUNCTION(Maximum, max)
+WENGERT_FUNCTION(Minimum, min)
+#undef WENGERT_FUNCTION
+
+}  // namespace numeric
+
+// The functions that <cmath> does not have. A second template parameter makes a user's own template of the same name, which a
+// using-directive brings together with these, ambiguous with them: otherwise these would be chosen silently, being more constrained.
+#define WENGERT_FUNCTION(F, name) \
+  template <class E, class = void> \
+  requires ScalarLike<E> WENGERT_INLINE auto name(const E& e) { return detail::apply(fn::F{}, e); }
+WENGERT_OWN_FUNCTIONS(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
+#define WENGERT_FUNCTION(F, name, p, p_default)                         \
+  template <class E, class = void>                                      \
+  requires ScalarLike<E> WENGERT_INLINE auto name(const E& e, double p = p_default) { \
+    return detail::apply(fn::checked(fn::F{p}), e);                     \
+  }
+WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
+#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                                 \
+  template <class E, class = void>                                                            \
+  requires ScalarLike<E> WENGERT_INLINE auto name(const E& e, double p = p_default, double q = q_default) { \
+    return detail::apply(fn::checked(fn::F{p, q}), e);                                        \
+  }
+WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
+#define WENGERT_FUNCTION(F, name)                                                                           \
+  template <class A, class B, class = void>                                                                 \
+  requires ScalarOperands<A, B> WENGERT_INLINE auto name(const A& a, const B& b) { return detail::apply(fn::F{}, a, b); }
+WENGERT_BINARY_OWN_FUNCTIONS(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
 #undef WENGERT_TERNARY
 
 }  // namespace wengert
-
-/// Those of the value type: `std::numeric_limits<Scalar>::infinity()` is a plain number, which converts to Scalar.
-template <class V> struct std::numeric_limits<wengert::BasicScalar<V>> : std::numeric_limits<V> {};
-template <class F, class E> struct std::numeric_limits<wengert::Unary<F, E>> : std::numeric_limits<typename wengert::Unary<F, E>::Value> {};
-template <class F, class L, class R> struct std::numeric_limits<wengert::Binary<F, L, R>>
-    : std::numeric_limits<typename wengert::Binary<F, L, R>::Value> {};
-
-/// The common type of an expression and a number, a Scalar or another expression is a Scalar.
-template <class A, class B>
-requires(wengert::detail::IsExpression<A>::value || wengert::detail::IsExpression<B>::value) struct std::common_type<A, B>
-    : wengert::detail::CommonScalar<A, B> {
-};

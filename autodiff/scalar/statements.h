@@ -158,17 +158,38 @@ template <class V> class StatementList : public StatementWriter<V> {
   /// Whether the scalar is independent, rather than the result of a statement.
   bool is_variable(std::uint32_t index) const {
     if (index < first_statement_) return true;
-    if (index >= first_) return variables_limit_ != 0;
-    std::size_t low = 0, high = segments_.size();  // the first segment that ends beyond the index
-    while (low < high) {
-      const std::size_t middle = (low + high) / 2;
-      if (index < segments_[middle].end) {
-        high = middle;
-      } else {
-        low = middle + 1;
-      }
+    return !segment_of(index).args;
+  }
+  /// The number of what `number` was when its statement ended at `end_then`: another one if `+=` has extended the statement since. Then the
+  /// arguments before `end_then` are recorded once more, as a statement of their own, or as several if they are too many for one.
+  std::uint64_t number_then(std::uint64_t number, const char* end_then) {
+    const std::uint64_t index = number - base;
+    if (index == 0 || index >= next()) return number;
+    const detail::Segment segment = segment_of(static_cast<std::uint32_t>(index));
+    if (!segment.args) return number;
+    const auto* length = reinterpret_cast<const Length*>(segment.lengths);
+    const char *end = segment.args, *begin = end;
+    for (std::uint64_t k = segment.end; k-- > index;) {
+      end = begin;
+      begin -= length[k];
     }
-    return !segments_[low].args;
+    if (end_then <= begin || end_then >= end) return number;
+    std::uint32_t continued = 0;
+    if ((end_then - begin) % kArgumentBytes != 0) {
+      std::memcpy(&continued, begin, sizeof continued);
+      begin += sizeof continued;
+    }
+    while (begin != end_then) {
+      if (args > args_limit) make_room_for_statement();
+      const std::size_t rest = static_cast<std::size_t>(end_then - begin), most = std::size_t(kMaxArguments) * kArgumentBytes;
+      const std::size_t bytes = rest < most ? rest : most;
+      char* const p = continued ? detail::write(args, continued) : args;
+      std::memcpy(p, begin, bytes);
+      begin += bytes;
+      continued = next();
+      this->commit(continued, args, p + bytes, false);
+    }
+    return base + continued;
   }
 
   static void set_to_zero(V* first, V* last) {
@@ -218,6 +239,19 @@ template <class V> class StatementList : public StatementWriter<V> {
   void add_chunk() {
     chunks_.reserve(chunks_.size() + 1);
     chunks_.push_back(static_cast<char*>(pool::allocate(chunk_bytes())));
+  }
+  detail::Segment segment_of(std::uint32_t index) const {
+    if (index >= first_) return current();
+    std::size_t low = 0, high = segments_.size();  // the first segment that ends beyond the index
+    while (low < high) {
+      const std::size_t middle = (low + high) / 2;
+      if (index < segments_[middle].end) {
+        high = middle;
+      } else {
+        low = middle + 1;
+      }
+    }
+    return segments_[low];
   }
   detail::Segment current() const { return {first_, next(), begin_, variables_limit_ ? nullptr : args, lengths}; }
   void close_segment() {
@@ -402,6 +436,11 @@ template <class V> __attribute__((noinline, cold)) std::uint32_t StatementWriter
 }
 template <class V> __attribute__((noinline, cold)) void StatementWriter<V>::make_room() {
   static_cast<StatementList<V>*>(this)->make_room_for_statement();
+}
+
+template <class V> __attribute__((noinline, cold)) std::uint64_t StatementWriter<V>::number_then(std::uint64_t number,
+                                                                                                 const char* end_then) {
+  return static_cast<StatementList<V>*>(this)->number_then(number, end_then);
 }
 
 template <class V> __attribute__((noinline, cold)) std::uint64_t StatementWriter<V>::record_carefully(StatementWriter* writer,

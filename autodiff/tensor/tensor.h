@@ -59,7 +59,10 @@ class ExactNumber {
   std::optional<std::int64_t> integer_;
 };
 
+namespace numeric {
 template <class V> class BasicScalar;
+}
+using numeric::BasicScalar;
 using Scalar = BasicScalar<double>;
 
 /// Shared elements with their shape and strides. The elements of a result follow this header in the same block of the pool; a view has none
