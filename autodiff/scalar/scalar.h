@@ -47,6 +47,12 @@ WENGERT_INLINE std::uint64_t valid(std::uint64_t number) {
   return number;
 }
 
+/// Whether x is neither NaN nor infinite, whatever the user's options for floating-point numbers.
+WENGERT_INLINE bool is_finite(double x) {
+  constexpr std::uint64_t kExponent = 0x7ff0000000000000u;
+  return (std::bit_cast<std::uint64_t>(x) & kExponent) != kExponent;
+}
+
 /// x, hidden from the optimizer. Used for copies in a branch that is never taken; otherwise g++ packs them into vectors before the branch.
 template <class T> WENGERT_INLINE T opaque(const T& x) {
   if constexpr (sizeof(T) == sizeof(std::uint64_t)) {
@@ -80,6 +86,8 @@ template <class V> struct StatementWriter {
   std::uint64_t base = 1;     ///< the number of a scalar is base + its index
   char* open_args = nullptr;  ///< the beginning of the open statement
   bool higher_order = false;  ///< expressions are recorded as operations on tensors (higher_order.h)
+  bool watched = false;       ///< expressions with a value or slope that is not finite are shown to the tape's watch (higher_order.h)
+  bool formulas = false;      ///< all expressions are
 
   std::uint32_t next() const { return static_cast<std::uint32_t>(position); }
   std::uint64_t open_statement() const { return position >> 32; }
@@ -191,7 +199,7 @@ struct WriteScalarAroundOneSide;
 }  // namespace detail
 
 /// The base of all nodes. `v` is a node's value, `push` propagates the partial derivative m of the root with respect to the node to its
-/// leaves, `list` passes the nodes to ExpressionOnTensors. A node can be reconstructed from its `source`.
+/// leaves, `list` passes the nodes to ExpressionList. A node can be reconstructed from its `source`.
 /// Nodes have user-provided copy constructors: a trivial copy in a cold branch would make g++ keep the whole tree in memory on the hot path
 /// too.
 struct Expression {
@@ -336,10 +344,11 @@ template <class V> class BasicScalar {
     return *this;
   }
   template <class E>  // NOLINTNEXTLINE(bugprone-forwarding-reference-overload): an expression is no scalar
-  requires TemporaryExpression<E> WENGERT_INLINE BasicScalar(E&& e) : value_(e.v), number_(record(e)) {}
+  requires TemporaryExpression<E> WENGERT_INLINE BasicScalar(E&& e, Location site = Location::here())
+      : value_(e.v), number_(record(e, site)) {}
   template <class E>
   requires TemporaryExpression<E> WENGERT_INLINE BasicScalar& operator=(E&& e) & {
-    number_ = record(e);
+    number_ = record(e, Location());
     value_ = e.v;
     return *this;
   }
@@ -386,12 +395,12 @@ template <class V> class BasicScalar {
     return number_;
   }
 
-  template <class E> WENGERT_INLINE static std::uint64_t record(const E& e) {
+  template <class E> WENGERT_INLINE static std::uint64_t record(const E& e, Location site) {
     constexpr int n = E::kArguments;
     static_assert(n <= static_cast<int>(StatementWriter<V>::kMaxArguments), "an expression of more than 127 operands: split it");
     if constexpr (n == 0) return 0;
     StatementWriter<V>* writer = active_writer<V>;
-    if (detail::never(!writer)) return e.any_number() ? detail::valid(record_slowly<E>(e.source())) : 0;
+    if (detail::never(!writer)) return e.any_number() ? detail::valid(record_slowly<E>(e.source(), site)) : 0;
     char* const begin = writer->args;
     if (!detail::never(begin > writer->args_limit)) {
       const detail::Arguments<V, n> a(e, V(1));
@@ -399,7 +408,7 @@ template <class V> class BasicScalar {
       char* p = begin;
       if (!detail::never(!write_arguments(a, p, writer->base, next))) return writer->commit(next, begin, p, false);
     }
-    return detail::valid(record_slowly<E>(e.source()));
+    return detail::valid(record_slowly<E>(e.source(), site));
   }
   /// `value += sign * e`: extends the last statement if only this Scalar refers to it; otherwise starts one that continues this scalar.
   template <int kSign, class E> WENGERT_INLINE void accumulate(const E& e) {
@@ -446,24 +455,23 @@ template <class V> class BasicScalar {
 
   // ---- out of line: no tape, no room, constants among the arguments, values of ended tapes, values that are errors (kFailed) ----
 
-  template <class E> __attribute__((noinline, cold)) static std::uint64_t record_slowly(typename E::Source source) noexcept {
-    return record_slowly(E(source), V(1), 0, false);
+  template <class E> __attribute__((noinline, cold)) static std::uint64_t record_slowly(typename E::Source source, Location site) noexcept {
+    return record_slowly(E(source), V(1), 0, false, site);
   }
   template <int kSign, class E> __attribute__((noinline, cold)) static std::uint64_t accumulate_slowly(typename E::Source source, V value,
                                                                                                        std::uint64_t number) noexcept {
+    using F = std::conditional_t<(kSign > 0), fn::Add, fn::Subtract>;
     const E e(source);
-    if (on_tensors()) {
-      using F = std::conditional_t<(kSign > 0), fn::Add, fn::Subtract>;
-      return record_slowly(Binary<F, Leaf<V>, E>(F{}, Leaf<V>(value, number), e), V(1), 0, false);
-    }
-    return record_slowly(e, V(kSign), number, true);
+    if (on_tensors()) return record_slowly(Binary<F, Leaf<V>, E>(F{}, Leaf<V>(value, number), e), V(1), 0, false, Location());
+    if (is_watched()) return record_watched(e, V(kSign), number, true, Binary<F, Leaf<V>, E>(F{}, Leaf<V>(value, number), e), Location());
+    return record_slowly(e, V(kSign), number, true, Location());
   }
-  template <class E> static std::uint64_t record_slowly(const E& e, const V& m, std::uint64_t continued, bool open) noexcept {
+  template <class E>
+  static std::uint64_t record_slowly(const E& e, const V& m, std::uint64_t continued, bool open, Location site) noexcept {
+    if (is_watched()) return record_watched(e, m, continued, open, e, site);
     try {
       if constexpr (std::same_as<V, double>) {
-        if (on_tensors()) {
-          return detail::ExpressionOnTensors::record(e);
-        }
+        if (on_tensors()) return detail::ExpressionList(e).record_on_tensors(site);
       }
       const detail::Arguments<V, E::kArguments> a(e, m);
       return StatementWriter<V>::record_carefully(active_writer<V>, a.partial, a.number, E::kArguments, continued, open);
@@ -475,6 +483,34 @@ template <class V> class BasicScalar {
   static bool on_tensors() {
     if constexpr (!std::same_as<V, double>) return false;
     return active_writer<V> && active_writer<V>->higher_order;
+  }
+  static bool is_watched() {
+    if constexpr (!std::same_as<V, double>) return false;
+    return active_writer<V> && active_writer<V>->watched;
+  }
+  /// Records e, and shows the tape's watch `shown`, of which it is the part that the statement's arguments come from.
+  template <class E, class Shown> static std::uint64_t record_watched(const E& e, const V& m, std::uint64_t continued, bool open,
+                                                                      const Shown& shown, Location site) noexcept {
+    if constexpr (!std::same_as<V, double>) {
+      return 0;
+    } else {
+      try {
+        StatementWriter<V>* writer = active_writer<V>;
+        const detail::Arguments<V, E::kArguments> a(e, m);
+        bool finite = detail::is_finite(shown.v);
+        for (int i = 0; i < E::kArguments; ++i) finite = finite && detail::is_finite(a.partial[i]);
+        if (finite && !writer->formulas)
+          return StatementWriter<V>::record_carefully(writer, a.partial, a.number, E::kArguments, continued, open);
+        const detail::ExpressionList list(shown);
+        detail::before_statement(*writer, list.steps(), site);
+        const std::uint64_t number = StatementWriter<V>::record_carefully(writer, a.partial, a.number, E::kArguments, continued, open);
+        detail::after_statement(*writer, number, list.steps(), site);
+        return number;
+      } catch (...) {
+        detail::keep_error();
+        return detail::kFailed;
+      }
+    }
   }
 
   V value_{};
