@@ -2,6 +2,7 @@
 // Everything that a program needs to record and differentiate operations.
 #include "autodiff/denormals.h"
 #include "autodiff/error.h"
+#include "autodiff/explain/diagnose.h"
 #include "autodiff/io/npy.h"
 #include "autodiff/io/safetensors.h"
 #include "autodiff/ops.h"

@@ -59,6 +59,10 @@ struct MatrixError : Error {
 struct TapeError : Error {
   using Error::Error;
 };
+/// A value or a gradient that is NaN or infinite where a tape was asked to check that (`Tape tape({.check_finite = true})`).
+struct NotFiniteError : Error {
+  using Error::Error;
+};
 /// Not enough memory for a tensor; the message names its shape. (Other failed allocations throw std::bad_alloc.)
 struct MemoryError : Error {
   using Error::Error;

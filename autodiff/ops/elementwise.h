@@ -50,6 +50,10 @@ template <class F> class Map : public Operation {
   ValueSet saved_for(int) const override { return values(F::reads); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = carry(s, y_bar[0]); }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = carry(s, x_dot[0]); }
+  bool recompute(std::span<const Tensor> x, std::span<Tensor> y) const override {
+    y[0] = map(f_, x[0], {});
+    return true;
+  }
 
  private:
   Tensor carry(const Saved& s, const Tensor& m) const {
@@ -82,6 +86,10 @@ template <class F> class Zip : public Operation {
     } else {
       y_dot[0] = left(s, whole(x_dot[0])) + right(s, whole(x_dot[1]));
     }
+  }
+  bool recompute(std::span<const Tensor> x, std::span<Tensor> y) const override {
+    y[0] = zip(f_, x[0], x[1], {});
+    return true;
   }
 
  private:

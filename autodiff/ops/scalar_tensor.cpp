@@ -57,6 +57,11 @@ Tensor record_stack(Tensor y, const Scalar* scalars, std::size_t n, Location sit
     }
   }
   if (!any) return y;
+  pool::Vector<double> values;
+  if (tape->watch) [[unlikely]] {
+    for (std::size_t i = 0; i < n; ++i) values.push_back(scalars[i].value());
+    tape->watch->before_stack(*tape, values, y, CallSite::of(site));
+  }
   tape->nodes.reserve(1);
   tape->slots.reserve(1);
   tape->inputs.reserve(static_cast<std::uint32_t>(n));
@@ -68,7 +73,10 @@ Tensor record_stack(Tensor y, const Scalar* scalars, std::size_t n, Location sit
   const std::uint32_t slot = tape->add_slot(y.shape(), y.dtype());
   tape->nodes.emplace(nullptr, Index(0), site.file, site.line, tape->next(), first_input, slot, static_cast<std::uint32_t>(n),
                       std::uint16_t(1), TapeNode::stack, false);
-  return Tensor(y.take(), tape->tensor_base + slot);
+  Tensor recorded(y.take(), tape->tensor_base + slot);
+  if (tape->watch) [[unlikely]]
+    tape->watch->after_stack(*tape, values, recorded);
+  return recorded;
 }
 
 }  // namespace
@@ -96,11 +104,15 @@ std::uint64_t tensor_to_scalar(const Tensor& x, Index flat, Location site) {
   const Tensor* inputs[] = {&x};
   if (!any_tracked(inputs)) return 0;
   TapeState& tape = *active_tape();
+  if (tape.watch) [[unlikely]]
+    tape.watch->before_element(tape, x, CallSite::of(site));
   tape.nodes.reserve(1);
   tape.inputs.reserve(1);
   const std::uint32_t scalar = tape.new_variable_index(), input = tape.inputs.size();
   tape.inputs.emplace(Tensor(), tape.slot_of(x));
   tape.nodes.emplace(nullptr, flat, site.file, site.line, tape.next(), input, scalar, 1u, std::uint16_t(1), TapeNode::element, false);
+  if (tape.watch) [[unlikely]]
+    tape.watch->after_element(tape, x, scalar, x.element(flat));
   return tape.base + scalar;
 }
 

@@ -1,46 +1,70 @@
 #pragma once
 // Internal.
-// Scalars on a tape opened with {.higher_order = true}. A statement holds the partial derivatives of an expression, not the expression, so
-// it can be differentiated only once. On such a tape, expressions are therefore recorded as operations on tensors of rank 0, whose rules
-// can be differentiated to any order. All of this is out of line, so that it costs nothing where expressions become statements.
+// Expressions of Scalars as lists, for tapes that need more than their partial derivatives. All of this is out of line, so that it costs
+// nothing where expressions become statements.
+//
+// A tape opened with {.higher_order = true} records expressions as operations on tensors of rank 0, whose rules can be differentiated to any
+// order: a statement holds the partial derivatives of an expression, not the expression, so it can be differentiated only once. A tape with
+// {.formulas = true} or {.check_finite = true} records statements and shows each expression to its watch (tape/watch.h).
 #include <cstdint>
+#include <span>
 
 #include "autodiff/tensor/tensor.h"
 
-namespace wengert::detail {
+namespace wengert {
+
+template <class V> struct StatementWriter;
+
+namespace detail {
 
 /// An elementwise operation on tensors, for every struct of functions.h.
 template <class F> Tensor map(const F& f, const Tensor& x, Location site);
 template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Location site);
 
-/// map or zip with the function at `function`; only the callee knows its type.
-using FunctionOnTensors = Tensor (*)(const void* function, const Tensor* operands);
-template <class F> Tensor call_on_tensors(const void* function, const Tensor* operands);
+/// A function of an expression. Only the callees know its type.
+struct ListedFunction {
+  const char* name;
+  int operands;
+  double (*value)(const void* function, const double* operands);
+  Tensor (*on_tensors)(const void* function, const Tensor* operands, Location site);
+  void (*options)(const void* function, double* to);  ///< its numbers, at most two; the others are 0
+};
+template <class F> const ListedFunction& listed_function();
 
-/// Evaluates an expression of Scalars on tensors: its nodes arrive in postfix order, operands first.
-class ExpressionOnTensors {
- public:
-  /// Records the expression. Returns the number of its value.
-  template <class E> static std::uint64_t record(const E& e) {
-    ExpressionOnTensors stack;
-    e.list(stack);
-    return stack.record_top();
-  }
-
-  ExpressionOnTensors();
-  ~ExpressionOnTensors();
-  ExpressionOnTensors(const ExpressionOnTensors&) = delete;
-  void leaf(double value, std::uint64_t number);
-  void literal(double value);
-  template <class F> void apply(const F& f, int operands) { apply(&call_on_tensors<F>, &f, operands); }
-
- private:
-  void apply(FunctionOnTensors call, const void* function, int operands);
-  void push(Tensor t);
-  std::uint64_t record_top();
-
-  Tensor* stack_;
-  int size_ = 0, capacity_;
+/// A node of an expression.
+struct ExpressionStep {
+  const ListedFunction* function = nullptr;  ///< null for a leaf and a literal
+  const void* object = nullptr;              ///< the function's own, in the expression
+  double value = 0;
+  std::uint64_t number = 0;  ///< of a leaf
+  bool literal = false;
 };
 
-}  // namespace wengert::detail
+/// The nodes of an expression in postfix order: operands first.
+class ExpressionList {
+ public:
+  template <class E> explicit ExpressionList(const E& e) { e.list(*this); }
+  ~ExpressionList();
+  ExpressionList(const ExpressionList&) = delete;
+  void leaf(double value, std::uint64_t number) { push({.value = value, .number = number}); }
+  void literal(double value) { push({.value = value, .literal = true}); }
+  template <class F> void apply(const F& f, int /*operands*/) { apply(listed_function<F>(), &f); }
+
+  std::span<const ExpressionStep> steps() const { return {steps_, static_cast<std::size_t>(size_)}; }
+  /// Records the expression as operations on tensors. Returns the number of its value.
+  std::uint64_t record_on_tensors(Location site) const;
+
+ private:
+  void apply(const ListedFunction& f, const void* object);
+  void push(const ExpressionStep& step);
+
+  ExpressionStep* steps_ = nullptr;
+  int size_ = 0, capacity_ = 0;
+};
+
+/// Shows an expression to the watch of the tape, before and after it is recorded. `before_statement` may throw.
+void before_statement(StatementWriter<double>& writer, std::span<const ExpressionStep> steps, Location site);
+void after_statement(StatementWriter<double>& writer, std::uint64_t number, std::span<const ExpressionStep> steps, Location site);
+
+}  // namespace detail
+}  // namespace wengert

@@ -54,6 +54,12 @@ WENGERT_INLINE std::uint64_t valid(std::uint64_t number) {
   return number;
 }
 
+/// Whether x is neither NaN nor infinite, whatever the user's options for floating-point numbers.
+WENGERT_INLINE bool is_finite(double x) {
+  constexpr std::uint64_t kExponent = 0x7ff0000000000000u;
+  return (std::bit_cast<std::uint64_t>(x) & kExponent) != kExponent;
+}
+
 /// x, hidden from the optimizer. Used for copies in a branch that is never taken; otherwise g++ packs them into vectors before the branch.
 template <class T> WENGERT_INLINE T opaque(const T& x) {
   if constexpr (sizeof(T) == sizeof(std::uint64_t)) {
@@ -87,6 +93,8 @@ template <class V> struct StatementWriter {
   std::uint64_t base = 1;     ///< the number of a scalar is base + its index
   char* open_args = nullptr;  ///< the beginning of the open statement
   bool higher_order = false;  ///< expressions are recorded as operations on tensors (higher_order.h)
+  bool watched = false;       ///< expressions with a value or slope that is not finite are shown to the tape's watch (higher_order.h)
+  bool formulas = false;      ///< all expressions are
 
   std::uint32_t next() const { return static_cast<std::uint32_t>(position); }
   std::uint64_t open_statement() const { return position >> 32; }
@@ -212,14 +220,14 @@ struct WriteScalarAroundOneSide;
 }  // namespace detail
 
 template <class T> concept Number = std::is_arithmetic_v<std::remove_cvref_t<T>> ||
-    (std::is_enum_v<std::remove_cvref_t<T>> && std::is_convertible_v<T, double>);
+    (std::is_enum_v<std::remove_cvref_t<T>>&& std::is_convertible_v<T, double>);
 
 // Argument-dependent look-up finds the names of this namespace: the operators, and the functions of <cmath>. So it has no others, which
 // would hide a user's own template of the same name.
 namespace numeric {
 
 /// The base of all nodes. `v` is a node's value, `push` propagates the partial derivative m of the root with respect to the node to its
-/// leaves, `list` passes the nodes to ExpressionOnTensors. A node can be reconstructed from its `source`. `moved`: whether the tape is not
+/// leaves, `list` passes the nodes to ExpressionList. A node can be reconstructed from its `source`. `moved`: whether the tape is not
 /// where it was when the node's Scalars were read; `was_open`: whether the statement of one of them was open; `settle` replaces their
 /// numbers by number_then. A number converts to an expression that is constant, so that `c ? x * x : 0` is one.
 /// Nodes have user-provided copy constructors: a trivial copy in a cold branch would make g++ keep the whole tree in memory on the hot path
@@ -406,9 +414,10 @@ template <class V> class BasicScalar {
     number_ = o.share();
     return *this;
   }
-  template <ScalarExpression E> WENGERT_INLINE BasicScalar(const E& e) : value_(e.v), number_(record(e)) {}
+  template <ScalarExpression E> WENGERT_INLINE BasicScalar(const E& e, Location site = Location::here())
+      : value_(e.v), number_(record(e, site)) {}
   template <ScalarExpression E> WENGERT_INLINE BasicScalar& operator=(const E& e) & {
-    number_ = record(e);
+    number_ = record(e, Location());
     value_ = e.v;
     return *this;
   }
@@ -470,12 +479,12 @@ template <class V> class BasicScalar {
     return number_;
   }
 
-  template <class E> WENGERT_INLINE static std::uint64_t record(const E& e) {
+  template <class E> WENGERT_INLINE static std::uint64_t record(const E& e, Location site) {
     constexpr int n = E::kArguments;
     static_assert(n <= static_cast<int>(StatementWriter<V>::kMaxArguments), "an expression of more than 127 operands: split it");
     if constexpr (n == 0) return 0;
     StatementWriter<V>* writer = active_writer<V>;
-    if (detail::never(!writer)) return e.any_number() ? detail::valid(record_slowly<E>(e.source())) : 0;
+    if (detail::never(!writer)) return e.any_number() ? detail::valid(record_slowly<E>(e.source(), site)) : 0;
     char* const begin = writer->args;
     if (!detail::never(begin > writer->args_limit) && !detail::never(e.moved(begin) && e.was_open(writer->base))) {
       const detail::Arguments<V, n> a(e, V(1));
@@ -483,7 +492,7 @@ template <class V> class BasicScalar {
       char* p = begin;
       if (!detail::never(!write_arguments(a, p, writer->base, next))) return writer->commit(next, begin, p, false);
     }
-    return detail::valid(record_slowly<E>(e.source()));
+    return detail::valid(record_slowly<E>(e.source(), site));
   }
   /// `value += sign * e`: extends the last statement if only this Scalar refers to it; otherwise starts one that continues this scalar.
   template <int kSign, class E> WENGERT_INLINE void accumulate(const E& e) {
@@ -530,27 +539,27 @@ template <class V> class BasicScalar {
 
   // ---- out of line: no tape, no room, constants among the arguments, values of ended tapes, values that are errors (kFailed) ----
 
-  template <class E> __attribute__((noinline, cold)) static std::uint64_t record_slowly(typename E::Source source) noexcept {
+  template <class E> __attribute__((noinline, cold)) static std::uint64_t record_slowly(typename E::Source source, Location site) noexcept {
     E e(source);
-    return record_slowly(e, V(1), 0, false);
+    return record_slowly(e, V(1), 0, false, site);
   }
   template <int kSign, class E> __attribute__((noinline, cold)) static std::uint64_t accumulate_slowly(typename E::Source source, V value,
                                                                                                        std::uint64_t number) noexcept {
     E e(source);
-    if (on_tensors()) {
+    if (on_tensors() || is_watched()) {
       using F = std::conditional_t<(kSign > 0), fn::Add, fn::Subtract>;
       Binary<F, Leaf<V>, E> sum(F{}, Leaf<V>(value, number), e);
-      return record_slowly(sum, V(1), 0, false);
+      if (on_tensors()) return record_slowly(sum, V(1), 0, false, Location());
+      return record_watched(e, V(kSign), number, true, sum, Location());
     }
-    return record_slowly(e, V(kSign), number, true);
+    return record_slowly(e, V(kSign), number, true, Location());
   }
-  template <class E> static std::uint64_t record_slowly(E& e, const V& m, std::uint64_t continued, bool open) noexcept {
+  template <class E> static std::uint64_t record_slowly(E& e, const V& m, std::uint64_t continued, bool open, Location site) noexcept {
+    if (is_watched()) return record_watched(e, m, continued, open, e, site);
     try {
       if (active_writer<V>) e.settle(*active_writer<V>);
       if constexpr (std::same_as<V, double>) {
-        if (on_tensors()) {
-          return detail::ExpressionOnTensors::record(e);
-        }
+        if (on_tensors()) return detail::ExpressionList(e).record_on_tensors(site);
       }
       const detail::Arguments<V, E::kArguments> a(e, m);
       return StatementWriter<V>::record_carefully(active_writer<V>, a.partial, a.number, E::kArguments, continued, open);
@@ -562,6 +571,36 @@ template <class V> class BasicScalar {
   static bool on_tensors() {
     if constexpr (!std::same_as<V, double>) return false;
     return active_writer<V> && active_writer<V>->higher_order;
+  }
+  static bool is_watched() {
+    if constexpr (!std::same_as<V, double>) return false;
+    return active_writer<V> && active_writer<V>->watched;
+  }
+  /// Records e, and shows the tape's watch `shown`, of which it is the part that the statement's arguments come from.
+  template <class E, class Shown>
+  static std::uint64_t record_watched(E& e, const V& m, std::uint64_t continued, bool open, Shown& shown, Location site) noexcept {
+    if constexpr (!std::same_as<V, double>) {
+      return 0;
+    } else {
+      try {
+        StatementWriter<V>* writer = active_writer<V>;
+        e.settle(*writer);
+        shown.settle(*writer);
+        const detail::Arguments<V, E::kArguments> a(e, m);
+        bool finite = detail::is_finite(shown.v);
+        for (int i = 0; i < E::kArguments; ++i) finite = finite && detail::is_finite(a.partial[i]);
+        if (finite && !writer->formulas)
+          return StatementWriter<V>::record_carefully(writer, a.partial, a.number, E::kArguments, continued, open);
+        const detail::ExpressionList list(shown);
+        detail::before_statement(*writer, list.steps(), site);
+        const std::uint64_t number = StatementWriter<V>::record_carefully(writer, a.partial, a.number, E::kArguments, continued, open);
+        detail::after_statement(*writer, number, list.steps(), site);
+        return number;
+      } catch (...) {
+        detail::keep_error();
+        return detail::kFailed;
+      }
+    }
   }
 
   V value_{};
@@ -598,7 +637,8 @@ template <class F> WENGERT_INLINE auto apply(const F& f, ScalarLike auto&& e) {
   return numeric::Unary<F, Node<decltype(e)>>(f, node(std::forward<decltype(e)>(e)));
 }
 template <class F> WENGERT_INLINE auto apply(const F& f, ScalarOperand auto&& a, ScalarOperand auto&& b) {
-  return numeric::Binary<F, Node<decltype(a)>, Node<decltype(b)>>(f, node(std::forward<decltype(a)>(a)), node(std::forward<decltype(b)>(b)));
+  return numeric::Binary<F, Node<decltype(a)>, Node<decltype(b)>>(f, node(std::forward<decltype(a)>(a)),
+                                                                  node(std::forward<decltype(b)>(b)));
 }
 
 }  // namespace detail
@@ -632,9 +672,11 @@ template <class V> WENGERT_INLINE BasicScalar<V>& BasicScalar<V>::operator/=(Sca
 template <ScalarLike E> WENGERT_INLINE auto operator-(E&& e) { return detail::apply(fn::Negative{}, std::forward<E>(e)); }
 template <ScalarLike E> WENGERT_INLINE std::remove_cvref_t<E> operator+(E&& e) { return std::forward<E>(e); }
 
-#define WENGERT_COMPARISON(op) \
-  template <class A, class B>  \
-  requires ScalarOperands<A, B> WENGERT_INLINE constexpr bool operator op(A&& a, B&& b) { return detail::value_of(a) op detail::value_of(b); }
+#define WENGERT_COMPARISON(op)                                                            \
+  template <class A, class B>                                                             \
+  requires ScalarOperands<A, B> WENGERT_INLINE constexpr bool operator op(A&& a, B&& b) { \
+    return detail::value_of(a) op detail::value_of(b);                                    \
+  }
 WENGERT_COMPARISON(<)
 WENGERT_COMPARISON(<=)
 WENGERT_COMPARISON(>)
@@ -647,9 +689,10 @@ template <class A, class B>
 requires ScalarOperands<A, B>
 constexpr std::partial_ordering operator<=>(A&& a, B&& b) {
   const auto &x = detail::value_of(a), &y = detail::value_of(b);
-  return x < y ? std::partial_ordering::less
-       : x > y ? std::partial_ordering::greater
-       : x == y ? std::partial_ordering::equivalent : std::partial_ordering::unordered;
+  return x < y    ? std::partial_ordering::less
+         : x > y  ? std::partial_ordering::greater
+         : x == y ? std::partial_ordering::equivalent
+                  : std::partial_ordering::unordered;
 }
 
 #define WENGERT_FUNCTION(F, name) \
@@ -673,27 +716,25 @@ WENGERT_FUNCTION(Minimum, min)
 
 // The functions that <cmath> does not have. A second template parameter makes a user's own template of the same name, which a
 // using-directive brings together with these, ambiguous with them: otherwise these would be chosen silently, being more constrained.
-#define WENGERT_FUNCTION(F, name) \
+#define WENGERT_FUNCTION(F, name)  \
   template <class E, class = void> \
   requires ScalarLike<E> WENGERT_INLINE auto name(const E& e) { return detail::apply(fn::F{}, e); }
 WENGERT_OWN_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name, p, p_default)                         \
-  template <class E, class = void>                                      \
-  requires ScalarLike<E> WENGERT_INLINE auto name(const E& e, double p = p_default) { \
-    return detail::apply(fn::checked(fn::F{p}), e);                     \
-  }
+#define WENGERT_FUNCTION(F, name, p, p_default) \
+  template <class E, class = void>              \
+  requires ScalarLike<E> WENGERT_INLINE auto name(const E& e, double p = p_default) { return detail::apply(fn::checked(fn::F{p}), e); }
 WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                                 \
-  template <class E, class = void>                                                            \
+#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                                               \
+  template <class E, class = void>                                                                          \
   requires ScalarLike<E> WENGERT_INLINE auto name(const E& e, double p = p_default, double q = q_default) { \
-    return detail::apply(fn::checked(fn::F{p, q}), e);                                        \
+    return detail::apply(fn::checked(fn::F{p, q}), e);                                                      \
   }
 WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name)                                                                           \
-  template <class A, class B, class = void>                                                                 \
+#define WENGERT_FUNCTION(F, name)           \
+  template <class A, class B, class = void> \
   requires ScalarOperands<A, B> WENGERT_INLINE auto name(const A& a, const B& b) { return detail::apply(fn::F{}, a, b); }
 WENGERT_BINARY_OWN_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION

@@ -86,8 +86,10 @@ template <class V> class StatementList : public StatementWriter<V> {
   }
 
   /// Begins a tape.
-  void start(bool higher_order, bool reject_outer_values = false) {
+  void start(bool higher_order, bool reject_outer_values = false, bool watched = false, bool formulas = false) {
     this->reject_outer_values = reject_outer_values;
+    this->watched = watched && !higher_order;  // where expressions become tensor operations, these are watched
+    this->formulas = formulas && !higher_order;
     if (chunks_.empty()) add_chunk();
     numbers_.open();
     base = numbers_.first();
@@ -203,6 +205,7 @@ template <class V> class StatementList : public StatementWriter<V> {
   void make_room_for_statement() {
     if (next() >= kMaxStatements) detail::throw_too_many_statements();
     const bool full = args > chunk_limit();
+    if (this->watched && !full && !variables_limit_) return;  // a watched tape comes here for each statement
     if (full && chunk_ + 1 == chunks_.size()) add_chunk();
     close_segment();
     if (full) args = chunks_[++chunk_];
@@ -266,7 +269,7 @@ template <class V> class StatementList : public StatementWriter<V> {
     begin_ = args;
     const std::size_t used = static_cast<std::size_t>(args - chunks_[chunk_]);
     lengths = reinterpret_cast<std::uintptr_t>(chunks_[chunk_]) + chunk_arguments() + (used / kArgumentBytes - next()) * sizeof(Length);
-    args_limit = this->higher_order ? nullptr : chunk_limit();
+    args_limit = this->higher_order || this->watched ? nullptr : chunk_limit();
   }
   void begin_variables(std::size_t n) {
     if (n > kMaxStatements - next()) detail::throw_too_many_statements();

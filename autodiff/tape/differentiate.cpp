@@ -50,6 +50,8 @@ Gradients sweep_back(TapeState& t, const Source& target, std::span<const Source>
   for (std::size_t i = 0; i < sources.size(); ++i)
     if (!sources[i].scalar && at[i] != kNoIndex) sweep.request(at[i], may_defer && sources[i].parameter);
   sweep.run(target, y, o.seed);
+  if (t.watch) [[unlikely]]
+    t.watch->after_sweep(t, target, y, o.seed, sources);
 
   const auto is_absent = [&](std::size_t i) { return !is_reached(t, sources[i], at[i], o.differentiable); };
   report_unreached(t, target, y, sources.size(), source_at, at, is_absent, o);
@@ -95,6 +97,10 @@ void Tape::gradient(const Scalar& target, std::span<const Scalar> sources, std::
 
   ReverseSweep sweep(t, o, at.variables_only());
   sweep.run(wanted, y, o.seed);
+  if (t.watch) [[unlikely]] {
+    const pool::Vector<Source> list(sources.begin(), sources.end());
+    t.watch->after_sweep(t, wanted, y, o.seed, list);
+  }
 
   const double* adjoints = t.adjoints();
   std::uint64_t zeros = 0;

@@ -99,6 +99,8 @@ class Operation {
   virtual void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const = 0;
   /// Deletes an operation that a node owns.
   virtual void dispose() const {}
+  /// Computes the results again from all operands, recording what it computes; false if it cannot. For explanations alone.
+  virtual bool recompute(std::span<const Tensor> /*x*/, std::span<Tensor> /*y*/) const { return false; }
 
  protected:
   ~Operation() = default;

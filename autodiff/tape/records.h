@@ -1,6 +1,7 @@
 #pragma once
 // The contents of a tape: scalar statements, tensor nodes and their interleaving. Also the functions that record operations.
 #include <initializer_list>
+#include <memory>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -10,6 +11,7 @@
 #include "autodiff/tape/operation.h"
 #include "autodiff/tape/stable_vector.h"
 #include "autodiff/tape/tape.h"
+#include "autodiff/tape/watch.h"
 
 namespace wengert::detail {
 
@@ -84,6 +86,7 @@ class TapeState : public StatementList<double> {
   const void* thread = nullptr;
   Location opened_at;
   bool in_sweep = false;
+  std::unique_ptr<TapeWatch> watch;  // null unless the tape's options ask for one
 
   void begin(const TapeOptions& options, Location site);
   void end() noexcept;
@@ -156,6 +159,11 @@ template <class Op> struct OwnedOperation final : Op {
 };
 /// The only object of an operation without options.
 template <class Op> inline constexpr Op stateless_operation{};
+
+/// The records of a tape, for code that lists and explains them.
+struct TapeAccess {
+  static TapeState& state(const Tape& tape) { return *tape.state_; }
+};
 
 inline TapeState* active_tape() { return static_cast<TapeState*>(active_writer<double>); }
 

@@ -104,7 +104,7 @@ void ReverseSweep::reverse(const TapeNode& node) {
       reverse_element(node);
       break;
   }
-  if (consume_) release_saved(node);
+  if (consume_ && !t_.watch) release_saved(node);
 }
 
 /// The sweep has passed this node, so its saved values are no longer needed.

@@ -61,7 +61,10 @@ std::unique_ptr<TapeState> SpareStates::take() {
 // ---- lifetime ---------------------------------------------------------------------------------------------------------------
 
 void TapeState::begin(const TapeOptions& options, Location site) {
-  start(options.higher_order, options.reject_outer_values);
+  TapeOptions wanted = options;
+  if (innermost && (checking_inner_tapes || (innermost->watch && innermost->watch->check_finite))) wanted.check_finite = true;
+  watch = make_watch(wanted);
+  start(options.higher_order, options.reject_outer_values, watch != nullptr, wanted.formulas);
   tensor_numbers_.open();
   tensor_base = tensor_numbers_.first();
   opened_at = site;
@@ -88,6 +91,7 @@ void TapeState::end() noexcept {
   release_nodes();
   tensor_numbers_.close(tensor_base + used);
   StatementList::end();
+  watch.reset();
 }
 
 void TapeState::discard_records() {
@@ -105,6 +109,7 @@ void TapeState::release_nodes() {
   slots.clear();
   leaves.clear();
   recorded_adjoints.clear();
+  if (watch) watch->discard();
 }
 
 // ---- recording --------------------------------------------------------------------------------------------------------------
@@ -123,9 +128,11 @@ void append_node(TapeState& tape, const Operation* operation, bool owned, Locati
   ValueSet saved = kNoValues;
   for (std::uint32_t i = 0; i < inputs; ++i)
     if (tape.slot_of(*x[i]) != kNoIndex) saved |= operation->saved_for(static_cast<int>(i));
+  site = CallSite::of(site);
+  if (tape.watch) [[unlikely]]
+    tape.watch->before_operation(tape, *operation, site, x, y);
   static_cast<void>(guard.release());
 
-  site = CallSite::of(site);
   // [append]
   const std::uint32_t first_input = tape.inputs.size(), first_output = tape.slots.size();
   for (std::uint32_t i = 0; i < inputs; ++i) {
@@ -140,6 +147,8 @@ void append_node(TapeState& tape, const Operation* operation, bool owned, Locati
   tape.nodes.emplace(operation, Index(0), site.file, site.line, tape.next(), first_input, first_output, inputs,
                      static_cast<std::uint16_t>(y.size()), TapeNode::tensors, owned);
   // [append]
+  if (tape.watch) [[unlikely]]
+    tape.watch->after_operation(tape, x, y);
 }
 
 }  // namespace detail
@@ -160,6 +169,16 @@ std::uint64_t Saved::x_number(int i) const {
   return x.tracked() ? tape_.tensor_base + x.index : 0;
 }
 int Saved::inputs() const { return static_cast<int>(node_.inputs); }
+
+void detail::before_statement(StatementWriter<double>& writer, std::span<const ExpressionStep> steps, Location site) {
+  auto& tape = static_cast<TapeState&>(writer);
+  tape.watch->before_statement(tape, steps, CallSite::of(site));
+}
+void detail::after_statement(StatementWriter<double>& writer, std::uint64_t number, std::span<const ExpressionStep> steps, Location site) {
+  auto& tape = static_cast<TapeState&>(writer);
+  if (number == tape.base + tape.next() - 1)
+    tape.watch->after_statement(tape, static_cast<std::uint32_t>(number - tape.base), steps, CallSite::of(site));
+}
 
 // ---- public interface -------------------------------------------------------------------------------------------------------
 
@@ -186,7 +205,12 @@ Tape::~Tape() {
   spare_states.put(std::unique_ptr<TapeState>(state_));
 }
 
-Scalar Tape::variable(double value) { return state_->variable(value); }
+Scalar Tape::variable(double value, Location site) {
+  Scalar x = state_->variable(value);
+  if (state_->watch) [[unlikely]]
+    state_->watch->variable(*state_, state_->next() - 1, value, site);
+  return x;
+}
 Tensor detail::TapeState::variable(const Tensor& value) {
   check_defined("variable", value);
   if (!is_floating(value.dtype()))
@@ -195,15 +219,24 @@ Tensor detail::TapeState::variable(const Tensor& value) {
   Tensor shared = value;
   return Tensor(shared.take(), tensor_base + add_slot(value.shape(), value.dtype()));
 }
-Tensor Tape::variable(const Tensor& value) { return state_->variable(value); }
-void Tape::variables(std::span<const double> values, std::span<Scalar> out) {
+Tensor Tape::variable(const Tensor& value, Location site) {
+  Tensor x = state_->variable(value);
+  if (state_->watch) [[unlikely]]
+    state_->watch->variable(*state_, x, site);
+  return x;
+}
+void Tape::variables(std::span<const double> values, std::span<Scalar> out, Location site) {
   if (values.size() != out.size())
     throw ShapeError(fmt::format("variables: {} values, but room for {} scalars", values.size(), out.size()));
+  const std::uint32_t first = state_->next();
   state_->variables(values, out);
+  if (state_->watch) [[unlikely]]
+    for (std::size_t i = 0; i < values.size(); ++i)
+      state_->watch->variable(*state_, first + static_cast<std::uint32_t>(i), values[i], site);
 }
-std::vector<Scalar> Tape::variables(std::span<const double> values) {
+std::vector<Scalar> Tape::variables(std::span<const double> values, Location site) {
   std::vector<Scalar> out(values.size());
-  variables(values, out);
+  variables(values, out, site);
   return out;
 }
 

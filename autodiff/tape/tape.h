@@ -22,6 +22,12 @@ struct TapeOptions {
   bool isolated = false;
   /// With `isolated`: using a value of the outer tape is a TapeError, not a constant.
   bool reject_outer_values = false;
+  /// Stops at once where a result is not finite although its operands are, and where a gradient is not: a NotFiniteError says where it came
+  /// from (explain/diagnose.h). Tapes that are opened inside this one check as well.
+  bool check_finite = false;
+  /// Keeps the formula of each scalar, and the values of all scalars and tensors until the records are consumed: what explain() reads.
+  /// Also makes diagnose() and explain_gradient() exact. Scalar statements take about 30 times as long.
+  bool formulas = false;
 };
 
 /// How to treat a source that the target does not depend on: throw a TapeError, or return zeros.
@@ -37,6 +43,7 @@ struct GradientOptions {
 namespace detail {
 
 class TapeState;
+struct TapeAccess;
 
 /// The writer, or null if its tape has ended.
 StatementWriter<double>* if_live(StatementWriter<double>* writer);
@@ -76,12 +83,12 @@ class Tape {
 
   /// @name Inputs
   /// @{
-  Scalar variable(double value);
+  Scalar variable(double value, Location site = Location::here());
   /// A floating tensor as a variable: an independent value that gradients can be taken with respect to.
-  Tensor variable(const Tensor& value);
+  Tensor variable(const Tensor& value, Location site = Location::here());
   /// Many scalars at once; both spans must have the same length.
-  void variables(std::span<const double> values, std::span<Scalar> out);
-  std::vector<Scalar> variables(std::span<const double> values);
+  void variables(std::span<const double> values, std::span<Scalar> out, Location site = Location::here());
+  std::vector<Scalar> variables(std::span<const double> values, Location site = Location::here());
   /// @}
 
   /// @name Gradients
@@ -137,6 +144,7 @@ class Tape {
                                    /// @}
 
  private:
+  friend struct detail::TapeAccess;
   Gradients sweep_sources(const detail::Source& target, std::span<const detail::Source> sources, const GradientOptions& options);
   Tensor jvp_of(const detail::Source& target, std::span<const detail::Source> sources, std::span<const Tensor> tangents);
   template <class Y, class... S> Tensor jvp_of(const Y& target, const Sources<S...>& s, std::initializer_list<Tensor> tangents) {

@@ -6,6 +6,7 @@
 
 #include "autodiff/ops.h"
 #include "autodiff/tape/reachability.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert::detail {
 namespace {
@@ -68,6 +69,11 @@ class CustomCall : public Operation {
     y_dot[0] = rules_->jvp(tangents, s.y().contiguous(), x);
     if (!y_dot[0].defined()) throw TapeError(fmt::format("{}: its jvp returned an undefined tensor", name()));
     check_like("the tangent", y_dot[0], s.y());
+  }
+  bool recompute(std::span<const Tensor> x, std::span<Tensor> y) const override {
+    const CallSite own_lines = CallSite::of_user_code();
+    y[0] = rules_->forward(dense(x));
+    return true;
   }
 
  private:
