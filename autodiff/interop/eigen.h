@@ -303,7 +303,7 @@ namespace wengert::eigen {
 template <class Decomposition = Eigen::PartialPivLU<Eigen::MatrixXd>, class A, class B>
 Eigen::Matrix<Scalar, Eigen::Dynamic, B::ColsAtCompileTime> solve(const Eigen::MatrixBase<A>& a, const Eigen::MatrixBase<B>& b) {
   detail::check_solve(a.rows(), a.cols(), b.rows());
-  const CustomOperation operation{detail::EigenSolveRule<Decomposition>{}};
+  const auto operation = custom_operation(detail::EigenSolveRule<Decomposition>());
   return to_matrix(operation(to_tensor(a), to_tensor(b)));
 }
 /// The same for a sparse A, by SparseLU. The derivative by A is computed for its stored elements alone. A MatrixError if it is singular.
@@ -313,7 +313,7 @@ Eigen::Matrix<Scalar, Eigen::Dynamic, B::ColsAtCompileTime> solve(const Eigen::S
   Eigen::SparseMatrix<T> columns = a;
   columns.makeCompressed();
   using Rule = detail::EigenSparseSolveRule<Eigen::SparseLU<Eigen::SparseMatrix<double>>>;
-  const CustomOperation operation{Rule{std::make_shared<Eigen::SparseMatrix<double>>(columns.template cast<double>())}};
+  const auto operation = custom_operation(Rule{std::make_shared<Eigen::SparseMatrix<double>>(columns.template cast<double>())});
   const Eigen::Map<const Eigen::Matrix<T, Eigen::Dynamic, 1>> elements(columns.valuePtr(), columns.nonZeros());
   return to_matrix(operation(to_tensor(elements), to_tensor(b)));
 }

@@ -5,7 +5,6 @@
 // The functions of this file return numbers and no expressions. Each is composed of those of functions.h, so that it can be differentiated
 // to any order, and has the value that the C++ library gives.
 #include <cmath>
-#include <functional>
 #include <limits>
 #include <numeric>
 #include <string>

@@ -184,8 +184,12 @@ BOOST_AUTO_TEST_CASE(expressions_that_did_not_change_cost_no_statement) {
   auto e = s * y;
   const Scalar a = e + 1, b = e * 2, c = e / x;
   BOOST_TEST(tape.statements() == before + 3);
-  s += x;
-  const Scalar d = e;  // the earlier part of s, and e
+  Scalar t = 0;
+  t += x;
+  auto f = t * y;
+  t += x;
+  BOOST_TEST(tape.statements() == before + 4);
+  const Scalar d = f;  // the earlier part of t, and f
   BOOST_TEST(tape.statements() == before + 6);
   const auto [dx, dy] = tape.gradient(a + b + c + d, x, y);
   BOOST_TEST(dx == 3 + 6 + 0 + 3);
