@@ -15,6 +15,7 @@ namespace wengert {
 /// dimension are shown.
 std::string to_string(const Tensor& t);
 
+/// Writes what to_string returns to a stream.
 std::ostream& operator<<(std::ostream& out, Dtype dtype);
 std::ostream& operator<<(std::ostream& out, const Shape& shape);
 std::ostream& operator<<(std::ostream& out, const Tensor& t);

@@ -25,6 +25,7 @@ template <int N> struct Dual {
   }
 
   //  a(x) + slope(x) x_dot, the first-order part of everything below
+  /// A value whose slope by x is known: the chain rule.
   WENGERT_INLINE static Dual of(double value, double slope, const Dual& x) {
     Dual y(value);
     for (int i = 0; i < N; ++i) y.d[i] = slope * x.d[i];
@@ -67,6 +68,7 @@ template <int N> struct Dual {
   friend bool operator!=(const Dual& a, const Dual& b) { return a.v != b.v; }
 };
 
+/// 0, without a derivative.
 template <int N> Dual<N> zero_like(const Dual<N>&) { return {}; }
 
 /// A function of functions.h at a dual number, computed with its own slope.
@@ -110,6 +112,7 @@ WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
 WENGERT_FUNCTION(Maximum, max)
 WENGERT_FUNCTION(Minimum, min)
 #undef WENGERT_FUNCTION
+/// abs under its name in the C++ library.
 template <int N> Dual<N> fabs(const Dual<N>& x) { return abs(x); }
 
 /// The larger of two numbers, or the other one where one is NaN (`max` is NaN then); fmin the smaller.

@@ -149,11 +149,13 @@ WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
 WENGERT_FUNCTION(Maximum, max)
 WENGERT_FUNCTION(Minimum, min)
 #undef WENGERT_FUNCTION
+/// abs under its name in the C++ library.
 inline Recorded fabs(const Recorded& x) { return abs(x); }
 /// The larger of two numbers, or the other one where one is NaN (`max` is NaN then); fmin the smaller.
 inline Recorded fmax(const Recorded& a, const Recorded& b) { return where(b != b, a, where(a != a, b, max(a, b))); }
 inline Recorded fmin(const Recorded& a, const Recorded& b) { return where(b != b, a, where(a != a, b, min(a, b))); }
 
+/// Whether x is NaN.
 inline Condition isnan(const Recorded& x, Location site = Location::here()) { return Compared(x, site) != Compared(x, site); }
 inline Condition isinf(const Recorded& x, Location site = Location::here()) { return Compared(abs(x), site) == Compared(HUGE_VAL, site); }
 inline Condition isfinite(const Recorded& x, Location site = Location::here()) { return Compared(abs(x), site) < Compared(HUGE_VAL, site); }

@@ -323,6 +323,7 @@ template <class A, class B> using ScalarOf = typename CommonScalar<std::remove_c
 /// (dual numbers) give second derivatives by forward over reverse.
 template <class V> class BasicScalar {
  public:
+  /// The type of the value.
   using Value = V;
 
   BasicScalar() = default;
@@ -367,12 +368,14 @@ template <class V> class BasicScalar {
 #undef WENGERT_ASSIGNMENT
 #undef WENGERT_TEMPORARY
 
+  /// The value, without its history.
   const V& value() const { return value_; }
   /// The number of this value on its tape; 0 for a constant. No two values of a process have the same number.
   std::uint64_t number() const { return share(); }
   /// The same value as a constant: gradients stop here.
   BasicScalar constant() const { return BasicScalar(value_, 0); }
 
+  /// For operations: the node of an expression that stands for this scalar.
   WENGERT_INLINE Leaf<V> leaf() const { return {value_, number_}; }
 
  private:
@@ -572,6 +575,7 @@ WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
 WENGERT_FUNCTION(Maximum, max)
 WENGERT_FUNCTION(Minimum, min)
 #undef WENGERT_FUNCTION
+/// abs under its name in the C++ library.
 template <ScalarLike E> WENGERT_INLINE auto fabs(E&& e) { return detail::apply(fn::Abs{}, std::forward<E>(e)); }
 
 /// The larger of two numbers, or the other one where one is NaN (`max` is NaN then).

@@ -59,6 +59,7 @@ class ExactNumber {
   std::optional<std::int64_t> integer_;
 };
 
+/// A double that the active tape follows.
 template <class V> class BasicScalar;
 using Scalar = BasicScalar<double>;
 
@@ -186,6 +187,7 @@ class Tensor {
   static Tensor eye(Integer size, Dtype dtype = float32, Location site = Location::here());
   /// @}
 
+  /// Whether the tensor has elements: a default-constructed or moved-from one has not, and cannot be computed with.
   bool defined() const { return elements_ != nullptr; }
   const Shape& shape() const { return checked("shape").shape; }
   /// Elements (not bytes) from one position to the next, for each dimension.
@@ -370,6 +372,7 @@ inline RowIterator Tensor::end() const { return {*this, rank() > 0 ? size(0) : 0
 
 /// @name Tensors of the same shape and dtype as x: constants.
 /// @{
+/// Zeros, ones, or one value everywhere.
 inline Tensor zeros_like(const Tensor& x, Location site = Location::here()) { return Tensor::zeros(x.shape(), x.dtype(), site); }
 inline Tensor ones_like(const Tensor& x, Location site = Location::here()) { return Tensor::ones(x.shape(), x.dtype(), site); }
 inline Tensor full_like(const Tensor& x, ExactNumber value, Location site = Location::here()) {
