@@ -446,7 +446,7 @@ def write_pages(xml, folder):
                 continue
             text = page_text(title, sentence, parts[page], entities, complaints.append)
             if page == "elementwise":
-                text = text.rstrip() + "\n\nFunctions\n---------\n\nOf doubles, scalars and tensors alike.\n\n" + elementwise_functions()
+                text = text.rstrip() + "\n\nFunctions\n---------\n\nOf scalars and tensors alike.\n\n" + elementwise_functions()
             written[page] = text
             names.append(page)
         if names:
