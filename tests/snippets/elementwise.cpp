@@ -15,7 +15,7 @@ int main() {
   const auto [by_x, by_beta] = tape.gradient(sum(y), v, beta);
   // [swish]
   for (Index i = 0; i < 3; ++i)
-    std::printf("x %+.0f   swish %+.4f   by x %+.4f\n", x(i).value(), y(i).value(),
-                by_x(i).value());
+    std::printf("x %+.0f   swish %+.4f   by x %+.4f\n", x.element(i), y.element(i),
+                by_x.element(i));
   std::printf("by beta %.4f\n", by_beta);
 }

@@ -10,13 +10,13 @@ using namespace wengert;
 int main() {
   // A damped oscillator, u'' + 0.4 u' + 4 u = 0 with u(0) = 1 and u'(0) = 0.
   Generator generator(1);
-  nn::Sequential net(nn::Linear(1, 24, {}, generator), nn::Tanh(),
-                     nn::Linear(24, 24, {}, generator), nn::Tanh(),
-                     nn::Linear(24, 1, {}, generator));
+  nn::Sequential net(nn::Linear(1, 16, {}, generator), nn::Tanh(),
+                     nn::Linear(16, 16, {}, generator), nn::Tanh(),
+                     nn::Linear(16, 1, {}, generator));
   net.to(float64);
   // u(t) = 1 + t^2 net(t) has the initial values whatever the network returns.
   const auto u = [&](const Tensor& t) { return 1 + square(t) * net(t); };
-  const Tensor t = reshape(Tensor::linspace(0, 4, 40, float64), {40, 1});
+  const Tensor t = reshape(Tensor::linspace(0, 4, 24, float64), {24, 1});
   const auto loss = [&] {
     // Each u(t_i) depends on its own t_i only, so the gradient of the sum is u'.
     const auto sum_of_u = [&](const Tensor& s) { return sum(u(s)); };
@@ -27,9 +27,9 @@ int main() {
     return mean(square(curvature + 0.4 * slope + 4 * u(t)));
   };
   optim::LBFGS lbfgs(net.parameters());
-  for (int step = 0; step <= 60; ++step) {
+  for (int step = 0; step <= 30; ++step) {
     const double value = lbfgs.step(loss);
-    if (step % 20 == 0)
+    if (step % 10 == 0)
       std::printf("step %2d  mean squared residual %.2g\n", step, value);
   }
   const double w = std::sqrt(4 - 0.04);
