@@ -27,6 +27,7 @@ struct Location {
   requires std::is_same_v<File, const char*>
   constexpr Location(File file, std::uint32_t line) : file(file), line(line) {}
 
+  /// The place of the call, as a default argument.
   static constexpr Location here(const char* file = __builtin_FILE(), std::uint32_t line = __builtin_LINE()) { return {file, line}; }
 };
 /// "model.cpp:41": the file's name without its folders, so that no build path is shown. "?" if the location is unknown, or its

@@ -75,6 +75,7 @@ WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
   }
 WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
+/// -x, of a tensor or an expression.
 inline Tensor operator-(Operand x) { return negative(x.as(float64, "negative"), x.site); }
 /// Of two operands, broadcast: pow maximum minimum atan2 hypot logaddexp xlogy. int64 for maximum and minimum too.
 #define WENGERT_FUNCTION(F, name) Tensor name(Operand a, Operand b);
@@ -311,6 +312,7 @@ Tensor repeat(const Tensor& x, const Dims& repeats, Location site = Location::he
 Tensor pad(const Tensor& x, const Dims& before, const Dims& after, ExactNumber value = 0, Location site = Location::here());
 /// Elements of x instead: mirrored at the edge, which is not repeated; the edge itself; from the other end.
 enum class Padding { reflect, replicate, circular };
+/// Pads with elements of x.
 Tensor pad(const Tensor& x, const Dims& before, const Dims& after, Padding padding, Location site = Location::here());
 /// The matrices (last two dimensions) with zeros above (tril) or below (triu) the diagonal `diagonal` columns right of the main one.
 Tensor tril(const Tensor& x, Index diagonal = 0, Location site = Location::here());
@@ -446,6 +448,7 @@ struct AvgPool1dOptions {
   Index stride = 0, padding = 0;
   bool ceil_mode = false, count_include_pad = true;
 };
+/// The mean of each window of a sequence: (n, c, l) -> (n, c, ...).
 Tensor avg_pool1d(const Tensor& x, Index kernel, const AvgPool1dOptions& options = {}, Location site = Location::here());
 
 // ---- classification ---------------------------------------------------------------------------------------------------------------
@@ -499,6 +502,7 @@ struct BatchNormOptions {
   double momentum = 0.1;  ///< weight of the new statistics in the running ones
   double eps = 1e-5;      ///< added to the variance
 };
+/// The normalized tensor, and the running statistics after this batch.
 struct BatchNormResult {
   Tensor y;
   Tensor running_mean, running_var;  ///< constants: updated in training, as given otherwise
@@ -527,6 +531,7 @@ struct AttentionOptions {
   double dropout = 0;              ///< probability for the weights
   Generator* generator = nullptr;  ///< for the dropout; null: the default generator
 };
+/// What attention returns.
 struct Attention {
   Tensor output, weights;
 };
@@ -535,6 +540,7 @@ struct Attention {
 Attention scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options = {},
                                        Location site = Location::here());
 
+/// The weights of attention with several heads; e is the size of an embedding.
 struct MultiheadWeights {
   Tensor in_weight, in_bias;    ///< (3 e, e), with the rows for queries, keys and values in this order; (3 e), or undefined
   Tensor out_weight, out_bias;  ///< (e, e); (e), or undefined
@@ -557,6 +563,7 @@ Attention multihead_attention(const Tensor& query, const Tensor& key, const Tens
 struct RecurrentWeights {
   Tensor weight_ih, weight_hh, bias_ih = {}, bias_hh = {};
 };
+/// The activation of a plain recurrent cell.
 enum class Nonlinearity : std::uint8_t { tanh, relu };
 /// f(x W_ih^T + b_ih + h W_hh^T + b_hh): x (n, in), h (n, hidden) -> the new h.
 Tensor rnn_cell(const Tensor& x, const Tensor& h, const RecurrentWeights& w, Nonlinearity f = Nonlinearity::tanh,
@@ -564,6 +571,7 @@ Tensor rnn_cell(const Tensor& x, const Tensor& h, const RecurrentWeights& w, Non
 /// Gated recurrent unit, three gates r, z, n (reset, update, new): h' = (1 - z) n + z h with n = tanh(x_n + r h_n), the reset gate on the
 /// biased recurrent term.
 Tensor gru_cell(const Tensor& x, const Tensor& h, const RecurrentWeights& w, Location site = Location::here());
+/// The state of an LSTM: the hidden state h and the cell c, both (n, hidden).
 struct LstmState {
   Tensor h, c;
 };
@@ -577,10 +585,12 @@ struct RecurrentOptions {
   Generator* generator = nullptr;
   Tensor lengths = {};  ///< (n) int64: lengths of the sequences; beyond, states stay and outputs are 0. Undefined: all are t
 };
+/// What a recurrent network returns for whole sequences.
 struct Sequence {
   Tensor output;  ///< (t, n, directions hidden) of the last layer, the forward direction first
   Tensor h;       ///< (layers directions, n, hidden): the last states, layer by layer
 };
+/// What an LSTM returns for whole sequences.
 struct LstmSequence {
   Tensor output;
   LstmState state;

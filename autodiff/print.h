@@ -25,6 +25,7 @@ template <class Stream, class T> Stream& read_number(Stream& in, T& x) {
 /// dimension are shown.
 std::string to_string(const Tensor& t);
 
+/// Writes what to_string returns to a stream.
 std::ostream& operator<<(std::ostream& out, Dtype dtype);
 std::ostream& operator<<(std::ostream& out, const Shape& shape);
 std::ostream& operator<<(std::ostream& out, const Tensor& t);

@@ -4,10 +4,15 @@ import re
 import shutil
 import sys
 
+from sphinx.domains.cpp import CPPDomain
+from sphinx.util import logging
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "scripts"))
-from public_headers import public_headers  # noqa: E402
+import reference  # noqa: E402
 
+LOGGER = logging.getLogger(__name__)
+NORMALIZE = pathlib.Path("/usr/share/javascript/normalize.css")  # Debian's node-normalize.css, on which furo depends
 MATHJAX = pathlib.Path("/usr/share/javascript/mathjax")  # Debian's libjs-mathjax, version 2
 MATHJAX_PARTS = ("MathJax.js", "config/TeX-AMS_CHTML-full.js", "extensions", "jax/element", "jax/output/CommonHTML",
                  "fonts/HTML-CSS/TeX/woff")
@@ -17,17 +22,12 @@ copyright = "the authors of Wengert"
 release = re.search(r'WENGERT_VERSION_STRING "(.*)"', (ROOT / "autodiff/version.h").read_text()).group(1)
 version = release
 
-extensions = ["breathe", "myst_parser", "sphinx.ext.mathjax"]
-source_suffix = {".md": "markdown"}
+extensions = ["myst_parser", "sphinx.ext.mathjax"]
+source_suffix = {".md": "markdown", ".rst": "restructuredtext"}
 exclude_patterns = ["README.md"]
-myst_enable_extensions = ["amsmath", "deflist", "dollarmath"]
+myst_enable_extensions = ["amsmath", "attrs_image", "colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
 myst_update_mathjax = False  # its settings are those of MathJax 3
-
-breathe_projects = {"wengert": str(ROOT / "build/docs/xml")}
-breathe_default_project = "wengert"
-breathe_default_members = ("members",)
-breathe_show_include = False
 
 primary_domain = "cpp"
 highlight_language = "cpp"
@@ -40,6 +40,7 @@ html_css_files = ["wengert.css"]
 html_js_files = ["theme.js"]
 html_copy_source = False
 html_show_sphinx = False
+html_search_scorer = str(ROOT / "docs/_static/scorer.js")
 
 mathjax_path = "mathjax/MathJax.js?config=TeX-AMS_CHTML-full.js"
 mathjax2_config = {
@@ -50,32 +51,36 @@ mathjax2_config = {
 }
 
 
-FUNCTION = re.compile(r'''((?:^///.*\n)*)^struct \w+ \{
-(?:.*;.*\n)*?.*\*name = "(\w+)",\s+\*latex = (?:"(.*?)"|R"\((.*?)\)");''', re.MULTILINE)
+def write_reference(app):
+    """The pages of the API reference; a public name without a comment is a warning."""
+    for complaint in reference.write_pages(ROOT / "build/docs/xml", pathlib.Path(app.srcdir) / "reference"):
+        LOGGER.warning(complaint)
 
 
-def elementwise_functions():
-    """A table of the functions that autodiff/functions/functions.h defines for scalars and tensors alike."""
-    rows = ["| function | value | |", "|---|---|---|"]
-    for comment, name, plain, raw in FUNCTION.findall((ROOT / "autodiff/functions/functions.h").read_text()):
-        formula = (plain or raw).replace("#1", "a").replace("#2", "b").replace("#", "x")
-        comment = " ".join(line.removeprefix("///").strip() for line in comment.splitlines()).replace("|", "\\|")
-        rows.append(f"| `{name}` | ${formula}$ | {comment} |")
-    return "\n## Elementwise functions\n\nOf scalars and of tensors, element by element.\n\n" + "\n".join(rows) + "\n"
+def searchable(self):
+    """The names that the search knows: those of functions and types, but not those of parameters."""
+    for entry in all_objects(self):
+        if entry[2] not in ("functionParam", "templateParam"):
+            yield entry
 
 
-def write_api_pages(app):
-    """One page a folder, one section a public header: the group that scripts/doxygen-filter made of it."""
-    for folder in ("autodiff", "nn", "optim"):
-        text = f"# {folder}\n" + (elementwise_functions() if folder == "autodiff" else "")
-        for header in public_headers():
-            if header.startswith(f"{folder}/") and header != f"{folder}/{folder}.h":
-                group = re.sub("[/.]", "_", header)
-                text += f"\n## {header}\n\n```{{doxygengroup}} {group}\n:content-only:\n:members:\n:undoc-members:\n```\n"
-        page = pathlib.Path(app.srcdir) / "api" / f"{folder}.md"
-        page.parent.mkdir(exist_ok=True)
-        if not page.exists() or page.read_text() != text:
-            page.write_text(text)
+all_objects = CPPDomain.get_objects
+CPPDomain.get_objects = searchable
+
+
+def complete_theme(app, exception):
+    """Debian's furo leaves to its web server what it took out of the theme. These pages are also read as files, where the style sheet must lie
+    beside them and browsers refuse modules."""
+    if exception is not None or app.builder.name != "html":
+        return
+    scripts, styles = (pathlib.Path(app.outdir) / "_static" / name for name in ("scripts", "styles"))
+    if (NORMALIZE / "normalize.css").is_file():
+        shutil.copy(NORMALIZE / "normalize.css", styles)
+        sheet = styles / "furo.css"
+        sheet.write_text(sheet.read_text().replace("/javascript/normalize.css/normalize.css", "normalize.css"))
+    script, imported = scripts / "furo.js", 'import Gumshoe from "./gumshoe-patched.js";'
+    if imported in script.read_text():
+        script.write_text((scripts / "gumshoe-patched.js").read_text() + script.read_text().replace(imported, ""))
 
 
 def copy_mathjax(app, exception):
@@ -91,5 +96,6 @@ def copy_mathjax(app, exception):
 
 
 def setup(app):
-    app.connect("builder-inited", write_api_pages)
+    app.connect("builder-inited", write_reference)
     app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", complete_theme)

@@ -49,6 +49,7 @@ class LBFGS {
   requires std::convertible_to<std::invoke_result_t<F&>, Tensor>
   double step(F&& function) { return run(function); }
 
+  /// The options as given.
   const LBFGSOptions& options() const { return options_; }
   /// From the next step on. A ValueError for options that are out of range; then nothing has changed.
   void set_options(const LBFGSOptions& options);

@@ -24,6 +24,7 @@ struct LeastSquaresOptions {
   double damping = 1e-3;                ///< mu at the start; larger begins more carefully
 };
 
+/// The result of a fit: parameters, their covariance, and how well the model describes the data.
 struct LeastSquaresFit {
   /// Why the fit ended: one of the tolerances, residuals that are all 0, or the number of steps.
   enum class Stop : std::uint8_t { parameters, chi2, gradient, exact, max_steps };
@@ -36,11 +37,13 @@ struct LeastSquaresFit {
   Index steps;               ///< that were tried: each evaluates the residuals twice
   Stop stop;
 
+  /// Whether a tolerance ended the fit, and not the number of steps.
   bool converged() const { return stop != Stop::max_steps; }
   /// The standard deviations of the parameters: the roots of the covariance's diagonal, in the start's shape.
   Tensor errors() const;
 };
 
+/// The reason in words.
 const char* to_string(LeastSquaresFit::Stop stop);
 
 }  // namespace wengert::optim

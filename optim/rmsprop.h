@@ -27,6 +27,7 @@ class RMSprop final : public OptimizerWith<RMSpropOptions> {
   explicit RMSprop(const ParameterList& parameters, RMSpropOptions options = {}) : RMSprop({{parameters, options}}) {}
   explicit RMSprop(const ParameterGroups<RMSpropOptions>& groups);
 
+  /// The momentum of the first group of parameters.
   double momentum() const { return options().momentum; }
   /// Of all groups, from the next step on; b stays what it is, and is 0 where there has been none. A ValueError unless the momentum is
   /// in [0, 1); then nothing has changed.

@@ -99,6 +99,7 @@ struct OneCycleSchedule {
   double lr = 0;  ///< maximum rate
   Index steps = 2;
   double warmup_fraction = 0.3, initial_divisor = 25, final_divisor = 1e4;
+  /// The form of the rise and the fall.
   enum class Curve : std::uint8_t { cosine, linear } curve = Curve::cosine;
   double min_momentum = 0.85, max_momentum = 0.95;
   double operator()(Index step) const;
@@ -111,6 +112,7 @@ struct OneCycleSchedule {
 };
 
 struct PlateauOptions {
+  /// Whether smaller or larger results are better.
   enum class Mode : std::uint8_t { min, max } mode = Mode::min;  ///< whether smaller or larger results are better
   double factor = 0.1;                                           ///< of each reduction, in (0, 1)
   Index patience = 10;                                           ///< results without improvement before the rate is reduced

@@ -24,6 +24,7 @@ class SGD final : public OptimizerWith<SGDOptions> {
   explicit SGD(const ParameterList& parameters, SGDOptions options = {}) : SGD({{parameters, options}}) {}
   explicit SGD(const ParameterGroups<SGDOptions>& groups);
 
+  /// The momentum of the first group of parameters.
   double momentum() const { return options().momentum; }
   /// Of all groups, from the next step on; v stays what it is, and is 0 where there has been none. A ValueError unless the momentum is
   /// in [0, 1), and positive with `nesterov`; then nothing has changed.

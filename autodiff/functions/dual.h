@@ -26,6 +26,7 @@ template <int N> struct Dual {
   }
 
   //  a(x) + slope(x) x_dot, the first-order part of everything below
+  /// A value whose slope by x is known: the chain rule.
   WENGERT_INLINE static Dual of(double value, double slope, const Dual& x) {
     Dual y(value);
     for (int i = 0; i < N; ++i) y.d[i] = slope * x.d[i];
@@ -73,6 +74,7 @@ template <int N> struct Dual {
   friend constexpr bool operator!=(const Dual& a, const Dual& b) { return a.v != b.v; }
 };
 
+/// 0, without a derivative.
 template <int N> Dual<N> zero_like(const Dual<N>&) { return {}; }
 
 /// A function of functions.h at a dual number, computed with its own slope.

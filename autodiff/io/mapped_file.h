@@ -20,6 +20,7 @@ class MappedFile {
   MappedFile& operator=(MappedFile&& o) noexcept;
   ~MappedFile();
 
+  /// The path as given.
   const std::string& path() const { return path_; }
   std::span<const std::byte> bytes() const { return bytes_; }
 
@@ -37,6 +38,7 @@ class InputFile {
   InputFile& operator=(const InputFile&) = delete;
   ~InputFile();
 
+  /// The path as given.
   const std::string& path() const { return path_; }
   /// How many bytes it had when it was opened.
   std::uint64_t size() const { return size_; }

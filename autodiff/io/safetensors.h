@@ -32,6 +32,7 @@ class MappedSafetensors {
  public:
   explicit MappedSafetensors(const std::string& path);
 
+  /// The names and tensors of the file, and its metadata.
   const Safetensors& contents() const { return contents_; }
 
  private:

@@ -24,6 +24,7 @@ template <class T> class BasicColumns {
     for (std::span<const T> column : columns) add(column);
   }
 
+  /// Appends the numbers of one more data input, one for each lane.
   void add(std::span<const T> column) {
     if (!columns_.empty() && static_cast<Index>(column.size()) != lanes_) throw ShapeError(unequal(columns_.size(), column.size(), lanes_));
     columns_.push_back(column.data());
@@ -49,6 +50,7 @@ template <class T> class BasicColumns {
   std::vector<const T*> columns_;
   Index lanes_ = 0;
 };
+/// Data in float64.
 using Columns = BasicColumns<double>;
 
 }  // namespace wengert

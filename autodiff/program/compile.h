@@ -27,6 +27,7 @@ class SharedObject;
 /// code. All members may be called by several threads at once.
 class CompiledProgram {
  public:
+  /// The program that was compiled.
   const Program& program() const { return program_; }
   /// Whether calls run compiled code.
   bool is_native() const { return code_ != nullptr; }

@@ -33,6 +33,7 @@ enum class GuardKind : std::uint8_t {
   integer,    ///< its value without the fraction: conversion to an integer
   number,     ///< its value: conversion to a floating-point number
 };
+/// A decision that the recorded path rests on.
 struct Guard {
   GuardKind kind = GuardKind::condition;
   std::uint32_t value = 0;  ///< the number of the value that was asked for
@@ -46,6 +47,7 @@ struct Guard {
 /// The outcome of asking a value of v for `kind`, as a guard keeps it. (A NaN is one outcome, and so are both zeros as integers.)
 double outcome_of(GuardKind kind, double v);
 
+/// What a number of the list stands for.
 enum class ValueKind : std::uint8_t { parameter, data, constant, instruction };
 
 /// A straight-line program. Instructions are in the order in which they were recorded; none is dead, and no two are equal.
@@ -56,11 +58,13 @@ struct WengertList {
   std::vector<Guard> guards;           ///< in the order in which they were asked
   std::vector<std::uint32_t> outputs;  ///< the numbers of the values that are the results
 
+  /// The number of parameters and data together.
   std::uint32_t inputs() const { return parameters + data; }
   std::uint32_t first_instruction() const { return inputs() + static_cast<std::uint32_t>(constants.size()); }
   /// How many values there are.
   std::uint32_t size() const { return first_instruction() + static_cast<std::uint32_t>(instructions.size()); }
 
+  /// What the number `value` stands for.
   ValueKind kind(std::uint32_t value) const {
     return value < parameters            ? ValueKind::parameter
            : value < inputs()            ? ValueKind::data

@@ -88,6 +88,7 @@ class Program {
   /// The same of several paths, each of which agrees with the first up to a guard.
   explicit Program(std::vector<WengertList> paths);
 
+  /// The number of parameters, of data inputs, and of outputs.
   int parameters() const;
   int data() const;
   int outputs() const;

@@ -152,6 +152,7 @@ WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
 WENGERT_FUNCTION(Maximum, max)
 WENGERT_FUNCTION(Minimum, min)
 #undef WENGERT_FUNCTION
+/// abs under its name in the C++ library.
 inline Recorded fabs(const Recorded& x) { return abs(x); }
 /// The nearest integer, of two that are equally near the one farther from 0, as in <cmath>.
 inline Recorded round(const Recorded& x) {
@@ -162,6 +163,7 @@ inline Recorded round(const Recorded& x) {
 inline Recorded fmax(const Recorded& a, const Recorded& b) { return where(b != b, a, where(a != a, b, max(a, b))); }
 inline Recorded fmin(const Recorded& a, const Recorded& b) { return where(b != b, a, where(a != a, b, min(a, b))); }
 
+/// Whether x is NaN.
 inline Condition isnan(const Recorded& x, Location site = Location::here()) { return Compared(x, site) != Compared(x, site); }
 inline Condition isinf(const Recorded& x, Location site = Location::here()) { return Compared(abs(x), site) == Compared(HUGE_VAL, site); }
 inline Condition isfinite(const Recorded& x, Location site = Location::here()) { return Compared(abs(x), site) < Compared(HUGE_VAL, site); }

@@ -45,9 +45,11 @@ struct CompressedRows {
   std::size_t columns_of_matrix = 0;
   std::vector<std::uint32_t> row_begin, columns;
 
+  /// The number of rows.
   std::size_t rows() const { return row_begin.size() - 1; }
   friend bool operator==(const CompressedRows&, const CompressedRows&) = default;
 };
+/// The entries of a pattern, row by row.
 CompressedRows compressed_rows(const BitMatrix& pattern);
 
 /// A colour for each of some columns, rows or variables; colours are 0, 1, ....

@@ -402,6 +402,7 @@ namespace numeric {
 /// (dual numbers) give second derivatives by forward over reverse.
 template <class V> class BasicScalar {
  public:
+  /// The type of the value.
   using Value = V;
 
   BasicScalar() = default;
@@ -456,6 +457,7 @@ template <class V> class BasicScalar {
 #undef WENGERT_ASSIGNMENT
 #undef WENGERT_TEMPORARY
 
+  /// The value, without its history.
   constexpr const V& value() const { return value_; }
   /// The value as a number, without its derivative: static_cast<double>(x), static_cast<int>(x) (towards zero), `if (x)` (not 0).
   template <class T>
@@ -466,6 +468,7 @@ template <class V> class BasicScalar {
   /// The same value as a constant: gradients stop here.
   BasicScalar constant() const { return BasicScalar(value_, 0); }
 
+  /// For operations: the node of an expression that stands for this scalar.
   WENGERT_INLINE Leaf<V> leaf() const { return {value_, number_, detail::WrittenUpTo<V>::now()}; }
 
  private:

@@ -23,6 +23,7 @@ class Gradients {
   Gradients& operator=(Gradients&&) noexcept;
   ~Gradients();
 
+  /// How many gradients there are: one for each parameter.
   std::size_t size() const { return parameters_.size(); }
   bool empty() const { return parameters_.empty(); }
   Tensor operator[](std::size_t i) const { return cotangents_[i].value(); }
@@ -73,6 +74,7 @@ class Gradients {
 
   /// @name For sweeps and optimizers
   /// @{
+  /// For operations: appends a gradient, maybe one that is still a product.
   void add(detail::Cotangent gradient, const ParameterState* parameter);
   const detail::Cotangent& cotangent(std::size_t i) const { return cotangents_[i]; }
   /// @}

@@ -88,6 +88,7 @@ class Parameter {
   RowIterator begin(Location site = Location::here()) const { return Tensor(*this).begin(site); }
   RowIterator end() const { return value().end(); }
 
+  /// The shape and the dtype of the value.
   const Shape& shape() const { return value().shape(); }
   Index size() const { return value().size(); }
   Dtype dtype() const { return value().dtype(); }
@@ -115,6 +116,7 @@ class ParameterList {
   ParameterList& operator=(ParameterList&&) noexcept;
   ~ParameterList();
 
+  /// Appends a parameter, or those of another list.
   void add(const Parameter& parameter) { add(parameter.ref()); }
   void add(const ParameterRef& parameter);
   void add(const ParameterList& parameters);

@@ -83,6 +83,7 @@ class Tape {
 
   /// @name Inputs
   /// @{
+  /// A scalar or a tensor as an independent variable of this tape.
   Scalar variable(double value, Location site = Location::here());
   /// A floating tensor as a variable: an independent value that gradients can be taken with respect to.
   Tensor variable(const Tensor& value, Location site = Location::here());

@@ -23,6 +23,7 @@ struct Range {
 inline constexpr Range All(0, End);
 /// As many whole dimensions as needed for the following indices to refer to the last dimensions: `x(Ellipsis, 0)`. At most one.
 enum class EllipsisTag : std::uint8_t { ellipsis };
+/// In an index: as many whole dimensions as are missing, as NumPy's `...`.
 inline constexpr EllipsisTag Ellipsis = EllipsisTag::ellipsis;
 
 /// One index of a part: an integer, a Range or Ellipsis; and the caller's file and line.

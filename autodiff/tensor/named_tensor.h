@@ -6,6 +6,7 @@
 
 namespace wengert {
 
+/// A tensor and its name in a file or a module.
 struct NamedTensor {
   std::string name;  ///< for a member of a model: its dotted path
   Tensor value;

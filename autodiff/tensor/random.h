@@ -19,6 +19,7 @@ class Generator {
  public:
   explicit Generator(std::uint64_t seed, std::uint64_t counter = 0) : seed_(seed), counter_(counter) {}
 
+  /// What the generator was made with.
   std::uint64_t seed() const { return seed_; }
   /// How many blocks have been used.
   std::uint64_t counter() const { return counter_; }
@@ -44,6 +45,7 @@ class Generator {
   /// @name Single numbers
   /// Each uses one block, and is what the first element of a tensor would have been.
   /// @{
+  /// The next 64 random bits.
   std::uint64_t next_bits();
   double next_uniform(double low = 0, double high = 1);
   double next_normal(double mean = 0, double stddev = 1);

@@ -63,6 +63,7 @@ namespace numeric {
 template <class V> class BasicScalar;
 }
 using numeric::BasicScalar;
+/// A double that the active tape follows.
 using Scalar = BasicScalar<double>;
 
 /// Shared elements with their shape and strides. The elements of a result follow this header in the same block of the pool; a view has none
@@ -189,6 +190,7 @@ class Tensor {
   static Tensor eye(Integer size, Dtype dtype = float32, Location site = Location::here());
   /// @}
 
+  /// Whether the tensor has elements: a default-constructed or moved-from one has not, and cannot be computed with.
   bool defined() const { return elements_ != nullptr; }
   const Shape& shape() const { return checked("shape").shape; }
   /// Elements (not bytes) from one position to the next, for each dimension.
@@ -373,6 +375,7 @@ inline RowIterator Tensor::end() const { return {*this, rank() > 0 ? size(0) : 0
 
 /// @name Tensors of the same shape and dtype as x: constants.
 /// @{
+/// Zeros, ones, or one value everywhere.
 inline Tensor zeros_like(const Tensor& x, Location site = Location::here()) { return Tensor::zeros(x.shape(), x.dtype(), site); }
 inline Tensor ones_like(const Tensor& x, Location site = Location::here()) { return Tensor::ones(x.shape(), x.dtype(), site); }
 inline Tensor full_like(const Tensor& x, ExactNumber value, Location site = Location::here()) {

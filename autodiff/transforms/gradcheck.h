@@ -47,12 +47,14 @@ class GradientCheck {
     double error() const;
   };
 
+  /// Whether every comparison passed.
   bool passed() const;
   explicit operator bool() const { return passed(); }
   const std::vector<Row>& rows() const { return rows_; }
   /// The rows as a table with a headline; failed rows are marked, and the first of them is described in full.
   std::string to_string() const;
 
+  /// Appends a comparison.
   void add(Row row) { rows_.push_back(std::move(row)); }
 
  private:

@@ -26,6 +26,7 @@ struct LabelledImages {
   Tensor images;  ///< (n, rows, columns), or (n, channels, rows, columns), float32 in [0, 1]
   Tensor labels;  ///< (n) int64 in [0, classes)
 
+  /// The number of images.
   Index size() const { return labels.size(); }
 };
 

@@ -114,6 +114,7 @@ class DataLoader {
   Iterator begin() const;
   std::default_sentinel_t end() const { return {}; }
 
+  /// The number of examples.
   Index examples() const { return x_.size(0); }
   /// How many batches an epoch has.
   Index batches() const;
@@ -135,6 +136,7 @@ struct SplitOptions {
   Generator* generator = nullptr;
 };
 
+/// Three disjoint parts of a data set; a part without a share is undefined.
 struct Split {
   Batch train, validation, test;  ///< a part whose fraction is 0 is undefined
 };

@@ -30,6 +30,7 @@ struct Linear : Module {
   }
   std::string label() const override;
 
+  /// The number of inputs and of outputs.
   Index in() const { return weight.shape()[1]; }
   Index out() const { return weight.shape()[0]; }
 

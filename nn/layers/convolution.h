@@ -49,6 +49,7 @@ struct Conv1d : ConvolutionLayer {
   Tensor operator()(const Tensor& x, Location site = Location::here()) const;
   std::string label() const override;
 
+  /// The number of channels, in and out.
   Index in() const { return weight.shape()[1] * options.groups; }
   Index out() const { return weight.shape()[0]; }
   Index kernel() const { return weight.shape()[2]; }
@@ -75,6 +76,7 @@ struct Conv2d : ConvolutionLayer {
   Tensor with_relu(const Tensor& x, Index pool = 1, Location site = Location::here()) const;
   std::string label() const override;
 
+  /// The number of channels, in and out.
   Index in() const { return weight.shape()[1] * options.groups; }
   Index out() const { return weight.shape()[0]; }
   HeightWidth kernel() const { return {weight.shape()[2], weight.shape()[3]}; }
@@ -96,6 +98,7 @@ struct ConvTranspose2d : ConvolutionLayer {
   Tensor operator()(const Tensor& x, Location site = Location::here()) const;
   std::string label() const override;
 
+  /// The number of channels, in and out.
   Index in() const { return weight.shape()[0]; }
   Index out() const { return weight.shape()[1] * options.groups; }
   HeightWidth kernel() const { return {weight.shape()[2], weight.shape()[3]}; }

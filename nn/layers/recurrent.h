@@ -43,6 +43,7 @@ struct RecurrentCell : Module {
   }
   std::string label() const override;
 
+  /// The sizes of the input and of the state.
   Index in() const { return weights.weight_ih.shape()[1]; }
   Index hidden() const { return weights.weight_hh.shape()[1]; }
 
@@ -54,6 +55,7 @@ struct RecurrentCell : Module {
   Tensor or_zeros(const Tensor& state, const Tensor& x) const;
 };
 
+/// h' = tanh(x W_ih^T + b_ih + h W_hh^T + b_hh), or relu: x (n, in), h (n, hidden) -> (n, hidden).
 struct RNNCell : RecurrentCell {
   RNNCell(Index in, Index hidden, RecurrentCellOptions options = {}, Generator& generator = default_generator(),
           Location site = Location::here())
@@ -68,6 +70,7 @@ struct RNNCell : RecurrentCell {
 
   Nonlinearity nonlinearity;
 };
+/// A gated recurrent unit for one step, see gru_cell: x (n, in), h (n, hidden) -> (n, hidden).
 struct GRUCell : RecurrentCell {
   GRUCell(Index in, Index hidden, RecurrentCellOptions options = {}, Generator& generator = default_generator(),
           Location site = Location::here())
@@ -77,6 +80,7 @@ struct GRUCell : RecurrentCell {
     return gru_cell(x, or_zeros(h, x), weights, site);
   }
 };
+/// Long short-term memory for one step, see lstm_cell: x (n, in) and the state -> the new state.
 struct LSTMCell : RecurrentCell {
   LSTMCell(Index in, Index hidden, RecurrentCellOptions options = {}, Generator& generator = default_generator(),
            Location site = Location::here())
@@ -118,6 +122,7 @@ struct RecurrentLayer : Module {
   RecurrentOptions run_options(const Tensor& lengths) const;
 };
 
+/// Layers of RNN cells over sequences (t, n, in), see rnn.
 struct RNN : RecurrentLayer {
   RNN(Index in, Index hidden, RecurrentLayerOptions options = {}, Generator& generator = default_generator(),
       Location site = Location::here())
@@ -132,6 +137,7 @@ struct RNN : RecurrentLayer {
 
   Nonlinearity nonlinearity;
 };
+/// Layers of GRU cells over sequences (t, n, in), see gru.
 struct GRU : RecurrentLayer {
   GRU(Index in, Index hidden, RecurrentLayerOptions options = {}, Generator& generator = default_generator(),
       Location site = Location::here())
@@ -141,6 +147,7 @@ struct GRU : RecurrentLayer {
     return gru(x, h, all_weights(), run_options(lengths), site);
   }
 };
+/// Layers of LSTM cells over sequences (t, n, in), see lstm.
 struct LSTM : RecurrentLayer {
   LSTM(Index in, Index hidden, RecurrentLayerOptions options = {}, Generator& generator = default_generator(),
        Location site = Location::here())

@@ -123,6 +123,7 @@ class Sequential : public Module {
   Sequential& operator=(const Sequential& o);
   ~Sequential() override = default;
 
+  /// Appends a layer.
   template <class L>
   requires Layer<std::decay_t<L>> Sequential& add(L&& layer) {
     layers_.push_back(detail::make_layer(std::forward<L>(layer)));
@@ -142,6 +143,7 @@ class Sequential : public Module {
   Tensor call(std::size_t i, const Tensor& x, Location site = Location::here());
   Tensor call(std::size_t i, const Tensor& x, Location site = Location::here()) const;
 
+  /// The number of layers.
   std::size_t size() const { return layers_.size(); }
   /// A layer as a module; a ShapeError if there is none of that number.
   Module& operator[](std::size_t i) { return layer_at(i).module(); }

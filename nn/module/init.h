@@ -22,6 +22,7 @@ inline constexpr double kTanhGain = 5.0 / 3;
 inline constexpr double kReluGain = 1.4142135623730951;  ///< sqrt(2)
 /// @}
 
+/// Sets every element to one value.
 void constant(Parameter& p, double value, Location site = Location::here());
 /// Uniform on [low, high).
 void uniform(Parameter& p, double low, double high, Generator& generator, Location site = Location::here());

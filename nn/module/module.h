@@ -16,6 +16,7 @@ namespace wengert::nn {
 
 class Module;
 class Visitor;
+/// A type derived from Module.
 template <class M> concept ModuleType = std::derived_from<M, Module>;
 
 namespace detail {
@@ -137,6 +138,7 @@ class ModeObserver {
 inline thread_local constinit ModeObserver* mode_observer = nullptr;
 }  // namespace detail
 
+/// A parameter and its name in the model.
 struct NamedParameter {
   std::string name;  ///< the dotted path
   ParameterRef parameter;

@@ -15,6 +15,7 @@ struct Column {
 struct Curve {
   std::string x, y;
   std::string label = {};  ///< in the key; empty: the name of y
+  /// How the curve is drawn.
   enum class Style { line, dashed, points } style = Style::line;
   int color = -1;  ///< of the palette; -1: the next one
 };

@@ -22,6 +22,7 @@ class History {
   void add(std::initializer_list<NamedValue> values) { add(std::span(values.begin(), values.size())); }
   void add(std::span<const NamedValue> values);
 
+  /// How many epochs have been added.
   std::size_t epochs() const { return epochs_; }
   /// One value for each epoch, NaN where there was none. An Error that lists the names if there is none of that name.
   const std::vector<double>& values(std::string_view name) const;

@@ -31,6 +31,7 @@ class ConfusionMatrix {
   /// Counts predictions (n) against labels (n), both int64 in [0, classes).
   void add(const Tensor& predictions, const Tensor& labels, Location site = Location::here());
 
+  /// The number of classes.
   Index classes() const { return static_cast<Index>(names_.size()); }
   /// How many examples of class `label` were predicted as `predicted`. Here and below, a class out of range is a ShapeError.
   Index count(Index label, Index predicted) const;

@@ -9,8 +9,12 @@ using namespace wengert;
 struct Softplus {
   static constexpr const char* name = "my_softplus";
   Tensor forward(const Tensor& x) const { return log(1 + exp(x)); }
-  Tensor vjp(const Tensor& y_bar, const Tensor&, const Tensor& x) const { return sigmoid(x) * y_bar; }
-  Tensor jvp(const Tensor& x_dot, const Tensor&, const Tensor& x) const { return sigmoid(x) * x_dot; }
+  Tensor vjp(const Tensor& y_bar, const Tensor&, const Tensor& x) const {
+    return sigmoid(x) * y_bar;
+  }
+  Tensor jvp(const Tensor& x_dot, const Tensor&, const Tensor& x) const {
+    return sigmoid(x) * x_dot;
+  }
 };
 const auto my_softplus = custom_operation(Softplus());
 // [custom]
@@ -18,8 +22,10 @@ const auto my_softplus = custom_operation(Softplus());
 // [lambdas]
 // a b + c, without a cotangent for b: undefined means zero.
 const auto multiply_add = custom_operation(
-    "multiply_add", [](const Tensor& a, const Tensor& b, const Tensor& c) { return a * b + c; },
-    [](const Tensor& y_bar, const Tensor&, const Tensor&, const Tensor& b, const Tensor&) {
+    "multiply_add",
+    [](const Tensor& a, const Tensor& b, const Tensor& c) { return a * b + c; },
+    [](const Tensor& y_bar, const Tensor&, const Tensor&, const Tensor& b,
+       const Tensor&) {
       return std::array{y_bar * b, Tensor(), y_bar};
     });
 // [lambdas]
@@ -41,17 +47,24 @@ int main() {
 
   // [parameters]
   const nn::Linear layer(2, 1);
-  const Tensor inputs = Tensor::from({{1, 2}, {3, 4}, {5, 6}}), targets = Tensor::from({{1}, {2}, {3}});
-  const auto loss = [&](const Tensor& in, const Tensor& wanted) { return nn::mse(layer(in), wanted); };
+  const Tensor inputs = Tensor::from({{1, 2}, {3, 4}, {5, 6}}),
+               targets = Tensor::from({{1}, {2}, {3}});
+  const auto loss = [&](const Tensor& in, const Tensor& wanted) {
+    return nn::mse(layer(in), wanted);
+  };
   const auto loss_of_all = [&] { return loss(inputs, targets); };
 
   const Gradients g = gradient(loss_of_all, layer.parameters());
-  const Gradients along_g = hvp(loss_of_all, layer.parameters(), g);                   // the Hessian times the gradient
-  const auto each = per_example_gradients(loss, layer.parameters(), inputs, targets);  // of the weight: (3, 1, 2)
-  const auto outputs = jacobian([&] { return layer(inputs); }, layer.parameters());    // of the weight: (3, 1, 1, 2)
+  const Gradients along_g =
+      hvp(loss_of_all, layer.parameters(), g);  // the Hessian times the gradient
+  const auto each = per_example_gradients(loss, layer.parameters(), inputs,
+                                          targets);  // of the weight: (3, 1, 2)
+  const auto outputs = jacobian([&] { return layer(inputs); },
+                                layer.parameters());  // of the weight: (3, 1, 1, 2)
   // [parameters]
   const bool means = all(abs(mean(each[0], 0) - g[0]) < 1e-4).item() != 0;
-  std::printf("examples  %s, %s\n", means ? "their mean is the gradient" : "?", to_string(outputs[0].shape()).c_str());
+  std::printf("examples  %s, %s\n", means ? "their mean is the gradient" : "?",
+              to_string(outputs[0].shape()).c_str());
   static_cast<void>(along_g);
 
   // [penalty]
@@ -77,9 +90,11 @@ int main() {
   std::printf("unrolled  %+.4f\n", through_time.at({0, 0}));
 
   // [check]
-  const GradientCheck check = check_gradient([](const Tensor& x) { return my_softplus(x); }, {x});
+  const GradientCheck check =
+      check_gradient([](const Tensor& x) { return my_softplus(x); }, {x});
   std::printf("%s", check ? "the rules are right\n" : check.to_string().c_str());
   // [check]
-  const Tensor b_and_c = gradient([&](const Tensor& a) { return sum(multiply_add(a, x, v)); }, x);
+  const Tensor b_and_c =
+      gradient([&](const Tensor& a) { return sum(multiply_add(a, x, v)); }, x);
   std::printf("a_bar     %+.4f %+.4f\n", b_and_c.at({0}), b_and_c.at({1}));
 }

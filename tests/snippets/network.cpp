@@ -16,7 +16,9 @@ int main() {
     adam.step(tape.gradient(nn::mse(net(x), y), net.parameters()));
   }
   for (const double at : {-2.0, 1.0, 2.0}) {
-    const auto [value, slope] = value_and_gradient(net, Tensor::full({1, 1}, at, float64));
-    std::printf("x %+.0f   net %+.2f  sin %+.2f   net' %+.2f  cos %+.2f\n", at, value.item(), std::sin(at), slope.item(), std::cos(at));
+    const auto [value, slope] =
+        value_and_gradient(net, Tensor::full({1, 1}, at, float64));
+    std::printf("x %+.0f   net %+.2f  sin %+.2f   net' %+.2f  cos %+.2f\n", at,
+                value.item(), std::sin(at), slope.item(), std::cos(at));
   }
 }

@@ -12,7 +12,9 @@ int main() {
     Scalar E = 0;
     for (int i = 0; i < 4; ++i) E += 0.5 * square(y[i] - sigmoid(W * x[i] + B));
     const auto [dE_dw, dE_db] = tape.gradient(E, W, B);
-    if (epoch % 20 == 0) std::printf("epoch %2d  E %.4f  dE/dw %+.4f  dE/db %+.4f\n", epoch, E.value(), dE_dw, dE_db);
+    if (epoch % 20 == 0)
+      std::printf("epoch %2d  E %.4f  dE/dw %+.4f  dE/db %+.4f\n", epoch, E.value(),
+                  dE_dw, dE_db);
     w -= 0.5 * dE_dw;
     b -= 0.5 * dE_db;
   }

@@ -4,10 +4,16 @@
 using namespace wengert;
 
 int main() {
-  const auto error = [](auto p, auto d) { return 0.5 * square(d[1] - sigmoid(p[0] * d[0] + p[1])); };
+  const auto error = [](auto p, auto d) {
+    return 0.5 * square(d[1] - sigmoid(p[0] * d[0] + p[1]));
+  };
   const Program E = record(error, {.parameters = 2, .data = 2}, {0.5, -0.25, 2.0, 1.0});
   // [latex]
-  std::fputs(to_latex(E, {.names = {"w", "b", "x", "y"}, .outputs = {"E"}}).c_str(), stdout);
-  std::fputs(to_latex(E, {.names = {"w", "b", "x", "y"}, .outputs = {"E"}, .nested = true}).c_str(), stdout);
+  std::fputs(to_latex(E, {.names = {"w", "b", "x", "y"}, .outputs = {"E"}}).c_str(),
+             stdout);
+  std::fputs(
+      to_latex(E, {.names = {"w", "b", "x", "y"}, .outputs = {"E"}, .nested = true})
+          .c_str(),
+      stdout);
   // [latex]
 }

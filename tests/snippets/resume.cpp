@@ -22,13 +22,15 @@ int main() {
     for (int step = 0; step < steps; ++step) {
       Tape tape;
       const Tensor loss = nn::mse(net(x), y);
-      optimizer.step(tape.gradient(loss, net.parameters()), {.clip_norm = 1, .check_finite = true});
+      optimizer.step(tape.gradient(loss, net.parameters()),
+                     {.clip_norm = 1, .check_finite = true});
     }
     return nn::mse(net(x), y).item();
   };
 
   Net net;
-  optim::AdamW adam({{net.weights(), {.lr = 0.01, .weight_decay = 0.1}}, {net.biases(), {.lr = 0.01, .weight_decay = 0}}});
+  optim::AdamW adam({{net.weights(), {.lr = 0.01, .weight_decay = 0.1}},
+                     {net.biases(), {.lr = 0.01, .weight_decay = 0}}});
   train(net, adam, 100);
   nn::save(net, "net.safetensors");
   optim::save(adam, "adam.safetensors");
@@ -38,7 +40,8 @@ int main() {
   optim::AdamW resumed({{again.weights(), {}}, {again.biases(), {}}});
   nn::load(again, "net.safetensors");
   optim::load(resumed, "adam.safetensors");
-  std::printf("equal to the bit: %s\n", train(again, resumed, 100) == undisturbed ? "yes" : "no");
+  std::printf("equal to the bit: %s\n",
+              train(again, resumed, 100) == undisturbed ? "yes" : "no");
 
   optim::Adam other(again.parameters());
   try {

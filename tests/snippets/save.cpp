@@ -22,9 +22,11 @@ int main() {
   nn::Sequential again(nn::Linear(1, 32), nn::Tanh(), nn::Linear(32, 1));
   nn::load(again, "sine.safetensors");
   const Tensor at = Tensor::full({1, 1}, 2);
-  std::printf("the trained network says %.1f, the loaded one %.1f\n", net(at).item(), again(at).item());
+  std::printf("the trained network says %.1f, the loaded one %.1f\n", net(at).item(),
+              again(at).item());
 
-  nn::Sequential other(nn::Linear(1, 32), nn::Tanh(), nn::Linear(32, 1, {.bias = false}), nn::Linear(1, 1));
+  nn::Sequential other(nn::Linear(1, 32), nn::Tanh(),
+                       nn::Linear(32, 1, {.bias = false}), nn::Linear(1, 1));
   try {
     nn::load(other, "sine.safetensors");
   } catch (const DataError& error) {

@@ -4,13 +4,18 @@
 #include <cstdio>
 using namespace wengert;
 
-// The range in metres of a ball with air resistance (per unit of mass and of velocity squared), by Euler steps until it lands.
+// The range in metres of a ball with air resistance (per unit of mass and of velocity
+// squared), by Euler steps until it lands.
 Scalar range(const Scalar& angle, const Scalar& resistance) {
   const double dt = 0.001, g = 9.81;
   Scalar x = 0, y = 0, vx = 30 * cos(angle), vy = 30 * sin(angle);
   for (;;) {
-    const Scalar drag = resistance * sqrt(vx * vx + vy * vy), x_next = x + vx * dt, y_next = y + vy * dt;
-    if (y_next.value() < 0) return x + y * vx / -vy;  // the remaining distance to the ground, along the last direction
+    const Scalar drag = resistance * sqrt(vx * vx + vy * vy), x_next = x + vx * dt,
+                 y_next = y + vy * dt;
+    if (y_next.value() < 0)
+      return x +
+             y * vx /
+                 -vy;  // the remaining distance to the ground, along the last direction
     vx -= drag * vx * dt;
     vy -= (g + drag * vy) * dt;
     x = x_next;
@@ -25,8 +30,10 @@ int main() {
     const Scalar a = tape.variable(angle), k = tape.variable(0.01);
     const Scalar x = range(a, k);
     const auto [dx_da, dx_dk] = tape.gradient(x, a, k);
-    std::printf("angle %.2f deg  range %.3f m  d/d angle %+8.4f m/rad  d/d resistance %.0f m/(1/m)\n", angle * 180 / M_PI, x.value(), dx_da,
-                dx_dk);
+    std::printf(
+        "angle %.2f deg  range %.3f m  d/d angle %+8.4f m/rad  d/d resistance %.0f "
+        "m/(1/m)\n",
+        angle * 180 / M_PI, x.value(), dx_da, dx_dk);
     angle += 0.005 * dx_da;  // gradient ascent towards the angle with the longest range
   }
 }

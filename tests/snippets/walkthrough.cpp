@@ -13,6 +13,9 @@ int main() {
   const Tensor E = -log(p[2]);
   sgd.step(tape.gradient(E, {w}));
   // [program]
-  const Tensor before = p.constant(), after = w.value();  // the step has consumed the records of p
-  for (int i = 0; i < 3; ++i) std::printf("p %.6f   w after the step %.6f\n", before(i).value(), after(i).value());
+  const Tensor before = p.constant(),
+               after = w.value();  // the step has consumed the records of p
+  for (int i = 0; i < 3; ++i)
+    std::printf("p %.6f   w after the step %.6f\n", before(i).value(),
+                after(i).value());
 }
