@@ -81,7 +81,7 @@ struct Log10 {
   static constexpr Interval smooth{0.2, 5};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return log10(x); }
-  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / (constant(2.3025850929940457, x) * (x + 0)); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m * constant(0.43429448190325183, x) / (x + 0); }
 };
 /// ln(1 + x) without the loss of digits near 0.
 struct Log1p {
@@ -222,7 +222,9 @@ struct Asin {
   static constexpr Interval smooth{-0.8, 0.8};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return asin(x); }
-  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / sqrt((1 - x) * (1 + x)); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / sqrt(one_minus_square(x)); }
+  /// 1 - x^2. The product keeps its digits near -1 and 1, and would lose those of the next order near 0.
+  WENGERT_INLINE static auto one_minus_square(const auto& x) { return where(abs(x) < 0.5, 1 - x * x, (1 - x) * (1 + x)); }
 };
 /// Arc cosine; slope -infinity at -1 and 1.
 struct Acos {
@@ -230,7 +232,7 @@ struct Acos {
   static constexpr Interval smooth{-0.8, 0.8};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return acos(x); }
-  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return -m / sqrt((1 - x) * (1 + x)); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return -m / sqrt(Asin::one_minus_square(x)); }
 };
 /// Arc tangent. Beyond 1e9 the slope is 1 / x^2 to the last digit, and x^2 would overflow in time.
 struct Atan {
@@ -308,7 +310,7 @@ struct Atanh {
   static constexpr Interval smooth{-0.8, 0.8};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return atanh(x); }
-  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / ((1 - x) * (1 + x)); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / Asin::one_minus_square(x); }
 };
 
 // Sigmoids.
@@ -341,8 +343,9 @@ struct Logit {
   static constexpr Interval smooth{0.1, 0.9};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const {
-    const auto size = log1p(abs(2 * x - 1) / where(x < 0.5, x + 0, 1 - x));
-    return where(x < 0.5, -size, size);
+    const auto size = log1p(abs(2 * x - 1) / where(x < 0.5, where(x < 0.25, 0.25, x), 1 - x));
+    return where_lazy(
+        x < 0.25, [&] { return log(x / (1 - x)); }, where(x < 0.5, -size, size));
   }
   WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / (x + 0) + m / (1 - x); }
 };
@@ -434,7 +437,7 @@ struct Gelu {
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const {
     const auto z = where(x < -40, -40, x);
-    return z * erfc(z * constant(-0.70710678118654752, x)) / 2;
+    return z * (erfc(z * constant(-0.70710678118654752, x)) / 2);
   }
   WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
     const auto z = where(x > 40, 40, where(x < -40, -40, x));
