@@ -123,6 +123,13 @@ run_fuzz_readers() {
   done
 }
 
+run_soak() {
+  require_packages "${packages_test[@]}"
+  configure release -DWENGERT_TESTS=ON
+  cmake --build --preset release --target soak
+  build/release/tests/soak "$@"
+}
+
 run_tables() {
   require_packages "${packages_test[@]}"
   configure release -DWENGERT_TESTS=ON
