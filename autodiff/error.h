@@ -5,6 +5,15 @@
 #include <C++20>  // no such file: stops compilation here, before further errors
 #endif
 
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "Wengert needs a little-endian processor: files and tests rely on the order of bytes"
+#include <little-endian>  // no such file
+#endif
+#if __SIZEOF_POINTER__ < 8
+#error "Wengert needs a 64-bit processor: sizes are 64-bit integers"
+#include <64-bit>  // no such file
+#endif
+
 #include <cstdint>
 #include <stdexcept>
 #include <string>

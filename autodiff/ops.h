@@ -470,6 +470,7 @@ struct CrossEntropyOptions {
 /// -log_softmax(logits)[label] for logits (n, c, ...) and int64 labels (n, ...) in [0, c); or logits (c) and one label. Each loss is
 /// multiplied by its label's class weight; the mean divides by the sum of these weights, and is NaN with gradient 0 if all labels are
 /// ignored. A floating target in the logits' shape gives the probabilities of the classes instead, and the mean is over all positions.
+/// A ValueError if the tape shows that the logits are the result of softmax, which is taken here.
 Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options = {}, Location site = Location::here());
 
 struct NllOptions {

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <exception>
 #include <filesystem>
+#include <iostream>
 #include <new>
 #include <system_error>
 #include <utility>
@@ -23,6 +24,13 @@ CLI::Validator validator(Numbers allowed) {
             return good ? std::string() : fmt::format("\"{}\" is not {}", text, allowed.name);
           },
           ""};
+}
+
+/// One line on stderr, if that can be written.
+int report(const std::string& program, const std::string& mistake) {
+  const std::string line = program + ": " + mistake + '\n';
+  std::fputs(line.c_str(), stderr);
+  return kBadInput;
 }
 
 }  // namespace
@@ -60,21 +68,20 @@ int CommandLine::run(int argc, char** argv, const std::function<void()>& program
   try {
     app.parse(argc, argv);
   } catch (const CLI::Success& help) {
-    return app.exit(help);
+    const int status = app.exit(help);
+    return std::cout.flush() ? status : report(app.get_name(), "the standard output cannot be written");
   } catch (const CLI::ParseError& error) {
-    fmt::print(stderr, "{}: {}; see {} --help\n", app.get_name(), error.what(), app.get_name());
-    return kBadInput;
+    return report(app.get_name(), fmt::format("{}; see {} --help", error.what(), app.get_name()));
   }
   try {
     program();
     if (std::fflush(stdout) != 0) throw std::system_error(errno, std::generic_category(), "the standard output");
     return 0;
   } catch (const std::bad_alloc&) {
-    fmt::print(stderr, "{}: out of memory\n", app.get_name());
+    return report(app.get_name(), "out of memory");
   } catch (const std::exception& error) {
-    fmt::print(stderr, "{}: {}\n", app.get_name(), error.what());
+    return report(app.get_name(), error.what());
   }
-  return kBadInput;
 }
 
 void make_folder(const std::string& path) {

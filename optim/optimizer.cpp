@@ -47,6 +47,8 @@ void Optimizer::step(const Gradients& gradients, const StepOptions& options) {
   Given g = given(gradients);
   apply_options(g, options);
   for (const std::size_t i : g.places) prepare_state(*parameters_[i].get(), i);
+  // All copies of what others share are made before the first update: if memory runs out, nothing has changed.
+  for (const std::size_t i : g.places) make_writable(i);
   for (std::size_t k = 0; k < g.places.size(); ++k) {
     const detail::Cotangent& gradient = g.gradients.cotangent(k);
     gradient.dtype() == float32 ? update_one<float>(g.places[k], gradient) : update_one<double>(g.places[k], gradient);
@@ -118,6 +120,15 @@ void Optimizer::prepare_state(const ParameterState& parameter, std::size_t i) {
       throw DtypeError(changed);
     }
   }
+}
+
+void Optimizer::make_writable(std::size_t i) {
+  const auto copy_if_shared = [](Tensor& t) {
+    if (!t.sole_owner()) t.dtype() == float32 ? static_cast<void>(t.mutable_data<float>()) : static_cast<void>(t.mutable_data<double>());
+  };
+  copy_if_shared(parameters_[i]->value);
+  for (std::size_t k = 0; k < state_names_.size(); ++k)
+    if (Tensor& state = state_of(i, k); state.defined()) copy_if_shared(state);
 }
 
 // The only place that changes parameters: in place if no other handle shares the elements, otherwise in a copy made by mutable_data.

@@ -41,7 +41,8 @@ class Optimizer {
 
   /// One update of all parameters. It is not recorded, also under a live tape, and tensors that were taken from the parameters before keep
   /// their values. Frozen parameters and their state stay as they are. The gradients may be of more parameters and in another order. An
-  /// Error names a parameter that has no gradient, or that does not fit its gradient or its state; then nothing has changed.
+  /// Error names a parameter that has no gradient, or that does not fit its gradient or its state; then nothing has changed. If memory runs
+  /// out nothing has changed either, unless that is while the gradient of a large weight is multiplied, as the step reaches it.
   void step(const Gradients& gradients, const StepOptions& options = {});
 
   /// Of a group.
@@ -111,6 +112,7 @@ class Optimizer {
   std::size_t place_of(const ParameterState& parameter, std::size_t i, const Gradients& gradients) const;
   detail::Cotangent checked_gradient(const ParameterState& parameter, std::size_t i, const detail::Cotangent& gradient) const;
   void prepare_state(const ParameterState& parameter, std::size_t i);
+  void make_writable(std::size_t i);
   Tensor& state_of(std::size_t i, std::size_t k) { return states_[i * state_names_.size() + k]; }
   /// The gradients of the parameters that are not frozen, and their places.
   struct Given {

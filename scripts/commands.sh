@@ -92,6 +92,44 @@ run_fuzz() {
   build/release/tests/fuzz "$@"
 }
 
+# run_fuzz_readers [--seconds S] [--target NAME]: each reader under libFuzzer, from the seeds in tests/data/fuzz. What libFuzzer finds on the
+# way is kept in build/fuzz/corpus, and an input with a fault in build/fuzz.
+run_fuzz_readers() {
+  local seconds=20 only='' folder name
+  while (($# > 0)); do
+    case $1 in
+      --seconds) seconds=$2 && shift 2 ;;
+      --seconds=*) seconds=${1#*=} && shift ;;
+      --target) only=$2 && shift 2 ;;
+      --target=*) only=${1#*=} && shift ;;
+    esac
+  done
+  [[ -z $only || -d tests/data/fuzz/$only ]] || {
+    echo "dev: no reader is called '$only'; there are: $(ls tests/data/fuzz | paste -s -d ' ')" >&2
+    return 2
+  }
+  require_packages "${packages_fuzz[@]}"
+  configure fuzz
+  cmake --build --preset fuzz
+  for folder in tests/data/fuzz/*/; do
+    name=$(basename "$folder")
+    [[ -z $only || $only == "$name" ]] || continue
+    mkdir -p "build/fuzz/corpus/$name"
+    echo "== $name"
+    "build/fuzz/tests/fuzz_$name" -max_total_time="$seconds" -max_len=65536 -timeout=20 -rss_limit_mb=4096 -close_fd_mask=1 \
+      -print_final_stats=1 -artifact_prefix="build/fuzz/$name-" "build/fuzz/corpus/$name" "$folder" 2>&1 |
+      grep -E "ERROR|SUMMARY|Fault|artifact|stat::number_of_executed_units|what\(\)" || true
+    ((PIPESTATUS[0] == 0)) || return 1
+  done
+}
+
+run_soak() {
+  require_packages "${packages_test[@]}"
+  configure release -DWENGERT_TESTS=ON
+  cmake --build --preset release --target soak
+  build/release/tests/soak "$@"
+}
+
 run_tables() {
   require_packages "${packages_test[@]}"
   configure release -DWENGERT_TESTS=ON

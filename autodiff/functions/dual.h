@@ -25,18 +25,28 @@ template <int N> struct Dual {
     return zero;
   }
 
-  //  a(x) + slope(x) x_dot, the first-order part of everything below
+  //  a(x) + slope(x) x_dot, the first-order part of everything below. A tangent that is exactly 0 adds nothing, even where the slope is
+  //  infinite, as an adjoint that is 0 adds nothing on a tape.
   /// A value whose slope by x is known: the chain rule.
   WENGERT_INLINE static Dual of(double value, double slope, const Dual& x) {
     Dual y(value);
+    if (slope - slope != 0) [[unlikely]] {
+      for (int i = 0; i < N; ++i) y.d[i] = term(slope, x.d[i]);
+      return y;
+    }
     for (int i = 0; i < N; ++i) y.d[i] = slope * x.d[i];
     return y;
   }
   WENGERT_INLINE static Dual of(double value, double left, const Dual& a, double right, const Dual& b) {
     Dual y(value);
+    if ((left - left) + (right - right) != 0) [[unlikely]] {
+      for (int i = 0; i < N; ++i) y.d[i] = term(left, a.d[i]) + term(right, b.d[i]);
+      return y;
+    }
     for (int i = 0; i < N; ++i) y.d[i] = left * a.d[i] + right * b.d[i];
     return y;
   }
+  static double term(double slope, double tangent) { return tangent == 0 ? 0 : slope * tangent; }
 
   WENGERT_INLINE friend Dual operator+(const Dual& a, const Dual& b) { return of(a.v + b.v, 1, a, 1, b); }
   WENGERT_INLINE friend Dual operator-(const Dual& a, const Dual& b) { return of(a.v - b.v, 1, a, -1, b); }

@@ -63,13 +63,13 @@ struct Expm1 {
                    y < -0.5, [&] { return exp(where(x < 0, x, 0)); }, y + 1);
   }
 };
-/// Natural logarithm.
+/// Natural logarithm. (x + 0 is 0 for -0 as well, at which the slope is infinity, too.)
 struct Log {
   static constexpr const char *name = "log", *latex = R"(\ln #)";
   static constexpr Interval smooth{0.2, 5};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return log(x); }
-  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / x; }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / (x + 0); }
 };
 /// Logarithm to base 2.
 struct Log2 {
@@ -77,7 +77,7 @@ struct Log2 {
   static constexpr Interval smooth{0.2, 5};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return log2(x); }
-  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / (constant(0.69314718055994531, x) * x); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / (constant(0.69314718055994531, x) * (x + 0)); }
 };
 /// Logarithm to base 10.
 struct Log10 {
@@ -85,7 +85,7 @@ struct Log10 {
   static constexpr Interval smooth{0.2, 5};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return log10(x); }
-  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / (constant(2.3025850929940457, x) * x); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m * constant(0.43429448190325183, x) / (x + 0); }
 };
 /// ln(1 + x) without the loss of digits near 0.
 struct Log1p {
@@ -98,13 +98,13 @@ struct Log1p {
 
 // Powers and roots.
 
-/// Square root; slope infinity at 0.
+/// Square root; slope infinity at 0 and -0.
 struct Sqrt {
   static constexpr const char *name = "sqrt", *latex = R"(\sqrt{#})";
   static constexpr Interval smooth{0.2, 5};
   static constexpr Reads reads = Reads::y;
   WENGERT_INLINE auto value(const auto& x) const { return sqrt(x); }
-  WENGERT_INLINE auto pullback(const auto& m, const auto&, const auto& y) const { return m / (2 * y); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto&, const auto& y) const { return m / (2 * (y + 0)); }
 };
 /// 1 / sqrt(x).
 struct Rsqrt {
@@ -226,7 +226,9 @@ struct Asin {
   static constexpr Interval smooth{-0.8, 0.8};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return asin(x); }
-  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / sqrt((1 - x) * (1 + x)); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / sqrt(one_minus_square(x)); }
+  /// 1 - x^2. The product keeps its digits near -1 and 1, and would lose those of the next order near 0.
+  WENGERT_INLINE static auto one_minus_square(const auto& x) { return where(abs(x) < 0.5, 1 - x * x, (1 - x) * (1 + x)); }
 };
 /// Arc cosine; slope -infinity at -1 and 1.
 struct Acos {
@@ -234,15 +236,20 @@ struct Acos {
   static constexpr Interval smooth{-0.8, 0.8};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return acos(x); }
-  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return -m / sqrt((1 - x) * (1 + x)); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return -m / sqrt(Asin::one_minus_square(x)); }
 };
-/// Arc tangent.
+/// Arc tangent. Beyond 1e9 the slope is 1 / x^2 to the last digit, and x^2 would overflow in time.
 struct Atan {
   static constexpr const char *name = "atan", *latex = R"(\arctan #)";
   static constexpr Interval smooth{-3, 3};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return atan(x); }
-  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / (1 + x * x); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
+    const auto far = abs(x) > 1e9;
+    return where_lazy(
+        far, [&] { return m / where(far, x, 1) / where(far, x, 1); }, m / (1 + square_of(where(far, 1, x))));
+  }
+  WENGERT_INLINE static auto square_of(const auto& x) { return x * x; }
 };
 
 // Hyperbolic functions and their inverses.
@@ -292,13 +299,14 @@ struct Asinh {
   }
   WENGERT_INLINE static auto square_of(const auto& x) { return x * x; }
 };
-/// Inverse hyperbolic cosine. x^2 - 1 would lose the digits of x - 1.
+/// Inverse hyperbolic cosine. x^2 - 1 would lose the digits of x - 1, and a product of roots is infinite at infinity, where it meets a
+/// cotangent of 0 in the next order.
 struct Acosh {
   static constexpr const char *name = "acosh", *latex = R"(\operatorname{arcosh} #)";
   static constexpr Interval smooth{1.2, 5};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return acosh(x); }
-  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / (sqrt(x - 1) * sqrt(x + 1)); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / sqrt(x - 1) / sqrt(x + 1); }
 };
 /// Inverse hyperbolic tangent.
 struct Atanh {
@@ -306,7 +314,7 @@ struct Atanh {
   static constexpr Interval smooth{-0.8, 0.8};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return atanh(x); }
-  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / ((1 - x) * (1 + x)); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / Asin::one_minus_square(x); }
 };
 
 // Sigmoids.
@@ -332,23 +340,25 @@ struct LogSigmoid {
   WENGERT_INLINE auto value(const auto& x) const { return where(x < 0, x, 0) - log1p(exp(-abs(x))); }
   WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m * call(Sigmoid{}, -x); }
 };
-/// ln(x / (1 - x)), the inverse of sigmoid. As ln(1 + |2x - 1| / min(x, 1 - x)) it keeps its digits near its zero at 1/2.
+/// ln(x / (1 - x)), the inverse of sigmoid. As ln(1 + |2x - 1| / min(x, 1 - x)) it keeps its digits near its zero at 1/2. (x + 0 is 0 for
+/// -0 as well.)
 struct Logit {
   static constexpr const char *name = "logit", *latex = R"(\ln \frac{#}{1 - #})";
   static constexpr Interval smooth{0.1, 0.9};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const {
-    const auto size = log1p(abs(2 * x - 1) / where(x < 0.5, x, 1 - x));
-    return where(x < 0.5, -size, size);
+    const auto size = log1p(abs(2 * x - 1) / where(x < 0.5, where(x < 0.25, 0.25, x), 1 - x));
+    return where_lazy(
+        x < 0.25, [&] { return log(x / (1 - x)); }, where(x < 0.5, -size, size));
   }
-  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / (x * (1 - x)); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / (x + 0) + m / (1 - x); }
 };
-/// x / (1 + |x|).
+/// x / (1 + |x|); -1 and 1 at the infinities.
 struct Softsign {
   static constexpr const char *name = "softsign", *latex = R"(\frac{#}{1 + \lvert # \rvert})";
   static constexpr Interval smooth{0.1, 3};
   static constexpr Reads reads = Reads::x;
-  WENGERT_INLINE auto value(const auto& x) const { return x / (1 + abs(x)); }
+  WENGERT_INLINE auto value(const auto& x) const { return where(x > 1e30, 1, where(x < -1e30, -1, x / (1 + abs(x)))); }
   WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
     const auto d = 1 + abs(x);
     return m / d / d;
@@ -423,25 +433,34 @@ struct Selu {
   }
   static constexpr double kScale = 1.0507009873554804934, kAlpha = 1.6732632423543772848;
 };
-/// x times the normal distribution function at x. erfc and not 1 + erf, which is 0 to the left of -8.
+/// x times the normal distribution function at x. erfc and not 1 + erf, which is 0 to the left of -8. The slope is that of the nearest
+/// point of [-40, 40], and the value that of the nearest point above -40: beyond, they are 0 or 1 to the last digit, and 0 times infinity.
 struct Gelu {
   static constexpr const char *name = "gelu", *latex = R"(# \cdot \Phi(#))";
   static constexpr Interval smooth{-3, 3};
   static constexpr Reads reads = Reads::x;
-  WENGERT_INLINE auto value(const auto& x) const { return x * erfc(x * constant(-0.70710678118654752, x)) / 2; }
+  WENGERT_INLINE auto value(const auto& x) const {
+    const auto z = where(x < -40, -40, x);
+    return z * (erfc(z * constant(-0.70710678118654752, x)) / 2);
+  }
   WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
-    const auto density = constant(0.39894228040143268, x) * exp(-(x * x) / 2);
-    return m * (erfc(x * constant(-0.70710678118654752, x)) / 2 + x * density);
+    const auto z = where(x > 40, 40, where(x < -40, -40, x));
+    const auto density = constant(0.39894228040143268, x) * exp(-(z * z) / 2);
+    return m * (erfc(z * constant(-0.70710678118654752, x)) / 2 + z * density);
   }
 };
 /// The approximation of gelu x/2 (1 + tanh u), u = sqrt(2/pi) (x + 0.044715 x^3). (1 + tanh u) / 2 is sigmoid(2u), which keeps its digits
-/// to the left. The slope is that of the nearest point of [-30, 30]: beyond, it is 0 or 1 to the last digit, and x^3 may overflow.
+/// to the left. The slope is that of the nearest point of [-30, 30]: beyond, it is 0 or 1 to the last digit, and x^3 may overflow. To the
+/// left of -30 the value is 0, too.
 struct GeluTanh {
   static constexpr const char *name = "gelu_tanh",
                               *latex = R"(\tfrac{#}{2} \left(1 + \tanh\left(\sqrt{\tfrac{2}{\pi}} (# + 0.044715 \cdot #^3)\right)\right))";
   static constexpr Interval smooth{-3, 3};
   static constexpr Reads reads = Reads::x;
-  WENGERT_INLINE auto value(const auto& x) const { return x / (1 + exp(-twice_u(x))); }
+  WENGERT_INLINE auto value(const auto& x) const {
+    const auto z = where(x < -30, -30, x);
+    return z / (1 + exp(-twice_u(z)));
+  }
   WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
     const auto z = where(x > 30, 30, where(x < -30, -30, x));
     const auto v = twice_u(z);
@@ -452,14 +471,19 @@ struct GeluTanh {
     return x * (constant(1.5957691216057308, x) + constant(0.07135481627260025, x) * x * x);
   }
 };
-/// x sigmoid(x), also called swish.
+/// x sigmoid(x), also called swish. Beyond 800 its slope is 0 or 1 to the last digit, as the value is 0 to the left, where the formula would
+/// be 0 times infinity in time.
 struct Silu {
   static constexpr const char *name = "silu", *latex = R"(# \cdot \sigma(#))";
   static constexpr Interval smooth{-3, 3};
   static constexpr Reads reads = Reads::x;
-  WENGERT_INLINE auto value(const auto& x) const { return x / (1 + exp(-x)); }
+  WENGERT_INLINE auto value(const auto& x) const {
+    const auto z = where(x < -800, -800, x);
+    return z / (1 + exp(-z));
+  }
   WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
-    return m * call(Sigmoid{}, x) * (1 + x * call(Sigmoid{}, -x));
+    const auto z = where(x > 800, 800, where(x < -800, -800, x));
+    return m * call(Sigmoid{}, z) * (1 + z * call(Sigmoid{}, -z));
   }
 };
 /// x hardsigmoid(x); slope -1/2 at -3 and 3/2 at 3.
@@ -486,18 +510,21 @@ struct Softplus {
   WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m * call(Sigmoid{}, constant(beta, x) * x); }
 };
 /// x tanh(softplus(x)). With n = e^-|x| the factor is (1 + 2n) / (1 + 2n + 2n^2) for x >= 0 and (n^2 + 2n) / (n^2 + 2n + 2) for x < 0.
+/// Far out as silu.
 struct Mish {
   static constexpr const char *name = "mish", *latex = R"(# \tanh(\ln(1 + e^{#})))";
   static constexpr Interval smooth{-3, 3};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const {
-    const auto n = exp(-abs(x));
-    const auto p = where(x < 0, n * (n + 2), 1 + 2 * n);
-    return x * p / (p + 2 * where(x < 0, 1, n * n));
+    const auto z = where(x < -800, -800, x);
+    const auto n = exp(-abs(z));
+    const auto p = where(z < 0, n * (n + 2), 1 + 2 * n);
+    return z * p / (p + 2 * where(z < 0, 1, n * n));
   }
   WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
-    const auto w = call(Tanh{}, call(Softplus{}, x));
-    return m * (w + x * (1 - w * w) * call(Sigmoid{}, x));
+    const auto z = where(x > 800, 800, where(x < -800, -800, x));
+    const auto w = call(Tanh{}, call(Softplus{}, z));
+    return m * (w + z * (1 - w * w) * call(Sigmoid{}, z));
   }
 };
 
@@ -549,14 +576,16 @@ struct Softshrink {
 
 // Special functions.
 
-/// Error function, 2/sqrt(pi) times the integral of e^-t^2 from 0 to x.
+/// Error function, 2/sqrt(pi) times the integral of e^-t^2 from 0 to x. Beyond 40 the slope is 0, and the next order would be 0 times
+/// infinity.
 struct Erf {
   static constexpr const char *name = "erf", *latex = R"(\operatorname{erf} #)";
   static constexpr Interval smooth{-2, 2};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return erf(x); }
   WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
-    return m * (constant(1.1283791670955126, x) * exp(-(x * x)));
+    const auto z = where(abs(x) > 40, 40, x);
+    return m * (constant(1.1283791670955126, x) * exp(-(z * z)));
   }
 };
 /// 1 - erf(x) without the loss of digits for large x.
@@ -566,7 +595,8 @@ struct Erfc {
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return erfc(x); }
   WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
-    return -m * (constant(1.1283791670955126, x) * exp(-(x * x)));
+    const auto z = where(abs(x) > 40, 40, x);
+    return -m * (constant(1.1283791670955126, x) * exp(-(z * z)));
   }
 };
 /// The nth derivative of digamma, n = 0, 1, ..., 60; NaN for other n.
@@ -639,17 +669,19 @@ struct Divide {
 };
 // [divide]
 /// a^b. By a, 0 where b is 0; by b, 0 where a is 0 and b >= 0: neither 0 times infinity nor 0 times ln 0 arises at a = 0.
-/// The exponent of the left slope is b - 1 except for 0^0, where any positive one will do.
+/// The exponent of the left slope is b - 1 except for 0^0, where any positive one will do. Where a power tends to 0 as an operand tends to
+/// infinity, so do its slopes.
 struct Pow {
   static constexpr const char *name = "pow", *latex = "#1^{#2}";
   static constexpr Interval smooth{0.3, 3};
   static constexpr Reads reads_left = Reads::a | Reads::b, reads_right = Reads::a | Reads::b | Reads::y;
   WENGERT_INLINE auto value(const auto& a, const auto& b) const { return pow(a, b); }
   WENGERT_INLINE auto left(const auto& m, const auto& a, const auto& b, const auto&) const {
-    return m * b * pow(a, where(abs(a) <= 1e-300, where(b == 0, 1, b - 1), b - 1));
+    const auto power = pow(a, where(abs(a) <= 1e-300, where(b == 0, 1, b - 1), b - 1));
+    return m * where(power == 0, where(abs(b) == HUGE_VAL, 0, b), b) * power;
   }
   WENGERT_INLINE auto right(const auto& m, const auto& a, const auto& b, const auto& y) const {
-    return where(a == 0, where(b >= 0, 0, -m * y), m * y * log(where(a == 0, 1, a)));
+    return where(a == 0, where(b >= 0, 0, -m * y), m * y * log(where(a == 0, 1, where(a == HUGE_VAL, where(b < 0, 1, a), a))));
   }
 };
 /// The larger of a and b, NaN if one is; where they tie both slopes are 1/2.
@@ -680,29 +712,33 @@ struct Minimum {
     return where(b > a, 0, where(a == b, m / 2, m));
   }
 };
-/// The angle of the point (b, a): arc tangent of a / b in its quadrant; both slopes are 0 at the origin.
+/// The angle of the point (b, a): arc tangent of a / b in its quadrant; both slopes are 0 at the origin and at infinity.
 struct Atan2 {
   static constexpr const char *name = "atan2", *latex = R"(\operatorname{atan2}(#1, #2))";
   static constexpr Interval smooth{0.3, 3};
   static constexpr Reads reads_left = Reads::a | Reads::b, reads_right = Reads::a | Reads::b;
   WENGERT_INLINE auto value(const auto& a, const auto& b) const { return atan2(a, b); }
-  WENGERT_INLINE auto left(const auto& m, const auto& a, const auto& b, const auto&) const {
-    const auto r = hypot(a, b), d = where(r == 0, 1, r);
-    return m * (b / d / d);
-  }
-  WENGERT_INLINE auto right(const auto& m, const auto& a, const auto& b, const auto&) const {
-    const auto r = hypot(a, b), d = where(r == 0, 1, r);
-    return -m * (a / d / d);
+  WENGERT_INLINE auto left(const auto& m, const auto& a, const auto& b, const auto&) const { return m * over_square(b, a, b); }
+  WENGERT_INLINE auto right(const auto& m, const auto& a, const auto& b, const auto&) const { return -m * over_square(a, a, b); }
+  /// c / (a^2 + b^2)
+  WENGERT_INLINE static auto over_square(const auto& c, const auto& a, const auto& b) {
+    const auto r = hypot(a, b);
+    const auto d = where(r == 0, 1, where(r == HUGE_VAL, 1, r));
+    return where(r == HUGE_VAL, 0, c) / d / d;
   }
 };
-/// sqrt(a^2 + b^2) without overflow; both slopes are 0 at the origin.
+/// sqrt(a^2 + b^2) without overflow; both slopes are 0 at the origin, and -1 or 1 by an infinite operand.
 struct Hypot {
   static constexpr const char *name = "hypot", *latex = R"(\sqrt{#1^2 + #2^2})";
   static constexpr Interval smooth{0.3, 3};
   static constexpr Reads reads_left = Reads::a | Reads::y, reads_right = Reads::b | Reads::y;
   WENGERT_INLINE auto value(const auto& a, const auto& b) const { return hypot(a, b); }
-  WENGERT_INLINE auto left(const auto& m, const auto& a, const auto&, const auto& y) const { return m * (a / where(y == 0, 1, y)); }
-  WENGERT_INLINE auto right(const auto& m, const auto&, const auto& b, const auto& y) const { return m * (b / where(y == 0, 1, y)); }
+  WENGERT_INLINE auto left(const auto& m, const auto& a, const auto&, const auto& y) const { return m * cosine(a, y); }
+  WENGERT_INLINE auto right(const auto& m, const auto&, const auto& b, const auto& y) const { return m * cosine(b, y); }
+  WENGERT_INLINE static auto cosine(const auto& a, const auto& y) {
+    const auto side = where(a == HUGE_VAL, 1, where(a == -HUGE_VAL, -1, a));
+    return side / where(y == 0, 1, where(abs(a) == HUGE_VAL, 1, y));
+  }
 };
 /// ln(e^a + e^b), computed as max(a, b) + ln(1 + e^-|a - b|); where both are the same infinity it is that, and both slopes are 1/2.
 struct Logaddexp {

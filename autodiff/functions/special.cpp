@@ -115,6 +115,7 @@ double polygamma(double order, double x) {
   if (std::isnan(x) || x == -kInfinity) return kNaN;
   const int sign = n % 2 ? 1 : -1;
   if (x == kInfinity) return sign * 0.0;
+  if (x == 0) return n % 2 ? kInfinity : std::copysign(kInfinity, -x);
   if (x > 0) return static_cast<double>(sign * magnitude_of_positive(n, x));
   if (x == std::floor(x)) return n % 2 ? kInfinity : kNaN;
   const long double reflected = magnitude_of_positive(n, 1 - static_cast<long double>(x));

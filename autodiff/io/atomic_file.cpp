@@ -53,9 +53,7 @@ int open_retrying(const std::string& path, int flags) {
 }
 
 // Makes the rename survive a power failure. Some file systems do not support this; the file is complete in any case.
-void synchronize_folder(const std::string& target) {
-  const std::string folder = folder_of(target);
-  const int descriptor = open_retrying(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
+void synchronize_folder(int descriptor) {
   if (descriptor < 0) return;
   ::fsync(descriptor);
   ::close(descriptor);
@@ -124,9 +122,16 @@ void AtomicFile::commit() {
   if (nameless_) name_temporary();
   if (::close(std::exchange(descriptor_, -1)) != 0) fail(errno);
   if (!replaces) return;
-  if (std::rename(temporary_.c_str(), target_.c_str()) != 0) fail(errno);
+  // Opened first: after the rename nothing may fail.
+  const std::string folder = folder_of(target_);
+  const int folder_descriptor = open_retrying(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
+  if (std::rename(temporary_.c_str(), target_.c_str()) != 0) {
+    const int error = errno;
+    if (folder_descriptor >= 0) ::close(folder_descriptor);
+    fail(error);
+  }
   temporary_.clear();
-  synchronize_folder(target_);
+  synchronize_folder(folder_descriptor);
 }
 
 void AtomicFile::fail(int error) const {

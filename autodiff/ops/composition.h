@@ -9,9 +9,11 @@ namespace wengert::detail {
 Tensor sqrt_or_zero(const Tensor& x);
 /// x weight, and 0 with all derivatives where an infinite x has the weight 0, as ln 0 has with the probability 0. The weight broadcasts.
 Tensor weighted(const Tensor& x, const Tensor& weight);
-/// For each group of elements that a reduction over the dimensions takes together, a power of two near its largest magnitude or `least`,
-/// the larger of both; 1 if there is none. With size 1 in those dimensions, and constant: dividing by it rounds nothing, and squares of
-/// quotients neither overflow nor all vanish.
-Tensor scale_of(const Tensor& x, const Dims& dims, double least = 0);
+/// The largest magnitude of each group of elements that a reduction over the dimensions takes together, 0 if there are none. With size 1 in
+/// those dimensions, and constant.
+Tensor largest_of(const Tensor& x, const Dims& dims);
+/// A power of two near the largest magnitude or `least`, the larger of both; 1 where that is 0 or not finite. Dividing by it rounds nothing,
+/// and squares of quotients neither overflow nor all vanish.
+Tensor scale_of(const Tensor& largest, double least = 0);
 
 }  // namespace wengert::detail

@@ -11,6 +11,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
+#include <string_view>
 
 #include "autodiff/kernels/softmax.h"
 #include "autodiff/ops/broadcast.h"
@@ -108,6 +110,24 @@ int class_dim(const Tensor& logits) { return logits.rank() == 1 ? 0 : 1; }
                        .operand("logits", logits)
                        .operand("labels", target)
                        .hint(hint));
+}
+
+/// A ValueError where the logits are the result of softmax, which cross_entropy takes itself: a model that ends in Softmax trains, but badly.
+/// The tape tells, if it records; the last few of its records are looked at.
+void check_not_softmax(const char* name, const Tensor& logits) {
+  constexpr std::uint32_t kRecords = 16;
+  const detail::TapeState* tape = detail::active_tape();
+  if (!tape || !tape->holds(logits)) return;
+  const std::uint32_t slot = tape->slot_of(logits), nodes = tape->nodes.size();
+  for (std::uint32_t k = nodes; k-- > 0 && nodes - k <= kRecords;) {
+    const detail::TapeNode& node = tape->nodes[k];
+    if (node.kind != detail::TapeNode::tensors || node.first_output != slot) continue;
+    if (std::string_view(node.operation->name()) != "softmax") return;
+    throw ValueError(
+        detail::ErrorText(name, "the logits are probabilities, the result of softmax, and cross_entropy takes the softmax itself")
+            .operand("logits", logits)
+            .hint("leave softmax out of the model, or take nll(log(p), labels)"));
+  }
 }
 
 /// (n, c, ...) as (positions, c).
@@ -231,6 +251,7 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntr
   detail::check_floating(name, logits);
   detail::check_defined(name, target, "the target");
   if (logits.rank() == 0) does_not_fit(name, logits, target);
+  check_not_softmax(name, logits);
   check_class_weight(name, logits, options.class_weight);
   if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1))
     throw ValueError(fmt::format("{}: label_smoothing {} is not in [0, 1]", name, options.label_smoothing));

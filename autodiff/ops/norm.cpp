@@ -2,6 +2,9 @@
 //
 //   |x|_p = s (sum_d |x / s|^p)^(1/p), where s is a power of two near the largest |x|, so that no |x|^p overflows and they do not all
 //   underflow. s cancels out of the value and of every derivative, so it is a constant, and dividing by it is exact.
+//
+//   Where k of the elements are infinite, so is the norm. Its derivative is the limit as they grow together: u . x_dot with
+//   u_d = sign(x_d) k^(1/p - 1) where x_d is infinite, and 0 elsewhere; the second derivative is 0.
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -18,16 +21,33 @@ Tensor power_or_zero(const Tensor& x, double p) {
   return where(zero, 0 * x, pow(where(zero, 1, x), p));
 }
 
+/// u . x for vectors that have infinite elements.
+Tensor norm_of_infinite(const Tensor& x, double p, const Dims& dims) {
+  const Tensor far = isinf(x), number = sum(far.to(x.dtype()), dims, {.keepdim = true});
+  return sum(x * where(far, sign(x.constant()) * pow(where(number == 0, 1, number), 1 / p - 1), 0), dims, {.keepdim = true});
+}
+
+/// The norm of what is not infinite in each of its vectors.
+Tensor norm_of_finite(const Tensor& x, double p, const Dims& dims, const Tensor& largest) {
+  const Tensor scale = detail::scale_of(largest);
+  const Tensor scaled = x / scale;
+  const Tensor y = p == 2 ? detail::sqrt_or_zero(sum(square(scaled), dims, {.keepdim = true}))
+                          : power_or_zero(sum(power_or_zero(abs(scaled), p), dims, {.keepdim = true}), 1 / p);
+  return scale * y;
+}
+
 }  // namespace
 
 namespace detail {
 
-Tensor scale_of(const Tensor& x, const Dims& dims, double least) {
+Tensor largest_of(const Tensor& x, const Dims& dims) {
   const Reduced r = reduce_over("norm", x, dims);
-  Tensor scale = Tensor::ones(r.kept, x.dtype());
-  if (r.count == 0) return scale;
-  const Tensor largest = max(abs(x.constant()), dims, {.keepdim = true});
-  dispatch_floating(x.dtype(), [&](auto zero) {
+  return r.count == 0 ? Tensor::zeros(r.kept, x.dtype()) : max(abs(x.constant()), dims, {.keepdim = true});
+}
+
+Tensor scale_of(const Tensor& largest, double least) {
+  Tensor scale = ones_like(largest);
+  dispatch_floating(largest.dtype(), [&](auto zero) {
     using T = decltype(zero);
     constexpr int kMost = std::numeric_limits<T>::max_exponent - 4;  // 1 / s is normal, too
     const T* from = largest.data<T>();
@@ -59,11 +79,15 @@ Tensor norm(const Tensor& x, double p, const Dims& dims, const ReductionOptions&
   const CallSite scope(site);
   if (p == 1) return sum(abs(x), dims, options);
   if (std::isinf(p)) return r.count == 0 ? sum(x, dims, options) : max(abs(x), dims, options);
-  const Tensor scale = detail::scale_of(x, dims);
-  const Tensor scaled = x / scale;
-  const Tensor y = p == 2 ? detail::sqrt_or_zero(sum(square(scaled), dims, {.keepdim = true}))
-                          : power_or_zero(sum(power_or_zero(abs(scaled), p), dims, {.keepdim = true}), 1 / p);
-  return reshape(scale * y, options.keepdim ? r.kept : r.dropped);
+  const Tensor largest = detail::largest_of(x, dims), infinite = isinf(largest);
+  Tensor y;
+  if (any(infinite).element(0) != 0) [[unlikely]] {
+    const Tensor finite = where(infinite, 1, x);
+    y = where(infinite, norm_of_infinite(where(infinite, x, 0), p, dims), norm_of_finite(finite, p, dims, where(infinite, 1, largest)));
+  } else {
+    y = norm_of_finite(x, p, dims, largest);
+  }
+  return reshape(y, options.keepdim ? r.kept : r.dropped);
 }
 Tensor norm(const Tensor& x, double p, Location site) { return norm(x, p, detail::all_dims("norm", x), {}, site); }
 

@@ -229,7 +229,7 @@ Tensor normalized_groups(const char* name, const Tensor& x, Index groups, const 
 /// x / sqrt(mean of x^2 + eps) over the last dimension. Where squares overflow, or vanish beside eps, x is divided by a power of two first,
 /// which rounds nothing and cancels out of the value and of every derivative.
 Tensor over_root_mean_square(const Tensor& x, double eps) {
-  const Tensor scale = detail::scale_of(x, {-1}, std::sqrt(eps));
+  const Tensor scale = detail::scale_of(detail::largest_of(x, {-1}), std::sqrt(eps));
   const auto [least, most] = x.dtype() == float32 ? std::pair(0x1p-40, 0x1p60) : std::pair(0x1p-400, 0x1p500);
   const auto usual = [&, least = least, most = most](double s) { return s >= least && s <= most; };
   const std::vector<double> scales = scale.to_vector<double>();

@@ -182,6 +182,14 @@ class Tensor {
   template <Element T> static Tensor borrow(std::span<const T> values, const Shape& shape, Location site = Location::here()) {
     return borrowed(values.data(), values.size(), shape, DtypeOf<T>::value, site);
   }
+  template <Element T>
+  requires(!std::is_same_v<T, bool>) static Tensor
+      borrow(const std::vector<T>& values, const Shape& shape, Location site = Location::here()) {
+    return borrowed(values.data(), values.size(), shape, DtypeOf<T>::value, site);
+  }
+  template <Element T>
+  WENGERT_UNAVAILABLE("the tensor would refer to a temporary that ends with this line: keep the vector in a variable, or use Tensor::from")
+  static Tensor borrow(std::vector<T>&& values, const Shape& shape, Location site = Location::here());
   /// start, start + step, ... up to but not including stop.
   static Tensor arange(double start, double stop, double step = 1, Dtype dtype = float32, Location site = Location::here());
   /// `count` values from start to stop, both included.

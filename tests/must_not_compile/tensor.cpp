@@ -228,6 +228,21 @@ void logic(const Tensor& x, const Scalar& s) {
 #endif
 }
 
+std::vector<float> made();
+
+void borrowing_from_a_temporary(const std::vector<float>& kept) {
+#ifdef WRONG_borrowed_vector  // error: keep the vector in a variable
+  Tensor::borrow<float>(made(), {2});
+#else
+  Tensor::borrow<float>(kept, {2});
+#endif
+#ifdef WRONG_borrowed_copy  // error: keep the vector in a variable
+  Tensor::borrow(std::vector<float>(kept), {2});
+#else
+  Tensor::borrow(kept, {2});
+#endif
+}
+
 void assignment_to_a_temporary(const Tensor& x, const Tensor& y) {
 #ifdef WRONG_assigned_part  // error: slice_update
   select(x, 0, 1) = y;

@@ -263,3 +263,16 @@ BOOST_AUTO_TEST_CASE(losses_of_distances_far_out) {
     }
   }
 }
+
+BOOST_AUTO_TEST_CASE(softmax_before_cross_entropy_is_a_mistake) {
+  Tape tape;
+  const Tensor x = tape.variable(Tensor::from({{1, 2}, {3, 0}})), labels = Tensor::from(std::vector<int>{0, 1});
+  const std::string message = message_of<ValueError>([&] { nn::cross_entropy(softmax(x), labels); });
+  BOOST_TEST(contains(message, "cross_entropy: the logits are probabilities, the result of softmax"), message);
+  BOOST_TEST(contains(message, "leave softmax out of the model"), message);
+  BOOST_CHECK_THROW(nn::cross_entropy(softmax(x), softmax(x)), ValueError);
+  // What only passes through a softmax, or lies apart from it, is no mistake; nor is log_softmax, which changes nothing.
+  nn::cross_entropy(softmax(x) * 2, labels);
+  nn::cross_entropy(x, softmax(x).constant());
+  BOOST_TEST(std::abs(nn::cross_entropy(log_softmax(x), labels).item() - nn::cross_entropy(x, labels).item()) < 1e-6);
+}

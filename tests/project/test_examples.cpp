@@ -152,6 +152,18 @@ BOOST_AUTO_TEST_CASE(a_wrong_command_line_is_one_line) {
 
 // ---- regression ------------------------------------------------------------------------------------------------------------------
 
+BOOST_AUTO_TEST_CASE(an_output_that_cannot_be_written) {
+  const auto with = [](const std::string& redirections, const std::string& argument) {
+    return wengert::testing::run_command(
+        {"sh", "-c", "exec \"$0\" " + argument + ' ' + redirections, std::string(WENGERT_EXAMPLES) + "/regression"});
+  };
+  for (const char* argument : {"--quick", "--help"}) {
+    check_refused(with(">/dev/full", argument), "regression", {"the standard output"});
+    BOOST_TEST(with(">/dev/full 2>/dev/full", argument).status == 2);
+    BOOST_TEST(with(">&- 2>&-", argument).status == 2);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_line_through_iris) {
   const CommandResult result = run("regression", {"--epochs", "2001", "--report-every", "200"});
   BOOST_TEST(result.status == 0);

@@ -1,0 +1,31 @@
+#pragma once
+// What reads bytes that anybody may have written: each reader of files, einsum's equations, and command lines.
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <stdexcept>
+#include <string_view>
+
+namespace wengert::fuzz {
+
+using Bytes = std::span<const std::uint8_t>;
+
+/// A reader did what it must not: took memory beyond its limit, or threw what is no wengert::Error. (Other faults are crashes and hangs.)
+struct ReaderFault : std::runtime_error {
+  using std::runtime_error::runtime_error;
+};
+
+struct Target {
+  std::string_view name;  ///< also of the folder with its seeds
+  /// Returns if the input is read, or refused with an Error.
+  void (*read)(Bytes input);
+};
+
+std::span<const Target> targets();
+/// Null if there is none of that name.
+const Target* find_target(std::string_view name);
+
+/// Calls the target, and holds the memory that it takes against its limit. A ReaderFault says what is wrong.
+void check_input(const Target& target, Bytes input);
+
+}  // namespace wengert::fuzz
