@@ -115,6 +115,8 @@ class DataLoader {
   std::default_sentinel_t end() const { return {}; }
 
   Index examples() const { return x_.size(0); }
+  /// What `LoaderOptions::generator` is; null for the thread's default generator.
+  Generator* generator() const { return options_.generator; }
   /// How many batches an epoch has.
   Index batches() const;
 
