@@ -13,8 +13,8 @@ struct NpyHeader;
 }
 
 /// An .npy file, mapped into memory: rows along its first dimension are read from the disk when they are asked for. Types are those of
-/// `read_npy`. A DataError names the file and what is wrong with it; an array in Fortran order is refused, because its rows do not lie together.
-/// Several threads may read at once.
+/// `read_npy`. A DataError names the file and what is wrong with it; an array in Fortran order is refused, because its rows do not lie
+/// together. Several threads may read at once.
 class MappedNpy {
  public:
   explicit MappedNpy(const std::string& path);

@@ -15,8 +15,8 @@ struct ImageFolderOptions {
   Index max_pixels = Index{1} << 26;
 };
 
-/// The PNG files `ROOT/CLASS/NAME.png`, in the order of their paths: example i is an image x (channels, height, width), from 0, black, to 1,
-/// and the number y () int64 of its class. Files are read when they are asked for, by several threads at once if they like. Images of
+/// The PNG files `ROOT/CLASS/NAME.png`, in the order of their paths: example i is an image x (channels, height, width), from 0, black, to
+/// 1, and the number y () int64 of its class. Files are read when they are asked for, by several threads at once if they like. Images of
 /// different sizes cannot share a batch.
 ///
 ///     const nn::ImageFolder images("flowers");
@@ -46,8 +46,8 @@ class ImageFolder {
   std::vector<File> files_;
 };
 
-/// A PNG file as (channels, height, width), float32 from 0 to 1. A DataError that names the file if it is damaged or larger than the options
-/// allow.
+/// A PNG file as (channels, height, width), float32 from 0 to 1. A DataError that names the file if it is damaged or larger than the
+/// options allow.
 Tensor read_png(const std::string& path, ImageFolderOptions options = {});
 
 }  // namespace wengert::nn

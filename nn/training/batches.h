@@ -9,8 +9,9 @@
 
 namespace wengert::nn {
 
-/// What gives batches: a range of them that knows how many there are. Each loop is an epoch. A loader may have `begin(epoch)` beside `begin()`,
-/// if its batches depend on the number of the epoch, 0, 1, ..., and `generator()`, the one that it draws from when an epoch begins.
+/// What gives batches: a range of them that knows how many there are. Each loop is an epoch. A loader may have `begin(epoch)` beside
+/// `begin()`, if its batches depend on the number of the epoch, 0, 1, ..., and `generator()`, the one that it draws from when an epoch
+/// begins.
 template <class L> concept BatchRange = requires(const L& loader) {
   { *loader.begin() } -> std::convertible_to<Batch>;
   loader.begin() == loader.end();

@@ -34,10 +34,11 @@ struct CheckpointOptions {
 ///     }
 ///
 /// A part is a module (its parameters, its running statistics and the generators of its layers), anything with `state()` and `load_state()`
-/// (optimizers, LBFGS, averages of weights, PlateauSchedule, History), a Generator, a Tensor, or a number. Parts must outlive the checkpoint.
+/// (optimizers, LBFGS, averages of weights, PlateauSchedule, History), a Generator, a Tensor, or a number. Parts must outlive the
+/// checkpoint.
 ///
-/// The file is a safetensors file with a checksum. It appears whole or not at all, and a process that is killed at any moment leaves a whole
-/// one. The same parts always give the same bytes.
+/// The file is a safetensors file with a checksum. It appears whole or not at all, and a process that is killed at any moment leaves a
+/// whole one. The same parts always give the same bytes.
 class Checkpoint {
  public:
   /// Removes what killed writers have left in the folder. A ValueError unless `keep` is positive and there is a path.

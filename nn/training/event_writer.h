@@ -41,8 +41,8 @@ struct EventWriterOptions {
 ///     nn::fit(net, adam, nn::mse, loader,
 ///             {.after_epoch = [&](const nn::EpochReport& r) { events.scalar("loss", r["train loss"], r.epoch); }});
 ///
-/// `tensorboard --logdir runs` then shows it. A tag is the name of a series; those that share what is before a "/" stand together. An event is
-/// written at once: a process that is killed loses none but the last. Every failure is a DataError that names the file.
+/// `tensorboard --logdir runs` then shows it. A tag is the name of a series; those that share what is before a "/" stand together. An event
+/// is written at once: a process that is killed loses none but the last. Every failure is a DataError that names the file.
 class EventWriter {
  public:
   /// Makes the folder, if it is not there, and the file.

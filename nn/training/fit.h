@@ -130,15 +130,16 @@ struct FitResult {
   Ended ended = Ended::epochs;
 };
 
-/// Trains: `nn::fit(net, adam, nn::mse, loader, {.epochs = 10, .validation = test})`. For every batch the loss of model(x) and y is computed on
-/// a tape, and its gradient with respect to the optimizer's parameters goes to the optimizer. The model is left in evaluation mode.
+/// Trains: `nn::fit(net, adam, nn::mse, loader, {.epochs = 10, .validation = test})`. For every batch the loss of model(x) and y is
+/// computed on a tape, and its gradient with respect to the optimizer's parameters goes to the optimizer. The model is left in evaluation
+/// mode.
 ///
 /// With a checkpoint the training survives: killed at any moment and started again with `.resume`, also with another number of threads, it
 /// ends with the same bits as one that was never stopped. SIGINT and SIGTERM finish the step and save, then end the process as they would
 /// have at once; a second signal does not wait. (nn/training/interrupts.h)
 ///
-/// An Error ends the training if a loss is not finite; then the optimizer has not taken that step. A ValueError for options out of range, and
-/// a DataError for a checkpoint of another model, optimizer or data; nothing has changed then.
+/// An Error ends the training if a loss is not finite; then the optimizer has not taken that step. A ValueError for options out of range,
+/// and a DataError for a checkpoint of another model, optimizer or data; nothing has changed then.
 FitResult fit(const Forward& model, optim::Optimizer& optimizer, const Loss& loss, const Batches& data, const FitOptions& options = {});
 
 /// The loss and the metrics over all examples, in evaluation mode and without recording.

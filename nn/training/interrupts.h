@@ -27,8 +27,8 @@ class DelayedInterrupts {
   bool requested() const;
   /// "SIGINT" or "SIGTERM"; "" if none has come.
   const char* name() const;
-  /// Raises the signal as if it came now, after writing what the standard streams hold back: usually this ends the process. It returns if no
-  /// signal has come, or if the program's own handler does.
+  /// Raises the signal as if it came now, after writing what the standard streams hold back: usually this ends the process. It returns if
+  /// no signal has come, or if the program's own handler does.
   void deliver();
 
  private:

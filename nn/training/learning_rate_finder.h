@@ -30,8 +30,9 @@ struct LearningRateTrial {
   PictureOutcome plot(const std::string& png_path) const;
 };
 
-/// Trains for a few steps, the learning rate rising from step to step by the same factor (Smith 2017, section 3.3), and then gives the model,
-/// the optimizer and all generators what they had before. A ValueError for options out of range, and if the first loss is not finite.
+/// Trains for a few steps, the learning rate rising from step to step by the same factor (Smith 2017, section 3.3), and then gives the
+/// model, the optimizer and all generators what they had before. A ValueError for options out of range, and if the first loss is not
+/// finite.
 LearningRateTrial find_learning_rate(const Forward& model, optim::Optimizer& optimizer, const Loss& loss, const Batches& data,
                                      const LearningRateFinderOptions& options = {});
 

@@ -10,7 +10,8 @@
 
 namespace wengert::nn {
 
-/// The mean over a batch of what is to be small: (prediction, target) -> a tensor of one element. `nn::mse`, `nn::cross_entropy`, or a lambda.
+/// The mean over a batch of what is to be small: (prediction, target) -> a tensor of one element. `nn::mse`, `nn::cross_entropy`, or a
+/// lambda.
 class Loss {
  public:
   template <class F>

@@ -11,8 +11,8 @@
 
 namespace wengert::nn {
 
-/// A measure over many batches, for `fit` and `evaluate`: a name, sums that grow with every batch, and the value that follows from them. What
-/// has been added is in the sums alone, so they can be saved, and a metric can be shared.
+/// A measure over many batches, for `fit` and `evaluate`: a name, sums that grow with every batch, and the value that follows from them.
+/// What has been added is in the sums alone, so they can be saved, and a metric can be shared.
 ///
 ///     const nn::Metric accuracy = nn::Metric::accuracy();
 ///     nn::Metric::Sums sums;

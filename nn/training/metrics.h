@@ -18,9 +18,9 @@ double accuracy(const Tensor& logits, const Tensor& labels, Location site = Loca
 /// logits the first ones count as larger. A ShapeError unless k is in [1, classes].
 double top_k_accuracy(const Tensor& logits, const Tensor& labels, Index k, Location site = Location::here());
 
-/// The coefficient of determination, R^2 = 1 - sum (y - y_hat)^2 / sum (y - mean y)^2, of predictions y_hat and targets y of the same shape,
-/// all elements together: 1 is perfect, 0 is what their mean would reach. NaN for fewer than two elements; for equal targets 1 if every
-/// prediction is right, and -infinity otherwise.
+/// The coefficient of determination, R^2 = 1 - sum (y - y_hat)^2 / sum (y - mean y)^2, of predictions y_hat and targets y of the same
+/// shape, all elements together: 1 is perfect, 0 is what their mean would reach. NaN for fewer than two elements; for equal targets 1 if
+/// every prediction is right, and -infinity otherwise.
 double r_squared(const Tensor& prediction, const Tensor& target, Location site = Location::here());
 
 struct BinaryAccuracyOptions {

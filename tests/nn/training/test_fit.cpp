@@ -104,6 +104,12 @@ struct Setup {
 
 struct Stopped {};
 
+// One thread unless a test says otherwise: a process that forks must have no other.
+struct OneThread {
+  OneThread() { set_num_threads(1); }
+};
+BOOST_GLOBAL_FIXTURE(OneThread);
+
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(does_what_a_loop_by_hand_does) {
@@ -241,6 +247,7 @@ BOOST_AUTO_TEST_CASE(a_training_that_is_stopped_anywhere_and_resumed_has_the_sam
     BOOST_TEST(values_of(again.net) == values_of(whole.net), boost::test_tools::per_element());
     std::filesystem::remove(path);
   }
+  set_num_threads(1);
 }
 
 BOOST_AUTO_TEST_CASE(a_checkpoint_of_other_data_or_metrics_is_refused) {
@@ -269,8 +276,7 @@ BOOST_AUTO_TEST_CASE(a_signal_finishes_the_batch_and_saves) {
     const std::string path = folder.path("run");
     const pid_t child = ::fork();
     if (child == 0) {
-      set_num_threads(1);
-      if (!std::freopen(folder.path("errors").c_str(), "w", stderr)) ::_exit(9);
+        if (!std::freopen(folder.path("errors").c_str(), "w", stderr)) ::_exit(9);
       Setup setup(1);
       setup.run(path, {.after_step = [&](const nn::StepReport& r) {
                   if (r.step == 6) ::kill(::getpid(), signal);
@@ -297,7 +303,6 @@ BOOST_AUTO_TEST_CASE(a_second_signal_does_not_wait) {
   const TemporaryFolder folder;
   const pid_t child = ::fork();
   if (child == 0) {
-    set_num_threads(1);
     Setup setup(1);
     setup.run(folder.path("run"), {.after_step = [&](const nn::StepReport&) {
                 ::kill(::getpid(), SIGINT);
