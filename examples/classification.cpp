@@ -2,16 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
 #include <cstdio>
 #include <filesystem>
+#include <string_view>
 #include <system_error>
 
 #include <autodiff/autodiff.h>
 #include <nn/layers/convolution.h>
 #include <nn/losses.h>
 #include <nn/training/image_grid.h>
-#include <nn/training/progress.h>
 
 using namespace wengert;
 
@@ -20,78 +19,33 @@ namespace {
 
 constexpr Index kRows = 500;  // batch size in evaluation
 
-/// Mean loss and accuracy of the batches so far.
-class RunningScore {
- public:
-  void add(double loss, double accuracy, Index rows) {
-    const auto n = static_cast<double>(rows);
-    loss_ += loss * n;
-    right_ += accuracy * n;
-    rows_ += n;
-  }
-  Score mean() const { return {loss_ / rows_, right_ / rows_}; }
-
- private:
-  double loss_ = 0, right_ = 0, rows_ = 0;
-};
-
-Score train_epoch(const Classifier& model, optim::Optimizer& optimizer, const nn::DataLoader& loader, const FitOptions& options,
-                  nn::Progress& bar) {
-  model.module.train();
-  RunningScore score;
-  Index step = 0;
-  for (const auto& [x, y] : loader) {
-    const Tensor inputs = options.augment ? options.augment(x) : x, labels = flatten(y);
-    Tape tape;
-    const Tensor logits = model.logits(inputs);
-    const Tensor loss = nn::cross_entropy(logits, labels);
-    optimizer.step(tape.gradient(loss, model.module.parameters()));
-    score.add(loss.item(), nn::accuracy(logits.constant(), labels), labels.size());
-    bar.update(++step, {{"loss", score.mean().loss}, {"accuracy", score.mean().accuracy}});
-  }
-  return score.mean();
-}
-
 }  // namespace
 
-Score evaluate(const Classifier& model, const nn::Batch& data, nn::ConfusionMatrix* confusion) {
-  model.module.eval();
-  RunningScore score;
-  for (const auto& [x, y] : nn::DataLoader(data, {.batch_size = kRows})) {
-    const Tensor logits = model.logits(x), labels = flatten(y);
-    score.add(nn::cross_entropy(logits, labels).item(), nn::accuracy(logits, labels), labels.size());
-    if (confusion) confusion->add(nn::predictions(logits), labels);
-  }
-  return score.mean();
+Tensor cross_entropy(const Tensor& logits, const Tensor& labels) { return nn::cross_entropy(logits, flatten(labels)); }
+
+void print_epoch(const nn::EpochReport& report) {
+  // "train loss 0.3100 accuracy 0.9100, test loss 0.3500 accuracy 0.8900"
+  const auto part = [&](std::string_view name) {
+    std::string text;
+    for (const nn::NamedValue& v : report.values) {
+      if (v.name.starts_with(name) && v.name.size() > name.size() && v.name[name.size()] == ' ')
+        text += fmt::format(" {} {:.4f}", v.name.substr(name.size() + 1), v.value);
+    }
+    return text.empty() ? text : fmt::format("{}{}", name, text);
+  };
+  const std::string test = part("test");
+  fmt::print("epoch {}: {}{}{}\n", report.epoch, part("train"), test.empty() ? "" : ", ", test);
+  std::fflush(stdout);
 }
 
-nn::History fit(const Classifier& model, optim::Optimizer& optimizer, const nn::DataLoader& loader, const FitOptions& options) {
-  std::fflush(stdout);  // before the progress bar, also if the output is a file
-  nn::History history;
-  for (int epoch = 1; epoch <= options.epochs; ++epoch) {
-    if (options.rate) optimizer.set_learning_rate(options.rate(epoch));
-    const std::string label = fmt::format("epoch {}/{}", epoch, options.epochs);
-    nn::Progress bar(loader.batches(), {.label = label, .unit = "batch"});
-    const Score train = train_epoch(model, optimizer, loader, options, bar);
-    if (!std::isfinite(train.loss))
-      throw Error(fmt::format("epoch {}: the loss is not a finite number; hint: try a smaller learning rate", epoch));
-    if (options.test) {
-      const Score test = evaluate(model, *options.test);
-      bar.finish({{"test loss", test.loss}, {"test accuracy", test.accuracy}});
-      fmt::print("epoch {}: train loss {:.4f} accuracy {:.4f}, test loss {:.4f} accuracy {:.4f}\n", epoch, train.loss, train.accuracy,
-                 test.loss, test.accuracy);
-      history.add(
-          {{"train loss", train.loss}, {"test loss", test.loss}, {"train accuracy", train.accuracy}, {"test accuracy", test.accuracy}});
-    } else {
-      bar.finish();
-      fmt::print("epoch {}: train loss {:.4f} accuracy {:.4f}\n", epoch, train.loss, train.accuracy);
-      history.add({{"train loss", train.loss}, {"train accuracy", train.accuracy}});
-    }
-    if (options.after_epoch) options.after_epoch(epoch);
-    std::fflush(stdout);
-  }
-  model.module.eval();
-  return history;
+Score evaluate(const nn::Forward& model, const nn::Batch& data, nn::ConfusionMatrix* confusion) {
+  const std::vector<nn::Metric> metrics{nn::Metric::accuracy()};
+  const auto loss = [&](const Tensor& logits, const Tensor& labels) {
+    if (confusion) confusion->add(nn::predictions(logits), flatten(labels));
+    return cross_entropy(logits, labels);
+  };
+  const nn::Evaluation result = nn::evaluate(model, loss, nn::DataLoader(data, {.batch_size = kRows}), metrics);
+  return {result.loss, result.metrics[0]};
 }
 
 std::vector<std::string> class_names(const nn::ImageDataset& data, const std::string& directory) {
@@ -102,14 +56,14 @@ std::vector<std::string> class_names(const nn::ImageDataset& data, const std::st
   return names;
 }
 
-std::string draw_mistakes(const Classifier& model, const nn::Batch& data, const Tensor& pictures, const std::vector<std::string>& names,
+std::string draw_mistakes(const nn::Forward& model, const nn::Batch& data, const Tensor& pictures, const std::vector<std::string>& names,
                           const std::string& path) {
   constexpr std::size_t kMost = 25;
   std::vector<Index> wrong;
   nn::ImageGridOptions options;
   Index row = 0;
   for (const auto& [x, y] : nn::DataLoader(data, {.batch_size = kRows})) {
-    const std::vector<std::int64_t> said = nn::predictions(model.logits(x)).to_vector<std::int64_t>(), is = y.to_vector<std::int64_t>();
+    const std::vector<std::int64_t> said = nn::predictions(model(x)).to_vector<std::int64_t>(), is = y.to_vector<std::int64_t>();
     for (std::size_t i = 0; i < is.size() && wrong.size() < kMost; ++i) {
       if (said[i] == is[i]) continue;
       wrong.push_back(row + static_cast<Index>(i));
@@ -123,7 +77,7 @@ std::string draw_mistakes(const Classifier& model, const nn::Batch& data, const 
   return fmt::format("first {} wrong predictions: {}", wrong.size(), path);
 }
 
-Score report(const Classifier& model, const nn::Batch& test, const Tensor& pictures, const std::vector<std::string>& names,
+Score report(const nn::Forward& model, const nn::Batch& test, const Tensor& pictures, const std::vector<std::string>& names,
              const nn::History& history, const std::string& prefix) {
   nn::ConfusionMatrix confusion(names);
   const Score score = evaluate(model, test, &confusion);

@@ -28,6 +28,7 @@ struct Options {
   double rate = 3e-3;
   std::uint64_t seed = 1;
   bool quick = false;
+  example::Saving saving;
 };
 
 // ---- problems as text ------------------------------------------------------------------------------------------------------------
@@ -141,16 +142,20 @@ void collision(Options options) {
              model.parameter_count());
   optim::Adam adam(model.parameters(), {.lr = options.rate});
   const nn::DataLoader loader(train, {.batch_size = options.batch, .shuffle = true, .generator = &generator});
-  const example::Classifier classifier(model);
-  const optim::CosineSchedule schedule{.lr = options.rate, .steps = options.epochs};
-  const auto rate = [&](int epoch) { return schedule(epoch - 1); };
-  const nn::History history = example::fit(classifier, adam, loader, {.epochs = options.epochs, .test = &validation, .rate = rate});
+  const nn::FitResult result = nn::fit(model, adam, example::cross_entropy, loader,
+                                       {.epochs = options.epochs,
+                                        .validation = validation,
+                                        .validation_name = "test",
+                                        .metrics = {nn::Metric::accuracy()},
+                                        .rate_of_epoch = optim::CosineSchedule{.lr = options.rate, .steps = options.epochs},
+                                        .checkpoint = {.path = options.saving.checkpoint, .resume = options.saving.resume},
+                                        .after_epoch = example::print_epoch});
 
   constexpr std::size_t kShown = 12;
   print_solved(model, test.first(std::min(kShown, test.size())));
-  fmt::print("{}\n", history.plot(options.output + "/collision-training.png").message);
+  fmt::print("{}\n", result.history.plot(options.output + "/collision-training.png").message);
   nn::save(model, options.output + "/collision.safetensors");
-  fmt::print("test accuracy of characters {:.4f}\n", example::evaluate(classifier, tensors(test)).accuracy);
+  fmt::print("test accuracy of characters {:.4f}\n", example::evaluate(model, tensors(test)).accuracy);
 }
 
 }  // namespace
@@ -166,6 +171,7 @@ int main(int argc, char** argv) {
   line.option("--rate", options.rate, "learning rate of Adam, which falls to 0 along a cosine", example::kPositive);
   line.option("--seed", options.seed, "of the problems, the weights and their order");
   line.option("--output", options.output, "folder for the picture and the model");
+  line.saving(options.saving);
   line.flag("--quick", options.quick, "a short training, to see that everything works");
   return line.run(argc, argv, [&] { collision(options); });
 }

@@ -61,6 +61,10 @@ void CommandLine::option(const char* name, int& value, const char* help, Numbers
 }
 void CommandLine::option(const char* name, std::uint64_t& value, const char* help) { parser_->add(name, value, help); }
 void CommandLine::flag(const char* name, bool& value, const char* help) { parser_->app.add_flag(name, value, help); }
+void CommandLine::saving(Saving& saving) {
+  parser_->add("--checkpoint", saving.checkpoint, "save the training in this file while it runs");
+  parser_->app.add_flag("--resume", saving.resume, "go on from the checkpoint, if there is one")->needs("--checkpoint");
+}
 void CommandLine::required(const char* name, std::string& value, const char* help) { parser_->add(name, value, help)->required(); }
 
 int CommandLine::run(int argc, char** argv, const std::function<void()>& program) {

@@ -23,6 +23,12 @@ inline constexpr Numbers kAny;
 inline constexpr Numbers kPositive{.name = "a number above 0", .min = 0, .included = false};
 inline constexpr Numbers kNotNegative{.name = "a number of at least 0", .min = 0};
 
+/// Where a training is saved, so that it can go on after it was ended.
+struct Saving {
+  std::string checkpoint = {};  ///< empty: it is not saved
+  bool resume = false;
+};
+
 /// The command line of a program. The help of an option shows the initial value of its variable.
 class CommandLine {
  public:
@@ -37,6 +43,8 @@ class CommandLine {
   void option(const char* name, int& value, const char* help, Numbers allowed = kAny);
   void option(const char* name, std::uint64_t& value, const char* help);
   void flag(const char* name, bool& value, const char* help);
+  /// --checkpoint FILE and --resume.
+  void saving(Saving& saving);
   /// A required option.
   void required(const char* name, std::string& value, const char* help);
 

@@ -21,6 +21,7 @@ struct Options {
   double rate = 0.1, momentum = 0.5;
   std::uint64_t seed = 1;
   bool quick = false;
+  example::Saving saving;
 };
 
 constexpr int kQuickImages = 2000;
@@ -45,12 +46,18 @@ void mlp(Options options) {
   optim::SGD descent(model.parameters(), {.lr = options.rate, .momentum = options.momentum});
   const nn::DataLoader loader(train, {.batch_size = options.batch, .shuffle = true, .generator = &generator});
   // The rate decreases linearly, so that the last epochs converge.
-  const auto rate = [&](int epoch) { return options.rate * (1 - (epoch - 1.0) / options.epochs); };
-  const example::Classifier classifier(model);
-  const nn::History history = example::fit(classifier, descent, loader, {.epochs = options.epochs, .test = &test, .rate = rate});
+  const optim::PolynomialSchedule rate{.lr = options.rate, .steps = options.epochs};
+  const nn::FitResult result = nn::fit(model, descent, example::cross_entropy, loader,
+                                       {.epochs = options.epochs,
+                                        .validation = test,
+                                        .validation_name = "test",
+                                        .metrics = {nn::Metric::accuracy()},
+                                        .rate_of_epoch = rate,
+                                        .checkpoint = {.path = options.saving.checkpoint, .resume = options.saving.resume},
+                                        .after_epoch = example::print_epoch});
 
   const std::string prefix = options.output + "/mlp";
-  const example::Score final = example::report(classifier, test, data.test.images, names, history, prefix);
+  const example::Score final = example::report(model, test, data.test.images, names, result.history, prefix);
   fmt::print("test accuracy {:.4f}\n", final.accuracy);
 }
 
@@ -67,6 +74,7 @@ int main(int argc, char** argv) {
   line.option("--seed", options.seed, "of the weights and of the order of the images");
   line.option("--limit", options.limit, "use only the first images of each part; 0: all", example::kNotNegative);
   line.option("--output", options.output, "folder for the pictures");
+  line.saving(options.saving);
   line.flag("--quick", options.quick, "a few images, to see that everything works");
   return line.run(argc, argv, [&] { mlp(options); });
 }

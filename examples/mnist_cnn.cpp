@@ -20,6 +20,7 @@ struct Options {
   double rate = 1e-3;
   std::uint64_t seed = 1;
   bool quick = false;
+  example::Saving saving;
 };
 
 /// Images with one channel, (n, 1, rows, columns), and labels; only the first `limit` unless that is 0.
@@ -57,11 +58,16 @@ void mnist_cnn(Options options) {
   fmt::print("{} training and {} test images\n{}\n", train.y.size(), test.y.size(), model.summary({1, 1, rows, columns}));
   optim::Adam adam(model.parameters(), {.lr = options.rate});
   const nn::DataLoader loader(train, {.batch_size = options.batch, .shuffle = true, .generator = &generator});
-  const example::Classifier classifier(model);
-  const nn::History history = example::fit(classifier, adam, loader, {.epochs = options.epochs, .test = &test});
+  const nn::FitResult result = nn::fit(model, adam, example::cross_entropy, loader,
+                                       {.epochs = options.epochs,
+                                        .validation = test,
+                                        .validation_name = "test",
+                                        .metrics = {nn::Metric::accuracy()},
+                                        .checkpoint = {.path = options.saving.checkpoint, .resume = options.saving.resume},
+                                        .after_epoch = example::print_epoch});
 
   const std::string prefix = options.output + "/mnist_cnn";
-  const example::Score final = example::report(classifier, test, test.x, names, history, prefix);
+  const example::Score final = example::report(model, test, test.x, names, result.history, prefix);
   example::draw_first_layer(model, slice(test.x, 0, 0, 1), prefix);
   nn::save(model, prefix + ".safetensors");
   fmt::print("test accuracy {:.4f}\n", final.accuracy);
@@ -78,6 +84,7 @@ int main(int argc, char** argv) {
   line.option("--rate", options.rate, "learning rate of Adam", example::kPositive);
   line.option("--seed", options.seed, "of the weights and of the order of the images");
   line.option("--output", options.output, "folder for the pictures and the model");
+  line.saving(options.saving);
   line.flag("--quick", options.quick, "a few images, to see that everything works");
   return line.run(argc, argv, [&] { mnist_cnn(options); });
 }

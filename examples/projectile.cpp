@@ -26,6 +26,7 @@ struct Options {
   double rate = 1e-3;
   std::uint64_t seed = 1;
   bool quick = false;
+  example::Saving saving;
 };
 
 // ---- physics ---------------------------------------------------------------------------------------------------------------------
@@ -144,6 +145,11 @@ Score score_of(const std::vector<Problem>& problems, const std::vector<Values>& 
   return {right / n, errors[errors.size() / 2], squares / (n * kSize)};
 }
 
+void print_epoch(const nn::EpochReport& report) {
+  fmt::print("epoch {}: train loss {:.5f}, test loss {:.5f}\n", report.epoch, report["train loss"], report["test loss"]);
+  std::fflush(stdout);
+}
+
 // ---- output ----------------------------------------------------------------------------------------------------------------------
 
 void print_problem(const Problem& p, const Values& said) {
@@ -194,37 +200,18 @@ void projectile(Options options) {
   std::fflush(stdout);
   optim::Adam adam(model.parameters(), {.lr = options.rate});
   const nn::DataLoader loader(train_data, {.batch_size = options.batch, .shuffle = true, .generator = &generator});
-  const optim::CosineSchedule schedule{.lr = options.rate, .steps = options.epochs};
-  nn::History history;
-  for (int epoch = 1; epoch <= options.epochs; ++epoch) {
-    adam.set_learning_rate(schedule(epoch - 1));
-    model.train();
-    const std::string label = fmt::format("epoch {}/{}", epoch, options.epochs);
-    nn::Progress bar(loader.batches(), {.label = label, .unit = "batch"});
-    double sum = 0;
-    Index step = 0;
-    for (const auto& [x, y] : loader) {
-      Tape tape;
-      const Tensor loss = loss_of(model(x), y);
-      adam.step(tape.gradient(loss, model.parameters()));
-      sum += loss.item();
-      ++step;
-      bar.update(step, {{"loss", sum / static_cast<double>(step)}});
-    }
-    model.eval();
-    const double train_loss = sum / static_cast<double>(step), test_loss = loss_of(model(test_data.x), test_data.y).item();
-    if (!std::isfinite(train_loss))
-      throw Error(fmt::format("epoch {}: the loss is not a finite number; hint: try a smaller --rate", epoch));
-    bar.finish({{"test loss", test_loss}});
-    fmt::print("epoch {}: train loss {:.5f}, test loss {:.5f}\n", epoch, train_loss, test_loss);
-    std::fflush(stdout);
-    history.add({{"train loss", train_loss}, {"test loss", test_loss}});
-  }
+  const nn::FitResult result = nn::fit(model, adam, loss_of, loader,
+                                       {.epochs = options.epochs,
+                                        .validation = test_data,
+                                        .validation_name = "test",
+                                        .rate_of_epoch = optim::CosineSchedule{.lr = options.rate, .steps = options.epochs},
+                                        .checkpoint = {.path = options.saving.checkpoint, .resume = options.saving.resume},
+                                        .after_epoch = print_epoch});
 
   const std::vector<Values> said = answers(model, test_data.x);
   constexpr std::size_t kShown = 5;
   for (std::size_t i = 0; i < kShown; ++i) print_problem(test[i], said[i]);
-  fmt::print("{}\n{}\n", history.plot(options.output + "/projectile-training.png").message,
+  fmt::print("{}\n{}\n", result.history.plot(options.output + "/projectile-training.png").message,
              draw_flights({test.begin(), test.begin() + kShown}, {said.begin(), said.begin() + kShown},
                           options.output + "/projectile-flights.png"));
   nn::save(model, options.output + "/projectile.safetensors");
@@ -244,6 +231,7 @@ int main(int argc, char** argv) {
   line.option("--rate", options.rate, "learning rate of Adam, which falls to 0 along a cosine", example::kPositive);
   line.option("--seed", options.seed, "of the problems, the weights and their order");
   line.option("--output", options.output, "folder for the pictures and the model");
+  line.saving(options.saving);
   line.flag("--quick", options.quick, "a short training, to see that everything works");
   return line.run(argc, argv, [&] { projectile(options); });
 }

@@ -4,10 +4,13 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <vector>
 
 #include <nn/data/csv.h>
+#include <nn/training/checkpoint.h>
 #include <nn/training/figure.h>
+#include <nn/training/history.h>
 #include "example.h"
 
 using namespace wengert;
@@ -19,6 +22,7 @@ struct Options {
   double rate = 0.05;
   int epochs = 2001, report_every = 200;
   bool quick = false;
+  example::Saving saving;
 };
 
 struct Record {
@@ -139,13 +143,19 @@ double sum_of_squared_errors(Activation f, const std::vector<Record>& records, c
   return sum / 2;
 }
 
-struct Course {
-  std::vector<double> epochs, errors;
-};
+constexpr const char *kEpoch = "at epoch", *kError = "SSE";  // what is kept of the course of a training
 
-Node train(Activation f, const std::vector<Record>& records, const Options& options, Course& course) {
+Node train(Activation f, const std::vector<Record>& records, const Options& options, nn::History& course) {
   Node node;
-  for (int epoch = 0; epoch < options.epochs; ++epoch) {
+  int epoch = 0;
+  std::optional<nn::Checkpoint> checkpoint;
+  if (!options.saving.checkpoint.empty()) {
+    checkpoint.emplace(options.saving.checkpoint);
+    (*checkpoint)("w", node.w)("b", node.b)("epoch", epoch)("course", course);
+    if (options.saving.resume) checkpoint->resume();
+  }
+  for (; epoch < options.epochs; ++epoch) {
+    if (checkpoint && epoch % options.report_every == 0) checkpoint->save();
     const auto [dw, db] = f == Activation::step ? by_perceptron_rule(records, node) : by_tape(f, records, node);
     node.w -= options.rate * dw;
     node.b -= options.rate * db;
@@ -154,9 +164,9 @@ Node train(Activation f, const std::vector<Record>& records, const Options& opti
     if (epoch % options.report_every != 0) continue;
     const double error = sum_of_squared_errors(f, records, node);
     fmt::print("epoch {} SSE {:.15g} w {:.15g} b {:.15g}\n", epoch, error, node.w, node.b);
-    course.epochs.push_back(epoch);
-    course.errors.push_back(error);
+    course.add({{kEpoch, static_cast<double>(epoch)}, {kError, error}});
   }
+  if (checkpoint) checkpoint->save();
   return node;
 }
 
@@ -173,7 +183,7 @@ void print_verdict(Activation f, const std::vector<Record>& records, const Node&
   fmt::print("The three agree.\n");
 }
 
-void plot(Activation f, const std::vector<Record>& records, const Node& node, const Course& course, const std::string& path) {
+void plot(Activation f, const std::vector<Record>& records, const Node& node, const nn::History& course, const std::string& path) {
   nn::Column x{"x", {}}, y{"y", {}}, line_x{"line x", {}}, line_y{"y_hat", {}};
   for (const Record& r : records) {
     x.values.push_back(r.x);
@@ -185,7 +195,7 @@ void plot(Activation f, const std::vector<Record>& records, const Node& node, co
     line_y.values.push_back(predict(f, node, line_x.values.back()));
   }
   const nn::PictureOutcome outcome =
-      nn::write_figure({.columns = {x, y, line_x, line_y, {"epoch", course.epochs}, {"SSE", course.errors}},
+      nn::write_figure({.columns = {x, y, line_x, line_y, {"epoch", course.values(kEpoch)}, {"SSE", course.values(kError)}},
                         .panels = {{.title = "Data and node",
                                     .x_label = "x",
                                     .y_label = "y",
@@ -217,7 +227,7 @@ void regress(Options options) {
         "and gradient descent would never move. The perceptron rule moves w and b by the error itself: w += rate (y - y_hat) x.\n",
         g.dw, g.db);
   }
-  Course course;
+  nn::History course;
   const Node node = train(f, records, options, course);
   if (f == Activation::step) {
     double right = 0;
@@ -243,6 +253,7 @@ int main(int argc, char** argv) {
   line.option("--epochs", options.epochs, "passes over all records", example::kPositive);
   line.option("--report-every", options.report_every, "epochs between reports", example::kPositive);
   line.option("--plot", options.plot, "draw the data, the node and the training curve: FILE.png");
+  line.saving(options.saving);
   line.flag("--quick", options.quick, "a short training, to see that everything works");
   return line.run(argc, argv, [&] { regress(options); });
 }

@@ -24,6 +24,7 @@ struct Options {
   double rate = 1e-3;
   std::uint64_t seed = 1;
   bool quick = false;
+  example::Saving saving;
 };
 
 constexpr Index kSide = 32, kClasses = nn::kCifar10Classes.size();
@@ -56,14 +57,19 @@ void rgb_cnn(Options options) {
   const optim::CosineSchedule schedule{.lr = options.rate, .steps = options.epochs};
   // In every epoch each picture is randomly mirrored and shifted.
   const auto augment = [&](const Tensor& x) { return nn::random_crop(nn::random_flip(x, {}, generator), {}, generator); };
-  const example::Classifier classifier(model);
-  const nn::History history =
-      example::fit(classifier, adam, loader,
-                   {.epochs = options.epochs, .test = &test, .rate = [&](int epoch) { return schedule(epoch - 1); }, .augment = augment});
+  const nn::Forward forward(model, [&](const Tensor& x) { return model(model.training() ? augment(x) : x); });
+  const nn::FitResult result = nn::fit(forward, adam, example::cross_entropy, loader,
+                                       {.epochs = options.epochs,
+                                        .validation = test,
+                                        .validation_name = "test",
+                                        .metrics = {nn::Metric::accuracy()},
+                                        .rate_of_epoch = schedule,
+                                        .checkpoint = {.path = options.saving.checkpoint, .resume = options.saving.resume},
+                                        .after_epoch = example::print_epoch});
 
   const std::vector<std::string> names(nn::kCifar10Classes.begin(), nn::kCifar10Classes.end());
   const std::string prefix = options.output + "/rgb_cnn";
-  const example::Score final = example::report(classifier, test, data.test.images, names, history, prefix);
+  const example::Score final = example::report(model, test, data.test.images, names, result.history, prefix);
   example::draw_first_layer(model, slice(test.x, 0, 0, 1), prefix);
   nn::save(model, prefix + ".safetensors");
   fmt::print("test accuracy {:.4f}\n", final.accuracy);
@@ -80,6 +86,7 @@ int main(int argc, char** argv) {
   line.option("--rate", options.rate, "learning rate of Adam, which falls to 0 along a cosine", example::kPositive);
   line.option("--seed", options.seed, "of the weights, the order of the images and their changes");
   line.option("--output", options.output, "folder for the pictures and the model");
+  line.saving(options.saving);
   line.flag("--quick", options.quick, "one epoch, to see that everything works");
   return line.run(argc, argv, [&] { rgb_cnn(options); });
 }

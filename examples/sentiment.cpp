@@ -26,6 +26,7 @@ struct Options {
   double rate = 3e-3, dropout = 0.2;
   std::uint64_t seed = 1;
   bool quick = false;
+  example::Saving saving;
 };
 
 const std::vector<std::string> kLabels{"negative", "positive"};
@@ -122,12 +123,17 @@ void sentiment(Options options) {
              data.validation.y.size(), vocabulary.size(), model.parameter_count());
   optim::RMSprop rmsprop(model.parameters(), {.lr = options.rate, .alpha = 0.9});
   const nn::DataLoader loader(data.train, {.batch_size = options.batch, .shuffle = true, .generator = &generator});
-  const example::Classifier classifier(model);
-  const nn::History history = example::fit(classifier, rmsprop, loader, {.epochs = options.epochs, .test = &data.validation});
+  const nn::FitResult result = nn::fit(model, rmsprop, example::cross_entropy, loader,
+                                       {.epochs = options.epochs,
+                                        .validation = data.validation,
+                                        .validation_name = "test",
+                                        .metrics = {nn::Metric::accuracy()},
+                                        .checkpoint = {.path = options.saving.checkpoint, .resume = options.saving.resume},
+                                        .after_epoch = example::print_epoch});
 
   nn::ConfusionMatrix confusion(kLabels);
-  const example::Score final = example::evaluate(classifier, data.validation, &confusion);
-  fmt::print("\n{}\n{}\n", confusion.to_string(), history.plot(options.output + "/sentiment-training.png").message);
+  const example::Score final = example::evaluate(model, data.validation, &confusion);
+  fmt::print("\n{}\n{}\n", confusion.to_string(), result.history.plot(options.output + "/sentiment-training.png").message);
   nn::save(model, options.output + "/sentiment.safetensors");
   fmt::print("test accuracy {:.4f}\n", final.accuracy);
 }
@@ -148,6 +154,7 @@ int main(int argc, char** argv) {
   line.option("--dropout", options.dropout, "probability of dropout", {.name = "a number from 0 to 0.9", .min = 0, .max = 0.9});
   line.option("--seed", options.seed, "of the split, the weights and the order of the reviews");
   line.option("--output", options.output, "folder for the picture and the model");
+  line.saving(options.saving);
   line.flag("--quick", options.quick, "a small network, to see that everything works");
   return line.run(argc, argv, [&] { sentiment(options); });
 }

@@ -24,6 +24,7 @@ struct Options {
   double rate = 5e-3, dropout = 0.1;
   std::uint64_t seed = 1;
   bool quick = false;
+  example::Saving saving;
 };
 
 /// LSTM layers over one-hot characters; the state after the last step predicts the next character.
@@ -122,13 +123,17 @@ void sonnets(Options options) {
              model.parameter_count());
   optim::RMSprop rmsprop(model.parameters(), {.lr = options.rate, .alpha = 0.9});
   const nn::DataLoader loader(windows, {.batch_size = options.batch, .shuffle = true, .generator = &generator});
-  const nn::History history = example::fit(example::Classifier(model), rmsprop, loader, {.epochs = options.epochs});
+  const nn::FitResult result = nn::fit(model, rmsprop, example::cross_entropy, loader,
+                                       {.epochs = options.epochs,
+                                        .metrics = {nn::Metric::accuracy()},
+                                        .checkpoint = {.path = options.saving.checkpoint, .resume = options.saving.resume},
+                                        .after_epoch = example::print_epoch});
 
   const Index start = generator.next_integer(0, windows.y.size());
   print_samples(model, symbols, select(windows.x, 0, start), options.length, generator);
-  fmt::print("\n{}\n", history.plot(options.output + "/sonnets-training.png").message);
+  fmt::print("\n{}\n", result.history.plot(options.output + "/sonnets-training.png").message);
   nn::save(model, options.output + "/sonnets.safetensors");
-  fmt::print("training loss {:.4f}\n", history.values("train loss").back());
+  fmt::print("training loss {:.4f}\n", result.history.values("train loss").back());
 }
 
 }  // namespace
@@ -148,6 +153,7 @@ int main(int argc, char** argv) {
   line.option("--length", options.length, "characters to write at the end", example::kPositive);
   line.option("--seed", options.seed, "of the weights, the order of the windows, and what is written");
   line.option("--output", options.output, "folder for the picture and the model");
+  line.saving(options.saving);
   line.flag("--quick", options.quick, "a short training, to see that everything works");
   return line.run(argc, argv, [&] { sonnets(options); });
 }

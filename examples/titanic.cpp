@@ -23,6 +23,7 @@ struct Options {
   int seeds = 10, batches = 2048, batch_size = 128;
   double rate = 0.5;
   bool quick = false;
+  example::Saving saving;
 };
 
 // ---- data ------------------------------------------------------------------------------------------------------------------------
@@ -99,9 +100,13 @@ struct Result {
   nn::Sequential network;
 };
 
+nn::Sequential network_of(Generator& generator) {
+  return nn::Sequential(layer(kInputs, 9, generator), nn::Sigmoid(), layer(9, 1, generator), nn::Sigmoid());
+}
+
 Result train_one(const nn::Split& data, const Options& options, std::uint64_t seed) {
   Generator generator(seed);
-  nn::Sequential network(layer(kInputs, 9, generator), nn::Sigmoid(), layer(9, 1, generator), nn::Sigmoid());
+  nn::Sequential network = network_of(generator);
   optim::SGD descent(network.parameters(), {.lr = options.rate});
   const Index rows = data.train.x.size(0);
   std::vector<Index> drawn(static_cast<std::size_t>(options.batch_size));
@@ -140,17 +145,27 @@ void titanic(Options options) {
   fmt::print("{} passengers to learn from, {} to validate with, 12-9-1 sigmoid nodes, {} batches of {}\n", data.train.x.size(0),
              data.validation.x.size(0), options.batches, options.batch_size);
 
-  std::vector<double> train_errors, validation_errors;
-  std::optional<Result> best;
-  for (int seed = 1; seed <= options.seeds; ++seed) {
-    Result result = train_one(data, options, static_cast<std::uint64_t>(seed));
-    fmt::print("seed {:>2}  MSE train {:.4f}  validation {:.4f}\n", seed, result.train, result.validation);
-    train_errors.push_back(result.train);
-    validation_errors.push_back(result.validation);
-    if (!best || result.validation < best->validation) best = std::move(result);
+  nn::History errors;
+  Generator generator(0);
+  Result best{INFINITY, INFINITY, network_of(generator)};
+  int seed = 1;
+  std::optional<nn::Checkpoint> checkpoint;
+  if (!options.saving.checkpoint.empty()) {
+    checkpoint.emplace(options.saving.checkpoint);
+    (*checkpoint)("seed", seed)("errors", errors)("best network", best.network)("best error", best.validation);
+    if (options.saving.resume) checkpoint->resume();
   }
-  fmt::print("median of {} seeds: MSE train {:.4f}, validation {:.4f}\n", options.seeds, median(train_errors), median(validation_errors));
-  if (!options.predictions.empty()) write_predictions(ids, best->network(x_test), options.predictions);
+  for (; seed <= options.seeds; ++seed) {
+    if (checkpoint) checkpoint->save();
+    const Result result = train_one(data, options, static_cast<std::uint64_t>(seed));
+    fmt::print("seed {:>2}  MSE train {:.4f}  validation {:.4f}\n", seed, result.train, result.validation);
+    errors.add({{"train", result.train}, {"validation", result.validation}});
+    if (result.validation < best.validation) best = result;
+  }
+  if (checkpoint) checkpoint->save();
+  fmt::print("median of {} seeds: MSE train {:.4f}, validation {:.4f}\n", options.seeds, median(errors.values("train")),
+             median(errors.values("validation")));
+  if (!options.predictions.empty()) write_predictions(ids, best.network(x_test), options.predictions);
 }
 
 }  // namespace
@@ -165,6 +180,7 @@ int main(int argc, char** argv) {
   line.option("--batches", options.batches, "steps of training", example::kPositive);
   line.option("--batch", options.batch_size, "passengers in a step", example::kPositive);
   line.option("--rate", options.rate, "learning rate eta", example::kPositive);
+  line.saving(options.saving);
   line.flag("--quick", options.quick, "two short trainings, to see that everything works");
   return line.run(argc, argv, [&] { titanic(options); });
 }

@@ -7,9 +7,11 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include <nn/training/checkpoint.h>
 #include <nn/training/gradient_norms.h>
 #include <nn/training/history.h>
 #include <nn/training/progress.h>
@@ -26,6 +28,7 @@ struct Options {
   double rate = 2e-3;
   std::uint64_t seed = 1;
   bool quick = false;
+  example::Saving saving;
 };
 
 // ---- the network -----------------------------------------------------------------------------------------------------------------
@@ -105,10 +108,20 @@ void unrolled_rnn(Options options) {
   fmt::print("sequences of {} steps, {} parameters\n", options.steps, model.parameter_count());
   std::fflush(stdout);
   optim::Adam adam(model.parameters(), {.lr = options.rate});
-  nn::Progress bar(options.batches, {.unit = "batch"});
   nn::History history;
   const nn::Batch test = draw_batch(options.steps, 1000, generator);
-  for (int step = 1; step <= options.batches; ++step) {
+  int step = 1;
+  // The loop is written out here; nn::fit does the same with its own.
+  std::optional<nn::Checkpoint> checkpoint;
+  if (!options.saving.checkpoint.empty()) {
+    checkpoint.emplace(options.saving.checkpoint);
+    (*checkpoint)("model", model)("adam", adam)("generator", generator)("history", history)("step", step);
+    if (options.saving.resume) checkpoint->resume();
+  }
+  nn::Progress bar(options.batches, {.unit = "batch", .first = step - 1});
+  for (; step <= options.batches; ++step) {
+    constexpr int kSave = 500;
+    if (checkpoint && step % kSave == 0) checkpoint->save();
     const nn::Batch batch = draw_batch(options.steps, options.batch, generator);
     Tape tape;
     const Tensor loss = nn::mse(model(batch.x), batch.y);
@@ -123,6 +136,7 @@ void unrolled_rnn(Options options) {
     }
   }
   bar.finish();
+  if (checkpoint) checkpoint->save();
   fmt::print("{}\n", history.plot(options.output + "/unrolled_rnn-training.png").message);
   fmt::print("{}\n", draw_gradient_norms(options, model, generator));
   // Always predicting 1 has a mean squared error of 1/6.
@@ -141,6 +155,7 @@ int main(int argc, char** argv) {
   line.option("--rate", options.rate, "learning rate of Adam", example::kPositive);
   line.option("--seed", options.seed, "of the sequences and the weights");
   line.option("--output", options.output, "folder for the pictures");
+  line.saving(options.saving);
   line.flag("--quick", options.quick, "a short training, to see that everything works");
   return line.run(argc, argv, [&] { unrolled_rnn(options); });
 }

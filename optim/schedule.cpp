@@ -8,6 +8,7 @@
 #include <numbers>
 
 #include "autodiff/check_option.h"
+#include "optim/state_reader.h"
 
 namespace wengert::optim {
 namespace {
@@ -171,6 +172,23 @@ double PlateauSchedule::operator()(double result) {
     bad_ = 0;
   }
   return lr_;
+}
+
+std::vector<NamedTensor> PlateauSchedule::state() const {
+  return {named_number("PlateauSchedule.lr", lr_), named_number("PlateauSchedule.best", best_), named_integer("PlateauSchedule.bad", bad_),
+          named_integer("PlateauSchedule.cooling", cooling_)};
+}
+
+void PlateauSchedule::load_state(std::span<const NamedTensor> state, const std::string& source) {
+  StateReader reader("PlateauSchedule", source, state);
+  const double lr = reader.number("lr"), best = reader.number("best");
+  const Index bad = reader.integer("bad"), cooling = reader.integer("cooling");
+  if (!(lr >= 0 && std::isfinite(lr))) reader.complain(fmt::format("PlateauSchedule.lr is {}", lr));
+  reader.finish();
+  lr_ = lr;
+  best_ = best;
+  bad_ = bad;
+  cooling_ = cooling;
 }
 
 }  // namespace wengert::optim

@@ -2,8 +2,11 @@
 // Learning-rate schedules.
 #include <concepts>
 #include <cstdint>
+#include <span>
+#include <string>
 #include <vector>
 
+#include "autodiff/tensor/named_tensor.h"
 #include "autodiff/tensor/shape.h"
 
 namespace wengert::optim {
@@ -131,6 +134,10 @@ class PlateauSchedule {
   /// Takes the next result and returns the rate from now on. NaN is not an improvement.
   double operator()(double result);
   double learning_rate() const { return lr_; }
+
+  /// As those of Optimizer: "PlateauSchedule.lr", "PlateauSchedule.best", ...; options are not part of it.
+  std::vector<NamedTensor> state() const;
+  void load_state(std::span<const NamedTensor> state, const std::string& source = "load_state");
 
  private:
   bool better(double result) const;

@@ -130,6 +130,13 @@ run_soak() {
   build/release/tests/soak "$@"
 }
 
+run_survive() {
+  require_packages "${packages_test[@]}"
+  configure release -DWENGERT_TESTS=ON
+  cmake --build --preset release --target survival_training
+  tests/survival/run build/release/tests/survival_training --kills 1000 "$@"
+}
+
 run_tables() {
   require_packages "${packages_test[@]}"
   configure release -DWENGERT_TESTS=ON

@@ -1,7 +1,9 @@
 #include "autodiff/io/atomic_file.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,10 +40,12 @@ std::string resolve(std::string path) {
   return path;
 }
 
+constexpr std::string_view kTemporaryBegin = ".wengert-", kTemporaryEnd = ".tmp";
+
 // A name of its own for every file of every process; short, so that it fits where the target's name does.
 std::string temporary_name(const std::string& target) {
   static std::atomic<unsigned> count{0};
-  return fmt::format("{}.wengert-{}-{}.tmp", folder_of(target), ::getpid(), count++);
+  return fmt::format("{}{}{}-{}{}", folder_of(target), kTemporaryBegin, ::getpid(), count++, kTemporaryEnd);
 }
 
 int open_retrying(const std::string& path, int flags) {
@@ -77,18 +81,32 @@ AtomicFile::AtomicFile(std::string path) : path_(std::move(path)), target_(resol
   if (exists) ::fchmod(descriptor_, status.st_mode & 07777);
 }
 
+// A file with a temporary name is locked as long as it has that name, so that others see whether its writer lives. False if it was taken
+// for stale and removed before it was locked. (A file system without locks loses nothing: there no file is ever found to be stale.)
+bool AtomicFile::lock() const {
+  while (::flock(descriptor_, LOCK_EX) != 0 && errno == EINTR) {
+  }
+  struct stat status;
+  return ::fstat(descriptor_, &status) != 0 || nameless_ || status.st_nlink > 0;
+}
+
 void AtomicFile::open_temporary() {
-  std::string temporary;
-  do {
-    temporary = temporary_name(target_);
+  while (true) {
+    std::string temporary = temporary_name(target_);
     descriptor_ = open_retrying(temporary, O_WRONLY | O_CREAT | O_EXCL);
-  } while (descriptor_ < 0 && errno == EEXIST);  // left over by a killed process that had the same id
-  if (descriptor_ < 0) fail(errno);
-  temporary_ = std::move(temporary);
+    if (descriptor_ < 0 && errno != EEXIST) fail(errno);
+    if (descriptor_ < 0) continue;  // left over by a killed process that had the same id
+    if (lock()) {
+      temporary_ = std::move(temporary);
+      return;
+    }
+    close();
+  }
 }
 
 // Gives a nameless file a temporary name: a link cannot replace a file, a rename can.
 void AtomicFile::name_temporary() {
+  lock();
   const std::string self = fmt::format("/proc/self/fd/{}", descriptor_);
   std::string temporary;
   int failed;
@@ -120,18 +138,20 @@ void AtomicFile::commit() {
   const bool replaces = nameless_ || !temporary_.empty();
   if (replaces && ::fsync(descriptor_) != 0) fail(errno);
   if (nameless_) name_temporary();
-  if (::close(std::exchange(descriptor_, -1)) != 0) fail(errno);
-  if (!replaces) return;
-  // Opened first: after the rename nothing may fail.
-  const std::string folder = folder_of(target_);
-  const int folder_descriptor = open_retrying(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
-  if (std::rename(temporary_.c_str(), target_.c_str()) != 0) {
-    const int error = errno;
-    if (folder_descriptor >= 0) ::close(folder_descriptor);
-    fail(error);
+  if (replaces) {
+    // Opened first: after the rename nothing may fail.
+    const std::string folder = folder_of(target_);
+    const int folder_descriptor = open_retrying(folder.empty() ? "." : folder, O_RDONLY | O_DIRECTORY);
+    if (std::rename(temporary_.c_str(), target_.c_str()) != 0) {
+      const int error = errno;
+      if (folder_descriptor >= 0) ::close(folder_descriptor);
+      fail(error);
+    }
+    temporary_.clear();
+    synchronize_folder(folder_descriptor);
   }
-  temporary_.clear();
-  synchronize_folder(folder_descriptor);
+  // Last, because it unlocks the file. What was replaced has been written already.
+  if (::close(std::exchange(descriptor_, -1)) != 0 && !replaces) fail(errno);
 }
 
 void AtomicFile::fail(int error) const {
@@ -146,6 +166,23 @@ void write_file_atomically(const std::string& path, std::string_view contents) {
   AtomicFile file(path);
   file.write(contents);
   file.commit();
+}
+
+std::size_t remove_stale_temporaries(const std::string& path) {
+  const std::string folder = folder_of(resolve(path));
+  const std::unique_ptr<DIR, int (*)(DIR*)> entries(::opendir(folder.empty() ? "." : folder.c_str()), ::closedir);
+  if (!entries) return 0;
+  std::size_t removed = 0;
+  while (const dirent* entry = ::readdir(entries.get())) {  // NOLINT(concurrency-mt-unsafe): nobody else has this stream
+    const std::string_view name = entry->d_name;
+    if (!name.starts_with(kTemporaryBegin) || !name.ends_with(kTemporaryEnd)) continue;
+    const std::string file = folder + entry->d_name;
+    const int descriptor = open_retrying(file, O_RDONLY | O_NOFOLLOW);
+    if (descriptor < 0) continue;
+    if (::flock(descriptor, LOCK_EX | LOCK_NB) == 0 && ::unlink(file.c_str()) == 0) ++removed;
+    ::close(descriptor);
+  }
+  return removed;
 }
 
 }  // namespace wengert

@@ -1,5 +1,6 @@
 #pragma once
 // Output files that appear complete or not at all.
+#include <cstddef>
 #include <string>
 #include <string_view>
 
@@ -25,6 +26,7 @@ class AtomicFile {
   [[noreturn]] void fail(int error) const;
   void open_temporary();
   void name_temporary();
+  bool lock() const;
   void close() noexcept;
 
   std::string path_;       // as the user wrote it, for messages
@@ -36,5 +38,10 @@ class AtomicFile {
 
 /// Replaces the file at `path` by `contents`, atomically.
 void write_file_atomically(const std::string& path, std::string_view contents);
+
+/// Removes the temporary files in the folder of `path` whose writers are gone: a process that is killed at the wrong moment may leave one.
+/// Those of writers that live, in this process or another, are locked and stay. Returns how many were removed; a folder that cannot be
+/// read has none.
+std::size_t remove_stale_temporaries(const std::string& path);
 
 }  // namespace wengert

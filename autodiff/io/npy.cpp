@@ -20,11 +20,25 @@
 #include "autodiff/io/atomic_file.h"
 #include "autodiff/io/in_quotes.h"
 #include "autodiff/io/mapped_file.h"
+#include "autodiff/io/mapped_npy.h"
 #include "autodiff/ops.h"
 #include "autodiff/tensor/dispatch.h"
 
 namespace wengert {
+
+// The description of an array in its header.
+struct detail::NpyHeader {
+  char kind = 0;                 // f, i, u or b
+  std::uint64_t item_bytes = 0;  // of one element in the file
+  bool big_endian = false, fortran = false;
+  Shape shape;
+  std::uint64_t data_bytes = 0;  // of all elements in the file
+  std::uint64_t data_at = 0;     // in the file
+};
+
 namespace {
+
+using Header = detail::NpyHeader;
 
 static_assert(std::endian::native == std::endian::little, "numbers of zip archives are copied in memory order");
 
@@ -44,15 +58,6 @@ std::string_view text_of(Bytes bytes) { return {reinterpret_cast<const char*>(by
 
 constexpr std::string_view kMagic = "\x93NUMPY";
 constexpr std::size_t kMaxDimensions = 64;
-
-// The description of an array in its header.
-struct Header {
-  char kind = 0;                 // f, i, u or b
-  std::uint64_t item_bytes = 0;  // of one element in the file
-  bool big_endian = false, fortran = false;
-  Shape shape;
-  std::uint64_t data_bytes = 0;  // of all elements in the file
-};
 
 // The header is a Python literal: {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }. Only this subset of Python is parsed.
 class HeaderReader {
@@ -219,8 +224,8 @@ Tensor elements_of(const std::string& name, const Header& header, const Shape& s
   }
 }
 
-// Parses the array in `bytes`, which messages call `name`.
-Tensor parse_npy(const std::string& name, Bytes bytes) {
+// Parses the header of `bytes`, which messages call `name`, and checks that the elements follow it.
+Header parse_header(const std::string& name, Bytes bytes) {
   const auto fail = [&](const std::string& what) { throw DataError(fmt::format("{}: {}", name, what)); };
   constexpr std::size_t version_at = kMagic.size(), length_at = version_at + 2;
   if (!text_of(bytes).starts_with(kMagic)) fail("is not an .npy file: it does not begin with \\x93NUMPY");
@@ -232,11 +237,17 @@ Tensor parse_npy(const std::string& name, Bytes bytes) {
       version == 1 ? little_endian<std::uint16_t>(bytes, length_at) : little_endian<std::uint32_t>(bytes, length_at);
   if (length > bytes.size() - header_at)
     fail(fmt::format("the header should have {} bytes, but only {} follow: the file is cut off", length, bytes.size() - header_at));
-  const Header header = HeaderReader(name, text_of(bytes.subspan(header_at, length))).read();
-  const Bytes data = bytes.subspan(header_at + length);
-  if (data.size() != header.data_bytes)
+  Header header = HeaderReader(name, text_of(bytes.subspan(header_at, length))).read();
+  header.data_at = header_at + length;
+  if (const std::size_t follow = bytes.size() - header.data_at; follow != header.data_bytes)
     fail(fmt::format("the header declares {} elements of {} bytes, {} in total, but {} follow", to_string(header.shape), header.item_bytes,
-                     header.data_bytes, data.size()));
+                     header.data_bytes, follow));
+  return header;
+}
+
+Tensor parse_npy(const std::string& name, Bytes bytes) {
+  const Header header = parse_header(name, bytes);
+  const Bytes data = bytes.subspan(header.data_at);
   if (!header.fortran) return elements_of(name, header, header.shape, data);
   // In Fortran order, the data are those of the transpose in row-major order.
   Shape reversed = header.shape, back = header.shape;
@@ -555,6 +566,29 @@ void write_npz(const std::string& path, std::span<const NamedTensor> tensors, co
     archive.add(tensor.name, npy_header(dense) + std::string(elements_in(dense)), options.compress);
   }
   archive.finish();
+}
+
+MappedNpy::MappedNpy(const std::string& path)
+    : file_(path), header_(std::make_unique<detail::NpyHeader>(parse_header(path, file_.bytes()))) {
+  if (header_->shape.rank() == 0) throw DataError(fmt::format("{}: an array without dimensions has no rows", path));
+  if (header_->fortran && header_->shape.rank() > 1)
+    throw DataError(
+        fmt::format("{}: the array is in Fortran order, so its rows do not lie together; hint: save numpy.ascontiguousarray of it", path));
+}
+
+MappedNpy::MappedNpy(MappedNpy&& o) noexcept = default;
+MappedNpy& MappedNpy::operator=(MappedNpy&& o) noexcept = default;
+MappedNpy::~MappedNpy() = default;
+
+const Shape& MappedNpy::shape() const { return header_->shape; }
+
+Tensor MappedNpy::row(Index i) const {
+  if (i < 0 || i >= size()) throw ShapeError(fmt::format("{}: there is no row {}; the array is {}", file_.path(), i, to_string(shape())));
+  Shape of_row;
+  for (int d = 1; d < shape().rank(); ++d) of_row.push_back(shape()[d]);
+  const std::uint64_t bytes = header_->data_bytes / static_cast<std::uint64_t>(size());
+  return elements_of(file_.path(), *header_, of_row,
+                     file_.bytes().subspan(header_->data_at + static_cast<std::uint64_t>(i) * bytes, bytes));
 }
 
 }  // namespace wengert

@@ -116,6 +116,8 @@ class DataLoader {
 
   /// The number of examples.
   Index examples() const { return x_.size(0); }
+  /// What `LoaderOptions::generator` is; null for the thread's default generator.
+  Generator* generator() const { return options_.generator; }
   /// How many batches an epoch has.
   Index batches() const;
 

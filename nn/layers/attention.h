@@ -36,6 +36,7 @@ struct MultiheadAttention : Module {
     v("in_proj_weight", in_proj_weight);
     v("in_proj_bias", in_proj_bias);
     v("out_proj", out_proj);
+    v("generator", generator);
   }
   std::string label() const override;
 

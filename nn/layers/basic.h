@@ -59,10 +59,11 @@ struct Embedding : Module {
 
 /// In training zeros elements with probability p and divides the others by 1 - p; in evaluation x itself. Draws from a generator of its
 /// own, a fork of the given one; copies of the layer draw the same numbers. A ValueError unless p is in [0, 1].
-struct Dropout : Stateless {
+struct Dropout : Module {
   explicit Dropout(double p = 0.5, Generator& generator = default_generator(), Location site = Location::here());
 
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return training() ? dropout(x, p, generator, site) : x; }
+  void visit(Visitor& v) override { v("generator", generator); }
   std::string label() const override;
 
   double p;

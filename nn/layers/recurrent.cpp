@@ -79,6 +79,7 @@ void RecurrentLayer::visit(Visitor& v) {
     name("bias_ih", weights[i].bias_ih);
     name("bias_hh", weights[i].bias_hh);
   }
+  v("generator", generator);
 }
 
 std::string RecurrentLayer::label() const { return fmt::format("{}({}, {})", Module::label(), in, hidden); }

@@ -38,6 +38,11 @@ struct CollectNamed final : Visitor {
   void parameter(Parameter& p) override { list.push_back({std::string(path()), p.ref()}); }
 };
 
+struct CollectGenerators final : Visitor {
+  std::vector<NamedGenerator> list;
+  void generator(Generator& g) override { list.push_back({std::string(path()), &g}); }
+};
+
 struct Count final : Visitor {
   Index count = 0;
   void parameter(Parameter& p) override { count += p.size(); }
@@ -119,6 +124,12 @@ ParameterList Module::parameters() const {
 std::vector<NamedParameter> Module::named_parameters() const {
   CollectNamed collect;
   inspect(collect);
+  return std::move(collect.list);
+}
+
+std::vector<NamedGenerator> Module::generators() {
+  CollectGenerators collect;
+  visit(collect);
   return std::move(collect.list);
 }
 

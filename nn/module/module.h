@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "autodiff/tape/parameter.h"
+#include "autodiff/tensor/random.h"
 #include "autodiff/tensor/tensor.h"
 
 namespace wengert::nn {
@@ -54,6 +55,7 @@ class Visitor {
   ///
   ///  - a Parameter;
   ///  - a Tensor: running statistics and the like, which are saved and not trained;
+  ///  - a Generator: where the module's random numbers come from, which checkpoints of a training save and model files do not;
   ///  - a module, or anything else that has `visit(Visitor&)`;
   ///  - a std::vector, std::array or other row of such members, whose names are name.0, name.1, ...;
   ///  - a std::optional, std::unique_ptr or std::shared_ptr to such a member, or to nothing. (Copies of a model share what a shared_ptr
@@ -68,6 +70,9 @@ class Visitor {
       visit_parameter(name, member);
     } else if constexpr (std::derived_from<T, Tensor>) {
       visit_state(name, member);
+    } else if constexpr (std::derived_from<T, Generator>) {
+      const Level level(*this, name);
+      generator(member);
     } else if constexpr (detail::HasVisit<T>) {
       const Level level(*this, name);
       member.visit(*this);
@@ -78,9 +83,10 @@ class Visitor {
       std::size_t i = 0;
       for (auto&& each : member) (*this)(i++, each);
     } else {
-      static_assert(detail::kNever<T>,
-                    "visit names parameters, tensors, modules, what has visit(Visitor&), and vectors, arrays, optionals and smart pointers "
-                    "of these");
+      static_assert(
+          detail::kNever<T>,
+          "visit names parameters, tensors, modules, generators, what has visit(Visitor&), and vectors, arrays, optionals and smart "
+          "pointers of these");
     }
   }
   /// A member whose name is a number, as of the layers of a Sequential.
@@ -97,6 +103,7 @@ class Visitor {
 
   virtual void parameter(Parameter&) {}
   virtual void state(Tensor&) {}
+  virtual void generator(Generator&) {}
   virtual void module(Module& member);  // goes on into the module
 
  private:
@@ -144,6 +151,11 @@ struct NamedParameter {
   ParameterRef parameter;
 };
 
+struct NamedGenerator {
+  std::string name;      ///< the dotted path
+  Generator* generator;  ///< of the module; valid as long as the module is and is not moved
+};
+
 /// The base of layers and models: a plain struct whose members are its parameters and layers, whose operator() is the forward pass and
 /// whose `visit` names the members.
 ///
@@ -173,6 +185,8 @@ class Module {
   /// parameters as a pointer would, also those of a const module. Allocates nothing from the heap after the first call.
   ParameterList parameters() const;
   std::vector<NamedParameter> named_parameters() const;
+  /// The generators of the module's layers, dropout for example, in the order of `visit`.
+  std::vector<NamedGenerator> generators();
   /// The number of elements of all parameters together.
   Index parameter_count() const;
 

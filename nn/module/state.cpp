@@ -71,7 +71,7 @@ struct Comparison {
   }
 
   // "missing a, b; unexpected "c"; wrong shape d ((3) float32 where the model has (2) float32)", or "".
-  std::string complaints(LoadOptions options) const {
+  std::string complaints(const LoadOptions& options) const {
     std::vector<std::string> all, unexpected;
     for (const std::string& name : difference.unexpected) unexpected.push_back(in_quotes(name));
     if (options.strict) {
@@ -105,7 +105,7 @@ struct Comparison {
 };
 
 // Checks everything, then copies everything, and only then changes the module.
-StateDifference load_from(const std::string& source, Module& module, std::span<const NamedTensor> state, LoadOptions options) {
+StateDifference load_from(const std::string& source, Module& module, std::span<const NamedTensor> state, const LoadOptions& options) {
   const NoRecord pause;
   CollectMembers collect;
   module.visit(collect);
@@ -132,7 +132,7 @@ std::vector<NamedTensor> state(const Module& module) {
 }
 
 StateDifference load_state(Module& module, std::span<const NamedTensor> state, LoadOptions options) {
-  return load_from("load_state", module, state, options);
+  return load_from(options.source, module, state, options);
 }
 
 void save(const Module& module, const std::string& path, std::span<const std::pair<std::string, std::string>> metadata) {

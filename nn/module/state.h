@@ -17,6 +17,8 @@ std::vector<NamedTensor> state(const Module& module);
 struct LoadOptions {
   /// Whether missing and unexpected names are errors. Otherwise they are skipped, and returned.
   bool strict = true;
+  /// Begins the messages: where the state comes from.
+  std::string source = "load_state";
 };
 
 /// Names on one side only; empty after a strict load.

@@ -7,12 +7,14 @@
 #include <numeric>
 
 #include "autodiff/error.h"
+#include "autodiff/io/in_quotes.h"
 
 namespace wengert::nn {
 namespace {
 
 constexpr double kGap = std::numeric_limits<double>::quiet_NaN();
 constexpr const char* kEpochName = "epoch";
+const std::string kStatePrefix = "History.values.";
 
 // "train loss" is the "loss" of "train"; "loss" is the "loss" of "".
 struct Measured {
@@ -58,6 +60,31 @@ std::vector<Column> History::columns() const {
   std::iota(all[0].values.begin(), all[0].values.end(), 1.0);
   all.insert(all.end(), columns_.begin(), columns_.end());
   return all;
+}
+
+std::vector<NamedTensor> History::state() const {
+  std::vector<NamedTensor> state{{"History.epochs", Tensor::from(std::vector<std::int64_t>{static_cast<std::int64_t>(epochs_)})}};
+  for (const Column& column : columns_) state.push_back({kStatePrefix + column.name, Tensor::from(column.values)});
+  return state;
+}
+
+void History::load_state(std::span<const NamedTensor> state, const std::string& source) {
+  const auto refuse = [&](const std::string& why) {
+    throw DataError(fmt::format("{}: this is not the state of a History: {}", source, why));
+  };
+  if (state.empty() || state[0].name != "History.epochs" || state[0].value.dtype() != int64 || state[0].value.size() != 1)
+    refuse("History.epochs is missing or no number");
+  const auto epochs = static_cast<std::size_t>(std::max<std::int64_t>(state[0].value.to_vector<std::int64_t>()[0], 0));
+  std::vector<Column> columns;
+  for (const auto& [name, value] : state.subspan(1)) {
+    if (!name.starts_with(kStatePrefix)) refuse(fmt::format("it holds {}", in_quotes(name)));
+    if (value.dtype() != float64 || value.rank() != 1 || static_cast<std::size_t>(value.size()) != epochs)
+      refuse(fmt::format("{} is {} {}, but ({}) float64 is needed", in_quotes(name), to_string(value.shape()), to_string(value.dtype()),
+                         epochs));
+    columns.push_back({name.substr(kStatePrefix.size()), value.to_vector<double>()});
+  }
+  columns_ = std::move(columns);
+  epochs_ = epochs;
 }
 
 PictureOutcome History::plot(const std::string& png_path) const {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "autodiff/error.h"
+#include "autodiff/tensor/named_tensor.h"
 #include "nn/training/figure.h"
 #include "nn/training/named_value.h"
 
@@ -28,6 +29,11 @@ class History {
   const std::vector<double>& values(std::string_view name) const;
   /// The column "epoch" (1, 2, ...) and one for each name.
   std::vector<Column> columns() const;
+
+  /// For checkpoints: "History.epochs", and "History.values.NAME" for each name.
+  std::vector<NamedTensor> state() const;
+  /// A DataError, which begins with `source`, if that is no such state; nothing has changed then.
+  void load_state(std::span<const NamedTensor> state, const std::string& source = "load_state");
 
   /// The columns as CSV. The file appears whole or not at all.
   void write_csv(const std::string& csv_path) const { write_columns(columns(), csv_path); }

@@ -1,7 +1,6 @@
 #include "nn/training/image_grid.h"
 
 #include <fmt/format.h>
-#include <png.h>
 
 #include <algorithm>
 #include <cmath>
@@ -11,6 +10,7 @@
 
 #include "autodiff/io/atomic_file.h"
 #include "nn/training/bitmap_font.h"
+#include "nn/training/png_image.h"
 
 namespace wengert::nn {
 namespace {
@@ -53,19 +53,7 @@ class Picture {
     }
   }
 
-  void save(const std::string& path) const {
-    png_image image{};
-    image.version = PNG_IMAGE_VERSION;
-    image.width = static_cast<png_uint_32>(width_);
-    image.height = static_cast<png_uint_32>(height_);
-    image.format = PNG_FORMAT_RGB;
-    std::string png(PNG_IMAGE_PNG_SIZE_MAX(image), '\0');
-    png_alloc_size_t bytes = png.size();
-    if (!png_image_write_to_memory(&image, png.data(), &bytes, 0, pixels_.data(), 0, nullptr)) {
-      throw DataError(fmt::format("{}: the picture cannot be made: {}", path, image.message));
-    }
-    write_file_atomically(path, std::string_view(png).substr(0, bytes));
-  }
+  void save(const std::string& path) const { write_file_atomically(path, encode_png(path, width_, height_, pixels_)); }
 
  private:
   Index width_, height_;

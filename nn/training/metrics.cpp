@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "autodiff/ops.h"
+#include "nn/training/metric.h"
 #include "nn/training/text.h"
 
 namespace wengert::nn {
@@ -69,6 +70,35 @@ double accuracy(const Tensor& logits, const Tensor& labels, Location site) {
   const Tensor predicted = predictions(logits, site), expected = labels.contiguous(site);
   const Index *p = predicted.data<Index>(), *e = expected.data<Index>();
   return share(std::inner_product(p, p + predicted.size(), e, Index{0}, std::plus<>(), std::equal_to<>()), labels.size());
+}
+
+double top_k_accuracy(const Tensor& logits, const Tensor& labels, Index k, Location site) {
+  check_pair("top_k_accuracy", logits, labels, 2, site);
+  const Index n = logits.size(0), classes = logits.size(1);
+  if (k < 1 || k > classes)
+    throw ShapeError(
+        fmt::format("top_k_accuracy: k must be in [1, {}] for {}, but it is {}, at {}", classes, describe(logits), k, to_string(site)));
+  const std::vector<double> z = logits.to_vector<double>();
+  const std::vector<Index> expected = labels.to_vector<Index>();
+  Index right = 0;
+  for (Index row = 0; row < n; ++row) {
+    const double* const of_row = z.data() + row * classes;
+    const Index label = expected[static_cast<std::size_t>(row)];
+    if (label < 0 || label >= classes)
+      throw ShapeError(
+          fmt::format("top_k_accuracy: the label {} of row {} is not in [0, {}), at {}", label, row, classes, to_string(site)));
+    Index before = 0;  // logits that come before the label's
+    for (Index c = 0; c < classes; ++c) before += of_row[c] > of_row[label] || (of_row[c] == of_row[label] && c < label);
+    right += before < k && !std::isnan(of_row[label]);
+  }
+  return share(right, n);
+}
+
+double r_squared(const Tensor& prediction, const Tensor& target, Location site) {
+  const Metric metric = Metric::r_squared();
+  Metric::Sums sums;
+  metric.add(sums, prediction, target, site);
+  return metric.value(sums);
 }
 
 double binary_accuracy(const Tensor& output, const Tensor& labels, BinaryAccuracyOptions options, Location site) {

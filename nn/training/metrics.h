@@ -14,6 +14,15 @@ Tensor predictions(const Tensor& logits, Location site = Location::here());
 /// The fraction of rows whose largest logit is at the label: logits (n, classes), labels (n) int64 -> [0, 1]; NaN for n = 0.
 double accuracy(const Tensor& logits, const Tensor& labels, Location site = Location::here());
 
+/// The fraction of rows whose label is among the k largest logits: logits (n, classes), labels (n) int64 -> [0, 1]; NaN for n = 0. Of equal
+/// logits the first ones count as larger. A ShapeError unless k is in [1, classes].
+double top_k_accuracy(const Tensor& logits, const Tensor& labels, Index k, Location site = Location::here());
+
+/// The coefficient of determination, R^2 = 1 - sum (y - y_hat)^2 / sum (y - mean y)^2, of predictions y_hat and targets y of the same
+/// shape, all elements together: 1 is perfect, 0 is what their mean would reach. NaN for fewer than two elements; for equal targets 1 if
+/// every prediction is right, and -infinity otherwise.
+double r_squared(const Tensor& prediction, const Tensor& target, Location site = Location::here());
+
 struct BinaryAccuracyOptions {
   double threshold = 0.5;  ///< the smallest output that counts as class 1: 0.5 for probabilities, 0 for logits
 };

@@ -66,6 +66,8 @@ std::string rate(double steps_per_second) {
 
 Progress::Progress(std::int64_t total, ProgressOptions options)
     : total_(std::max<std::int64_t>(total, 0)),
+      first_(options.first),
+      step_(options.first),
       label_(options.label),
       unit_(options.unit),
       stream_(options.stream ? options.stream : stderr),
@@ -128,7 +130,7 @@ void Progress::draw(bool last) noexcept try {
 
 std::string Progress::line(bool last) const {
   const double elapsed = clock_() - started_;
-  const double speed = elapsed > 0 ? static_cast<double>(step_) / elapsed : 0;
+  const double speed = elapsed > 0 ? static_cast<double>(step_ - first_) / elapsed : 0;
   const std::string count = total_ > 0 ? fmt::format("{:>{}}/{} {}", step_, fmt::formatted_size("{}", total_), total_, unit_)
                                        : fmt::format("{} {}", step_, unit_);
   std::string behind = count;

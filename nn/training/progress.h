@@ -16,6 +16,7 @@ namespace wengert::nn {
 struct ProgressOptions {
   std::string_view label = {};     ///< in front: "epoch 3/10"
   std::string_view unit = "step";  ///< what is counted: "batch"
+  std::int64_t first = 0;          ///< steps that were done before, and do not count for the speed
   std::FILE* stream = nullptr;     ///< null: the standard error stream
   double (*clock)() = nullptr;     ///< monotonic seconds; null: the steady clock
   /// One line that is rewritten, or lines one after the other. `automatic` rewrites where the stream is a terminal.
@@ -64,7 +65,7 @@ class Progress {
   std::size_t columns() const;
   void write(std::string_view text) noexcept;
 
-  std::int64_t total_, step_ = 0;
+  std::int64_t total_, first_, step_;
   std::string label_, unit_;
   std::FILE* stream_;
   double (*clock_)();

@@ -1,5 +1,7 @@
 #include "autodiff/io/atomic_file.h"
 
+#include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -89,6 +91,36 @@ BOOST_AUTO_TEST_CASE(a_writer_that_is_killed_leaves_nothing) {
   BOOST_REQUIRE(::waitpid(child, &status, 0) == child);
   BOOST_TEST(WIFSIGNALED(status));
   BOOST_TEST(folder.read("file") == "old");
+  BOOST_TEST(folder.count() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(temporary_files_without_a_writer_are_removed) {
+  const TemporaryFolder folder;
+  folder.write(".wengert-1-0.tmp", "half");
+  folder.write(".wengert-1-1.tmp", "half");
+  folder.write("other.tmp", "of somebody else");
+  const std::string locked = folder.path(".wengert-1-1.tmp");
+  const int writer = ::open(locked.c_str(), O_WRONLY | O_CLOEXEC);
+  BOOST_REQUIRE(::flock(writer, LOCK_EX) == 0);
+  BOOST_TEST(remove_stale_temporaries(folder.path("file")) == 1u);
+  BOOST_TEST(!folder.has(".wengert-1-0.tmp"));
+  BOOST_TEST(folder.has(".wengert-1-1.tmp"));
+  ::close(writer);
+  BOOST_TEST(remove_stale_temporaries(folder.path("file")) == 1u);
+  BOOST_TEST(folder.count() == 1u);
+  BOOST_TEST(remove_stale_temporaries(folder.path("no/folder/file")) == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_file_that_is_being_named_is_no_stale_one) {
+  const TemporaryFolder folder;
+  const pid_t child = ::fork();
+  if (child == 0) {
+    while (true) remove_stale_temporaries(folder.path("file"));
+  }
+  for (int i = 0; i < 200; ++i) write_file_atomically(folder.path("file"), "bytes");  // would fail if its temporary file were removed
+  BOOST_REQUIRE(::kill(child, SIGKILL) == 0);
+  int status = 0;
+  BOOST_REQUIRE(::waitpid(child, &status, 0) == child);
   BOOST_TEST(folder.count() == 1u);
 }
 

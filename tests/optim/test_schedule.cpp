@@ -93,6 +93,23 @@ BOOST_AUTO_TEST_CASE(a_plateau_below_zero) {
   BOOST_TEST(rate_after(smallest, {0, -1e-9}) == 1);  // a tenth of 0
 }
 
+BOOST_AUTO_TEST_CASE(a_plateau_resumes_from_its_state) {
+  const optim::PlateauOptions options{.factor = 0.5, .patience = 1, .cooldown = 1};
+  optim::PlateauSchedule whole(1, options), resumed(7, options);
+  for (const double result : {3.0, 4.0, 4.0, 4.0}) whole(result);
+  resumed.load_state(whole.state());
+  BOOST_TEST(resumed.learning_rate() == whole.learning_rate());
+  for (const double result : {4.0, 4.0, 2.0, 2.5, 2.5, 2.5}) BOOST_TEST(resumed(result) == whole(result));
+
+  std::vector<NamedTensor> state = whole.state();
+  const double rate = resumed.learning_rate();
+  state[0].value = Tensor::full({}, -1, float64);
+  BOOST_TEST(contains(message_of<DataError>([&] { resumed.load_state(state, "file"); }), "file: PlateauSchedule.lr is -1"));
+  state.pop_back();
+  BOOST_CHECK_THROW(resumed.load_state(state), DataError);
+  BOOST_TEST(resumed.learning_rate() == rate);
+}
+
 BOOST_AUTO_TEST_CASE(fields_out_of_range_are_errors) {
   BOOST_TEST(contains(message_of<Error>([] { optim::StepSchedule{.lr = 1}(-1); }), "StepSchedule: there is no step -1"));
   BOOST_CHECK_THROW(optim::StepSchedule({.lr = 1, .step_size = 0})(0), Error);

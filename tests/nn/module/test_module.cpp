@@ -219,6 +219,20 @@ BOOST_AUTO_TEST_CASE(an_optimizer_stays_valid_when_the_model_goes_back_to_its_be
   BOOST_TEST(values(model.out.bias) != values(best.out.bias));
 }
 
+BOOST_AUTO_TEST_CASE(generators_have_names_and_are_no_part_of_the_state) {
+  Generator g(1);
+  nn::Sequential net(nn::Linear(2, 2, {}, g), nn::Dropout(0.5, g), nn::Linear(2, 2, {}, g));
+  const std::vector<nn::NamedGenerator> all = net.generators();
+  BOOST_REQUIRE(all.size() == 1u);
+  BOOST_TEST(all[0].name == "1.generator");
+  net(Tensor::zeros({4, 2}));
+  BOOST_TEST(all[0].generator->counter() > 0u);
+  BOOST_TEST(nn::state(net).size() == 4u);
+  BOOST_TEST(nn::LSTM(2, 2, {}, g).generators().size() == 1u);
+  BOOST_TEST(nn::MultiheadAttention(2, 1, {}, g).generators().size() == 1u);
+  BOOST_TEST(nn::TransformerEncoderLayer(2, 1, {}, g).generators().size() == 4u);
+}
+
 BOOST_AUTO_TEST_CASE(modes_reach_all_modules) {
   Deep model;
   BOOST_TEST(model.training());

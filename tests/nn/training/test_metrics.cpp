@@ -106,3 +106,27 @@ BOOST_AUTO_TEST_CASE(there_are_no_counts_of_classes_out_of_range) {
   BOOST_CHECK_THROW(ConfusionMatrix(-1), ShapeError);
   BOOST_CHECK_THROW(ConfusionMatrix(Index(1) << 40), ShapeError);
 }
+
+BOOST_AUTO_TEST_CASE(the_label_among_the_largest) {
+  const Tensor logits = Tensor::from({{3, 1, 2, 0}, {0, 5, 5, 1}, {1, 2, 3, 4}});
+  const Tensor labels = Tensor::from({2, 2, 0}, int64);
+  BOOST_TEST(nn::top_k_accuracy(logits, labels, 1) == 0);
+  BOOST_TEST(nn::top_k_accuracy(logits, labels, 2) == 2.0 / 3);  // of equal logits the first one is larger
+  BOOST_TEST(nn::top_k_accuracy(logits, labels, 3) == 2.0 / 3);
+  BOOST_TEST(nn::top_k_accuracy(logits, labels, 4) == 1);
+  BOOST_TEST(nn::top_k_accuracy(logits, Tensor::from({0, 1, 3}, int64), 1) == nn::accuracy(logits, Tensor::from({0, 1, 3}, int64)));
+  BOOST_CHECK_THROW(nn::top_k_accuracy(logits, labels, 0), ShapeError);
+  BOOST_CHECK_THROW(nn::top_k_accuracy(logits, labels, 5), ShapeError);
+  BOOST_CHECK_THROW(nn::top_k_accuracy(logits, Tensor::from({0, 1, 4}, int64), 1), ShapeError);
+}
+
+BOOST_AUTO_TEST_CASE(how_much_of_the_variance_is_explained) {
+  const Tensor y = Tensor::from({1, 2, 3, 4}, float64);
+  BOOST_TEST(nn::r_squared(y, y) == 1);
+  BOOST_TEST(nn::r_squared(Tensor::full({4}, 2.5, float64), y) == 0);
+  BOOST_TEST(nn::r_squared(Tensor::from({1.5, 2, 3, 4}, float64), y) == 0.95, boost::test_tools::tolerance(1e-14));
+  BOOST_TEST(std::isnan(nn::r_squared(Tensor::zeros({1}), Tensor::zeros({1}))));
+  BOOST_TEST(nn::r_squared(Tensor::full({3}, 2), Tensor::full({3}, 2)) == 1);
+  BOOST_TEST(std::isinf(nn::r_squared(Tensor::full({3}, 1), Tensor::full({3}, 2))));
+  BOOST_CHECK_THROW(nn::r_squared(y, reshape(y, {2, 2})), ShapeError);
+}

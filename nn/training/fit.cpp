@@ -1,0 +1,465 @@
+#include "nn/training/fit.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <limits>
+#include <memory>
+#include <optional>
+
+#include "autodiff/error.h"
+#include "autodiff/tape/tape.h"
+#include "nn/module/state.h"
+#include "nn/training/interrupts.h"
+#include "nn/training/progress.h"
+
+namespace wengert::nn {
+namespace {
+
+constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
+
+Index rows_of(const Batch& batch) { return batch.x.rank() == 0 ? 1 : batch.x.size(0); }
+
+/// The mean loss and the metrics over the batches so far.
+class RunningValues {
+ public:
+  explicit RunningValues(std::span<const Metric> metrics) : metrics_(metrics), sums_(metrics.size()) {}
+
+  void add(double loss, const Batch& batch, const Tensor& prediction) {
+    const auto rows = static_cast<double>(rows_of(batch));
+    loss_ += rows * loss;
+    rows_ += rows;
+    for (std::size_t i = 0; i < metrics_.size(); ++i) metrics_[i].add(sums_[i], prediction, batch.y);
+  }
+  double loss() const { return rows_ > 0 ? loss_ / rows_ : kNan; }
+  std::vector<double> metrics() const {
+    std::vector<double> values;
+    for (std::size_t i = 0; i < metrics_.size(); ++i) values.push_back(metrics_[i].value(sums_[i]));
+    return values;
+  }
+
+  std::vector<NamedTensor> state() const {
+    std::vector<NamedTensor> state{{"sums.loss", Tensor::from(std::vector<double>{loss_, rows_})}};
+    for (std::size_t i = 0; i < metrics_.size(); ++i) state.push_back({"sums." + metrics_[i].name(), Tensor::from(sums_[i])});
+    return state;
+  }
+  // What `state` gave.
+  void load_state(std::span<const NamedTensor> state) {
+    const std::vector<double> loss = state[0].value.to_vector<double>();
+    loss_ = loss[0];
+    rows_ = loss[1];
+    for (std::size_t i = 0; i < sums_.size(); ++i) sums_[i] = state[i + 1].value.to_vector<double>();
+  }
+
+ private:
+  std::span<const Metric> metrics_;
+  double loss_ = 0, rows_ = 0;
+  std::vector<Metric::Sums> sums_;
+};
+
+Evaluation score(const Forward& model, const Loss& loss, const Batches& data, std::span<const Metric> metrics) {
+  const NoRecord pause;
+  RunningValues values(metrics);
+  Batch batch;
+  for (const auto epoch = data.begin(0); epoch->next(batch);) {
+    const Tensor prediction = model(batch.x);
+    values.add(loss(prediction, batch.y).item(), batch, prediction);
+  }
+  return {values.loss(), values.metrics()};
+}
+
+// Puts the module into evaluation mode for a scope.
+class EvaluationMode {
+ public:
+  explicit EvaluationMode(Module& module) : module_(module), training_(module.training()) { module.eval(); }
+  EvaluationMode(const EvaluationMode&) = delete;
+  EvaluationMode& operator=(const EvaluationMode&) = delete;
+  ~EvaluationMode() {
+    if (training_) module_.train();
+  }
+
+ private:
+  Module& module_;
+  bool training_;
+};
+
+void check(const FitOptions& options, const Batches& data) {
+  const auto check_at_least = [](const char* option, Index value, Index min) {
+    if (value < min) throw ValueError(fmt::format("fit: {} must be at least {}, but it is {}", option, min, value));
+  };
+  check_at_least("epochs", options.epochs, 1);
+  check_at_least("accumulate", options.accumulate, 1);
+  check_at_least("best.patience", options.best.patience, 0);
+  check_at_least("checkpoint.every_steps", options.checkpoint.every_steps, 0);
+  if (!(options.best.min_change >= 0))
+    throw ValueError(fmt::format("fit: best.min_change must not be negative, but it is {}", options.best.min_change));
+  if (options.rate_of_epoch && options.rate_of_step)
+    throw ValueError("fit: there is a rate_of_epoch and a rate_of_step; hint: leave one out");
+  if (options.checkpoint.resume && options.checkpoint.path.empty()) throw ValueError("fit: checkpoint.resume needs a checkpoint.path");
+  if (!data || data.batches() < 1) throw ValueError("fit: there are no batches to train on");
+}
+
+// ---- the state of a training ---------------------------------------------------------------------------------------------------------
+
+// Where a training is, between two steps.
+struct Position {
+  Index epoch = 0;  // that is in progress, from 0
+  Index batch = 0;  // batches of it that are done
+  Index steps = 0;
+  Index best_epoch = 0;  // from 1; 0: none
+  Index since_best = 0;  // epochs
+  Index stopped = 0;     // whether the stop function has ended the training
+  double best_value = kNan;
+};
+
+constexpr Index Position::*kIntegers[] = {&Position::epoch,      &Position::batch,      &Position::steps,
+                                          &Position::best_epoch, &Position::since_best, &Position::stopped};
+
+// What of the training is no part of the program: position, sums, the state of generators where the epoch began, the best weights.
+struct TrainingState {
+  TrainingState(Module& module, std::span<const Metric> metrics, Index batches, std::size_t generators)
+      : module(module), batches(batches), generators(generators), values(metrics) {}
+
+  std::vector<NamedTensor> state() const {
+    std::vector<std::int64_t> integers{batches};
+    for (const auto member : kIntegers) integers.push_back(at.*member);
+    std::vector<std::int64_t> start;
+    for (const Generator& g : epoch_start) {
+      start.push_back(static_cast<std::int64_t>(g.seed()));
+      start.push_back(static_cast<std::int64_t>(g.counter()));
+    }
+    std::vector<NamedTensor> all{{"position", Tensor::from(integers)},
+                                 {"best value", Tensor::full({}, at.best_value, float64)},
+                                 {"generators", Tensor::from(start)}};
+    for (NamedTensor& t : values.state()) all.push_back(std::move(t));
+    for (const NamedTensor& t : best) all.push_back({"best " + t.name, t.value});
+    return all;
+  }
+
+  void load_state(std::span<const NamedTensor> state, const std::string& source) {
+    const std::vector<NamedTensor> sums = values.state();
+    const std::size_t fixed = 3 + sums.size();
+    const auto refuse = [&](const std::string& why) { throw DataError(fmt::format("{}: {}", source, why)); };
+    const auto is = [&](std::size_t i, std::string_view name, Dtype dtype) {
+      return state[i].name == name && state[i].value.dtype() == dtype;
+    };
+    if (state.size() < fixed || !is(0, "position", int64) || state[0].value.size() != 1 + std::ssize(kIntegers) ||
+        !is(1, "best value", float64) || state[1].value.size() != 1 || !is(2, "generators", int64))
+      refuse("this is not the state of a training, or it has fewer metrics");
+    for (std::size_t i = 0; i < sums.size(); ++i)
+      if (!is(3 + i, sums[i].name, float64) || (i == 0 && state[3].value.size() != 2))
+        refuse(fmt::format("the metrics are others: {} is missing", sums[i].name));
+    const std::vector<std::int64_t> integers = state[0].value.to_vector<std::int64_t>(), start = state[2].value.to_vector<std::int64_t>();
+    if (integers[0] != batches) refuse(fmt::format("an epoch had {} batches, and has {} now; is it the same data?", integers[0], batches));
+    if (start.size() != 2 * generators && !start.empty())
+      refuse(fmt::format("there were {} generators of random numbers, and there are {} now", start.size() / 2, generators));
+    const std::vector<NamedTensor> weights = best_in(state.subspan(fixed), source);
+    values.load_state(state.subspan(3));
+    best = weights;
+    for (std::size_t i = 0; i < std::size(kIntegers); ++i) at.*kIntegers[i] = integers[i + 1];
+    at.best_value = state[1].value.item();
+    epoch_start.clear();
+    for (std::size_t i = 0; i < start.size(); i += 2)
+      epoch_start.emplace_back(static_cast<std::uint64_t>(start[i]), static_cast<std::uint64_t>(start[i + 1]));
+  }
+
+  // The weights of the best epoch, which must fit the model.
+  std::vector<NamedTensor> best_in(std::span<const NamedTensor> state, const std::string& source) const {
+    const std::vector<NamedTensor> own = nn::state(module);
+    std::vector<NamedTensor> weights;
+    for (const NamedTensor& t : state) {
+      const auto fits = [&](const NamedTensor& o) {
+        return "best " + o.name == t.name && o.value.shape() == t.value.shape() && o.value.dtype() == t.value.dtype();
+      };
+      const auto found = std::find_if(own.begin(), own.end(), fits);
+      if (found == own.end()) throw DataError(fmt::format("{}: \"{}\" does not fit {} or its metrics", source, t.name, module.label()));
+      weights.push_back({found->name, t.value});
+    }
+    if (!weights.empty() && weights.size() != own.size())
+      throw DataError(fmt::format("{}: the best model has {} tensors, but {} has {}", source, weights.size(), module.label(), own.size()));
+    return weights;
+  }
+
+  Module& module;
+  Index batches;
+  std::size_t generators;
+  Position at;
+  RunningValues values;
+  std::vector<Generator> epoch_start;  // what the generators were when the epoch began; empty between epochs
+  std::vector<NamedTensor> best;
+};
+
+// ---- the loop ------------------------------------------------------------------------------------------------------------------------
+
+class Training {
+ public:
+  Training(const Forward& model, optim::Optimizer& optimizer, const Loss& loss, const Batches& data, const FitOptions& options)
+      : model_(model),
+        optimizer_(optimizer),
+        loss_(loss),
+        data_(data),
+        options_(options),
+        generators_(generators_of(data, options)),
+        state_(model.module(), options.metrics, data.batches(), generators_.size()) {
+    check_watched();
+    if (options.checkpoint.path.empty()) return;
+    interrupts_.emplace();
+    name_parts();
+    if (options.checkpoint.resume) checkpoint_->resume();
+  }
+
+  FitResult run() {
+    Position& at = state_.at;
+    Ended ended = Ended::epochs;
+    while (true) {
+      const bool lost_patience = options_.best.patience > 0 && at.since_best >= options_.best.patience;
+      ended = at.stopped ? Ended::stop : lost_patience ? Ended::patience : Ended::epochs;
+      if (ended != Ended::epochs || at.epoch >= options_.epochs) break;
+      if (!run_epoch()) {
+        ended = Ended::signal;
+        break;
+      }
+    }
+    if (!state_.best.empty()) load_state(model_.module(), state_.best);
+    model_.module().eval();
+    return {std::move(history_), at.epoch, at.steps, at.best_epoch, at.best_value, ended};
+  }
+
+ private:
+  using Ended = FitResult::Ended;
+
+  // All but those of the model's layers.
+  static std::vector<Generator*> generators_of(const Batches& data, const FitOptions& options) {
+    std::vector<Generator*> all{&default_generator()};
+    const auto add = [&](Generator* g) {
+      if (g && std::find(all.begin(), all.end(), g) == all.end()) all.push_back(g);
+    };
+    add(data.generator());
+    for (Generator* g : options.generators) add(g);
+    return all;
+  }
+
+  // Before the training, not after its first epoch.
+  void check_watched() const {
+    const std::string watched = watched_name();
+    std::string known;
+    const auto is = [&](const std::string& name) {
+      known += fmt::format("{}\"{}\"", known.empty() ? "" : ", ", name);
+      return name == watched;
+    };
+    std::vector<std::string> quantities{"loss"};
+    for (const Metric& metric : options_.metrics) quantities.push_back(metric.name());
+    for (const std::string& quantity : quantities)
+      if (is("train " + quantity) || (options_.validation && is(fmt::format("{} {}", options_.validation_name, quantity)))) return;
+    throw ValueError(fmt::format("fit: best.value is \"{}\", but the values of an epoch are {}", watched, known));
+  }
+
+  void name_parts() {
+    checkpoint_.emplace(options_.checkpoint.path, CheckpointOptions{.keep = options_.checkpoint.keep});
+    Checkpoint& c = *checkpoint_;
+    c("model", model_.module())("optimizer", optimizer_)("training", state_)("history", history_);
+    for (std::size_t i = 0; i < generators_.size(); ++i) c(fmt::format("generator {}", i), *generators_[i]);
+    if (options_.plateau) c("plateau", *options_.plateau);
+    if (options_.checkpoint.parts) options_.checkpoint.parts(c);
+  }
+
+  std::vector<Generator> generators_now() const {
+    std::vector<Generator> now;
+    for (const Generator* g : generators_) now.push_back(*g);
+    return now;
+  }
+  void set_generators(const std::vector<Generator>& values) {
+    for (std::size_t i = 0; i < values.size(); ++i) *generators_[i] = values[i];
+  }
+
+  // An epoch that was interrupted draws its order once more, as it was drawn, and goes on behind what is done.
+  std::unique_ptr<Batches::Epoch> begin_epoch() {
+    Position& at = state_.at;
+    if (at.batch == 0) {
+      state_.epoch_start = generators_now();
+      if (options_.rate_of_epoch) optimizer_.set_learning_rate(options_.rate_of_epoch(at.epoch));
+      return data_.begin(at.epoch);
+    }
+    const std::vector<Generator> now = generators_now();
+    set_generators(state_.epoch_start);
+    std::unique_ptr<Batches::Epoch> epoch = data_.begin(at.epoch);
+    for (Index i = 0; i < at.batch; ++i) epoch->skip();
+    set_generators(now);
+    return epoch;
+  }
+
+  // False if a signal has ended the training.
+  bool run_epoch() {
+    Position& at = state_.at;
+    const std::string label = fmt::format("epoch {}/{}", at.epoch + 1, options_.epochs);
+    std::optional<Progress> bar;
+    if (options_.progress) bar.emplace(data_.batches(), ProgressOptions{.label = label, .unit = "batch", .first = at.batch});
+    model_.module().train();
+    const std::unique_ptr<Batches::Epoch> epoch = begin_epoch();
+    while (const std::optional<double> loss = step(*epoch)) {
+      if (bar) bar->update(at.batch, {{"loss", state_.values.loss()}});
+      if (options_.after_step) options_.after_step({at.epoch + 1, at.steps, *loss, optimizer_.learning_rate()});
+      if (interrupts_ && interrupts_->requested()) {
+        bar.reset();
+        checkpoint_->save();
+        leave();
+        return false;
+      }
+      const Index every = options_.checkpoint.every_steps;
+      if (checkpoint_ && every > 0 && at.steps % every == 0 && at.batch < data_.batches()) checkpoint_->save();
+    }
+    end_epoch(bar);
+    const bool interrupted = interrupts_ && interrupts_->requested() && at.epoch < options_.epochs;
+    if (interrupted) leave();
+    return !interrupted;
+  }
+
+  // A step of the optimizer, with the gradients of one batch or several; nothing at the end of the epoch. Returns the loss.
+  std::optional<double> step(Batches::Epoch& epoch) {
+    Gradients gradients;
+    double loss_sum = 0, rows = 0;
+    Index batches = 0;
+    Batch batch;
+    while (batches < options_.accumulate && epoch.next(batch)) {
+      ++batches;
+      const auto weight = static_cast<double>(rows_of(batch));
+      Tensor prediction;
+      double value;
+      {
+        Tape tape;
+        prediction = model_(batch.x);
+        const Tensor loss = loss_(prediction, batch.y);
+        value = loss.item();
+        if (!std::isfinite(value)) refuse(value);
+        if (options_.accumulate == 1) {
+          gradients = tape.gradient(loss, optimizer_.parameters());
+        } else {
+          gradients += tape.gradient(loss, optimizer_.parameters()) *= weight;
+        }
+      }
+      loss_sum += weight * value;
+      rows += weight;
+      state_.values.add(value, batch, prediction.constant());
+    }
+    if (batches == 0) return {};
+    if (options_.accumulate > 1 && rows > 0) gradients *= 1 / rows;
+    if (options_.rate_of_step) optimizer_.set_learning_rate(options_.rate_of_step(state_.at.steps));
+    optimizer_.step(gradients, options_.step);
+    state_.at.batch += batches;
+    ++state_.at.steps;
+    return rows > 0 ? loss_sum / rows : kNan;
+  }
+
+  [[noreturn]] void refuse(double loss) const {
+    throw Error(fmt::format("fit, epoch {}, step {}: the loss is {}, which is not a finite number; hint: try a smaller learning rate",
+                            state_.at.epoch + 1, state_.at.steps + 1, loss));
+  }
+
+  void end_epoch(std::optional<Progress>& bar) {
+    Position& at = state_.at;
+    const std::vector<NamedResult> results = measure();
+    std::vector<NamedValue> values;
+    for (const NamedResult& r : results) values.push_back({r.name, r.value});
+    history_.add(values);
+    const EpochReport report{at.epoch + 1, options_.epochs, optimizer_.learning_rate(), values};
+    const double watched = report[watched_name()];
+    note_best(watched);
+    if (options_.plateau) optimizer_.set_learning_rate((*options_.plateau)(watched));
+    if (bar) {
+      bar->update(at.batch, values);
+      bar->finish();
+    }
+    if (!options_.log.empty()) history_.write_csv(options_.log);
+    if (options_.after_epoch) options_.after_epoch(report);
+    if (options_.stop && options_.stop(report)) at.stopped = 1;
+    ++at.epoch;
+    at.batch = 0;
+    state_.values = RunningValues(options_.metrics);
+    state_.epoch_start.clear();
+    if (checkpoint_) checkpoint_->save();
+  }
+
+  struct NamedResult {
+    std::string name;
+    double value;
+  };
+  std::vector<NamedResult> measure() {
+    std::optional<Evaluation> validation;
+    if (options_.validation) {
+      const EvaluationMode mode(model_.module());
+      validation = score(model_, loss_, options_.validation, options_.metrics);
+    }
+    std::vector<NamedResult> results;
+    const auto add = [&](const std::string& quantity, double train, double held_out) {
+      results.push_back({"train " + quantity, train});
+      if (validation) results.push_back({fmt::format("{} {}", options_.validation_name, quantity), held_out});
+    };
+    const std::vector<double> train = state_.values.metrics();
+    add("loss", state_.values.loss(), validation ? validation->loss : kNan);
+    for (std::size_t i = 0; i < train.size(); ++i) add(options_.metrics[i].name(), train[i], validation ? validation->metrics[i] : kNan);
+    return results;
+  }
+
+  std::string watched_name() const {
+    if (!options_.best.value.empty()) return options_.best.value;
+    return options_.validation ? options_.validation_name + " loss" : "train loss";
+  }
+
+  void note_best(double value) {
+    Position& at = state_.at;
+    const BestEpoch& o = options_.best;
+    const bool better = o.larger_is_better ? value > at.best_value + o.min_change : value < at.best_value - o.min_change;
+    if (std::isnan(value) || !(better || at.best_epoch == 0)) {
+      ++at.since_best;
+      return;
+    }
+    at.best_value = value;
+    at.best_epoch = at.epoch + 1;
+    at.since_best = 0;
+    if (o.restore || o.patience > 0) state_.best = state(model_.module());
+  }
+
+  // When everything is saved.
+  void leave() {
+    fmt::print(stderr, "{}: stopped after step {}, in epoch {} of {}; saved in {}\n", interrupts_->name(), state_.at.steps,
+               state_.at.epoch + 1, options_.epochs, checkpoint_->path());
+    interrupts_->deliver();
+  }
+
+  const Forward& model_;
+  optim::Optimizer& optimizer_;
+  const Loss& loss_;
+  const Batches& data_;
+  const FitOptions& options_;
+  std::vector<Generator*> generators_;
+  TrainingState state_;
+  History history_;
+  std::optional<DelayedInterrupts> interrupts_;
+  std::optional<Checkpoint> checkpoint_;
+};
+
+}  // namespace
+
+double EpochReport::operator[](std::string_view name) const {
+  std::string known;
+  for (const NamedValue& v : values) {
+    if (v.name == name) return v.value;
+    known += fmt::format("{}\"{}\"", known.empty() ? "" : ", ", v.name);
+  }
+  throw Error(fmt::format("fit: no value of an epoch is called \"{}\"; there are {}", name, known));
+}
+
+FitResult fit(const Forward& model, optim::Optimizer& optimizer, const Loss& loss, const Batches& data, const FitOptions& options) {
+  check(options, data);
+  return Training(model, optimizer, loss, data, options).run();
+}
+
+Evaluation evaluate(const Forward& model, const Loss& loss, const Batches& data, std::span<const Metric> metrics) {
+  if (!data) throw ValueError("evaluate: there is no data");
+  const EvaluationMode mode(model.module());
+  return score(model, loss, data, metrics);
+}
+
+}  // namespace wengert::nn
