@@ -99,6 +99,35 @@ template <class T> WENGERT_INLINE Element<T> pow(Element<T> a, Element<T> b) { r
 template <class T> WENGERT_INLINE Element<T> atan2(Element<T> a, Element<T> b) { return {std::atan2(a.v, b.v)}; }
 template <class T> WENGERT_INLINE Element<T> hypot(Element<T> a, Element<T> b) { return {std::hypot(a.v, b.v)}; }
 
+// Rules for elements, which share what the formulas of functions.h compute more than once. (Those are for recorded tensors, too, whose
+// next order needs functions without a corner.)
+template <class F, class E> WENGERT_INLINE E pullback(const F& f, const E& m, const E& x, const E& y) { return f.pullback(m, x, y); }
+/// 1 / (1 + e^-x) and 1 / (1 + e^x).
+template <class E> struct BothSigmoids { E left, right; };
+template <class E> WENGERT_INLINE BothSigmoids<E> both_sigmoids(const E& x) {
+  const E e = exp(-abs(x)), scale = 1 / (1 + e);
+  return {where(x < 0, e, 1) * scale, where(x < 0, 1, e) * scale};
+}
+template <class E> WENGERT_INLINE E pullback(const Silu&, const E& m, const E& x, const E&) {
+  const auto [left, right] = both_sigmoids(x);
+  return m * left * (1 + x * right);
+}
+template <class E> WENGERT_INLINE E pullback(const GeluTanh&, const E& m, const E& x, const E&) {
+  const E z = where(x > 30, 30, where(x < -30, -30, x));
+  const auto [left, right] = both_sigmoids(GeluTanh::twice_u(z));
+  return m * (left + left * right * z * (1.5957691216057308 + 0.21406444881780073 * z * z));
+}
+template <class T> WENGERT_INLINE Element<T> pullback(const Gelu&, const Element<T>& m, const Element<T>& x, const Element<T>&) {
+  const auto [erfc, exponential] = straight::erfc_and_exponential((x * -0.70710678118654752).v);
+  return m * (Element<T>{erfc} / 2 + x * 0.39894228040143268 * Element<T>{exponential});
+}
+/// With n = e^-|x| and w = p / (p + 2q) as in the value: 1 - w^2 = 4 q (p + q) / (p + 2q)^2.
+template <class E> WENGERT_INLINE E pullback(const Mish&, const E& m, const E& x, const E&) {
+  const E n = exp(-abs(x));
+  const E p = where(x < 0, n * (n + 2), 1 + 2 * n), q = where(x < 0, 1, n * n), d = 1 / (p + 2 * q);
+  return m * (p * d + x * (4 * q * (p + q) * d * d) * (where(x < 0, n, 1) / (1 + n)));
+}
+
 /// Functions whose straight formulas hold near 0 alone: beyond, an element takes the C library's.
 template <class F> constexpr bool kHoldsNearZero = false;
 template <> inline constexpr bool kHoldsNearZero<Sin> = true;

@@ -38,9 +38,9 @@ template <> struct Format<double> {
   static constexpr double kRound = 0x1.8p52;  // x + kRound - kRound is x rounded to an integer, which is in the low bits of x + kRound
   static constexpr double kBias = 1023;
   static constexpr double kLn2High = 0x1.62e42fee00000p-1, kLn2Low = 0x1.a39ef35793c76p-33;  // the high part times an exponent is exact
-  static constexpr double kLeast = 0x1p-1022, kGrow = 0x1p54, kGrown = 54;                    // the least normal number
-  static constexpr std::uint64_t kHalfRoot = 0x3fe6a09e667f3bcd;                              // sqrt(1/2)
-  static constexpr double kOverflow = 710, kUnderflow = -746;                                 // of the exponential
+  static constexpr double kLeast = 0x1p-1022, kGrow = 0x1p54, kGrown = 54;                   // the least normal number
+  static constexpr std::uint64_t kHalfRoot = 0x3fe6a09e667f3bcd;                             // sqrt(1/2)
+  static constexpr double kOverflow = 710, kUnderflow = -746;                                // of the exponential
 };
 template <> struct Format<float> {
   static constexpr int kDigits = 23;
@@ -66,9 +66,7 @@ template <class T> WENGERT_STRAIGHT T scale(T p, T k) {
 // ---- exponentials ----------------------------------------------------------------------------------------------------------------
 
 /// e^x = (1 + p) 2^k with |ln(1 + p)| <= ln(2) / 2.
-template <class T> struct Exponential {
-  T p, k;
-};
+template <class T> struct Exponential { T p, k; };
 /// (e^r - 1), for |r| <= ln(2) / 2.
 template <class T> WENGERT_STRAIGHT T small_exponential(T r) {
   if constexpr (sizeof(T) == 8) {
@@ -139,9 +137,7 @@ template <class T> WENGERT_STRAIGHT T tanh(T x) {
 // ---- logarithms ------------------------------------------------------------------------------------------------------------------
 
 /// x = (1 + f) 2^k with sqrt(1/2) <= 1 + f < sqrt(2), for positive x.
-template <class T> struct Split {
-  T f, k;
-};
+template <class T> struct Split { T f, k; };
 template <class T> WENGERT_STRAIGHT Split<T> split(T x) {
   using Bits = BitsOf<T>;
   constexpr int kDigits = Format<T>::kDigits;
@@ -153,9 +149,7 @@ template <class T> WENGERT_STRAIGHT Split<T> split(T x) {
   return {std::bit_cast<T>((b & kMantissa) + Format<T>::kHalfRoot) - 1, tiny ? exponent - Format<T>::kGrown : exponent};
 }
 /// ln(1 + f) = f - half + tail, with half = f^2 / 2.
-template <class T> struct SmallLogarithm {
-  T half, tail;
-};
+template <class T> struct SmallLogarithm { T half, tail; };
 template <class T> WENGERT_STRAIGHT SmallLogarithm<T> small_logarithm(T f) {
   const T s = f / (2 + f), z = s * s, half = f * f * T(0.5);
   T r;
@@ -230,7 +224,8 @@ template <class T> struct Angle {
   T r, rest;
   BitsOf<T> quarters;  // modulo 4
 };
-constexpr double kTwoOverPi = 0x1.45f306dc9c883p-1, kHalfPi1 = 0x1.921fb544p+0, kHalfPi2 = 0x1.0b4611a6p-34, kHalfPi3 = 0x1.3198a2e037073p-69;
+constexpr double kTwoOverPi = 0x1.45f306dc9c883p-1, kHalfPi1 = 0x1.921fb544p+0, kHalfPi2 = 0x1.0b4611a6p-34,
+                 kHalfPi3 = 0x1.3198a2e037073p-69;
 WENGERT_STRAIGHT Angle<double> angle(double x) {
   const double carrier = x * kTwoOverPi + Format<double>::kRound, n = carrier - Format<double>::kRound;
   const double a = x - n * kHalfPi1, second = n * kHalfPi2, b = a - second, error = (a - b) - second;
@@ -329,10 +324,11 @@ WENGERT_STRAIGHT Exponential<float> exponential_of_negative_square(float a) {
   const double square = static_cast<double>(a) * static_cast<double>(a), k = rounded(square * -1.4426950408889634);
   return {small_exponential(static_cast<float>(-square - k * 0.69314718055994531)), static_cast<float>(k)};
 }
-/// erfc(a) for a >= 0.4: (1 + 2a) e^(a^2) erfc(a) is a polynomial of t = (a - K) / (a + K)
+/// erfc(a), for a >= 0.4, and e^(-a^2) for a >= 0: (1 + 2a) e^(a^2) erfc(a) is a polynomial of t = (a - K) / (a + K)
 /// (M. M. Shepherd and J. G. Laframboise, Mathematics of Computation 36, 1981).
-template <class T> WENGERT_STRAIGHT T erfc_to_the_right(T a) {
-  a = a > (sizeof(T) == 8 ? 28 : 11) ? T(sizeof(T) == 8 ? 28 : 11) : a;  // where it is 0
+template <class T> struct Tail { T erfc, exponential; };
+template <class T> WENGERT_STRAIGHT Tail<T> tail_of_gaussian(T a) {
+  a = a > (sizeof(T) == 8 ? 28 : 11) ? T(sizeof(T) == 8 ? 28 : 11) : a;  // where both are 0
   const T t = (a - T(3.75)) / (a + T(3.75));
   T p;
   if constexpr (sizeof(T) == 8) {
@@ -347,7 +343,8 @@ template <class T> WENGERT_STRAIGHT T erfc_to_the_right(T a) {
                    0.0008041604401161709);
   }
   const Exponential<T> e = exponential_of_negative_square(a);
-  return scale((1 + e.p) * (p / (1 + 2 * a)), e.k);
+  const T q = p / (1 + 2 * a);
+  return {scale(q + e.p * q, e.k), scale(1 + e.p, e.k)};
 }
 /// erf(x) for |x| <= 1.
 template <class T> WENGERT_STRAIGHT T erf_near_0(T x) {
@@ -362,13 +359,16 @@ template <class T> WENGERT_STRAIGHT T erf_near_0(T x) {
   }
 }
 template <class T> WENGERT_STRAIGHT T erf(T x) {
-  const T a = std::abs(x), far = std::copysign(1 - erfc_to_the_right(a), x), near = erf_near_0(x);
+  const T a = std::abs(x), far = std::copysign(1 - tail_of_gaussian(a).erfc, x), near = erf_near_0(x);
   return a > 1 ? far : near;
 }
-template <class T> WENGERT_STRAIGHT T erfc(T x) {
-  const T a = std::abs(x), right = erfc_to_the_right(a), near = 1 - erf_near_0(x);
-  return a > T(0.46875) ? (x > 0 ? right : 2 - right) : near;
+/// erfc(x) and e^(-x^2).
+template <class T> WENGERT_STRAIGHT Tail<T> erfc_and_exponential(T x) {
+  const T a = std::abs(x), near = 1 - erf_near_0(x);
+  const Tail<T> right = tail_of_gaussian(a);
+  return {a > T(0.46875) ? (x > 0 ? right.erfc : 2 - right.erfc) : near, right.exponential};
 }
+template <class T> WENGERT_STRAIGHT T erfc(T x) { return erfc_and_exponential(x).erfc; }
 
 }  // namespace wengert::fn::straight
 

@@ -32,7 +32,7 @@ template <class F> constexpr bool kHasTail = requires(double y) { F::slope_witho
 
 /// The function of T's that a formula on elements stands for.
 template <class T, class Formula> auto on_elements(Formula formula) {
-  return [formula](auto... x) __attribute__((always_inline)) -> T { return formula(fn::Element<T>{x}...).v; };
+  return [formula](auto... x) __attribute__((always_inline))->T { return formula(fn::Element<T>{x}...).v; };
 }
 
 /// The loop of y = f(x) for floating T.
@@ -40,7 +40,7 @@ template <class T, class F> auto value_loop(const F& f) {
   const auto value = on_elements<T>([f](auto x) __attribute__((always_inline)) { return f.value(x); });
   if constexpr (fn::kHoldsNearZero<F>) {
     const auto far = [](T x) __attribute__((always_inline)) { return fn::is_far(x); };
-    const auto anywhere = [f, value](T x) __attribute__((always_inline)) { return fn::is_far(x) ? f.value(x) : value(x); };
+    const auto anywhere = [ f, value ](T x) __attribute__((always_inline)) { return fn::is_far(x) ? f.value(x) : value(x); };
     return kernels::dense_loop_by_blocks<T, T>(far, value, anywhere);
   } else {
     return kernels::dense_loop<T, T>(value);
@@ -49,7 +49,7 @@ template <class T, class F> auto value_loop(const F& f) {
 
 /// The loop of a rule of one operand, r = f.pullback(m, x, y).
 template <class T, class F> auto pullback_loop(const F& f) {
-  const auto rule = on_elements<T>([f](auto m, auto x, auto y) __attribute__((always_inline)) { return f.pullback(m, x, y); });
+  const auto rule = on_elements<T>([f](auto m, auto x, auto y) __attribute__((always_inline)) { return fn::pullback(f, m, x, y); });
   if constexpr (kHasTail<F>) {
     const auto rare = [](T, T, T y) __attribute__((always_inline)) { return F::needs_tail(fn::Element<T>{y}); };
     const auto usual = on_elements<T>([](auto m, auto, auto y) __attribute__((always_inline)) { return m * F::slope_without_tail(y); });
@@ -131,7 +131,8 @@ template <class F> Tensor map(const F& f, const Tensor& x, Location site) {
   Tensor y = Tensor::uninitialized(x.shape(), x.dtype(), site);
   if constexpr (kIntegers<F>) {
     if (x.dtype() == int64) {
-      elementwise_into<std::int64_t, std::int64_t>(y, [f](std::int64_t x) { return f.value(x); }, x);
+      elementwise_into<std::int64_t, std::int64_t>(
+          y, [f](std::int64_t x) { return f.value(x); }, x);
       return y;
     }
   }
