@@ -1,8 +1,8 @@
 #pragma once
 // Internal.
 // An element of a tensor in a loop, as an operand of the formulas of functions.h: a number whose elementary functions are the straight
-// formulas of straight.h, which compilers make SIMD of. (Scalars keep those of the C library: one call is faster there, and the options of a
-// user's program, such as -ffast-math, would not leave a straight formula as it is.)
+// formulas of straight.h, which compilers make SIMD of. (Scalars keep those of the C library: one call is faster there, and the options of
+// a user's program, such as -ffast-math, would not leave a straight formula as it is.)
 #include "autodiff/functions/functions.h"
 #include "autodiff/functions/straight.h"
 

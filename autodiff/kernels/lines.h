@@ -1,6 +1,6 @@
 #pragma once
-// Reductions along one dimension of a dense array, seen as (outer, n, inner): line l = o inner + i has the n elements at (o n + k) inner + i.
-// To be called in a loop of run_elements. The order of sums depends on the sizes alone.
+// Reductions along one dimension of a dense array, seen as (outer, n, inner): line l = o inner + i has the n elements at
+// (o n + k) inner + i. To be called in a loop of run_elements. The order of sums depends on the sizes alone.
 #include <algorithm>
 #include <limits>
 
