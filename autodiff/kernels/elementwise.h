@@ -17,13 +17,14 @@ namespace wengert::kernels {
 
 inline constexpr std::size_t kMaxOperands = 4;
 
-/// `rows` rows of n elements, which lie behind each other within a row.
+/// `rows` rows of n elements, which lie behind each other within a row. (Only as many operands are set as the loop has.)
 struct ElementwiseRows {
+  ElementwiseRows() {}  // NOLINT(modernize-use-equals-default): the arrays are left as they are, also by ElementwiseRows{}
   Index rows = 1, n = 0;
   void* y = nullptr;
   Index y_pitch = 0;  ///< from row to row, in elements, as the operands' pitches
-  std::array<const void*, kMaxOperands> x{};
-  std::array<Index, kMaxOperands> pitch{};
+  std::array<const void*, kMaxOperands> x;
+  std::array<Index, kMaxOperands> pitch;
   int repeated = -1;  ///< of two operands the one, 0 or 1, that has one element for each row; -1 if there is none
 };
 /// y = f(x...) for all elements of the rows. Their types are those that the loop was made for.

@@ -2,7 +2,7 @@
 // Loops over elements of a type that a template leaves open.
 #include <type_traits>
 
-#include "autodiff/functions/exponential.h"
+#include "autodiff/functions/straight.h"
 #include "autodiff/kernels/target.h"
 
 namespace wengert::kernels {
@@ -17,6 +17,6 @@ template <class T, class F> void run_elements(F&& loop, bool worth_it = true) {
   }
 }
 
-template <class T> __attribute__((always_inline)) inline T logistic(T x) { return 1 / (1 + fn::exp(-x)); }
+template <class T> __attribute__((always_inline)) inline T logistic(T x) { return 1 / (1 + fn::straight::exp(-x)); }
 
 }  // namespace wengert::kernels

@@ -1,6 +1,6 @@
 #pragma once
 // The exponentials of a softmax, row by row.
-#include "autodiff/functions/exponential.h"
+#include "autodiff/functions/straight.h"
 #include "autodiff/kernels/run_elements.h"
 #include "autodiff/tensor/shape.h"
 
@@ -13,7 +13,7 @@ template <class T, class Finish> void for_each_softmax_row(const T* x, T* e, Ind
     for (Index r = 0; r < rows; ++r, x += n, e += n) {
       T top = x[0];
       for (Index i = 1; i < n; ++i) top = x[i] > top ? x[i] : top;
-      for (Index i = 0; i < n; ++i) e[i] = fn::exp(x[i] - top);
+      for (Index i = 0; i < n; ++i) e[i] = fn::straight::exp(x[i] - top);
       double partial[8] = {};
       Index i = 0;
       for (; i + 8 <= n; i += 8)

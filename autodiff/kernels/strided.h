@@ -84,16 +84,44 @@ template <int N> class Rows {
   bool empty_ = false;
 };
 
+/// Copies `rows` rows of n elements, where those of one column lie together, to dense rows: by tiles, of which each line of the cache is
+/// read once and written once.
+template <class From, class To> void copy_transposed(const From* from, Index rows, Index row_step, Index n, Index step, To* to) {
+  constexpr Index kTile = 16;
+  To tile[kTile][kTile];
+  for (Index r = 0; r < rows; r += kTile)
+    for (Index i = 0; i < n; i += kTile) {
+      const Index height = rows - r < kTile ? rows - r : kTile, width = n - i < kTile ? n - i : kTile;
+      const From* corner = from + r * row_step + i * step;
+      if (height == kTile && width == kTile && row_step == 1) {
+        for (Index k = 0; k < kTile; ++k)
+          for (Index j = 0; j < kTile; ++j) tile[j][k] = static_cast<To>(corner[j + k * step]);
+      } else {
+        for (Index k = 0; k < width; ++k)
+          for (Index j = 0; j < height; ++j) tile[j][k] = static_cast<To>(corner[j * row_step + k * step]);
+      }
+      for (Index j = 0; j < height; ++j)
+        for (Index k = 0; k < width; ++k) to[(r + j) * n + i + k] = tile[j][k];
+    }
+}
+
 /// Copies strided elements to row-major ones, converting them.
 template <class From, class To> void copy_strided(const From* from, const Shape& shape, const Shape& strides, To* to) {
-  Rows<1>(shape, {&strides}).for_each([&](const auto& offset, Index n, const auto& step) {
+  Rows<1>(shape, {&strides}).for_each_plane([&](const auto& offset, Index rows, const auto& row_step, Index n, const auto& step) {
     const From* p = from + offset[0];
-    if (step[0] == 1) {
-      for (Index i = 0; i < n; ++i) to[i] = static_cast<To>(p[i]);
+    if (rows > 1 && 0 < row_step[0] && row_step[0] < step[0]) {
+      copy_transposed(p, rows, row_step[0], n, step[0], to);
     } else {
-      for (Index i = 0; i < n; ++i) to[i] = static_cast<To>(p[i * step[0]]);
+      for (Index r = 0; r < rows; ++r, p += row_step[0]) {
+        To* row = to + r * n;
+        if (step[0] == 1) {
+          for (Index i = 0; i < n; ++i) row[i] = static_cast<To>(p[i]);
+        } else {
+          for (Index i = 0; i < n; ++i) row[i] = static_cast<To>(p[i * step[0]]);
+        }
+      }
     }
-    to += n;
+    to += rows * n;
   });
 }
 

@@ -65,27 +65,42 @@ Shape broadcast_strides(const Tensor& x, const Shape& shape) {
   return r;
 }
 
-void elementwise_into(Tensor& y, std::span<const Tensor* const> x, kernels::DenseLoop loop) {
-  kernels::ElementwiseRows r;
-  r.n = y.size();
-  r.y = y.elements()->data;
-  int flat = 0;
-  for (std::size_t k = 0; k < x.size(); ++k) {
-    r.x[k] = x[k]->elements()->data;
-    if (x[k]->is_row_major() && x[k]->size() == y.size()) {
-      ++flat;
-    } else if (x.size() == 2 && x[k]->size() == 1) {
-      r.repeated = static_cast<int>(k);
+namespace {
+
+/// elementwise_into for operands of which some are not dense or of another shape. (Apart, since its frame is large.)
+[[gnu::noinline]] void broadcast_into(Tensor& y, std::span<const Tensor* const> x, kernels::DenseLoop loop) {
+  if (x.size() == 2) {  // beside a dense one, one of a single element
+    for (const int k : {0, 1}) {
+      if (x[k]->size() != 1 || !x[1 - k]->is_row_major() || x[1 - k]->size() != y.size()) continue;
+      kernels::ElementwiseRows r;
+      r.n = y.size(), r.y = y.elements()->data, r.repeated = k;
+      for (const int i : {0, 1}) r.x[i] = x[i]->elements()->data, r.pitch[i] = 0;
+      return loop(r);
     }
   }
-  if (flat + (r.repeated >= 0 ? 1 : 0) == static_cast<int>(x.size())) return loop(r);
   std::array<Shape, kernels::kMaxOperands> strides;
   std::array<kernels::StridedOperand, kernels::kMaxOperands> operands;
   for (std::size_t k = 0; k < x.size(); ++k) {
     strides[k] = broadcast_strides(*x[k], y.shape());
-    operands[k] = {r.x[k], &strides[k], bytes_of(x[k]->dtype())};
+    operands[k] = {x[k]->elements()->data, &strides[k], bytes_of(x[k]->dtype())};
   }
   kernels::elementwise_strided(y.shape(), {operands.data(), x.size()}, y.elements()->data, bytes_of(y.dtype()), loop);
+}
+
+}  // namespace
+
+void elementwise_into(Tensor& y, std::span<const Tensor* const> x, kernels::DenseLoop loop) {
+  const Elements& result = *y.elements();
+  kernels::ElementwiseRows r;
+  r.n = result.size;
+  r.y = result.data;
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    const Elements& operand = *x[k]->elements();
+    if (!operand.row_major || operand.size != result.size) return broadcast_into(y, x, loop);
+    r.x[k] = operand.data;
+    r.pitch[k] = 0;
+  }
+  loop(r);
 }
 
 void floating_into(Tensor& y, std::initializer_list<const Tensor*> x, kernels::DenseLoop float_loop, kernels::DenseLoop double_loop) {

@@ -32,9 +32,26 @@ class RunningSum : public Operation {
   bool backwards_;
 };
 
+/// Along the rows of (outer, n): several at a time, because each addition waits for the one before.
+template <class Wide, class T> void sum_lines_abreast(const T* x, T* y, Index outer, Index n, bool backwards) {
+  constexpr Index kAbreast = 8;
+  const Index first = backwards ? n - 1 : 0, step = backwards ? -1 : 1;
+  Index o = 0;
+  for (; o + kAbreast <= outer; o += kAbreast, x += kAbreast * n, y += kAbreast * n) {
+    Wide sums[kAbreast] = {};
+    for (Index k = 0, at = first; k < n; ++k, at += step)
+      for (Index r = 0; r < kAbreast; ++r) y[r * n + at] = static_cast<T>(sums[r] += static_cast<Wide>(x[r * n + at]));
+  }
+  for (; o < outer; ++o, x += n, y += n) {
+    Wide sum = 0;
+    for (Index k = 0, at = first; k < n; ++k, at += step) y[at] = static_cast<T>(sum += static_cast<Wide>(x[at]));
+  }
+}
+
 /// Along the middle of (outer, n, inner); float32 is summed in double.
 template <class T> void sum_rows(const T* x, T* y, Index outer, Index n, Index inner, bool backwards) {
   using Wide = std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>;
+  if (inner == 1) return sum_lines_abreast<Wide>(x, y, outer, n, backwards);
   pool::Vector<Wide> sums(static_cast<std::size_t>(inner));
   for (Index o = 0; o < outer; ++o, x += n * inner, y += n * inner) {
     std::fill(sums.begin(), sums.end(), Wide(0));

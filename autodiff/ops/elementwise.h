@@ -9,6 +9,7 @@
 // functions.h are instantiated in a file of their own (elementwise_*.cpp).
 #include <cstdint>
 
+#include "autodiff/functions/element.h"
 #include "autodiff/ops/broadcast.h"
 
 namespace wengert {
@@ -29,13 +30,36 @@ constexpr ValueSet values(fn::Reads reads) {
 
 template <class F> constexpr bool kHasTail = requires(double y) { F::slope_without_tail(y); };
 
+/// The function of T's that a formula on elements stands for.
+template <class T, class Formula> auto on_elements(Formula formula) {
+  return [formula](auto... x) __attribute__((always_inline))->T { return formula(fn::Element<T>{x}...).v; };
+}
+
+/// The loop of y = f(x) for floating T.
+template <class T, class F> auto value_loop(const F& f) {
+  const auto value = on_elements<T>([f](auto x) __attribute__((always_inline)) { return f.value(x); });
+  if constexpr (fn::kHoldsNearZero<F>) {
+    const auto far = [](T x) __attribute__((always_inline)) { return fn::is_far(x); };
+    const auto anywhere = [ f, value ](T x) __attribute__((always_inline)) { return fn::is_far(x) ? f.value(x) : value(x); };
+    return kernels::dense_loop_by_blocks<T, T>(far, value, anywhere);
+  } else {
+    return kernels::dense_loop<T, T>(value);
+  }
+}
+
 /// The loop of a rule of one operand, r = f.pullback(m, x, y).
 template <class T, class F> auto pullback_loop(const F& f) {
-  const auto rule = [f](T m, T x, T y) __attribute__((always_inline)) { return f.pullback(m, x, y); };
+  const auto rule = on_elements<T>([f](auto m, auto x, auto y) __attribute__((always_inline)) { return fn::pullback(f, m, x, y); });
   if constexpr (kHasTail<F>) {
-    const auto rare = [](T, T, T y) __attribute__((always_inline)) { return F::needs_tail(y); };
-    const auto usual = [](T m, T, T y) __attribute__((always_inline)) { return m * F::slope_without_tail(y); };
+    const auto rare = [](T, T, T y) __attribute__((always_inline)) { return F::needs_tail(fn::Element<T>{y}); };
+    const auto usual = on_elements<T>([](auto m, auto, auto y) __attribute__((always_inline)) { return m * F::slope_without_tail(y); });
     return kernels::dense_loop_by_blocks<T, T, T, T>(rare, usual, rule);
+  } else if constexpr (fn::kHoldsNearZero<F> && (F::reads & fn::Reads::x)) {
+    const auto far = [](T, T x, T) __attribute__((always_inline)) { return fn::is_far(x); };
+    const auto anywhere = [ f, rule ](T m, T x, T y) __attribute__((always_inline)) {
+      return fn::is_far(x) ? f.pullback(m, x, y) : rule(m, x, y);
+    };
+    return kernels::dense_loop_by_blocks<T, T, T, T>(far, rule, anywhere);
   } else {
     return kernels::dense_loop<T, T, T, T>(rule);
   }
@@ -64,7 +88,7 @@ template <class F> class Map : public Operation {
 };
 
 /// The loop of a rule of two operands.
-template <class T, class Rule> auto partial_loop(Rule rule) { return kernels::dense_loop<T, T, T, T, T>(rule); }
+template <class T, class Rule> auto partial_loop(Rule rule) { return kernels::dense_loop<T, T, T, T, T>(on_elements<T>(rule)); }
 
 template <class F> class Zip : public Operation {
  public:
@@ -113,14 +137,14 @@ template <class F> constexpr bool kIntegers = requires { F::integers; };
 template <class F> Tensor map(const F& f, const Tensor& x, Location site) {
   if (!(kIntegers<F> && x.dtype() == int64)) check_floating(F::name, x);
   Tensor y = Tensor::uninitialized(x.shape(), x.dtype(), site);
-  const auto value = [f](auto x) __attribute__((always_inline)) { return f.value(x); };
   if constexpr (kIntegers<F>) {
     if (x.dtype() == int64) {
-      elementwise_into<std::int64_t, std::int64_t>(y, value, x);
+      elementwise_into<std::int64_t, std::int64_t>(
+          y, [f](std::int64_t x) { return f.value(x); }, x);
       return y;
     }
   }
-  floating_into(y, {&x}, kernels::dense_loop<float, float>(value), kernels::dense_loop<double, double>(value));
+  floating_into(y, {&x}, value_loop<float>(f), value_loop<double>(f));
   return record(Map<F>(f), site, {&x}, std::move(y));
 }
 
@@ -135,7 +159,8 @@ template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Loca
       return y;
     }
   }
-  floating_into(y, {&a, &b}, kernels::dense_loop<float, float, float>(value), kernels::dense_loop<double, double, double>(value));
+  floating_into(y, {&a, &b}, kernels::dense_loop<float, float, float>(on_elements<float>(value)),
+                kernels::dense_loop<double, double, double>(on_elements<double>(value)));
   return record(Zip<F>(f), site, {&a, &b}, std::move(y));
 }
 

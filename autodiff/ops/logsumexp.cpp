@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "autodiff/kernels/run_elements.h"
 #include "autodiff/ops/reduction.h"
 
 namespace wengert {
@@ -19,9 +20,11 @@ class LogSumExp : public Operation {
   explicit LogSumExp(const Dims& dims, const Shape& kept) : dims_(dims), kept_(kept) {}
   const char* name() const override { return "logsumexp"; }
   const char* latex() const override { return R"(\ln\sum e^{#})"; }
-  ValueSet saved_for(int) const override { return input(0); }
+  ValueSet saved_for(int) const override { return input(0) | output(); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    x_bar[0] = share(s.x()) * reshape(y_bar[0], kept_);
+    const auto lines = recording() ? std::nullopt : detail::lines_of(s.x(), kept_);
+    const bool finite = lines && all(isfinite(s.y())).element(0) != 0;
+    x_bar[0] = finite ? share_out(*lines, s.x(), s.y(), y_bar[0]) : share(s.x()) * reshape(y_bar[0], kept_);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = reshape(sum(share(s.x()) * x_dot[0], dims_), s.y_shape());
@@ -38,9 +41,41 @@ class LogSumExp : public Operation {
     const Tensor limit = where(top == -kInfinity, 0, at_top / sum(at_top, dims_, {.keepdim = true}));  // NaN where top is NaN
     return where(finite, e / sum(e, dims_, {.keepdim = true}), limit);
   }
+  /// y_bar e^(x - y) where all y are finite, not recorded.
+  static Tensor share_out(const kernels::Lines& l, const Tensor& x, const Tensor& y, const Tensor& y_bar) {
+    const Tensor total = y.contiguous(), m = y_bar.contiguous();
+    Tensor x_bar = Tensor::uninitialized(x.shape(), x.dtype());
+    detail::dispatch_floating(x.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const T *in = x.data<T>(), *totals = total.data<T>(), *from = m.data<T>();
+      T* to = x_bar.mutable_data<T>();
+      kernels::run_elements<T>([&]() __attribute__((always_inline)) {
+        for_each_in_lines(
+            l, to, totals, from, [in](Index i, T y, T m) __attribute__((always_inline)) { return m * fn::straight::exp(in[i] - y); });
+      });
+    });
+    return x_bar;
+  }
   Dims dims_;
   Shape kept_;
 };
+
+/// y[line] = its logsumexp, for dense x with n > 0.
+template <class T> void logsumexp_lines(const kernels::Lines& l, const T* x, T* y) {
+  pool::Vector<double> sum(static_cast<std::size_t>(l.count()));
+  double* sums = sum.data();
+  kernels::run_elements<T>([&]() __attribute__((always_inline)) {
+    max_lines(
+        l, y, [x](Index i) __attribute__((always_inline)) { return x[i]; });
+    const T* top = y;
+    sum_lines(
+        l, sums, [ x, top ](Index i, Index line) __attribute__((always_inline)) {
+          return static_cast<double>(fn::straight::exp(x[i] - top[line]));
+        });
+  });
+  for (Index i = 0; i < l.count(); ++i)
+    if (std::isfinite(y[i])) y[i] = static_cast<T>(static_cast<double>(y[i]) + std::log(sums[i]));
+}
 
 }  // namespace
 
@@ -51,6 +86,7 @@ Tensor logsumexp(const Tensor& x, const Dims& dims, const ReductionOptions& opti
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     T* out = y.mutable_data<T>();
+    if (const auto lines = detail::lines_of(x, r.kept); lines && x.size() > 0) return logsumexp_lines(*lines, x.data<T>(), out);
     detail::for_each_reduced<T>(x, r, [&](Index at, T v) { out[at] = v > out[at] || std::isnan(v) ? v : out[at]; });
     pool::Vector<double> sums(static_cast<std::size_t>(y.size()));
     detail::for_each_reduced<T>(x, r,

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "autodiff/kernels/run_elements.h"
 #include "autodiff/kernels/strided.h"
 #include "autodiff/ops/reduction.h"
 
@@ -34,7 +35,8 @@ class ExtremeOf : public Operation {
   const char* latex() const override { return extreme_ == Extreme::largest ? R"(\max #)" : R"(\min #)"; }
   ValueSet saved_for(int) const override { return input(0) | output(); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    x_bar[0] = share(s) * reshape(y_bar[0], kept_);
+    const auto lines = recording() ? std::nullopt : detail::lines_of(s.x(), kept_);
+    x_bar[0] = lines && is_floating(s.x_dtype()) ? share_out(*lines, s.x(), s.y(), y_bar[0]) : share(s) * reshape(y_bar[0], kept_);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = reshape(sum(share(s) * x_dot[0], dims_), s.y_shape());
@@ -46,10 +48,42 @@ class ExtremeOf : public Operation {
     const Tensor best = (s.x().constant() == reshape(s.y().constant(), kept_)).to(s.x_dtype());
     return best / sum(best, dims_, {.keepdim = true});
   }
+  /// The same in two passes over the elements, not recorded. (Where y is NaN there are no ties, and so it is NaN.)
+  static Tensor share_out(const kernels::Lines& l, const Tensor& x, const Tensor& y, const Tensor& y_bar) {
+    const Tensor best = y.contiguous(), m = y_bar.contiguous();
+    Tensor x_bar = Tensor::uninitialized(x.shape(), x.dtype());
+    detail::dispatch_floating(x.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const T *in = x.data<T>(), *top = best.data<T>(), *from = m.data<T>();
+      T* to = x_bar.mutable_data<T>();
+      pool::Vector<T> shares(static_cast<std::size_t>(l.count()));
+      T* share = shares.data();
+      kernels::run_elements<T>([&]() __attribute__((always_inline)) {
+        sum_lines(
+            l, share, [ in, top ](Index i, Index line) __attribute__((always_inline)) { return in[i] == top[line] ? 1.0 : 0.0; });
+        for (Index i = 0; i < l.count(); ++i) share[i] = from[i] / share[i];
+        for_each_in_lines(
+            l, to, top, share, [in](Index i, T t, T share) __attribute__((always_inline)) {
+              return in[i] == t ? share : t == t ? T(0) : t;
+            });
+      });
+    });
+    return x_bar;
+  }
   Extreme extreme_;
   Dims dims_;
   Shape kept_;
 };
+
+/// The extremes of each line.
+template <class T> void extreme_of_lines(Extreme e, const kernels::Lines& l, const T* x, T* to) {
+  const T sign = e == Extreme::largest ? 1 : -1;
+  kernels::run_elements<T>([&]() __attribute__((always_inline)) {
+    max_lines(
+        l, to, [ x, sign ](Index i) __attribute__((always_inline)) { return x[i] * sign; });
+    for (Index i = 0; i < l.count(); ++i) to[i] *= sign;
+  });
+}
 
 Tensor extreme_over(const char* name, Extreme e, const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
   const detail::Reduced r = detail::reduce_over(name, x, dims);
@@ -58,6 +92,9 @@ Tensor extreme_over(const char* name, Extreme e, const Tensor& x, const Dims& di
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     T* out = y.mutable_data<T>();
+    if constexpr (std::is_floating_point_v<T>) {
+      if (const auto lines = detail::lines_of(x, r.kept); lines && y.size() > 0) return extreme_of_lines(e, *lines, x.data<T>(), out);
+    }
     pool::Vector<char> seen(static_cast<std::size_t>(y.size()));
     detail::for_each_reduced<T>(x, r, [&](Index at, T v) {
       char& first = seen[static_cast<std::size_t>(at)];

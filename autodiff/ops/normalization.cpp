@@ -17,6 +17,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "autodiff/kernels/run_elements.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
 
@@ -29,14 +30,14 @@ struct Layout {
   Index outer, groups, inner;
   double count() const { return static_cast<double>(outer * inner); }
   /// f(group, offset of its `inner` elements)
-  template <class F> void for_each_run(F&& f) const {
+  template <class F> __attribute__((always_inline)) void for_each_run(const F& f) const {
     for (Index o = 0; o < outer; ++o)
       for (Index g = 0; g < groups; ++g) f(g, (o * groups + g) * inner);
   }
 };
 
 /// The sum of f(i) for i in [0, n), as eight partial sums.
-template <class F> double sum_of(Index n, F&& f) {
+template <class F> __attribute__((always_inline)) inline double sum_of(Index n, const F& f) {
   double partial[8] = {};
   Index i = 0;
   for (; i + 8 <= n; i += 8)
@@ -69,19 +70,28 @@ struct Moments {
 /// The mean first, then the squares of the distances from it, so that a large common offset costs no digits.
 template <class T> Moments moments(const T* x, const Layout& l, double eps) {
   Moments m(l.groups);
-  const auto add = [&](PerGroup& to, auto&& term) {
-    l.for_each_run([&](Index g, Index at) {
-      const T* run = x + at;
-      to[static_cast<std::size_t>(g)] +=
-          sum_of(l.inner, [&](Index i) { return term(static_cast<std::size_t>(g), static_cast<double>(run[i])); });
+  // The sums over each group of what term(group) makes of an element.
+  const auto add = [&](PerGroup& to, const auto& term) {
+    kernels::run_elements<T>([&]() __attribute__((always_inline)) {
+      l.for_each_run([&](Index g, Index at) __attribute__((always_inline)) {
+        const T* run = x + at;
+        const auto of = term(static_cast<std::size_t>(g));
+        to[static_cast<std::size_t>(g)] += sum_of(
+            l.inner, [ run, of ](Index i) __attribute__((always_inline)) { return of(static_cast<double>(run[i])); });
+      });
     });
     for (double& v : to) v /= l.count();
   };
-  const auto square_distance = [&](std::size_t g, double v) {
-    const double distance = (v - m.mean[g]) / m.unit[g];
-    return distance * distance;
+  const auto square_distance = [&](std::size_t g) __attribute__((always_inline)) {
+    return [ mean = m.mean[g], per_unit = 1 / m.unit[g] ](double v) __attribute__((always_inline)) {  // exact: the unit is a power of two
+      const double distance = (v - mean) * per_unit;
+      return distance * distance;
+    };
   };
-  add(m.mean, [](std::size_t, double v) { return v; });
+  add(
+      m.mean, [](std::size_t) __attribute__((always_inline)) {
+        return [](double v) __attribute__((always_inline)) { return v; };
+      });
   add(m.variance, square_distance);
   if constexpr (std::is_same_v<T, double>) {
     constexpr double kLeast = 0x1p-900;  // below it squares have lost digits
@@ -98,7 +108,9 @@ template <class T> Moments moments(const T* x, const Layout& l, double eps) {
     for (std::size_t g = 0; g < largest.size(); ++g)
       if (is_extreme(g) && largest[g] > 0 && std::isfinite(largest[g]))
         m.unit[g] = std::ldexp(1.0, std::clamp(std::ilogb(largest[g]), -1000, 1000));
-    const auto in_units = [&](std::size_t g, double v) { return v / m.unit[g]; };
+    const auto in_units = [&](std::size_t g) __attribute__((always_inline)) {
+      return [per_unit = 1 / m.unit[g]](double v) __attribute__((always_inline)) { return v * per_unit; };
+    };
     std::fill(m.mean.begin(), m.mean.end(), 0.0);
     add(m.mean, in_units);
     for (std::size_t g = 0; g < m.mean.size(); ++g) m.mean[g] *= m.unit[g];
@@ -140,14 +152,25 @@ class Standardize : public Operation {  // y: the standardized x, r of shape (1,
       const T *p = y.data<T>(), *q = m.data<T>(), *scale = r.data<T>();
       T* out = x_bar.mutable_data<T>();
       PerGroup mean_m(static_cast<std::size_t>(l.groups)), mean_ym(mean_m.size());
-      l.for_each_run([&](Index g, Index at) {
-        mean_m[static_cast<std::size_t>(g)] += sum_of(l.inner, [&](Index i) { return static_cast<double>(q[at + i]); }) / l.count();
-        mean_ym[static_cast<std::size_t>(g)] +=
-            sum_of(l.inner, [&](Index i) { return static_cast<double>(q[at + i]) * static_cast<double>(p[at + i]); }) / l.count();
-      });
-      l.for_each_run([&](Index g, Index at) {
-        const T a = static_cast<T>(mean_m[static_cast<std::size_t>(g)]), b = static_cast<T>(mean_ym[static_cast<std::size_t>(g)]);
-        for (Index i = at; i < at + l.inner; ++i) out[i] = scale[g] * (q[i] - a - p[i] * b);
+      kernels::run_elements<T>([&]() __attribute__((always_inline)) {
+        l.for_each_run([&](Index group, Index at) __attribute__((always_inline)) {
+          const auto g = static_cast<std::size_t>(group);
+          const T *y = p + at, *bar = q + at;
+          mean_m[g] += sum_of(
+                           l.inner, [bar](Index i) __attribute__((always_inline)) { return static_cast<double>(bar[i]); }) /
+                       l.count();
+          mean_ym[g] += sum_of(
+                            l.inner, [ y, bar ](Index i) __attribute__((always_inline)) {
+                              return static_cast<double>(bar[i]) * static_cast<double>(y[i]);
+                            }) /
+                        l.count();
+        });
+        l.for_each_run([&](Index g, Index at) __attribute__((always_inline)) {
+          const T a = static_cast<T>(mean_m[static_cast<std::size_t>(g)]), b = static_cast<T>(mean_ym[static_cast<std::size_t>(g)]);
+          const T *y = p + at, *bar = q + at, by = scale[g];
+          T* to = out + at;
+          for (Index i = 0; i < l.inner; ++i) to[i] = by * (bar[i] - a - y[i] * b);
+        });
       });
     });
     return x_bar;
@@ -166,9 +189,13 @@ Tensor standardize(const Tensor& x, double eps, Moments* statistics = nullptr) {
     T *out = y[0].mutable_data<T>(), *r = y[1].mutable_data<T>();
     Moments m = moments(in, l, eps);
     for (Index g = 0; g < l.groups; ++g) r[g] = static_cast<T>(m.scale(g, eps));
-    l.for_each_run([&](Index g, Index at) {
-      const double mean = m.mean[static_cast<std::size_t>(g)], scale = m.scale(g, eps);
-      for (Index i = at; i < at + l.inner; ++i) out[i] = static_cast<T>((static_cast<double>(in[i]) - mean) * scale);
+    kernels::run_elements<T>([&]() __attribute__((always_inline)) {
+      l.for_each_run([&](Index g, Index at) __attribute__((always_inline)) {
+        const double mean = m.mean[static_cast<std::size_t>(g)], scale = m.scale(g, eps);
+        const T* from = in + at;
+        T* to = out + at;
+        for (Index i = 0; i < l.inner; ++i) to[i] = static_cast<T>((static_cast<double>(from[i]) - mean) * scale);
+      });
     });
     if (statistics) *statistics = std::move(m);
   });

@@ -219,7 +219,7 @@ Tensor gru_activation(const Tensor& a, const Tensor& b, const Tensor& h) {
         for (Index j = 0; j < hidden; ++j) {
           r[j] = logistic(p[j] + q[j]);
           z[j] = logistic(p[hidden + j] + q[hidden + j]);
-          n[j] = fn::tanh(p[2 * hidden + j] + r[j] * q[2 * hidden + j]);
+          n[j] = fn::straight::tanh(p[2 * hidden + j] + r[j] * q[2 * hidden + j]);
           out[j] = (1 - z[j]) * n[j] + z[j] * h_row[j];
         }
       }

@@ -27,6 +27,21 @@ Reduced reduce_over(const char* operation, const Tensor& x, const Dims& dims) {
   return r;
 }
 
+std::optional<kernels::Lines> lines_of(const Tensor& x, const Shape& kept) {
+  if (!x.is_row_major()) return std::nullopt;
+  kernels::Lines l{1, 1, 1};
+  for (int d = 0; d < x.rank(); ++d) {
+    const Index size = x.shape()[d];
+    if (kept[d] != size) {
+      if (l.inner != 1) return std::nullopt;
+      l.n *= size;
+    } else {
+      (l.n == 1 ? l.outer : l.inner) *= size;
+    }
+  }
+  return l;
+}
+
 Dims all_dims(const char* operation, const Tensor& x) {
   check_defined(operation, x);
   Dims dims;

@@ -1,5 +1,6 @@
 #pragma once
 // Dimensions of reductions.
+#include "autodiff/kernels/lines.h"
 #include "autodiff/kernels/strided.h"
 #include "autodiff/ops/broadcast.h"
 
@@ -16,6 +17,9 @@ struct Reduced {
 Reduced reduce_over(const char* operation, const Tensor& x, const Dims& dims);
 /// A ValueError of the operation if x is undefined.
 Dims all_dims(const char* operation, const Tensor& x);
+
+/// The lines that the reduction of a dense x runs along, if its dimensions lie together; nothing otherwise, or if x is not dense.
+std::optional<kernels::Lines> lines_of(const Tensor& x, const Shape& kept);
 
 /// Calls f(position in the dense result, element) for every element of x.
 template <class T, class F> void for_each_reduced(const Tensor& x, const Reduced& r, F&& f) {

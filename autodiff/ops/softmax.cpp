@@ -2,13 +2,45 @@
 //
 //   y = softmax(x):       x_bar = y (y_bar - sum(y_bar y)),     y_dot = y (x_dot - sum(x_dot y))
 //   y = log_softmax(x):   x_bar = y_bar - e^y sum(y_bar),       y_dot = x_dot - sum(x_dot e^y)
+//
+// Outside recording a rule is two passes over the elements.
 #include <cmath>
 
-#include "autodiff/kernels/softmax.h"
+#include "autodiff/kernels/lines.h"
+#include "autodiff/kernels/run_elements.h"
 #include "autodiff/ops/broadcast.h"
 
 namespace wengert {
 namespace {
+
+/// Of a dense tensor, along dimension d.
+kernels::Lines lines_of(const Shape& shape, int d) {
+  kernels::Lines l{1, shape[d], 1};
+  for (int i = 0; i < shape.rank(); ++i) (i < d ? l.outer : l.inner) *= i == d ? 1 : shape[i];
+  return l;
+}
+
+/// r[i] = combine(y[i], m[i], s) with s = the sum of term(y[i], m[i]) along dimension d; y is dense.
+template <class Term, class Combine> Tensor rule(const Tensor& y, const Tensor& y_bar, int d, Term term, Combine combine) {
+  const Tensor m = y_bar.contiguous();
+  Tensor r = Tensor::uninitialized(y.shape(), y.dtype());
+  if (r.size() == 0) return r;
+  const kernels::Lines l = lines_of(y.shape(), d);
+  detail::dispatch_floating(y.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T *p = y.data<T>(), *q = m.data<T>();
+    T* to = r.mutable_data<T>();
+    pool::Vector<T> sums(static_cast<std::size_t>(l.count()));
+    kernels::run_elements<T>([&]() __attribute__((always_inline)) {
+      sum_lines(
+          l, sums.data(), [ p, q, term ](Index i, Index) __attribute__((always_inline)) { return term(p[i], q[i]); });
+      for_each_in_lines(
+          l, to, sums.data(), sums.data(),
+          [ p, q, combine ](Index i, T s, T) __attribute__((always_inline)) { return combine(p[i], q[i], s); });
+    });
+  });
+  return r;
+}
 
 class Softmax : public Operation {
  public:
@@ -22,7 +54,12 @@ class Softmax : public Operation {
 
  private:
   /// The Jacobian is symmetric.
-  Tensor carry(const Tensor& y, const Tensor& m) const { return y * (m - sum(m * y, dim_, {.keepdim = true})); }
+  Tensor carry(const Tensor& y, const Tensor& m) const {
+    if (recording()) return y * (m - sum(m * y, dim_, {.keepdim = true}));
+    return rule(
+        y, m, dim_, [](auto y, auto m) __attribute__((always_inline)) { return static_cast<double>(y) * static_cast<double>(m); },
+        [](auto y, auto m, auto sum) __attribute__((always_inline)) { return y * (m - sum); });
+  }
   // [rule]
   int dim_;
 };
@@ -34,7 +71,10 @@ class LogSoftmax : public Operation {
   const char* latex() const override { return R"(\ln\operatorname{softmax}(#))"; }
   ValueSet saved_for(int) const override { return output(); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    x_bar[0] = y_bar[0] - exp(s.y()) * sum(y_bar[0], dim_, {.keepdim = true});
+    x_bar[0] = recording() ? y_bar[0] - exp(s.y()) * sum(y_bar[0], dim_, {.keepdim = true})
+                           : rule(
+                                 s.y(), y_bar[0], dim_, [](auto, auto m) __attribute__((always_inline)) { return static_cast<double>(m); },
+                                 [](auto y, auto m, auto sum) __attribute__((always_inline)) { return m - fn::straight::exp(y) * sum; });
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = x_dot[0] - sum(x_dot[0] * exp(s.y()), dim_, {.keepdim = true});
@@ -44,16 +84,25 @@ class LogSoftmax : public Operation {
   int dim_;
 };
 
-/// For each row of dense x: y = e^(x - max) / sum, or x - max - ln sum.
-template <class T> void softmax_rows(const T* x, T* y, Index rows, Index n, bool logarithm) {
-  kernels::for_each_softmax_row(x, y, rows, n, [=](Index r, T top, double total) {
-    T* row = y + r * n;
-    if (logarithm) {
-      const T shift = static_cast<T>(std::log(total));
-      for (Index i = 0; i < n; ++i) row[i] = x[r * n + i] - top - shift;
+/// y = e^(x - max) / sum, or x - max - ln sum, in each line of dense x; n > 0. A line of -inf alone has NaN for its exponentials.
+template <class T> void softmax_lines(const T* x, T* y, const kernels::Lines& l, bool logarithm) {
+  pool::Vector<T> top(static_cast<std::size_t>(l.count())), scale(top.size());
+  T *tops = top.data(), *scales = scale.data();
+  kernels::run_elements<T>([&]() __attribute__((always_inline)) {
+    max_lines(
+        l, tops, [x](Index i) __attribute__((always_inline)) { return x[i]; });
+    for_each_in_lines(
+        l, y, tops, tops, [x](Index i, T t, T) __attribute__((always_inline)) { return fn::straight::exp(x[i] - t); });
+    sum_lines(
+        l, scales, [y](Index i, Index) __attribute__((always_inline)) { return static_cast<double>(y[i]); });
+    if (!logarithm) {
+      for (Index i = 0; i < l.count(); ++i) scales[i] = 1 / scales[i];
+      for_each_in_lines(
+          l, y, scales, scales, [y](Index i, T s, T) __attribute__((always_inline)) { return y[i] * s; });
     } else {
-      const T scale = static_cast<T>(1 / total);
-      for (Index i = 0; i < n; ++i) row[i] *= scale;
+      for (Index i = 0; i < l.count(); ++i) scales[i] = fn::straight::log(scales[i]);
+      for_each_in_lines(
+          l, y, tops, scales, [x](Index i, T t, T s) __attribute__((always_inline)) { return x[i] - t - s; });
     }
   });
 }
@@ -62,16 +111,12 @@ template <class T> void softmax_rows(const T* x, T* y, Index rows, Index n, bool
 template <class Op> Tensor along(const char* name, const Tensor& x, Index dim, bool logarithm, Location site) {
   detail::check_floating(name, x);
   const int d = checked_dim(name, dim, x);
-  const bool last = d == x.rank() - 1;
-  const Tensor moved = last ? x.constant() : transpose(x.constant(), d, -1, site);
-  const Tensor rows = moved.contiguous(site);
-  Tensor y = Tensor::uninitialized(rows.shape(), x.dtype(), site);
-  const Index n = rows.shape().back();
+  const Tensor dense = x.constant().contiguous(site);
+  Tensor y = Tensor::uninitialized(x.shape(), x.dtype(), site);
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    if (n > 0) softmax_rows(rows.data<T>(), y.mutable_data<T>(), rows.size() / n, n, logarithm);
+    if (y.size() > 0) softmax_lines(dense.data<T>(), y.mutable_data<T>(), lines_of(x.shape(), d), logarithm);
   });
-  if (!last) y = transpose(y, d, -1, site).contiguous(site);
   return record(Op(d), site, {&x}, std::move(y));
 }
 // [forward]

@@ -18,8 +18,18 @@ namespace {
 /// The type that sums are accumulated in.
 template <class T> using Wide = std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>;
 
-/// The sum of a row, as eight partial sums instead of one long chain of additions.
+/// The sum of a row, as partial sums instead of one long chain of additions.
 template <class T> Wide<T> sum_row(const T* x, Index n, Index step) {
+  if constexpr (std::is_floating_point_v<T>) {
+    if (step == 1 && n >= 64) {
+      double sum = 0;
+      kernels::run_on_best_target([&]() __attribute__((always_inline)) {
+        sum = kernels::sum_of_run(
+            0, n, [x](Index i) __attribute__((always_inline)) { return static_cast<double>(x[i]); });
+      });
+      return sum;
+    }
+  }
   Wide<T> partial[8] = {};
   Index i = 0;
   for (; i + 8 <= n; i += 8)

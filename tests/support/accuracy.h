@@ -1,5 +1,6 @@
 #pragma once
 // The errors of the functions of autodiff/functions/functions.h, in units in the last place (ULP) of a double.
+#include <autodiff/functions/element.h>
 #include <autodiff/functions/functions.h>
 #include <fmt/format.h>
 
@@ -60,22 +61,39 @@ inline void note(Error& worst, double x, double actual, Real expected, double co
   if (here.ulps / here.allowed > worst.ulps / worst.allowed) worst = here;
 }
 
+/// Value and slope of a function of numbers, and of one of elements in a loop over tensors.
+struct Computed {
+  double value, slope;
+};
+template <class F> Computed of_number(double x) {
+  const double y = F{}.value(x);
+  return {y, F{}.pullback(1.0, x, y)};
+}
+template <class F> Computed of_element(double x) {
+  if (fn::kHoldsNearZero<F> && fn::is_far(x)) return of_number<F>(x);
+  using E = fn::Element<double>;
+  const E y = F{}.value(E{x});
+  return {y.v, fn::pullback(F{}, E{1}, E{x}, y).v};
+}
+
+/// The worst errors, of numbers and of elements.
 template <class F> Row measure(const reference::Unary& reference, int n) {
   // digamma and polygamma exist only for doubles
   constexpr bool has_slope = !std::is_same_v<F, fn::Lgamma> && !std::is_same_v<F, fn::Digamma> && !std::is_same_v<F, fn::Polygamma>;
   Row row{F::name, F::latex, {}, {}};
   if (!has_slope) row.slope.ulps = -1;
   for (const double x : grid(reference.low, reference.high, n)) {
-    const double y = F{}.value(x), slope = F{}.pullback(1.0, x, y);
     const Real exact = reference.value(x);
     if (std::abs(exact) > std::numeric_limits<double>::max()) continue;
-    const double condition = static_cast<double>(x * static_cast<Real>(slope) / exact);
-    note(row.value, x, y, exact, std::max(std::abs(condition), std::abs(condition - 1)));
-    if constexpr (has_slope) {
-      const auto slope_at = [&](Real t) { return F{}.pullback(Real(1), t, reference.value(t)); };
-      const Real exact_slope = slope_at(x), change = (slope_at(x * (1 + 1e-5L)) - slope_at(x * (1 - 1e-5L))) / 2e-5L;
-      if (std::abs(exact_slope) < std::numeric_limits<double>::max())
-        note(row.slope, x, slope, exact_slope, static_cast<double>(std::abs(change / exact_slope)));
+    for (const auto& [y, slope] : {of_number<F>(x), of_element<F>(x)}) {
+      const double condition = static_cast<double>(x * static_cast<Real>(slope) / exact);
+      note(row.value, x, y, exact, std::max(std::abs(condition), std::abs(condition - 1)));
+      if constexpr (has_slope) {
+        const auto slope_at = [&](Real t) { return F{}.pullback(Real(1), t, reference.value(t)); };
+        const Real exact_slope = slope_at(x), change = (slope_at(x * (1 + 1e-5L)) - slope_at(x * (1 - 1e-5L))) / 2e-5L;
+        if (std::abs(exact_slope) < std::numeric_limits<double>::max())
+          note(row.slope, x, slope, exact_slope, static_cast<double>(std::abs(change / exact_slope)));
+      }
     }
   }
   return row;

@@ -1,0 +1,139 @@
+#pragma once
+// Internal.
+// An element of a tensor in a loop, as an operand of the formulas of functions.h: a number whose elementary functions are the straight
+// formulas of straight.h, which compilers make SIMD of. (Scalars keep those of the C library: one call is faster there, and the options of
+// a user's program, such as -ffast-math, would not leave a straight formula as it is.)
+#include "autodiff/functions/functions.h"
+#include "autodiff/functions/straight.h"
+
+namespace wengert::fn {
+
+template <class T> struct Element {
+  T v;
+
+  WENGERT_INLINE friend Element operator+(Element a, Element b) { return {a.v + b.v}; }
+  WENGERT_INLINE friend Element operator-(Element a, Element b) { return {a.v - b.v}; }
+  WENGERT_INLINE friend Element operator*(Element a, Element b) { return {a.v * b.v}; }
+  WENGERT_INLINE friend Element operator/(Element a, Element b) { return {a.v / b.v}; }
+  WENGERT_INLINE friend Element operator-(Element a) { return {-a.v}; }
+  WENGERT_INLINE friend bool operator<(Element a, Element b) { return a.v < b.v; }
+  WENGERT_INLINE friend bool operator<=(Element a, Element b) { return a.v <= b.v; }
+  WENGERT_INLINE friend bool operator>(Element a, Element b) { return a.v > b.v; }
+  WENGERT_INLINE friend bool operator>=(Element a, Element b) { return a.v >= b.v; }
+  WENGERT_INLINE friend bool operator==(Element a, Element b) { return a.v == b.v; }
+};
+
+// Beside numbers, which take the element's type.
+#define WENGERT_OPERATOR(op)                                                                                                         \
+  template <class T, class N>                                                                                                        \
+  requires std::is_arithmetic_v<N> WENGERT_INLINE auto operator op(Element<T> a, N b) { return a op Element<T>{static_cast<T>(b)}; } \
+  template <class T, class N>                                                                                                        \
+  requires std::is_arithmetic_v<N> WENGERT_INLINE auto operator op(N a, Element<T> b) { return Element<T>{static_cast<T>(a)} op b; }
+WENGERT_OPERATOR(+)
+WENGERT_OPERATOR(-)
+WENGERT_OPERATOR(*)
+WENGERT_OPERATOR(/)
+WENGERT_OPERATOR(<)
+WENGERT_OPERATOR(<=)
+WENGERT_OPERATOR(>)
+WENGERT_OPERATOR(>=)
+WENGERT_OPERATOR(==)
+#undef WENGERT_OPERATOR
+
+template <class T> WENGERT_INLINE Element<T> where(bool condition, const Element<T>& a, const Element<T>& b) {
+  return {condition ? a.v : b.v};
+}
+template <class T, class N>
+requires std::is_arithmetic_v<N> WENGERT_INLINE Element<T> where(bool condition, const Element<T>& a, const N& b) {
+  return {condition ? a.v : static_cast<T>(b)};
+}
+template <class T, class N>
+requires std::is_arithmetic_v<N> WENGERT_INLINE Element<T> where(bool condition, const N& a, const Element<T>& b) {
+  return {condition ? static_cast<T>(a) : b.v};
+}
+/// Both are computed: a branch would keep the loop from the SIMD units.
+template <class F, class T> WENGERT_INLINE Element<T> where_lazy(bool condition, F&& f, const Element<T>& b) {
+  return where(condition, f(), b);
+}
+template <class T> WENGERT_INLINE Element<T> zero_like(const Element<T>&) { return {0}; }
+
+template <class T> WENGERT_INLINE Element<T> abs(Element<T> x) { return {std::abs(x.v)}; }
+template <class T> WENGERT_INLINE Element<T> sqrt(Element<T> x) { return {std::sqrt(x.v)}; }
+template <class T> WENGERT_INLINE Element<T> floor(Element<T> x) { return {std::floor(x.v)}; }
+template <class T> WENGERT_INLINE Element<T> ceil(Element<T> x) { return {std::ceil(x.v)}; }
+template <class T> WENGERT_INLINE Element<T> rint(Element<T> x) { return {std::rint(x.v)}; }
+
+#define WENGERT_FUNCTION(name) \
+  template <class T> WENGERT_INLINE Element<T> name(Element<T> x) { return {straight::name(x.v)}; }
+WENGERT_FUNCTION(exp)
+WENGERT_FUNCTION(exp2)
+WENGERT_FUNCTION(expm1)
+WENGERT_FUNCTION(log)
+WENGERT_FUNCTION(log1p)
+WENGERT_FUNCTION(sin)
+WENGERT_FUNCTION(cos)
+WENGERT_FUNCTION(tan)
+WENGERT_FUNCTION(sinh)
+WENGERT_FUNCTION(cosh)
+WENGERT_FUNCTION(tanh)
+WENGERT_FUNCTION(asinh)
+WENGERT_FUNCTION(acosh)
+WENGERT_FUNCTION(atanh)
+WENGERT_FUNCTION(erf)
+WENGERT_FUNCTION(erfc)
+#undef WENGERT_FUNCTION
+// In double for floats, too.
+#define WENGERT_FUNCTION(name) \
+  template <class T> WENGERT_INLINE Element<T> name(Element<T> x) { return {static_cast<T>(straight::name(static_cast<double>(x.v)))}; }
+WENGERT_FUNCTION(log2)
+WENGERT_FUNCTION(log10)
+WENGERT_FUNCTION(asin)
+WENGERT_FUNCTION(acos)
+WENGERT_FUNCTION(atan)
+#undef WENGERT_FUNCTION
+// One at a time.
+template <class T> WENGERT_INLINE Element<T> lgamma(Element<T> x) { return {fn::lgamma(x.v)}; }
+template <class T> WENGERT_INLINE Element<T> digamma(Element<T> x) { return {fn::digamma(x.v)}; }
+template <class T> WENGERT_INLINE Element<T> polygamma(double n, Element<T> x) { return {fn::polygamma(static_cast<T>(n), x.v)}; }
+template <class T> WENGERT_INLINE Element<T> pow(Element<T> a, Element<T> b) { return {std::pow(a.v, b.v)}; }
+template <class T> WENGERT_INLINE Element<T> atan2(Element<T> a, Element<T> b) { return {std::atan2(a.v, b.v)}; }
+template <class T> WENGERT_INLINE Element<T> hypot(Element<T> a, Element<T> b) { return {std::hypot(a.v, b.v)}; }
+
+// Rules for elements, which share what the formulas of functions.h compute more than once. (Those are for recorded tensors, too, whose
+// next order needs functions without a corner.)
+template <class F, class E> WENGERT_INLINE E pullback(const F& f, const E& m, const E& x, const E& y) { return f.pullback(m, x, y); }
+/// 1 / (1 + e^-x) and 1 / (1 + e^x).
+template <class E> struct BothSigmoids { E left, right; };
+template <class E> WENGERT_INLINE BothSigmoids<E> both_sigmoids(const E& x) {
+  const E e = exp(-abs(x)), scale = 1 / (1 + e);
+  return {where(x < 0, e, 1) * scale, where(x < 0, 1, e) * scale};
+}
+template <class E> WENGERT_INLINE E pullback(const Silu&, const E& m, const E& x, const E&) {
+  const auto [left, right] = both_sigmoids(x);
+  return m * left * (1 + x * right);
+}
+template <class E> WENGERT_INLINE E pullback(const GeluTanh&, const E& m, const E& x, const E&) {
+  const E z = where(x > 30, 30, where(x < -30, -30, x));
+  const auto [left, right] = both_sigmoids(GeluTanh::twice_u(z));
+  return m * (left + left * right * z * (1.5957691216057308 + 0.21406444881780073 * z * z));
+}
+template <class T> WENGERT_INLINE Element<T> pullback(const Gelu&, const Element<T>& m, const Element<T>& x, const Element<T>&) {
+  const auto [erfc, exponential] = straight::erfc_and_exponential((x * -0.70710678118654752).v);
+  return m * (Element<T>{erfc} / 2 + x * 0.39894228040143268 * Element<T>{exponential});
+}
+/// With n = e^-|x| and w = p / (p + 2q) as in the value: 1 - w^2 = 4 q (p + q) / (p + 2q)^2.
+template <class E> WENGERT_INLINE E pullback(const Mish&, const E& m, const E& x, const E&) {
+  const E n = exp(-abs(x));
+  const E p = where(x < 0, n * (n + 2), 1 + 2 * n), q = where(x < 0, 1, n * n), d = 1 / (p + 2 * q);
+  return m * (p * d + x * (4 * q * (p + q) * d * d) * (where(x < 0, n, 1) / (1 + n)));
+}
+
+/// Functions whose straight formulas hold near 0 alone: beyond, an element takes the C library's.
+template <class F> constexpr bool kHoldsNearZero = false;
+template <> inline constexpr bool kHoldsNearZero<Sin> = true;
+template <> inline constexpr bool kHoldsNearZero<Cos> = true;
+template <> inline constexpr bool kHoldsNearZero<Tan> = true;
+/// Whether x is beyond.
+template <class T> WENGERT_INLINE bool is_far(T x) { return !(std::abs(x) <= static_cast<T>(straight::kTrigonometricLimit)); }
+
+}  // namespace wengert::fn

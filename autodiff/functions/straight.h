@@ -1,0 +1,375 @@
+#pragma once
+// Internal.
+// Elementary functions as straight formulas: no branch on a value, no table, no call, no fused product. Compilers make SIMD of loops over
+// them, and they have the same bits on every machine and however a loop is cut. Each is right for all arguments (NaN, infinities, zeros of
+// either sign, results that underflow), except that sin, cos and tan want |x| <= kTrigonometricLimit. Errors of the float64 formulas are in
+// docs/functions.md, those of float32 below 2 ULP.
+//
+// Ranges are reduced as in the usual libraries (J.-M. Muller, Elementary Functions, 3rd ed., chapters 11 and 12). The polynomials
+// interpolate at Chebyshev points, with coefficients rounded to nearest.
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <limits>
+#include <type_traits>
+
+#include "autodiff/functions/exponential.h"
+
+#define WENGERT_STRAIGHT __attribute__((always_inline)) inline
+
+namespace wengert::fn::straight {
+
+/// c[0] + c[1] x + c[2] x^2 + ...
+template <class T, class... C> WENGERT_STRAIGHT T polynomial(T x, double c, C... rest) {
+  if constexpr (sizeof...(C) == 0) {
+    return static_cast<T>(c);
+  } else {
+    return static_cast<T>(c) + x * polynomial(x, rest...);
+  }
+}
+
+template <class T> using BitsOf = std::conditional_t<sizeof(T) == 8, std::uint64_t, std::uint32_t>;
+template <class T> WENGERT_STRAIGHT BitsOf<T> bits(T x) { return std::bit_cast<BitsOf<T>>(x); }
+
+/// The constants of a format.
+template <class T> struct Format;
+template <> struct Format<double> {
+  static constexpr int kDigits = 52;
+  static constexpr double kRound = 0x1.8p52;  // x + kRound - kRound is x rounded to an integer, which is in the low bits of x + kRound
+  static constexpr double kBias = 1023;
+  static constexpr double kLn2High = 0x1.62e42fee00000p-1, kLn2Low = 0x1.a39ef35793c76p-33;  // the high part times an exponent is exact
+  static constexpr double kLeast = 0x1p-1022, kGrow = 0x1p54, kGrown = 54;                   // the least normal number
+  static constexpr std::uint64_t kHalfRoot = 0x3fe6a09e667f3bcd;                             // sqrt(1/2)
+  static constexpr double kOverflow = 710, kUnderflow = -746;                                // of the exponential
+};
+template <> struct Format<float> {
+  static constexpr int kDigits = 23;
+  static constexpr float kRound = 0x1.8p23f;
+  static constexpr float kBias = 127;
+  static constexpr float kLn2High = 0x1.63p-1f, kLn2Low = -0x1.bd0106p-13f;
+  static constexpr float kLeast = 0x1p-126f, kGrow = 0x1p25f, kGrown = 25;
+  static constexpr std::uint32_t kHalfRoot = 0x3f3504f3;
+  static constexpr float kOverflow = 89, kUnderflow = -104;
+};
+
+template <class T> WENGERT_STRAIGHT T rounded(T x) { return (x + Format<T>::kRound) - Format<T>::kRound; }
+/// 2^k for an integer k such that it is a normal number.
+template <class T> WENGERT_STRAIGHT T power_of_two(T k) {
+  return std::bit_cast<T>(bits(k + (Format<T>::kRound + Format<T>::kBias)) << Format<T>::kDigits);
+}
+/// p 2^k, rounded once, also where 2^k is no normal number.
+template <class T> WENGERT_STRAIGHT T scale(T p, T k) {
+  const T half = rounded(k * T(0.5));
+  return p * power_of_two(half) * power_of_two(k - half);
+}
+
+// ---- exponentials ----------------------------------------------------------------------------------------------------------------
+
+/// e^x = (1 + p) 2^k with |ln(1 + p)| <= ln(2) / 2.
+template <class T> struct Exponential { T p, k; };
+/// (e^r - 1), for |r| <= ln(2) / 2.
+template <class T> WENGERT_STRAIGHT T small_exponential(T r) {
+  if constexpr (sizeof(T) == 8) {
+    return r + r * r *
+                   polynomial(r, 0.5, 0.16666666666666669, 0.04166666666662413, 0.008333333333330062, 0.0013888888917213717,
+                              0.00019841269863053618, 2.4801521295954376e-05, 2.7557268459997064e-06, 2.7620088445409746e-07,
+                              2.510038549551032e-08);
+  } else {
+    return r + r * r * polynomial(r, 5.0000001201e-1, 1.6666665459e-1, 4.1665795894e-2, 8.3334519073e-3, 1.3981999507e-3, 1.9875691500e-4);
+  }
+}
+template <class T> WENGERT_STRAIGHT Exponential<T> exponential(T x) {
+  const T k = rounded(x * T(1.4426950408889634));
+  return {small_exponential((x - k * Format<T>::kLn2High) - k * Format<T>::kLn2Low), k};
+}
+template <class T> WENGERT_STRAIGHT T between(T low, T x, T high) {
+  x = x > high ? high : x;
+  return x < low ? low : x;
+}
+
+template <class T> WENGERT_STRAIGHT T exp(T x) {
+  if constexpr (sizeof(T) == 4) {
+    return fn::exp(x);
+  } else {
+    const auto [p, k] = exponential(between(Format<T>::kUnderflow, x, Format<T>::kOverflow));
+    return scale(1 + p, k);
+  }
+}
+template <class T> WENGERT_STRAIGHT T exp2(T x) {
+  x = between(T(-1080), x, T(1030));
+  const T k = rounded(x);
+  return scale(1 + small_exponential((x - k) * T(0.69314718055994531)), k);
+}
+/// e^x - 1 for x <= 40.
+template <class T> WENGERT_STRAIGHT T moderate_expm1(T x) {
+  const auto [p, k] = exponential(x < -50 ? T(-50) : x);
+  const T s = power_of_two(k);
+  return p * s + (s - 1);
+}
+template <class T> WENGERT_STRAIGHT T expm1(T x) {
+  const T limit = 40, large = exp(x);
+  const T moderate = moderate_expm1(x > limit ? limit : x);
+  return x > limit ? large : x == 0 ? x : moderate;
+}
+/// e^x / 2 for x >= 0.
+template <class T> WENGERT_STRAIGHT T half_exp(T x) {
+  const auto [p, k] = exponential(between(T(0), x, Format<T>::kOverflow + 1));
+  return scale(1 + p, k - 1);
+}
+template <class T> WENGERT_STRAIGHT T sinh(T x) {
+  const T a = std::abs(x), t = moderate_expm1(a > 22 ? T(22) : a), near = (t + t / (t + 1)) * T(0.5);
+  return std::copysign(a > 22 ? half_exp(a) : near, x);
+}
+template <class T> WENGERT_STRAIGHT T cosh(T x) {
+  const T e = half_exp(std::abs(x));
+  return e + T(0.25) / e;
+}
+/// With t = e^(2|x|) - 1 it is t / (t + 2) with the sign of x.
+template <class T> WENGERT_STRAIGHT T tanh(T x) {
+  if constexpr (sizeof(T) == 4) {
+    return fn::tanh(x);
+  } else {
+    const T a = std::abs(x), t = moderate_expm1(a > 20 ? T(40) : 2 * a);
+    return std::copysign(t / (t + 2), x);
+  }
+}
+
+// ---- logarithms ------------------------------------------------------------------------------------------------------------------
+
+/// x = (1 + f) 2^k with sqrt(1/2) <= 1 + f < sqrt(2), for positive x.
+template <class T> struct Split { T f, k; };
+template <class T> WENGERT_STRAIGHT Split<T> split(T x) {
+  using Bits = BitsOf<T>;
+  constexpr int kDigits = Format<T>::kDigits;
+  constexpr Bits kOne = std::bit_cast<Bits>(T(1)), kMantissa = (Bits(1) << kDigits) - 1;
+  constexpr T kCarrier = static_cast<T>(Bits(1) << kDigits);  // whose low bits count ones
+  const bool tiny = x < Format<T>::kLeast;
+  const Bits b = bits(tiny ? x * Format<T>::kGrow : x) + (kOne - Format<T>::kHalfRoot);
+  const T exponent = std::bit_cast<T>((b >> kDigits) | std::bit_cast<Bits>(kCarrier)) - (kCarrier + Format<T>::kBias);
+  return {std::bit_cast<T>((b & kMantissa) + Format<T>::kHalfRoot) - 1, tiny ? exponent - Format<T>::kGrown : exponent};
+}
+/// ln(1 + f) = f - half + tail, with half = f^2 / 2.
+template <class T> struct SmallLogarithm { T half, tail; };
+template <class T> WENGERT_STRAIGHT SmallLogarithm<T> small_logarithm(T f) {
+  const T s = f / (2 + f), z = s * s, half = f * f * T(0.5);
+  T r;
+  if constexpr (sizeof(T) == 8) {
+    r = polynomial(z, 0.666666666666667, 0.39999999999899405, 0.2857142862602153, 0.2222221112727996, 0.18182889672759556,
+                   0.15331703403303396, 0.14616674592485554);
+  } else {
+    r = polynomial(z, 0.6666666655442178, 0.4000012190139024, 0.2855081382983567, 0.23330657298883917);
+  }
+  return {half, s * (half + z * r)};
+}
+/// y where ln x is finite, and otherwise its limit.
+template <class T> WENGERT_STRAIGHT T logarithm_or_limit(T x, T y) {
+  constexpr T kInfinity = std::numeric_limits<T>::infinity(), kNaN = std::numeric_limits<T>::quiet_NaN();
+  y = x < kInfinity ? y : x;
+  y = x < 0 ? kNaN : y;
+  return x == 0 ? -kInfinity : y;
+}
+template <class T> WENGERT_STRAIGHT T log(T x) {
+  const auto [f, k] = split(x);
+  const auto [half, tail] = small_logarithm(f);
+  return logarithm_or_limit(x, k * Format<T>::kLn2High - ((half - (tail + k * Format<T>::kLn2Low)) - f));
+}
+/// ln(u) for u = 1 + x rounded, corrected by the rounding error divided by u.
+template <class T> WENGERT_STRAIGHT T log1p(T x) {
+  const T u = 1 + x;
+  const auto [mantissa, k] = split(u);
+  const T error = x > 1 ? 1 - (u - x) : x - (u - 1);
+  const bool near = k == 0;
+  const T f = near ? x : mantissa, c = near ? 0 : error / u;
+  const auto [half, tail] = small_logarithm(f);
+  const T y = k * Format<T>::kLn2High - ((half - (tail + (k * Format<T>::kLn2Low + c))) - f);
+  return x == 0 ? x : logarithm_or_limit(u, y);
+}
+/// (k ln(2) + ln(1 + f)) / ln(base) with the products of the high parts exact.
+WENGERT_STRAIGHT double logarithm_to_base(double x, double high, double low, double two_high, double two_low) {
+  const auto [f, k] = split(x);
+  const auto [half, tail] = small_logarithm(f);
+  const double head = std::bit_cast<double>(bits(f - half) & 0xffffffff00000000), rest = ((f - head) - half) + tail;
+  const double a = k * two_high, b = head * high, sum = a + b;
+  const double correction = k * two_low + ((rest + head) * low + rest * high) + ((a - sum) + b);
+  return logarithm_or_limit(x, sum + correction);
+}
+WENGERT_STRAIGHT double log2(double x) { return logarithm_to_base(x, 0x1.71546p+0, 0x1.652b82fe1777dp-20, 1, 0); }
+WENGERT_STRAIGHT double log10(double x) {
+  return logarithm_to_base(x, 0x1.bcb7ap-2, 0x1.1526e50e32a6bp-22, 0x1.34413508p-2, 0x1.f79fef311f12bp-34);
+}
+template <class T> WENGERT_STRAIGHT T asinh(T x) {
+  const T a = std::abs(x);
+  const bool large = a > T(1 << 28);
+  const T u = large ? a - 1 : a + a * a / (1 + std::sqrt(a * a + 1));
+  return std::copysign(log1p(u) + (large ? T(0.69314718055994531) : T(0)), x);
+}
+template <class T> WENGERT_STRAIGHT T acosh(T x) {
+  const T t = x - 1;
+  const bool large = x > T(1 << 28);
+  const T u = large ? t : t + std::sqrt(2 * t + t * t), y = log1p(u) + (large ? T(0.69314718055994531) : T(0));
+  return x < 1 ? std::numeric_limits<T>::quiet_NaN() : y;
+}
+template <class T> WENGERT_STRAIGHT T atanh(T x) {
+  const T a = std::abs(x), twice = 2 * a, far = twice / (1 - a), near = twice + twice * a / (1 - a);
+  return std::copysign(log1p(a < T(0.5) ? near : far) * T(0.5), x);
+}
+
+// ---- trigonometric functions and their inverses ----------------------------------------------------------------------------------
+
+/// Beyond, the multiples of pi/2 that are subtracted below are no longer exact.
+constexpr double kTrigonometricLimit = 1e6;
+
+/// x = quarters pi/2 + (r + rest) with |r| <= pi/4.
+template <class T> struct Angle {
+  T r, rest;
+  BitsOf<T> quarters;  // modulo 4
+};
+constexpr double kTwoOverPi = 0x1.45f306dc9c883p-1, kHalfPi1 = 0x1.921fb544p+0, kHalfPi2 = 0x1.0b4611a6p-34,
+                 kHalfPi3 = 0x1.3198a2e037073p-69;
+WENGERT_STRAIGHT Angle<double> angle(double x) {
+  const double carrier = x * kTwoOverPi + Format<double>::kRound, n = carrier - Format<double>::kRound;
+  const double a = x - n * kHalfPi1, second = n * kHalfPi2, b = a - second, error = (a - b) - second;
+  const double third = n * kHalfPi3, r = b - third;
+  return {r, ((b - r) - third) + error, bits(carrier)};
+}
+WENGERT_STRAIGHT Angle<float> angle(float x) {  // in double, so that r keeps its digits near the multiples of pi/2
+  const double n = rounded(static_cast<double>(x) * kTwoOverPi);
+  const double r = (static_cast<double>(x) - n * kHalfPi1) - n * kHalfPi2;
+  return {static_cast<float>(r), 0, static_cast<std::uint32_t>(static_cast<std::int32_t>(n))};
+}
+template <class T> WENGERT_STRAIGHT T sine_near_0(T r, T rest) {
+  const T z = r * r, cube = z * r;
+  T p;
+  if constexpr (sizeof(T) == 8) {
+    p = polynomial(z, 0.008333333333330946, -0.0001984126983675497, 2.755731610068303e-06, -2.5051131455427946e-08, 1.5918101230274118e-10);
+  } else {
+    p = polynomial(z, 0.008332748037517147, -0.00019587840521305319);
+  }
+  return r - ((z * (T(0.5) * rest - cube * p) - rest) + cube * T(0.16666666666666666));
+}
+template <class T> WENGERT_STRAIGHT T cosine_near_0(T r, T rest) {
+  const T z = r * r, half = T(0.5) * z, w = 1 - half;
+  T p;
+  if constexpr (sizeof(T) == 8) {
+    p = polynomial(z, 0.041666666666666664, -0.0013888888888887395, 2.4801587298763433e-05, -2.7557317270560326e-07, 2.0876146024689747e-09,
+                   -1.1382614868556323e-11);
+  } else {
+    p = polynomial(z, 0.04166666465830042, -0.0013888302802309161, 2.4547891619813857e-05);
+  }
+  return w + (((1 - w) - half) + (z * z * p - r * rest));
+}
+/// x with its sign changed if bit 1 of quarters is set.
+template <class T> WENGERT_STRAIGHT T with_sign_of(BitsOf<T> quarters, T x) {
+  return std::bit_cast<T>(bits(x) ^ ((quarters & 2) << (8 * sizeof(T) - 2)));
+}
+template <class T> WENGERT_STRAIGHT T sin(T x) {
+  const Angle<T> a = angle(x);
+  const T s = sine_near_0(a.r, a.rest), c = cosine_near_0(a.r, a.rest);
+  return with_sign_of(a.quarters, (a.quarters & 1) != 0 ? c : s);
+}
+template <class T> WENGERT_STRAIGHT T cos(T x) {
+  const Angle<T> a = angle(x);
+  const T s = sine_near_0(a.r, a.rest), c = cosine_near_0(a.r, a.rest);
+  return with_sign_of(a.quarters + 1, (a.quarters & 1) != 0 ? s : c);
+}
+template <class T> WENGERT_STRAIGHT T tan(T x) {
+  const Angle<T> a = angle(x);
+  const T s = sine_near_0(a.r, a.rest), c = cosine_near_0(a.r, a.rest);
+  const bool odd = (a.quarters & 1) != 0;
+  return (odd ? -c : s) / (odd ? s : c);
+}
+WENGERT_STRAIGHT double atan(double x) {
+  constexpr double kPi4 = 0.78539816339744828, kPi4Low = 3.0616169978683830e-17;
+  const double a = std::abs(x);
+  const bool far = a > 2.4142135623730949, middle = a > 0.41421356237309503;
+  const double numerator = far ? -1 : middle ? a - 1 : a, denominator = far ? a : middle ? a + 1 : 1;
+  const double base = far ? 2 * kPi4 : middle ? kPi4 : 0, low = far ? 2 * kPi4Low : middle ? kPi4Low : 0;
+  const double t = numerator / denominator, z = t * t;
+  const double p = polynomial(z, -0.3333333333333333, 0.19999999999995513, -0.1428571428466482, 0.11111111015117626, -0.09090904572487347,
+                              0.07692183059894106, -0.06664509603255293, 0.05858132894427219, -0.05085365922341002, 0.03922923713827552,
+                              -0.019173922285454965);
+  return std::copysign(base + (t + (low + t * z * p)), x);
+}
+/// s such that arcsin |x| is s for |x| <= 1/2 and pi/2 - 2 s beyond.
+WENGERT_STRAIGHT double reduced_arc_sine(double a, bool far) {
+  const double z = far ? (1 - a) * 0.5 : a * a, s = far ? std::sqrt(z) : a;
+  const double p = polynomial(z, 0.16666666666666669, 0.07499999999998425, 0.04464285714637338, 0.030381944137085216, 0.0223721730020056,
+                              0.0173523912659092, 0.013971235301124917, 0.011478952690254089, 0.010324318288763578, 0.005450878187643825,
+                              0.017419357965078285, -0.014881409393100096, 0.028778442612773937);
+  return s + s * z * p;
+}
+constexpr double kHalfPi = 1.5707963267948966, kHalfPiLow = 6.1232339957367660e-17;
+WENGERT_STRAIGHT double asin(double x) {
+  const double a = std::abs(x);
+  const bool far = a > 0.5;
+  const double s = reduced_arc_sine(a, far);
+  return std::copysign(far ? kHalfPi - (2 * s - kHalfPiLow) : s, x);
+}
+WENGERT_STRAIGHT double acos(double x) {
+  const double a = std::abs(x);
+  const bool far = a > 0.5;
+  const double s = reduced_arc_sine(a, far), near = kHalfPi - (std::copysign(s, x) - kHalfPiLow);
+  return far ? (x > 0 ? 2 * s : 2 * (kHalfPi - (s - kHalfPiLow))) : near;
+}
+
+// ---- error function --------------------------------------------------------------------------------------------------------------
+
+/// e^(-a^2). The rounding error of a^2 would be multiplied by a^2, so the low part of the square goes to the reduced argument.
+WENGERT_STRAIGHT Exponential<double> exponential_of_negative_square(double a) {
+  const double head = std::bit_cast<double>(bits(a) & ~std::uint64_t(0x7ffffff)), low = (a - head) * (a + head), square = head * head;
+  const double k = rounded(square * -1.4426950408889634);
+  return {small_exponential((-square - k * Format<double>::kLn2High) - (k * Format<double>::kLn2Low + low)), k};
+}
+WENGERT_STRAIGHT Exponential<float> exponential_of_negative_square(float a) {
+  const double square = static_cast<double>(a) * static_cast<double>(a), k = rounded(square * -1.4426950408889634);
+  return {small_exponential(static_cast<float>(-square - k * 0.69314718055994531)), static_cast<float>(k)};
+}
+/// erfc(a), for a >= 0.4, and e^(-a^2) for a >= 0: (1 + 2a) e^(a^2) erfc(a) is a polynomial of t = (a - K) / (a + K)
+/// (M. M. Shepherd and J. G. Laframboise, Mathematics of Computation 36, 1981).
+template <class T> struct Tail { T erfc, exponential; };
+template <class T> WENGERT_STRAIGHT Tail<T> tail_of_gaussian(T a) {
+  a = a > (sizeof(T) == 8 ? 28 : 11) ? T(sizeof(T) == 8 ? 28 : 11) : a;  // where both are 0
+  const T t = (a - T(3.75)) / (a + T(3.75));
+  T p;
+  if constexpr (sizeof(T) == 8) {
+    p = polynomial(t, 1.2375126308378275, -0.14024059858554702, 0.0035854154854636365, 0.08227673849015034, -0.10880393014170514,
+                   0.09230432116023103, -0.058693398590569754, 0.028362277420801867, -0.00974657954794022, 0.0017556258409811545,
+                   0.00029371360330840256, -0.00029015404150446766, 5.164932825798652e-05, 2.238420089395831e-05, -1.1444635233537652e-05,
+                   -9.737262437702993e-07, 1.7521127660238457e-06, -5.6527236422484334e-08, -2.584317330814194e-07, 2.2118502202061845e-08,
+                   3.751631359875892e-08, -2.8076148415864406e-09, -3.995191674991993e-09);
+  } else {
+    p = polynomial(t, 1.2375126294843886, -0.1402405626906806, 0.0035856279119396315, 0.08227502210992152, -0.10880995233168411,
+                   0.09232529959209411, -0.05862835398525195, 0.028279328978274246, -0.010047904735871792, 0.0017819092158944524,
+                   0.0008041604401161709);
+  }
+  const Exponential<T> e = exponential_of_negative_square(a);
+  const T q = p / (1 + 2 * a);
+  return {scale(q + e.p * q, e.k), scale(1 + e.p, e.k)};
+}
+/// erf(x) for |x| <= 1.
+template <class T> WENGERT_STRAIGHT T erf_near_0(T x) {
+  const T z = x * x;
+  if constexpr (sizeof(T) == 8) {
+    return x * polynomial(z, 1.1283791670955126, -0.37612638903183543, 0.11283791670945006, -0.02686617064323777, 0.0052239776071164225,
+                          -0.0008548325975389692, 0.00012055294904839707, -1.4924736907419654e-05, 1.6447424703317288e-06,
+                          -1.620848380187118e-07, 1.3720064546775592e-08, -7.795898826998504e-10);
+  } else {
+    return x * polynomial(z, 1.1283791261787373, -0.376123437753278, 0.11280316652505046, -0.026715054232265757, 0.004921762027876559,
+                          -0.0005648059865500606);
+  }
+}
+template <class T> WENGERT_STRAIGHT T erf(T x) {
+  const T a = std::abs(x), far = std::copysign(1 - tail_of_gaussian(a).erfc, x), near = erf_near_0(x);
+  return a > 1 ? far : near;
+}
+/// erfc(x) and e^(-x^2).
+template <class T> WENGERT_STRAIGHT Tail<T> erfc_and_exponential(T x) {
+  const T a = std::abs(x), near = 1 - erf_near_0(x);
+  const Tail<T> right = tail_of_gaussian(a);
+  return {a > T(0.46875) ? (x > 0 ? right.erfc : 2 - right.erfc) : near, right.exponential};
+}
+template <class T> WENGERT_STRAIGHT T erfc(T x) { return erfc_and_exponential(x).erfc; }
+
+}  // namespace wengert::fn::straight
+
+#undef WENGERT_STRAIGHT
