@@ -212,7 +212,7 @@ struct WriteScalarAroundOneSide;
 }  // namespace detail
 
 template <class T> concept Number = std::is_arithmetic_v<std::remove_cvref_t<T>> ||
-    (std::is_enum_v<std::remove_cvref_t<T>> && std::is_convertible_v<T, double>);
+    (std::is_enum_v<std::remove_cvref_t<T>>&& std::is_convertible_v<T, double>);
 
 // Argument-dependent look-up finds the names of this namespace: the operators, and the functions of <cmath>. So it has no others, which
 // would hide a user's own template of the same name.
@@ -598,7 +598,8 @@ template <class F> WENGERT_INLINE auto apply(const F& f, ScalarLike auto&& e) {
   return numeric::Unary<F, Node<decltype(e)>>(f, node(std::forward<decltype(e)>(e)));
 }
 template <class F> WENGERT_INLINE auto apply(const F& f, ScalarOperand auto&& a, ScalarOperand auto&& b) {
-  return numeric::Binary<F, Node<decltype(a)>, Node<decltype(b)>>(f, node(std::forward<decltype(a)>(a)), node(std::forward<decltype(b)>(b)));
+  return numeric::Binary<F, Node<decltype(a)>, Node<decltype(b)>>(f, node(std::forward<decltype(a)>(a)),
+                                                                  node(std::forward<decltype(b)>(b)));
 }
 
 }  // namespace detail
@@ -632,9 +633,11 @@ template <class V> WENGERT_INLINE BasicScalar<V>& BasicScalar<V>::operator/=(Sca
 template <ScalarLike E> WENGERT_INLINE auto operator-(E&& e) { return detail::apply(fn::Negative{}, std::forward<E>(e)); }
 template <ScalarLike E> WENGERT_INLINE std::remove_cvref_t<E> operator+(E&& e) { return std::forward<E>(e); }
 
-#define WENGERT_COMPARISON(op) \
-  template <class A, class B>  \
-  requires ScalarOperands<A, B> WENGERT_INLINE constexpr bool operator op(A&& a, B&& b) { return detail::value_of(a) op detail::value_of(b); }
+#define WENGERT_COMPARISON(op)                                                            \
+  template <class A, class B>                                                             \
+  requires ScalarOperands<A, B> WENGERT_INLINE constexpr bool operator op(A&& a, B&& b) { \
+    return detail::value_of(a) op detail::value_of(b);                                    \
+  }
 WENGERT_COMPARISON(<)
 WENGERT_COMPARISON(<=)
 WENGERT_COMPARISON(>)
@@ -647,9 +650,10 @@ template <class A, class B>
 requires ScalarOperands<A, B>
 constexpr std::partial_ordering operator<=>(A&& a, B&& b) {
   const auto &x = detail::value_of(a), &y = detail::value_of(b);
-  return x < y ? std::partial_ordering::less
-       : x > y ? std::partial_ordering::greater
-       : x == y ? std::partial_ordering::equivalent : std::partial_ordering::unordered;
+  return x < y    ? std::partial_ordering::less
+         : x > y  ? std::partial_ordering::greater
+         : x == y ? std::partial_ordering::equivalent
+                  : std::partial_ordering::unordered;
 }
 
 #define WENGERT_FUNCTION(F, name) \
@@ -673,27 +677,25 @@ WENGERT_FUNCTION(Minimum, min)
 
 // The functions that <cmath> does not have. A second template parameter makes a user's own template of the same name, which a
 // using-directive brings together with these, ambiguous with them: otherwise these would be chosen silently, being more constrained.
-#define WENGERT_FUNCTION(F, name) \
+#define WENGERT_FUNCTION(F, name)  \
   template <class E, class = void> \
   requires ScalarLike<E> WENGERT_INLINE auto name(const E& e) { return detail::apply(fn::F{}, e); }
 WENGERT_OWN_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name, p, p_default)                         \
-  template <class E, class = void>                                      \
-  requires ScalarLike<E> WENGERT_INLINE auto name(const E& e, double p = p_default) { \
-    return detail::apply(fn::checked(fn::F{p}), e);                     \
-  }
+#define WENGERT_FUNCTION(F, name, p, p_default) \
+  template <class E, class = void>              \
+  requires ScalarLike<E> WENGERT_INLINE auto name(const E& e, double p = p_default) { return detail::apply(fn::checked(fn::F{p}), e); }
 WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                                 \
-  template <class E, class = void>                                                            \
+#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                                               \
+  template <class E, class = void>                                                                          \
   requires ScalarLike<E> WENGERT_INLINE auto name(const E& e, double p = p_default, double q = q_default) { \
-    return detail::apply(fn::checked(fn::F{p, q}), e);                                        \
+    return detail::apply(fn::checked(fn::F{p, q}), e);                                                      \
   }
 WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name)                                                                           \
-  template <class A, class B, class = void>                                                                 \
+#define WENGERT_FUNCTION(F, name)           \
+  template <class A, class B, class = void> \
   requires ScalarOperands<A, B> WENGERT_INLINE auto name(const A& a, const B& b) { return detail::apply(fn::F{}, a, b); }
 WENGERT_BINARY_OWN_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
