@@ -43,21 +43,18 @@ template <class C, class Traits, class V>
 std::basic_ostream<C, Traits>& operator<<(std::basic_ostream<C, Traits>& out, const BasicEagerScalar<V>& s) {
   return out << detail::plain(s);
 }
-template <class C, class Traits, int N>
-std::basic_ostream<C, Traits>& operator<<(std::basic_ostream<C, Traits>& out, const Dual<N>& x) {
+template <class C, class Traits, int N> std::basic_ostream<C, Traits>& operator<<(std::basic_ostream<C, Traits>& out, const Dual<N>& x) {
   return out << x.v;
 }
 /// Reads a number: a constant.
-template <class C, class Traits, class V>
-std::basic_istream<C, Traits>& operator>>(std::basic_istream<C, Traits>& in, BasicScalar<V>& s) {
+template <class C, class Traits, class V> std::basic_istream<C, Traits>& operator>>(std::basic_istream<C, Traits>& in, BasicScalar<V>& s) {
   return detail::read_number(in, s);
 }
 template <class C, class Traits, class V>
 std::basic_istream<C, Traits>& operator>>(std::basic_istream<C, Traits>& in, BasicEagerScalar<V>& s) {
   return detail::read_number(in, s);
 }
-template <class C, class Traits, int N>
-std::basic_istream<C, Traits>& operator>>(std::basic_istream<C, Traits>& in, Dual<N>& x) {
+template <class C, class Traits, int N> std::basic_istream<C, Traits>& operator>>(std::basic_istream<C, Traits>& in, Dual<N>& x) {
   return detail::read_number(in, x);
 }
 }  // namespace numeric

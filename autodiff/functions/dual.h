@@ -130,24 +130,22 @@ template <class T> struct IsDual : std::false_type {};
 template <int N> struct IsDual<Dual<N>> : std::true_type {};
 
 // The functions that <cmath> does not have. A second template parameter, as in scalar.h.
-#define WENGERT_FUNCTION(F, name) \
-  template <class D, class = void>        \
+#define WENGERT_FUNCTION(F, name)  \
+  template <class D, class = void> \
   requires IsDual<D>::value D name(const D& x) { return evaluate(fn::F{}, x); }
 WENGERT_OWN_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
 #define WENGERT_FUNCTION(F, name, p, p_default) \
-  template <class D, class = void>                \
+  template <class D, class = void>              \
   requires IsDual<D>::value D name(const D& x, double p = p_default) { return evaluate(fn::checked(fn::F{p}), x); }
 WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                                                  \
-  template <class D, class = void> \
-  requires IsDual<D>::value D name(const D& x, double p = p_default, double q = q_default) { \
-    return evaluate(fn::checked(fn::F{p, q}), x);                                                              \
-  }
+#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default) \
+  template <class D, class = void>                            \
+  requires IsDual<D>::value D name(const D& x, double p = p_default, double q = q_default) { return evaluate(fn::checked(fn::F{p, q}), x); }
 WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name)                                                                                    \
+#define WENGERT_FUNCTION(F, name)                                                                                     \
   template <int N, class = void> Dual<N> name(const Dual<N>& a, const Dual<N>& b) { return evaluate(fn::F{}, a, b); } \
   template <int N, class = void> Dual<N> name(const Dual<N>& a, double b) { return evaluate(fn::F{}, a, b); }         \
   template <int N, class = void> Dual<N> name(double a, const Dual<N>& b) { return evaluate(fn::F{}, a, b); }

@@ -36,15 +36,7 @@ template <class T> struct EigenTraits : Eigen::GenericNumTraits<T> {
   using NonInteger = T;
   using Nested = T;
   using Literal = double;
-  enum {
-    IsComplex = 0,
-    IsInteger = 0,
-    IsSigned = 1,
-    RequireInitialization = 1,
-    ReadCost = 2,
-    AddCost = 4,
-    MulCost = 4
-  };
+  enum { IsComplex = 0, IsInteger = 0, IsSigned = 1, RequireInitialization = 1, ReadCost = 2, AddCost = 4, MulCost = 4 };
   static T dummy_precision() { return Eigen::NumTraits<double>::dummy_precision(); }
 };
 
@@ -53,9 +45,9 @@ template <class A, class B> concept EigenMixture =
     !std::same_as<A, B> && StandardOperands<A, B> && !std::is_enum_v<A> && !std::is_enum_v<B>;
 
 /// Matrices whose product has elements that a tape records: of Scalars on one side at least, and of doubles otherwise.
-template <class A, class B> concept EigenProduct =
-    (RecordedNumber<typename A::Scalar> && (RecordedNumber<typename B::Scalar> || std::same_as<typename B::Scalar, double>)) ||
-    (RecordedNumber<typename B::Scalar> && std::same_as<typename A::Scalar, double>);
+template <class A, class B> concept EigenProduct = (RecordedNumber<typename A::Scalar> &&
+                                                    (RecordedNumber<typename B::Scalar> || std::same_as<typename B::Scalar, double>)) ||
+                                                   (RecordedNumber<typename B::Scalar> && std::same_as<typename A::Scalar, double>);
 
 }  // namespace wengert::detail
 
@@ -75,9 +67,7 @@ requires wengert::detail::EigenMixture<A, B>
 struct ScalarBinaryOpTraits<A, B, Op> {
   using ReturnType = wengert::detail::Result<A, B>;
 };
-template <wengert::ScalarExpression E, class Op> struct ScalarBinaryOpTraits<E, E, Op> {
-  using ReturnType = wengert::detail::Result<E>;
-};
+template <wengert::ScalarExpression E, class Op> struct ScalarBinaryOpTraits<E, E, Op> { using ReturnType = wengert::detail::Result<E>; };
 
 }  // namespace Eigen
 
@@ -184,9 +174,9 @@ template <class Lhs, class Rhs> struct EigenProductRule {
     const typename Eigen::internal::nested_eval<Rhs, Lhs::RowsAtCompileTime>::type right(rhs);
     for (Eigen::Index j = 0; j < dst.cols(); ++j)
       for (Eigen::Index i = 0; i < dst.rows(); ++i)
-        f(dst.coeffRef(i, j), Element(inner_product<V>(
-                                  lhs.cols(), [&](Eigen::Index k) { return left.coeff(i, k); },
-                                  [&](Eigen::Index k) { return right.coeff(k, j); })));
+        f(dst.coeffRef(i, j),
+          Element(inner_product<V>(
+              lhs.cols(), [&](Eigen::Index k) { return left.coeff(i, k); }, [&](Eigen::Index k) { return right.coeff(k, j); })));
   }
   static Tensor matrix(const auto& m) {
     const Tensor t = eigen::to_tensor(m);
@@ -198,9 +188,9 @@ template <class Lhs, class Rhs> struct EigenProductRule {
 
 namespace Eigen::internal {
 
-#define WENGERT_PRODUCT(kind)                                                                     \
-  template <class Lhs, class Rhs>                                                                 \
-  requires wengert::detail::EigenProduct<Lhs, Rhs>                                                \
+#define WENGERT_PRODUCT(kind)                      \
+  template <class Lhs, class Rhs>                  \
+  requires wengert::detail::EigenProduct<Lhs, Rhs> \
   struct generic_product_impl<Lhs, Rhs, DenseShape, DenseShape, kind> : wengert::detail::EigenProductRule<Lhs, Rhs> {};
 WENGERT_PRODUCT(GemmProduct)
 WENGERT_PRODUCT(GemvProduct)
@@ -209,17 +199,17 @@ WENGERT_PRODUCT(InnerProduct)
 #undef WENGERT_PRODUCT
 
 /// a.dot(b), also with a transposed.
-#define WENGERT_DOT(transposed)                                                                                             \
-  template <class A, class B>                                                                                                        \
-  requires wengert::detail::EigenProduct<A, B>                                                                                       \
-  struct dot_nocheck<A, B, transposed> {                                                                                             \
-    using ResScalar = wengert::detail::Result<typename A::Scalar, typename B::Scalar>;                                               \
-    static ResScalar run(const MatrixBase<A>& a, const MatrixBase<B>& b) {                                                           \
-      const typename nested_eval<A, 1>::type left(a.derived());                                                                      \
-      const typename nested_eval<B, 1>::type right(b.derived());                                                                     \
-      return wengert::detail::inner_product<typename ResScalar::Value>(                                                              \
-          b.size(), [&](Index k) { return left.coeff(k); }, [&](Index k) { return right.coeff(k); });                                \
-    }                                                                                                                                \
+#define WENGERT_DOT(transposed)                                                                       \
+  template <class A, class B>                                                                         \
+  requires wengert::detail::EigenProduct<A, B>                                                        \
+  struct dot_nocheck<A, B, transposed> {                                                              \
+    using ResScalar = wengert::detail::Result<typename A::Scalar, typename B::Scalar>;                \
+    static ResScalar run(const MatrixBase<A>& a, const MatrixBase<B>& b) {                            \
+      const typename nested_eval<A, 1>::type left(a.derived());                                       \
+      const typename nested_eval<B, 1>::type right(b.derived());                                      \
+      return wengert::detail::inner_product<typename ResScalar::Value>(                               \
+          b.size(), [&](Index k) { return left.coeff(k); }, [&](Index k) { return right.coeff(k); }); \
+    }                                                                                                 \
   };
 WENGERT_DOT(false)
 WENGERT_DOT(true)
@@ -271,13 +261,13 @@ template <class Decomposition> struct EigenSparseSolveRule {
     factors->compute(*pattern);
     if (factors->info() != Eigen::Success) throw MatrixError("eigen::solve: the sparse matrix cannot be factorised; hint: is it singular?");
     Tensor x = Tensor::uninitialized(b.shape(), float64);
-    eigen::mutable_view(x) = factors->solve(Eigen::MatrixXd(eigen::view(b)));
+    eigen::mutable_view(x) = Eigen::MatrixXd(factors->solve(Eigen::MatrixXd(eigen::view(b))));  // SparseLU needs column-major order
     return x;
   }
   std::array<Tensor, 2> vjp(const Tensor& x_bar, const Tensor& x, const Tensor& a, const Tensor& b) const {
     Tensor a_bar = Tensor::uninitialized(a.shape(), float64), b_bar = Tensor::uninitialized(b.shape(), float64);
-    auto right = eigen::mutable_view(b_bar);
-    right = factors->transpose().solve(Eigen::MatrixXd(eigen::view(x_bar)));
+    const Eigen::MatrixXd right = factors->transpose().solve(Eigen::MatrixXd(eigen::view(x_bar)));
+    eigen::mutable_view(b_bar) = right;
     const auto solution = eigen::view(x);
     double* slope = a_bar.mutable_data<double>();
     for (Eigen::Index j = 0; j < pattern->outerSize(); ++j)
@@ -308,7 +298,8 @@ Eigen::Matrix<Scalar, Eigen::Dynamic, B::ColsAtCompileTime> solve(const Eigen::M
 }
 /// The same for a sparse A, by SparseLU. The derivative by A is computed for its stored elements alone. A MatrixError if it is singular.
 template <class T, int kOptions, class I, class B>
-Eigen::Matrix<Scalar, Eigen::Dynamic, B::ColsAtCompileTime> solve(const Eigen::SparseMatrix<T, kOptions, I>& a, const Eigen::MatrixBase<B>& b) {
+Eigen::Matrix<Scalar, Eigen::Dynamic, B::ColsAtCompileTime> solve(const Eigen::SparseMatrix<T, kOptions, I>& a,
+                                                                  const Eigen::MatrixBase<B>& b) {
   detail::check_solve(a.rows(), a.cols(), b.rows());
   Eigen::SparseMatrix<T> columns = a;
   columns.makeCompressed();

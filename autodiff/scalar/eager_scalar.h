@@ -34,14 +34,14 @@ template <class V> class BasicEagerScalar {
   constexpr explicit operator T() const { return static_cast<T>(scalar_); }
 
   // (Numbers are kept as numbers; everything else becomes a Scalar first.)
-#define WENGERT_ASSIGNMENT(op)                                                                         \
-  BasicEagerScalar& operator op(const BasicEagerScalar& o)& {                                          \
-    scalar_ op o.scalar_;                                                                              \
-    return *this;                                                                                      \
-  }                                                                                                    \
-  BasicEagerScalar& operator op(Number auto c)& {                                                      \
-    scalar_ op c;                                                                                      \
-    return *this;                                                                                      \
+#define WENGERT_ASSIGNMENT(op)                                \
+  BasicEagerScalar& operator op(const BasicEagerScalar& o)& { \
+    scalar_ op o.scalar_;                                     \
+    return *this;                                             \
+  }                                                           \
+  BasicEagerScalar& operator op(Number auto c)& {             \
+    scalar_ op c;                                             \
+    return *this;                                             \
   }
   WENGERT_ASSIGNMENT(+=)
   WENGERT_ASSIGNMENT(-=)
@@ -66,7 +66,8 @@ template <class T> struct IsEagerScalar : std::false_type {};
 template <class V> struct IsEagerScalar<BasicEagerScalar<V>> : std::true_type {};
 template <class T> concept EagerLike = IsEagerScalar<std::remove_cvref_t<T>>::value;
 /// Two operands, at least one of which is an eager Scalar.
-template <class A, class B> concept EagerOperands = (EagerLike<A> && (EagerLike<B> || ScalarOperand<B>)) || (EagerLike<B> && ScalarOperand<A>);
+template <class A, class B> concept EagerOperands = (EagerLike<A> && (EagerLike<B> || ScalarOperand<B>)) ||
+                                                    (EagerLike<B> && ScalarOperand<A>);
 
 namespace detail {
 
@@ -89,8 +90,12 @@ template <class F, class V> BasicEagerScalar<V> eager(const F& f, const BasicSca
   }
   return apply(f, a, b);
 }
-template <class F, class V> WENGERT_INLINE BasicEagerScalar<V> eager(const F& f, const BasicScalar<V>& a, double b) { return apply(f, a, b); }
-template <class F, class V> WENGERT_INLINE BasicEagerScalar<V> eager(const F& f, double a, const BasicScalar<V>& b) { return apply(f, a, b); }
+template <class F, class V> WENGERT_INLINE BasicEagerScalar<V> eager(const F& f, const BasicScalar<V>& a, double b) {
+  return apply(f, a, b);
+}
+template <class F, class V> WENGERT_INLINE BasicEagerScalar<V> eager(const F& f, double a, const BasicScalar<V>& b) {
+  return apply(f, a, b);
+}
 template <class V> WENGERT_INLINE const BasicScalar<V>& eager_operand(const BasicEagerScalar<V>& x) { return x.scalar(); }
 template <class V> WENGERT_INLINE const BasicScalar<V>& eager_operand(const BasicScalar<V>& x) { return x; }
 template <ScalarExpression E> WENGERT_INLINE BasicScalar<typename E::Value> eager_operand(const E& e) { return e; }
@@ -103,8 +108,8 @@ template <class F, class A, class B> WENGERT_INLINE EagerOf<A, B> eager_of(const
 
 namespace numeric {
 
-#define WENGERT_FUNCTION(F, name)      \
-  template <class A, class B>          \
+#define WENGERT_FUNCTION(F, name) \
+  template <class A, class B>     \
   requires EagerOperands<A, B> detail::EagerOf<A, B> name(const A& a, const B& b) { return detail::eager_of(fn::F{}, a, b); }
 #define WENGERT_OPERATOR(F, op) WENGERT_FUNCTION(F, operator op)
 WENGERT_ARITHMETIC(WENGERT_OPERATOR)
@@ -124,9 +129,9 @@ WENGERT_FUNCTION(Round, rint)
 WENGERT_FUNCTION(Round, nearbyint)
 #undef WENGERT_FUNCTION
 
-#define WENGERT_COMPARISON(op)                            \
-  template <class A, class B>                             \
-  requires EagerOperands<A, B>                            \
+#define WENGERT_COMPARISON(op) \
+  template <class A, class B>  \
+  requires EagerOperands<A, B> \
   constexpr bool operator op(const A& a, const B& b) { return detail::plain(a) op detail::plain(b); }
 WENGERT_COMPARISON(<)
 WENGERT_COMPARISON(<=)
@@ -153,15 +158,15 @@ WENGERT_OWN_FUNCTIONS(WENGERT_FUNCTION)
   requires EagerLike<E> E name(const E& e, double p = p_default) { return detail::apply(fn::checked(fn::F{p}), e.scalar()); }
 WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                              \
-  template <class E, class = void>                                                         \
+#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                            \
+  template <class E, class = void>                                                       \
   requires EagerLike<E> E name(const E& e, double p = p_default, double q = q_default) { \
-    return detail::apply(fn::checked(fn::F{p, q}), e.scalar());                            \
+    return detail::apply(fn::checked(fn::F{p, q}), e.scalar());                          \
   }
 WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name)             \
-  template <class A, class B, class = void>   \
+#define WENGERT_FUNCTION(F, name)           \
+  template <class A, class B, class = void> \
   requires EagerOperands<A, B> detail::EagerOf<A, B> name(const A& a, const B& b) { return detail::eager_of(fn::F{}, a, b); }
 WENGERT_BINARY_OWN_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
@@ -170,4 +175,5 @@ WENGERT_BINARY_OWN_FUNCTIONS(WENGERT_FUNCTION)
 
 /// The common type of an eager Scalar and a number, a Scalar or an expression is the eager one.
 template <class A, class B>
-requires(wengert::EagerOperands<A, B> && !std::is_same_v<A, B>) struct std::common_type<A, B> : wengert::detail::CommonEager<A, B> {};
+requires(wengert::EagerOperands<A, B> && !std::is_same_v<A, B>) struct std::common_type<A, B> : wengert::detail::CommonEager<A, B> {
+};

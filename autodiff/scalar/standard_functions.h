@@ -22,23 +22,18 @@ template <class T> concept DifferentiableNumber = ScalarLike<T> || EagerLike<T> 
 namespace detail {
 
 template <class T> struct ConcreteNumber { using type = T; };
-template <ScalarExpression T>
-struct ConcreteNumber<T> {
-  using type = BasicScalar<typename T::Value>;
-};
+template <ScalarExpression T> struct ConcreteNumber<T> { using type = BasicScalar<typename T::Value>; };
 /// The type of a result: that of the first operand that is no C++ number, or eager if one is.
 template <class... T> struct ResultOf;
 template <class T> struct ResultOf<T> : ConcreteNumber<T> {};
 template <class T, class... Rest>
-requires(sizeof...(Rest) > 0)
-struct ResultOf<T, Rest...> {
+requires(sizeof...(Rest) > 0) struct ResultOf<T, Rest...> {
   using Others = typename ResultOf<Rest...>::type;
   using type = std::conditional_t<Number<T> || (EagerLike<Others> && !Number<T>), Others, typename ConcreteNumber<T>::type>;
 };
 template <class... T> using Result = typename ResultOf<std::remove_cvref_t<T>...>::type;
 
-template <class... T> concept StandardOperands =
-    (DifferentiableNumber<T> || ...) && ((DifferentiableNumber<T> || Number<T>)&&...);
+template <class... T> concept StandardOperands = (DifferentiableNumber<T> || ...) && ((DifferentiableNumber<T> || Number<T>)&&...);
 
 /// x with another value and the same derivatives.
 inline double with_value(double, double value) { return value; }
@@ -126,12 +121,11 @@ WENGERT_FUNCTION(logb)
 WENGERT_FUNCTION(cbrt)
 WENGERT_FUNCTION(tgamma)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(name)                                         \
-  template <class A, class B>                                          \
-  requires detail::StandardOperands<A, B>                              \
-  detail::Result<A, B> name(const A& a, const B& b) {                  \
-    using T = detail::Result<A, B>;                                    \
-    return detail::standard::name(T(a), T(b));                         \
+#define WENGERT_FUNCTION(name)                                                                \
+  template <class A, class B>                                                                 \
+  requires detail::StandardOperands<A, B> detail::Result<A, B> name(const A& a, const B& b) { \
+    using T = detail::Result<A, B>;                                                           \
+    return detail::standard::name(T(a), T(b));                                                \
   }
 WENGERT_FUNCTION(beta)
 WENGERT_FUNCTION(fmod)
@@ -143,19 +137,20 @@ WENGERT_FUNCTION(fmax)
 WENGERT_FUNCTION(fmin)
 WENGERT_FUNCTION(midpoint)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(name)                                         \
-  template <class A, class B, class C>                                 \
-  requires detail::StandardOperands<A, B, C>                           \
-  detail::Result<A, B, C> name(const A& a, const B& b, const C& c) {   \
-    using T = detail::Result<A, B, C>;                                 \
-    return detail::standard::name(T(a), T(b), T(c));                   \
+#define WENGERT_FUNCTION(name)                                                                                  \
+  template <class A, class B, class C>                                                                          \
+  requires detail::StandardOperands<A, B, C> detail::Result<A, B, C> name(const A& a, const B& b, const C& c) { \
+    using T = detail::Result<A, B, C>;                                                                          \
+    return detail::standard::name(T(a), T(b), T(c));                                                            \
   }
 WENGERT_FUNCTION(fma)
 WENGERT_FUNCTION(hypot)
 WENGERT_FUNCTION(lerp)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(name, Exponent) \
-  template <DifferentiableNumber E> detail::Result<E> name(const E& x, Exponent n) { return detail::standard::name(detail::Result<E>(x), n); }
+#define WENGERT_FUNCTION(name, Exponent)                                             \
+  template <DifferentiableNumber E> detail::Result<E> name(const E& x, Exponent n) { \
+    return detail::standard::name(detail::Result<E>(x), n);                          \
+  }
 WENGERT_FUNCTION(ldexp, int)
 WENGERT_FUNCTION(frexp, int*)
 #undef WENGERT_FUNCTION
@@ -185,9 +180,10 @@ WENGERT_FUNCTION(isnormal)
 WENGERT_FUNCTION(signbit)
 WENGERT_FUNCTION(to_string)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(name) \
-  template <class A, class B>  \
-  requires detail::StandardOperands<A, B> bool name(const A& a, const B& b) { return std::name(detail::plain(a), detail::plain(b)); }
+#define WENGERT_FUNCTION(name)            \
+  template <class A, class B>             \
+  requires detail::StandardOperands<A, B> \
+  bool name(const A& a, const B& b) { return std::name(detail::plain(a), detail::plain(b)); }
 WENGERT_FUNCTION(isgreater)
 WENGERT_FUNCTION(isgreaterequal)
 WENGERT_FUNCTION(isless)
@@ -297,8 +293,9 @@ using wengert::numeric::trunc;
 
 /// As std::clamp, for operands of different types: a Scalar between two numbers.
 template <class T, class Low, class High>
-requires(wengert::detail::StandardOperands<T, Low, High> && !(is_same_v<T, Low> && is_same_v<T, High>))
-wengert::detail::Result<T, Low, High> clamp(const T& x, const Low& low, const High& high) {
+requires(wengert::detail::StandardOperands<T, Low, High> &&
+         !(is_same_v<T, Low> && is_same_v<T, High>)) wengert::detail::Result<T, Low, High> clamp(const T& x, const Low& low,
+                                                                                                 const High& high) {
   using R = wengert::detail::Result<T, Low, High>;
   if (x < low) return R(low);
   if (high < x) return R(high);

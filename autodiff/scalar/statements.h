@@ -441,8 +441,8 @@ template <class V> __attribute__((noinline, cold)) void StatementWriter<V>::make
   static_cast<StatementList<V>*>(this)->make_room_for_statement();
 }
 
-template <class V> __attribute__((noinline, cold)) std::uint64_t StatementWriter<V>::number_then(std::uint64_t number,
-                                                                                                 const char* end_then) {
+template <class V>
+__attribute__((noinline, cold)) std::uint64_t StatementWriter<V>::number_then(std::uint64_t number, const char* end_then) {
   return static_cast<StatementList<V>*>(this)->number_then(number, end_then);
 }
 

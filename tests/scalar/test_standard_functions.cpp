@@ -156,7 +156,7 @@ BOOST_AUTO_TEST_CASE(unary_plus_is_its_operand) {
   BOOST_TEST((+Dual<1>(2, {5})).d[0] == 5);
 }
 
-// The value of an expression kept in a variable may be read, but its derivative may not be taken.
+// The value of an expression is what it was when it was written.
 BOOST_AUTO_TEST_CASE(the_value_of_an_expression) {
   Tape tape;
   Scalar x = tape.variable(3), y = tape.variable(5), s = x;

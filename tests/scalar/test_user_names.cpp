@@ -33,19 +33,19 @@ template <class T> constexpr bool kMine = std::is_same_v<T, Mine>;
 
 /// Every function, called as generic code calls it.
 template <class T> void check(T x, const T y) {
-#define WENGERT_USER_FUNCTION(F, name, ...)                  \
-  static_assert(kMine<decltype(name(x))>);                   \
-  static_assert(kMine<decltype(name(y))>);                   \
-  static_assert(kMine<decltype(name(x * y))>);               \
+#define WENGERT_USER_FUNCTION(F, name, ...)    \
+  static_assert(kMine<decltype(name(x))>);     \
+  static_assert(kMine<decltype(name(y))>);     \
+  static_assert(kMine<decltype(name(x * y))>); \
   static_assert(kMine<decltype(name(exp(x)))>);
   WENGERT_OWN_FUNCTIONS(WENGERT_USER_FUNCTION)
   WENGERT_UNARY_FUNCTIONS_1(WENGERT_USER_FUNCTION)
   WENGERT_UNARY_FUNCTIONS_2(WENGERT_USER_FUNCTION)
 #undef WENGERT_USER_FUNCTION
-#define WENGERT_USER_FUNCTION(F, name)                       \
-  static_assert(kMine<decltype(name(x, y))>);                \
-  static_assert(kMine<decltype(name(x, x))>);                \
-  static_assert(kMine<decltype(name(x * y, 2.0))>);          \
+#define WENGERT_USER_FUNCTION(F, name)              \
+  static_assert(kMine<decltype(name(x, y))>);       \
+  static_assert(kMine<decltype(name(x, x))>);       \
+  static_assert(kMine<decltype(name(x * y, 2.0))>); \
   static_assert(kMine<decltype(name(2.0, x))>);
   WENGERT_BINARY_OWN_FUNCTIONS(WENGERT_USER_FUNCTION)
 #undef WENGERT_USER_FUNCTION
