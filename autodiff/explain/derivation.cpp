@@ -390,7 +390,9 @@ class Author {
     const auto add = [&](std::uint32_t v) {
       if (!needed_[v] || !active_[v] || !has_symbol(v) || !done.insert(v).second) return;
       d.backward.push_back(
-          equation(adjoint_symbol(v), sum_of_uses(v, [this](std::uint32_t result) { return adjoint_symbol(result); }), adjoint_value(v)));
+          equation(adjoint_symbol(v),
+                   sum_of_uses(v, [this](std::uint32_t result) { return result == target_ ? Term(1.0) : adjoint_symbol(result); }),
+                   adjoint_value(v)));
       if (!trace_.values[v].scalar && d.backward.back().value.empty()) d.backward.back().value = to_string(trace_.values[v].shape);
     };
     add(target_);

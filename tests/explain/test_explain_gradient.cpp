@@ -31,7 +31,7 @@ const Tensor& outside() {
   return x;
 }
 Tensor of_an_ended_tape() {
-  Tape tape;
+  Tape tape({.isolated = true});
   return tape.variable(Tensor::from({1, 2}, float64));
 }
 
