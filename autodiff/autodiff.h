@@ -2,7 +2,10 @@
 // Everything that a program needs to record and differentiate operations.
 #include "autodiff/denormals.h"
 #include "autodiff/error.h"
+#include "autodiff/explain/derivation.h"
 #include "autodiff/explain/diagnose.h"
+#include "autodiff/explain/explain_gradient.h"
+#include "autodiff/explain/named.h"
 #include "autodiff/io/npy.h"
 #include "autodiff/io/safetensors.h"
 #include "autodiff/ops.h"

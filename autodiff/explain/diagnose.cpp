@@ -163,6 +163,9 @@ class Autopsy {
         continue;
       }
       if (std::optional<Report> report = fault(step)) {
+        // Where an operand is unknown, a leaf that is not finite explains more.
+        if (doubtful(step))
+          if (std::optional<Diagnosis> leaf = unfit_leaf({})) return leaf;
         add_context(*report, step, unknown);
         const std::optional<Diagnosis> inside = inside_of(step);
         if (inside) report->inside = &*inside;
@@ -308,10 +311,12 @@ class Autopsy {
     found = finish(r);
   }
 
+  bool doubtful(const TracedStep& step) const {
+    return std::any_of(step.operands.begin(), step.operands.end(), [&](std::uint32_t v) { return !trace_.values[v].known; });
+  }
   /// Names what the tape does not keep, if the fault may have been there already.
   void add_context(Report& report, const TracedStep& step, const std::vector<int>& unknown) const {
-    const bool doubtful = std::any_of(step.operands.begin(), step.operands.end(), [&](std::uint32_t v) { return !trace_.values[v].known; });
-    if (!doubtful || unknown.empty()) return;
+    if (!doubtful(step) || unknown.empty()) return;
     report.doubt = "  The tape does not keep all operands. It may have been an earlier operation:";
     for (std::size_t k = unknown.size() > 5 ? unknown.size() - 5 : 0; k < unknown.size(); ++k) {
       const TracedStep& other = trace_.steps[static_cast<std::size_t>(unknown[k])];

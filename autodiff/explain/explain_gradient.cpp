@@ -197,21 +197,21 @@ class Search {
                                   "element"})) {
       e.reason = GradientReason::not_selected;
       why = "selects none of these elements.";
-    } else if (flow.received < 1e-30 && flow.received > 0 && !flat(step, i, 0)) {
-      e.reason = GradientReason::underflow;
-      why =
-          fmt::format("gets a cotangent of {} at most, and its product with the slope is too small for {}. Scale the loss, or use float64.",
-                      number_text(flow.received), to_string(x.dtype));
     } else if (const std::optional<double> share = flat(step, i, 0);
                share && one_of(step.name, {"sigmoid", "tanh", "erf", "hard_sigmoid", "softsign", "log_sigmoid"})) {
       e.reason = GradientReason::saturated;
       e.share = *share;
-      why = saturation(step, *share);
+      why = saturation(*share);
     } else if (one_of(step.name,
                       {"multiply", "matmul", "linear", "linear_relu", "dot", "conv2d", "conv2d_relu", "scale", "divide", "subtract"}) &&
                zero_operand(step, i)) {
       e.reason = GradientReason::zero_factor;
       why = "multiplies it by an exact zero. Weights that all begin at 0 stay there: initialize them with small random numbers.";
+    } else if (flow.received < (x.dtype == float32 ? 1e-15 : 1e-150) && !share) {
+      e.reason = GradientReason::underflow;
+      why =
+          fmt::format("gets a cotangent of {} at most, and its product with the slope is too small for {}. Scale the loss, or use float64.",
+                      number_text(flow.received), to_string(x.dtype));
     } else if (share) {
       e.reason = GradientReason::dead;
       e.share = *share;
@@ -227,10 +227,9 @@ class Search {
     return e;
   }
 
-  std::string saturation(const TracedStep& step, double share) const {
+  static std::string saturation(double share) {
     return fmt::format("is saturated at {:.4g}% of its elements, where its slope is below {:g} of the largest. Scale its operand down.",
                        100 * share, kSaturated);
-    static_cast<void>(step);
   }
 
   /// The share of elements at which an elementwise function has a slope of at most `limit` of its largest; nothing if none has, or if
@@ -241,20 +240,24 @@ class Search {
       if (!step.node && step.name == "statement" && step.partials[i] == 0) return 1;
       return std::nullopt;
     }
-    if (!x.known || !y.known) return std::nullopt;
+    if (step.node && info(*opcode_named(step.name)).options > 0) return std::nullopt;  // a node does not show its options
+    // A rule that reads the result alone needs no operand, and the other way round.
+    const fn::Reads reads = info(*opcode_named(step.name)).reads[0];
+    const bool has_x = x.known || reads == fn::Reads::y || reads == fn::Reads::nothing;
+    const bool has_y = y.known || reads == fn::Reads::x || reads == fn::Reads::nothing;
+    if (!has_x || !has_y || (!x.known && !y.known)) return std::nullopt;
+    const auto element = [](const TracedValue& value, Index k) { return value.scalar ? value.number : value.tensor.element(k); };
+    const TracedValue &operand = x.known ? x : y, &result = y.known ? y : x;
     const double steepest = step.name == "sigmoid" ? 0.25 : 1;
-    const Index n = x.scalar ? 1 : x.tensor.size();
+    const Index n = operand.scalar ? 1 : operand.tensor.size();
     Index count = 0;
     for (Index k = 0; k < n; ++k) {
-      const double at[] = {x.scalar ? x.number : x.tensor.element(k)};
-      const double slope = rule_of(step.name, options_of(step), at, y.scalar ? y.number : y.tensor.element(k), 1)[0];
-      count += std::abs(slope) <= limit * steepest;
+      const double at[] = {element(operand, k)};
+      count += std::abs(rule_of(step.name, step.options, at, element(result, k), 1)[0]) <= limit * steepest;
     }
     if (count == 0) return std::nullopt;
     return static_cast<double>(count) / static_cast<double>(n);
   }
-  static std::array<double, 2> options_of(const TracedStep& step) { return step.options; }
-
   bool zero_operand(const TracedStep& step, std::size_t i) const {
     for (std::size_t k = 0; k < step.operands.size(); ++k) {
       const TracedValue& other = trace_.values[step.operands[k]];
@@ -308,7 +311,7 @@ class Search {
     if (share && *share > 0.999 && one_of(worst->name, {"sigmoid", "tanh", "erf", "softsign", "log_sigmoid"})) {
       e.reason = GradientReason::saturated;
       e.share = *share;
-      e.text += fmt::format("  It {}\n", saturation(*worst, *share));
+      e.text += fmt::format("  It {}\n", saturation(*share));
     }
     return e;
   }

@@ -105,6 +105,6 @@ std::string position_text(const Shape& shape, Index flat) {
   return text + (at.size() == 1 ? ",)" : ")");
 }
 
-std::string number_text(double x) { return fmt::format("{:.6g}", x); }
+std::string number_text(double x) { return std::isnan(x) ? "nan" : fmt::format("{:.6g}", x); }
 
 }  // namespace wengert::detail

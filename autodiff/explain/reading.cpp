@@ -108,7 +108,9 @@ void read_names(Trace& trace) {
     const TracedValue& value = trace.values[v];
     if (value.kind == TracedValue::Kind::variable && value.site.line) made[{value.site.file, value.site.line}].push_back(v);
   }
-  for (const auto& [site, values] : made) {
+  for (auto& [site, values] : made) {
+    std::sort(values.begin(), values.end(),
+              [&](std::uint32_t a, std::uint32_t b) { return trace.values[a].index < trace.values[b].index; });
     const std::vector<SourceStatement> statements = statements_at({site.first.c_str(), site.second});
     if (statements.size() != values.size()) continue;  // in a loop, or of an array
     for (std::size_t k = 0; k < values.size(); ++k)

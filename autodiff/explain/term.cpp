@@ -6,6 +6,7 @@
 #include <cctype>
 #include <cmath>
 #include <string_view>
+#include <utility>
 
 namespace wengert::detail {
 namespace {
@@ -13,9 +14,9 @@ namespace {
 std::string digits_of(double x) { return fmt::format("{:.6g}", x); }
 
 bool is_greek(std::string_view word) {
-  constexpr std::string_view kGreek[] = {"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta",   "theta", "kappa", "lambda", "mu",   "nu",  "xi",
-                                         "pi",    "rho",  "sigma", "tau",   "phi",     "chi",  "psi",   "omega", "Gamma", "Delta",  "Theta", "Lambda",
-                                         "Sigma", "Phi",  "Psi",   "Omega"};
+  constexpr std::string_view kGreek[] = {"alpha", "beta",  "gamma", "delta", "epsilon", "zeta",  "eta", "theta", "kappa", "lambda",
+                                         "mu",    "nu",    "xi",    "pi",    "rho",     "sigma", "tau", "phi",   "chi",   "psi",
+                                         "omega", "Gamma", "Delta", "Theta", "Lambda",  "Sigma", "Phi", "Psi",   "Omega"};
   return std::find(std::begin(kGreek), std::end(kGreek), word) != std::end(kGreek);
 }
 
@@ -41,12 +42,15 @@ std::string latex_of_name(const std::string& name) {
     return fmt::format("{}_{{{}}}", latex_of_name(name.substr(0, bracket)), inside);
   }
   const std::size_t dot = name.rfind('.');
-  if (dot != std::string::npos && dot + 1 < name.size()) return fmt::format("{}_{{\\mathrm{{{}}}}}", latex_of_name(name.substr(dot + 1)), name.substr(0, dot));
+  if (dot != std::string::npos && dot + 1 < name.size())
+    return fmt::format("{}_{{\\mathrm{{{}}}}}", latex_of_name(name.substr(dot + 1)), name.substr(0, dot));
   const std::size_t at = name.rfind('_');
   if (at == std::string::npos || at == 0 || at + 1 == name.size()) return latex_of_word(name);
   const std::string base = latex_of_name(name.substr(0, at)), mark = name.substr(at + 1);
-  if (mark == "hat" || mark == "bar" || mark == "dot" || mark == "tilde") return base.size() == 1 || base[0] == '\\' ? fmt::format("\\{} {}", mark, base) : fmt::format("\\{}{{{}}}", mark, base);
-  if (mark.size() == 1 || std::all_of(mark.begin(), mark.end(), [](unsigned char c) { return std::isdigit(c); })) return fmt::format("{}_{{{}}}", base, mark);
+  if (mark == "hat" || mark == "bar" || mark == "dot" || mark == "tilde")
+    return base.size() == 1 || base[0] == '\\' ? fmt::format("\\{} {}", mark, base) : fmt::format("\\{}{{{}}}", mark, base);
+  if (mark.size() == 1 || std::all_of(mark.begin(), mark.end(), [](unsigned char c) { return std::isdigit(c); }))
+    return fmt::format("{}_{{{}}}", base, mark);
   return fmt::format("{}_{{\\mathrm{{{}}}}}", base, mark);
 }
 
@@ -54,8 +58,9 @@ std::string latex_of_name(const std::string& name) {
 
 Term::Term(double number) : number_(number) {}
 
-Term Term::symbol(const std::string& name, std::optional<double> value) {
+Term Term::symbol(const std::string& name, std::optional<double> value, const std::string& latex) {
   Term t(Kind::symbol, {});
+  t.pattern_ = latex;
   t.name_ = name;
   t.value_ = value;
   return t;
@@ -172,7 +177,8 @@ bool Term::begins_negative() const {
 Term::Written Term::write_sum(Form form) const {
   std::string text;
   for (const Term& part : parts_) {
-    std::string next = part.at_least(kProduct, form);
+    const Written written = part.write(form);
+    std::string next = written.level < kProduct && part.kind_ == Kind::sum ? "(" + written.text + ")" : written.text;
     const bool negative = !next.empty() && next[0] == '-';
     if (text.empty()) {
       text = next;
@@ -184,14 +190,15 @@ Term::Written Term::write_sum(Form form) const {
 }
 
 Term::Written Term::write_product(Form form) const {
-  const bool with_numbers = form == Form::numbers || form == Form::numbers_latex, in_latex = form == Form::latex || form == Form::numbers_latex;
+  const bool with_numbers = form == Form::numbers || form == Form::numbers_latex,
+             in_latex = form == Form::latex || form == Form::numbers_latex;
   std::string text;
   if (number_ < 0) text = "-";
   const double factor = std::abs(number_);
   std::string before;  // what has been written, without the sign
   if (factor != 1) before = factor == 0.5 && in_latex ? "\\tfrac{1}{2}" : digits_of(factor);
   for (const Term& part : parts_) {
-    std::string next = part.at_least(kPower, form);
+    std::string next = parts_.size() == 1 && part.kind_ == Kind::elements ? part.write(form).text : part.at_least(kPower, form);
     if (with_numbers && !next.empty() && next[0] == '-') next = "(" + next + ")";
     if (before.empty()) {
       before = next;
@@ -199,7 +206,11 @@ Term::Written Term::write_product(Form form) const {
       before += (in_latex ? " \\cdot " : " * ") + next;
     } else if (in_latex) {
       // A bracket separates by itself; two names need a little room.
-      before += (next[0] == '(' || before.back() == '(' || (before.back() == ')' && before.front() == '(' && before.find("'") == std::string::npos) ? " " : "\\, ") + next;
+      before += (next[0] == '(' || before.back() == '(' ||
+                         (before.back() == ')' && before.front() == '(' && before.find("'") == std::string::npos)
+                     ? " "
+                     : "\\, ") +
+                next;
     } else {
       before += " " + next;
     }
@@ -208,14 +219,15 @@ Term::Written Term::write_product(Form form) const {
 }
 
 Term::Written Term::write(Form form) const {
-  const bool in_latex = form == Form::latex || form == Form::numbers_latex, with_numbers = form == Form::numbers || form == Form::numbers_latex;
+  const bool in_latex = form == Form::latex || form == Form::numbers_latex,
+             with_numbers = form == Form::numbers || form == Form::numbers_latex;
   switch (kind_) {
     case Kind::number:
       if (in_latex && number_ == 0.5) return {"\\tfrac{1}{2}", kPower};
       return {digits_of(number_), number_ < 0 ? kSum : kAtom};
     case Kind::symbol:
       if (with_numbers && value_) return {digits_of(*value_), *value_ < 0 ? kSum : kAtom};
-      return {in_latex ? latex_of_name(name_) : name_, kAtom};
+      return {in_latex ? (pattern_.empty() ? latex_of_name(name_) : pattern_) : name_, kAtom};
     case Kind::sum:
       return write_sum(form);
     case Kind::product:
@@ -227,7 +239,8 @@ Term::Written Term::write(Form form) const {
       if (in_latex) return {fmt::format("{}^{{{}}}", parts_[0].at_least(kAtom, form), parts_[1].write(form).text), kPower};
       return {fmt::format("{}^{}", parts_[0].at_least(kAtom, form), parts_[1].at_least(kAtom, form)), kPower};
     case Kind::transpose:
-      return in_latex ? Written{fmt::format("{}^T", parts_[0].at_least(kAtom, form)), kPower} : Written{parts_[0].at_least(kAtom, form) + "^T", kPower};
+      return in_latex ? Written{fmt::format("{}^T", parts_[0].at_least(kAtom, form)), kPower}
+                      : Written{parts_[0].at_least(kAtom, form) + "^T", kPower};
     case Kind::elements: {
       std::string text;
       for (const Term& part : parts_) text += (text.empty() ? "" : in_latex ? " \\odot " : " .* ") + part.at_least(kPower, form);
@@ -241,7 +254,11 @@ Term::Written Term::write(Form form) const {
   for (const Term& part : parts_) arguments += (arguments.empty() ? "" : ", ") + part.write(form).text;
   if (in_latex && !pattern_.empty()) {
     std::string text;
-    for (char c : pattern_) text += c == '#' ? (pattern_.find("{#}") != std::string::npos || pattern_.find("(#)") != std::string::npos ? parts_[0].write(form).text : parts_[0].at_least(kPower, form)) : std::string(1, c);
+    for (char c : pattern_)
+      text += c == '#' ? (pattern_.find("{#}") != std::string::npos || pattern_.find("(#)") != std::string::npos
+                              ? parts_[0].write(form).text
+                              : parts_[0].at_least(kPower, form))
+                       : std::string(1, c);
     return {text, kPower};
   }
   return {fmt::format("{}({})", name_, arguments), kAtom};

@@ -71,6 +71,12 @@ template <class T> WENGERT_INLINE T opaque(const T& x) {
   }
 }
 
+/// The same for a place: its constants are not kept in registers for a branch that is never taken.
+WENGERT_INLINE Location opaque(Location site) {
+  asm("" : "+r"(site.file), "+r"(site.line));
+  return site;
+}
+
 }  // namespace detail
 
 // ---- the part of a tape that user code writes to directly ------------------------------------------------------------------
@@ -487,7 +493,7 @@ template <class V> class BasicScalar {
     static_assert(n <= static_cast<int>(StatementWriter<V>::kMaxArguments), "an expression of more than 127 operands: split it");
     if constexpr (n == 0) return 0;
     StatementWriter<V>* writer = active_writer<V>;
-    if (detail::never(!writer)) return e.any_number() ? detail::valid(record_slowly<E>(e.source(), site)) : 0;
+    if (detail::never(!writer)) return e.any_number() ? detail::valid(record_slowly<E>(e.source(), detail::opaque(site))) : 0;
     char* const begin = writer->args;
     if (!detail::never(begin > writer->args_limit) && !detail::never(e.moved(begin) && e.was_open(writer->base))) {
       const detail::Arguments<V, n> a(e, V(1));
@@ -495,7 +501,7 @@ template <class V> class BasicScalar {
       char* p = begin;
       if (!detail::never(!write_arguments(a, p, writer->base, next))) return writer->commit(next, begin, p, false);
     }
-    return detail::valid(record_slowly<E>(e.source(), site));
+    return detail::valid(record_slowly<E>(e.source(), detail::opaque(site)));
   }
   /// `value += sign * e`: extends the last statement if only this Scalar refers to it; otherwise starts one that continues this scalar.
   template <int kSign, class E> WENGERT_INLINE void accumulate(const E& e) {

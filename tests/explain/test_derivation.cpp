@@ -1,0 +1,180 @@
+#include <autodiff/autodiff.h>
+
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <cstdlib>
+#include <string>
+
+#include "tests/support/throws.h"
+
+using namespace wengert;
+using testing::contains;
+
+namespace {
+
+/// Without spaces: LaTeX that is set alike.
+std::string normal(std::string text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text.compare(i, 2, "\\,") == 0) {
+      ++i;
+      continue;
+    }
+    if (text[i] != ' ') out += text[i];
+  }
+  return out;
+}
+std::string formula(const Equation& e) { return normal(e.left_latex + " = " + e.symbols_latex); }
+
+double value_of(const Equation& e) { return std::strtod((e.value.empty() ? e.symbols : e.value).c_str(), nullptr); }
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(the_node_of_the_slides) {
+  Tape tape({.formulas = true});
+  const double x = 2, y = 1;
+  const Scalar w = tape.variable(0.5), b = tape.variable(-0.25);
+  const Scalar h = w * x + b;
+  const Scalar y_hat = sigmoid(h);
+  const Scalar E = 0.5 * square(y - y_hat);
+
+  const Derivation d = explain(tape, E, w, b);
+  BOOST_TEST_CONTEXT(d.text()) {
+    BOOST_TEST_REQUIRE(d.collected.size() == 2u);
+    BOOST_TEST(formula(d.collected[0]) == normal(R"(\frac{\partial E}{\partial w} = -(y - \hat y) f'(h)\, x)"));
+    BOOST_TEST(formula(d.collected[1]) == normal(R"(\frac{\partial E}{\partial b} = -(y - \hat y) f'(h))"));
+    BOOST_TEST_REQUIRE(d.where.size() == 1u);
+    BOOST_TEST(formula(d.where[0]) == normal(R"(f'(h) = f(h) (1 - f(h)))"));
+    BOOST_TEST_REQUIRE(d.forward.size() == 3u);
+    BOOST_TEST(formula(d.forward[0]) == normal("h = w x + b"));
+    BOOST_TEST(formula(d.forward[1]) == normal(R"(\hat y = f(h))"));
+    BOOST_TEST(formula(d.forward[2]) == normal(R"(E = \tfrac{1}{2} (y - \hat y)^{2})"));
+    BOOST_TEST(d.forward[0].numbers == "0.5 * 2 - 0.25");
+    const auto [dw, db] = tape.gradient(E, w, b);
+    BOOST_TEST(value_of(d.collected[0]) == dw, boost::test_tools::tolerance(1e-5));
+    BOOST_TEST(value_of(d.collected[1]) == db, boost::test_tools::tolerance(1e-5));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_node_in_one_statement) {
+  Tape tape({.formulas = true});
+  const double x = 2, y = 1;
+  const Scalar w = tape.variable(0.5), b = tape.variable(-0.25);
+  const Scalar E = 0.5 * square(y - tanh(w * x + b));
+  const Derivation d = explain(tape, E, w, b);
+  BOOST_TEST_CONTEXT(d.text()) {
+    BOOST_TEST(formula(d.collected[0]) == normal(R"(\frac{\partial E}{\partial w} = -(y - f(w x + b)) f'(w x + b)\, x)"));
+    BOOST_TEST(formula(d.where[0]) == normal(R"(f'(w x + b) = 1 - f(w x + b)^{2})"));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(the_identity_node) {
+  Tape tape({.formulas = true});
+  const double x = 2, y = 1;
+  const Scalar w = tape.variable(0.5), b = tape.variable(-0.25);
+  const Scalar h = w * x + b;
+  const Scalar E = 0.5 * square(y - h);
+  const Derivation d = explain(tape, E, w, b);
+  BOOST_TEST(formula(d.collected[0]) == normal(R"(\frac{\partial E}{\partial w} = -(y - h)\, x)"), d.text());
+}
+
+BOOST_AUTO_TEST_CASE(a_perceptron_has_no_gradient_and_is_told_why) {
+  Tape tape({.formulas = true});
+  const double x = 2, y = 1;
+  const Scalar w = tape.variable(0.5), b = tape.variable(-3);
+  const Scalar h = w * x + b;
+  const Scalar y_hat = step(h);
+  const Scalar E = 0.5 * square(y - y_hat);
+  const Derivation d = explain(tape, E, w, b);
+  BOOST_TEST_CONTEXT(d.text()) {
+    BOOST_TEST(formula(d.where[0]) == normal("f'(h) = 0"));
+    BOOST_TEST_REQUIRE(d.remarks.size() == 1u);
+    BOOST_TEST(contains(d.remarks[0], "slope is 0 everywhere"));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(two_layers_of_scalars) {
+  Tape tape({.formulas = true});
+  const double x = 1.5, y = 1;
+  const Scalar w1 = tape.variable(0.4), w2 = tape.variable(-0.7);
+  const Scalar h1 = sigmoid(w1 * x);
+  const Scalar h2 = w2 * h1;
+  const Scalar E = 0.5 * square(y - h2);
+  const Derivation d = explain(tape, E, w1, w2);
+  BOOST_TEST_CONTEXT(d.text()) {
+    BOOST_TEST(formula(d.collected[1]) == normal(R"(\frac{\partial E}{\partial w_{2}} = -(y - h_{2})\, h_{1})"));
+    BOOST_TEST(formula(d.collected[0]) == normal(R"(\frac{\partial E}{\partial w_{1}} = -(y - h_{2})\, w_{2}\, f'(w_{1} x)\, x)"));
+    const auto [d1, d2] = tape.gradient(E, w1, w2);
+    BOOST_TEST(value_of(d.collected[0]) == d1, boost::test_tools::tolerance(1e-5));
+    BOOST_TEST(value_of(d.collected[1]) == d2, boost::test_tools::tolerance(1e-5));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_value_that_is_used_twice_sums_its_terms) {
+  Tape tape({.formulas = true});
+  const Scalar w = tape.variable(0.5);
+  const Scalar a = w * 3;
+  const Scalar E = a * a + exp(a);
+  const Derivation d = explain(tape, E, w);
+  BOOST_TEST(value_of(d.collected[0]) == 3 * (2 * 1.5 + std::exp(1.5)), boost::test_tools::tolerance(1e-5));
+}
+
+BOOST_AUTO_TEST_CASE(layers_of_tensors_in_matrix_form) {
+  Tape tape({.formulas = true});
+  const Tensor X = Tensor::from({{1, 2}, {3, 4}, {5, 6}}, float64);
+  const Parameter W(Tensor::from({{0.1, 0.2}}, float64), "W");
+  const Parameter b(Tensor::from({0.5}, float64), "b");
+  const Tensor H = linear(X, W, b);
+  const Tensor Y = sigmoid(H);
+  const Tensor E = sum(square(Y));
+  const Derivation d = explain(tape, E, W, b);
+  BOOST_TEST_CONTEXT(d.text()) {
+    BOOST_TEST(formula(d.forward[0]) == normal("H = X W^T + b"));
+    bool found = false;
+    for (const Equation& e : d.backward) found |= formula(e) == normal(R"(\bar W = \bar H^T X)");
+    BOOST_TEST(found);
+    BOOST_TEST(formula(d.collected[0]) == normal(R"(\bar W = (2 Y \odot f'(H))^T X)"));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(loops_are_folded) {
+  Tape tape({.formulas = true});
+  const Scalar w = tape.variable(0.5);
+  Scalar E = 0;
+  for (int i = 0; i < 20; ++i) {
+    const Scalar r = w * i - 1;
+    E += r * r;
+  }
+  const Derivation d = explain(tape, E, w);
+  BOOST_TEST(d.forward.size() < 10u, d.text());
+  BOOST_TEST(contains(d.text(), "of 1 ... "), d.text());
+}
+
+BOOST_AUTO_TEST_CASE(names_given_by_the_user_come_first) {
+  Tape tape({.formulas = true});
+  const Scalar p = named("weight_1", tape.variable(0.5));
+  const Scalar q = named("E", p * p);
+  const Derivation d = explain(tape, q, p);
+  BOOST_TEST(contains(d.text(), "dE/dweight_1"), d.text());
+}
+
+BOOST_AUTO_TEST_CASE(all_forms) {
+  Tape tape({.formulas = true});
+  const Scalar w = tape.variable(0.5);
+  const Scalar E = exp(2 * w);
+  const Derivation d = explain(tape, E, w);
+  BOOST_TEST(contains(d.markdown(), "$$\n\\begin{aligned}"));
+  BOOST_TEST(contains(d.latex(), "\\begin{align*}"));
+  BOOST_TEST(contains(d.html(), "</html>"));
+  BOOST_TEST(!contains(d.html(), "http"));
+}
+
+BOOST_AUTO_TEST_CASE(refusals) {
+  Tape tape;
+  const Scalar w = tape.variable(0.5);
+  const Scalar E = w * w;
+  BOOST_CHECK_THROW(explain(tape, E, w), TapeError);
+  Tape with({.isolated = true, .formulas = true});
+  const Scalar v = with.variable(1);
+  BOOST_CHECK_THROW(explain(with, Scalar(2), v), TapeError);
+}
