@@ -13,7 +13,7 @@ Reduced reduce_over(const char* operation, const Tensor& x, const Dims& dims) {
     if (reduced[static_cast<std::size_t>(d)])
       throw ShapeError(fmt::format("{}: dimension {} of {} is named twice in {}", operation, given, describe(x), to_string(dims)));
     reduced[static_cast<std::size_t>(d)] = true;
-    r.count *= x.shape()[d];
+    __builtin_mul_overflow(r.count, x.shape()[d], &r.count);  // may wrap if another size is 0
     r.kept[d] = 1;
   }
   r.strides = row_major_strides(r.kept);
@@ -28,7 +28,7 @@ Reduced reduce_over(const char* operation, const Tensor& x, const Dims& dims) {
 }
 
 std::optional<kernels::Lines> lines_of(const Tensor& x, const Shape& kept) {
-  if (!x.is_row_major()) return std::nullopt;
+  if (!x.is_row_major() || x.size() == 0) return std::nullopt;  // beside a 0 the other sizes may be of any product
   kernels::Lines l{1, 1, 1};
   for (int d = 0; d < x.rank(); ++d) {
     const Index size = x.shape()[d];
