@@ -28,7 +28,7 @@ Reduced reduce_over(const char* operation, const Tensor& x, const Dims& dims) {
 }
 
 std::optional<kernels::Lines> lines_of(const Tensor& x, const Shape& kept) {
-  if (!x.is_row_major()) return std::nullopt;
+  if (!x.is_row_major() || x.size() == 0) return std::nullopt;  // beside a 0 the other sizes may be of any product
   kernels::Lines l{1, 1, 1};
   for (int d = 0; d < x.rank(); ++d) {
     const Index size = x.shape()[d];

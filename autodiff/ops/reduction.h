@@ -18,7 +18,7 @@ Reduced reduce_over(const char* operation, const Tensor& x, const Dims& dims);
 /// A ValueError of the operation if x is undefined.
 Dims all_dims(const char* operation, const Tensor& x);
 
-/// The lines that the reduction of a dense x runs along, if its dimensions lie together; nothing otherwise, or if x is not dense.
+/// The lines that the reduction of a dense x runs along, if its dimensions lie together; nothing otherwise, or if x is not dense or empty.
 std::optional<kernels::Lines> lines_of(const Tensor& x, const Shape& kept);
 
 /// Calls f(position in the dense result, element) for every element of x.
