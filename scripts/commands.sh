@@ -92,8 +92,8 @@ run_fuzz() {
   build/release/tests/fuzz "$@"
 }
 
-# run_fuzz_readers [--seconds S] [--target NAME]: each reader under libFuzzer, from the seeds in tests/data/fuzz. What libFuzzer finds on the
-# way is kept in build/fuzz/corpus, and an input with a fault in build/fuzz.
+# run_fuzz_readers [--seconds S] [--target NAME]: each reader under libFuzzer, from the seeds in tests/data/fuzz. What libFuzzer finds on
+# the way is kept in build/fuzz/corpus, and an input with a fault in build/fuzz.
 run_fuzz_readers() {
   local seconds=20 only='' folder name
   while (($# > 0)); do

@@ -471,8 +471,8 @@ struct GeluTanh {
     return x * (constant(1.5957691216057308, x) + constant(0.07135481627260025, x) * x * x);
   }
 };
-/// x sigmoid(x), also called swish. Beyond 800 its slope is 0 or 1 to the last digit, as the value is 0 to the left, where the formula would
-/// be 0 times infinity in time.
+/// x sigmoid(x), also called swish. Beyond 800 its slope is 0 or 1 to the last digit, and the value to the left is 0; there the formulas
+/// would be 0 times infinity in time.
 struct Silu {
   static constexpr const char *name = "silu", *latex = R"(# \cdot \sigma(#))";
   static constexpr Interval smooth{-3, 3};

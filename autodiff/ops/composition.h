@@ -12,8 +12,8 @@ Tensor weighted(const Tensor& x, const Tensor& weight);
 /// The largest magnitude of each group of elements that a reduction over the dimensions takes together, 0 if there are none. With size 1 in
 /// those dimensions, and constant.
 Tensor largest_of(const Tensor& x, const Dims& dims);
-/// A power of two near the largest magnitude or `least`, the larger of both; 1 where that is 0 or not finite. Dividing by it rounds nothing,
-/// and squares of quotients neither overflow nor all vanish.
+/// A power of two near the largest magnitude or `least`, the larger of both; 1 where that is 0 or not finite. Dividing by it rounds
+/// nothing, and squares of quotients neither overflow nor all vanish.
 Tensor scale_of(const Tensor& largest, double least = 0);
 
 }  // namespace wengert::detail

@@ -112,8 +112,8 @@ int class_dim(const Tensor& logits) { return logits.rank() == 1 ? 0 : 1; }
                        .hint(hint));
 }
 
-/// A ValueError where the logits are the result of softmax, which cross_entropy takes itself: a model that ends in Softmax trains, but badly.
-/// The tape tells, if it records; the last few of its records are looked at.
+/// A ValueError where the logits are the result of softmax, which cross_entropy takes itself: a model that ends in Softmax trains, but
+/// badly. The last few records of the tape tell, if there is one.
 void check_not_softmax(const char* name, const Tensor& logits) {
   constexpr std::uint32_t kRecords = 16;
   const detail::TapeState* tape = detail::active_tape();

@@ -1,5 +1,5 @@
-// Every row of the lists of functions.h at zeros of both signs, denormal numbers, the ends of the range and the infinities: value, first and
-// second derivative against formulas in long double and against their limits. On tensors of both dtypes and on scalars, in forward and
+// Every row of the lists of functions.h at zeros of both signs, denormal numbers, the ends of the range and the infinities: value, first
+// and second derivative against formulas in long double and against their limits. On tensors of both dtypes and on scalars, in forward and
 // reverse mode and in every mixture of them.
 #include <autodiff/autodiff.h>
 
@@ -9,6 +9,7 @@
 #include <limits>
 #include <map>
 #include <string>
+#include <vector>
 
 using namespace wengert;
 
@@ -320,8 +321,8 @@ const std::map<std::string, Expected>& table() {
         },
         {2, 0, 0},
         {0, 0, 0}}},
-      // Near 0, psi(x) = -1/x and its derivatives; at a large x, ln x and its derivatives. The least number is an integer, at which they have
-      // poles.
+      // Near 0, psi(x) = -1/x and its derivatives; at a large x, ln x and its derivatives. The least number is an integer, at which they
+      // have poles.
       {"lgamma",
        {[](Real x) {
           if (std::abs(x) < 1) return Jet{-std::log(std::abs(x)), -1 / x, 1 / x / x};
@@ -472,4 +473,123 @@ WENGERT_ACTIVATIONS(WENGERT_FUNCTION)
 WENGERT_SPECIAL_FUNCTIONS(WENGERT_FUNCTION)
 WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
 WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
+
+// ---- two operands ----------------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+struct Pair {
+  double a, b;
+  Real value, by_a, by_b;
+};
+
+constexpr double kInfinite = std::numeric_limits<double>::infinity();
+
+const std::map<std::string, std::vector<Pair>>& pairs() {
+  constexpr double kLargest = std::numeric_limits<float>::max();  // whose square no float32 holds
+  static const Real ln2 = std::log(2.0L);
+  static const std::map<std::string, std::vector<Pair>> rows{
+      {"add", {{kInfinite, 1, kInf, 1, 1}, {-0.0, 0.0, 0, 1, 1}}},
+      {"subtract", {{1, kInfinite, -kInf, 1, -1}}},
+      {"multiply", {{kInfinite, 2, kInf, 2, kInf}, {kLargest, 0, 0, 0, kLargest}}},
+      {"divide",
+       {{1, kInfinite, 0, 0, 0}, {kInfinite, 2, kInf, 0.5L, -kInf}, {1, 0, kInf, kInf, -kInf}, {0, kLargest, 0, 1 / Real(kLargest), 0}}},
+      {"pow",
+       {{kInfinite, 2, kInf, kInf, kInf},
+        {kInfinite, -1, 0, 0, 0},
+        {kInfinite, 0.5, kInf, 0, kInf},
+        {0.5, kInfinite, 0, 0, 0},
+        {2, -kInfinite, 0, 0, 0},
+        {2, kInfinite, kInf, kInf, kInf},
+        {1, 3, 1, 3, 0},
+        {0, 2, 0, 0, 0},
+        {-0.0, 2, 0, 0, 0}}},
+      {"maximum",
+       {{kInfinite, 1, kInf, 1, 0}, {-kInfinite, 1, 1, 0, 1}, {kInfinite, kInfinite, kInf, 0.5L, 0.5L}, {-0.0, 0.0, 0, 0.5L, 0.5L}}},
+      {"minimum", {{kInfinite, 1, 1, 0, 1}, {-kInfinite, 1, -kInf, 1, 0}, {kInfinite, kInfinite, kInf, 0.5L, 0.5L}}},
+      {"atan2",
+       {{1, kInfinite, 0, 0, 0},
+        {1, -kInfinite, kPi, 0, 0},
+        {kInfinite, 1, kPi / 2, 0, 0},
+        {-kInfinite, 1, -kPi / 2, 0, 0},
+        {kInfinite, kInfinite, kPi / 4, 0, 0},
+        {0, 0, 0, 0, 0},
+        {1, kLargest, 1 / Real(kLargest), 1 / Real(kLargest), -1 / Real(kLargest) / kLargest}}},
+      {"hypot",
+       {{kInfinite, 1, kInf, 1, 0},
+        {-kInfinite, 1, kInf, -1, 0},
+        {1, kInfinite, kInf, 0, 1},
+        {0, -0.0, 0, 0, 0},
+        {kLargest, 1, kLargest, 1, 1 / Real(kLargest)},
+        {1e-30, 0, 1e-30L, 1, 0}}},
+      {"logaddexp",
+       {{kInfinite, 1, kInf, 1, 0},
+        {-kInfinite, 1, 1, 0, 1},
+        {kInfinite, kInfinite, kInf, 0.5L, 0.5L},
+        {-kInfinite, -kInfinite, -kInf, 0.5L, 0.5L},
+        {kInfinite, -kInfinite, kInf, 1, 0},
+        {kLargest, kLargest, kLargest, 0.5L, 0.5L}}},
+      {"xlogy", {{0, 0, 0, 0, 0}, {1, 0, -kInf, -kInf, kInf}, {1, kInfinite, kInf, kInf, 0}, {kInfinite, 2, kInf, ln2, kInf}}},
+  };
+  return rows;
+}
+
+template <class T, class F> void check_pair_of_tensors(const std::string& name, F f, const Pair& expected) {
+  const Dtype dtype = sizeof(T) == 4 ? float32 : float64;
+  const auto check = [&](const char* what, double found, Real wanted) {
+    BOOST_CHECK_MESSAGE(agree<T>(found, wanted),
+                        name << " at " << expected.a << ", " << expected.b << ": " << what << " is " << found << " instead of " << wanted);
+  };
+  for (const Index n : {1, 21}) {
+    Tape tape;
+    const Tensor a = tape.variable(Tensor::full({n}, expected.a, dtype)), b = tape.variable(Tensor::full({n}, expected.b, dtype));
+    const Tensor y = f(a, b), one = Tensor::ones({n}, dtype);
+    const auto last = [n](const Tensor& t) { return t.at({n - 1}); };
+    check("the value", last(y), expected.value);
+    check("forward, by a", last(tape.jvp(y, wrt(a), {one})), expected.by_a);
+    check("forward, by b", last(tape.jvp(y, wrt(b), {one})), expected.by_b);
+    const auto [a_bar, b_bar] = tape.gradient(sum(y), wrt(a, b), {.retain = true, .differentiable = true, .unreached = Unreached::zero});
+    check("by a", last(a_bar), expected.by_a);
+    check("by b", last(b_bar), expected.by_b);
+    if (!std::isfinite(static_cast<T>(expected.by_a)) || !std::isfinite(static_cast<T>(expected.by_b))) continue;
+    for (const Tensor& slope : {a_bar, b_bar}) {
+      const auto [to_a, to_b] = tape.gradient(sum(slope + 0 * a + 0 * b), wrt(a, b), {.retain = true});
+      BOOST_CHECK_MESSAGE(!std::isnan(last(to_a)) && !std::isnan(last(to_b)),
+                          name << " at " << expected.a << ", " << expected.b << ": a second derivative is NaN");
+    }
+  }
+}
+
+template <class F> void check_pairs(const std::string& name, F f) {
+  const auto row = pairs().find(name);
+  BOOST_REQUIRE_MESSAGE(row != pairs().end(), name << " has no row");
+  for (const Pair& p : row->second) {
+    check_pair_of_tensors<double>(name, f, p);
+    check_pair_of_tensors<float>(name + " in float32", f, p);
+    Tape tape;
+    const Scalar a = tape.variable(p.a), b = tape.variable(p.b), y = f(a, b);
+    const auto [a_bar, b_bar] = tape.gradient(y, wrt(a, b), {.unreached = Unreached::zero});
+    const Dual<2> dual = f(Dual<2>(p.a, {1, 0}), Dual<2>(p.b, {0, 1}));
+    const std::array<double, 6> found{y.value(), a_bar, b_bar, dual.v, dual.d[0], dual.d[1]};
+    const std::array<Real, 6> expected{p.value, p.by_a, p.by_b, p.value, p.by_a, p.by_b};
+    for (std::size_t i = 0; i < found.size(); ++i)
+      BOOST_CHECK_MESSAGE(agree<double>(found[i], expected[i]), name << " of numbers at " << p.a << ", " << p.b << ": number " << i
+                                                                     << " is " << found[i] << " instead of " << expected[i]);
+  }
+}
+
+}  // namespace
+
+#define WENGERT_FUNCTION(F, function)                                                                                        \
+  BOOST_AUTO_TEST_CASE(limits_of_##function) {                                                                               \
+    check_pairs(fn::F::name, [](const auto& a, const auto& b) { return std::remove_cvref_t<decltype(a)>(function(a, b)); }); \
+  }
+WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
+#define WENGERT_FUNCTION(F, op)                                                                                      \
+  BOOST_AUTO_TEST_CASE(limits_of_operator_##F) {                                                                     \
+    check_pairs(fn::F::name, [](const auto& a, const auto& b) { return std::remove_cvref_t<decltype(a)>(a op b); }); \
+  }
+WENGERT_ARITHMETIC(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION

@@ -172,6 +172,23 @@ BOOST_AUTO_TEST_CASE(norms_neither_overflow_nor_vanish) {
   check_numbers(numbers(f(vector({kNaN, 1}))), {kNaN});
 }
 
+BOOST_AUTO_TEST_CASE(norms_of_vectors_with_infinite_elements) {
+  const Tensor one = vector({1, -kInfinity, 2}), two = vector({kInfinity, 3, -kInfinity}), v = vector({1, 1, 1});
+  for (const double p : {2.0, 3.0}) {
+    const auto f = [p](const Tensor& x) { return norm(x, p); };
+    const double share = std::pow(2.0, 1 / p - 1);
+    check_numbers(numbers(f(one)), {kInfinity});
+    check_numbers(gradient_of(f, one), {0, -1, 0});
+    check_numbers(gradient_of(f, two), {share, 0, -share}, 1e-14);
+    check_numbers(numbers(jvp(f, one, v)), {-1});
+    check_numbers(hessian_times(f, one, v), {0, 0, 0});
+    const auto rows = [p](const Tensor& x) { return norm(x, p, {1}); };
+    const Tensor mixed = Tensor::from({{kInfinity, 5}, {0, -2}, {0, 0}}, float64);
+    check_numbers(numbers(rows(mixed)), {kInfinity, 2, 0}, 1e-14);
+    check_numbers(gradient_of(rows, mixed), {1, 0, 0, -1, 0, 0}, 1e-14);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(dividing_by_a_norm_of_0_is_not_a_number) {
   const auto f = [](const Tensor& x) { return x / norm(x); };
   check_numbers(numbers(f(vector({0, 0}))), {kNaN, kNaN});
