@@ -18,8 +18,9 @@ def rows_of_page(browser, folder, **query):
     """{name: (value, adjoint)} and the message of the page."""
     page = folder / "page.html"
     page.write_text(PAGE)
-    run = subprocess.run([browser, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}", "--dump-dom",
-                          f"{page.as_uri()}?{urllib.parse.urlencode(query)}"], capture_output=True, text=True, timeout=120)
+    options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={folder / 'profile'}", "--dump-dom"]
+    address = f"{page.as_uri()}?{urllib.parse.urlencode(query)}"
+    run = subprocess.run([browser, *options, address], capture_output=True, text=True, timeout=120)
     cells = re.findall(r'<tr data-name="(\w+)"[^>]*><td>.*?</td><td>.*?</td><td>(.*?)</td><td>(.*?)</td></tr>', run.stdout)
     message = re.search(r'<p class="tape-message"[^>]*>(.*?)</p>', run.stdout)
     return {name: (float(value), float(adjoint)) for name, value, adjoint in cells}, html.unescape(message.group(1)) if message else run.stderr
