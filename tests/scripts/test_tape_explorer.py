@@ -23,7 +23,8 @@ def rows_of_page(browser, folder, **query):
     run = subprocess.run([browser, *options, address], capture_output=True, text=True, timeout=120)
     cells = re.findall(r'<tr data-name="(\w+)"[^>]*><td>.*?</td><td>.*?</td><td>(.*?)</td><td>(.*?)</td></tr>', run.stdout)
     message = re.search(r'<p class="tape-message"[^>]*>(.*?)</p>', run.stdout)
-    return {name: (float(value), float(adjoint)) for name, value, adjoint in cells}, html.unescape(message.group(1)) if message else run.stderr
+    rows = {name: (float(value), float(adjoint)) for name, value, adjoint in cells}
+    return rows, html.unescape(message.group(1)) if message else run.stderr
 
 
 def main(program):
