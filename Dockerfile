@@ -1,6 +1,6 @@
 # The library, installed under /usr/local, with a compiler to use it:
 #     docker build -t wengert .
-#     docker run --rm -it -v "$PWD":/home/student -w /home/student wengert
+#     docker run --rm -it -v "$PWD":/src -w /src wengert
 FROM debian:bookworm
 COPY . /usr/src/wengert
 WORKDIR /usr/src/wengert
@@ -9,5 +9,5 @@ RUN bash -c 'source scripts/packages.sh && require_packages "${packages_library[
     && cmake --build --preset release \
     && cmake --install build/release --prefix /usr/local \
     && rm -rf build /var/lib/apt/lists/*
-WORKDIR /home/student
+WORKDIR /src
 CMD ["bash"]

@@ -69,8 +69,8 @@ CPPDomain.get_objects = searchable
 
 
 def complete_theme(app, exception):
-    """Debian's furo leaves to its web server what it took out of the theme. These pages are also read as files, where the style sheet must lie
-    beside them and browsers refuse modules."""
+    """Debian's furo leaves to a web server what it took out of the theme. These pages are also read as files: the style sheet must lie
+    beside them, and browsers refuse modules."""
     if exception is not None or app.builder.name != "html":
         return
     scripts, styles = (pathlib.Path(app.outdir) / "_static" / name for name in ("scripts", "styles"))

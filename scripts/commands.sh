@@ -145,6 +145,14 @@ run_tables() {
   mv build/functions.md docs/functions.md
 }
 
+# As in run_demo, a first configuration leaves the tests out.
+run_exercise() {
+  require_packages "${packages_demo[@]}"
+  if [[ -f build/release/build.ninja ]]; then configure release; else configure release -DWENGERT_TESTS=OFF; fi
+  cmake --build --preset release --target "exercise_$1"
+  build/release/exercises/exercise_"$1"
+}
+
 # Python is called by its path, because only the system's has the system's packages.
 run_docs() {
   require_packages "${packages_docs[@]}"

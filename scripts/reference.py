@@ -1,8 +1,8 @@
 """The API reference, from Doxygen's XML: one page for a task, as PAGES lists them, written as reStructuredText for Sphinx.
 
-What a header declares stands in the header's order. Its `// ---- title ----` lines become sections. A comment documents the declaration below
-it and those that follow without a blank line or a comment of their own, as a reader of the header would take it; these share one entry. A
-struct of options follows the function that takes it. Parameters that hold the caller's place (`Location`) are left out.
+What a header declares stands in the header's order. Its `// ---- title ----` lines become sections. A comment documents the declaration
+below it and those that follow without a blank line or a comment of their own, as a reader of the header would take it; these share one
+entry. A struct of options follows the function that takes it. Parameters that hold the caller's place (`Location`) are left out.
 """
 import fnmatch
 import html
@@ -21,7 +21,7 @@ PAGES = [
     ("Tape, scalars and tensors", [
         ("tape", "Tape, parameters, gradients", "Recording, the backward pass, and what it returns.",
          ["autodiff/tape/*"]),
-        ("scalars", "Scalars", "A double that the tape follows. Its functions are those of the page [Elementwise functions](elementwise.md).",
+        ("scalars", "Scalars", "Doubles that the tape follows. Functions: [Elementwise functions](elementwise.md).",
          ["autodiff/scalar/scalar.h", "autodiff/scalar/*"]),
         ("tensors", "Tensors", "Shapes, dtypes, views, elements, random numbers, printing.",
          ["autodiff/tensor/tensor.h", "autodiff/tensor/indexing.h", "autodiff/tensor/shape.h", "autodiff/tensor/random.h",
@@ -60,7 +60,8 @@ PAGES = [
         ("library", "Errors, version, run time", "What is thrown, and what was found at run time.", ["autodiff/error.h", "autodiff/*"]),
     ]),
     ("Networks: nn", [
-        ("nn_modules", "Modules", "What models share: parameters, modes, initialization, files, checks.", ["nn/module/module.h", "nn/module/*"]),
+        ("nn_modules", "Modules", "What models share: parameters, modes, initialization, files, checks.",
+         ["nn/module/module.h", "nn/module/*"]),
         ("nn_layers", "Layers", "Dense, convolutional, normalizing, recurrent, attention; containers.",
          ["nn/layers/basic.h", "nn/layers/sequential.h", "nn/layers/residual.h", "nn/layers/convolution.h", "nn/layers/normalization.h",
           "nn/layers/recurrent.h", "nn/layers/attention.h", "nn/layers/*"]),
@@ -204,7 +205,8 @@ class Entity:
             initial = initial if len(initial) < 60 and not initial.startswith("= {}") else ""
             initial = "" if "(" in initial and "operator" in initial else initial
             result = re.sub(r"\b(inline|constexpr|static)\b", "", text_of(element, "type"))
-            own = f"{joined(result)} {self.path()}{re.match(r'[^(]*', text_of(element, 'argsstring')).group()}" + (f" {initial}" if initial else "")
+            array = re.match(r"[^(]*", text_of(element, "argsstring")).group()
+            own = f"{joined(result)} {self.path()}{array}" + (f" {initial}" if initial else "")
         elif kind == "typedef":
             own = f"{self.path()} = {joined(text_of(element, 'type'))}"
         elif kind == "concept":
@@ -436,7 +438,8 @@ def write_pages(xml, folder):
     folder.mkdir(parents=True, exist_ok=True)
     parts, written = assigned(), {}
     index = ["API reference", "=============", "",
-             "By task. Everything in ``<autodiff/autodiff.h>`` is in the namespace ``wengert``; ``nn::`` and ``optim::`` are ``wengert::nn`` "
+             "By task. Everything in ``<autodiff/autodiff.h>`` is in the namespace ``wengert``; ``nn::`` and ``optim::`` are "
+             "``wengert::nn`` "
              "and ``wengert::optim``. Each function also takes the caller's place in the source as a defaulted last argument, which the "
              "signatures here leave out.", ""]
     for caption, pages in PAGES:

@@ -7,7 +7,8 @@
 // [tape]
 namespace own {
 
-// One record: the values that an operation read, by number, and its partial derivatives.
+// One record: the values that an operation read, by number, and its partial
+// derivatives.
 struct Record {
   int first = -1, second = -1;
   double by_first = 0, by_second = 0;

@@ -7,8 +7,8 @@
 using namespace wengert;
 
 // [ball]
-/// How high a ball is after 1.5 s that is thrown with the speed d[0] from the height d[1].
-/// p[0] is gravity, and a bounce multiplies the speed by -p[1].
+/// How high a ball is after 1.5 s that is thrown with the speed d[0] from the height
+/// d[1]. p[0] is gravity, and a bounce multiplies the speed by -p[1].
 const auto ball = [](auto p, auto d) {
   auto speed = d[0], height = d[1];
   const double h = 0.125;
