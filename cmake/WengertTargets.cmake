@@ -71,13 +71,15 @@ function(wengert_library_options target)
     -fno-semantic-interposition)
 endfunction()
 
+# What goes with a precompiled header. Without the first option ccache refuses. g++ 12 forgets that what it read from such a header is the
+# standard library's, and finds the others in std::string.
+set(WENGERT_PRECOMPILED_OPTIONS
+  $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess;-Wno-array-bounds;-Wno-stringop-overflow;-Wno-stringop-overread>)
+
 # What every source of the libraries reads: the standard library and fmt are most of a small file's compile time. Sources include what they
 # use all the same; CMAKE_DISABLE_PRECOMPILE_HEADERS=ON compiles without.
 function(wengert_precompiled_header target)
-  # Without the first, ccache refuses. g++ 12 forgets that what it read from a precompiled header is the standard library's, and finds the
-  # other two in std::string.
-  target_compile_options(${target} PRIVATE
-    $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess;-Wno-array-bounds;-Wno-stringop-overflow>)
+  target_compile_options(${target} PRIVATE ${WENGERT_PRECOMPILED_OPTIONS})
   if(TARGET wengert_autodiff AND NOT target STREQUAL wengert_autodiff)
     target_precompile_headers(${target} REUSE_FROM wengert_autodiff)
   else()

@@ -12,7 +12,7 @@ function(wengert_test_main name)
   wengert_test_options(${name} ${ARGN})
   target_compile_definitions(${name} PUBLIC BOOST_TEST_DYN_LINK)
   target_link_libraries(${name} PUBLIC wengert::wengert Boost::unit_test_framework fmt::fmt)
-  target_compile_options(${name} PUBLIC $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)  # without it ccache refuses
+  target_compile_options(${name} PUBLIC ${WENGERT_PRECOMPILED_OPTIONS})
   target_precompile_headers(${name} PRIVATE <boost/test/unit_test.hpp> <autodiff/autodiff.h> <nn/nn.h> <optim/optim.h>)
 endfunction()
 

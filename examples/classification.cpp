@@ -42,7 +42,7 @@ Score evaluate(const nn::Forward& model, const nn::Batch& data, nn::ConfusionMat
   const std::vector<nn::Metric> metrics{nn::Metric::accuracy()};
   const auto loss = [&](const Tensor& logits, const Tensor& labels) {
     if (confusion) confusion->add(nn::predictions(logits), flatten(labels));
-    return cross_entropy(logits, labels);
+    return example::cross_entropy(logits, labels);
   };
   const nn::Evaluation result = nn::evaluate(model, loss, nn::DataLoader(data, {.batch_size = kRows}), metrics);
   return {result.loss, result.metrics[0]};

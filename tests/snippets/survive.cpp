@@ -5,13 +5,15 @@
 #include <cstdio>
 using namespace wengert;
 
-// A training with a loop of its own. It may end after any epoch, and goes on where it ended.
+// A training with a loop of its own. It may end after any epoch, and resumes there.
 double train(int epochs) {
   Generator g(1);
   const Tensor x = g.normal({200, 2}), y = sum(square(x), 1, {.keepdim = true});
-  nn::Sequential net(nn::Linear(2, 32, {}, g), nn::Tanh(), nn::Dropout(0.1, g), nn::Linear(32, 1, {}, g));
+  nn::Sequential net(nn::Linear(2, 32, {}, g), nn::Tanh(), nn::Dropout(0.1, g),
+                     nn::Linear(32, 1, {}, g));
   optim::Adam adam(net.parameters(), {.lr = 0.01});
-  const nn::DataLoader loader({x, y}, {.batch_size = 32, .shuffle = true, .generator = &g});
+  const nn::DataLoader loader({x, y},
+                              {.batch_size = 32, .shuffle = true, .generator = &g});
   int epoch = 0;
 
   nn::Checkpoint checkpoint("run.checkpoint", {.keep = 2});
