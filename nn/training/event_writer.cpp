@@ -64,7 +64,7 @@ class Message {
  private:
   void key(unsigned field, unsigned type) { varint(field << 3 | type); }
   void varint(std::uint64_t value) {
-    for (; value >= 0x80; value >>= 7) bytes_ += static_cast<char>(value & 0x7f | 0x80);
+    for (; value >= 0x80; value >>= 7) bytes_ += static_cast<char>((value & 0x7f) | 0x80);
     bytes_ += static_cast<char>(value);
   }
 
