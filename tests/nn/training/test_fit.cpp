@@ -255,7 +255,7 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_of_other_data_or_metrics_is_refused) {
   const nn::Batch data = line(20, 1), more = line(30, 1);
   Net net(1);
   optim::Adam adam(net.parameters());
-  const FitOptions options{.progress = false, .checkpoint = {.path = folder.path("run"), .resume = true}};
+  const FitOptions options{.checkpoint = {.path = folder.path("run"), .resume = true}, .progress = false};
   nn::fit(net, adam, nn::mse, nn::DataLoader(data, {.batch_size = 10}), options);
   const std::vector<double> before = values_of(net);
   const auto refused = [&](const nn::Batch& other, const FitOptions& o) {
