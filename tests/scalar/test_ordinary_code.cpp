@@ -75,7 +75,7 @@ BOOST_AUTO_TEST_CASE(algorithms) {
   PROGRAM(fma, using std::fma; return T(fma(x, y, x)););
   PROGRAM(hypot3, using std::hypot; return T(hypot(x, y, x)););
   PROGRAM(iota_fill, std::vector<T> v(4); std::iota(v.begin(), v.end(), x); return T(v[3] * v[2]););
-  PROGRAM(ranges_views, std::vector<T> v{x, y}; T sum = 0; 
+  PROGRAM(ranges_views, std::vector<T> v{x, y}; T sum = 0;
           for (auto e : v | std::views::transform([](const auto& a) { return a * a; })) sum += e;
           return sum;);
   PROGRAM(accumulate, std::vector<T> v{x, y, x}; return std::accumulate(v.begin(), v.end(), T(0.0)););
