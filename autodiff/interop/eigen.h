@@ -188,6 +188,16 @@ template <class Lhs, class Rhs> struct EigenProductRule {
 
 namespace Eigen::internal {
 
+/// The result of `m.unaryExpr(f)` where f returns an expression is a matrix of Scalars.
+template <class F, class M>
+requires wengert::ScalarExpression<typename result_of<F(const typename M::Scalar&)>::type>
+struct traits<CwiseUnaryOp<F, M>> : traits<M> {
+  using Scalar = wengert::detail::Result<typename result_of<F(const typename M::Scalar&)>::type>;
+  using XprTypeNested = typename M::Nested;
+  using _XprTypeNested = typename remove_reference<XprTypeNested>::type;
+  enum { Flags = _XprTypeNested::Flags & RowMajorBit };
+};
+
 #define WENGERT_PRODUCT(kind)                      \
   template <class Lhs, class Rhs>                  \
   requires wengert::detail::EigenProduct<Lhs, Rhs> \

@@ -3,7 +3,8 @@
 //
 // An operator on Scalars computes its value at once and returns a small tree of values, which lives in registers after inlining.
 // When the tree is assigned to a Scalar, it propagates partial derivatives from the root to the leaves and writes one argument for each
-// leaf. Operands are Scalars, expressions, and numbers. An expression may be kept in `auto`: it holds the values and numbers of its scalars.
+// leaf. Operands are Scalars, expressions, and numbers. An expression may be kept in `auto`: it holds the values and numbers of its
+// scalars.
 // Only `s += x` could change what a number means, by extending the statement of s after the expression has read s. So a leaf also holds how
 // far the tape had been written. If that has changed when the expression is recorded, and the statement of s was open then and has grown
 // since, the slow path records the earlier part of that statement as a statement of its own. An expression that is used at once costs

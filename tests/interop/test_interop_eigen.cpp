@@ -129,6 +129,7 @@ BOOST_AUTO_TEST_CASE(a_small_product_is_a_statement_for_each_element) {
   BOOST_TEST(tape.statements() == before + 12);
   const Scalar dot = v.dot(v);
   BOOST_TEST(tape.statements() == before + 13);
+  BOOST_TEST(dot.value() == v.squaredNorm().value(), tt::tolerance(1e-14));
 }
 
 BOOST_AUTO_TEST_CASE(a_large_product_is_an_operation_on_tensors) {

@@ -56,9 +56,14 @@ enum Factor { kThree = 3 };
 
 }  // namespace
 
-#define PROGRAM(name, ...) check(#name, [](auto x, auto y) { using T = decltype(x); static_cast<void>(y); static_cast<void>(sizeof(T)); __VA_ARGS__ })
-#define EAGER_PROGRAM(name, ...) \
-  check_eager(#name, [](auto x, auto y) { using T = decltype(x); static_cast<void>(y); static_cast<void>(sizeof(T)); __VA_ARGS__ })
+#define BODY(...)                     \
+  [](auto x, [[maybe_unused]] auto y) { \
+    using T = decltype(x);            \
+    static_cast<void>(sizeof(T));     \
+    __VA_ARGS__                       \
+  }
+#define PROGRAM(name, ...) check(#name, BODY(__VA_ARGS__))
+#define EAGER_PROGRAM(name, ...) check_eager(#name, BODY(__VA_ARGS__))
 
 BOOST_AUTO_TEST_CASE(algorithms) {
   PROGRAM(std_max_expr, return T(std::max(x * y, x + y)););
@@ -70,7 +75,8 @@ BOOST_AUTO_TEST_CASE(algorithms) {
   PROGRAM(fma, using std::fma; return T(fma(x, y, x)););
   PROGRAM(hypot3, using std::hypot; return T(hypot(x, y, x)););
   PROGRAM(iota_fill, std::vector<T> v(4); std::iota(v.begin(), v.end(), x); return T(v[3] * v[2]););
-  PROGRAM(ranges_views, std::vector<T> v{x, y}; T sum = 0; for (auto e : v | std::views::transform([](const auto& a) { return a * a; })) sum += e;
+  PROGRAM(ranges_views, std::vector<T> v{x, y}; T sum = 0;
+          for (auto e : v | std::views::transform([](const auto& a) { return a * a; })) sum += e;
           return sum;);
   PROGRAM(accumulate, std::vector<T> v{x, y, x}; return std::accumulate(v.begin(), v.end(), T(0.0)););
   PROGRAM(inner_product, std::vector<T> v{x, y, x}; return std::inner_product(v.begin(), v.end(), v.begin(), T(0.0)););
@@ -108,7 +114,8 @@ BOOST_AUTO_TEST_CASE(cmath) {
   PROGRAM(modf, using std::modf; T whole; T part = modf(x * 5, &whole); return T(part * whole););
   PROGRAM(frexp_ldexp, using std::frexp, std::ldexp; int n = 0; T m = frexp(x * 9, &n); return T(ldexp(m, n + 1) * m););
   PROGRAM(ldexp, using std::ldexp; return T(ldexp(x * y, 3)););
-  PROGRAM(round_trunc, using std::round, std::trunc, std::nearbyint, std::rint; return T(x * (round(y) + trunc(y + 2) + nearbyint(y) + rint(y))););
+  PROGRAM(round_trunc, using std::round, std::trunc, std::nearbyint, std::rint;
+          return T(x * (round(y) + trunc(y + 2) + nearbyint(y) + rint(y))););
   PROGRAM(lround, using std::lround; return T(x * static_cast<double>(lround(y * 3))););
   PROGRAM(copysign, using std::copysign; return T(copysign(x, -1.0) * copysign(y, x)););
   PROGRAM(fdim, using std::fdim; return T(fdim(x, 0.5 * y) + fdim(x, y)););
@@ -128,7 +135,7 @@ BOOST_AUTO_TEST_CASE(complex_numbers) {
 BOOST_AUTO_TEST_CASE(traits_streams_and_containers) {
   PROGRAM(limits_max_type, static_assert(std::is_same_v<decltype(std::numeric_limits<T>::max()), T>); return T(x););
   PROGRAM(limits_std_max, return T(std::max(x, std::numeric_limits<double>::epsilon()) * std::max(y, std::numeric_limits<T>::min())););
-  PROGRAM(ostream_expr, std::ostringstream out; out << x * 2 << ' ' << x; return T(x * static_cast<double>(out.str().size())););
+  PROGRAM(ostream_expr, std::ostringstream out; out << x * 2 << ' ' << x; return T(x * (out.str().size() > 4 ? 3.0 : 2.0)););
   PROGRAM(istream, std::istringstream in("2.5"); T a; in >> a; return T(a * x););
   PROGRAM(to_string, using std::to_string; return T(x * static_cast<double>(to_string(y).size() + std::to_string(x * y).size())););
   PROGRAM(hash, std::unordered_map<T, int> m; m[x] = 3; m[y] = 4; return T(x * m[x]););

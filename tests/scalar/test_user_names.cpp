@@ -4,6 +4,7 @@
 
 #include <boost/test/unit_test.hpp>
 #include <type_traits>
+#include <utility>
 
 namespace user {
 
@@ -61,16 +62,22 @@ template <class T> void check(T x, const T y) {
 
 }  // namespace user
 
+// A using-directive: the user's own is found first, in a namespace.
 namespace beside {
 
-// With a using-directive that makes both visible, the call is ambiguous, which is loud; the user's is chosen where its name is qualified.
 using namespace wengert;
 template <class T> int step(const T&) { return 1; }
-template <class T> concept Callable = requires(T x) { step(x); };
-static_assert(Callable<double> && !Callable<Scalar&> && !Callable<const Scalar&> && !Callable<EagerScalar> && !Callable<Dual<1>>);
-static_assert(!Callable<decltype(Scalar() * Scalar())>);
+static_assert(std::is_same_v<decltype(step(std::declval<Scalar&>())), int>);
+static_assert(std::is_same_v<decltype(step(std::declval<Scalar&>() * 2)), int>);
 
 }  // namespace beside
+
+// Beside one that is global, both are found, and the call is ambiguous, which is loud.
+using namespace wengert;
+template <class T> int softsign(const T&) { return 1; }
+template <class T> concept Callable = requires(T x) { softsign(x); };
+static_assert(Callable<double> && !Callable<Scalar&> && !Callable<const Scalar&> && !Callable<EagerScalar> && !Callable<Dual<1>>);
+static_assert(!Callable<decltype(Scalar() * Scalar())>);
 
 BOOST_AUTO_TEST_CASE(a_users_own_template_is_called) {
   wengert::Tape tape;
