@@ -3,9 +3,9 @@
 // Expressions of Scalars as lists, for tapes that need more than their partial derivatives. All of this is out of line, so that it costs
 // nothing where expressions become statements.
 //
-// A tape opened with {.higher_order = true} records expressions as operations on tensors of rank 0, whose rules can be differentiated to any
-// order: a statement holds the partial derivatives of an expression, not the expression, so it can be differentiated only once. A tape with
-// {.formulas = true} or {.check_finite = true} records statements and shows each expression to its watch (tape/watch.h).
+// A tape opened with {.higher_order = true} records expressions as operations on tensors of rank 0, whose rules can be differentiated to
+// any order: a statement holds the partial derivatives of an expression, not the expression, so it can be differentiated only once. A tape
+// with {.formulas = true} or {.check_finite = true} records statements and shows each expression to its watch (tape/watch.h).
 #include <cstdint>
 #include <span>
 
