@@ -1,9 +1,9 @@
-# How the programs of the tests are compiled: not optimised in release builds, because they spend their time in the library and compile in
-# half the time; with LOOPS a little, for tests whose own naive loops take long.
+# How the programs of the tests are compiled: not optimised, because they spend their time in the library and compile in half the time;
+# with LOOPS a little, for tests whose own naive loops take long.
 function(wengert_test_options target)
   cmake_parse_arguments(PARSE_ARGV 1 arg "LOOPS" "" "")
   wengert_compile_options(${target})
-  target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O$<BOOL:${arg_LOOPS}>>)
+  target_compile_options(${target} PRIVATE -O$<BOOL:${arg_LOOPS}>)
 endfunction()
 
 # wengert_test_main(NAME [LOOPS]) makes a library with the main function of Boost.Test programs, and the precompiled header that they share.
@@ -13,13 +13,13 @@ function(wengert_test_main name)
   target_compile_definitions(${name} PUBLIC BOOST_TEST_DYN_LINK)
   target_link_libraries(${name} PUBLIC wengert::wengert Boost::unit_test_framework fmt::fmt)
   target_compile_options(${name} PUBLIC $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess>)  # without it ccache refuses
-  target_precompile_headers(${name} PRIVATE <boost/test/unit_test.hpp> <autodiff/autodiff.h>)
+  target_precompile_headers(${name} PRIVATE <boost/test/unit_test.hpp> <autodiff/autodiff.h> <nn/nn.h> <optim/optim.h>)
 endfunction()
 
 # wengert_test(ROOM/NAME [OPTIMISED] [TIMEOUT seconds] [LABELS ...] [LIBRARIES ...])
 # makes the program test_NAME from tests/ROOM/test_NAME.cpp (Boost.Test; the main function is support/main.cpp's) and registers it with
-# ctest under NAME. Its report is left in test-reports/, where `./dev test` counts the test cases. OPTIMISED as users are: for what is
-# compiled into the user's program, scalars above all.
+# ctest under NAME. Its report is left in test-reports/, where `./dev test` counts the test cases. OPTIMISED as users' programs are: for a
+# few tests of what is compiled into those, scalars above all; they take long to compile.
 function(wengert_test path)
   cmake_parse_arguments(PARSE_ARGV 1 arg "OPTIMISED" "TIMEOUT" "LABELS;LIBRARIES")
   cmake_path(GET path PARENT_PATH room)

@@ -39,9 +39,20 @@ struct GemmBlock {
   Index row, rows, column, columns;
 };
 
-inline constexpr Index kMaxDepth = kMaxDescentDepth;  // of k at once: a panel of B is 33 KB at most
-inline constexpr Index kMaxRows = 384;                // of a block: what is used of A at once is 400 KB at most
-inline constexpr Index kDotsBelow = 20;               // rows of A
+// The thresholds below are sizes in elements, found by timing matrices on both sides of each. A result's bits
+// depend on kMaxDepth and kDotsBelow, that is on the matrices, and on none of the others.
+//
+//   kMaxDepth     steps of k at once         a panel of B (two vectors of columns) has at most 33 KB and stays in the first cache
+//   kMaxRows      rows of a block            what is used of A at once has at most 400 KB and stays in the second cache
+//   kDotsBelow    rows of A                  with fewer, packing a transposed B costs more than the ends of dot products
+//   kLine         16 floats                  rows of B that begin with a cache line may be read in place
+//   kPage         1024 floats = 4 KB         rows of B this far apart share a set of the first cache: packed from kMinRowsForPage on
+//   kFewSteps     steps of k                 so few rows of B share no set even if they are not packed
+//   kFewRows      rows of A                  with no more, a panel of B is used too seldom to be worth its copy
+//   kBlockWork    multiplications x 2        of a block: some 10 us, so that a thread is worth waking for the second one
+inline constexpr Index kMaxDepth = kMaxDescentDepth, kMaxRows = 384, kDotsBelow = 20;
+inline constexpr Index kLine = 16, kPage = 1024, kMinRowsForPage = 64, kFewSteps = 64, kFewRows = 72;
+inline constexpr double kBlockWork = 2e6;
 
 /// Of k at once: parts as equal as possible.
 constexpr Index depth_of(Index k) {
@@ -52,11 +63,10 @@ constexpr Index depth_of(Index k) {
 /// Whether panels of B are copied before they are used. Their rows may be read where they lie if few rows of A use them, or if there
 /// are few that begin with a cache line; but rows that lie 4 KB apart share a set of the first cache.
 inline bool packs_b(const Gemm& g) {
-  constexpr Index line = 16, page = 1024, few_steps = 64, few_rows = 72;
   if (g.packed_b) return false;
   if (g.b.column != 1) return true;
-  if (g.b.row % page == 0) return g.m >= 64;
-  return g.m > few_rows && (g.k > few_steps || g.b.row % line != 0);
+  if (g.b.row % kPage == 0) return g.m >= kMinRowsForPage;
+  return g.m > kFewRows && (g.k > kFewSteps || g.b.row % kLine != 0);
 }
 
 }  // namespace wengert::kernels
@@ -282,20 +292,19 @@ namespace {
 
 constexpr Index count_of(Index size, Index block) { return (size + block - 1) / block; }
 
-/// How C is cut: blocks of some 10 us, so that a thread is worth waking for the second one. B is packed for each block of rows and a
-/// transposed A copied for each block of columns, so there are blocks of columns unless A alone is copied. Bits do not depend on it.
+/// How C is cut: into blocks of kBlockWork. B is packed for each block of rows and a transposed A copied for each block
+/// of columns, so there are blocks of columns unless A alone is copied. Bits do not depend on it.
 void cut(const Gemm& g, Index& rows, Index& columns) {
-  constexpr double least_work = 2e6;
   constexpr Index row_unit = 48, column_unit = 64;  // whole tiles of every target, and enough columns to be worth a copy of A
   rows = g.m;
   columns = g.n;
   const double depth = 2.0 * static_cast<double>(std::max(g.k, Index(1)));
-  if (g.m <= kMaxRows && depth * static_cast<double>(g.m) * static_cast<double>(g.n) < 2 * least_work) return;
+  if (g.m <= kMaxRows && depth * static_cast<double>(g.m) * static_cast<double>(g.n) < 2 * kBlockWork) return;
   const auto even = [](Index size, Index most, Index unit) {
     const Index part = count_of(size, count_of(size, std::max(most, unit)));
     return std::min(size, count_of(part, unit) * unit);
   };
-  const auto enough = [&](Index across) { return static_cast<Index>(least_work / (depth * static_cast<double>(across))); };
+  const auto enough = [&](Index across) { return static_cast<Index>(kBlockWork / (depth * static_cast<double>(across))); };
   rows = even(g.m, kMaxRows, row_unit);
   if (g.a.column != 1 && !packs_b(g))
     rows = even(g.m, std::min(enough(g.n), kMaxRows), row_unit);
@@ -304,12 +313,12 @@ void cut(const Gemm& g, Index& rows, Index& columns) {
 }
 
 /// Which of the ways multiplies; it depends on the matrices alone.
-enum class Way { kTiles, dots, outer };
+enum class Way { tiles, dots, outer };
 Way way_of(const Gemm& g) {
   const bool few_sums = g.m <= 4 || (g.m < kDotsBelow && g.k >= kMaxDepth);  // what a sum's end costs, compared with packing B
   if (!g.descend && few_sums && g.b.row == 1 && g.b.column != 1 && g.a.column == 1) return Way::dots;
   if (g.k == 1 && g.b.column == 1 && !g.options.bias && !g.options.relu) return Way::outer;
-  return Way::kTiles;
+  return Way::tiles;
 }
 
 void multiply(const Gemm& g, const GemmBlock& block) {
@@ -318,7 +327,7 @@ void multiply(const Gemm& g, const GemmBlock& block) {
       return WENGERT_BEST_TARGET(multiply_by_dots)(g, block);
     case Way::outer:
       return WENGERT_BEST_TARGET(multiply_outer)(g, block);
-    case Way::kTiles:
+    case Way::tiles:
       break;
   }
   const Index size = WENGERT_BEST_TARGET(scratch_size)(g, block);
@@ -336,10 +345,9 @@ bool is_faster_transposed(const Gemm& g) {
 
 /// Every sum is the same as without.
 void multiply_transposed(const Gemm& g) {
-  constexpr double least_work = 2e6;
   constexpr Index unit = 48;
   const double work_of_row = 2.0 * static_cast<double>(g.m) * static_cast<double>(g.k);
-  const Index most = std::max(unit, static_cast<Index>(least_work / work_of_row) / unit * unit), rows = std::min(g.n, most);
+  const Index most = std::max(unit, static_cast<Index>(kBlockWork / work_of_row) / unit * unit), rows = std::min(g.n, most);
   const PackedMatrix packed(g.k, g.m, g.a.transposed());
   parallel_blocks(count_of(g.n, rows), [&](Index block) {
     const Index first = block * rows, count = std::min(rows, g.n - first);

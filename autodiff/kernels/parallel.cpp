@@ -240,7 +240,7 @@ class Pool {
 };
 
 // The pool is made by the first parallel computation and never destroyed, so that a static object's destructor may still compute.
-Pool& pool() {
+Pool& worker_pool() {
   static Pool& pool = *new Pool;
   struct AtExit {
     ~AtExit() { pool.end(); }
@@ -287,14 +287,14 @@ void set_num_threads(int count) {
   if (count < 1 || count > kMaxThreads)
     throw Error(fmt::format("set_num_threads: {} threads; the number must be from 1 to {}", count, kMaxThreads));
   chosen_threads.store(count, std::memory_order_relaxed);
-  if (pool_exists.load(std::memory_order_acquire)) pool().shrink(count);
+  if (pool_exists.load(std::memory_order_acquire)) worker_pool().shrink(count);
 }
 
 bool detail::run_on_pool(std::int64_t blocks, void (*block)(void*, std::int64_t), void* context) {
   if (inside_job) return false;
   const int threads = num_threads();
   if (threads == 1) return false;
-  Pool& shared = pool();
+  Pool& shared = worker_pool();
   pool_exists.store(true, std::memory_order_release);
   return shared.run(blocks, block, context, threads);
 }

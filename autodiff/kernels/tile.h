@@ -8,7 +8,15 @@ namespace wengert::kernels {
 ///
 ///   C(row, column) (+)= sum over segments s and steps k of A(row; s, k) B(s, k; column)
 ///
-/// Columns of B and C lie one behind the other; everything else has a stride, in elements.
+/// Columns of B and C are contiguous; everything else has a stride, in elements. A product of matrices has one segment, whose steps are
+/// k; a convolution has a segment for each row of the kernel and the channels it covers.
+///
+///                          b + s b_segment + k b_step ->  [ B B B B B B ]   one load for each vector
+///                                                           | | | | | |
+///   a + s a_segment + k a_step                  ->  A  --   c c c c c c     c
+///   a + s a_segment + k a_step +     a_row      ->  A  --   c c c c c c     c +     c_row
+///   a + s a_segment + k a_step + 2 * a_row      ->  A  --   c c c c c c     c + 2 * c_row
+///                                    one broadcast each     registers until the last step
 struct Tile {
   const float* a = nullptr;
   Index a_row = 0, a_segment = 0, a_step = 0;

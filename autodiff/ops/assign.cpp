@@ -124,8 +124,7 @@ Tensor index_put(const Tensor& x, std::span<const Tensor> indices, Operand&& val
     throw ShapeError(
         fmt::format("index_put: the values {} do not broadcast to {}, the shape of the indices followed by the remaining dimensions of {}",
                     describe(v), to_string(shape), describe(x)));
-  Index outer = 1;
-  for (int d = 0; d < indexed; ++d) outer *= x.shape()[d];
+  const Index outer = checked_size("index_put", x.shape(), 0, indexed);
   const Tensor source = reshape(expand(v, shape), {rows.numbers.size(), row.size()}), matrix = reshape(x, {outer, row.size()});
   const Tensor y =
       options.accumulate ? index_add(matrix, 0, rows.numbers, source) : put(matrix, 0, rows.numbers, Positions::list, source, values.site);

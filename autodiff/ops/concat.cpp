@@ -42,8 +42,7 @@ class Concat : public Operation {
 
 /// y = the tensors one behind the other along dimension d, each from its start on.
 void join(std::span<const Tensor> x, int d, std::span<const Index> starts, Tensor& y, Location site) {
-  Index inner = 1, outer = 1;  // elements of y behind and before the dimension
-  for (int i = 0; i < y.rank(); ++i) (i < d ? outer : inner) *= i == d ? 1 : y.shape()[i];
+  const Index outer = y.shape().size(0, d), inner = y.shape().size(d + 1, y.rank());
   detail::dispatch(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
     T* out = y.mutable_data<T>();

@@ -48,8 +48,7 @@ template <class T> void sum_rows(const T* x, T* y, Index outer, Index n, Index i
 Tensor running_sum(const Tensor& x, int dim, bool backwards, Location site) {
   const Tensor dense = x.constant().contiguous(site);
   Tensor y = Tensor::uninitialized(x.shape(), x.dtype(), site);
-  Index outer = 1, inner = 1;
-  for (int d = 0; d < x.rank(); ++d) (d < dim ? outer : inner) *= d == dim ? 1 : x.shape()[d];
+  const Index outer = x.shape().size(0, dim), inner = x.shape().size(dim + 1, x.rank());
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     if (y.size() > 0) sum_rows<T>(dense.data<T>(), y.mutable_data<T>(), outer, x.shape()[dim], inner, backwards);

@@ -56,8 +56,7 @@ namespace {
 
 /// y[..., index[k], ...] += s[..., k, ...], all dense. Positions are visited in the order of their indices.
 void add_slices(float* y, const Shape& shape, int dim, std::span<const std::int64_t> index, const float* s) {
-  Index outer = 1, inner = 1;
-  for (int d = 0; d < shape.rank(); ++d) (d < dim ? outer : inner) *= d == dim ? 1 : shape[d];
+  const Index outer = shape.size(0, dim), inner = shape.size(dim + 1, shape.rank());
   const auto count = static_cast<Index>(index.size());
   pool::Vector<Index> order(index.size());
   std::iota(order.begin(), order.end(), Index(0));

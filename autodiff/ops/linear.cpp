@@ -18,9 +18,7 @@ namespace {
 
 /// (..., n) as (rows, n).
 Tensor rows_of(const Tensor& x) {
-  Index rows = 1;
-  for (int d = 0; d + 1 < x.rank(); ++d) rows *= x.shape()[d];
-  return x.rank() == 2 ? x : reshape(x, {rows, x.shape().back()});
+  return x.rank() == 2 ? x : reshape(x, {checked_size("linear", x.shape(), 0, x.rank() - 1), x.shape().back()});
 }
 
 /// A dense matrix.

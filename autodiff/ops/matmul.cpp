@@ -127,9 +127,7 @@ class Matmul : public Operation {
 
  private:
   static Tensor rows_of(const Tensor& x) {
-    Index rows = 1;  // computed, because -1 would be ambiguous for empty tensors
-    for (int d = 0; d < x.rank() - 1; ++d) rows *= x.shape()[d];
-    return reshape(x, {rows, x.shape().back()});
+    return reshape(x, {checked_size("matmul", x.shape(), 0, x.rank() - 1), x.shape().back()});  // -1 is ambiguous for empty tensors
   }
 };
 

@@ -72,7 +72,7 @@ Tensor repeat(const Tensor& x, const Dims& repeats, Location site) {
     for (const Index n : {repeats[d], size}) repeated.push_back(n);
   }
   checked_size("repeat", repeated);
-  for (int d = 0; d < repeats.rank(); ++d) shape.push_back(repeated[2 * d] * repeated[2 * d + 1]);
+  for (int d = 0; d < repeats.rank(); ++d) shape.push_back(checked_size("repeat", repeated, 2 * d, 2 * d + 2));
   const CallSite scope(site);
   return reshape(expand(reshape(x, apart), repeated), shape);
 }

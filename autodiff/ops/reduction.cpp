@@ -13,7 +13,7 @@ Reduced reduce_over(const char* operation, const Tensor& x, const Dims& dims) {
     if (reduced[static_cast<std::size_t>(d)])
       throw ShapeError(fmt::format("{}: dimension {} of {} is named twice in {}", operation, given, describe(x), to_string(dims)));
     reduced[static_cast<std::size_t>(d)] = true;
-    r.count *= x.shape()[d];
+    __builtin_mul_overflow(r.count, x.shape()[d], &r.count);  // may wrap if another size is 0
     r.kept[d] = 1;
   }
   r.strides = row_major_strides(r.kept);

@@ -77,12 +77,9 @@ Tensor flatten(const Tensor& x, Index first, Index last, Location site) {
   const int from = checked_dim("flatten", first, x), to = checked_dim("flatten", last, x);
   if (from > to) throw ShapeError(fmt::format("flatten: the first dimension {} of {} comes after the last, {}", first, describe(x), last));
   Shape shape;
-  Index merged = 1;
-  for (int d = 0; d < x.rank(); ++d) {
-    if (d < from || d > to) shape.push_back(x.shape()[d]);
-    if (d >= from && d <= to) merged *= x.shape()[d];
-    if (d == to) shape.push_back(merged);
-  }
+  for (int d = 0; d < from; ++d) shape.push_back(x.shape()[d]);
+  shape.push_back(checked_size("flatten", x.shape(), from, to + 1));
+  for (int d = to + 1; d < x.rank(); ++d) shape.push_back(x.shape()[d]);
   return reshape(x, shape, site);
 }
 

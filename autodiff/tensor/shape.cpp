@@ -34,11 +34,14 @@ void Shape::release_long() noexcept { pool::release(long_, static_cast<std::size
 
 std::string to_string(const Shape& shape) { return fmt::format("({}{})", fmt::join(shape, ", "), shape.rank() == 1 ? "," : ""); }
 
-Index checked_size(const char* operation, const Shape& shape) {
+Index checked_size(const char* operation, const Shape& shape) { return checked_size(operation, shape, 0, shape.rank()); }
+
+Index checked_size(const char* operation, const Shape& shape, int first, int last) {
   constexpr Index kMaxElements = Index(1) << 59;  // their bytes fit an Index, too
   Index n = 1;
   bool empty = false, overflows = false;
-  for (Index d : shape) {
+  for (int i = first; i < last; ++i) {
+    const Index d = shape[i];
     if (d < 0) throw ShapeError(fmt::format("{}: shape {} has the negative size {}", operation, to_string(shape), d));
     empty |= d == 0;
     overflows |= __builtin_mul_overflow(n, d, &n);

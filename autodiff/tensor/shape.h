@@ -87,9 +87,11 @@ class Shape {
 
   /// The number of elements: the product of the sizes, 1 for rank 0. It does not overflow for the shape of a tensor (checked_size has
   /// verified that).
-  Index size() const {
-    std::uint64_t n = 1;  // unsigned: may wrap if another size is 0
-    for (Index d : *this) n *= static_cast<std::uint64_t>(d);
+  Index size() const { return size(0, rank_); }
+  /// The product of the sizes of dimensions `first` to `last` - 1, 1 if there are none. It may wrap if another size is 0.
+  Index size(int first, int last) const {
+    std::uint64_t n = 1;  // unsigned: may wrap
+    for (int i = first; i < last; ++i) n *= static_cast<std::uint64_t>(begin()[i]);
     return static_cast<Index>(n);
   }
   /// Changes the rank and keeps the common entries; new entries are uninitialized.
@@ -144,6 +146,8 @@ std::string to_string(const Shape& shape);
 /// shape.size(), after checking that no size is negative and that the product, also in bytes, does not overflow. Otherwise a ShapeError
 /// that names `operation`.
 Index checked_size(const char* operation, const Shape& shape);
+/// The same for dimensions `first` to `last` - 1 of `shape`, which an operation merges into one.
+Index checked_size(const char* operation, const Shape& shape, int first, int last);
 /// Strides of a dense row-major tensor.
 Shape row_major_strides(const Shape& shape);
 

@@ -70,8 +70,7 @@ template <class T> class Lanes {
     }
     request.parameters = parameters_;
     request.columns = columns_.data();
-    request.lanes = 1;
-    for (const Index n : shape) request.lanes *= n;
+    request.lanes = shape.size();
   }
   /// Values of the program that need not be computed.
   void give(std::span<const Tensor> costly) {
@@ -276,8 +275,7 @@ Tensor apply_elementwise(const std::shared_ptr<ElementwisePrograms>& programs, s
     }
     for (std::size_t j = 0; j < i; ++j) broadcast_shape(name, operands[j], operands[i]);  // throws for the first that does not fit
   }
-  Index elements = 1;
-  for (const Index n : shape) elements *= n;
+  const Index elements = shape.size();
   std::uint32_t parameters = 0;
   Tensors in_order;
   if (elements != 1) {

@@ -19,8 +19,7 @@ namespace wengert::nn {
 namespace {
 
 std::size_t row_bytes(const Tensor& x) {
-  Index elements = 1;
-  for (int dim = 1; dim < x.rank(); ++dim) elements *= x.size(dim);
+  const Index elements = x.shape().size(1, x.rank());
   return static_cast<std::size_t>(elements * bytes_of(x.dtype()));
 }
 

@@ -19,8 +19,7 @@ Linear::Linear(Index in, Index out, LinearOptions options, Generator& generator,
 
 void Linear::check(const Tensor& x, Location site) const {
   if (x.rank() > 0 && x.shape().back() == in()) return check_input_dtype(*this, x, weight, "weight", site);
-  Index features = 1;  // of an example
-  for (int d = 1; d < x.rank(); ++d) features *= x.shape()[d];
+  const Index features = x.rank() > 0 ? x.shape().size(1, x.rank()) : 1;  // of an example
   const char* const meant = x.rank() > 2 && features == in() ? "; hint: flatten(input, 1), or a Flatten layer before this one" : "";
   throw ShapeError(fmt::format("{} at {}: the last size of the input must be {}, but the input is {}{}", label(), to_string(site), in(),
                                describe(x), meant));

@@ -91,8 +91,7 @@ template <class Options> ConvolutionLayer::Plan ConvolutionLayer::plan_of(const 
 }
 
 ConvolutionLayer::ConvolutionLayer(const Plan& plan, Generator& generator, Location site) {
-  Index n = 1;
-  for (int d = 1; d < plan.weight.rank(); ++d) n *= plan.weight[d];
+  const Index n = plan.weight.size(1, plan.weight.rank());
   const double k = n > 0 ? 1 / std::sqrt(static_cast<double>(n)) : 0;
   weight = new_parameter(generator.uniform(plan.weight, -k, k, float32, site), "weight", plan.label);
   if (plan.bias) bias = new_parameter(generator.uniform({plan.out}, -k, k, float32, site), "bias", plan.label);

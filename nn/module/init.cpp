@@ -62,8 +62,7 @@ void orthonormalize_row(std::vector<double>& rows, Index i, Index n) {
 Fans fans(const Shape& weight) {
   if (weight.rank() < 2)
     throw ShapeError(fmt::format("init: a weight has at least 2 dimensions (out, in, ...), not the shape {}", to_string(weight)));
-  Index kernel = 1;
-  for (int i = 2; i < weight.rank(); ++i) kernel *= weight[i];
+  const Index kernel = weight.size(2, weight.rank());
   return {weight[1] * kernel, weight[0] * kernel};
 }
 
