@@ -43,7 +43,7 @@ struct ExpressionStep {
 /// The nodes of an expression in postfix order: operands first.
 class ExpressionList {
  public:
-  template <class E> explicit ExpressionList(const E& e) { e.list(*this); }
+  template <class E> __attribute__((noinline, cold)) explicit ExpressionList(const E& e) { e.list(*this); }
   ~ExpressionList();
   ExpressionList(const ExpressionList&) = delete;
   void leaf(double value, std::uint64_t number) { push({.value = value, .number = number}); }
