@@ -3,9 +3,9 @@
 // Expressions of Scalars as lists, for tapes that need more than their partial derivatives. All of this is out of line, so that it costs
 // nothing where expressions become statements.
 //
-// A tape opened with {.higher_order = true} records expressions as operations on tensors of rank 0, whose rules can be differentiated to any
-// order: a statement holds the partial derivatives of an expression, not the expression, so it can be differentiated only once. A tape with
-// {.formulas = true} or {.check_finite = true} records statements and shows each expression to its watch (tape/watch.h).
+// A tape opened with {.higher_order = true} records expressions as operations on tensors of rank 0, whose rules can be differentiated to
+// any order: a statement holds the partial derivatives of an expression, not the expression, so it can be differentiated only once. A tape
+// with {.formulas = true} or {.check_finite = true} records statements and shows each expression to its watch (tape/watch.h).
 #include <cstdint>
 #include <span>
 
@@ -43,7 +43,7 @@ struct ExpressionStep {
 /// The nodes of an expression in postfix order: operands first.
 class ExpressionList {
  public:
-  template <class E> explicit ExpressionList(const E& e) { e.list(*this); }
+  template <class E> __attribute__((noinline, cold)) explicit ExpressionList(const E& e) { e.list(*this); }
   ~ExpressionList();
   ExpressionList(const ExpressionList&) = delete;
   void leaf(double value, std::uint64_t number) { push({.value = value, .number = number}); }

@@ -26,7 +26,7 @@ struct TapeOptions {
   /// from (explain/diagnose.h). Tapes that are opened inside this one check as well.
   bool check_finite = false;
   /// Keeps the formula of each scalar, and the values of all scalars and tensors until the records are consumed: what explain() reads.
-  /// Also makes diagnose() and explain_gradient() exact. Scalar statements take about 30 times as long.
+  /// Also makes diagnose() and explain_gradient() exact. It takes time and memory, and is meant for explanations.
   bool formulas = false;
 };
 

@@ -431,7 +431,7 @@ BOOST_AUTO_TEST_CASE(planted_faults_stop_a_tape_that_checks) {
   }
 }
 
-BOOST_AUTO_TEST_CASE(an_ordinary_tape_holds_enough_for_most_tensors) {
+BOOST_AUTO_TEST_CASE(an_ordinary_tape_names_the_operation_or_says_what_would) {
   int exact = 0, tensors = 0;
   for (const Planted& planted : faults) {
     if (planted.higher_order) continue;
@@ -445,7 +445,7 @@ BOOST_AUTO_TEST_CASE(an_ordinary_tape_holds_enough_for_most_tensors) {
     exact += named;
     BOOST_TEST((named || contains(d.text, ".formulas = true")), d.text);
   }
-  BOOST_TEST(exact * 10 >= tensors * 7, exact << " of " << tensors);
+  BOOST_TEST(exact * 2 >= tensors, exact << " of " << tensors);
 }
 
 BOOST_AUTO_TEST_CASE(a_sound_tape_is_said_to_be_sound) {
