@@ -96,7 +96,7 @@ template <class T> WENGERT_STRAIGHT T exp(T x) {
   }
 }
 template <class T> WENGERT_STRAIGHT T exp2(T x) {
-  x = between(T(-1080), x, T(1030));
+  x = sizeof(T) == 8 ? between(T(-1080), x, T(1030)) : between(T(-152), x, T(130));  // where it is 0 and infinite
   const T k = rounded(x);
   return scale(1 + small_exponential((x - k) * T(0.69314718055994531)), k);
 }
