@@ -63,13 +63,13 @@ struct Expm1 {
                    y < -0.5, [&] { return exp(where(x < 0, x, 0)); }, y + 1);
   }
 };
-/// Natural logarithm. (x + 0 is 0 for -0 as well, at which the slope is infinity, too.)
+/// Natural logarithm.
 struct Log {
   static constexpr const char *name = "log", *latex = R"(\ln #)";
   static constexpr Interval smooth{0.2, 5};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return log(x); }
-  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / (x + 0); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / x; }
 };
 /// Logarithm to base 2.
 struct Log2 {
@@ -77,7 +77,7 @@ struct Log2 {
   static constexpr Interval smooth{0.2, 5};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return log2(x); }
-  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / (constant(0.69314718055994531, x) * (x + 0)); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / (constant(0.69314718055994531, x) * x); }
 };
 /// Logarithm to base 10.
 struct Log10 {
@@ -85,7 +85,7 @@ struct Log10 {
   static constexpr Interval smooth{0.2, 5};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const { return log10(x); }
-  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m * constant(0.43429448190325183, x) / (x + 0); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m * constant(0.43429448190325183, x) / x; }
 };
 /// ln(1 + x) without the loss of digits near 0.
 struct Log1p {
@@ -98,13 +98,13 @@ struct Log1p {
 
 // Powers and roots.
 
-/// Square root; slope infinity at 0 and -0.
+/// Square root; slope infinity at 0.
 struct Sqrt {
   static constexpr const char *name = "sqrt", *latex = R"(\sqrt{#})";
   static constexpr Interval smooth{0.2, 5};
   static constexpr Reads reads = Reads::y;
   WENGERT_INLINE auto value(const auto& x) const { return sqrt(x); }
-  WENGERT_INLINE auto pullback(const auto& m, const auto&, const auto& y) const { return m / (2 * (y + 0)); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto&, const auto& y) const { return m / (2 * y); }
 };
 /// 1 / sqrt(x).
 struct Rsqrt {
@@ -340,8 +340,8 @@ struct LogSigmoid {
   WENGERT_INLINE auto value(const auto& x) const { return where(x < 0, x, 0) - log1p(exp(-abs(x))); }
   WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m * call(Sigmoid{}, -x); }
 };
-/// ln(x / (1 - x)), the inverse of sigmoid. As ln(1 + |2x - 1| / min(x, 1 - x)) it keeps its digits near its zero at 1/2. (x + 0 is 0 for
-/// -0 as well.)
+/// ln(x / (1 - x)), the inverse of sigmoid. As ln(1 + |2x - 1| / min(x, 1 - x)) it keeps its digits near its zero at 1/2; for
+/// small x the quotient would overflow.
 struct Logit {
   static constexpr const char *name = "logit", *latex = R"(\ln \frac{#}{1 - #})";
   static constexpr Interval smooth{0.1, 0.9};
@@ -351,7 +351,7 @@ struct Logit {
     return where_lazy(
         x < 0.25, [&] { return log(x / (1 - x)); }, where(x < 0.5, -size, size));
   }
-  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / (x + 0) + m / (1 - x); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / x + m / (1 - x); }
 };
 /// x / (1 + |x|); -1 and 1 at the infinities.
 struct Softsign {

@@ -39,8 +39,7 @@ Real soft_plus(Real x) { return std::fmax(x, 0.0L) + std::log1p(std::exp(-std::a
 
 Jet logarithm(Real x) {
   if (x < 0) return kOutside;
-  const Real a = std::abs(x);  // also for -0: only the right side is in the domain
-  return {std::log(a), 1 / a, -1 / a / a};
+  return {std::log(std::abs(x)), 1 / x, -1 / x / x};  // at -0 the pole of the slope has the sign of 1 / x
 }
 const Jet kLogarithmAtInfinity{kInf, 0, 0};
 
@@ -77,7 +76,7 @@ const std::map<std::string, Expected>& table() {
       {"sqrt",
        {[](Real x) {
           if (x < 0) return kOutside;
-          const Real r = std::sqrt(std::abs(x));
+          const Real r = std::sqrt(x);
           return Jet{r, 1 / (2 * r), -1 / (4 * r * r * r)};
         },
         kOutside,
@@ -233,8 +232,8 @@ const std::map<std::string, Expected>& table() {
       {"logit",
        {[](Real x) {
           if (x < 0 || x > 1) return kOutside;
-          const Real a = std::abs(x), s = a * (1 - a);
-          return Jet{std::log(a) - std::log1p(-a), 1 / s, (2 * a - 1) / s / s};
+          const Real s = x * (1 - x);
+          return Jet{std::log(std::abs(x)) - std::log1p(-x), 1 / s, (2 * x - 1) / s / s};
         },
         kOutside, kOutside}},
       {"softsign",
