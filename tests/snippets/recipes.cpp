@@ -66,5 +66,6 @@ int main() {
   net[0].freeze();  // a constant for every tape; the optimizer skips it
   optim::Adam fine(net.parameters(), {.lr = 1e-3});
   // [freeze]
-  std::printf("%d batches, %zu parameters in the list\n", batches, net.parameters().size());
+  std::printf("%d batches, %zu parameters in the list\n", batches,
+              net.parameters().size());
 }
