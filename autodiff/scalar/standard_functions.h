@@ -239,57 +239,64 @@ template <int N> struct std::hash<wengert::Dual<N>> {
   std::size_t operator()(const wengert::Dual<N>& x) const noexcept { return std::hash<double>()(x.v); }
 };
 
+#define WENGERT_USING(F, name) using wengert::numeric::name;
+/// Names the functions of wengert::numeric in the namespace it stands in.
+#define WENGERT_NUMERIC_NAMES                   \
+  WENGERT_CMATH_FUNCTIONS(WENGERT_USING)        \
+  WENGERT_BINARY_CMATH_FUNCTIONS(WENGERT_USING) \
+  using wengert::numeric::beta;                 \
+  using wengert::numeric::cbrt;                 \
+  using wengert::numeric::copysign;             \
+  using wengert::numeric::fabs;                 \
+  using wengert::numeric::fdim;                 \
+  using wengert::numeric::fma;                  \
+  using wengert::numeric::fmax;                 \
+  using wengert::numeric::fmin;                 \
+  using wengert::numeric::fmod;                 \
+  using wengert::numeric::fpclassify;           \
+  using wengert::numeric::frexp;                \
+  using wengert::numeric::ilogb;                \
+  using wengert::numeric::isfinite;             \
+  using wengert::numeric::isgreater;            \
+  using wengert::numeric::isgreaterequal;       \
+  using wengert::numeric::isinf;                \
+  using wengert::numeric::isless;               \
+  using wengert::numeric::islessequal;          \
+  using wengert::numeric::islessgreater;        \
+  using wengert::numeric::isnan;                \
+  using wengert::numeric::isnormal;             \
+  using wengert::numeric::isunordered;          \
+  using wengert::numeric::ldexp;                \
+  using wengert::numeric::lerp;                 \
+  using wengert::numeric::llrint;               \
+  using wengert::numeric::llround;              \
+  using wengert::numeric::logb;                 \
+  using wengert::numeric::lrint;                \
+  using wengert::numeric::lround;               \
+  using wengert::numeric::max;                  \
+  using wengert::numeric::midpoint;             \
+  using wengert::numeric::min;                  \
+  using wengert::numeric::modf;                 \
+  using wengert::numeric::nearbyint;            \
+  using wengert::numeric::nextafter;            \
+  using wengert::numeric::remainder;            \
+  using wengert::numeric::rint;                 \
+  using wengert::numeric::round;                \
+  using wengert::numeric::scalbn;               \
+  using wengert::numeric::signbit;              \
+  using wengert::numeric::tgamma;               \
+  using wengert::numeric::to_string;            \
+  using wengert::numeric::trunc;
+
+namespace wengert {
+WENGERT_NUMERIC_NAMES  // wengert::exp(x) for numbers, as for tensors
+}
+
 // Qualified names: code that calls std::exp(x) has no argument-dependent look-up. These overloads are constrained to the numbers of this
 // library, so they change no other call.
 namespace std {  // NOLINT(cert-dcl58-cpp): a function template of the standard library cannot be specialised for a class template
 
-#define WENGERT_FUNCTION(F, name) using wengert::numeric::name;
-WENGERT_CMATH_FUNCTIONS(WENGERT_FUNCTION)
-WENGERT_BINARY_CMATH_FUNCTIONS(WENGERT_FUNCTION)
-#undef WENGERT_FUNCTION
-using wengert::numeric::beta;
-using wengert::numeric::cbrt;
-using wengert::numeric::copysign;
-using wengert::numeric::fabs;
-using wengert::numeric::fdim;
-using wengert::numeric::fma;
-using wengert::numeric::fmax;
-using wengert::numeric::fmin;
-using wengert::numeric::fmod;
-using wengert::numeric::fpclassify;
-using wengert::numeric::frexp;
-using wengert::numeric::ilogb;
-using wengert::numeric::isfinite;
-using wengert::numeric::isgreater;
-using wengert::numeric::isgreaterequal;
-using wengert::numeric::isinf;
-using wengert::numeric::isless;
-using wengert::numeric::islessequal;
-using wengert::numeric::islessgreater;
-using wengert::numeric::isnan;
-using wengert::numeric::isnormal;
-using wengert::numeric::isunordered;
-using wengert::numeric::ldexp;
-using wengert::numeric::lerp;
-using wengert::numeric::llrint;
-using wengert::numeric::llround;
-using wengert::numeric::logb;
-using wengert::numeric::lrint;
-using wengert::numeric::lround;
-using wengert::numeric::max;
-using wengert::numeric::midpoint;
-using wengert::numeric::min;
-using wengert::numeric::modf;
-using wengert::numeric::nearbyint;
-using wengert::numeric::nextafter;
-using wengert::numeric::remainder;
-using wengert::numeric::rint;
-using wengert::numeric::round;
-using wengert::numeric::scalbn;
-using wengert::numeric::signbit;
-using wengert::numeric::tgamma;
-using wengert::numeric::to_string;
-using wengert::numeric::trunc;
+WENGERT_NUMERIC_NAMES
 
 /// As std::clamp, for operands of different types: a Scalar between two numbers.
 template <class T, class Low, class High>
@@ -303,3 +310,6 @@ requires(wengert::detail::StandardOperands<T, Low, High> &&
 }
 
 }  // namespace std
+
+#undef WENGERT_NUMERIC_NAMES
+#undef WENGERT_USING

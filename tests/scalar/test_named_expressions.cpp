@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "support/tape_sizes.h"
+#include "tests/support/tape_sizes.h"
 
 using namespace wengert;
 namespace tt = boost::test_tools;
