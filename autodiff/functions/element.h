@@ -109,23 +109,21 @@ template <class E> WENGERT_INLINE BothSigmoids<E> both_sigmoids(const E& x) {
   return {where(x < 0, e, 1) * scale, where(x < 0, 1, e) * scale};
 }
 template <class E> WENGERT_INLINE E pullback(const Silu&, const E& m, const E& x, const E&) {
-  const auto [left, right] = both_sigmoids(x);
-  return m * left * (1 + x * right);
+  const E z = where(x > 800, 800, where(x < -800, -800, x));
+  const auto [left, right] = both_sigmoids(z);
+  return m * left * (1 + z * right);
 }
 template <class E> WENGERT_INLINE E pullback(const GeluTanh&, const E& m, const E& x, const E&) {
   const E z = where(x > 30, 30, where(x < -30, -30, x));
   const auto [left, right] = both_sigmoids(GeluTanh::twice_u(z));
   return m * (left + left * right * z * (1.5957691216057308 + 0.21406444881780073 * z * z));
 }
-template <class T> WENGERT_INLINE Element<T> pullback(const Gelu&, const Element<T>& m, const Element<T>& x, const Element<T>&) {
-  const auto [erfc, exponential] = straight::erfc_and_exponential((x * -0.70710678118654752).v);
-  return m * (Element<T>{erfc} / 2 + x * 0.39894228040143268 * Element<T>{exponential});
-}
 /// With n = e^-|x| and w = p / (p + 2q) as in the value: 1 - w^2 = 4 q (p + q) / (p + 2q)^2.
 template <class E> WENGERT_INLINE E pullback(const Mish&, const E& m, const E& x, const E&) {
-  const E n = exp(-abs(x));
-  const E p = where(x < 0, n * (n + 2), 1 + 2 * n), q = where(x < 0, 1, n * n), d = 1 / (p + 2 * q);
-  return m * (p * d + x * (4 * q * (p + q) * d * d) * (where(x < 0, n, 1) / (1 + n)));
+  const E z = where(x > 800, 800, where(x < -800, -800, x));
+  const E n = exp(-abs(z));
+  const E p = where(z < 0, n * (n + 2), 1 + 2 * n), q = where(z < 0, 1, n * n), d = 1 / (p + 2 * q);
+  return m * (p * d + z * (4 * q * (p + q) * d * d) * (where(z < 0, n, 1) / (1 + n)));
 }
 
 /// Functions whose straight formulas hold near 0 alone: beyond, an element takes the C library's.

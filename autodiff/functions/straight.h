@@ -324,11 +324,10 @@ WENGERT_STRAIGHT Exponential<float> exponential_of_negative_square(float a) {
   const double square = static_cast<double>(a) * static_cast<double>(a), k = rounded(square * -1.4426950408889634);
   return {small_exponential(static_cast<float>(-square - k * 0.69314718055994531)), static_cast<float>(k)};
 }
-/// erfc(a), for a >= 0.4, and e^(-a^2) for a >= 0: (1 + 2a) e^(a^2) erfc(a) is a polynomial of t = (a - K) / (a + K)
+/// erfc(a), for a >= 0.4: (1 + 2a) e^(a^2) erfc(a) is a polynomial of t = (a - K) / (a + K)
 /// (M. M. Shepherd and J. G. Laframboise, Mathematics of Computation 36, 1981).
-template <class T> struct Tail { T erfc, exponential; };
-template <class T> WENGERT_STRAIGHT Tail<T> tail_of_gaussian(T a) {
-  a = a > (sizeof(T) == 8 ? 28 : 11) ? T(sizeof(T) == 8 ? 28 : 11) : a;  // where both are 0
+template <class T> WENGERT_STRAIGHT T tail_of_gaussian(T a) {
+  a = a > (sizeof(T) == 8 ? 28 : 11) ? T(sizeof(T) == 8 ? 28 : 11) : a;  // where it is 0
   const T t = (a - T(3.75)) / (a + T(3.75));
   T p;
   if constexpr (sizeof(T) == 8) {
@@ -344,7 +343,7 @@ template <class T> WENGERT_STRAIGHT Tail<T> tail_of_gaussian(T a) {
   }
   const Exponential<T> e = exponential_of_negative_square(a);
   const T q = p / (1 + 2 * a);
-  return {scale(q + e.p * q, e.k), scale(1 + e.p, e.k)};
+  return scale(q + e.p * q, e.k);
 }
 /// erf(x) for |x| <= 1.
 template <class T> WENGERT_STRAIGHT T erf_near_0(T x) {
@@ -359,16 +358,13 @@ template <class T> WENGERT_STRAIGHT T erf_near_0(T x) {
   }
 }
 template <class T> WENGERT_STRAIGHT T erf(T x) {
-  const T a = std::abs(x), far = std::copysign(1 - tail_of_gaussian(a).erfc, x), near = erf_near_0(x);
+  const T a = std::abs(x), far = std::copysign(1 - tail_of_gaussian(a), x), near = erf_near_0(x);
   return a > 1 ? far : near;
 }
-/// erfc(x) and e^(-x^2).
-template <class T> WENGERT_STRAIGHT Tail<T> erfc_and_exponential(T x) {
-  const T a = std::abs(x), near = 1 - erf_near_0(x);
-  const Tail<T> right = tail_of_gaussian(a);
-  return {a > T(0.46875) ? (x > 0 ? right.erfc : 2 - right.erfc) : near, right.exponential};
+template <class T> WENGERT_STRAIGHT T erfc(T x) {
+  const T a = std::abs(x), near = 1 - erf_near_0(x), right = tail_of_gaussian(a);
+  return a > T(0.46875) ? (x > 0 ? right : 2 - right) : near;
 }
-template <class T> WENGERT_STRAIGHT T erfc(T x) { return erfc_and_exponential(x).erfc; }
 
 }  // namespace wengert::fn::straight
 

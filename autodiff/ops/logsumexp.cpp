@@ -24,7 +24,7 @@ class LogSumExp : public Operation {
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const auto lines = recording() ? std::nullopt : detail::lines_of(s.x(), kept_);
     const bool finite = lines && all(isfinite(s.y())).element(0) != 0;
-    x_bar[0] = finite ? share_out(*lines, s.x(), s.y(), y_bar[0]) : share(s.x()) * reshape(y_bar[0], kept_);
+    x_bar[0] = finite ? share_out(*lines, s.x(), y_bar[0]) : share(s.x()) * reshape(y_bar[0], kept_);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = reshape(sum(share(s.x()) * x_dot[0], dims_), s.y_shape());
@@ -41,17 +41,27 @@ class LogSumExp : public Operation {
     const Tensor limit = where(top == -kInfinity, 0, at_top / sum(at_top, dims_, {.keepdim = true}));  // NaN where top is NaN
     return where(finite, e / sum(e, dims_, {.keepdim = true}), limit);
   }
-  /// y_bar e^(x - y) where all y are finite, not recorded.
-  static Tensor share_out(const kernels::Lines& l, const Tensor& x, const Tensor& y, const Tensor& y_bar) {
-    const Tensor total = y.contiguous(), m = y_bar.contiguous();
+  /// y_bar p where all y are finite, not recorded. p is not e^(x - y), because y has lost the digits of its sum where x is large.
+  static Tensor share_out(const kernels::Lines& l, const Tensor& x, const Tensor& y_bar) {
+    const Tensor m = y_bar.contiguous();
     Tensor x_bar = Tensor::uninitialized(x.shape(), x.dtype());
     detail::dispatch_floating(x.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      const T *in = x.data<T>(), *totals = total.data<T>(), *from = m.data<T>();
-      T* to = x_bar.mutable_data<T>();
+      pool::Vector<T> per_line(static_cast<std::size_t>(l.count()));
+      pool::Vector<double> sum(static_cast<std::size_t>(l.count()));
+      const T *in = x.data<T>(), *from = m.data<T>();
+      T *to = x_bar.mutable_data<T>(), *line = per_line.data();
+      double* sums = sum.data();
       kernels::run_elements<T>([&]() __attribute__((always_inline)) {
+        max_lines(
+            l, line, [in](Index i) __attribute__((always_inline)) { return in[i]; });
         for_each_in_lines(
-            l, to, totals, from, [in](Index i, T y, T m) __attribute__((always_inline)) { return m * fn::straight::exp(in[i] - y); });
+            l, to, line, line, [in](Index i, T top, T) __attribute__((always_inline)) { return fn::straight::exp(in[i] - top); });
+        sum_lines(
+            l, sums, [to](Index i, Index) __attribute__((always_inline)) { return static_cast<double>(to[i]); });
+        for (Index i = 0; i < l.count(); ++i) line[i] = static_cast<T>(static_cast<double>(from[i]) / sums[i]);
+        for_each_in_lines(
+            l, to, line, line, [to](Index i, T factor, T) __attribute__((always_inline)) { return to[i] * factor; });
       });
     });
     return x_bar;

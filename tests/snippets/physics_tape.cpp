@@ -81,7 +81,7 @@ int main() {
   using wengert::Scalar;
   wengert::Tape tape;
   const Scalar W = tape.variable(0.5), B = tape.variable(-0.25);
-  const Scalar F = 0.5 * square(1 - sigmoid(2 * W + B));
+  const Scalar F = 0.5 * wengert::square(1 - wengert::sigmoid(2 * W + B));
   const auto [dW, dB] = tape.gradient(F, W, B);
 
   std::printf("dE/dw %+.6f, Wengert %+.6f\n", bar[w.place], dW);

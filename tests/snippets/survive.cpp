@@ -12,7 +12,7 @@ double train(int epochs) {
   nn::Sequential net(nn::Linear(2, 32, {}, g), nn::Tanh(), nn::Dropout(0.1, g),
                      nn::Linear(32, 1, {}, g));
   optim::Adam adam(net.parameters(), {.lr = 0.01});
-  const nn::DataLoader loader({x, y},
+  const nn::DataLoader loader(x, y,
                               {.batch_size = 32, .shuffle = true, .generator = &g});
   int epoch = 0;
 

@@ -598,10 +598,11 @@ BOOST_AUTO_TEST_CASE(writing_never_changes_what_was_recorded) {
   const Tensor x = tape.variable(doubles({0, 1}));
   Tensor y = exp(x);
   const Tensor z = y * 2;
+  const double e = values(y)[1];
   y.mutable_data<double>()[0] = 100;  // y was saved: it is copied first
-  BOOST_TEST(values(y) == (List{100, std::exp(1)}), per_element());
+  BOOST_TEST(values(y) == (List{100, e}), per_element());
   BOOST_TEST(y.number() == 0u);
-  BOOST_TEST(values(tape.gradient(sum(z), x)) == (List{2, 2 * std::exp(1)}), per_element());
+  BOOST_TEST(values(tape.gradient(sum(z), x)) == (List{2, 2 * e}), per_element());
 }
 
 BOOST_AUTO_TEST_CASE(writing_through_a_view_never_changes_what_was_recorded) {

@@ -64,7 +64,7 @@ struct Run {
       last = x;
     }
   }
-  void name_parts(Checkpoint& c) {
+  void name_parts(nn::Checkpoint& c) {
     c("net", net)("adam", adam)("average", average)("plateau", plateau)("noise", noise)("history", history);
     c("step", step)("best", best)("last", last)("flag", flag);
   }
