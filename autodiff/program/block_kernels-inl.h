@@ -79,8 +79,10 @@ template <class T, class F, int k, int mode, bool first> struct ReverseBody {
     // What is not read may lie outside every row: m stands in for it.
     const F f = function_with<F>(x.options);
     const T *m = x.m, *y = reads & fn::Reads::y ? x.y : x.m;
+    // NOLINTBEGIN(bugprone-branch-clone): the mode may be 0
     const OperandOf<reads & fn::Reads::a ? mode : 0, 0, T> a(reads & fn::Reads::a ? x.operands[0] : x.m);
     const OperandOf<reads & fn::Reads::b ? mode : 0, 1, T> b(reads & fn::Reads::b ? x.operands[1] : x.m);
+    // NOLINTEND(bugprone-branch-clone)
     const auto part = [&](Index i) __attribute__((always_inline)) {
       const T whole = rule_of<F, k, T>(f, m[i], a[i], b[i], y[i]);
       if constexpr (reads == fn::Reads::nothing) {

@@ -131,6 +131,7 @@ class Writer {
  private:
   Formula formula_of(const Instruction& i) const {
     std::vector<Formula> operands;
+    operands.reserve(static_cast<std::size_t>(info(i.opcode).operands));
     for (int k = 0; k < info(i.opcode).operands; ++k) operands.push_back(formulas_[i.operands[static_cast<std::size_t>(k)]]);
     const auto join = [&](const char* sign, Level left, Level right) {
       return fmt::format("{} {} {}", at_least(left, operands[0]), sign, at_least(right, operands[1]));

@@ -30,7 +30,7 @@ namespace {
 
 /// "LSTM(3, 5)", after its sizes have been checked.
 std::string checked_label(const char* name, Index in, Index hidden, Location site) {
-  const std::string label = fmt::format("{}({}, {})", name, in, hidden);
+  std::string label = fmt::format("{}({}, {})", name, in, hidden);
   OptionChecks(label, site).at_least(1, "in", in).at_least(1, "hidden", hidden);
   return label;
 }

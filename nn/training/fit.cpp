@@ -361,6 +361,7 @@ class Training {
     Position& at = state_.at;
     const std::vector<NamedResult> results = measure();
     std::vector<NamedValue> values;
+    values.reserve(results.size());
     for (const NamedResult& r : results) values.push_back({r.name, r.value});
     history_.add(values);
     const EpochReport report{at.epoch + 1, options_.epochs, optimizer_.learning_rate(), values};

@@ -35,7 +35,7 @@ class Metric {
   static Metric mean(std::string name, Loss function);
   template <class F>
   requires std::is_invocable_r_v<double, const F&, const Tensor&, const Tensor&>
-  static Metric mean(std::string name, F function) { return mean_of(std::move(name), std::move(function)); }
+  static Metric mean(const std::string& name, F function) { return mean_of(name, std::move(function)); }
 
   const std::string& name() const { return name_; }
   /// Takes a batch into the sums, which begin empty. Errors are those of the function of the same name.
