@@ -55,12 +55,16 @@ void check(const LearningRateFinderOptions& o, const Batches& data) {
   if (!data || data.batches() < 1) throw ValueError(fmt::format("{}: there are no batches", kName));
 }
 
-double steepest(const LearningRateTrial& trial) {
+/// The rate at which the smoothed loss falls fastest, before its minimum. The first few means are left out: they are those of so few batches
+/// that the differences between batches are larger than the progress.
+double steepest(const LearningRateTrial& trial, double smoothing) {
+  constexpr double kSettled = 0.9;  // of the weight of an endless exponential mean
   const std::vector<double>& s = trial.smoothed;
   const std::ptrdiff_t lowest = std::min_element(s.begin(), s.end()) - s.begin();
   double best = std::numeric_limits<double>::quiet_NaN(), slope = 0;
   for (std::ptrdiff_t i = 1; i <= lowest; ++i) {  // the rates are equidistant on a logarithmic axis
     const auto at = static_cast<std::size_t>(i);
+    if (1 - std::pow(smoothing, static_cast<double>(i)) < kSettled) continue;
     if (s[at] - s[at - 1] < slope) {
       slope = s[at] - s[at - 1];
       best = trial.rates[at];
@@ -101,7 +105,7 @@ LearningRateTrial find_learning_rate(const Forward& model, optim::Optimizer& opt
     trial.smoothed.push_back(smoothed);
     optimizer.step(tape.gradient(value, optimizer.parameters()));
   }
-  trial.suggestion = steepest(trial);
+  trial.suggestion = steepest(trial, options.smoothing);
   return trial;
 }
 

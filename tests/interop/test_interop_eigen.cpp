@@ -219,7 +219,7 @@ BOOST_AUTO_TEST_CASE(sparse_matrices) {
 }
 
 BOOST_AUTO_TEST_CASE(views_copy_nothing) {
-  Tensor t = Tensor::from({1.0, 2.0, 3.0, 4.0, 5.0, 6.0}, {2, 3});
+  Tensor t = Tensor::from({1.0, 2.0, 3.0, 4.0, 5.0, 6.0}, {2, 3}, float64);
   const auto m = eigen::view(t);
   BOOST_TEST(m.data() == t.data<double>());
   BOOST_TEST((m.rows() == 2 && m.cols() == 3 && m(1, 0) == 4));

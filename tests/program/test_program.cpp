@@ -94,7 +94,7 @@ BOOST_AUTO_TEST_CASE(every_function_is_recorded_with_its_options) {
     const double at = place;                                                                                                 \
     const auto f = [](auto x) { return name(x[0]); };                                                                        \
     const Program program = record(f, {.parameters = 1}, {at});                                                              \
-    if (fn::F::name != std::string_view("round")) /* of numbers: several, because fn::Round rounds halves to even */         \
+    if (!std::is_same_v<fn::F, fn::Round>) /* of numbers: several operations, because fn::Round rounds to even */            \
       BOOST_TEST(program.list().instructions.size() == 1u, #name);                                                           \
     const Dual<1> x{at, {1}}, y = name(x);                                                                                   \
     BOOST_TEST(same_bits(program(std::vector{at}), y.v), #name);                                                             \

@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(bad_options_and_examples_are_refused) {
   BOOST_CHECK_THROW(SourceLoader(1, example, {.workers = -1}), ShapeError);
   BOOST_CHECK_THROW(SourceLoader(1, example, {.prefetch = -1}), ShapeError);
   const SourceLoader loader(3, [](Index i) { return Batch{Tensor::zeros({i}), Tensor::zeros({1})}; });
-  BOOST_TEST(contains(message_of<ShapeError>([&] { (void)loader.batch(0, 0); }), "the input of example 1 is (1) float32"));
+  BOOST_TEST(contains(message_of<ShapeError>([&] { (void)loader.batch(0, 0); }), "the input of example 1 is (1,) float32"));
   BOOST_CHECK_THROW((void)loader.batch(0, 1), ShapeError);
   BOOST_CHECK_THROW((void)loader.batch(-1, 0), ShapeError);
   BOOST_CHECK_THROW((void)loader.begin(-1), ShapeError);

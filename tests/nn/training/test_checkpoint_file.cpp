@@ -20,7 +20,7 @@
 #include "tests/support/throws.h"
 
 using namespace wengert;
-using nn::Checkpoint;
+
 using wengert::testing::contains;
 using wengert::testing::message_of;
 using wengert::testing::TemporaryFolder;
@@ -29,7 +29,7 @@ namespace {
 
 struct Net : nn::Module {
   explicit Net(std::uint64_t seed, Index width = 4) : Net(Generator(seed), width) {}
-  Tensor operator()(const Tensor& x) const { return out(dropout(norm(hidden(x)))); }
+  Tensor operator()(const Tensor& x) { return out(dropout(norm(hidden(x)))); }
   void visit(nn::Visitor& v) override {
     v("hidden", hidden);
     v("norm", norm);
@@ -83,7 +83,7 @@ struct Run {
 
 std::string saved(const Run& run, const TemporaryFolder& folder) {
   Run copy_of_nothing(0);
-  Checkpoint c(folder.path("compare"));
+  nn::Checkpoint c(folder.path("compare"));
   const_cast<Run&>(run).name_parts(c);
   c.save();
   return folder.read("compare");
@@ -106,14 +106,14 @@ BOOST_AUTO_TEST_CASE(a_resumed_training_goes_on_with_the_same_bits) {
   whole.flag = true;
   whole.steps(5);
   {
-    Checkpoint c(folder.path("run"));
+    nn::Checkpoint c(folder.path("run"));
     whole.name_parts(c);
     c.save();
   }
   whole.steps(5);
 
   Run resumed(2);
-  Checkpoint c(folder.path("run"));
+  nn::Checkpoint c(folder.path("run"));
   resumed.name_parts(c);
   BOOST_TEST(c.resume());
   BOOST_TEST(resumed.step == 5);
@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(a_resumed_training_goes_on_with_the_same_bits) {
 BOOST_AUTO_TEST_CASE(without_a_file_nothing_is_done) {
   const TemporaryFolder folder;
   Run run(1);
-  Checkpoint c(folder.path("run"));
+  nn::Checkpoint c(folder.path("run"));
   run.name_parts(c);
   BOOST_TEST(!c.exists());
   BOOST_TEST(!c.resume());
@@ -134,12 +134,12 @@ BOOST_AUTO_TEST_CASE(without_a_file_nothing_is_done) {
 BOOST_AUTO_TEST_CASE(older_files_are_kept) {
   const TemporaryFolder folder;
   Index step = 0;
-  Checkpoint c(folder.path("run"), {.keep = 3});
+  nn::Checkpoint c(folder.path("run"), {.keep = 3});
   c("step", step);
   for (step = 1; step <= 5; ++step) c.save();
   BOOST_TEST(folder.count() == 3u);
   for (const auto& [name, expected] : {std::pair("run", 5), std::pair("run.1", 4), std::pair("run.2", 3)}) {
-    Checkpoint old(folder.path(name));
+    nn::Checkpoint old(folder.path(name));
     Index value = 0;
     old("step", value);
     BOOST_TEST(old.resume());
@@ -150,7 +150,7 @@ BOOST_AUTO_TEST_CASE(older_files_are_kept) {
 BOOST_AUTO_TEST_CASE(what_a_killed_writer_left_is_removed) {
   const TemporaryFolder folder;
   folder.write(".wengert-1-0.tmp", "half a file");
-  const Checkpoint c(folder.path("run"));
+  const nn::Checkpoint c(folder.path("run"));
   BOOST_TEST(folder.count() == 0u);
 }
 
@@ -159,14 +159,14 @@ BOOST_AUTO_TEST_CASE(truncated_and_altered_files_are_refused_and_nothing_changes
   Run run(1);
   run.steps(2);
   {
-    Checkpoint c(folder.path("run"));
+    nn::Checkpoint c(folder.path("run"));
     run.name_parts(c);
     c.save();
   }
   const std::string good = folder.read("run");
   Run other(3);
   const std::string before = saved(other, folder);
-  Checkpoint c(folder.path("bad"));
+  nn::Checkpoint c(folder.path("bad"));
   other.name_parts(c);
   const auto check_refused = [&](const std::string& bytes) {
     folder.write("bad", bytes);
@@ -193,7 +193,7 @@ BOOST_AUTO_TEST_CASE(truncated_and_altered_files_are_refused_and_nothing_changes
 BOOST_AUTO_TEST_CASE(an_altered_number_is_found_by_the_checksum) {
   const TemporaryFolder folder;
   Tensor weights = Tensor::full({100}, 1);
-  Checkpoint c(folder.path("run"));
+  nn::Checkpoint c(folder.path("run"));
   c("weights", weights);
   c.save();
   std::string bytes = folder.read("run");
@@ -209,14 +209,14 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_of_another_training_is_refused_by_name) {
   Net net(1);
   optim::Adam adam(net.parameters());
   Index epoch = 7;
-  Checkpoint c(folder.path("run"));
+  nn::Checkpoint c(folder.path("run"));
   c("net", net)("adam", adam)("epoch", epoch);
   c.save();
 
   const auto refused = [&](auto& model, auto& optimizer) {
     Index own_epoch = 3;
     const double weight = model.hidden.weight.value().element(0);
-    Checkpoint other(folder.path("run"));
+    nn::Checkpoint other(folder.path("run"));
     other("epoch", own_epoch)("net", model)("adam", optimizer);  // epoch is loaded first, and given back
     const std::string message = message_of<DataError>([&] { other.resume(); });
     BOOST_TEST(own_epoch == 3);
@@ -230,7 +230,7 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_of_another_training_is_refused_by_name) {
   BOOST_TEST(contains(wrong_model, folder.path("run") + ", net: does not fit Net: wrong shape hidden.weight"));
   BOOST_TEST(contains(wrong_optimizer, folder.path("run") + ", adam: this is not the state of AdamW"));
 
-  Checkpoint fewer(folder.path("run")), more(folder.path("run"));
+  nn::Checkpoint fewer(folder.path("run")), more(folder.path("run"));
   Index number = 0;
   fewer("net", net);
   BOOST_TEST(contains(message_of<DataError>([&] { fewer.resume(); }), "it has the part \"adam\""));
@@ -238,7 +238,7 @@ BOOST_AUTO_TEST_CASE(a_checkpoint_of_another_training_is_refused_by_name) {
   BOOST_TEST(contains(message_of<DataError>([&] { more.resume(); }), "run, number: a single tensor is needed"));
 
   net.to(float64);
-  Checkpoint precise(folder.path("run"));
+  nn::Checkpoint precise(folder.path("run"));
   precise("net", net)("adam", adam)("epoch", epoch);
   BOOST_TEST(contains(message_of<DataError>([&] { precise.resume(); }), "float32 where the model has float64"));
 }
@@ -247,7 +247,7 @@ BOOST_AUTO_TEST_CASE(other_files_are_refused) {
   const TemporaryFolder folder;
   Net net(1);
   nn::save(net, folder.path("model"));
-  Checkpoint c(folder.path("model"));
+  nn::Checkpoint c(folder.path("model"));
   c("net", net);
   BOOST_TEST(contains(message_of<DataError>([&] { c.resume(); }), "this is not a checkpoint"));
 }
@@ -255,22 +255,22 @@ BOOST_AUTO_TEST_CASE(other_files_are_refused) {
 BOOST_AUTO_TEST_CASE(names_and_options_are_checked) {
   Index n = 0;
   Tensor undefined;
-  Checkpoint c("never written");
+  nn::Checkpoint c("never written");
   c("n", n);
   BOOST_CHECK_THROW(c("n", n), ValueError);
   BOOST_CHECK_THROW(c("", n), ValueError);
   BOOST_CHECK_THROW(c("a/b", n), ValueError);
   BOOST_CHECK_THROW(c("t", undefined), ValueError);
-  BOOST_CHECK_THROW(Checkpoint(""), ValueError);
-  BOOST_CHECK_THROW(Checkpoint("x", {.keep = 0}), ValueError);
-  BOOST_TEST(contains(message_of<DataError>([] { Checkpoint("no/such/folder/run").save(); }), "no/such/folder/run"));
+  BOOST_CHECK_THROW(nn::Checkpoint(""), ValueError);
+  BOOST_CHECK_THROW(nn::Checkpoint("x", {.keep = 0}), ValueError);
+  BOOST_TEST(contains(message_of<DataError>([] { nn::Checkpoint("no/such/folder/run").save(); }), "no/such/folder/run"));
 }
 
 BOOST_AUTO_TEST_CASE(a_number_must_fit_its_type) {
   const TemporaryFolder folder;
   Index large = 300;
   signed char small = 1;
-  Checkpoint c(folder.path("run")), other(folder.path("run"));
+  nn::Checkpoint c(folder.path("run")), other(folder.path("run"));
   c("n", large);
   c.save();
   other("n", small);
