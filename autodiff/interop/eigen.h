@@ -4,6 +4,8 @@
 // With the traits of this file every algorithm of Eigen takes these numbers. Products of matrices are better than that: an element of a
 // small product is one statement, and a large product is one operation on tensors. `eigen::solve` is one operation too: the derivatives of
 // a solution do not pass through the pivoting of its factorisation, and need no second one.
+#include "autodiff/error.h"  // first: without C++20 its message is the one to see
+
 #if !__has_include(<Eigen/Core>)
 #error "autodiff/interop/eigen.h needs Eigen 3.4: install libeigen3-dev, or add the folder that contains Eigen/ to the include path"
 #endif

@@ -33,10 +33,11 @@ int main() {
   for (int step = 0; step < 10; ++step) {
     const double loss =
         lbfgs.step([&] { return sum(square(after(start, rate) - measured)); });
-    if (step % 3 == 0) std::printf("step %d  misfit %.3g\n", step, loss);
+    if (step % 3 == 0)
+      std::printf("step %d  misfit below 1e%+.0f\n", step, std::ceil(std::log10(loss)));
   }
   for (const Index i : {7, 15, 23, 31})
-    std::printf("x = %.2f m  conductivity %.3f, in truth %.1f\n", x.element(i),
+    std::printf("x = %.2f m  conductivity %.1f, in truth %.1f\n", x.element(i),
                 rate.value().element(i), truth.element(i));
 }
 // [heat]

@@ -28,10 +28,12 @@ void backpropagation() {
   const Tensor W2_by_hand = matmul(transpose(h), Y_hat_bar);
   const Tensor H_bar = matmul(Y_hat_bar, transpose(w2));
   const Tensor W1_by_hand = matmul(transpose(X), H_bar * (1 - square(h)));
-  std::cout << "W2_bar by the tape " << reshape(W2_bar, {3}) << '\n'
-            << "       by hand     " << reshape(W2_by_hand, {3}) << '\n'
-            << "W1_bar by the tape " << W1_bar[0] << " ...\n"
-            << "       by hand     " << W1_by_hand[0] << " ...\n";
+  for (Index i = 0; i < 3; ++i)
+    std::printf("W2_bar by the tape %+.6f, by hand %+.6f\n", W2_bar.element(i),
+                W2_by_hand.element(i));
+  for (Index i = 0; i < 6; ++i)
+    std::printf("W1_bar by the tape %+.6f, by hand %+.6f\n", W1_bar.element(i),
+                W1_by_hand.element(i));
   // [backpropagation]
 }
 

@@ -17,7 +17,7 @@ namespace {
 
 struct Net : nn::Module {
   explicit Net(Generator& g) : hidden(16, 192, {}, g), norm(192), dropout(0.2, g), deep(192, 192, {}, g), out(192, 3, {}, g) {}
-  Tensor operator()(const Tensor& x) const { return out(relu(deep(dropout(relu(norm(hidden(x))))))); }
+  Tensor operator()(const Tensor& x) { return out(relu(deep(dropout(relu(norm(hidden(x))))))); }
   void visit(nn::Visitor& v) override {
     v("hidden", hidden);
     v("norm", norm);
