@@ -4,7 +4,6 @@
 
 #include <cmath>
 #include <cstdio>
-#include <iostream>
 using namespace wengert;
 
 void backpropagation() {
