@@ -215,6 +215,7 @@ class InOrder : public RecordedFunction {
   void call(std::span<const Recorded> inputs, std::size_t parameters, std::vector<Recorded>& outputs) override {
     std::vector<Recorded> x;
     std::size_t parameter = 0, datum = parameters;
+    x.reserve(static_cast<std::size_t>(f_->operands));
     for (int i = 0; i < f_->operands; ++i) x.push_back(inputs[parameters_ >> i & 1 ? parameter++ : datum++]);
     outputs.push_back(f_->call(x));
   }

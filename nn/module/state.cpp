@@ -131,7 +131,7 @@ std::vector<NamedTensor> state(const Module& module) {
   return std::move(collect.list);
 }
 
-StateDifference load_state(Module& module, std::span<const NamedTensor> state, LoadOptions options) {
+StateDifference load_state(Module& module, std::span<const NamedTensor> state, const LoadOptions& options) {
   return load_from(options.source, module, state, options);
 }
 
@@ -139,7 +139,7 @@ void save(const Module& module, const std::string& path, std::span<const std::pa
   write_safetensors(path, state(module), metadata);
 }
 
-StateDifference load(Module& module, const std::string& path, LoadOptions options) {
+StateDifference load(Module& module, const std::string& path, const LoadOptions& options) {
   const Safetensors file = read_safetensors(path);
   return load_from(path, module, file.tensors, options);
 }
