@@ -8,6 +8,7 @@ set(package ${CMAKE_INSTALL_LIBDIR}/cmake/wengert)
 install(TARGETS wengert wengert_autodiff wengert_nn wengert_optim
   EXPORT wengertTargets
   FILE_SET HEADERS DESTINATION ${headers}
+  FILE_SET interop DESTINATION ${headers}
   INCLUDES DESTINATION ${headers})
 install(EXPORT wengertTargets NAMESPACE wengert:: DESTINATION ${package})
 

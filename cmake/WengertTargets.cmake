@@ -40,6 +40,12 @@ function(wengert_library name)
   target_compile_features(${target} ${scope} cxx_std_20)
   target_link_libraries(${target} ${scope} ${arg_LINK})
   target_include_directories(${target} ${scope} $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
+  # Headers under interop/ need libraries that the program brings, so that they do not compile on their own.
+  set(interop ${arg_HEADERS})
+  list(FILTER interop INCLUDE REGEX "^interop/")
+  list(FILTER arg_HEADERS EXCLUDE REGEX "^interop/")
+  target_sources(${target} ${scope}
+    FILE_SET interop TYPE HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${interop})
   target_sources(${target} ${scope}
     FILE_SET HEADERS BASE_DIRS ${PROJECT_SOURCE_DIR} FILES ${arg_HEADERS} ${arg_INTERNAL_HEADERS})
   set_target_properties(${target} PROPERTIES INTERFACE_HEADER_SETS_TO_VERIFY HEADERS)

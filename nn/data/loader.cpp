@@ -20,7 +20,7 @@ namespace {
 
 std::size_t row_bytes(const Tensor& x) {
   const Index elements = x.shape().size(1, x.rank());
-  return static_cast<std::size_t>(elements * bytes_of(x.dtype()));
+  return static_cast<std::size_t>(elements) * static_cast<std::size_t>(bytes_of(x.dtype()));  // unsigned: may wrap if x is empty
 }
 
 Tensor uninitialized_rows(const Tensor& x, Index rows, Location site) {

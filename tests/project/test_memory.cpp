@@ -53,6 +53,9 @@ void* operator new(std::size_t bytes) {
   if (!block) throw std::bad_alloc();
   return block;
 }
+// std::stable_sort asks for its buffer so; without one it sorts in place.
+void* operator new(std::size_t bytes, const std::nothrow_t&) noexcept { return fails() ? nullptr : std::malloc(bytes > 0 ? bytes : 1); }
+void operator delete(void* block, const std::nothrow_t&) noexcept { std::free(block); }
 void operator delete(void* block) noexcept { std::free(block); }
 void operator delete(void* block, std::size_t) noexcept { std::free(block); }
 

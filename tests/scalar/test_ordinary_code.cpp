@@ -56,11 +56,11 @@ enum Factor { kThree = 3 };
 
 }  // namespace
 
-#define BODY(...)                     \
+#define BODY(...)                       \
   [](auto x, [[maybe_unused]] auto y) { \
-    using T = decltype(x);            \
-    static_cast<void>(sizeof(T));     \
-    __VA_ARGS__                       \
+    using T = decltype(x);              \
+    static_cast<void>(sizeof(T));       \
+    __VA_ARGS__                         \
   }
 #define PROGRAM(name, ...) check(#name, BODY(__VA_ARGS__))
 #define EAGER_PROGRAM(name, ...) check_eager(#name, BODY(__VA_ARGS__))
@@ -75,8 +75,8 @@ BOOST_AUTO_TEST_CASE(algorithms) {
   PROGRAM(fma, using std::fma; return T(fma(x, y, x)););
   PROGRAM(hypot3, using std::hypot; return T(hypot(x, y, x)););
   PROGRAM(iota_fill, std::vector<T> v(4); std::iota(v.begin(), v.end(), x); return T(v[3] * v[2]););
-  PROGRAM(ranges_views, std::vector<T> v{x, y}; T sum = 0;
-          for (auto e : v | std::views::transform([](const auto& a) { return a * a; })) sum += e;
+  PROGRAM(ranges_views, std::vector<T> v{x, y}; T sum = 0; for (auto e
+                                                                : v | std::views::transform([](const auto& a) { return a * a; })) sum += e;
           return sum;);
   PROGRAM(accumulate, std::vector<T> v{x, y, x}; return std::accumulate(v.begin(), v.end(), T(0.0)););
   PROGRAM(inner_product, std::vector<T> v{x, y, x}; return std::inner_product(v.begin(), v.end(), v.begin(), T(0.0)););
@@ -91,7 +91,7 @@ BOOST_AUTO_TEST_CASE(operators) {
   PROGRAM(not_bool, return T(!x ? y : x * y););
   PROGRAM(bool_ctx, if (y) return T(x * y); return T(x););
   PROGRAM(explicit_double, return T(x * y + double(T(2))););
-  PROGRAM(static_cast_double, return T(x * static_cast<double>(T(3 * 1.0)));; );
+  PROGRAM(static_cast_double, return T(x * static_cast<double>(T(3 * 1.0)));;);
   PROGRAM(static_cast_int, return T(x * static_cast<int>(y + 2)););
   PROGRAM(enum_mix, return T(x * kThree + kThree / y););
   PROGRAM(spaceship, return T((x <=> y) < 0 ? x * y : y););
@@ -154,13 +154,26 @@ BOOST_AUTO_TEST_CASE(named_expressions) {
   PROGRAM(template_byval, return T(by_value(x + y)););
   PROGRAM(template_cref, return T(by_reference(x + y)););
   PROGRAM(template_mixed, return T(two_types(x * 2.0, y)););
-  PROGRAM(auto_param_expr, const auto f = [](const auto& a, const auto& b) { return a * b; }; return T(f(x * y, x)););
+  PROGRAM(
+      auto_param_expr, const auto f = [](const auto& a, const auto& b) { return a * b; }; return T(f(x * y, x)););
   PROGRAM(recursion_ternary, return power(x, 3););
   PROGRAM(value_of_expr, return T(x * static_cast<double>(x * y > 0.5)););
   EAGER_PROGRAM(ternary_expr, return T(x < y ? x * y : x + y););
   EAGER_PROGRAM(template_two_same, return two_of_one_type(2 * x, y););
-  EAGER_PROGRAM(lambda_noret_two, const auto f = [](auto a, auto b) { if (a > b) return a * b; return a + b; }; return T(f(x, y)););
-  EAGER_PROGRAM(lambda_noret_T, const auto f = [](auto a) { if (a > 1.0) return a; return a * 2.0; }; return T(f(x) * y););
+  EAGER_PROGRAM(
+      lambda_noret_two, const auto f =
+                            [](auto a, auto b) {
+                              if (a > b) return a * b;
+                              return a + b;
+                            };
+      return T(f(x, y)););
+  EAGER_PROGRAM(
+      lambda_noret_T, const auto f =
+                          [](auto a) {
+                            if (a > 1.0) return a;
+                            return a * 2.0;
+                          };
+      return T(f(x) * y););
 }
 
 // What Scalar and EagerScalar do not offer, each because the standard reserves it to double, or because a derivative would be lost:
