@@ -34,7 +34,7 @@ struct Unrolled {
         channels(c.in_channels / c.groups),
         outputs(c.out_channels / c.groups),
         rows(channels * c.height.kernel * c.width.kernel),
-        positions(c.height.out * c.width.out) {}
+        positions(Shape{c.height.out, c.width.out}.size()) {}  // may wrap if the batch is empty
 
   WindowAxis height, width;
   Index channels, outputs;  // of a group

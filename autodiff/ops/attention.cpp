@@ -119,8 +119,9 @@ void check_multihead(const Tensor& query, const Tensor& key, const Tensor& value
   const Index e = query.size(2);
   if (o.heads < 1 || e % o.heads != 0)
     throw ShapeError(detail::ErrorText(name, "{} features cannot be divided among {} heads", e, o.heads).operand("query", query));
-  if (!(w.in_weight.shape() == Shape{3 * e, e}) || !(w.out_weight.shape() == Shape{e, e}))
-    throw ShapeError(detail::ErrorText(name, "the weights must be ({}, {}) and ({}, {})", 3 * e, e, e, e)
+  const Index joint = checked_size(name, {3, e});  // rows of the weights of query, key and value together
+  if (!(w.in_weight.shape() == Shape{joint, e}) || !(w.out_weight.shape() == Shape{e, e}))
+    throw ShapeError(detail::ErrorText(name, "the weights must be ({}, {}) and ({}, {})", joint, e, e, e)
                          .operand("in_weight", w.in_weight)
                          .operand("out_weight", w.out_weight)
                          .operand("query", query));
@@ -131,7 +132,7 @@ void check_multihead(const Tensor& query, const Tensor& key, const Tensor& value
       throw ShapeError(
           detail::ErrorText(name, "{} must have the shape {}", what, to_string(Shape{size})).operand(what, bias).operand("query", query));
   };
-  check_bias("in_bias", w.in_bias, 3 * e);
+  check_bias("in_bias", w.in_bias, joint);
   check_bias("out_bias", w.out_bias, e);
   detail::check_probability(name, o.dropout, query);
   const Tensor &mask = o.attention_mask, &padding = o.padding_mask;

@@ -59,7 +59,7 @@ template <class T> kernels::LstmLayer<T> layer_of(const Order& order, const Tens
 }
 
 /// (t, n, k) as (t n, k).
-Tensor flat(const Tensor& x) { return reshape(x, {x.size(0) * x.size(1), x.size(2)}); }
+Tensor flat(const Tensor& x) { return reshape(x, {checked_size("lstm", x.shape(), 0, 2), x.size(2)}); }
 
 enum Input { kX, kW, kH, kU, kC, kBias };
 

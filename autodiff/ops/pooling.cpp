@@ -178,7 +178,7 @@ void check_operand(const char* name, const Tensor& x, int dimensions) {
 
 /// The form with the numbers of windows from the axes.
 Form form_of(const char* name, const Tensor& x, const kernels::WindowAxis& height, const kernels::WindowAxis& width) {
-  Form form{name, {x.size(0) * x.size(1), height, width}, x.shape(), x.shape()};
+  Form form{name, {checked_size(name, x.shape(), 0, 2), height, width}, x.shape(), x.shape()};
   if (x.rank() == 4) form.y_shape[2] = height.out;
   form.y_shape[x.rank() - 1] = width.out;
   checked_size(name, form.y_shape);

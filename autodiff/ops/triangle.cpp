@@ -45,10 +45,10 @@ Tensor diagonal(const Tensor& x, Index offset, Location site) {
   if (offset < -m || offset > n) throw ShapeError(fmt::format("diagonal: offset {} is outside [{}, {}] of {}", offset, -m, n, describe(x)));
   const CallSite scope(site);
   const Index count = offset < 0 ? std::min(m + offset, n) : std::min(m, n - offset);
-  const Index first = offset < 0 ? -offset * n : offset;
   Shape rows = x.shape();
   rows.resize(x.rank() - 1);
-  rows[x.rank() - 2] = m * n;
+  rows[x.rank() - 2] = checked_size("diagonal", {m, n});
+  const Index first = offset < 0 ? -offset * n : offset;
   return slice(reshape(x, rows), -1, first, count > 0 ? first + (count - 1) * (n + 1) + 1 : first, n + 1);
 }
 
