@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "autodiff/tape/tape.h"
+#include "nn/data/batch_count.h"
 
 namespace wengert::nn {
 namespace {
@@ -78,10 +79,7 @@ DataLoader::Iterator DataLoader::begin() const {
   return {*this, std::move(order), options_.transform ? generator.next_bits() : 0};
 }
 
-Index DataLoader::batches() const {
-  const Index full = examples() / options_.batch_size;
-  return full * options_.batch_size == examples() || options_.drop_last ? full : full + 1;
-}
+Index DataLoader::batches() const { return detail::batch_count(examples(), options_.batch_size, options_.drop_last); }
 
 Batch DataLoader::make(const Tensor& order, std::uint64_t seed, Index batch) const {
   const Index first = batch * options_.batch_size, count = std::min(options_.batch_size, examples() - first);

@@ -13,6 +13,7 @@
 
 #include "autodiff/tape/tape.h"
 #include "autodiff/tensor/dispatch.h"
+#include "nn/data/batch_count.h"
 
 namespace wengert::nn {
 namespace {
@@ -69,10 +70,7 @@ SourceLoader::SourceLoader(Index examples, std::shared_ptr<const Source> source,
   check_at_least("prefetch", options.prefetch, 0);
 }
 
-Index SourceLoader::batches() const {
-  const Index full = examples_ / options_.batch_size;
-  return full * options_.batch_size == examples_ || options_.drop_last ? full : full + 1;
-}
+Index SourceLoader::batches() const { return detail::batch_count(examples_, options_.batch_size, options_.drop_last); }
 
 Tensor SourceLoader::order_of(Index epoch) const {
   return options_.shuffle ? generator_of(options_.seed, epoch).permutation(examples_) : Tensor();
