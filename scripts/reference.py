@@ -78,6 +78,8 @@ PAGES = [
          ["optim/optimizer.h", "optim/parameter_group.h", "optim/sgd.h", "optim/adam.h", "optim/adamw.h", "optim/lbfgs.h", "optim/*"]),
         ("schedules", "Learning rates, averages, checkpoints", "Schedules, averages of weights, the state of an optimizer in a file.",
          ["optim/schedule.h", "optim/weight_average.h", "optim/state.h"]),
+        ("ranks", "Many processes", "Training on one machine or many, with MPI.",
+         ["optim/distributed/mpi.h", "optim/ranks.h", "optim/block_sums.h", "optim/distributed/*"]),
         ("least_squares", "Least-squares fits", "Parameters with error bars.", ["optim/least_squares.h"]),
     ]),
 ]
