@@ -68,8 +68,7 @@ Outcome train(Ranks& ranks, Index epochs) {
        .validation = nn::DataLoader(held_out, {.batch_size = 4}),
        .metrics = {nn::Metric::accuracy(), nn::Metric::mean("largest", [](const Tensor& p, const Tensor&) { return max(p).item(); })},
        .accumulate = 4,
-       .ranks = ranks,
-       .checkpoint = {.path = path, .resume = !path.empty()},
+       .ranks = &ranks,
        .progress = false});
   Outcome outcome{nn::state(net), {}, static_cast<double>(result.steps)};
   for (const char* name : {"train loss", "train accuracy", "train largest", "validation loss", "validation accuracy"})
