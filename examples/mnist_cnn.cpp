@@ -76,7 +76,7 @@ void mnist_cnn(Options options, optim::Ranks* ranks) {
   if (!is_first) return;
   if (ranks) {  // all digits: they do not depend on the number of ranks
     const nn::History& history = result.history;
-    fmt::print("{} ranks, {} blocks a step: train loss {}, test loss {}\n", ranks->size(), blocks, history.values("train loss").back(),
+    fmt::print("ranks {}, blocks a step {}: train loss {}, test loss {}\n", ranks->size(), blocks, history.values("train loss").back(),
                history.values("test loss").back());
   }
 

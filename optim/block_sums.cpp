@@ -305,8 +305,9 @@ class BlockSums::Step {
         for (const TreeNode& node : of_rank) push(tree, {node, std::exchange(at, at + n)}, add_right);
       add_right_edge(tree, add_right);
     });
-    std::vector<std::size_t> sizes;
-    for (int r = 0; r < ranks_.size(); ++r) sizes.push_back(static_cast<std::size_t>(piece_size(bucket, r) * bytes_of(bucket.dtype)));
+    std::vector<std::size_t> sizes(nodes_.size());
+    for (int r = 0; r < ranks_.size(); ++r)
+      sizes[static_cast<std::size_t>(r)] = static_cast<std::size_t>(piece_size(bucket, r) * bytes_of(bucket.dtype));
     bucket.sum = Tensor::uninitialized({bucket.size}, bucket.dtype);
     bucket.gathering = ranks_.gather(memory_of(bucket.in, 0, n), memory_of(bucket.sum, 0, bucket.size), sizes);
     ++gathered_;

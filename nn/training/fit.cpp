@@ -48,7 +48,10 @@ Evaluation score(const Forward& model, const Loss& loss, const Batches& data, st
   const Index batches = data.batches();
   const optim::BlockRange own = optim::blocks_of(ranks.rank(), ranks.size(), batches);
   std::vector<double> numbers;
+  std::vector<Index> own_batches;
+  for (Index i = own.first; i < own.last; ++i) own_batches.push_back(i);
   const auto epoch = data.begin(0);
+  epoch->only(own_batches);
   for (Index i = 0; i < own.last; ++i) {
     if (i < own.first) {
       epoch->skip();
@@ -309,6 +312,17 @@ class Training {
     return epoch;
   }
 
+  // Those of this rank in the rest of the epoch.
+  std::vector<Index> own_batches() const {
+    const optim::Ranks& ranks = *options_.ranks;
+    std::vector<Index> own;
+    for (Index first = state_.at.batch; first < data_.batches(); first += options_.accumulate) {
+      const optim::BlockRange range = optim::blocks_of(ranks.rank(), ranks.size(), std::min(options_.accumulate, data_.batches() - first));
+      for (Index b = range.first; b < range.last; ++b) own.push_back(first + b);
+    }
+    return own;
+  }
+
   // False if a signal has ended the training.
   bool run_epoch() {
     Position& at = state_.at;
@@ -317,6 +331,7 @@ class Training {
     if (options_.progress && is_first()) bar.emplace(data_.batches(), ProgressOptions{.label = label, .unit = "batch", .first = at.batch});
     model_.module().train();
     const std::unique_ptr<Batches::Epoch> epoch = begin_epoch();
+    if (options_.ranks) epoch->only(own_batches());
     while (const std::optional<double> loss = options_.ranks ? shared_step(*epoch) : step(*epoch)) {
       if (bar) bar->update(at.batch, {{"loss", state_.values.loss()}});
       if (options_.after_step) options_.after_step({at.epoch + 1, at.steps, *loss, optimizer_.learning_rate()});

@@ -118,22 +118,24 @@ class MpiRanks final : public Ranks {
     return done != 0;
   }
 
-  // Looks often at first, and then leaves the processor to others: ranks may be more than there are processors.
+  // Looks often at first, because MPI moves large messages on piece by piece whenever it is asked, and leaves the processor to other ranks in
+  // between. After a while it naps.
   void wait(MPI_Request& request, const char* what) const {
-    constexpr int kYields = 200;
+    constexpr double kAlert = 0.02;  // seconds
     constexpr timespec kNap{.tv_sec = 0, .tv_nsec = 50'000};
     const Clock::time_point began = Clock::now();
-    for (int looks = 0; !test(request, what); ++looks) {
-      if (looks < kYields) {
-        ::sched_yield();
-        continue;
-      }
-      ::nanosleep(&kNap, nullptr);
-      if (std::chrono::duration<double>(Clock::now() - began).count() > timeout_) {
+    while (!test(request, what)) {
+      const double waited = std::chrono::duration<double>(Clock::now() - began).count();
+      if (waited > timeout_) {
         throw Error(
             fmt::format("MPI: {} has not come to its end in {} s; another rank has died, hangs, or is late; hint: if it is only "
                         "late, a longer MpiOptions::timeout",
                         what, timeout_));
+      }
+      if (waited < kAlert) {
+        ::sched_yield();
+      } else {
+        ::nanosleep(&kNap, nullptr);
       }
     }
   }

@@ -1,9 +1,10 @@
 // `fit` on several ranks, which are threads here; tests/distributed has processes and MPI.
+#include <atomic>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
-#include <cstring>
 #include <mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <autodiff/autodiff.h>
@@ -98,6 +99,59 @@ BOOST_AUTO_TEST_CASE(the_bits_do_not_depend_on_the_number_of_ranks) {
       check_same(outcome, expected, std::to_string(ranks.rank()) + " of " + std::to_string(n));
     });
   }
+}
+
+// Each rank makes its own batches and no others, also in the background.
+BOOST_AUTO_TEST_CASE(the_ranks_share_the_making_of_batches) {
+  Generator g(1);
+  const nn::Batch data = points(53, g);
+  std::atomic<int> examples = 0, batches = 0;
+  const auto example = [&](Index i) {
+    ++examples;
+    return nn::Batch{select(data.x, 0, i), select(data.y, 0, i)};
+  };
+  const auto counted = [&](nn::Batch b, Generator&) {
+    ++batches;
+    return b;
+  };
+  for (const Index background : {0, 2}) {
+    const auto train_on = [&](Ranks& ranks, const nn::Batches& loader) {
+      Generator same(2);
+      nn::Sequential net(nn::Linear(4, 3, {}, same));
+      optim::SGD sgd(net.parameters(), {.lr = 0.1});
+      nn::fit(net, sgd, nn::cross_entropy, loader,
+              {.epochs = 2, .validation = loader, .accumulate = 4, .ranks = &ranks, .progress = false});
+      return net(data.x).to_vector<double>();
+    };
+    const nn::SourceLoader source(53, example, {.batch_size = 5, .shuffle = true, .workers = background});
+    const auto tensors = [&] { return nn::DataLoader(data, {.batch_size = 5, .prefetch = background, .transform = counted}); };
+    optim::OneRank alone;
+    const std::vector<double> of_source = train_on(alone, source), of_tensors = train_on(alone, tensors());
+    examples = batches = 0;
+    std::mutex mutex;
+    run_on_ranks(3, [&](Ranks& ranks) {
+      const std::vector<double> by_source = train_on(ranks, source), by_tensors = train_on(ranks, tensors());
+      const std::lock_guard lock(mutex);
+      BOOST_TEST((by_source == of_source));
+      BOOST_TEST((by_tensors == of_tensors));
+    });
+    BOOST_TEST(examples == 4 * 53);  // two epochs of training, two of validation
+    BOOST_TEST(batches == 4 * 11);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_batch_that_nobody_has_announced_is_refused) {
+  Generator g(1);
+  const nn::Batch data = points(20, g);
+  const nn::DataLoader loader(data, {.batch_size = 5, .prefetch = 1});
+  auto at = loader.begin();
+  at.only({1, 3});
+  ++at;
+  BOOST_TEST((*at).y.to_vector<double>() == slice(data.y, 0, 5, 10).to_vector<double>(), boost::test_tools::per_element());
+  ++at;
+  BOOST_TEST(testing::contains(testing::message_of<ShapeError>([&] { *at; }), "batch 2"));
+  ++at;
+  BOOST_TEST((*at).y.to_vector<double>() == slice(data.y, 0, 15, 20).to_vector<double>(), boost::test_tools::per_element());
 }
 
 // The same function of the data, but for dropout's numbers and the order of the sums.
