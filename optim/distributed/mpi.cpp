@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <mpi.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <chrono>
@@ -118,11 +117,11 @@ class MpiRanks final : public Ranks {
     return done != 0;
   }
 
-  // Looks often at first, because MPI moves large messages on piece by piece whenever it is asked, and leaves the processor to other ranks in
-  // between. After a while it naps.
+  // Looks often at first, because MPI moves large messages on piece by piece whenever it is asked; then naps, so that ranks may be more than
+  // processors. (Naps and not sched_yield: beside other programs, a process that has yielded waits for a whole time slice of theirs.)
   void wait(MPI_Request& request, const char* what) const {
-    constexpr double kAlert = 0.02;  // seconds
-    constexpr timespec kNap{.tv_sec = 0, .tv_nsec = 50'000};
+    constexpr double kAlert = 2e-4;  // seconds
+    constexpr timespec kNap{.tv_sec = 0, .tv_nsec = 10'000};
     const Clock::time_point began = Clock::now();
     while (!test(request, what)) {
       const double waited = std::chrono::duration<double>(Clock::now() - began).count();
@@ -132,11 +131,7 @@ class MpiRanks final : public Ranks {
                         "late, a longer MpiOptions::timeout",
                         what, timeout_));
       }
-      if (waited < kAlert) {
-        ::sched_yield();
-      } else {
-        ::nanosleep(&kNap, nullptr);
-      }
+      if (waited > kAlert) ::nanosleep(&kNap, nullptr);
     }
   }
 
