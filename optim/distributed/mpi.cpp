@@ -117,8 +117,8 @@ class MpiRanks final : public Ranks {
     return done != 0;
   }
 
-  // Looks often at first, because MPI moves large messages on piece by piece whenever it is asked; then naps, so that ranks may be more than
-  // processors. (Naps and not sched_yield: beside other programs, a process that has yielded waits for a whole time slice of theirs.)
+  // Looks often at first, because MPI moves large messages on piece by piece whenever it is asked; then naps, so that ranks may be more
+  // than processors. (Naps and not sched_yield: beside other programs, a process that has yielded waits for a whole time slice of theirs.)
   void wait(MPI_Request& request, const char* what) const {
     constexpr double kAlert = 2e-4;  // seconds
     constexpr timespec kNap{.tv_sec = 0, .tv_nsec = 10'000};
