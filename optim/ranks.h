@@ -13,6 +13,7 @@ namespace wengert::optim {
 /// The blocks [first, last) of those that a step's examples are cut into.
 struct BlockRange {
   Index first, last;
+  /// Whether the block is one of them.
   bool contains(Index block) const { return first <= block && block < last; }
 };
 
@@ -59,6 +60,7 @@ class Ranks {
 /// A process that trains alone.
 class OneRank final : public Ranks {
  public:
+  /// Rank 0 of 1; what it sends has arrived at once.
   int rank() const override { return 0; }
   int size() const override { return 1; }
   void broadcast(std::span<std::byte>) override {}
