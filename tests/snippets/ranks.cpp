@@ -10,7 +10,7 @@ void train(optim::Ranks& ranks) {
   Generator g(1);
   const Tensor x = g.normal({1000, 2}), y = sum(square(x), 1, {.keepdim = true});
   nn::Sequential net(nn::Linear(2, 32, {}, g), nn::Tanh(), nn::Linear(32, 1, {}, g));
-  optim::Adam adam(net.parameters(), {.lr = 0.01});
+  optim::Adam adam(net.parameters(), {.lr = 0.03});
   // A step has 64 examples: 8 batches of 8, shared by the ranks.
   const nn::DataLoader loader(x, y,
                               {.batch_size = 8, .shuffle = true, .generator = &g});
