@@ -425,8 +425,8 @@ def page_text(title, sentence, parts, entities, complain):
         heading = section[:1].upper() + section[1:] if section and header != "autodiff/ops.h" else ""
         if header != last_header:
             library = header.partition("/")[0]
-            lines += [f"**<{library}/{library}.h>** · {header}" if header not in ("autodiff/format.h", "autodiff/transforms/testing.h")
-                      else f"**<{header}>**", ""]
+            alone = header in ("autodiff/format.h", "autodiff/transforms/testing.h", "optim/distributed/mpi.h")
+            lines += [f"**<{header}>**" if alone else f"**<{library}/{library}.h>** · {header}", ""]
             last_header = header
         if heading:
             lines += [heading, "-" * len(heading), ""]
