@@ -285,6 +285,7 @@ void einsums(Program& p) {
       "einsum",
       [&] {
         std::vector<Tensor> x;
+        x.reserve(operands.size());
         for (const Value& operand : operands) x.push_back(operand.tensor);
         return einsum(equation, x);
       },
