@@ -16,7 +16,7 @@
 namespace wengert {
 namespace {
 
-using detail::matrix_view, detail::rows_of;
+using detail::rows_of;
 
 /// Inputs: x, weight and, if there is one, bias.
 template <bool kRelu> class Linear : public Operation {
@@ -65,7 +65,7 @@ Tensor forward(const Tensor& x, const Tensor& weight, const Tensor* bias, bool r
   Tensor y = Tensor::uninitialized(shape, x.dtype(), site);
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    kernels::product<T>(out > 0 ? y.size() / out : 0, out, in, matrix_view<T>(a), matrix_view<T>(w).transposed(),
+    kernels::product<T>(out > 0 ? y.size() / out : 0, out, in, detail::matrix_view<T>(a), detail::matrix_view<T>(w).transposed(),
                         static_cast<T*>(y.elements()->data), out, {.bias = bias ? b.data<T>() : nullptr, .relu = relu});
   });
   return y;

@@ -122,13 +122,13 @@ class Standardize : public Operation {  // y: the standardized x, r of shape (1,
     const Tensor &y = s.y(0), &r = s.y(1);
     if (y_bar[0].defined()) x_bar[0] = recording() ? carry(y, r, y_bar[0]) : carry_now(y, r, y_bar[0]);
     if (!y_bar[1].defined()) return;
-    const Tensor through_r = y * (y_bar[1] * square(r) / -Layout(y.shape()).count());
+    const Tensor through_r = y * (y_bar[1] * r * r / -Layout(y.shape()).count());  // r^2 may overflow or vanish
     x_bar[0] = detail::plus(x_bar[0], through_r);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     const Tensor &y = s.y(0), &r = s.y(1);
     y_dot[0] = carry(y, r, x_dot[0]);
-    y_dot[1] = -(square(r) * group_mean(y * x_dot[0]));
+    y_dot[1] = -(r * (r * group_mean(y * x_dot[0])));
   }
 
  private:

@@ -26,7 +26,7 @@
 namespace wengert {
 namespace {
 
-using detail::CellWeights, detail::matrix_view;
+using detail::CellWeights;
 
 using kernels::logistic, kernels::run_elements;
 
@@ -313,9 +313,9 @@ Tensor gate_sum(const Tensor& x, const Tensor& h, const CellWeights& w) {
     using T = decltype(zero);
     T* const to = y.mutable_data<T>();
     const Index distance = std::max<Index>(gates, 1);
-    kernels::product<T>(n, gates, x.size(1), matrix_view<T>(in), matrix_view<T>(input).transposed(), to, distance,
+    kernels::product<T>(n, gates, x.size(1), detail::matrix_view<T>(in), detail::matrix_view<T>(input).transposed(), to, distance,
                         {.bias = bias.defined() ? bias.data<T>() : nullptr});
-    kernels::product<T>(n, gates, h.size(1), matrix_view<T>(state), matrix_view<T>(hidden).transposed(), to, distance,
+    kernels::product<T>(n, gates, h.size(1), detail::matrix_view<T>(state), detail::matrix_view<T>(hidden).transposed(), to, distance,
                         {.accumulate = true});
   });
   return w.bias.defined() ? record(GateSum(), site, {&x, &w.input, &h, &w.hidden, &w.bias}, std::move(y))
