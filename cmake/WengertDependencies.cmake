@@ -25,3 +25,16 @@ if(NOT TARGET hwy::hwy_headers)
   add_library(hwy::hwy_headers INTERFACE IMPORTED GLOBAL)
   target_include_directories(hwy::hwy_headers SYSTEM INTERFACE ${HIGHWAY_INCLUDE_DIR})
 endif()
+
+# MPI, for wengert::distributed alone. Its C interface, although CMake's component is called CXX.
+if(WENGERT_MPI STREQUAL AUTO AND (CMAKE_CROSSCOMPILING OR NOT PROJECT_IS_TOP_LEVEL))
+  set(WENGERT_MPI OFF)
+endif()
+if(WENGERT_MPI)
+  set(MPI_CXX_SKIP_MPICXX ON)
+  find_package(MPI 3.0 QUIET COMPONENTS CXX)
+  if(NOT MPI_CXX_FOUND AND NOT WENGERT_MPI STREQUAL AUTO)
+    message(FATAL_ERROR "WENGERT_MPI is ON, but no MPI of version 3.0 or newer was found. Install one (Debian: libopenmpi-dev "
+      "openmpi-bin), name its compiler with -DMPI_CXX_COMPILER=PATH, or leave it out with -DWENGERT_MPI=OFF.")
+  endif()
+endif()

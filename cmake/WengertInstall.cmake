@@ -11,6 +11,14 @@ install(TARGETS wengert wengert_autodiff wengert_nn wengert_optim
   FILE_SET interop DESTINATION ${headers}
   INCLUDES DESTINATION ${headers})
 install(EXPORT wengertTargets NAMESPACE wengert:: DESTINATION ${package})
+if(TARGET wengert_distributed)  # a component of its own, so that nobody else needs MPI
+  install(TARGETS wengert_distributed
+    EXPORT wengertDistributedTargets
+    FILE_SET HEADERS DESTINATION ${headers}
+    FILE_SET interop DESTINATION ${headers}
+    INCLUDES DESTINATION ${headers})
+  install(EXPORT wengertDistributedTargets NAMESPACE wengert:: DESTINATION ${package})
+endif()
 
 get_target_property(WENGERT_LIBRARY_TYPE wengert_autodiff TYPE)
 configure_package_config_file(cmake/wengertConfig.cmake.in cmake/wengertConfig.cmake INSTALL_DESTINATION ${package})

@@ -9,6 +9,7 @@
 #include <nn/data/idx.h>
 #include "classification.h"
 #include "example.h"
+#include "ranks.h"
 
 using namespace wengert;
 
@@ -21,6 +22,7 @@ struct Options {
   std::uint64_t seed = 1;
   bool quick = false;
   example::Saving saving;
+  example::Sharing sharing;
 };
 
 /// Images with one channel, (n, 1, rows, columns), and labels; only the first `limit` unless that is 0.
@@ -40,7 +42,8 @@ nn::Sequential network(Index classes, Index rows, Index columns, Generator& gene
                         nn::Linear(128, classes, {}, generator));
 }
 
-void mnist_cnn(Options options) {
+void mnist_cnn(Options options, optim::Ranks* ranks) {
+  const bool is_first = !ranks || ranks->is_first();  // which prints and writes
   constexpr Index kQuickImages = 1000;
   const Index limit = options.quick ? kQuickImages : 0;
   if (options.quick) options.epochs = 1;
@@ -51,20 +54,31 @@ void mnist_cnn(Options options) {
   if (std::min(rows, columns) < kMinSide)
     throw DataError(fmt::format("{}: the images are {} x {}, but this network needs at least {} x {}", options.data, rows, columns,
                                 kMinSide, kMinSide));
-  example::make_folder(options.output);
+  if (is_first) example::make_folder(options.output);
 
   Generator generator(options.seed);
   nn::Sequential model = network(data.classes, rows, columns, generator);
-  fmt::print("{} training and {} test images\n{}\n", train.y.size(), test.y.size(), model.summary({1, 1, rows, columns}));
+  if (is_first) fmt::print("{} training and {} test images\n{}\n", train.y.size(), test.y.size(), model.summary({1, 1, rows, columns}));
   optim::Adam adam(model.parameters(), {.lr = options.rate});
-  const nn::DataLoader loader(train, {.batch_size = options.batch, .shuffle = true, .generator = &generator});
+  const int blocks = std::max(options.sharing.blocks, 1);
+  const nn::DataLoader loader(train, {.batch_size = options.batch / blocks, .shuffle = true, .generator = &generator});
   const nn::FitResult result = nn::fit(model, adam, example::cross_entropy, loader,
                                        {.epochs = options.epochs,
                                         .validation = test,
                                         .validation_name = "test",
                                         .metrics = {nn::Metric::accuracy()},
+                                        .accumulate = blocks,
+                                        .ranks = ranks,
                                         .checkpoint = {.path = options.saving.checkpoint, .resume = options.saving.resume},
-                                        .after_epoch = example::print_epoch});
+                                        .after_epoch = [&](const nn::EpochReport& r) {
+                                          if (is_first) example::print_epoch(r);
+                                        }});
+  if (!is_first) return;
+  if (ranks) {  // all digits: they do not depend on the number of ranks
+    const nn::History& history = result.history;
+    fmt::print("ranks {}, blocks a step {}: train loss {}, test loss {}\n", ranks->size(), blocks, history.values("train loss").back(),
+               history.values("test loss").back());
+  }
 
   const std::string prefix = options.output + "/mnist_cnn";
   const example::Score final = example::report(model, test, test.x, names, result.history, prefix);
@@ -85,6 +99,8 @@ int main(int argc, char** argv) {
   line.option("--seed", options.seed, "of the weights and of the order of the images");
   line.option("--output", options.output, "folder for the pictures and the model");
   line.saving(options.saving);
+  example::sharing(line, options.sharing);
   line.flag("--quick", options.quick, "a few images, to see that everything works");
-  return line.run(argc, argv, [&] { mnist_cnn(options); });
+  return line.run(argc, argv,
+                  [&] { example::on_ranks(options.sharing, options.batch, [&](optim::Ranks* ranks) { mnist_cnn(options, ranks); }); });
 }

@@ -67,6 +67,31 @@ run_demo() {
   check_demo_accuracy
 }
 
+# Trains the same network in one process and in two, whose losses must agree in every digit.
+run_demo_mpi() {
+  local program=build/release/examples/mnist_cnn one two
+  require_packages "${packages_demo[@]}" "${packages_mpi[@]}"
+  if [[ ! -f build/release/build.ninja ]]; then configure release -DWENGERT_TESTS=OFF; fi  # as in run_demo
+  configure release -DWENGERT_MPI=ON
+  cmake --build --preset release --target mnist_cnn
+  mkdir -p build/demo
+  one=$("$program" --quick --blocks 4 --output build/demo | losses_of_ranks)
+  # As root, and with fewer processors than ranks, as in a container.
+  two=$(OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 \
+    mpirun -n 2 "$program" --quick --blocks 4 --mpi --output build/demo | losses_of_ranks)
+  printf '%s\n' "$one" "$two"
+  if [[ -z $one || ${two#ranks 2} != "${one#ranks 1}" ]]; then
+    echo "dev: the losses differ, which they must not" >&2
+    return 1
+  fi
+  echo "equal to the bit"
+}
+
+# The line with all digits of the losses.
+losses_of_ranks() {
+  sed -n '/^ranks .* blocks a step /p'
+}
+
 # What the network of the demo must reach.
 check_demo_accuracy() {
   local least=0.87 reached

@@ -6,7 +6,8 @@ packages_library=(cmake g++ libcli11-dev libfmt-dev libhwy-dev libopenblas0-pthr
   nlohmann-json3-dev zlib1g-dev)
 packages_demo=("${packages_library[@]}" dataset-fashion-mnist)
 command -v gnuplot >/dev/null || packages_demo+=(gnuplot-nox)  # any of gnuplot's packages will do
-packages_test=("${packages_demo[@]}" git libboost-test-dev libeigen3-dev pkg-config python3)
+packages_mpi=(libopenmpi-dev openmpi-bin)
+packages_test=("${packages_demo[@]}" "${packages_mpi[@]}" git libboost-test-dev libeigen3-dev pkg-config python3)
 packages_aarch64=(cmake g++-aarch64-linux-gnu ninja-build python3 qemu-user)
 packages_aarch64_root=(libboost-test-dev libcli11-dev libfmt-dev libhwy-dev libopenblas0-pthread libpng-dev librandom123-dev
   nlohmann-json3-dev zlib1g-dev)  # of Debian for AArch64; not installed, but unpacked by scripts/sysroot

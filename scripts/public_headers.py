@@ -4,7 +4,7 @@ import pathlib
 import re
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-FOLDERS = ("autodiff", "optim", "nn")
+FOLDERS = ("autodiff", "optim", "optim/distributed", "nn")
 
 
 def headers_under(keyword):

@@ -78,6 +78,8 @@ PAGES = [
          ["optim/optimizer.h", "optim/parameter_group.h", "optim/sgd.h", "optim/adam.h", "optim/adamw.h", "optim/lbfgs.h", "optim/*"]),
         ("schedules", "Learning rates, averages, checkpoints", "Schedules, averages of weights, the state of an optimizer in a file.",
          ["optim/schedule.h", "optim/weight_average.h", "optim/state.h"]),
+        ("ranks", "Many processes", "Training on one machine or many, with MPI.",
+         ["optim/distributed/mpi.h", "optim/ranks.h", "optim/block_sums.h", "optim/distributed/*"]),
         ("least_squares", "Least-squares fits", "Parameters with error bars.", ["optim/least_squares.h"]),
     ]),
 ]
@@ -423,8 +425,8 @@ def page_text(title, sentence, parts, entities, complain):
         heading = section[:1].upper() + section[1:] if section and header != "autodiff/ops.h" else ""
         if header != last_header:
             library = header.partition("/")[0]
-            lines += [f"**<{library}/{library}.h>** · {header}" if header not in ("autodiff/format.h", "autodiff/transforms/testing.h")
-                      else f"**<{header}>**", ""]
+            alone = header in ("autodiff/format.h", "autodiff/transforms/testing.h", "optim/distributed/mpi.h")
+            lines += [f"**<{header}>**" if alone else f"**<{library}/{library}.h>** · {header}", ""]
             last_header = header
         if heading:
             lines += [heading, "-" * len(heading), ""]

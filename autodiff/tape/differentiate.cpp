@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <optional>
 
 #include "autodiff/tape/reverse_sweep.h"
 #include "autodiff/tape/sources.h"
@@ -34,9 +35,63 @@ Cotangent gradient_of(TapeState& t, const Source& s, std::uint32_t index, bool r
   return recorded ? g : g.constant();
 }
 
+/// Gives a receiver the gradients. That of a tensor is complete behind the first node that reads it, the last one to be swept; that of a
+/// scalar, or of what no node reads, at the end.
+class Delivery {
+ public:
+  Delivery(TapeState& t, std::span<const Source> sources, const SourceIndices& at, bool recorded, SourceReceiver& receiver)
+      : t_(t), sources_(sources), at_(at), recorded_(recorded), receiver_(receiver) {
+    pool::Vector<const TapeNode*> first_reader(t.slots.size());
+    pool::Vector<std::uint32_t> position(t.slots.size());
+    for (std::uint32_t k = t.nodes.size(); k-- > 0;) {
+      const TapeNode& node = t.nodes[k];
+      for (std::uint32_t i = 0; i < node.inputs; ++i) {
+        const Input& x = t.input(node, i);
+        if (x.tracked() && !x.scalar) first_reader[x.index] = &node, position[x.index] = k;
+      }
+    }
+    for (std::size_t i = 0; i < sources.size(); ++i) {
+      const bool is_read = !sources[i].scalar && at[i] != kNoIndex && first_reader[at[i]];
+      waiting_.push_back(is_read ? Waiting{i, first_reader[at[i]], position[at[i]]} : Waiting{i, nullptr, 0});
+    }
+    // The next one stands at the end; those that no node reads come last.
+    std::stable_sort(waiting_.begin(), waiting_.end(), [](const Waiting& a, const Waiting& b) {
+      return (a.node != nullptr) != (b.node != nullptr) ? a.node == nullptr : a.position < b.position;
+    });
+  }
+
+  void after(const TapeNode& node) {
+    while (!waiting_.empty() && waiting_.back().node == &node) deliver_next();
+  }
+  void finish() {
+    while (!waiting_.empty()) deliver_next();
+  }
+
+ private:
+  struct Waiting {
+    std::size_t source;
+    const TapeNode* node;
+    std::uint32_t position;
+  };
+
+  void deliver_next() {
+    const std::size_t i = waiting_.back().source;
+    waiting_.pop_back();
+    receiver_.ready(i, gradient_of(t_, sources_[i], at_[i], recorded_));
+  }
+
+  TapeState& t_;
+  std::span<const Source> sources_;
+  const SourceIndices& at_;
+  bool recorded_;
+  SourceReceiver& receiver_;
+  pool::Vector<Waiting> waiting_;
+};
+
 }  // namespace
 
-Gradients sweep_back(TapeState& t, const Source& target, std::span<const Source> sources, const GradientOptions& o, bool may_defer) {
+Gradients sweep_back(TapeState& t, const Source& target, std::span<const Source> sources, const GradientOptions& o, bool may_defer,
+                     SourceReceiver* receiver) {
   Gradients gradients;
   const std::uint32_t y = find_target(t, target, o);
   if (y == kNoIndex) {
@@ -49,12 +104,21 @@ Gradients sweep_back(TapeState& t, const Source& target, std::span<const Source>
   ReverseSweep sweep(t, o, at.variables_only());
   for (std::size_t i = 0; i < sources.size(); ++i)
     if (!sources[i].scalar && at[i] != kNoIndex) sweep.request(at[i], may_defer && sources[i].parameter);
-  sweep.run(target, y, o.seed);
+  std::optional<Delivery> delivery;
+  if (receiver) {
+    delivery.emplace(t, sources, at, o.differentiable, *receiver);
+    const auto after = [&](const TapeNode& node) { delivery->after(node); };
+    const ReverseSweep::AfterNode call(after);
+    sweep.run(target, y, o.seed, &call);
+  } else {
+    sweep.run(target, y, o.seed);
+  }
   if (t.watch) [[unlikely]]
     t.watch->after_sweep(t, target, y, o.seed, sources);
 
   const auto is_absent = [&](std::size_t i) { return !is_reached(t, sources[i], at[i], o.differentiable); };
   report_unreached(t, target, y, sources.size(), source_at, at, is_absent, o);
+  if (delivery) delivery->finish();
   for (std::size_t i = 0; i < sources.size(); ++i) gradients.add(gradient_of(t, sources[i], at[i], o.differentiable), sources[i].parameter);
   return gradients;
 }

@@ -71,14 +71,19 @@ void ReverseSweep::request(std::uint32_t slot, bool may_defer) {
   s.may_defer = may_defer && !record_;
 }
 
-void ReverseSweep::run(const Source& target, std::uint32_t index, const Tensor& seed) {
+void ReverseSweep::run(const Source& target, std::uint32_t index, const Tensor& seed, const AfterNode* after) {
   // Only what depends on a source needs a cotangent. Scalars always have one.
   mark_dependents(
       t_, 0, true, [&](std::uint32_t slot) { return t_.slots[slot].needs_cotangent; },
       [&](std::uint32_t slot) { t_.slots[slot].needs_cotangent = true; });
   set_seed(target, index, seed);
   ReverseStatements<double> statements(t_, adjoints_, variables_only_);
-  t_.walk_back([&](std::uint32_t first) { statements.down_to(first); }, [&](const TapeNode& node) { reverse(node); });
+  t_.walk_back([&](std::uint32_t first) { statements.down_to(first); },
+               [&](const TapeNode& node) {
+                 reverse(node);
+                 if (after) [[unlikely]]
+                   (*after)(node);
+               });
 }
 
 void ReverseSweep::set_seed(const Source& target, std::uint32_t index, const Tensor& seed) {

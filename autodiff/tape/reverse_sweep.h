@@ -3,8 +3,18 @@
 // The reverse sweep: propagates a target's cotangent back through all records.
 #include "autodiff/tape/records.h"
 #include "autodiff/tape/sweep_scope.h"
+#include "autodiff/tensor/function_ref.h"
 
 namespace wengert::detail {
+
+/// Is given the gradients of a sweep's sources one by one, each as soon as no record is left that adds to it.
+class SourceReceiver {
+ public:
+  virtual void ready(std::size_t i, const Cotangent& gradient) = 0;
+
+ protected:
+  ~SourceReceiver() = default;
+};
 
 /// One sweep over a tape. Usage: request() the sources, run(), and read their cotangents from slots, adjoints and recorded_adjoints. The
 /// destructor restores the tape, also after an exception.
@@ -16,8 +26,10 @@ class ReverseSweep {
 
   /// Makes the slot a source. `may_defer`: its cotangent may be a deferred product.
   void request(std::uint32_t slot, bool may_defer);
-  /// Sweeps from the target down to the first record. The target's cotangent is the seed, or 1 if that is undefined.
-  void run(const Source& target, std::uint32_t index, const Tensor& seed);
+  using AfterNode = FunctionRef<void(const TapeNode&)>;
+  /// Sweeps from the target down to the first record. The target's cotangent is the seed, or 1 if that is undefined. `after` is called
+  /// behind each node.
+  void run(const Source& target, std::uint32_t index, const Tensor& seed, const AfterNode* after = nullptr);
 
  private:
   /// Restores the tape after a sweep.
@@ -49,8 +61,8 @@ class ReverseSweep {
 };
 
 /// The gradients of the target with respect to all sources; implements Tape::gradient. `may_defer`: those of parameters may be deferred
-/// products.
+/// products. `receiver`: is given each gradient as well, those that are parameters' or tensors' while the sweep goes on.
 Gradients sweep_back(TapeState& tape, const Source& target, std::span<const Source> sources, const GradientOptions& options,
-                     bool may_defer = false);
+                     bool may_defer = false, SourceReceiver* receiver = nullptr);
 
 }  // namespace wengert::detail

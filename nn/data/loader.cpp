@@ -15,6 +15,7 @@
 
 #include "autodiff/tape/tape.h"
 #include "nn/data/batch_count.h"
+#include "nn/data/batch_list.h"
 
 namespace wengert::nn {
 namespace {
@@ -98,8 +99,14 @@ Batch DataLoader::make(const Tensor& order, std::uint64_t seed, Index batch) con
 // A thread that makes the batches of an epoch one after the other, a bounded number of them ahead.
 class DataLoader::Iterator::Prefetch {
  public:
-  Prefetch(const DataLoader& loader, const Tensor& order, std::uint64_t seed)
-      : loader_(loader), order_(order), seed_(seed), thread_([this] { run(); }) {}
+  Prefetch(const DataLoader& loader, const Tensor& order, std::uint64_t seed, detail::BatchList list, Index first)
+      : loader_(loader),
+        order_(order),
+        seed_(seed),
+        list_(std::move(list)),
+        first_(list_.position_of(first)),
+        wanted_(first_),
+        thread_([this] { run(); }) {}
   Prefetch(const Prefetch&) = delete;
   Prefetch& operator=(const Prefetch&) = delete;
   ~Prefetch() {
@@ -113,14 +120,15 @@ class DataLoader::Iterator::Prefetch {
 
   // Waits for a batch, and frees those before it.
   Batch get(Index batch) {
+    const Index position = list_.position_of(batch);
     std::unique_lock lock(mutex_);
-    wanted_ = batch;
-    while (first_ < batch && !made_.empty()) drop_first();
+    wanted_ = position;
+    while (first_ < position && !made_.empty()) drop_first();
     changed_.notify_all();
     while (true) {
       changed_.wait(lock, [&] { return error_ || !made_.empty(); });
       if (made_.empty()) std::rethrow_exception(error_);
-      if (first_ == batch) return made_.front();
+      if (first_ == position) return made_.front();
       drop_first();
     }
   }
@@ -128,8 +136,8 @@ class DataLoader::Iterator::Prefetch {
  private:
   void run() {
     try {
-      for (Index batch = 0; batch < loader_.batches() && wait_for_room(batch); ++batch) {
-        Batch made = loader_.make(order_, seed_, batch);
+      for (Index position = wanted_; position < list_.size() && wait_for_room(position); ++position) {
+        Batch made = loader_.make(order_, seed_, list_[position]);
         const std::lock_guard lock(mutex_);
         made_.push_back(std::move(made));
         changed_.notify_all();
@@ -140,9 +148,9 @@ class DataLoader::Iterator::Prefetch {
       changed_.notify_all();
     }
   }
-  bool wait_for_room(Index batch) {
+  bool wait_for_room(Index position) {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return stopped_ || batch - wanted_ <= loader_.options_.prefetch; });
+    changed_.wait(lock, [&] { return stopped_ || position - wanted_ <= loader_.options_.prefetch; });
     return !stopped_;
   }
   void drop_first() {
@@ -153,27 +161,35 @@ class DataLoader::Iterator::Prefetch {
   const DataLoader& loader_;
   const Tensor order_;
   const std::uint64_t seed_;
+  const detail::BatchList list_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<Batch> made_;  // in order, from batch first_ on
-  Index first_ = 0, wanted_ = 0;
+  std::deque<Batch> made_;  // in order, from position first_ of the list on
+  Index first_, wanted_;
   bool stopped_ = false;
   std::exception_ptr error_;  // of the batch behind those that are made
   std::thread thread_;        // last: it uses all of the above
 };
 
 DataLoader::Iterator::Iterator(const DataLoader& loader, Tensor order, std::uint64_t seed)
-    : loader_(&loader), order_(std::move(order)), seed_(seed) {
-  if (loader.options_.prefetch > 0) prefetch_ = std::make_unique<Prefetch>(loader, order_, seed_);
-}
+    : loader_(&loader), order_(std::move(order)), seed_(seed) {}
 DataLoader::Iterator::Iterator(Iterator&& o) noexcept = default;
 DataLoader::Iterator& DataLoader::Iterator::operator=(Iterator&& o) noexcept = default;
 DataLoader::Iterator::~Iterator() = default;
 
+void DataLoader::Iterator::only(std::vector<Index> batches) {
+  only_ = std::move(batches);
+  is_restricted_ = true;
+}
+
+// The thread starts with the first batch that is asked for: those before it, which a resumed training passes over, are never made.
 Batch DataLoader::Iterator::operator*() const {
   if (batch_ >= loader_->batches())
     throw ShapeError(fmt::format("DataLoader: there is no batch {}; the epoch has {}", batch_, loader_->batches()));
-  return prefetch_ ? prefetch_->get(batch_) : loader_->make(order_, seed_, batch_);
+  if (loader_->options_.prefetch == 0) return loader_->make(order_, seed_, batch_);
+  if (!prefetch_)
+    prefetch_ = std::make_unique<Prefetch>(*loader_, order_, seed_, detail::BatchList(only_, is_restricted_, loader_->batches()), batch_);
+  return prefetch_->get(batch_);
 }
 
 // ---- parts of a data set --------------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@
 #include <span>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "autodiff/tensor/random.h"
 #include "autodiff/tensor/tensor.h"
@@ -89,6 +90,8 @@ class DataLoader {
     Iterator& operator=(Iterator&& o) noexcept;
     ~Iterator();
 
+    /// Before the first batch is asked for: none will be but these, in ascending order. Those alone are made in the background.
+    void only(std::vector<Index> batches);
     /// The batch; a ShapeError at the end of the epoch.
     Batch operator*() const;
     Iterator& operator++() {
@@ -107,7 +110,9 @@ class DataLoader {
     Tensor order_;  // of the examples: (n) int64; undefined if they are not shuffled
     std::uint64_t seed_;
     Index batch_ = 0;
-    std::unique_ptr<Prefetch> prefetch_;
+    std::vector<Index> only_;
+    bool is_restricted_ = false;                  // to the batches of only_
+    mutable std::unique_ptr<Prefetch> prefetch_;  // from the first batch on
   };
 
   /// Starts an epoch, which draws its order.

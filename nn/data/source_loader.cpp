@@ -14,6 +14,7 @@
 #include "autodiff/tape/tape.h"
 #include "autodiff/tensor/dispatch.h"
 #include "nn/data/batch_count.h"
+#include "nn/data/batch_list.h"
 
 namespace wengert::nn {
 namespace {
@@ -103,8 +104,8 @@ Batch SourceLoader::make(const Tensor& order, Index epoch, Index index) const {
 // Threads that make the batches of an epoch, each the next one that nobody has begun, a bounded number of them ahead.
 class SourceLoader::Iterator::Workers {
  public:
-  Workers(const SourceLoader& loader, const Tensor& order, Index epoch, Index first)
-      : loader_(loader), order_(order), epoch_(epoch), next_(first), wanted_(first) {
+  Workers(const SourceLoader& loader, const Tensor& order, Index epoch, detail::BatchList list, Index first)
+      : loader_(loader), order_(order), epoch_(epoch), list_(std::move(list)), next_(list_.position_of(first)), wanted_(next_) {
     try {
       for (Index i = 0; i < loader.options_.workers; ++i) threads_.emplace_back([this] { run(); });
     } catch (...) {
@@ -118,13 +119,14 @@ class SourceLoader::Iterator::Workers {
 
   // Waits for a batch, and frees those before it.
   Batch get(Index batch) {
+    const Index position = list_.position_of(batch);
     std::unique_lock lock(mutex_);
-    wanted_ = batch;
-    std::erase_if(made_, [&](const auto& entry) { return entry.first < batch; });
-    next_ = std::max(next_, batch);
+    wanted_ = position;
+    std::erase_if(made_, [&](const auto& entry) { return entry.first < position; });
+    next_ = std::max(next_, position);
     changed_.notify_all();
-    changed_.wait(lock, [&] { return made_.contains(batch); });
-    const Made& made = made_.at(batch);
+    changed_.wait(lock, [&] { return made_.contains(position); });
+    const Made& made = made_.at(position);
     if (made.error) std::rethrow_exception(made.error);
     return made.batch;
   }
@@ -140,13 +142,13 @@ class SourceLoader::Iterator::Workers {
       Index mine;
       {
         std::unique_lock lock(mutex_);
-        changed_.wait(lock, [&] { return stopped_ || next_ >= loader_.batches() || next_ - wanted_ <= loader_.options_.prefetch; });
-        if (stopped_ || next_ >= loader_.batches()) return;
+        changed_.wait(lock, [&] { return stopped_ || next_ >= list_.size() || next_ - wanted_ <= loader_.options_.prefetch; });
+        if (stopped_ || next_ >= list_.size()) return;
         mine = next_++;
       }
       Made made;
       try {
-        made.batch = loader_.make(order_, epoch_, mine);
+        made.batch = loader_.make(order_, epoch_, list_[mine]);
       } catch (...) {
         made.error = std::current_exception();
       }
@@ -167,10 +169,11 @@ class SourceLoader::Iterator::Workers {
   const SourceLoader& loader_;
   const Tensor order_;
   const Index epoch_;
+  const detail::BatchList list_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::unordered_map<Index, Made> made_;
-  Index next_, wanted_;  // the first batch that nobody has begun; the one that is asked for
+  std::unordered_map<Index, Made> made_;  // by their positions in the list
+  Index next_, wanted_;                   // the position of the first batch that nobody has begun; of the one that is asked for
   bool stopped_ = false;
   std::vector<std::thread> threads_;
 };
@@ -183,12 +186,18 @@ SourceLoader::Iterator::Iterator(Iterator&& o) noexcept = default;
 SourceLoader::Iterator& SourceLoader::Iterator::operator=(Iterator&& o) noexcept = default;
 SourceLoader::Iterator::~Iterator() = default;
 
+void SourceLoader::Iterator::only(std::vector<Index> batches) {
+  only_ = std::move(batches);
+  is_restricted_ = true;
+}
+
 // The threads start with the first batch that is asked for: those before it, which a resumed training passes over, are never made.
 Batch SourceLoader::Iterator::operator*() const {
   if (batch_ >= loader_->batches())
     throw ShapeError(fmt::format("SourceLoader: there is no batch {}; the epoch has {}", batch_, loader_->batches()));
   if (loader_->options_.workers == 0) return loader_->make(order_, epoch_, batch_);
-  if (!workers_) workers_ = std::make_unique<Workers>(*loader_, order_, epoch_, batch_);
+  if (!workers_)
+    workers_ = std::make_unique<Workers>(*loader_, order_, epoch_, detail::BatchList(only_, is_restricted_, loader_->batches()), batch_);
   return workers_->get(batch_);
 }
 

@@ -7,6 +7,7 @@
 #include <memory>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "autodiff/tensor/random.h"
 #include "autodiff/tensor/tensor.h"
@@ -64,6 +65,8 @@ class SourceLoader {
     Iterator& operator=(Iterator&& o) noexcept;
     ~Iterator();
 
+    /// Before the first batch is asked for: none will be but these, in ascending order. Those alone are made in the background.
+    void only(std::vector<Index> batches);
     Batch operator*() const;
     Iterator& operator++() {
       ++batch_;
@@ -80,6 +83,8 @@ class SourceLoader {
     const SourceLoader* loader_;
     Tensor order_;
     Index epoch_, batch_ = 0;
+    std::vector<Index> only_;
+    bool is_restricted_ = false;                // to the batches of only_
     mutable std::unique_ptr<Workers> workers_;  // from the first batch on
   };
 

@@ -4,6 +4,7 @@
 #include <memory>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "nn/data/loader.h"
 
@@ -11,7 +12,7 @@ namespace wengert::nn {
 
 /// What gives batches: a range of them that knows how many there are. Each loop is an epoch. A loader may have `begin(epoch)` beside
 /// `begin()`, if its batches depend on the number of the epoch, 0, 1, ..., and `generator()`, the one that it draws from when an epoch
-/// begins.
+/// begins. Its iterators may have `only`, as those of DataLoader.
 template <class L> concept BatchRange = requires(const L& loader) {
   { *loader.begin() } -> std::convertible_to<Batch>;
   loader.begin() == loader.end();
@@ -42,6 +43,9 @@ class Batches {
     Epoch(const Epoch&) = delete;
     Epoch& operator=(const Epoch&) = delete;
     virtual ~Epoch() = default;
+    /// Before the first batch is made: none will be but these, in ascending order. A loader that makes batches in the background makes
+    /// no others.
+    virtual void only(std::vector<Index> batches) = 0;
     /// Goes past a batch without making it.
     virtual void skip() = 0;
     /// Makes the next batch; false at the end.
@@ -76,6 +80,9 @@ class Batches {
   };
   template <class L> struct EpochOf final : Epoch {
     EpochOf(const L& loader, Index epoch) : loader(loader), at(first(loader, epoch)) {}
+    void only([[maybe_unused]] std::vector<Index> batches) override {
+      if constexpr (requires { at.only(std::move(batches)); }) at.only(std::move(batches));
+    }
     void skip() override { ++at; }
     bool next(Batch& batch) override {
       if (at == loader.end()) return false;

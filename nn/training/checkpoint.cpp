@@ -223,26 +223,41 @@ void Checkpoint::keep_older() const {
   write_file_atomically(numbered(path_, 1), {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
 }
 
-void Checkpoint::save() {
+void Checkpoint::check_path(const char* call) const {
+  if (path_.empty()) throw ValueError(fmt::format("Checkpoint::{}: this checkpoint has no file", call));
+}
+
+std::vector<NamedTensor> Checkpoint::state() const {
   const NoRecord pause;
   std::vector<NamedTensor> tensors;
   for (const auto& [name, part] : parts_) {
     for (NamedTensor& t : part->state())
       tensors.push_back({t.name.empty() ? name : fmt::format("{}/{}", name, t.name), t.value.constant().contiguous()});
   }
+  return tensors;
+}
+
+void Checkpoint::save() {
+  check_path("save");
+  const std::vector<NamedTensor> tensors = state();
   const Metadata metadata{{kFormatKey, kFormat}, {kChecksumKey, checksum_of(tensors)}};
   keep_older();
   write_safetensors(path_, tensors, metadata);
 }
 
 bool Checkpoint::resume() {
-  const NoRecord pause;
+  check_path("resume");
   if (!exists()) return false;
-  const std::vector<NamedTensor> tensors = read_checked(path_);
+  load_state(read_checked(path_), path_);
+  return true;
+}
+
+void Checkpoint::load_state(std::span<const NamedTensor> tensors, const std::string& source) {
+  const NoRecord pause;
   for (const NamedTensor& t : tensors) {
     const std::string part = t.name.substr(0, t.name.find('/'));
     if (std::none_of(parts_.begin(), parts_.end(), [&](const Named& own) { return own.name == part; }))
-      throw DataError(fmt::format("{}: the checkpoint is of another training: it has the part {}, which this one does not have", path_,
+      throw DataError(fmt::format("{}: the checkpoint is of another training: it has the part {}, which this one does not have", source,
                                   in_quotes(part)));
   }
   // A part that refuses has changed nothing; those before it get back what they had.
@@ -252,13 +267,12 @@ bool Checkpoint::resume() {
   try {
     for (; loaded < parts_.size(); ++loaded) {
       const auto& [name, part] = parts_[loaded];
-      part->load_state(tensors_of(name, tensors), fmt::format("{}, {}", path_, name));
+      part->load_state(tensors_of(name, tensors), fmt::format("{}, {}", source, name));
     }
   } catch (...) {
-    while (loaded-- > 0) parts_[loaded].part->load_state(before[loaded], "Checkpoint::resume");
+    while (loaded-- > 0) parts_[loaded].part->load_state(before[loaded], "Checkpoint::load_state");
     throw;
   }
-  return true;
 }
 
 }  // namespace wengert::nn

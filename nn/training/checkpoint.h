@@ -43,6 +43,8 @@ class Checkpoint {
  public:
   /// Removes what killed writers have left in the folder. A ValueError unless `keep` is positive and there is a path.
   explicit Checkpoint(std::string path, CheckpointOptions options = {});
+  /// Without a file: parts whose `state()` goes elsewhere, to other processes for example. `save` and `resume` are a ValueError.
+  Checkpoint() = default;
   Checkpoint(const Checkpoint&) = delete;
   Checkpoint& operator=(const Checkpoint&) = delete;
   ~Checkpoint();
@@ -75,6 +77,11 @@ class Checkpoint {
   /// Gives all parts the values in the file; false, with nothing done, if there is none. A DataError says what is wrong with a file that is
   /// truncated, altered, or of other parts: another model, another optimizer. Nothing has changed then.
   bool resume();
+
+  /// What the file holds: the tensors of all parts, "PART" or "PART/NAME".
+  std::vector<NamedTensor> state() const;
+  /// Gives all parts the values of a state. A DataError that begins with `source` for a state of other parts. Nothing has changed then.
+  void load_state(std::span<const NamedTensor> state, const std::string& source);
 
   /// How a part is saved and read. Internal.
   class Part {
@@ -125,6 +132,7 @@ class Checkpoint {
   static std::int64_t integer_in(std::span<const NamedTensor> state, const std::string& source);
   [[noreturn]] static void refuse_number(std::int64_t value, const std::string& source);
   void add(std::string name, std::unique_ptr<Part> part);
+  void check_path(const char* call) const;
   void keep_older() const;
 
   struct Named {

@@ -4,60 +4,32 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <cstdio>
 #include <limits>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "autodiff/error.h"
 #include "autodiff/tape/tape.h"
 #include "nn/module/state.h"
+#include "nn/training/block_state.h"
 #include "nn/training/interrupts.h"
 #include "nn/training/progress.h"
+#include "nn/training/running_values.h"
+#include "optim/block_sums.h"
 
 namespace wengert::nn {
 namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-Index rows_of(const Batch& batch) { return batch.x.rank() == 0 ? 1 : batch.x.size(0); }
-
-/// The mean loss and the metrics over the batches so far.
-class RunningValues {
- public:
-  explicit RunningValues(std::span<const Metric> metrics) : metrics_(metrics), sums_(metrics.size()) {}
-
-  void add(double loss, const Batch& batch, const Tensor& prediction) {
-    const auto rows = static_cast<double>(rows_of(batch));
-    loss_ += rows * loss;
-    rows_ += rows;
-    for (std::size_t i = 0; i < metrics_.size(); ++i) metrics_[i].add(sums_[i], prediction, batch.y);
-  }
-  double loss() const { return rows_ > 0 ? loss_ / rows_ : kNan; }
-  std::vector<double> metrics() const {
-    std::vector<double> values;
-    for (std::size_t i = 0; i < metrics_.size(); ++i) values.push_back(metrics_[i].value(sums_[i]));
-    return values;
-  }
-
-  std::vector<NamedTensor> state() const {
-    std::vector<NamedTensor> state{{"sums.loss", Tensor::from(std::vector<double>{loss_, rows_})}};
-    for (std::size_t i = 0; i < metrics_.size(); ++i) state.push_back({"sums." + metrics_[i].name(), Tensor::from(sums_[i])});
-    return state;
-  }
-  // What `state` gave.
-  void load_state(std::span<const NamedTensor> state) {
-    const std::vector<double> loss = state[0].value.to_vector<double>();
-    loss_ = loss[0];
-    rows_ = loss[1];
-    for (std::size_t i = 0; i < sums_.size(); ++i) sums_[i] = state[i + 1].value.to_vector<double>();
-  }
-
- private:
-  std::span<const Metric> metrics_;
-  double loss_ = 0, rows_ = 0;
-  std::vector<Metric::Sums> sums_;
-};
+Batch next_of(Batches::Epoch& epoch) {
+  Batch batch;
+  if (!epoch.next(batch)) throw Error("fit: the loader has given fewer batches than its batches() says");
+  return batch;
+}
 
 Evaluation score(const Forward& model, const Loss& loss, const Batches& data, std::span<const Metric> metrics) {
   const NoRecord pause;
@@ -66,6 +38,40 @@ Evaluation score(const Forward& model, const Loss& loss, const Batches& data, st
   for (const auto epoch = data.begin(0); epoch->next(batch);) {
     const Tensor prediction = model(batch.x);
     values.add(loss(prediction, batch.y).item(), batch, prediction);
+  }
+  return {values.loss(), values.metrics()};
+}
+
+// The same by all ranks together, each of which scores its share of the batches.
+Evaluation score(const Forward& model, const Loss& loss, const Batches& data, std::span<const Metric> metrics, optim::Ranks& ranks) {
+  const NoRecord pause;
+  const Index batches = data.batches();
+  const optim::BlockRange own = optim::blocks_of(ranks.rank(), ranks.size(), batches);
+  std::vector<double> numbers;
+  std::vector<Index> own_batches;
+  for (Index i = own.first; i < own.last; ++i) own_batches.push_back(i);
+  const auto epoch = data.begin(0);
+  epoch->only(own_batches);
+  for (Index i = 0; i < own.last; ++i) {
+    if (i < own.first) {
+      epoch->skip();
+      continue;
+    }
+    const Batch batch = next_of(*epoch);
+    const Tensor prediction = model(batch.x);
+    RunningValues of_batch(metrics);
+    of_batch.add(loss(prediction, batch.y).item(), batch, prediction);
+    of_batch.append_to(numbers);
+  }
+  RunningValues values(metrics), of_batch(metrics);
+  const std::vector<std::vector<double>> all = optim::gather_numbers(ranks, numbers);
+  for (int r = 0; r < ranks.size(); ++r) {
+    NumberReader reader(all[static_cast<std::size_t>(r)]);
+    const optim::BlockRange range = optim::blocks_of(r, ranks.size(), batches);
+    for (Index i = range.first; i < range.last; ++i) {
+      of_batch.read(reader);
+      values.merge(of_batch);
+    }
   }
   return {values.loss(), values.metrics()};
 }
@@ -204,10 +210,12 @@ class Training {
         generators_(generators_of(data, options)),
         state_(model.module(), options.metrics, data.batches(), generators_.size()) {
     check_watched();
-    if (options.checkpoint.path.empty()) return;
-    interrupts_.emplace();
+    if (options.ranks) sums_.emplace(*options.ranks, optimizer.parameters());
+    if (!options.checkpoint.path.empty()) interrupts_.emplace();
+    if (!options.ranks && options.checkpoint.path.empty()) return;
     name_parts();
-    if (options.checkpoint.resume) checkpoint_->resume();
+    if (saves() && options.checkpoint.resume) checkpoint_->resume();
+    if (options.ranks) begin_as_rank_0();
   }
 
   FitResult run() {
@@ -256,8 +264,22 @@ class Training {
     throw ValueError(fmt::format("fit: best.value is \"{}\", but the values of an epoch are {}", watched, known));
   }
 
+  // Without ranks, this process does it all.
+  bool is_first() const { return !options_.ranks || options_.ranks->is_first(); }
+  bool saves() const { return is_first() && !options_.checkpoint.path.empty(); }
+
+  void begin_as_rank_0() {
+    const std::vector<NamedTensor> own = is_first() ? checkpoint_->state() : std::vector<NamedTensor>();
+    const std::vector<NamedTensor> state = optim::broadcast_tensors(*options_.ranks, own);
+    if (!is_first()) checkpoint_->load_state(state, "the training of rank 0");
+  }
+
   void name_parts() {
-    checkpoint_.emplace(options_.checkpoint.path, CheckpointOptions{.keep = options_.checkpoint.keep});
+    if (saves()) {
+      checkpoint_.emplace(options_.checkpoint.path, CheckpointOptions{.keep = options_.checkpoint.keep});
+    } else {
+      checkpoint_.emplace();
+    }
     Checkpoint& c = *checkpoint_;
     c("model", model_.module())("optimizer", optimizer_)("training", state_)("history", history_);
     for (std::size_t i = 0; i < generators_.size(); ++i) c(fmt::format("generator {}", i), *generators_[i]);
@@ -290,30 +312,50 @@ class Training {
     return epoch;
   }
 
+  // Those of this rank in the rest of the epoch.
+  std::vector<Index> own_batches() const {
+    const optim::Ranks& ranks = *options_.ranks;
+    std::vector<Index> own;
+    for (Index first = state_.at.batch; first < data_.batches(); first += options_.accumulate) {
+      const optim::BlockRange range = optim::blocks_of(ranks.rank(), ranks.size(), std::min(options_.accumulate, data_.batches() - first));
+      for (Index b = range.first; b < range.last; ++b) own.push_back(first + b);
+    }
+    return own;
+  }
+
   // False if a signal has ended the training.
   bool run_epoch() {
     Position& at = state_.at;
     const std::string label = fmt::format("epoch {}/{}", at.epoch + 1, options_.epochs);
     std::optional<Progress> bar;
-    if (options_.progress) bar.emplace(data_.batches(), ProgressOptions{.label = label, .unit = "batch", .first = at.batch});
+    if (options_.progress && is_first()) bar.emplace(data_.batches(), ProgressOptions{.label = label, .unit = "batch", .first = at.batch});
     model_.module().train();
     const std::unique_ptr<Batches::Epoch> epoch = begin_epoch();
-    while (const std::optional<double> loss = step(*epoch)) {
+    if (options_.ranks) epoch->only(own_batches());
+    while (const std::optional<double> loss = options_.ranks ? shared_step(*epoch) : step(*epoch)) {
       if (bar) bar->update(at.batch, {{"loss", state_.values.loss()}});
       if (options_.after_step) options_.after_step({at.epoch + 1, at.steps, *loss, optimizer_.learning_rate()});
-      if (interrupts_ && interrupts_->requested()) {
+      if (options_.ranks ? interrupted_ : interrupted()) {
         bar.reset();
-        checkpoint_->save();
+        if (saves()) checkpoint_->save();
         leave();
         return false;
       }
       const Index every = options_.checkpoint.every_steps;
-      if (checkpoint_ && every > 0 && at.steps % every == 0 && at.batch < data_.batches()) checkpoint_->save();
+      if (saves() && every > 0 && at.steps % every == 0 && at.batch < data_.batches()) checkpoint_->save();
     }
     end_epoch(bar);
-    const bool interrupted = interrupts_ && interrupts_->requested() && at.epoch < options_.epochs;
-    if (interrupted) leave();
-    return !interrupted;
+    const bool ends = interrupted_on_a_rank() && at.epoch < options_.epochs;
+    if (ends) leave();
+    return !ends;
+  }
+
+  bool interrupted() const { return interrupts_ && interrupts_->requested(); }
+  bool interrupted_on_a_rank() const {
+    if (!options_.ranks) return interrupted();
+    const double own = interrupted() ? 1 : 0;
+    const std::vector<std::vector<double>> all = optim::gather_numbers(*options_.ranks, {&own, 1});
+    return std::any_of(all.begin(), all.end(), [](const std::vector<double>& of_rank) { return of_rank[0] != 0; });
   }
 
   // A step of the optimizer, with the gradients of one batch or several; nothing at the end of the epoch. Returns the loss.
@@ -352,6 +394,59 @@ class Training {
     return rows > 0 ? loss_sum / rows : kNan;
   }
 
+  // The same by all ranks together: each computes its share of the batches.
+  std::optional<double> shared_step(Batches::Epoch& epoch) {
+    const Index blocks = std::min(options_.accumulate, data_.batches() - state_.at.batch);
+    if (blocks == 0) return {};
+    BlockState block_state(model_.module(), generators_);
+    sums_->begin(blocks);
+    const optim::BlockRange own = sums_->own();
+    std::vector<double> numbers{interrupted() ? 1.0 : 0.0};
+    for (Index b = 0; b < blocks; ++b) {
+      if (!own.contains(b)) {
+        epoch.skip();
+        continue;
+      }
+      block_state.begin(b);
+      const Batch batch = next_of(epoch);
+      RunningValues values(options_.metrics);
+      Tape tape;
+      const Tensor prediction = model_(batch.x), loss = loss_(prediction, batch.y);
+      values.add(loss.item(), batch, prediction.constant());
+      sums_->add(tape, loss, values.rows());
+      values.append_to(numbers);
+      block_state.append_to(numbers);
+    }
+    const Gradients gradients = sums_->finish();
+    const RunningValues of_step = merged(optim::gather_numbers(*options_.ranks, numbers), blocks, block_state);
+    if (!std::isfinite(of_step.loss())) refuse(of_step.loss());
+    if (options_.rate_of_step) optimizer_.set_learning_rate(options_.rate_of_step(state_.at.steps));
+    optimizer_.step(gradients, options_.step);
+    state_.values.merge(of_step);
+    state_.at.batch += blocks;
+    ++state_.at.steps;
+    return of_step.loss();
+  }
+
+  // What the ranks say about the blocks of a step: whether a signal has come, then for each block its values and statistics.
+  RunningValues merged(const std::vector<std::vector<double>>& numbers, Index blocks, BlockState& block_state) {
+    RunningValues of_step(options_.metrics), of_block(options_.metrics);
+    interrupted_ = false;
+    const auto ranks = static_cast<int>(numbers.size());
+    for (int r = 0; r < ranks; ++r) {
+      NumberReader reader(numbers[static_cast<std::size_t>(r)]);
+      interrupted_ |= reader.next() != 0;
+      const optim::BlockRange range = optim::blocks_of(r, ranks, blocks);
+      for (Index b = range.first; b < range.last; ++b) {
+        of_block.read(reader);
+        block_state.read(reader, of_block.rows());
+        of_step.merge(of_block);
+      }
+    }
+    block_state.finish();
+    return of_step;
+  }
+
   [[noreturn]] void refuse(double loss) const {
     throw Error(fmt::format("fit, epoch {}, step {}: the loss is {}, which is not a finite number; hint: try a smaller learning rate",
                             state_.at.epoch + 1, state_.at.steps + 1, loss));
@@ -372,14 +467,20 @@ class Training {
       bar->update(at.batch, values);
       bar->finish();
     }
-    if (!options_.log.empty()) history_.write_csv(options_.log);
+    if (!options_.log.empty() && is_first()) history_.write_csv(options_.log);
     if (options_.after_epoch) options_.after_epoch(report);
-    if (options_.stop && options_.stop(report)) at.stopped = 1;
+    if (options_.stop && of_rank_0(options_.stop(report))) at.stopped = 1;
     ++at.epoch;
     at.batch = 0;
     state_.values = RunningValues(options_.metrics);
     state_.epoch_start.clear();
-    if (checkpoint_) checkpoint_->save();
+    if (saves()) checkpoint_->save();
+  }
+
+  bool of_rank_0(bool answer) const {
+    std::byte agreed{answer};
+    if (options_.ranks) options_.ranks->broadcast({&agreed, 1});
+    return agreed != std::byte{0};
   }
 
   struct NamedResult {
@@ -390,7 +491,8 @@ class Training {
     std::optional<Evaluation> validation;
     if (options_.validation) {
       const EvaluationMode mode(model_.module());
-      validation = score(model_, loss_, options_.validation, options_.metrics);
+      validation = options_.ranks ? score(model_, loss_, options_.validation, options_.metrics, *options_.ranks)
+                                  : score(model_, loss_, options_.validation, options_.metrics);
     }
     std::vector<NamedResult> results;
     const auto add = [&](const std::string& quantity, double train, double held_out) {
@@ -422,10 +524,14 @@ class Training {
     if (o.restore || o.patience > 0) state_.best = state(model_.module());
   }
 
-  // When everything is saved.
+  // When everything is saved: the signal ends its process, and then perhaps all ranks.
   void leave() {
-    fmt::print(stderr, "{}: stopped after step {}, in epoch {} of {}; saved in {}\n", interrupts_->name(), state_.at.steps,
-               state_.at.epoch + 1, options_.epochs, checkpoint_->path());
+    of_rank_0(true);
+    if (saves()) {
+      const char* const name = *interrupts_->name() ? interrupts_->name() : "a signal on another rank";
+      fmt::print(stderr, "{}: stopped after step {}, in epoch {} of {}; saved in {}\n", name, state_.at.steps, state_.at.epoch + 1,
+                 options_.epochs, checkpoint_->path());
+    }
     interrupts_->deliver();
   }
 
@@ -439,6 +545,8 @@ class Training {
   History history_;
   std::optional<DelayedInterrupts> interrupts_;
   std::optional<Checkpoint> checkpoint_;
+  std::optional<optim::BlockSums> sums_;  // with ranks
+  bool interrupted_ = false;              // whether a signal has come to one of the ranks, in a step
 };
 
 }  // namespace

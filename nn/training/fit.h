@@ -21,6 +21,7 @@
 #include "nn/training/named_value.h"
 #include "nn/training/shared_function.h"
 #include "optim/optimizer.h"
+#include "optim/ranks.h"
 #include "optim/schedule.h"
 
 namespace wengert::nn {
@@ -100,6 +101,11 @@ struct FitOptions {
   /// How many batches make a step of the optimizer. Their gradients are averaged over all their examples; the last step of an epoch takes
   /// those that are left.
   Index accumulate = 1;
+  /// Processes that share the batches of each step; each makes and computes its own ones alone. The bits of the training do not depend on
+  /// how many there are (and differ from those of a training without ranks): the gradients of the batches are added in a fixed tree,
+  /// running statistics are averaged over the batches, and every batch has random numbers of its own. All ranks begin with what rank 0
+  /// has, rank 0 alone shows progress and writes files, and callbacks are called on all ranks.
+  optim::Ranks* ranks = nullptr;
   /// Of each step: clipping, and checks.
   optim::StepOptions step = {};
 

@@ -22,6 +22,10 @@ void add_mean(Metric::Sums& sums, double mean, Index weight) {
   sums[1] += w;
 }
 
+void merge_means(Metric::Sums& sums, const Metric::Sums& other) {
+  for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += other[i];
+}
+
 double mean_in(const Metric::Sums& sums) { return sums[0] / sums[1]; }
 
 Tensor in_a_row(const Tensor& labels) { return labels.rank() == 1 ? labels : flatten(labels); }
@@ -53,6 +57,19 @@ void add_squares(Metric::Sums& sums, const Tensor& prediction, const Tensor& tar
   s.store(sums);
 }
 
+// The deviations of two sets from their common mean (Chan, Golub and LeVeque 1979).
+void merge_squares(Metric::Sums& sums, const Metric::Sums& other) {
+  SquaredSums s(sums);
+  const SquaredSums o(other);
+  const double n = s.n + o.n, apart = o.mean - s.mean;
+  if (o.n == 0) return;
+  s.mean += apart * (o.n / n);
+  s.deviations += o.deviations + apart * apart * (s.n * o.n / n);
+  s.errors += o.errors;
+  s.n = n;
+  s.store(sums);
+}
+
 double r_squared_in(const Metric::Sums& sums) {
   const SquaredSums s(sums);
   if (s.n < 2) return std::numeric_limits<double>::quiet_NaN();
@@ -68,7 +85,7 @@ Metric Metric::mean_of(std::string name, SharedFunction<double(const Tensor&, co
   const auto add = [function = std::move(function)](Sums& sums, const Tensor& prediction, const Tensor& target, Location) {
     add_mean(sums, function(prediction, target), target.rank() == 0 ? 1 : target.size(0));
   };
-  return {std::move(name), add, mean_in};
+  return {std::move(name), add, merge_means, mean_in};
 }
 
 Metric Metric::mean(std::string name, Loss function) {
@@ -81,23 +98,23 @@ Metric Metric::accuracy() {
   const auto add = [](Sums& sums, const Tensor& logits, const Tensor& labels, Location site) {
     add_mean(sums, nn::accuracy(logits, in_a_row(labels), site), labels.size());
   };
-  return {"accuracy", add, mean_in};
+  return {"accuracy", add, merge_means, mean_in};
 }
 
 Metric Metric::top_k_accuracy(Index k) {
   const auto add = [k](Sums& sums, const Tensor& logits, const Tensor& labels, Location site) {
     add_mean(sums, nn::top_k_accuracy(logits, in_a_row(labels), k, site), labels.size());
   };
-  return {fmt::format("top-{} accuracy", k), add, mean_in};
+  return {fmt::format("top-{} accuracy", k), add, merge_means, mean_in};
 }
 
 Metric Metric::binary_accuracy(double threshold) {
   const auto add = [threshold](Sums& sums, const Tensor& output, const Tensor& labels, Location site) {
     add_mean(sums, nn::binary_accuracy(output, labels, {.threshold = threshold}, site), labels.size());
   };
-  return {"accuracy", add, mean_in};
+  return {"accuracy", add, merge_means, mean_in};
 }
 
-Metric Metric::r_squared() { return {"R^2", add_squares, r_squared_in}; }
+Metric Metric::r_squared() { return {"R^2", add_squares, merge_squares, r_squared_in}; }
 
 }  // namespace wengert::nn

@@ -42,18 +42,27 @@ class Metric {
   void add(Sums& sums, const Tensor& prediction, const Tensor& target, Location site = Location::here()) const {
     add_(sums, prediction, target, site);
   }
+  /// Takes what was added to other sums, as if their batches had come after those in `sums`.
+  void merge(Sums& sums, const Sums& other) const {
+    if (sums.empty()) {
+      sums = other;
+    } else if (!other.empty()) {
+      merge_(sums, other);
+    }
+  }
   /// NaN if nothing has been added.
   double value(const Sums& sums) const { return sums.empty() ? undefined() : value_(sums); }
 
  private:
-  Metric(std::string name, SharedFunction<void(Sums&, const Tensor&, const Tensor&, Location)> add,
+  Metric(std::string name, SharedFunction<void(Sums&, const Tensor&, const Tensor&, Location)> add, void (*merge)(Sums&, const Sums&),
          SharedFunction<double(const Sums&)> value)
-      : name_(std::move(name)), add_(std::move(add)), value_(std::move(value)) {}
+      : name_(std::move(name)), add_(std::move(add)), merge_(merge), value_(std::move(value)) {}
   static Metric mean_of(std::string name, SharedFunction<double(const Tensor&, const Tensor&)> function);
   static double undefined();
 
   std::string name_;
   SharedFunction<void(Sums&, const Tensor&, const Tensor&, Location)> add_;
+  void (*merge_)(Sums&, const Sums&);
   SharedFunction<double(const Sums&)> value_;
 };
 

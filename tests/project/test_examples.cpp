@@ -345,6 +345,18 @@ BOOST_AUTO_TEST_CASE(a_convolutional_network_learns_small_images) {
   check_refused(run("mnist_cnn", {"--data", tiny.path(""), "--output", output.path("")}), "mnist_cnn", {"4 x 4", "16 x 16"});
 }
 
+// In this process alone; tests/distributed has several.
+BOOST_AUTO_TEST_CASE(a_training_whose_batches_are_cut_into_blocks) {
+  const TemporaryFolder data, output;
+  write_image_dataset(data, 16);
+  const CommandResult result =
+      run("mnist_cnn", {"--data", data.path(""), "--epochs", "8", "--batch", "8", "--blocks", "2", "--output", output.path("")});
+  BOOST_TEST(number_behind(result, "test accuracy ") > 0.9);
+  BOOST_TEST(number_behind(result, "ranks 1, blocks a step 2: train loss ") < 0.5);
+  check_refused(run("mnist_cnn", {"--mpi"}), "mnist_cnn", {"--mpi", "--blocks 8"});
+  check_refused(run("mnist_cnn", {"--blocks", "3", "--batch", "128"}), "mnist_cnn", {"--blocks", "128", "3 equal blocks"});
+}
+
 BOOST_AUTO_TEST_CASE(a_network_for_colour_images_runs) {
   const TemporaryFolder data, output;
   data.write("data_batch_1.bin", colour_images(128));
