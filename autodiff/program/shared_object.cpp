@@ -55,6 +55,7 @@ class TemporaryFolder {
 /// Runs a command, found in $PATH, without a shell; both its outputs go to a file. What is wrong, empty if its status is 0.
 std::string run(const std::vector<std::string>& command, const std::string& output) {
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (const std::string& argument : command) arguments.push_back(const_cast<char*>(argument.c_str()));
   arguments.push_back(nullptr);
   posix_spawn_file_actions_t actions;
