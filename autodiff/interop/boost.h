@@ -40,13 +40,13 @@ template <class V> BasicEagerScalar<V> off_shortcuts(const BasicEagerScalar<V>& 
   return with_value(x, v == 0 ? kTiny : std::nextafter(v, 0));
 }
 
-/// f(n), where f has derivatives beside whole n only: there with the value `at_whole()` and the derivatives of the mean of two calls, whose
-/// error is of second order in their distance.
-template <class V, class F, class G> BasicEagerScalar<V> beside_whole(const F& f, const BasicEagerScalar<V>& n, const G& at_whole) {
-  constexpr double kDistance = 1e-5;
-  const double v = plain(n);
-  if (!n.number() || std::floor(v) != v) return f(n);
-  return with_value(BasicEagerScalar<V>(0.5 * (f(n * (1 - kDistance)) + f(n * (1 + kDistance)))), at_whole());
+/// f(n), where f has no derivatives by n at multiples of 1/2: there with the value `value()` and the derivatives of the mean of two calls,
+/// whose error is of second order in their distance. `kNegativeToo`: f takes negative n, and 0 is such a multiple as well.
+template <bool kNegativeToo, class V, class F, class G>
+BasicEagerScalar<V> beside_shortcuts(const F& f, const BasicEagerScalar<V>& n, const G& value) {
+  const double v = plain(n), distance = 1e-5 * std::fmax(1, std::fabs(v));
+  if (!n.number() || std::floor(2 * v) != 2 * v || (v == 0 && !kNegativeToo)) return f(n);
+  return with_value(BasicEagerScalar<V>(0.5 * (f(n - distance) + f(n + distance))), value());
 }
 
 /// What Boost.Math computes with where it is called with eager Scalars: these, moved off shortcuts as they are converted.
@@ -170,9 +170,9 @@ namespace policies {
 template <class V, class Policy> struct evaluation<wengert::BasicEagerScalar<V>, Policy> { using type = wengert::detail::BoostNumber<V>; };
 }  // namespace policies
 
-// Beside whole parameters some series stop early, as their terms are small, but not the terms' derivatives. So there the derivatives are
-// those of the mean of two calls. (These stand before Boost's own, which are less constrained. So Boost's distributions find them, too.)
-#define WENGERT_FUNCTION(name)                                                                                           \
+// Beside whole and half parameters some series stop early, as their terms are small, but not the terms' derivatives. So there the
+// derivatives are those of the mean of two calls. (These stand before Boost's own, which are less constrained. So Boost's distributions find them, too.)
+#define WENGERT_FUNCTION(name, kNegativeToo)                                                                             \
   template <class A, class X, class Policy>                                                                              \
   requires(wengert::detail::BoostOperand<A> && policies::is_policy<Policy>::value) wengert::detail::BoostResult<A> name( \
       A a, X x, const Policy& policy) {                                                                                  \
@@ -181,16 +181,18 @@ template <class V, class Policy> struct evaluation<wengert::BasicEagerScalar<V>,
     using wengert::detail::plain;                                                                                        \
     const auto f = [&](const Result& n) -> Result { return boost::math::name(T(n), T(x), policy); };                     \
     const auto value = [&] { return boost::math::name(plain(Result(a)), plain(Result(x)), policy); };                    \
-    return wengert::detail::beside_whole(f, Result(a), value);                                                           \
+    return wengert::detail::beside_shortcuts<kNegativeToo>(f, Result(a), value);                                         \
   }                                                                                                                      \
   template <class A, class X>                                                                                            \
   requires wengert::detail::BoostOperand<A> wengert::detail::BoostResult<A> name(A a, X x) {                             \
     return boost::math::name(a, x, policies::policy<>());                                                                \
   }
-WENGERT_FUNCTION(gamma_p)
-WENGERT_FUNCTION(gamma_q)
-WENGERT_FUNCTION(gamma_p_inv)
-WENGERT_FUNCTION(gamma_q_inv)
+WENGERT_FUNCTION(gamma_p, false)
+WENGERT_FUNCTION(gamma_q, false)
+WENGERT_FUNCTION(gamma_p_inv, false)
+WENGERT_FUNCTION(gamma_q_inv, false)
+WENGERT_FUNCTION(cyl_bessel_j, true)
+WENGERT_FUNCTION(cyl_neumann, true)
 #undef WENGERT_FUNCTION
 #define WENGERT_FUNCTION(name)                                                                                                            \
   template <class A, class B, class X, class Policy>                                                                                      \
@@ -203,9 +205,9 @@ WENGERT_FUNCTION(gamma_q_inv)
     const auto value = [&] { return boost::math::name(plain(Result(a)), plain(Result(b)), plain(Result(x)), policy); };                   \
     const auto f = [&](const Result& n) -> Result {                                                                                       \
       const auto g = [&](const Result& m) -> Result { return boost::math::name(T(n), T(m), T(x), policy); };                              \
-      return wengert::detail::beside_whole(g, Result(b), value);                                                                          \
+      return wengert::detail::beside_shortcuts<false>(g, Result(b), value);                                                               \
     };                                                                                                                                    \
-    return wengert::detail::beside_whole(f, Result(a), value);                                                                            \
+    return wengert::detail::beside_shortcuts<false>(f, Result(a), value);                                                                 \
   }                                                                                                                                       \
   template <class A, class B, class X>                                                                                                    \
   requires(wengert::detail::BoostOperand<A> || wengert::detail::BoostOperand<B>) wengert::detail::BoostResult<A, B> name(A a, B b, X x) { \
@@ -214,6 +216,20 @@ WENGERT_FUNCTION(gamma_q_inv)
 WENGERT_FUNCTION(ibeta)
 WENGERT_FUNCTION(ibetac)
 #undef WENGERT_FUNCTION
+
+/// sqrt(pi) / 2 x near 0, where Boost returns 0.
+template <class X, class Policy>
+requires(wengert::detail::BoostOperand<X>&& policies::is_policy<Policy>::value) wengert::detail::BoostResult<X> erf_inv(
+    X x, const Policy& policy) {
+  using Result = wengert::detail::BoostResult<X>;
+  const Result z(x);
+  if (z == 0) return z * 0.88622692545275801365;
+  return boost::math::erf_inv(wengert::detail::BoostNumber<typename Result::Value>(z), policy);
+}
+template <class X>
+requires wengert::detail::BoostOperand<X> wengert::detail::BoostResult<X> erf_inv(X x) {
+  return boost::math::erf_inv(x, policies::policy<>());
+}
 
 // Student's distribution has shortcuts of its own, at t = 0, p = 1/2 and whole degrees of freedom.
 #define WENGERT_FUNCTION(name, special, at_special)                                                                    \
@@ -226,7 +242,7 @@ WENGERT_FUNCTION(ibetac)
     const students_t_distribution<double, Policy> plain(wengert::detail::plain(n));                                    \
     if (v == special) return at_special;                                                                               \
     const auto f = [&](const Eager& m) -> Eager { return name(students_t_distribution<T, Policy>(T(m)), T(x)); };      \
-    return wengert::detail::beside_whole(f, n, [&] { return name(plain, v); });                                        \
+    return wengert::detail::beside_shortcuts<false>(f, n, [&] { return name(plain, v); });                             \
   }
 WENGERT_FUNCTION(cdf, 0, 0.5 + x * pdf(plain, 0.0))
 WENGERT_FUNCTION(quantile, 0.5, (x - 0.5) / pdf(plain, 0.0))
