@@ -171,7 +171,8 @@ template <class V, class Policy> struct evaluation<wengert::BasicEagerScalar<V>,
 }  // namespace policies
 
 // Beside whole and half parameters some series stop early, as their terms are small, but not the terms' derivatives. So there the
-// derivatives are those of the mean of two calls. (These stand before Boost's own, which are less constrained. So Boost's distributions find them, too.)
+// derivatives are those of the mean of two calls. (Boost's own are less constrained, and come later. So Boost's distributions find
+// these, too.)
 #define WENGERT_FUNCTION(name, kNegativeToo)                                                                             \
   template <class A, class X, class Policy>                                                                              \
   requires(wengert::detail::BoostOperand<A> && policies::is_policy<Policy>::value) wengert::detail::BoostResult<A> name( \
