@@ -130,10 +130,9 @@ template <class V> class BoostNumber {
 
 /// What Boost.Math takes as a Scalar, and what it returns for some of these and numbers.
 template <class T> concept BoostOperand = ScalarLike<T> || EagerLike<T>;
-template <class... T> struct BoostResultOf;
-template <class T, class... Rest> struct BoostResultOf<T, Rest...> {
-  using type = typename std::conditional_t<BoostOperand<T>, std::type_identity<T>, BoostResultOf<Rest...>>::type;
-};
+template <class... T> struct BoostResultOf {};
+template <class T, class... Rest> struct BoostResultOf<T, Rest...>
+    : std::conditional_t<BoostOperand<T>, std::type_identity<T>, BoostResultOf<Rest...>> {};
 template <class... T> using BoostResult = BasicEagerScalar<typename BoostResultOf<T...>::type::Value>;
 
 /// The largest component of an error estimate. Odeint's steppers take it as their value type says: of double, as a number, so that the step
