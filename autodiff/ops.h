@@ -102,7 +102,7 @@ class LogicalOperand {
   Tensor tensor;
 };
 /// Elementwise logic of boolean tensors, which comparisons return; operands broadcast: `(x > 0) && !isnan(y)`. Both operands are always
-/// evaluated. Other dtypes are a DtypeError. Not differentiated.
+/// evaluated. `&`, `|` and `^` are NumPy's names. Other dtypes are a DtypeError. Not differentiated.
 Tensor logical_and(const LogicalOperand& a, const LogicalOperand& b);
 Tensor logical_or(const LogicalOperand& a, const LogicalOperand& b);
 Tensor logical_xor(const LogicalOperand& a, const LogicalOperand& b);
@@ -110,6 +110,9 @@ Tensor logical_not(const LogicalOperand& a);
 Tensor operator&&(const LogicalOperand& a, const LogicalOperand& b);
 Tensor operator||(const LogicalOperand& a, const LogicalOperand& b);
 Tensor operator!(const LogicalOperand& a);
+Tensor operator&(const LogicalOperand& a, const LogicalOperand& b);
+Tensor operator|(const LogicalOperand& a, const LogicalOperand& b);
+Tensor operator^(const LogicalOperand& a, const LogicalOperand& b);
 /// Boolean tensors: where x is NaN, is infinite, or is finite. Integers and booleans are finite.
 Tensor isnan(const Tensor& x, Location site = Location::here());
 Tensor isinf(const Tensor& x, Location site = Location::here());

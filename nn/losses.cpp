@@ -58,6 +58,13 @@ void check_weight(const Loss& loss, const char* what, const Tensor& weight, cons
 
 Tensor times(const Tensor& losses, const Tensor& weight) { return weight.defined() ? weighted(losses, weight) : losses; }
 
+/// x, and 0 where an x that is not finite has the weight 0: what is ignored reaches neither value nor gradient.
+Tensor counted(const Tensor& x, const Tensor& weight) {
+  if (!weight.defined()) return x;
+  const Tensor ignored = weight == 0 && !isfinite(x);
+  return any(ignored).element(0) != 0 ? where(ignored, 0, x) : x;
+}
+
 Tensor reduce(const Tensor& losses, Reduction reduction) {
   switch (reduction) {
     case Reduction::mean:
@@ -152,8 +159,8 @@ Tensor bce(const Tensor& prediction, const Tensor& target, const BceOptions& opt
   check_weight(loss, "weight", options.weight, prediction);
   prediction.dtype() == float32 ? check_probabilities<float>(loss, prediction) : check_probabilities<double>(loss, prediction);
   const CallSite scope(site);
-  const ClampedLogs log(prediction);
-  const Tensor yes = target * log.of_x, no = (1 - target) * log.of_rest;
+  const ClampedLogs log(counted(prediction, options.weight));
+  const Tensor t = counted(target, options.weight), yes = t * log.of_x, no = (1 - t) * log.of_rest;
   return reduce(times(-(yes + no), options.weight), options.reduction);
 }
 
@@ -164,7 +171,8 @@ Tensor bce_with_logits(const Tensor& logits, const Tensor& target, const BceWith
   check_weight(loss, "weight", options.weight, logits);
   check_weight(loss, "pos_weight", options.pos_weight, logits);
   const CallSite scope(site);
-  const Tensor yes = weighted(softplus(-logits), target), no = weighted(softplus(logits), 1 - target);
+  const Tensor x = counted(logits, options.weight), t = counted(target, options.weight);
+  const Tensor yes = weighted(softplus(-x), t), no = weighted(softplus(x), 1 - t);
   return reduce(times(times(yes, options.pos_weight) + no, options.weight), options.reduction);
 }
 

@@ -43,7 +43,7 @@ Tensor huber(const Tensor& prediction, const Tensor& target, HuberOptions option
 
 struct BceOptions {
   Reduction reduction = Reduction::mean;
-  Tensor weight = {};  ///< of each element; broadcasts to the prediction
+  Tensor weight = {};  ///< of each element; broadcasts to the prediction. With the weight 0 an element may be NaN.
 };
 /// Binary cross-entropy -(t ln x + (1 - t) ln(1 - x)) for probabilities x; a ValueError for an x outside [0, 1]. (NaN gives NaN.)
 /// Logarithms are clamped at -100, with slope 0 below. Where x is a sigmoid, bce_with_logits keeps the digits that the sigmoid loses.
@@ -51,7 +51,7 @@ Tensor bce(const Tensor& prediction, const Tensor& target, const BceOptions& opt
 
 struct BceWithLogitsOptions {
   Reduction reduction = Reduction::mean;
-  Tensor weight = {};      ///< of each element; broadcasts to the logits
+  Tensor weight = {};      ///< of each element; broadcasts to the logits. With the weight 0 an element may be anything.
   Tensor pos_weight = {};  ///< of the positive class, for each output; broadcasts to the logits
 };
 /// bce of sigmoid(logits), for logits of any size: pos_weight t softplus(-x) + (1 - t) softplus(x).

@@ -98,7 +98,11 @@ double CosineRestartsSchedule::operator()(Index step) const {
   if (multiplier == 1) step %= steps;
   while (step >= period) {
     step -= period;
-    if (__builtin_mul_overflow(period, multiplier, &period)) period = std::numeric_limits<Index>::max();  // never over
+    if (Index next = 0; !__builtin_mul_overflow(period, multiplier, &next)) {
+      period = next;
+    } else {  // no step lies beyond this period
+      return on_cosine(lr, min_lr, static_cast<double>(step) / (static_cast<double>(period) * static_cast<double>(multiplier)));
+    }
   }
   return on_cosine(lr, min_lr, ratio(step, period));
 }

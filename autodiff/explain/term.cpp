@@ -199,7 +199,7 @@ Term::Written Term::write_product(Form form) const {
   if (factor != 1) before = factor == 0.5 && in_latex ? "\\tfrac{1}{2}" : digits_of(factor);
   for (const Term& part : parts_) {
     std::string next = parts_.size() == 1 && part.kind_ == Kind::elements ? part.write(form).text : part.at_least(kPower, form);
-    if (with_numbers && !next.empty() && next[0] == '-') next = "(" + next + ")";
+    if (with_numbers && !next.empty() && next[0] == '-') next = fmt::format("({})", next);
     if (before.empty()) {
       before = next;
     } else if (with_numbers) {
@@ -207,7 +207,7 @@ Term::Written Term::write_product(Form form) const {
     } else if (in_latex) {
       // A bracket separates by itself; two names need a little room.
       before += (next[0] == '(' || before.back() == '(' ||
-                         (before.back() == ')' && before.front() == '(' && before.find("'") == std::string::npos)
+                         (before.back() == ')' && before.front() == '(' && before.find('\'') == std::string::npos)
                      ? " "
                      : "\\, ") +
                 next;

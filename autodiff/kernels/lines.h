@@ -18,9 +18,9 @@ struct Lines {
 /// Lines that are reduced side by side where inner > 1.
 inline constexpr Index kLinesAbreast = 32;
 
-/// The sum of term(i) for i in [first, first + n), by kPartial sums side by side.
-template <Index kPartial, class Term> WENGERT_LOOP double sum_of_run(Index first, Index n, const Term& term) {
-  double partial[kPartial] = {};
+/// The sum of term(i) for i in [first, first + n), in the type of the terms, by kPartial sums side by side.
+template <Index kPartial, class Term> WENGERT_LOOP auto sum_of_run(Index first, Index n, const Term& term) {
+  decltype(term(first)) partial[kPartial] = {};
   Index i = 0;
   for (; i + kPartial <= n; i += kPartial)
     for (Index k = 0; k < kPartial; ++k) partial[k] += term(first + i + k);
@@ -30,7 +30,7 @@ template <Index kPartial, class Term> WENGERT_LOOP double sum_of_run(Index first
   return partial[0];
 }
 /// The same, with as many sums as are worth their own addition.
-template <class Term> WENGERT_LOOP double sum_of_run(Index first, Index n, const Term& term) {
+template <class Term> WENGERT_LOOP auto sum_of_run(Index first, Index n, const Term& term) {
   return n < 128 ? sum_of_run<8>(first, n, term) : sum_of_run<32>(first, n, term);
 }
 

@@ -1,6 +1,9 @@
 // Attention, composed of other operations: matrix products dominate its cost, and softmax is numerically stable.
 //
 //   output = softmax(q k^T / sqrt(d) + mask) v
+//
+// What a hidden key and its value hold reaches nothing, be it infinite or NaN: 0 x NaN would be NaN, so products of such operands leave
+// it out.
 #include <fmt/format.h>
 
 #include <cmath>
@@ -28,6 +31,29 @@ Tensor attention_weights(const Tensor& scores) {
   const Tensor sees_none = top == kHidden;  // false for NaN
   if (max(sees_none.to(int64)).item() == 0) return softmax(scores);
   return where(sees_none, 0, softmax(where(sees_none, 0, scores)));
+}
+
+/// Whether x may hold elements that are not finite. (A sum that overflows is taken for one.)
+bool may_be_infinite(const Tensor& x) { return x.size() > 0 && !std::isfinite(sum(x.constant()).element(0)); }
+
+/// The keys that each query may see: boolean, and broadcasts to (..., l, s). Undefined if all see all.
+Tensor visible_keys(const AttentionOptions& options, Index queries, Index keys) {
+  Tensor visible = options.causal ? causal_mask(queries, keys) : Tensor();
+  if (!options.mask.defined()) return visible;
+  const Tensor mask = options.mask.dtype() == boolean ? options.mask : options.mask.constant() != kHidden;
+  return visible.defined() ? mask && visible : mask;
+}
+
+/// Of each key (..., s, d), whether a query sees one that is not finite: (..., l, 1).
+Tensor sees_infinite(const Tensor& visible, const Tensor& keys) {
+  return any(visible && unsqueeze(!all(isfinite(keys), -1), -2), -1, {.keepdim = true});
+}
+
+/// a b, where rows of a do not multiply what of b is not finite, except those of `rows` (..., l, 1).
+Tensor product_without_infinite(const Tensor& a, const Tensor& b, const Tensor& rows) {
+  const Tensor finite = where(isfinite(b), b, 0);
+  if (any(rows).element(0) == 0) return matmul(a, finite);
+  return where(rows, matmul(where(rows, a, 0), b), matmul(where(rows, 0, a), finite));
 }
 
 Tensor apply_dropout(const Tensor& x, double p, Generator* generator) {
@@ -91,15 +117,22 @@ Projections project(const Tensor& query, const Tensor& key, const Tensor& value,
 /// (t, n, e) -> (n heads, t, e / heads)
 Tensor split_heads(const Tensor& x, Index heads) { return transpose(reshape(x, {x.size(0), x.size(1) * heads, x.size(2) / heads}), 0, 1); }
 
-/// The sum of the masks, to be added to the scores; undefined if there is none.
-Tensor additive_mask(const MultiheadOptions& options, Index n, Index keys, Dtype dtype) {
-  const auto hidden = [&](const Tensor& mask) { return where(mask, kHidden, 0).to(dtype); };
+/// Both masks as one of scaled_dot_product_attention: boolean, true where the query may see the key, or added to the scores; undefined if
+/// there is none.
+Tensor joint_mask(const MultiheadOptions& options, Index n, Index keys) {
   Tensor mask = options.attention_mask;
-  if (mask.defined() && mask.dtype() == boolean) mask = hidden(mask);
+  const bool added = mask.defined() && mask.dtype() != boolean;
+  if (mask.defined() && !added) mask = !mask;
   if (!options.padding_mask.defined()) return mask;
   const Tensor each_head = expand(reshape(options.padding_mask, {n, 1, 1, keys}), {n, options.heads, 1, keys});
-  const Tensor padding = hidden(reshape(each_head, {n * options.heads, 1, keys}));
-  return mask.defined() ? mask + padding : padding;
+  const Tensor padding = reshape(each_head, {n * options.heads, 1, keys});
+  if (added) return where(padding, kHidden, mask);
+  return mask.defined() ? mask && !padding : !padding;
+}
+
+/// x (s, n, e) without what padding (n, s) holds that is not finite: the gradient of a weight sums over padding too, with factors 0.
+Tensor without_infinite_padding(const Tensor& x, const Tensor& padding) {
+  return where(unsqueeze(transpose(padding), 2) && !isfinite(x), 0, x);
 }
 
 void check_multihead(const Tensor& query, const Tensor& key, const Tensor& value, const MultiheadWeights& w, const MultiheadOptions& o) {
@@ -149,11 +182,16 @@ void check_multihead(const Tensor& query, const Tensor& key, const Tensor& value
 Attention scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options, Location site) {
   check_attention(q, k, v, options);
   const CallSite scope(site);
-  Tensor scores = matmul(q * (1 / std::sqrt(static_cast<double>(q.size(-1)))), transpose(k));
-  if (options.mask.defined()) scores = options.mask.dtype() == boolean ? where(options.mask, scores, kHidden) : scores + options.mask;
-  if (options.causal) scores = where(causal_mask(q.size(-2), k.size(-2)), scores, kHidden);
+  const Tensor visible = visible_keys(options, q.size(-2), k.size(-2));
+  const Tensor scaled = q * (1 / std::sqrt(static_cast<double>(q.size(-1))));
+  const auto product = [&](const Tensor& a, const Tensor& b, const Tensor& keys) {
+    return visible.defined() && may_be_infinite(keys) ? product_without_infinite(a, b, sees_infinite(visible, keys)) : matmul(a, b);
+  };
+  Tensor scores = product(scaled, transpose(k), k);
+  if (options.mask.defined() && options.mask.dtype() != boolean) scores = scores + options.mask;
+  if (visible.defined()) scores = where(visible, scores, kHidden);
   const Tensor weights = apply_dropout(attention_weights(scores), options.dropout, options.generator);
-  return {matmul(weights, v), weights};
+  return {product(weights, v, v), weights};
 }
 
 Attention multihead_attention(const Tensor& query, const Tensor& key, const Tensor& value, const MultiheadWeights& weights,
@@ -161,10 +199,19 @@ Attention multihead_attention(const Tensor& query, const Tensor& key, const Tens
   check_multihead(query, key, value, weights, options);
   const CallSite scope(site);
   const Index l = query.size(0), n = query.size(1), e = query.size(2), s = key.size(0), heads = options.heads;
-  const Projections p = project(query, key, value, weights);
-  const Attention each = scaled_dot_product_attention(
-      split_heads(p.q, heads), split_heads(p.k, heads), split_heads(p.v, heads),
-      {.mask = additive_mask(options, n, s, query.dtype()), .dropout = options.dropout, .generator = options.generator});
+  Tensor in[] = {query, key, value};
+  if (options.padding_mask.defined()) {
+    for (int i : {1, 2}) {
+      if (!may_be_infinite(in[i])) continue;
+      const Tensor clean = without_infinite_padding(in[i], options.padding_mask), given = in[i];
+      for (Tensor& x : in)
+        if (detail::same_value(x, given)) x = clean;
+    }
+  }
+  const Projections p = project(in[0], in[1], in[2], weights);
+  const Attention each =
+      scaled_dot_product_attention(split_heads(p.q, heads), split_heads(p.k, heads), split_heads(p.v, heads),
+                                   {.mask = joint_mask(options, n, s), .dropout = options.dropout, .generator = options.generator});
   const Tensor joined = reshape(transpose(each.output, 0, 1), {l, n, e});
   return {affine(joined, weights.out_weight, weights.out_bias), mean(reshape(each.weights, {n, heads, l, s}), 1)};
 }

@@ -131,7 +131,7 @@ void check_not_softmax(const char* name, const Tensor& logits) {
 }
 
 /// (n, c, ...) as (positions, c).
-Tensor rows_of(const Tensor& x) {
+Tensor classes_last(const Tensor& x) {
   const int dim = class_dim(x);
   if (x.rank() == 2) return x;
   Dims order;
@@ -206,7 +206,7 @@ Tensor of_labels(const Tensor& logits, const Labels& targets, Tensor losses, con
       class_weight.defined() ? where(counts, index_select(class_weight, 0, maximum(labels, 0)), 0) : counts.to(logits.dtype());
   losses = detail::weighted(losses, weights);
   if (smoothing > 0) {
-    const Tensor log_p = log_softmax(where(unsqueeze(counts, 1), rows_of(logits), 0));
+    const Tensor log_p = log_softmax(where(unsqueeze(counts, 1), classes_last(logits), 0));
     const Tensor spread = where(counts, over_all_classes(log_p, class_weight) / static_cast<double>(log_p.size(1)), 0);
     losses = (1 - smoothing) * losses + smoothing * spread;
   }
@@ -219,8 +219,8 @@ Tensor of_labels(const Tensor& logits, const Labels& targets, Tensor losses, con
 Tensor of_probabilities(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options) {
   detail::check_same_dtype("cross_entropy", logits, target, "logits", "target");
   const double e = options.label_smoothing;
-  const Tensor log_p = log_softmax(rows_of(logits));
-  Tensor t = rows_of(target);
+  const Tensor log_p = log_softmax(classes_last(logits));
+  Tensor t = classes_last(target);
   if (e > 0) t = (1 - e) * t + e / static_cast<double>(log_p.size(1));
   if (options.class_weight.defined()) t = t * options.class_weight;
   const Tensor losses = over_all_classes(log_p, t);
@@ -258,7 +258,7 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntr
   const CallSite scope(site);
   if (target.dtype() == int64) {
     const Labels labels = checked_labels(name, logits, target, options.ignore_index);
-    const Tensor losses = losses_of_rows(rows_of(logits), labels.values);
+    const Tensor losses = losses_of_rows(classes_last(logits), labels.values);
     return of_labels(logits, labels, losses, options.class_weight, options.label_smoothing, options.reduction);
   }
   if (!is_floating(target.dtype()) || !(target.shape() == logits.shape()))
@@ -279,7 +279,7 @@ Tensor nll(const Tensor& log_p, const Tensor& labels, const NllOptions& options,
   check_class_weight(name, log_p, options.class_weight);
   const CallSite scope(site);
   const Labels targets = checked_labels(name, log_p, labels, options.ignore_index);
-  const Tensor picked = squeeze(gather(rows_of(log_p), 1, unsqueeze(maximum(targets.values, 0), 1)), 1);
+  const Tensor picked = squeeze(gather(classes_last(log_p), 1, unsqueeze(maximum(targets.values, 0), 1)), 1);
   const Tensor losses = targets.all_count ? -picked : where(targets.values != kIgnored, -picked, 0);
   return of_labels(log_p, targets, losses, options.class_weight, 0, options.reduction);
 }

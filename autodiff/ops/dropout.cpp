@@ -29,7 +29,8 @@ Tensor prelu(const Tensor& x, const Tensor& weight, Location site) {
   const CallSite scope(site);
   Shape along_channels{weight.size()};
   for (int d = 2; d < x.rank(); ++d) along_channels.push_back(1);
-  return where(x > 0, x, x * (one ? weight : reshape(weight, along_channels)));
+  const Tensor positive = x > 0;  // there the product is not used, and an infinite x must not reach the gradient of the weight
+  return where(positive, x, where(positive, 0, x) * (one ? weight : reshape(weight, along_channels)));
 }
 
 }  // namespace wengert

@@ -10,19 +10,13 @@
 
 #include <algorithm>
 
-#include "autodiff/kernels/product.h"
+#include "autodiff/ops/matrix_view.h"
 #include "autodiff/ops/relu_mask.h"
 
 namespace wengert {
 namespace {
 
-/// (..., n) as (rows, n).
-Tensor rows_of(const Tensor& x) {
-  return x.rank() == 2 ? x : reshape(x, {checked_size("linear", x.shape(), 0, x.rank() - 1), x.shape().back()});
-}
-
-/// A dense matrix.
-template <class T> kernels::MatrixView<T> matrix(const Tensor& x) { return {x.data<T>(), x.shape().back(), 1}; }
+using detail::rows_of;
 
 /// Inputs: x, weight and, if there is one, bias.
 template <bool kRelu> class Linear : public Operation {
@@ -32,8 +26,8 @@ template <bool kRelu> class Linear : public Operation {
   ValueSet saved_for(int i) const override { return (i < 2 ? input(1 - i) : kNoValues) | (kRelu ? output() : kNoValues); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const Tensor z_bar = kRelu ? detail::relu_mask(s.y(), y_bar[0]) : y_bar[0];
-    if (x_bar.needs(0)) x_bar.add_product(0, z_bar, s.x(1));                                //  X_bar = Y_bar W
-    if (x_bar.needs(1)) x_bar.add_product(1, transposed(rows_of(z_bar)), rows_of(s.x(0)));  //  W_bar = Y_bar^T X
+    if (x_bar.needs(0)) x_bar.add_product(0, z_bar, s.x(1));                                                //  X_bar = Y_bar W
+    if (x_bar.needs(1)) x_bar.add_product(1, transposed(rows_of(name(), z_bar)), rows_of(name(), s.x(0)));  //  W_bar = Y_bar^T X
     if (s.inputs() == 3 && x_bar.needs(2)) x_bar[2] = z_bar;
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
@@ -71,8 +65,8 @@ Tensor forward(const Tensor& x, const Tensor& weight, const Tensor* bias, bool r
   Tensor y = Tensor::uninitialized(shape, x.dtype(), site);
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    kernels::product<T>(out > 0 ? y.size() / out : 0, out, in, matrix<T>(a), matrix<T>(w).transposed(), static_cast<T*>(y.elements()->data),
-                        out, {.bias = bias ? b.data<T>() : nullptr, .relu = relu});
+    kernels::product<T>(out > 0 ? y.size() / out : 0, out, in, detail::matrix_view<T>(a), detail::matrix_view<T>(w).transposed(),
+                        static_cast<T*>(y.elements()->data), out, {.bias = bias ? b.data<T>() : nullptr, .relu = relu});
   });
   return y;
 }

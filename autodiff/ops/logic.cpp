@@ -57,6 +57,9 @@ Tensor logical_not(const LogicalOperand& a) {
 Tensor operator&&(const LogicalOperand& a, const LogicalOperand& b) { return logical_and(a, b); }
 Tensor operator||(const LogicalOperand& a, const LogicalOperand& b) { return logical_or(a, b); }
 Tensor operator!(const LogicalOperand& a) { return logical_not(a); }
+Tensor operator&(const LogicalOperand& a, const LogicalOperand& b) { return logical_and(a, b); }
+Tensor operator|(const LogicalOperand& a, const LogicalOperand& b) { return logical_or(a, b); }
+Tensor operator^(const LogicalOperand& a, const LogicalOperand& b) { return logical_xor(a, b); }
 
 Tensor isnan(const Tensor& x, Location site) {
   return classify("isnan", x, false, site, [](auto v) { return std::isnan(v); });

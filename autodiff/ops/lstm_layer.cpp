@@ -107,12 +107,11 @@ class LstmLayer : public Operation {  // x, W, h, U, c and, if there is one, the
 
   void vjp_recorded(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const {
     const auto part = [](const Tensor& whole, Index t) { return whole.defined() ? select(whole, 0, t) : Tensor(); };
-    const auto sum = [](const Tensor& a, const Tensor& b) { return a.defined() && b.defined() ? a + b : a.defined() ? a : b; };
     pool::Vector<Tensor> a(count());
     LstmState bar;
     for (Index k = order_.steps; k-- > 0;) {
       const Index t = order_.at(k);
-      const LstmState next_bar{sum(bar.h, part(y_bar[0], t)), sum(bar.c, part(y_bar[1], t))};
+      const LstmState next_bar{detail::plus(bar.h, part(y_bar[0], t)), detail::plus(bar.c, part(y_bar[1], t))};
       detail::LstmSource source =
           detail::lstm_vjp(select(s.y(2), 0, t), before(s, t, 1, kC), select(s.y(1), 0, t), next_bar, part(y_bar[2], t));
       bar = {matmul(source.sums, s.x(kU)), std::move(source.c)};

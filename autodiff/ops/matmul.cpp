@@ -7,9 +7,8 @@
 
 #include <algorithm>
 
-#include "autodiff/kernels/product.h"
 #include "autodiff/kernels/strided.h"
-#include "autodiff/ops/broadcast.h"
+#include "autodiff/ops/matrix_view.h"
 #include "autodiff/tape/sweep_operations.h"
 
 namespace wengert {
@@ -115,19 +114,15 @@ class Matmul : public Operation {
     if (s.x_shape(1).rank() > 2 || a.rank() == 2) {
       x_bar.add_product(1, transposed(a), g);  //  B_bar = A^T C_bar
     } else {
-      x_bar[1] = matmul(transpose(rows_of(a), 0, 1), rows_of(g));  // b is one matrix for the whole batch: all rows at once
+      x_bar[1] = matmul(transpose(detail::rows_of("matmul", a), 0, 1),
+                        detail::rows_of("matmul", g));  // b is one matrix for the whole batch: all rows at once
     }
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> c_dot) const override {
     if (x_dot[0].defined()) c_dot[0] = matmul(x_dot[0], s.x(1));
     if (!x_dot[1].defined()) return;
     const Tensor right = matmul(s.x(0), x_dot[1]);
-    c_dot[0] = c_dot[0].defined() ? c_dot[0] + right : right;
-  }
-
- private:
-  static Tensor rows_of(const Tensor& x) {
-    return reshape(x, {checked_size("matmul", x.shape(), 0, x.rank() - 1), x.shape().back()});  // -1 is ambiguous for empty tensors
+    c_dot[0] = detail::plus(c_dot[0], right);
   }
 };
 

@@ -61,7 +61,7 @@ Tensor scale_of(const Tensor& largest, double least) {
 }
 
 Tensor weighted(const Tensor& x, const Tensor& weight) {
-  const Tensor lost = isinf(x) && weight == 0;
+  const Tensor lost = !isfinite(x) && weight == 0;
   return (any(lost).element(0) != 0 ? where(lost, 0, x) : x) * weight;
 }
 

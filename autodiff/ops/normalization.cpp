@@ -17,6 +17,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "autodiff/kernels/lines.h"
 #include "autodiff/kernels/run_elements.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
@@ -35,16 +36,6 @@ struct Layout {
       for (Index g = 0; g < groups; ++g) f(g, (o * groups + g) * inner);
   }
 };
-
-/// The sum of f(i) for i in [0, n), as eight partial sums.
-template <class F> __attribute__((always_inline)) inline double sum_of(Index n, const F& f) {
-  double partial[8] = {};
-  Index i = 0;
-  for (; i + 8 <= n; i += 8)
-    for (Index k = 0; k < 8; ++k) partial[k] += f(i + k);
-  for (; i < n; ++i) partial[0] += f(i);
-  return ((partial[0] + partial[1]) + (partial[2] + partial[3])) + ((partial[4] + partial[5]) + (partial[6] + partial[7]));
-}
 
 /// One number for each group.
 using PerGroup = pool::Vector<double>;
@@ -76,8 +67,8 @@ template <class T> Moments moments(const T* x, const Layout& l, double eps) {
       l.for_each_run([&](Index g, Index at) __attribute__((always_inline)) {
         const T* run = x + at;
         const auto of = term(static_cast<std::size_t>(g));
-        to[static_cast<std::size_t>(g)] += sum_of(
-            l.inner, [ run, of ](Index i) __attribute__((always_inline)) { return of(static_cast<double>(run[i])); });
+        to[static_cast<std::size_t>(g)] += kernels::sum_of_run(
+            0, l.inner, [ run, of ](Index i) __attribute__((always_inline)) { return of(static_cast<double>(run[i])); });
       });
     });
     for (double& v : to) v /= l.count();
@@ -131,13 +122,13 @@ class Standardize : public Operation {  // y: the standardized x, r of shape (1,
     const Tensor &y = s.y(0), &r = s.y(1);
     if (y_bar[0].defined()) x_bar[0] = recording() ? carry(y, r, y_bar[0]) : carry_now(y, r, y_bar[0]);
     if (!y_bar[1].defined()) return;
-    const Tensor through_r = y * (y_bar[1] * square(r) / -Layout(y.shape()).count());
+    const Tensor through_r = y * (y_bar[1] * r * r / -Layout(y.shape()).count());  // r^2 may overflow or vanish
     x_bar[0] = detail::plus(x_bar[0], through_r);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     const Tensor &y = s.y(0), &r = s.y(1);
     y_dot[0] = carry(y, r, x_dot[0]);
-    y_dot[1] = -(square(r) * group_mean(y * x_dot[0]));
+    y_dot[1] = -(r * (r * group_mean(y * x_dot[0])));
   }
 
  private:
@@ -156,11 +147,11 @@ class Standardize : public Operation {  // y: the standardized x, r of shape (1,
         l.for_each_run([&](Index group, Index at) __attribute__((always_inline)) {
           const auto g = static_cast<std::size_t>(group);
           const T *y = p + at, *bar = q + at;
-          mean_m[g] += sum_of(
-                           l.inner, [bar](Index i) __attribute__((always_inline)) { return static_cast<double>(bar[i]); }) /
+          mean_m[g] += kernels::sum_of_run(
+                           0, l.inner, [bar](Index i) __attribute__((always_inline)) { return static_cast<double>(bar[i]); }) /
                        l.count();
-          mean_ym[g] += sum_of(
-                            l.inner, [ y, bar ](Index i) __attribute__((always_inline)) {
+          mean_ym[g] += kernels::sum_of_run(
+                            0, l.inner, [ y, bar ](Index i) __attribute__((always_inline)) {
                               return static_cast<double>(bar[i]) * static_cast<double>(y[i]);
                             }) /
                         l.count();

@@ -18,9 +18,9 @@
 #include <algorithm>
 
 #include "autodiff/kernels/lstm_gates.h"
-#include "autodiff/kernels/product.h"
 #include "autodiff/kernels/run_elements.h"
 #include "autodiff/ops/composition.h"
+#include "autodiff/ops/matrix_view.h"
 #include "autodiff/ops/recurrent.h"
 
 namespace wengert {
@@ -30,7 +30,6 @@ using detail::CellWeights;
 
 using kernels::logistic, kernels::run_elements;
 
-Tensor sum_of(const Tensor& a, const Tensor& b) { return a.defined() ? (b.defined() ? a + b : a) : b; }
 Tensor like(const Tensor& t, const Tensor& model) {
   return t.defined() ? t.contiguous() : Tensor::zeros(model.shape(), model.dtype(), model.made_at());
 }
@@ -38,9 +37,6 @@ Tensor sigmoid_slope(const Tensor& y) { return y * (1 - y); }
 Tensor tanh_slope(const Tensor& y) { return 1 - y * y; }
 
 // ---- the matrix product -----------------------------------------------------------------------------------------------------------
-
-template <class T> kernels::MatrixView<T> matrix(const Tensor& x) { return {x.data<T>(), std::max<Index>(x.size(1), 1), 1}; }
-
 class GateSum : public Operation {  // x, W, h, U and, if there is one, the bias
  public:
   const char* name() const override { return "recurrent_gates"; }
@@ -55,10 +51,10 @@ class GateSum : public Operation {  // x, W, h, U and, if there is one, the bias
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> a_dot) const override {
     for (const int i : {0, 2}) {
-      if (x_dot[i].defined()) a_dot[0] = sum_of(a_dot[0], linear(x_dot[i], s.x(i + 1)));
-      if (x_dot[i + 1].defined()) a_dot[0] = sum_of(a_dot[0], linear(s.x(i), x_dot[i + 1]));
+      if (x_dot[i].defined()) a_dot[0] = detail::plus(a_dot[0], linear(x_dot[i], s.x(i + 1)));
+      if (x_dot[i + 1].defined()) a_dot[0] = detail::plus(a_dot[0], linear(s.x(i), x_dot[i + 1]));
     }
-    if (s.inputs() == 5 && x_dot[4].defined()) a_dot[0] = sum_of(a_dot[0], expand(x_dot[4], s.y_shape()));
+    if (s.inputs() == 5 && x_dot[4].defined()) a_dot[0] = detail::plus(a_dot[0], expand(x_dot[4], s.y_shape()));
   }
 };
 
@@ -162,7 +158,7 @@ class Gru : public Operation {  // A (of x), B (of h), h -> h', the activated ga
       extra_r = bar.r;
     }
     const Tensor m = n_bar * tanh_slope(y.n);
-    const Tensor r_bar = sum_of(m * GruGates(b).n, extra_r) * sigmoid_slope(y.r);
+    const Tensor r_bar = detail::plus(m * GruGates(b).n, extra_r) * sigmoid_slope(y.r);
     z_bar = z_bar * sigmoid_slope(y.z);
     if (x_bar.needs(0)) x_bar[0] = concat({r_bar, z_bar, m}, 1);
     if (x_bar.needs(1)) x_bar[1] = concat({r_bar, z_bar, m * y.r}, 1);
@@ -264,8 +260,8 @@ LstmSource lstm_vjp(const Tensor& gates, const Tensor& c, const Tensor& c_next, 
   const LstmGates s(gates);
   const Tensor t = tanh(c_next), zero = Tensor::zeros(c_next.shape(), c_next.dtype());
   const Tensor& h_bar = next_bar.h.defined() ? next_bar.h : zero;
-  const Tensor total = sum_of(next_bar.c, h_bar * s.o * tanh_slope(t));
-  const Tensor s_bar = sum_of(concat({total * s.g, total * c, total * s.i, h_bar * t}, 1), gates_bar);
+  const Tensor total = detail::plus(next_bar.c, h_bar * s.o * tanh_slope(t));
+  const Tensor s_bar = detail::plus(concat({total * s.g, total * c, total * s.i, h_bar * t}, 1), gates_bar);
   return {times_gate_slopes(s, s_bar), total * s.f};
 }
 
@@ -274,7 +270,7 @@ LstmResult lstm_jvp(const Tensor& gates, const Tensor& c, const Tensor& c_next, 
   const Tensor t = tanh(c_next);
   const Tensor gates_dot = dot.sums.defined() ? times_gate_slopes(s, dot.sums) : Tensor::zeros(gates.shape(), gates.dtype());
   const LstmGates k(gates_dot);
-  const Tensor c_dot = sum_of(k.f * c + k.i * s.g + k.g * s.i, dot.c.defined() ? s.f * dot.c : Tensor());
+  const Tensor c_dot = detail::plus(k.f * c + k.i * s.g + k.g * s.i, dot.c.defined() ? s.f * dot.c : Tensor());
   return {k.o * t + s.o * tanh_slope(t) * c_dot, c_dot, gates_dot};
 }
 
@@ -317,9 +313,10 @@ Tensor gate_sum(const Tensor& x, const Tensor& h, const CellWeights& w) {
     using T = decltype(zero);
     T* const to = y.mutable_data<T>();
     const Index distance = std::max<Index>(gates, 1);
-    kernels::product<T>(n, gates, x.size(1), matrix<T>(in), matrix<T>(input).transposed(), to, distance,
+    kernels::product<T>(n, gates, x.size(1), detail::matrix_view<T>(in), detail::matrix_view<T>(input).transposed(), to, distance,
                         {.bias = bias.defined() ? bias.data<T>() : nullptr});
-    kernels::product<T>(n, gates, h.size(1), matrix<T>(state), matrix<T>(hidden).transposed(), to, distance, {.accumulate = true});
+    kernels::product<T>(n, gates, h.size(1), detail::matrix_view<T>(state), detail::matrix_view<T>(hidden).transposed(), to, distance,
+                        {.accumulate = true});
   });
   return w.bias.defined() ? record(GateSum(), site, {&x, &w.input, &h, &w.hidden, &w.bias}, std::move(y))
                           : record(GateSum(), site, {&x, &w.input, &h, &w.hidden}, std::move(y));

@@ -8,6 +8,7 @@
 
 #include <type_traits>
 
+#include "autodiff/kernels/lines.h"
 #include "autodiff/kernels/target.h"
 #include "autodiff/ops/reduction.h"
 #include "autodiff/tape/sweep_operations.h"
@@ -18,24 +19,18 @@ namespace {
 /// The type that sums are accumulated in.
 template <class T> using Wide = std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>;
 
-/// The sum of a row, as partial sums instead of one long chain of additions.
+/// The sum of n numbers that lie `step` apart.
 template <class T> Wide<T> sum_row(const T* x, Index n, Index step) {
-  if constexpr (std::is_floating_point_v<T>) {
-    if (step == 1 && n >= 64) {
-      double sum = 0;
-      kernels::run_on_best_target([&]() __attribute__((always_inline)) {
-        sum = kernels::sum_of_run(
-            0, n, [x](Index i) __attribute__((always_inline)) { return static_cast<double>(x[i]); });
-      });
-      return sum;
-    }
+  if (step == 1 && n >= 64) {
+    Wide<T> sum = 0;
+    kernels::run_on_best_target([&]() __attribute__((always_inline)) {
+      sum = kernels::sum_of_run(
+          0, n, [x](Index i) __attribute__((always_inline)) { return static_cast<Wide<T>>(x[i]); });
+    });
+    return sum;
   }
-  Wide<T> partial[8] = {};
-  Index i = 0;
-  for (; i + 8 <= n; i += 8)
-    for (Index k = 0; k < 8; ++k) partial[k] += static_cast<Wide<T>>(x[(i + k) * step]);
-  for (; i < n; ++i) partial[0] += static_cast<Wide<T>>(x[i * step]);
-  return ((partial[0] + partial[1]) + (partial[2] + partial[3])) + ((partial[4] + partial[5]) + (partial[6] + partial[7]));
+  return kernels::sum_of_run<8>(
+      0, n, [ x, step ](Index i) __attribute__((always_inline)) { return static_cast<Wide<T>>(x[i * step]); });
 }
 
 /// y (+)= the sum of `rows` dense rows of n elements over the divisor, each column from its first row on.

@@ -119,6 +119,7 @@ WengertList formula_of(Opcode opcode, const std::array<double, 2>& options) {
   return visit_function(opcode, options.data(), []<class F>(const F& f) {
     Recorder recorder(Computed::not_at_all);
     std::vector<Recorded> x;
+    x.reserve(FunctionTraits<F>::operands);
     for (int k = 0; k < FunctionTraits<F>::operands; ++k) x.push_back(recorder.input(0));
     std::vector<Recorded> y;
     if constexpr (std::is_same_v<F, fn::Round> || std::is_same_v<F, fn::Polygamma> || !requires { F::smooth; }) {
@@ -158,7 +159,7 @@ std::string FunctionSource::name_of(Opcode opcode, const std::array<double, 2>& 
   const auto [entry, is_new] = names_.try_emplace({opcode, {literal_of(options[0]), literal_of(options[1])}});
   if (!is_new) return entry->second;
   const int variant = variants_[opcode]++;
-  const std::string name = fmt::format("{}{}{}", prefix_, info(opcode).name, variant > 0 ? std::to_string(variant + 1) : "");
+  std::string name = fmt::format("{}{}{}", prefix_, info(opcode).name, variant > 0 ? std::to_string(variant + 1) : "");
   entry->second = name;
   if (opcode == Opcode::lgamma) {  // std::lgamma writes to a global variable
     definitions_ += fmt::format("static inline double {}(double x) {{\n  int sign;\n  return ::lgamma_r(x, &sign);\n}}\n", name);

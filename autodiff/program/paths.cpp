@@ -93,6 +93,7 @@ void PathSet::fail_with_too_many() const {
     ++forks[guard.site.empty() ? describe_guard(path.list, path.fork) : guard.site];
   }
   std::vector<std::pair<int, std::string>> sorted;
+  sorted.reserve(forks.size());
   for (const auto& [what, count] : forks) sorted.emplace_back(-count, what);
   std::sort(sorted.begin(), sorted.end());
   constexpr std::size_t kListed = 5;

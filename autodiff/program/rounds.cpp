@@ -88,8 +88,8 @@ class Finder {
       const Instruction &x = list_.instruction(a.number), &y = list_.instruction(b.number);
       if (x.opcode != y.opcode) return false;
       const OpcodeInfo& its = info(x.opcode);
-      for (auto k = static_cast<std::size_t>(its.operands); k < static_cast<std::size_t>(its.operands + its.options); ++k)
-        if (x.operands[k] != y.operands[k]) return false;
+      for (int k = its.operands; k < its.operands + its.options; ++k)
+        if (x.operands[static_cast<std::size_t>(k)] != y.operands[static_cast<std::size_t>(k)]) return false;
     }
     const Operands x = operands_of(list_, a), y = operands_of(list_, b);
     for (int k = 0; k < x.count; ++k)

@@ -42,6 +42,18 @@ void check_seed(const Source& target, const Slot& slot, const Tensor& seed) {
     throw DtypeError(fmt::format("gradient: the seed {} must have the dtype of the target {}", describe(seed), describe(*target.tensor)));
 }
 
+/// The target is a constant to this tape.
+[[noreturn]] void throw_not_recorded(const Source& target) {
+  const std::uint64_t number = target.tensor ? target.tensor->number() : target.number;
+  const bool ended = number && owner_of(number) == Owner::none;
+  throw TapeError(fmt::format("gradient: the target{} was not recorded on this tape: {}; hint: {}",
+                              target.tensor ? " " + describe(*target.tensor) : std::string(),
+                              ended ? "it was recorded on one that has ended" : "it depends on no parameter and no variable of the tape",
+                              ended ? "call gradient() on that tape, before its scope ends"
+                                    : "open the tape first, then read parameters and make variables, and compute the target from them; "
+                                      "pass .unreached = Unreached::zero if it may be constant"));
+}
+
 }  // namespace
 
 std::uint32_t find(TapeState& t, const Source& s) {
@@ -76,10 +88,7 @@ std::uint32_t find_target(TapeState& t, const Source& target, const GradientOpti
   const std::uint32_t y = find(t, target);
   if (y == kNoIndex) {
     if (o.unreached == Unreached::zero) return kNoIndex;
-    throw TapeError(
-        fmt::format("gradient: the target{} was not recorded on this tape: it depends on no parameter and no variable of the tape; "
-                    "hint: pass .unreached = Unreached::zero if it may be constant",
-                    target.tensor ? " " + describe(*target.tensor) : std::string()));
+    throw_not_recorded(target);
   }
   if (o.differentiable) check_recordable(t);
   if (target.scalar) {

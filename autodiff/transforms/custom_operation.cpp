@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "autodiff/ops.h"
+#include "autodiff/tape/forward_sweep.h"
 #include "autodiff/tape/reachability.h"
 #include "autodiff/tensor/call_site.h"
 
@@ -61,7 +62,7 @@ class CustomCall : public Operation {
   }
 
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    if (!rules_->has_jvp()) throw TapeError(fmt::format("{}: forward mode needs a jvp, but the operation has none", name()));
+    if (!rules_->has_jvp()) throw NoForwardMode(fmt::format("{}: forward mode needs a jvp, but the operation has none", name()));
     const Tensors x = inputs(s);
     Tensors tangents;
     for (std::size_t i = 0; i < x.size(); ++i)

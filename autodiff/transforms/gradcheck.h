@@ -95,6 +95,8 @@ template <class X, class F, class... Leading> decltype(auto) apply_to_all(F&& f,
 /// of first derivatives and with forward over reverse. Recording must not change values, a second run must give the same bits, and a
 /// cotangent of zeros must give gradients of exact zeros. f must be smooth within two steps of x.
 ///
+/// A function that uses a custom operation without a jvp is checked without forward mode; a row of the result says so.
+///
 /// For float32 inputs the differences are computed in float64 if f accepts it.
 template <class F> GradientCheck check_gradient(F&& f, std::initializer_list<Tensor> x, const GradientCheckOptions& options = {}) {
   const auto call = [&](std::span<const Tensor> inputs) -> Tensor { return detail::apply_to_all<Tensor>(f, inputs); };

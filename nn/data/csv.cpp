@@ -66,6 +66,11 @@ const std::string* nearest(std::string_view wanted, const std::vector<std::strin
   return best;
 }
 
+// Where the name of a single column holds what separates columns in other files; npos if it does not.
+std::size_t other_separator(const std::vector<std::string>& names) {
+  return names.size() == 1 ? names[0].find_first_of(",;\t") : std::string::npos;
+}
+
 std::string list(const std::vector<std::string>& names) {
   std::string listed;
   for (std::size_t i = 0; i < std::min(names.size(), kMaxListed); ++i) listed += fmt::format("{}{}", i ? ", " : "", quoted(names[i]));
@@ -196,10 +201,18 @@ class CsvParser {
       name_columns(fields);
       if (options_.header) return table_.fields_.clear();
     } else if (fields != table_.names_.size()) {
-      fail_line(line, fmt::format("{} fields where the table has {} columns{}", fields, table_.names_.size(),
-                                  fields > table_.names_.size() ? "; a field that holds the separator must be quoted" : ""));
+      fail_line(line, fmt::format("{} field{} where the table has {} column{}{}", fields, fields == 1 ? "" : "s", table_.names_.size(),
+                                  table_.names_.size() == 1 ? "" : "s", hint(fields)));
     }
     table_.lines_.push_back(line);
+  }
+
+  /// What probably causes more fields than columns.
+  std::string hint(std::size_t fields) const {
+    if (fields < table_.names_.size()) return "";
+    if (const std::size_t other = other_separator(table_.names_); other != std::string::npos)
+      return fmt::format("; the first line has '{}': is that the separator (CsvOptions::separator)?", table_.names_[0][other]);
+    return "; a field that holds the separator must be quoted";
   }
 
   void name_columns(std::size_t fields) {
@@ -294,7 +307,7 @@ double Table::number(std::size_t row, std::size_t column, NumberOptions options)
 
 void Table::unknown(std::string_view column) const {
   std::string hint;
-  if (names_.size() == 1 && names_[0].find_first_of(",;\t") != std::string::npos) {
+  if (other_separator(names_) != std::string::npos) {
     hint = "; is the separator another one (CsvOptions::separator)?";
   } else if (const std::string* meant = nearest(column, names_)) {
     hint = fmt::format("; did you mean {}?", quoted(*meant));

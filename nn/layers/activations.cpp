@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cmath>
+
 #include "nn/layers/layer_checks.h"
 
 namespace wengert::nn {
@@ -11,7 +13,10 @@ PReLU::PReLU(PReLUOptions options, Location site) {
   weight = new_parameter(Tensor::full({options.channels}, options.start, float32, site), "weight", "PReLU");
 }
 
-Softplus::Softplus(SoftplusOptions options, Location site) : beta(options.beta) { OptionChecks("Softplus", site).positive("beta", beta); }
+Softplus::Softplus(SoftplusOptions options, Location site) : beta(options.beta) {
+  if (!std::isfinite(beta) || beta == 0)
+    OptionChecks("Softplus", site).value_error(fmt::format("beta must be finite and not 0, but it is {}", beta));
+}
 
 Softshrink::Softshrink(double lambda, Location site) : lambda(lambda) {
   OptionChecks(fmt::format("Softshrink({})", lambda), site).not_negative("lambda", lambda);

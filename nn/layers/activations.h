@@ -111,7 +111,7 @@ struct SoftplusOptions {
 };
 /// ln(1 + e^(beta x)) / beta
 struct Softplus : Stateless {
-  /// A ValueError unless beta is positive.
+  /// A ValueError if beta is 0 or not finite.
   explicit Softplus(SoftplusOptions options = {}, Location site = Location::here());
   Tensor operator()(const Tensor& x, Location site = Location::here()) const { return softplus(x, beta, site); }
 

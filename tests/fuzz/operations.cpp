@@ -3,6 +3,7 @@
 #include <limits>
 #include <numeric>
 
+#include "networks.h"
 #include "program.h"
 
 namespace wengert::fuzz {
@@ -971,6 +972,12 @@ std::span<const Operation> operations() {
       {"one_hot", one_hots},
       {"matmul", matrix_products},
       {"dot", inner_products},
+      {"convolution", convolutions},
+      {"pooling", poolings},
+      {"normalization", normalizations},
+      {"attention", attentions},
+      {"recurrence", recurrences},
+      {"einsum", einsums},
   };
   return kAll;
 }

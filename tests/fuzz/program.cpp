@@ -59,11 +59,11 @@ const Program::Value& Program::any_floating() {
   return is_floating(value.array.dtype) || one_in(15) ? value : values_[0];
 }
 
-Program::Value Program::fresh(const Shape& shape, Dtype dtype) {
+Program::Value Program::fresh(const Shape& shape, Dtype dtype, bool finite) {
   Array a{shape, dtype, {}};
   for (Index k = count(shape); k > 0; --k) {
     double value = dtype == boolean ? static_cast<double>(below(2)) : dtype == int64 ? static_cast<double>(between(-3, 3)) : real();
-    if (is_floating(dtype) && one_in(40)) value = one_in(2) ? 0 : one_in(2) ? HUGE_VAL : NAN;
+    if (is_floating(dtype) && one_in(40)) value = finite || one_in(2) ? 0 : one_in(2) ? HUGE_VAL : NAN;
     a.values.push_back(rounded(value, dtype));
   }
   look_at(a);

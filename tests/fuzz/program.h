@@ -53,6 +53,8 @@ class Program {
   const Value& any_floating();
   /// A value of this shape: an existing one, or a new one, which may be any kind of view.
   Value of_shape(const Shape& shape, Dtype dtype);
+  /// A new value without infinities and NaN.
+  Value finite(const Shape& shape, Dtype dtype) { return fresh(shape, dtype, true); }
   /// Integers in [low, high], rarely with one outside.
   Value integers(const Shape& shape, Index low, Index high);
 
@@ -76,7 +78,7 @@ class Program {
   void write();
 
  private:
-  Value fresh(const Shape& shape, Dtype dtype);
+  Value fresh(const Shape& shape, Dtype dtype, bool finite = false);
   Tensor strided(const Tensor& x);
   void finish(const char* name, std::optional<Tensor> result, std::optional<Array> expected, const std::string& message);
   void keep(Value value);

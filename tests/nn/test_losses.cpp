@@ -276,3 +276,27 @@ BOOST_AUTO_TEST_CASE(softmax_before_cross_entropy_is_a_mistake) {
   nn::cross_entropy(x, softmax(x).constant());
   BOOST_TEST(std::abs(nn::cross_entropy(log_softmax(x), labels).item() - nn::cross_entropy(x, labels).item()) < 1e-6);
 }
+
+BOOST_AUTO_TEST_CASE(an_element_of_weight_0_may_hold_anything) {
+  const double infinity = std::numeric_limits<double>::infinity(), nan = std::nan("");
+  for (const Dtype dtype : {float32, float64}) {
+    const Tensor weight = Tensor::from({0, 2}, dtype), ones = Tensor::ones({2}, dtype);
+    for (const double held : {nan, infinity, -infinity}) {
+      for (const double label : {0.0, 1.0, held}) {
+        const Tensor x = Tensor::from({held, 1}, dtype), t = Tensor::from({label, 1}, dtype);
+        const auto loss = [&](const Tensor& v) { return nn::bce_with_logits(v, t, {.reduction = Reduction::sum, .weight = weight}); };
+        const auto alone = [&](const Tensor& v) { return 2 * nn::bce_with_logits(v, slice(t, 0, 1, 2), {.reduction = Reduction::sum}); };
+        const Tensor rest = slice(x, 0, 1, 2), one = slice(ones, 0, 1, 2);
+        BOOST_TEST(values(loss(x)) == values(alone(rest)));
+        BOOST_TEST(values(gradient(loss, x)) == (std::vector<double>{0, gradient(alone, rest).item()}));
+        BOOST_TEST(values(jvp(loss, x, ones)) == values(jvp(alone, rest, one)));
+        BOOST_TEST(values(hvp(loss, x, ones)) == (std::vector<double>{0, hvp(alone, rest, one).item()}));
+      }
+    }
+    const Tensor p = Tensor::from({nan, 0.5}, dtype), t = Tensor::from({1, 1}, dtype);
+    const auto loss = [&](const Tensor& v) { return nn::bce(v, t, {.reduction = Reduction::sum, .weight = weight}); };
+    BOOST_TEST(std::abs(loss(p).item() - 2 * std::log(2)) < 1e-6);
+    BOOST_TEST(values(gradient(loss, p)) == (std::vector<double>{0, -4}));
+    BOOST_TEST(std::isnan(nn::bce(p, t).item()));
+  }
+}

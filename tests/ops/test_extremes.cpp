@@ -140,6 +140,84 @@ BOOST_AUTO_TEST_CASE(a_class_of_weight_0_may_be_impossible) {
   check_numbers(numbers(cross_entropy(logits, labels, {.reduction = Reduction::sum, .class_weight = weight})), {0});
 }
 
+// For each way to hide a key: the value, and derivatives with respect to query, key and value.
+BOOST_AUTO_TEST_CASE(a_hidden_key_may_hold_anything) {
+  Generator random(5);
+  for (const Dtype dtype : {float32, float64}) {
+    const double tolerance = dtype == float32 ? 1e-5 : 1e-13;
+    const Tensor q = random.normal({2, 3}).to(dtype), k = random.normal({4, 3}).to(dtype), v = random.normal({4, 2}).to(dtype);
+    const Tensor seen = Tensor::from({{1, 1, 1, 0}, {1, 1, 1, 0}}) != 0;
+    for (const double held : {kNaN, kInfinity, -kInfinity, dtype == float32 ? 3e38 : 1e308}) {
+      Tensor bad_k = k.clone(), bad_v = v.clone();
+      bad_k.set({3, 1}, held);
+      bad_v.set({3, 0}, held);
+      for (const Tensor& mask : {seen, where(seen, 0, -kInfinity).to(dtype)}) {
+        const auto attend = [&](const Tensor& q, const Tensor& k, const Tensor& v) {
+          return scaled_dot_product_attention(q, k, v, {.mask = mask}).output;
+        };
+        const auto alone = [&](const Tensor& q) { return scaled_dot_product_attention(q, slice(k, 0, 0, 3), slice(v, 0, 0, 3)).output; };
+        check_numbers(numbers(attend(q, bad_k, bad_v)), numbers(alone(q)), tolerance);
+        const auto of_query = [&](const Tensor& q) { return attend(q, bad_k, bad_v); };
+        check_numbers(gradient_of(of_query, q), gradient_of(alone, q), tolerance);
+        check_numbers(numbers(jvp(of_query, q, q)), numbers(jvp(alone, q, q)), 10 * tolerance);
+        check_numbers(hessian_times(of_query, q, q), hessian_times(alone, q, q), 100 * tolerance);
+        const Numbers of_key = gradient_of([&](const Tensor& k) { return attend(q, k, bad_v); }, bad_k);
+        check_numbers(of_key, gradient_of([&](const Tensor& k) { return attend(q, k, v); }, k), tolerance);
+        const Numbers of_value = gradient_of([&](const Tensor& v) { return attend(q, bad_k, v); }, bad_v);
+        check_numbers(of_value, gradient_of([&](const Tensor& v) { return attend(q, k, v); }, v), tolerance);
+      }
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(an_earlier_query_does_not_feel_later_keys) {
+  Generator random(6);
+  const Tensor q = random.normal({3, 2}).to(float64), k = random.normal({3, 2}).to(float64), v = random.normal({3, 2}).to(float64);
+  for (const double held : {kNaN, kInfinity}) {
+    Tensor bad_k = k.clone(), bad_v = v.clone();
+    bad_k.set({2, 0}, held);
+    bad_v.set({2, 0}, held);
+    const auto attend = [](const Tensor& q, const Tensor& k, const Tensor& v) {
+      return scaled_dot_product_attention(q, k, v, {.causal = true}).output;
+    };
+    const Tensor good = attend(q, k, v);
+    for (const Tensor& y : {attend(q, bad_k, v), attend(q, k, bad_v)}) {
+      check_numbers(numbers(slice(y, 0, 0, 2)), numbers(slice(good, 0, 0, 2)), 1e-13);
+      if (std::isnan(held)) BOOST_TEST(std::isnan(y.at({2, 0})));  // the last query sees it
+    }
+    const auto first = [&](const Tensor& q) { return slice(attend(q, bad_k, bad_v), 0, 0, 1); };
+    check_numbers(numbers(slice(jvp(first, q, q), 0, 0, 1)), {0, 0});  // its only key has the weight 1, whatever the query
+  }
+}
+
+BOOST_AUTO_TEST_CASE(padding_may_hold_anything) {
+  Generator random(7);
+  const Tensor x = random.normal({4, 2, 4}).to(float64), in = random.normal({12, 4}).to(float64), out = random.normal({4, 4}).to(float64);
+  const Tensor padding = Tensor::from({{0, 0, 0, 1}, {0, 0, 0, 0}}) != 0;
+  for (const double held : {kNaN, kInfinity}) {
+    Tensor bad = x.clone();
+    bad.set({3, 0, 1}, held);
+    for (const Tensor& mask : {Tensor(), Tensor::from({{0, 1, 0, 0}, {0, 0, 0, 0}, {0, 0, 1, 0}, {0, 0, 0, 0}}) != 0}) {
+      const auto attend = [&](const Tensor& x, const Tensor& in) {
+        const Tensor y =
+            multihead_attention(x, x, x, {in, {}, out, {}}, {.heads = 2, .attention_mask = mask, .padding_mask = padding}).output;
+        return slice(y, 0, 0, 3);
+      };
+      check_numbers(numbers(attend(bad, in)), numbers(attend(x, in)), 1e-13);
+      const auto of_weight = [&](const Tensor& x) { return gradient_of([&](const Tensor& w) { return attend(x, w); }, in); };
+      check_numbers(of_weight(bad), of_weight(x), 1e-12);
+      check_numbers(gradient_of([&](const Tensor& x) { return attend(x, in); }, bad),
+                    gradient_of([&](const Tensor& x) { return attend(x, in); }, x), 1e-12);
+    }
+  }
+}
+
+BOOST_AUTO_TEST_CASE(an_infinite_input_does_not_reach_the_slope_of_prelu) {
+  const Tensor x = vector({kInfinity, -2});
+  check_numbers(gradient_of([&](const Tensor& w) { return prelu(x, w); }, vector({0.25})), {-2});
+  check_numbers(gradient_of([&](const Tensor& v) { return prelu(v, vector({0.25})); }, x), {1, 0.25});
+}
+
 // ---- ends of the range -----------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(standard_deviations_whose_squares_leave_the_range) {
@@ -186,6 +264,29 @@ BOOST_AUTO_TEST_CASE(norms_of_rows_whose_squares_leave_the_range) {
   }
   const Tensor running = batch_norm(Tensor::from({{1e200}, {3e200}}, float64), vector({0}), vector({1}), {.training = true}).running_mean;
   check_numbers(numbers(running), {2e199});
+}
+
+// f(c x) = f(x) for eps = 0, so that its second derivative at c x, along c v, is that at x along v divided by c.
+BOOST_AUTO_TEST_CASE(second_derivatives_of_normalizations_of_huge_and_tiny_numbers) {
+  const NormalizationOptions options{.eps = 0};
+  for (const Dtype dtype : {float32, float64}) {
+    const Tensor x = Tensor::from({{1, 2, 4, 3}, {2, -1, 0.5, 1}}, dtype), v = Tensor::from({{1, 0, -1, 2}, {0, 1, 1, 3}}, dtype);
+    const Tensor w = Tensor::from({{3, 1, 2, -1}, {1, 0.5, -2, 1}}, dtype);
+    const auto check = [&](const auto& f) {
+      const auto weighted = [&](const Tensor& at) { return f(at) * w; };
+      const Numbers expected = hessian_times(weighted, x, v), pushed = numbers(jvp(weighted, x, v));
+      for (const double c : dtype == float32 ? Numbers{0x1p70, 0x1p-70, 0x1p-110} : Numbers{0x1p520, 0x1p-520, 0x1p-900}) {
+        Numbers found = hessian_times(weighted, x * c, v * c);
+        for (double& number : found) number *= c;
+        check_numbers(found, expected, dtype == float32 ? 1e-4 : 1e-12);
+        check_numbers(numbers(jvp(weighted, x * c, v * c)), pushed, dtype == float32 ? 1e-4 : 1e-12);
+      }
+    };
+    check([&](const Tensor& at) { return layer_norm(at, {4}, options); });
+    check([&](const Tensor& at) { return group_norm(at, 2, options); });
+    check([&](const Tensor& at) { return rms_norm(at, options); });
+    check([&](const Tensor& at) { return transpose(batch_norm(transpose(at), {}, {}, {.training = true, .eps = 0}).y); });
+  }
 }
 
 BOOST_AUTO_TEST_CASE(normalizations_refuse_an_eps_that_makes_no_sense) {

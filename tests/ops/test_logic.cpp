@@ -24,6 +24,9 @@ BOOST_AUTO_TEST_CASE(truth_tables) {
     check_numbers(numbers(p && q), {0, 0, 0, 1}, 0);
     check_numbers(numbers(p || q), {0, 1, 1, 1}, 0);
     check_numbers(numbers(!p), {1, 1, 0, 0}, 0);
+    check_numbers(numbers(p & q), {0, 0, 0, 1}, 0);
+    check_numbers(numbers(p | q), {0, 1, 1, 1}, 0);
+    check_numbers(numbers(p ^ q), {0, 1, 1, 0}, 0);
     check_numbers(numbers(logical_and(p, q)), {0, 0, 0, 1}, 0);
     check_numbers(numbers(logical_or(p, q)), {0, 1, 1, 1}, 0);
     check_numbers(numbers(logical_xor(p, q)), {0, 1, 1, 0}, 0);

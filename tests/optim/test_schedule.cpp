@@ -56,6 +56,8 @@ BOOST_AUTO_TEST_CASE(far_steps_cost_nothing) {
   BOOST_TEST(optim::CosineRestartsSchedule({.lr = 2, .steps = kLargest / 2, .multiplier = 3})(kLargest / 2) ==
              2);  // a period that overflows
   BOOST_TEST(optim::CosineRestartsSchedule({.lr = 2, .steps = 1, .multiplier = 2})(kLargest) > 0);
+  // The second period is longer than the largest step, which is then a half of it: cos(pi / 2) = 0.
+  BOOST_TEST(std::abs(optim::CosineRestartsSchedule({.lr = 2, .steps = Index{1} << 60, .multiplier = 14})(kLargest) - 1) < 1e-15);
   BOOST_TEST(optim::CosineSchedule({.lr = 2, .steps = kLargest})(kLargest) == 0);
 }
 

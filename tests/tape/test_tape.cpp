@@ -275,6 +275,22 @@ BOOST_AUTO_TEST_CASE(a_target_that_depends_on_nothing_is_an_error) {
   const Tensor x = tape.variable(doubles({2}));
   CHECK_MESSAGE_OF(TapeError, tape.gradient(doubles({1}) * 2, x), "was not recorded on this tape");
   CHECK_MESSAGE_OF(TapeError, tape.gradient(Scalar(2), x), "was not recorded on this tape");
+  CHECK_MESSAGE_OF(TapeError, tape.gradient(Scalar(2), x), "open the tape first");
+}
+
+BOOST_AUTO_TEST_CASE(a_target_of_an_ended_tape_is_an_error_that_says_so) {
+  Tensor y;
+  Scalar s;
+  {
+    Tape ended;
+    y = sum(ended.variable(doubles({2})));
+    s = 2 * ended.variable(3);
+  }
+  Tape tape;
+  const Tensor x = tape.variable(doubles({2}));
+  CHECK_MESSAGE_OF(TapeError, tape.gradient(y, x), "it was recorded on one that has ended");
+  CHECK_MESSAGE_OF(TapeError, tape.gradient(s, x), "it was recorded on one that has ended");
+  BOOST_TEST(values(tape.gradient(y, wrt(x), {.unreached = Unreached::zero})) == List{0}, per_element());
 }
 
 BOOST_AUTO_TEST_CASE(retained_records_give_the_same_bits_again) {

@@ -16,25 +16,10 @@
 #include <thread>
 #include <vector>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define ADDRESS_SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define ADDRESS_SANITIZER 1
-#endif
-#endif
-#if defined(ADDRESS_SANITIZER) || defined(__SANITIZE_THREAD__)
-#define SANITIZER 1
-#elif defined(__has_feature)
-#if __has_feature(thread_sanitizer)
-#define SANITIZER 1
-#endif
-#endif
-#ifdef SANITIZER
-constexpr int kHandedOver = 100'000;
-#else
-constexpr int kHandedOver = 1'000'000;
-#endif
+#include "tests/support/sanitizers.h"
+
+using wengert::testing::kSanitizer;
+constexpr int kHandedOver = kSanitizer ? 100'000 : 1'000'000;
 
 namespace pool = wengert::pool;
 
@@ -202,7 +187,7 @@ BOOST_AUTO_TEST_CASE(trim_keeps_what_lies_beside_blocks_in_use) {
       BOOST_TEST(untouched);
       pool::release(blocks[i], 64);
     }
-#ifndef ADDRESS_SANITIZER  // under which each block is a separate allocation
+#if !WENGERT_TEST_ADDRESS_SANITIZER  // under which each block is a separate allocation
   BOOST_TEST(heap_allocations() == before);
 #endif
   for (void* block : again) pool::release(block, 64);
@@ -296,7 +281,7 @@ BOOST_AUTO_TEST_CASE(sizes_beyond_memory_are_bad_alloc) {
   for (std::size_t bytes : {max, max - 63, max / 2 + 1, (std::size_t{1} << 47) + 1})
     BOOST_CHECK_THROW(static_cast<void>(pool::allocate(bytes)), std::bad_alloc);
   BOOST_CHECK_THROW(static_cast<void>(pool::Allocator<double>().allocate(max / 8 + 1)), std::bad_alloc);
-#ifndef SANITIZER  // sanitizers end the program if an allocation fails
+#if !(WENGERT_TEST_ADDRESS_SANITIZER || WENGERT_TEST_THREAD_SANITIZER)  // sanitizers end the program if an allocation fails
   const auto before = pool::statistics();
   BOOST_CHECK_THROW(static_cast<void>(pool::allocate(std::size_t{1} << 47)), std::bad_alloc);
   BOOST_TEST(pool::statistics().heap_allocations == before.heap_allocations);
@@ -346,7 +331,7 @@ BOOST_AUTO_TEST_CASE(a_child_process_can_allocate_while_a_thread_uses_the_depot)
   busy.join();
 }
 
-#ifdef ADDRESS_SANITIZER
+#if WENGERT_TEST_ADDRESS_SANITIZER
 
 namespace {
 

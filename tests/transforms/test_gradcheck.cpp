@@ -86,6 +86,25 @@ BOOST_AUTO_TEST_CASE(every_other_fault_is_found) {
   BOOST_TEST(failed_row(check(Fault::not_a_number), "tape / differences"));
 }
 
+BOOST_AUTO_TEST_CASE(an_operation_without_forward_mode_is_checked_without_it) {
+  const auto cube = [](double factor) {
+    return custom_operation(
+        "cube", [](const Tensor& x) { return x * x * x; },
+        [factor](const Tensor& y_bar, const Tensor&, const Tensor& x) { return factor * x * x * y_bar; });
+  };
+  const auto check = [&](double factor, int order) {
+    return check_gradient([&](const Tensor& x) { return cube(factor)(x); }, {x}, {.order = order});
+  };
+  for (const int order : {1, 2}) {
+    const GradientCheck right = check(3, order);
+    BOOST_TEST(right.passed(), right.to_string());
+    BOOST_TEST(contains(right.to_string(), "forward mode"));
+    BOOST_TEST(contains(right.to_string(), "there is none"));
+    BOOST_TEST((right.to_string().find("second order / differences") != std::string::npos) == (order == 2));
+    BOOST_TEST(failed_row(check(2, order), "tape / differences"));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(misuse_is_explained) {
   const auto f = [](const Tensor& x) { return x; };
   BOOST_TEST(contains(message_of<ShapeError>([&] { check_gradient(f, {x, x}); }), "takes 1 inputs, but 2 were given"));

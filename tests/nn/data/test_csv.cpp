@@ -144,11 +144,15 @@ BOOST_AUTO_TEST_CASE(an_unknown_column_is_answered_with_those_there_are) {
   BOOST_TEST(contains(message, "did you mean \"Daily Internet Usage\"?"));
   BOOST_TEST(!contains(message_of<DataError>([&] { table.strings("Income"); }), "did you mean"));
   BOOST_TEST(contains(message_of<DataError>([&] { parse("x;y\n1;2\n").numbers("y"); }), "CsvOptions::separator"));
+  BOOST_TEST(
+      contains(refusal("x;y\n1,5;2,5\n"), "line 2: 3 fields where the table has 1 column; the first line has ';': is that the separator"));
+  BOOST_TEST(contains(refusal("x,y\n1,2,3\n"), "must be quoted"));
+  BOOST_TEST(refusal("x,y\n1\n").ends_with("line 2: 1 field where the table has 2 columns"));
   BOOST_TEST(contains(message_of<DataError>([&] { parse("x,x\n1,2\n").numbers("x"); }), "two columns"));
 }
 
 BOOST_AUTO_TEST_CASE(ragged_rows_are_refused) {
-  BOOST_TEST(contains(refusal("x,y\n1,2\n1\n"), "table.csv, line 3: 1 fields where the table has 2 columns"));
+  BOOST_TEST(contains(refusal("x,y\n1,2\n1\n"), "table.csv, line 3: 1 field where the table has 2 columns"));
   BOOST_TEST(contains(refusal("x,y\n\"1\n2\",2\n1,2,3\n"), "line 4: 3 fields"));
 }
 

@@ -95,6 +95,7 @@ BOOST_AUTO_TEST_CASE(activations_are_their_functions) {
   BOOST_TEST(values(nn::Tanh()(x)) == values(tanh(x)));
   BOOST_TEST(values(nn::Softplus()(x)) == values(softplus(x)));
   BOOST_TEST(values(nn::Softplus({.beta = 2})(x)) == values(softplus(x, 2)));
+  BOOST_TEST(values(nn::Softplus({.beta = -1})(x)) == values(softplus(x, -1)));
   BOOST_TEST(values(nn::Softmax()(x)) == values(softmax(x, -1)));
   BOOST_TEST(values(nn::Softmax(0)(x)) == values(softmax(x, 0)));
   BOOST_TEST(values(nn::LogSoftmax(0)(x)) == values(log_softmax(x, 0)));
@@ -222,7 +223,7 @@ BOOST_AUTO_TEST_CASE(options_are_checked_where_the_layer_is_made) {
   value([] { nn::Dropout(50); }, "p must be in [0, 1], but it is 50");
   value([] { nn::Dropout(-0.1); }, "Dropout(-0.1)");
   value([] { nn::Dropout(std::nan("")); }, "p must be in [0, 1]");
-  value([] { nn::Softplus({.beta = 0}); }, "beta must be finite and positive, but it is 0");
+  value([] { nn::Softplus({.beta = 0}); }, "beta must be finite and not 0, but it is 0");
   value([] { nn::Softshrink(-1); }, "lambda must ");
   value([] { nn::Hardtanh({.low = 1, .high = 1}); }, "low must be less than high, but they are 1 and 1");
 }
