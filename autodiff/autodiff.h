@@ -34,4 +34,5 @@
 #include "autodiff/transforms/derivatives.h"
 #include "autodiff/transforms/elementwise.h"
 #include "autodiff/transforms/gradcheck.h"
+#include "autodiff/transforms/scalar_jacobian.h"
 #include "autodiff/version.h"

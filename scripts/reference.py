@@ -42,8 +42,8 @@ PAGES = [
     ]),
     ("Derivatives", [
         ("derivatives", "Gradients, Jacobians, Hessians", "Derivatives of functions, to any order.",
-         ["autodiff/transforms/derivatives.h", "autodiff/scalar/scalar_derivatives.h", "autodiff/transforms/complex_step.h",
-          "autodiff/functions/dual.h"]),
+         ["autodiff/transforms/derivatives.h", "autodiff/scalar/scalar_derivatives.h", "autodiff/transforms/scalar_jacobian.h",
+          "autodiff/transforms/complex_step.h", "autodiff/functions/dual.h"]),
         ("checks", "Checking derivatives", "Reverse mode, forward mode and finite differences against each other.",
          ["autodiff/transforms/gradcheck.h", "autodiff/transforms/testing.h"]),
         ("custom", "Your own operations, checkpoints", "Operations with rules of your own; recomputing instead of storing.",

@@ -70,11 +70,13 @@ template <class Function> constexpr std::array<Function*, kIsaCount> without_gap
 
 }  // namespace wengert::kernels
 
-/// The version of a function for isa(). To be used in the namespace around the targets' namespaces.
-#define WENGERT_BEST_TARGET(function)                                                                                                    \
-  ([] {                                                                                                                                  \
+/// The version of a function for an instruction set. To be used in the namespace around the targets' namespaces.
+#define WENGERT_TARGET(function, isa)                                                                                                    \
+  ([](::wengert::kernels::Isa wanted) {                                                                                                  \
     static constexpr auto versions = ::wengert::kernels::without_gaps<std::remove_reference_t<decltype(HWY_STATIC_DISPATCH(function))>>( \
         {WENGERT_ON_BASELINE(function), WENGERT_ON_SSE4(function), WENGERT_ON_AVX2(function), WENGERT_ON_AVX512(function),               \
          WENGERT_ON_NEON(function)});                                                                                                    \
-    return versions[static_cast<std::size_t>(::wengert::kernels::isa())];                                                                \
-  }())
+    return versions[static_cast<std::size_t>(wanted)];                                                                                   \
+  }(isa))
+/// The one for isa().
+#define WENGERT_BEST_TARGET(function) WENGERT_TARGET(function, ::wengert::kernels::isa())

@@ -227,7 +227,7 @@ template <class V> class StatementList : public StatementWriter<V> {
   }
 
  private:
-  template <class> friend class ReverseStatements;
+  template <class> friend class WalkBack;
   template <class> friend class ForwardStatements;
 
   /// The layout of a Scalar.
@@ -360,18 +360,18 @@ char* reverse_statements(const std::uint16_t* lengths, double* adjoints, char* a
 }  // namespace detail
 
 /// Walks the statements from the last one down, in steps to given points, so that the tensor nodes interleave with them.
-template <class V> class ReverseStatements {
+template <class V> class WalkBack {
  public:
-  /// `clear`: the adjoints of statements are reset to zero as they are read (no source is among them).
-  ReverseStatements(const StatementList<V>& list, V* adjoints, bool clear)
-      : list_(list), adjoints_(adjoints), clear_(clear), next_(list.segments_.size()), at_(list.next()), segment_(list.current()) {}
+  explicit WalkBack(const StatementList<V>& list) : list_(list), next_(list.segments_.size()), at_(list.next()), segment_(list.current()) {}
 
-  void down_to(std::uint32_t to) {
+  /// `sweep(lengths, args, from, to)` handles the statements from - 1 down to `to` of one chunk, whose arguments end at `args`, and returns
+  /// the beginning of the arguments of `to`.
+  template <class F> void down_to(std::uint32_t to, F&& sweep) {
     while (at_ > to) {
       const std::uint32_t stop = to > segment_.first ? to : segment_.first;
       if (segment_.args) {
         const auto* lengths = reinterpret_cast<const std::uint16_t*>(segment_.lengths);
-        segment_.args = detail::reverse_statements(lengths, adjoints_, segment_.args, at_, stop, clear_);
+        segment_.args = sweep(lengths, segment_.args, at_, stop);
       }
       at_ = stop;
       if (at_ == segment_.first && next_ > 0) segment_ = list_.segments_[--next_];
@@ -380,11 +380,27 @@ template <class V> class ReverseStatements {
 
  private:
   const StatementList<V>& list_;
-  V* adjoints_;
-  bool clear_;
   std::size_t next_;  // number of segments not reached yet
   std::uint32_t at_;
   detail::Segment segment_;
+};
+
+/// The reverse sweep of one target.
+template <class V> class ReverseStatements {
+ public:
+  /// `clear`: the adjoints of statements are reset to zero as they are read (no source is among them).
+  ReverseStatements(const StatementList<V>& list, V* adjoints, bool clear) : walk_(list), adjoints_(adjoints), clear_(clear) {}
+
+  void down_to(std::uint32_t to) {
+    walk_.down_to(to, [this](const std::uint16_t* lengths, char* args, std::size_t from, std::size_t stop) {
+      return detail::reverse_statements(lengths, adjoints_, args, from, stop, clear_);
+    });
+  }
+
+ private:
+  WalkBack<V> walk_;
+  V* adjoints_;
+  bool clear_;
 };
 
 /// Walks the statements from the first one up, in steps to given points, and calls f(statement, argument, partial) for every argument.

@@ -69,6 +69,11 @@ struct SweepArrays {
   void clear() { y_bar.clear(), x_bar.clear(), slots.clear(); }
 };
 
+/// The adjoints of a scalar for several targets at once: rows of a Jacobian (kernels/adjoints.h).
+struct alignas(pool::kAlignment) RowAdjoints {
+  double row[8] = {};
+};
+
 class TapeState : public StatementList<double> {
  public:
   TapeState() = default;
@@ -81,6 +86,7 @@ class TapeState : public StatementList<double> {
   Leaves leaves;
   SweepArrays arrays;
   pool::Vector<Tensor> recorded_adjoints;     // adjoints of scalars, in a recorded sweep
+  Adjoints<RowAdjoints> row_adjoints;         // in a sweep for several targets; zero between sweeps, as adjoints()
   TapeState* outer = nullptr;                 // the thread's next older live tape
   StatementWriter<double>* resume = nullptr;  // the writer that was active before this tape
   const void* thread = nullptr;

@@ -244,7 +244,8 @@ std::size_t Tape::statements() const { return state_->statements(); }
 std::size_t Tape::arguments() const { return state_->arguments(); }
 std::size_t Tape::nodes() const { return state_->nodes.size(); }
 std::size_t Tape::bytes() const {
-  return state_->StatementList::bytes() + state_->slots.bytes() + state_->nodes.bytes() + state_->inputs.bytes();
+  return state_->StatementList::bytes() + state_->row_adjoints.bytes() + state_->slots.bytes() + state_->nodes.bytes() +
+         state_->inputs.bytes();
 }
 
 }  // namespace wengert

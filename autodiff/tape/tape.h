@@ -40,6 +40,11 @@ struct GradientOptions {
   Unreached unreached = Unreached::error;
 };
 
+/// Options of a Jacobian.
+struct JacobianOptions {
+  bool retain = false;  ///< keep the records for another sweep
+};
+
 namespace detail {
 
 class TapeState;
@@ -121,6 +126,13 @@ class Tape {
   template <Differentiable... S> auto differentiable_gradient(const Tensor& target, const S&... s) {
     return unpack<true>(sweep(target, wrt(s...), {.differentiable = true}), wrt(s...));
   }
+  /// d targets[i] / d sources[j] for several targets: a matrix with a row for each target, row by row. A sweep computes eight rows at once,
+  /// each with the bits of `gradient`; it computes one if scalars on this tape depend on others through tensors, or if the tape was opened
+  /// with `.check_finite` or `.formulas`. A derivative is 0 where a target does not depend on a source. A source that is not on this tape
+  /// is a TapeError. `out` must have room for the matrix (a ShapeError). The records are consumed as by `gradient`, unless `.retain`.
+  void jacobian(std::span<const Scalar> targets, std::span<const Scalar> sources, std::span<double> out,
+                const JacobianOptions& options = {});
+  std::vector<double> jacobian(std::span<const Scalar> targets, std::span<const Scalar> sources, const JacobianOptions& options = {});
   /// @}
 
   /// @name Forward mode over the same records
