@@ -254,6 +254,7 @@ class Autopsy {
     for (std::uint32_t v : step.operands) operands.push_back(value_as_tensor(v));
     for (std::uint32_t v : step.results) y.push_back(trace_.values[v].tensor);
     std::vector<const Tensor*> x;
+    x.reserve(operands.size());
     for (const Tensor& t : operands) x.push_back(&t);
     const std::optional<Fault> f = fault_of(step.name, x, y);
     if (!f) return std::nullopt;

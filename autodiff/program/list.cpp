@@ -71,8 +71,8 @@ bool operator==(const WengertList& a, const WengertList& b) {
 std::array<double, 2> WengertList::options(const Instruction& i) const {
   const OpcodeInfo& its = info(i.opcode);
   std::array<double, 2> options{};
-  for (int k = 0; k < its.options; ++k)
-    options[static_cast<std::size_t>(k)] = constant(i.operands[static_cast<std::size_t>(its.operands + k)]);
+  const auto first = static_cast<std::size_t>(its.operands), count = static_cast<std::size_t>(its.options);
+  for (std::size_t k = 0; k < count; ++k) options[k] = constant(i.operands[first + k]);
   return options;
 }
 

@@ -5,7 +5,7 @@
 namespace wengert::detail {
 
 void check_count(const char* function, const char* what, std::size_t count, const Program& program) {
-  if (count != static_cast<std::size_t>(program.parameters() + program.data()))
+  if (static_cast<Index>(count) != Index{program.parameters()} + program.data())
     throw ShapeError(fmt::format("{}: {} {} for a program of {} inputs ({} parameters, {} data)", function, count, what,
                                  program.parameters() + program.data(), program.parameters(), program.data()));
 }

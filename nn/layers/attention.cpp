@@ -14,7 +14,7 @@ namespace {
 
 /// "MultiheadAttention(8, 2)", after its options have been checked.
 std::string checked_label(Index features, Index heads, const MultiheadAttentionOptions& options, Location site) {
-  const std::string label = fmt::format("MultiheadAttention({}, {})", features, heads);
+  std::string label = fmt::format("MultiheadAttention({}, {})", features, heads);
   OptionChecks(label, site)
       .at_least(0, "features", features)
       .divides("heads", heads, {features}, "the features")
