@@ -17,6 +17,8 @@ template <class V> struct StatementWriter;
 
 namespace detail {
 
+template <class V> struct StatementArguments;
+
 /// An elementwise operation on tensors, for every struct of functions.h.
 template <class F> Tensor map(const F& f, const Tensor& x, Location site);
 template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Location site);
@@ -62,9 +64,19 @@ class ExpressionList {
   int size_ = 0, capacity_ = 0;
 };
 
-/// Shows an expression to the watch of the tape, before and after it is recorded. `before_statement` may throw.
-void before_statement(StatementWriter<double>& writer, std::span<const ExpressionStep> steps, Location site);
-void after_statement(StatementWriter<double>& writer, std::uint64_t number, std::span<const ExpressionStep> steps, Location site);
+/// An expression, whose type only the callee of `list` knows.
+struct ExpressionRef {
+  template <class E> ExpressionRef(const E& e)
+      : object(&e), value(e.v), list([](const void* e) { return ExpressionList(*static_cast<const E*>(e)); }) {}
+  const void* object;
+  double value;
+  ExpressionList (*list)(const void* object);
+};
+
+/// Records an expression on a tape that needs more than its partial derivatives: as operations on tensors, or as a statement that the
+/// tape's watch is shown (before it is recorded, when an error may be thrown, and after it). Returns the number of its value.
+std::uint64_t record_expression(StatementWriter<double>& writer, const ExpressionRef& e, const StatementArguments<double>& arguments,
+                                Location site);
 
 }  // namespace detail
 }  // namespace wengert

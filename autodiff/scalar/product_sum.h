@@ -40,7 +40,7 @@ template <class V> class ProductSum {
     numbers_[count_++] = number;
   }
   void record() {
-    number_ = StatementWriter<V>::record_carefully(writer_, partials_, numbers_, count_, number_, false);
+    number_ = StatementWriter<V>::record_carefully(writer_, {partials_, numbers_, count_, number_, false});
     count_ = 0;
   }
 

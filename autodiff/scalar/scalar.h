@@ -55,12 +55,6 @@ WENGERT_INLINE std::uint64_t valid(std::uint64_t number) {
   return number;
 }
 
-/// Whether x is neither NaN nor infinite, whatever the user's options for floating-point numbers.
-WENGERT_INLINE bool is_finite(double x) {
-  constexpr std::uint64_t kExponent = 0x7ff0000000000000u;
-  return (std::bit_cast<std::uint64_t>(x) & kExponent) != kExponent;
-}
-
 /// x, hidden from the optimizer. Used for copies in a branch that is never taken; otherwise g++ packs them into vectors before the branch.
 template <class T> WENGERT_INLINE T opaque(const T& x) {
   if constexpr (sizeof(T) == sizeof(std::uint64_t)) {
@@ -77,6 +71,16 @@ WENGERT_INLINE Location opaque(Location site) {
   asm("" : "+r"(site.file), "+r"(site.line));
   return site;
 }
+
+/// What a statement records: the partial derivatives with respect to `count` scalars, and the scalar that it continues, 0 for none. `open`:
+/// the next one may extend it.
+template <class V> struct StatementArguments {
+  const V* partials;
+  const std::uint64_t* numbers;
+  int count;
+  std::uint64_t continued;
+  bool open;
+};
 
 }  // namespace detail
 
@@ -117,10 +121,9 @@ template <class V> struct StatementWriter {
   /// The number of what `number` was when its statement ended at `end_then`, if it was open then. If `+=` has extended it since, the
   /// arguments before `end_then` become a new statement.
   std::uint64_t number_then(std::uint64_t number, const char* end_then);
-  /// Records a statement of n arguments that continues the scalar `continued`, unless that is 0. Constants among the arguments are left
-  /// out. Handles all cases that the fast path does not, such as no writer or no room.
-  static std::uint64_t record_carefully(StatementWriter* writer, const V* partials, const std::uint64_t* numbers, int n,
-                                        std::uint64_t continued, bool open);
+  /// Records a statement. Constants among the arguments are left out. Handles all cases that the fast path does not, such as no writer or
+  /// no room.
+  static std::uint64_t record_carefully(StatementWriter* writer, const detail::StatementArguments<V>& arguments);
   /// Completes the next statement, `index`, whose arguments are in [begin, end).
   WENGERT_INLINE std::uint64_t commit(std::uint32_t index, char* begin, char* end, bool open) {
     length_of(index) = static_cast<Length>(end - begin);
@@ -551,65 +554,33 @@ template <class V> class BasicScalar {
 
   template <class E> __attribute__((noinline, cold)) static std::uint64_t record_slowly(typename E::Source source, Location site) noexcept {
     E e(source);
-    return record_slowly(e, V(1), 0, false, site);
+    return record_slowly(e, V(1), 0, false, e, site);
   }
   template <int kSign, class E> __attribute__((noinline, cold)) static std::uint64_t accumulate_slowly(typename E::Source source, V value,
                                                                                                        std::uint64_t number) noexcept {
+    using F = std::conditional_t<(kSign > 0), fn::Add, fn::Subtract>;
     E e(source);
-    if (on_tensors() || is_watched()) {
-      using F = std::conditional_t<(kSign > 0), fn::Add, fn::Subtract>;
-      Binary<F, Leaf<V>, E> sum(F{}, Leaf<V>(value, number), e);
-      if (on_tensors()) return record_slowly(sum, V(1), 0, false, Location());
-      return record_watched(e, V(kSign), number, true, sum, Location());
-    }
-    return record_slowly(e, V(kSign), number, true, Location());
+    Binary<F, Leaf<V>, E> sum(F{}, Leaf<V>(value, number), e);
+    return record_slowly(e, V(kSign), number, true, sum, Location());
   }
-  template <class E> static std::uint64_t record_slowly(E& e, const V& m, std::uint64_t continued, bool open, Location site) noexcept {
-    if (is_watched()) return record_watched(e, m, continued, open, e, site);
+  /// Records e. `whole` is the expression whose value the statement has; e is the part of it that the arguments come from.
+  template <class E, class Whole>
+  static std::uint64_t record_slowly(E& e, const V& m, std::uint64_t continued, bool open, Whole& whole, Location site) noexcept {
     try {
-      if (active_writer<V>) e.settle(*active_writer<V>);
-      if constexpr (std::same_as<V, double>) {
-        if (on_tensors()) return detail::ExpressionList(e).record_on_tensors(site);
-      }
+      StatementWriter<V>* const writer = active_writer<V>;
+      if (writer) e.settle(*writer);
       const detail::Arguments<V, E::kArguments> a(e, m);
-      return StatementWriter<V>::record_carefully(active_writer<V>, a.partial, a.number, E::kArguments, continued, open);
+      const detail::StatementArguments<V> arguments{a.partial, a.number, E::kArguments, continued, open};
+      if constexpr (std::same_as<V, double>) {
+        if (writer && (writer->higher_order || writer->watched)) {
+          whole.settle(*writer);
+          return detail::record_expression(*writer, whole, arguments, site);
+        }
+      }
+      return StatementWriter<V>::record_carefully(writer, arguments);
     } catch (...) {
       detail::keep_error();
       return detail::kFailed;
-    }
-  }
-  static bool on_tensors() {
-    if constexpr (!std::same_as<V, double>) return false;
-    return active_writer<V> && active_writer<V>->higher_order;
-  }
-  static bool is_watched() {
-    if constexpr (!std::same_as<V, double>) return false;
-    return active_writer<V> && active_writer<V>->watched;
-  }
-  /// Records e, and shows the tape's watch `shown`, of which it is the part that the statement's arguments come from.
-  template <class E, class Shown>
-  static std::uint64_t record_watched(E& e, const V& m, std::uint64_t continued, bool open, Shown& shown, Location site) noexcept {
-    if constexpr (!std::same_as<V, double>) {
-      return 0;
-    } else {
-      try {
-        StatementWriter<V>* writer = active_writer<V>;
-        e.settle(*writer);
-        shown.settle(*writer);
-        const detail::Arguments<V, E::kArguments> a(e, m);
-        bool finite = detail::is_finite(shown.v);
-        for (int i = 0; i < E::kArguments; ++i) finite = finite && detail::is_finite(a.partial[i]);
-        if (finite && !writer->formulas)
-          return StatementWriter<V>::record_carefully(writer, a.partial, a.number, E::kArguments, continued, open);
-        const detail::ExpressionList list(shown);
-        detail::before_statement(*writer, list.steps(), site);
-        const std::uint64_t number = StatementWriter<V>::record_carefully(writer, a.partial, a.number, E::kArguments, continued, open);
-        detail::after_statement(*writer, number, list.steps(), site);
-        return number;
-      } catch (...) {
-        detail::keep_error();
-        return detail::kFailed;
-      }
     }
   }
 

@@ -462,23 +462,22 @@ __attribute__((noinline, cold)) std::uint64_t StatementWriter<V>::number_then(st
   return static_cast<StatementList<V>*>(this)->number_then(number, end_then);
 }
 
-template <class V> __attribute__((noinline, cold)) std::uint64_t StatementWriter<V>::record_carefully(StatementWriter* writer,
-                                                                                                      const V* partials,
-                                                                                                      const std::uint64_t* numbers, int n,
-                                                                                                      std::uint64_t continued, bool open) {
+template <class V>
+__attribute__((noinline, cold)) std::uint64_t StatementWriter<V>::record_carefully(StatementWriter* writer,
+                                                                                   const detail::StatementArguments<V>& a) {
   if (!writer) {
-    detail::check_unrecorded(continued);
-    for (int i = 0; i < n; ++i) detail::check_unrecorded(numbers[i]);
+    detail::check_unrecorded(a.continued);
+    for (int i = 0; i < a.count; ++i) detail::check_unrecorded(a.numbers[i]);
     return 0;
   }
   if (writer->args > writer->args_limit) writer->make_room();
-  const std::uint32_t own = writer->index_of(continued);
+  const std::uint32_t own = writer->index_of(a.continued);
   char* const begin = own ? detail::write(writer->args, own) : writer->args;
   char* p = begin;
-  for (int i = 0; i < n; ++i)
-    if (const std::uint32_t index = writer->index_of(numbers[i])) p = detail::write_argument(p, partials[i], index);
-  if (p == begin) return own ? continued : 0;
-  return writer->commit(writer->next(), writer->args, p, open);
+  for (int i = 0; i < a.count; ++i)
+    if (const std::uint32_t index = writer->index_of(a.numbers[i])) p = detail::write_argument(p, a.partials[i], index);
+  if (p == begin) return own ? a.continued : 0;
+  return writer->commit(writer->next(), writer->args, p, a.open);
 }
 
 }  // namespace wengert

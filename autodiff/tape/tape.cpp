@@ -3,10 +3,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <limits>
 #include <memory>
+#include <span>
 
 #include "autodiff/tape/records.h"
 #include "autodiff/tensor/call_site.h"
@@ -170,14 +173,21 @@ std::uint64_t Saved::x_number(int i) const {
 }
 int Saved::inputs() const { return static_cast<int>(node_.inputs); }
 
-void detail::before_statement(StatementWriter<double>& writer, std::span<const ExpressionStep> steps, Location site) {
+std::uint64_t detail::record_expression(StatementWriter<double>& writer, const ExpressionRef& e,
+                                        const StatementArguments<double>& arguments, Location site) {
+  if (writer.higher_order) return e.list(e.object).record_on_tensors(site);
+  const auto is_finite = [](double x) { return std::isfinite(x); };
+  const std::span<const double> partials(arguments.partials, static_cast<std::size_t>(arguments.count));
+  if (!writer.formulas && is_finite(e.value) && std::all_of(partials.begin(), partials.end(), is_finite))
+    return StatementWriter<double>::record_carefully(&writer, arguments);
   auto& tape = static_cast<TapeState&>(writer);
-  tape.watch->before_statement(tape, steps, CallSite::of(site));
-}
-void detail::after_statement(StatementWriter<double>& writer, std::uint64_t number, std::span<const ExpressionStep> steps, Location site) {
-  auto& tape = static_cast<TapeState&>(writer);
+  const ExpressionList list = e.list(e.object);
+  const Location place = CallSite::of(site);
+  tape.watch->before_statement(tape, list.steps(), place);
+  const std::uint64_t number = StatementWriter<double>::record_carefully(&writer, arguments);
   if (number == tape.base + tape.next() - 1)
-    tape.watch->after_statement(tape, static_cast<std::uint32_t>(number - tape.base), steps, CallSite::of(site));
+    tape.watch->after_statement(tape, static_cast<std::uint32_t>(number - tape.base), list.steps(), place);
+  return number;
 }
 
 // ---- public interface -------------------------------------------------------------------------------------------------------
