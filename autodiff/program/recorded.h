@@ -154,7 +154,7 @@ WENGERT_FUNCTION(Minimum, min)
 #undef WENGERT_FUNCTION
 /// abs under its name in the C++ library.
 inline Recorded fabs(const Recorded& x) { return abs(x); }
-/// The nearest integer, of two that are equally near the one farther from 0, as in <cmath>.
+/// The nearest integer, of two that are equally near the one farther from 0, as in `<cmath>`.
 inline Recorded round(const Recorded& x) {
   const Recorded even = rint(x);
   return where((abs(x - even) == 0.5) & (abs(even) < abs(x)), even + sign(x), even);
