@@ -87,13 +87,14 @@ PAGES = [
 # Public for the compiler alone: what templates and macros in users' code need, and what only authors of operations call.
 INTERNAL_FILES = {"autodiff/tensor/call_site.h", "autodiff/program/opcode.h"}
 INTERNAL = {
-    "wengert::Allocator", "wengert::AllocatorTag", "wengert::BasicTape", "wengert::Binary", "wengert::Compared", "wengert::DtypeOf",
-    "wengert::Elements", "wengert::ExactNumber", "wengert::Expression", "wengert::Integer", "wengert::IsScalar", "wengert::KeptExpression",
-    "wengert::Leaf", "wengert::Literal", "wengert::LogicalOperand", "wengert::Number", "wengert::Operand", "wengert::ParameterFunction",
+    "wengert::Allocator", "wengert::AllocatorTag", "wengert::BasicTape", "wengert::numeric::Binary", "wengert::Compared", "wengert::DtypeOf",
+    "wengert::Elements", "wengert::ExactNumber", "wengert::numeric::Expression", "wengert::Integer", "wengert::EagerLike", "wengert::IsDual", "wengert::IsEagerScalar",
+    "wengert::IsScalar", "wengert::KeptExpression",
+    "wengert::numeric::Leaf", "wengert::numeric::Literal", "wengert::LogicalOperand", "wengert::Number", "wengert::Operand", "wengert::ParameterFunction",
     "wengert::ParameterRef", "wengert::ParameterState", "wengert::Recorded", "wengert::RowIterator", "wengert::ScalarExpression",
     "wengert::ScalarLike", "wengert::ScalarOperand", "wengert::ScalarOperands", "wengert::ScalarPoint", "wengert::ScalarProgram",
     "wengert::Sources", "wengert::StatementWriter", "wengert::Subscript", "wengert::Subscripts", "wengert::TemporaryExpression",
-    "wengert::TensorFunction", "wengert::TensorValue", "wengert::Unary", "wengert::Differentiable", "wengert::Element",
+    "wengert::TensorFunction", "wengert::TensorValue", "wengert::numeric::Unary", "wengert::Differentiable", "wengert::Element",
     "wengert::IntegerType", "wengert::Condition", "wengert::nn::BatchTransform", "wengert::nn::Stateless", "wengert::nn::ConvolutionLayer",
     "wengert::nn::RecurrentParameters", "wengert::optim::OptimizerWith", "wengert::optim::MomentOptimizer", "wengert::optim::AdamBase",
     "wengert::optim::Setting", "wengert::optim::Specification",

@@ -23,7 +23,7 @@ struct Derivation {
   std::vector<Equation> where;      ///< what stands in them: f'(h) = f(h) (1 - f(h))
   std::vector<std::string> remarks;
 
-  std::string text() const;
+  std::string text() const;      ///< for a terminal
   std::string markdown() const;  ///< with $$ ... $$
   std::string latex() const;     ///< align environments, for a document with amsmath
   std::string html() const;      ///< one page, which needs no other file and no network

@@ -7,6 +7,7 @@
 
 namespace wengert {
 
+/// Why the gradient of a loss with respect to w is what it is.
 enum class GradientReason : std::uint8_t {
   flows,  ///< nothing is wrong: the gradient is there and not small
   // Not recorded.
@@ -36,6 +37,7 @@ enum class GradientReason : std::uint8_t {
 /// "dead", "zero_factor", ...
 const char* to_string(GradientReason reason);
 
+/// What explain_gradient() found.
 struct GradientExplanation {
   GradientReason reason = GradientReason::flows;
   Location site = {};     ///< the line of the operation to blame; line 0 if there is none

@@ -14,7 +14,7 @@ namespace numeric {
 /// A BasicScalar without expression templates. It converts from numbers, Scalars and their expressions, and to BasicScalar.
 template <class V> class BasicEagerScalar {
  public:
-  using Value = V;
+  using Value = V;  ///< of the value and of derivatives
 
   BasicEagerScalar() = default;
   WENGERT_INLINE constexpr BasicEagerScalar(Number auto value) : scalar_(value) {}
@@ -23,7 +23,7 @@ template <class V> class BasicEagerScalar {
   template <ScalarExpression E> WENGERT_INLINE BasicEagerScalar(const E& e) : scalar_(e) {}
   WENGERT_INLINE operator BasicScalar<V>() const { return scalar_; }
 
-  constexpr const V& value() const { return scalar_.value(); }
+  constexpr const V& value() const { return scalar_.value(); }  ///< without its derivative
   const BasicScalar<V>& scalar() const { return scalar_; }
   std::uint64_t number() const { return scalar_.number(); }
   /// The same value as a constant: gradients stop here.
@@ -60,7 +60,7 @@ template <class V> class BasicEagerScalar {
 }  // namespace numeric
 
 using numeric::BasicEagerScalar;
-using EagerScalar = BasicEagerScalar<double>;
+using EagerScalar = BasicEagerScalar<double>;  ///< a Scalar whose operators return Scalars, not expressions
 
 template <class T> struct IsEagerScalar : std::false_type {};
 template <class V> struct IsEagerScalar<BasicEagerScalar<V>> : std::true_type {};

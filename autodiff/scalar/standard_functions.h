@@ -154,7 +154,7 @@ WENGERT_FUNCTION(lerp)
 WENGERT_FUNCTION(ldexp, int)
 WENGERT_FUNCTION(frexp, int*)
 #undef WENGERT_FUNCTION
-template <DifferentiableNumber E> detail::Result<E> scalbn(const E& x, int n) { return ldexp(x, n); }
+template <DifferentiableNumber E> detail::Result<E> scalbn(const E& x, int n) { return ldexp(x, n); }  ///< x 2^n
 /// The part behind the point; `whole` receives the rest, whose slope is 0.
 template <DifferentiableNumber E> detail::Result<E> modf(const E& x, detail::Result<E>* whole) {
   const detail::Result<E> y = x;

@@ -26,6 +26,7 @@ class ImageFolder {
   /// Lists the files. A DataError if the folder cannot be read or has no images; a ValueError unless there are 1 or 3 channels.
   explicit ImageFolder(const std::string& root, ImageFolderOptions options = {});
 
+  /// How many images there are.
   Index size() const { return static_cast<Index>(files_.size()); }
   /// The names of the folders, sorted.
   const std::vector<std::string>& classes() const { return classes_; }

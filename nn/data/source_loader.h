@@ -49,6 +49,7 @@ class SourceLoader {
   requires std::is_invocable_r_v<Batch, const F&, Index> SourceLoader(Index examples, F example, const SourceLoaderOptions& options = {})
       : SourceLoader(examples, std::make_shared<const SourceOf<F>>(std::move(example)), options) {}
 
+  /// How many examples the source has.
   Index examples() const { return examples_; }
   /// How many batches an epoch has.
   Index batches() const;

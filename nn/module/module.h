@@ -151,6 +151,7 @@ struct NamedParameter {
   ParameterRef parameter;
 };
 
+/// A generator of random numbers that a module holds.
 struct NamedGenerator {
   std::string name;      ///< the dotted path
   Generator* generator;  ///< of the module; valid as long as the module is and is not moved

@@ -69,6 +69,7 @@ class Checkpoint {
     return *this;
   }
 
+  /// Of the file.
   const std::string& path() const { return path_; }
   /// Whether there is a file.
   bool exists() const;

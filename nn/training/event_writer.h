@@ -23,7 +23,8 @@ class Hyperparameter {
   Hyperparameter(std::string name, std::string value) : name(std::move(name)), kind(Kind::text), text(std::move(value)) {}
   Hyperparameter(std::string name, const char* value) : Hyperparameter(std::move(name), std::string(value)) {}
 
-  enum class Kind : std::uint8_t { text = 1, flag = 2, number = 3 };  // TensorBoard's numbers
+  /// With the numbers of TensorBoard's DataType.
+  enum class Kind : std::uint8_t { text = 1, flag = 2, number = 3 };
   std::string name;
   Kind kind;
   double number = 0;
@@ -52,8 +53,10 @@ class EventWriter {
   /// Ends the session that `hyperparameters` has begun: with failure if an exception is on its way.
   ~EventWriter();
 
+  /// Of the event file.
   const std::string& path() const { return path_; }
 
+  /// A point of the curve `tag`.
   void scalar(std::string_view tag, double value, Index step);
   /// How the elements are distributed, in 30 intervals of the same width. Those that are not finite do not count.
   void histogram(std::string_view tag, const Tensor& values, Index step);

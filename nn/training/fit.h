@@ -34,6 +34,7 @@ class Forward {
       : Forward(model, [&model](const Tensor& x) { return Tensor(model(x)); }) {}
   Forward(Module& module, SharedFunction<Tensor(const Tensor&)> function) : module_(&module), function_(std::move(function)) {}
 
+  /// The model, whose parameters are trained.
   Module& module() const { return *module_; }
   Tensor operator()(const Tensor& x) const { return function_(x); }
 
@@ -148,11 +149,12 @@ struct FitResult {
 /// and a DataError for a checkpoint of another model, optimizer or data; nothing has changed then.
 FitResult fit(const Forward& model, optim::Optimizer& optimizer, const Loss& loss, const Batches& data, const FitOptions& options = {});
 
-/// The loss and the metrics over all examples, in evaluation mode and without recording.
+/// What evaluate() returns.
 struct Evaluation {
   double loss;
   std::vector<double> metrics;  ///< in the order given
 };
+/// The loss and the metrics over all examples, in evaluation mode and without recording. A ValueError if there is no data.
 Evaluation evaluate(const Forward& model, const Loss& loss, const Batches& data, std::span<const Metric> metrics = {});
 
 }  // namespace wengert::nn

@@ -24,6 +24,7 @@ class DelayedInterrupts {
   /// A signal that has come and was not delivered is delivered now.
   ~DelayedInterrupts();
 
+  /// Whether a signal has come.
   bool requested() const;
   /// "SIGINT" or "SIGTERM"; "" if none has come.
   const char* name() const;

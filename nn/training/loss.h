@@ -14,13 +14,15 @@ namespace wengert::nn {
 /// lambda.
 class Loss {
  public:
+  template <class... Rest> using FunctionWith = Tensor (*)(const Tensor&, const Tensor&, Rest...);  ///< with further parameters
+
   template <class F>
   requires(!std::same_as<F, Loss> && std::is_invocable_r_v<Tensor, const F&, const Tensor&, const Tensor&>)
       Loss(F function)  // NOLINT(google-explicit-constructor): fit takes losses as they are
       : function_(std::move(function)) {}
   /// A function with further parameters, which have their defaults: the losses of the library. Its errors name the line of `site`.
   template <class... Rest>
-  requires(sizeof...(Rest) > 0) Loss(Tensor (*function)(const Tensor&, const Tensor&, Rest...),  // NOLINT(google-explicit-constructor)
+  requires(sizeof...(Rest) > 0) Loss(FunctionWith<Rest...> function,  // NOLINT(google-explicit-constructor)
                                      Location site = Location::here())
       : function_([function, site](const Tensor& prediction, const Tensor& target) {
           return function(prediction, target, default_of<std::remove_cvref_t<Rest>>(site)...);

@@ -20,6 +20,7 @@ namespace wengert::nn {
 ///     fmt::print("{}\n", accuracy.value(sums));
 class Metric {
  public:
+  /// What has been added up so far. It begins empty.
   using Sums = std::vector<double>;
 
   /// The fraction of rows whose largest logit is at the label: logits (n, classes), labels of n elements.
@@ -37,6 +38,7 @@ class Metric {
   requires std::is_invocable_r_v<double, const F&, const Tensor&, const Tensor&>
   static Metric mean(const std::string& name, F function) { return mean_of(name, std::move(function)); }
 
+  /// As it stands in logs.
   const std::string& name() const { return name_; }
   /// Takes a batch into the sums, which begin empty. Errors are those of the function of the same name.
   void add(Sums& sums, const Tensor& prediction, const Tensor& target, Location site = Location::here()) const {
