@@ -87,17 +87,18 @@ PAGES = [
 # Public for the compiler alone: what templates and macros in users' code need, and what only authors of operations call.
 INTERNAL_FILES = {"autodiff/tensor/call_site.h", "autodiff/program/opcode.h"}
 INTERNAL = {
-    "wengert::Allocator", "wengert::AllocatorTag", "wengert::BasicTape", "wengert::numeric::Binary", "wengert::Compared", "wengert::DtypeOf",
-    "wengert::Elements", "wengert::ExactNumber", "wengert::numeric::Expression", "wengert::Integer", "wengert::EagerLike", "wengert::IsDual", "wengert::IsEagerScalar",
-    "wengert::IsScalar", "wengert::KeptExpression",
-    "wengert::numeric::Leaf", "wengert::numeric::Literal", "wengert::LogicalOperand", "wengert::Number", "wengert::Operand", "wengert::ParameterFunction",
-    "wengert::ParameterRef", "wengert::ParameterState", "wengert::Recorded", "wengert::RowIterator", "wengert::ScalarExpression",
-    "wengert::ScalarLike", "wengert::ScalarOperand", "wengert::ScalarOperands", "wengert::ScalarPoint", "wengert::ScalarProgram",
-    "wengert::Sources", "wengert::StatementWriter", "wengert::Subscript", "wengert::Subscripts", "wengert::TemporaryExpression",
-    "wengert::TensorFunction", "wengert::TensorValue", "wengert::numeric::Unary", "wengert::Differentiable", "wengert::Element",
-    "wengert::IntegerType", "wengert::Condition", "wengert::nn::BatchTransform", "wengert::nn::Stateless", "wengert::nn::ConvolutionLayer",
-    "wengert::nn::RecurrentParameters", "wengert::optim::OptimizerWith", "wengert::optim::MomentOptimizer", "wengert::optim::AdamBase",
-    "wengert::optim::Setting", "wengert::optim::Specification",
+    "wengert::Allocator", "wengert::AllocatorTag", "wengert::BasicTape", "wengert::Compared", "wengert::Condition",
+    "wengert::Differentiable", "wengert::DtypeOf", "wengert::EagerLike", "wengert::Element", "wengert::Elements",
+    "wengert::ExactNumber", "wengert::Integer", "wengert::IntegerType", "wengert::IsDual", "wengert::IsEagerScalar",
+    "wengert::IsScalar", "wengert::KeptExpression", "wengert::LogicalOperand", "wengert::Number", "wengert::Operand",
+    "wengert::ParameterFunction", "wengert::ParameterRef", "wengert::ParameterState", "wengert::Recorded", "wengert::RowIterator",
+    "wengert::ScalarExpression", "wengert::ScalarLike", "wengert::ScalarOperand", "wengert::ScalarOperands", "wengert::ScalarPoint",
+    "wengert::ScalarProgram", "wengert::Sources", "wengert::StatementWriter", "wengert::Subscript", "wengert::Subscripts",
+    "wengert::TemporaryExpression", "wengert::TensorFunction", "wengert::TensorValue", "wengert::nn::BatchTransform",
+    "wengert::nn::ConvolutionLayer", "wengert::nn::RecurrentParameters", "wengert::nn::Stateless", "wengert::numeric::Binary",
+    "wengert::numeric::Expression", "wengert::numeric::Leaf", "wengert::numeric::Literal", "wengert::numeric::Unary",
+    "wengert::optim::AdamBase", "wengert::optim::MomentOptimizer", "wengert::optim::OptimizerWith", "wengert::optim::Setting",
+    "wengert::optim::Specification",
 }
 # Members that are documented once, in the base class, or that the language asks for.
 INHERITED = {"visit", "label", "update", "apply", "begin", "end", "operator=", "operator*", "operator->", "operator++", "difference_type",
