@@ -559,9 +559,9 @@ const std::vector<Case>& cases() {
 
 /// Operations of ops.h that have no derivative; each has a test of its values below.
 const std::set<std::string> not_differentiated{
-    "operator<",  "operator<=",  "operator>",  "operator>=",  "operator==",  "operator!=", "operator!", "operator&&",
-    "operator||", "logical_and", "logical_or", "logical_xor", "logical_not", "isnan",      "isinf",     "isfinite",
-    "any",        "all",         "nonzero",    "argmax",      "argmin",      "one_hot"};
+    "operator<", "operator<=", "operator>", "operator>=",  "operator==", "operator!=",  "operator!",   "operator&&", "operator||",
+    "operator&", "operator|",  "operator^", "logical_and", "logical_or", "logical_xor", "logical_not", "isnan",      "isinf",
+    "isfinite",  "any",        "all",       "nonzero",     "argmax",     "argmin",      "one_hot"};
 
 void check_case(const Case& c, Dtype dtype, bool dense, int order) {
   std::vector<Tensor> inputs;
@@ -604,7 +604,7 @@ struct Declaration {
 };
 std::vector<Declaration> declarations() {
   const std::string menu = contents("autodiff/ops.h");
-  const std::regex declaration(R"(^(?:inline )?[\w:<>&]+ (operator[-+*/<>=!&|]+|\w+)\((?!F,))", std::regex::multiline);
+  const std::regex declaration(R"(^(?:inline )?[\w:<>&]+ (operator[-+*/<>=!&|^]+|\w+)\((?!F,))", std::regex::multiline);
   std::vector<Declaration> found;
   for (std::sregex_iterator i(menu.begin(), menu.end(), declaration), end; i != end; ++i) {
     const auto at = static_cast<std::size_t>(i->position());
@@ -612,6 +612,14 @@ std::vector<Declaration> declarations() {
     found.push_back({(*i)[1], menu.substr(empty_line, menu.find('\n', at) - empty_line)});
   }
   return found;
+}
+
+/// The names in `a` that are not in `b`, with spaces between.
+std::string only_in(const std::set<std::string>& a, const std::set<std::string>& b) {
+  std::string names;
+  for (const std::string& name : a)
+    if (!b.count(name)) names += (names.empty() ? "" : " ") + name;
+  return names;
 }
 
 /// The names of the operations of autodiff/ops, by their sources.
@@ -657,7 +665,9 @@ BOOST_AUTO_TEST_CASE(every_operation_of_the_menu_is_tested) {
   for (const char* arithmetic : {"operator+", "operator-", "operator*", "operator/"}) declared.insert(arithmetic);
   for (const Case& c : cases()) tested.insert(c.name);
   BOOST_TEST(declared.size() > 30u);
-  BOOST_TEST(declared == tested, boost::test_tools::per_element());
+  BOOST_CHECK_MESSAGE(declared == tested,
+                      "declared in ops.h without a row in cases(): " << only_in(declared, tested)
+                                                                     << "; with a row, but not declared: " << only_in(tested, declared));
 }
 
 // A bool where a dimension or an index belongs does not compile (ops.h, last section; tests/must_not_compile). No operation is forgotten.
@@ -673,7 +683,8 @@ BOOST_AUTO_TEST_CASE(every_operation_that_takes_indices_refuses_bools) {
   for (std::sregex_iterator i(menu.begin(), menu.end(), index), end; i != end; ++i) taking.insert((*i)[1]);
   refusing.erase("name");
   BOOST_TEST(taking.size() > 40u);
-  BOOST_TEST(taking == refusing, boost::test_tools::per_element());
+  BOOST_CHECK_MESSAGE(taking == refusing, "missing in the list WENGERT_TAKE_INDICES of ops.h: "
+                                              << only_in(taking, refusing) << "; there without an index: " << only_in(refusing, taking));
 }
 
 BOOST_AUTO_TEST_CASE(every_operation_of_the_menu_has_a_sentence) {
@@ -1276,7 +1287,7 @@ BOOST_AUTO_TEST_CASE(every_operation_of_the_menu_has_a_test_of_what_it_refuses) 
     const auto tested = [&](const std::string& text) { return expects_refusal(text, d.name); };
     if (!refused.count(d.name) && std::none_of(tests.begin(), tests.end(), tested)) untested.insert(d.name);
   }
-  BOOST_TEST(untested == std::set<std::string>(), boost::test_tools::per_element());
+  BOOST_CHECK_MESSAGE(untested.empty(), "no test of what is refused: " << only_in(untested, {}));
 }
 
 BOOST_AUTO_TEST_CASE(results_name_the_line_that_made_them) {
