@@ -47,7 +47,7 @@ void add_functions(std::vector<OperationWork>& list) {
 void add_logic(std::vector<OperationWork>& list) {
   list.push_back({"where", {booleans(kMatrix), kNumbers, kNumbers}});
   for (const char* name : {"<", "<=", ">", ">=", "==", "!="}) list.push_back({name, {kNumbers, kNumbers}, false});
-  for (const char* name : {"logical_and", "logical_or", "logical_xor", "&&", "||"})
+  for (const char* name : {"logical_and", "logical_or", "logical_xor", "&&", "||", "&", "|", "^"})
     list.push_back({name, {booleans(kMatrix), booleans(kMatrix)}, false});
   for (const char* name : {"logical_not", "!"}) list.push_back({name, {booleans(kMatrix)}, false});
   for (const char* name : {"isnan", "isinf", "isfinite"}) list.push_back({name, {kNumbers}, false});

@@ -559,9 +559,9 @@ const std::vector<Case>& cases() {
 
 /// Operations of ops.h that have no derivative; each has a test of its values below.
 const std::set<std::string> not_differentiated{
-    "operator<",  "operator<=",  "operator>",  "operator>=",  "operator==",  "operator!=", "operator!", "operator&&",
-    "operator||", "logical_and", "logical_or", "logical_xor", "logical_not", "isnan",      "isinf",     "isfinite",
-    "any",        "all",         "nonzero",    "argmax",      "argmin",      "one_hot"};
+    "operator<", "operator<=", "operator>", "operator>=",  "operator==", "operator!=",  "operator!",   "operator&&", "operator||",
+    "operator&", "operator|",  "operator^", "logical_and", "logical_or", "logical_xor", "logical_not", "isnan",      "isinf",
+    "isfinite",  "any",        "all",       "nonzero",     "argmax",     "argmin",      "one_hot"};
 
 void check_case(const Case& c, Dtype dtype, bool dense, int order) {
   std::vector<Tensor> inputs;
@@ -604,7 +604,7 @@ struct Declaration {
 };
 std::vector<Declaration> declarations() {
   const std::string menu = contents("autodiff/ops.h");
-  const std::regex declaration(R"(^(?:inline )?[\w:<>&]+ (operator[-+*/<>=!&|]+|\w+)\((?!F,))", std::regex::multiline);
+  const std::regex declaration(R"(^(?:inline )?[\w:<>&]+ (operator[-+*/<>=!&|^]+|\w+)\((?!F,))", std::regex::multiline);
   std::vector<Declaration> found;
   for (std::sregex_iterator i(menu.begin(), menu.end(), declaration), end; i != end; ++i) {
     const auto at = static_cast<std::size_t>(i->position());
