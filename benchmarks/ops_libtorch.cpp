@@ -99,12 +99,9 @@ void add_logic(std::map<std::string, Function>& f) {
   f[">="] = [](Operands x) { return x[0] >= x[1]; };
   f["=="] = [](Operands x) { return x[0] == x[1]; };
   f["!="] = [](Operands x) { return x[0] != x[1]; };
-  f["logical_and"] = f["&&"] = [](Operands x) { return torch::logical_and(x[0], x[1]); };
-  f["logical_or"] = f["||"] = [](Operands x) { return torch::logical_or(x[0], x[1]); };
-  f["logical_xor"] = [](Operands x) { return torch::logical_xor(x[0], x[1]); };
-  f["&"] = [](Operands x) { return x[0] & x[1]; };
-  f["|"] = [](Operands x) { return x[0] | x[1]; };
-  f["^"] = [](Operands x) { return x[0] ^ x[1]; };
+  f["logical_and"] = f["&&"] = f["&"] = [](Operands x) { return torch::logical_and(x[0], x[1]); };
+  f["logical_or"] = f["||"] = f["|"] = [](Operands x) { return torch::logical_or(x[0], x[1]); };
+  f["logical_xor"] = f["^"] = [](Operands x) { return torch::logical_xor(x[0], x[1]); };
   f["logical_not"] = f["!"] = [](Operands x) { return torch::logical_not(x[0]); };
   f["isnan"] = [](Operands x) { return torch::isnan(x[0]); };
   f["isinf"] = [](Operands x) { return torch::isinf(x[0]); };

@@ -41,12 +41,9 @@ void add_logic(std::map<std::string, Function>& f) {
   f[">="] = [](Operands x) { return x[0] >= x[1]; };
   f["=="] = [](Operands x) { return x[0] == x[1]; };
   f["!="] = [](Operands x) { return x[0] != x[1]; };
-  f["logical_and"] = f["&&"] = [](Operands x) { return x[0] && x[1]; };
-  f["logical_or"] = f["||"] = [](Operands x) { return x[0] || x[1]; };
-  f["logical_xor"] = [](Operands x) { return logical_xor(x[0], x[1]); };
-  f["&"] = [](Operands x) { return x[0] & x[1]; };
-  f["|"] = [](Operands x) { return x[0] | x[1]; };
-  f["^"] = [](Operands x) { return x[0] ^ x[1]; };
+  f["logical_and"] = f["&&"] = f["&"] = [](Operands x) { return x[0] && x[1]; };
+  f["logical_or"] = f["||"] = f["|"] = [](Operands x) { return x[0] || x[1]; };
+  f["logical_xor"] = f["^"] = [](Operands x) { return logical_xor(x[0], x[1]); };
   f["logical_not"] = f["!"] = [](Operands x) { return !x[0]; };
   f["isnan"] = [](Operands x) { return isnan(x[0]); };
   f["isinf"] = [](Operands x) { return isinf(x[0]); };
