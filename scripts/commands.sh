@@ -198,7 +198,7 @@ run_format() {
   cpp_files | xargs -0 clang-format-14 -i
 }
 
-# Runs every check even if one fails.
+# run_check [SOURCE...]: every check, even if one fails. With sources, the lint reads only those.
 run_check() {
   require_packages "${packages_check[@]}"
   local failed=()
@@ -206,7 +206,7 @@ run_check() {
   check_one includes python3 scripts/check-includes
   check_one files python3 scripts/check-files
   check_one headers check_headers
-  check_one lint check_lint
+  check_one lint check_lint "$@"
   ((${#failed[@]} == 0)) || {
     echo "failed: ${failed[*]}"
     return 1
@@ -228,11 +228,14 @@ check_headers() {
   configure release -DWENGERT_TESTS=ON && cmake --build --preset release --target all_verify_interface_header_sets
 }
 
+# check_lint [SOURCE...]: all sources of the libraries, or these.
 # Without the precompiled header, so that a source that does not include what it uses is found. Warnings go to the standard output, with
 # paths from the project's root; the noise on the other stream is dropped. The compiler's command line may hold warning options that clang
 # does not know.
 check_lint() {
+  local patterns=("$PWD/(autodiff|nn|optim)/.*\.cpp$")
+  if (($# > 0)); then patterns=("${@/#/$PWD/}"); fi
   configure release -B build/lint -DWENGERT_TESTS=OFF -DWENGERT_EXAMPLES=OFF -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON &&
-    run-clang-tidy-14 -quiet -extra-arg=-Wno-unknown-warning-option -p build/lint "$PWD/(autodiff|nn|optim)/.*\.cpp$" 2>/dev/null |
+    run-clang-tidy-14 -quiet -extra-arg=-Wno-unknown-warning-option -p build/lint "${patterns[@]}" 2>/dev/null |
     sed "/^clang-tidy/d; s|$PWD/||g"
 }

@@ -62,6 +62,7 @@ template <class T> void sum_rows(const T* x, T* y, Index outer, Index n, Index i
   }
 }
 
+// [running_sum]
 Tensor running_sum(const Tensor& x, int dim, bool backwards, Location site) {
   const Tensor dense = x.constant().contiguous(site);
   Tensor y = Tensor::uninitialized(x.shape(), x.dtype(), site);
@@ -72,6 +73,7 @@ Tensor running_sum(const Tensor& x, int dim, bool backwards, Location site) {
   });
   return record(RunningSum(dim, backwards), site, {&x}, std::move(y));
 }
+// [running_sum]
 
 /// y_i = x_1 o ... o x_i along the last dimension, for an associative combination o.
 template <class Combine> Tensor scan(const Tensor& x, const Combine& combine) {

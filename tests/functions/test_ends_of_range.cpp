@@ -443,7 +443,7 @@ template <class F> void check_scalars(const std::string& name, F f, double x, co
 
 template <class F> void check_function(const std::string& name, F f) {
   const auto row = table().find(name);
-  BOOST_REQUIRE_MESSAGE(row != table().end(), name << " has no row");
+  BOOST_REQUIRE_MESSAGE(row != table().end(), name << " has no row in table() of tests/functions/test_ends_of_range.cpp");
   const Expected& expected = row->second;
   const auto jet_at = [&](Real x) {
     if (std::isinf(x)) return x > 0 ? expected.at_infinity : expected.at_minus_infinity;
@@ -562,7 +562,7 @@ template <class T, class F> void check_pair_of_tensors(const std::string& name, 
 
 template <class F> void check_pairs(const std::string& name, F f) {
   const auto row = pairs().find(name);
-  BOOST_REQUIRE_MESSAGE(row != pairs().end(), name << " has no row");
+  BOOST_REQUIRE_MESSAGE(row != pairs().end(), name << " has no row in pairs() of tests/functions/test_ends_of_range.cpp");
   for (const Pair& p : row->second) {
     check_pair_of_tensors<double>(name, f, p);
     check_pair_of_tensors<float>(name + " in float32", f, p);

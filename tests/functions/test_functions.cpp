@@ -478,7 +478,7 @@ BOOST_AUTO_TEST_CASE(errors_are_within_what_is_promised) {
   if (std::numeric_limits<long double>::digits < 64) return;  // nothing to measure with
 #define WENGERT_FUNCTION(F, name, ...)                                                                                                  \
   {                                                                                                                                     \
-    const auto row = accuracy::measure<fn::F>(*reference::find(reference::unary(), #name), 300);                                        \
+    const auto row = accuracy::measure<fn::F>(reference::unary_named(#name), 300);                                                      \
     const auto &value = row.value, &slope = row.slope;                                                                                  \
     BOOST_CHECK_MESSAGE(value.ulps <= value.allowed, fmt::format("{}: {} ULP of {} at {}", #name, value.ulps, value.allowed, value.x)); \
     BOOST_CHECK_MESSAGE(slope.ulps <= 3 * slope.allowed,                                                                                \
@@ -516,11 +516,11 @@ BOOST_AUTO_TEST_CASE(the_table_of_the_documentation_is_up_to_date) {
   BOOST_REQUIRE_MESSAGE(in, "run the tests in the project's root: cannot read docs/functions.md");
   const std::string page{std::istreambuf_iterator<char>(in), {}};
   std::size_t functions = 0;
-#define WENGERT_FUNCTION(F, name, ...)                                               \
-  {                                                                                  \
-    const reference::Unary& reference = *reference::find(reference::unary(), #name); \
-    check_line(page, accuracy::measure<fn::F>(reference, 300), reference);           \
-    ++functions;                                                                     \
+#define WENGERT_FUNCTION(F, name, ...)                                     \
+  {                                                                        \
+    const reference::Unary& reference = reference::unary_named(#name);     \
+    check_line(page, accuracy::measure<fn::F>(reference, 300), reference); \
+    ++functions;                                                           \
   }
   WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
   WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)

@@ -614,6 +614,14 @@ std::vector<Declaration> declarations() {
   return found;
 }
 
+/// The names in `a` that are not in `b`, with spaces between.
+std::string only_in(const std::set<std::string>& a, const std::set<std::string>& b) {
+  std::string names;
+  for (const std::string& name : a)
+    if (!b.count(name)) names += (names.empty() ? "" : " ") + name;
+  return names;
+}
+
 /// The names of the operations of autodiff/ops, by their sources.
 std::set<std::string> names_in_sources() {
   std::set<std::string> names;
@@ -657,7 +665,9 @@ BOOST_AUTO_TEST_CASE(every_operation_of_the_menu_is_tested) {
   for (const char* arithmetic : {"operator+", "operator-", "operator*", "operator/"}) declared.insert(arithmetic);
   for (const Case& c : cases()) tested.insert(c.name);
   BOOST_TEST(declared.size() > 30u);
-  BOOST_TEST(declared == tested, boost::test_tools::per_element());
+  BOOST_CHECK_MESSAGE(declared == tested,
+                      "declared in ops.h without a row in cases(): " << only_in(declared, tested)
+                                                                     << "; with a row, but not declared: " << only_in(tested, declared));
 }
 
 // A bool where a dimension or an index belongs does not compile (ops.h, last section; tests/must_not_compile). No operation is forgotten.
@@ -673,7 +683,8 @@ BOOST_AUTO_TEST_CASE(every_operation_that_takes_indices_refuses_bools) {
   for (std::sregex_iterator i(menu.begin(), menu.end(), index), end; i != end; ++i) taking.insert((*i)[1]);
   refusing.erase("name");
   BOOST_TEST(taking.size() > 40u);
-  BOOST_TEST(taking == refusing, boost::test_tools::per_element());
+  BOOST_CHECK_MESSAGE(taking == refusing, "missing in the list WENGERT_TAKE_INDICES of ops.h: "
+                                              << only_in(taking, refusing) << "; there without an index: " << only_in(refusing, taking));
 }
 
 BOOST_AUTO_TEST_CASE(every_operation_of_the_menu_has_a_sentence) {
@@ -1276,7 +1287,7 @@ BOOST_AUTO_TEST_CASE(every_operation_of_the_menu_has_a_test_of_what_it_refuses) 
     const auto tested = [&](const std::string& text) { return expects_refusal(text, d.name); };
     if (!refused.count(d.name) && std::none_of(tests.begin(), tests.end(), tested)) untested.insert(d.name);
   }
-  BOOST_TEST(untested == std::set<std::string>(), boost::test_tools::per_element());
+  BOOST_CHECK_MESSAGE(untested.empty(), "no test of what is refused: " << only_in(untested, {}));
 }
 
 BOOST_AUTO_TEST_CASE(results_name_the_line_that_made_them) {

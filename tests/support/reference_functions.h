@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 #include <span>
+#include <stdexcept>
+#include <string>
 #include <string_view>
 
 namespace wengert::reference {
@@ -153,6 +155,12 @@ inline std::span<const Binary> binary() {
 template <class Entry> const Entry* find(std::span<const Entry> table, std::string_view name) {
   const auto found = std::find_if(table.begin(), table.end(), [&](const Entry& e) { return e.name == name; });
   return found == table.end() ? nullptr : &*found;
+}
+
+/// The row of a function of one operand. A std::out_of_range if there is none.
+inline const Unary& unary_named(std::string_view name) {
+  if (const Unary* row = find(unary(), name)) return *row;
+  throw std::out_of_range(std::string(name) + " has no row in tests/support/reference_functions.h");
 }
 
 /// df/dx of a reference, by differences of fourth order, accurate to about 12 digits.
