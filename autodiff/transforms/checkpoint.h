@@ -74,9 +74,9 @@ template <std::size_t> using TensorArgument = const Tensor&;
 }  // namespace detail
 
 /// The result of `checkpoint`: a function that is called with tensors, as f is.
-template <class F> class Checkpoint {
+template <class F> class CheckpointedFunction {
  public:
-  Checkpoint(F f, Location site) : f_(std::move(f)), site_(site) {}
+  CheckpointedFunction(F f, Location site) : f_(std::move(f)), site_(site) {}
 
   /// f(x...): a tensor, or an array, a pair, a tuple or a vector of tensors.
   template <class... X>
@@ -102,6 +102,8 @@ template <class F> class Checkpoint {
 /// - f must do the same on every call, and whatever it captures must live until the sweep. Random numbers are repeated, whichever generator
 ///   they come from. Side effects, such as updates of running statistics, happen on every call.
 /// - Checkpoints nest. Gradients of gradients work to any order; each order recomputes f.
-template <class F> Checkpoint<std::decay_t<F>> checkpoint(F&& f, Location site = Location::here()) { return {std::forward<F>(f), site}; }
+template <class F> CheckpointedFunction<std::decay_t<F>> checkpoint(F&& f, Location site = Location::here()) {
+  return {std::forward<F>(f), site};
+}
 
 }  // namespace wengert
