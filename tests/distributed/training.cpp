@@ -17,7 +17,10 @@
 #include <string>
 #include <string_view>
 
+#include "tests/support/classifier.h"
+
 using namespace wengert;
+using wengert::testing::Classifier, wengert::testing::points_in_classes;
 
 namespace {
 
@@ -36,35 +39,11 @@ struct Accident {
   }
 };
 
-struct Net : nn::Module {
-  explicit Net(Generator& g) : hidden(16, 96, {}, g), norm(96), dropout(0.2, g), deep(96, 96, {}, g), out(96, 3, {}, g) {}
-  Tensor operator()(const Tensor& x) { return out(relu(deep(dropout(relu(norm(hidden(x))))))); }
-  void visit(nn::Visitor& v) override {
-    v("hidden", hidden);
-    v("norm", norm);
-    v("dropout", dropout);
-    v("deep", deep);
-    v("out", out);
-  }
-
-  nn::Linear hidden;
-  nn::BatchNorm1d norm;
-  nn::Dropout dropout;
-  nn::Linear deep, out;
-};
-
-// Points in three classes, by the angle of their first two coordinates.
-nn::Batch points(Index n, Generator& g) {
-  const Tensor x = g.normal({n, 16});
-  const Tensor angle = atan2(select(x, 1, 0), select(x, 1, 1));
-  return {x, (angle > -1.0).to(int64) + (angle > 1.0).to(int64)};
-}
-
 // 350 examples in batches of 8, five of which make a step: the last step of an epoch has four, the last of 6 examples.
 void train(optim::Ranks& ranks, const std::string& path, Index epochs, const Accident& accident) {
   Generator data_generator(7), weights(ranks.is_first() ? 8 : 100);  // all begin with what rank 0 has
-  const nn::Batch data = points(350, data_generator), held_out = points(50, data_generator);
-  Net net(weights);
+  const nn::Batch data = points_in_classes(350, data_generator), held_out = points_in_classes(50, data_generator);
+  Classifier net(96, weights);
   optim::Adam adam(net.parameters(), {.lr = 3e-3});
   Generator order(9);
   const nn::DataLoader loader(data, {.batch_size = 8, .shuffle = true, .generator = &order});

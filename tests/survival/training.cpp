@@ -11,38 +11,17 @@
 #include <string>
 #include <string_view>
 
+#include "tests/support/classifier.h"
+
 using namespace wengert;
+using wengert::testing::Classifier, wengert::testing::points_in_classes;
 
 namespace {
 
-struct Net : nn::Module {
-  explicit Net(Generator& g) : hidden(16, 192, {}, g), norm(192), dropout(0.2, g), deep(192, 192, {}, g), out(192, 3, {}, g) {}
-  Tensor operator()(const Tensor& x) { return out(relu(deep(dropout(relu(norm(hidden(x))))))); }
-  void visit(nn::Visitor& v) override {
-    v("hidden", hidden);
-    v("norm", norm);
-    v("dropout", dropout);
-    v("deep", deep);
-    v("out", out);
-  }
-
-  nn::Linear hidden;
-  nn::BatchNorm1d norm;
-  nn::Dropout dropout;
-  nn::Linear deep, out;
-};
-
-// Points in three classes, by the angle of their first two coordinates.
-nn::Batch points(Index n, Generator& g) {
-  const Tensor x = g.normal({n, 16});
-  const Tensor angle = atan2(select(x, 1, 0), select(x, 1, 1));
-  return {x, (angle > -1.0).to(int64) + (angle > 1.0).to(int64)};
-}
-
 void train(const std::string& path) {
   Generator g(7);
-  const nn::Batch data = points(700, g), held_out = points(100, g);
-  Net net(g);
+  const nn::Batch data = points_in_classes(700, g), held_out = points_in_classes(100, g);
+  Classifier net(192, g);
   optim::Adam adam(net.parameters(), {.lr = 3e-3});
   optim::EMA average(net.parameters(), {.decay = 0.9});
   optim::PlateauSchedule plateau(3e-3, {.factor = 0.5, .patience = 0});
