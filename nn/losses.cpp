@@ -14,7 +14,7 @@ namespace wengert::nn {
 namespace {
 
 using wengert::detail::ErrorText;
-using wengert::detail::weighted;
+using wengert::detail::weighted, wengert::detail::without_ignored;
 
 /// The name of a loss and where it was called, for messages.
 struct Loss {
@@ -58,12 +58,7 @@ void check_weight(const Loss& loss, const char* what, const Tensor& weight, cons
 
 Tensor times(const Tensor& losses, const Tensor& weight) { return weight.defined() ? weighted(losses, weight) : losses; }
 
-/// x, and 0 where an x that is not finite has the weight 0: what is ignored reaches neither value nor gradient.
-Tensor counted(const Tensor& x, const Tensor& weight) {
-  if (!weight.defined()) return x;
-  const Tensor ignored = weight == 0 && !isfinite(x);
-  return any(ignored).element(0) != 0 ? where(ignored, 0, x) : x;
-}
+Tensor counted(const Tensor& x, const Tensor& weight) { return weight.defined() ? without_ignored(x, weight) : x; }
 
 Tensor reduce(const Tensor& losses, Reduction reduction) {
   switch (reduction) {

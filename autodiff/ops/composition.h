@@ -7,8 +7,9 @@ namespace wengert::detail {
 
 /// sqrt(x); where x is 0, the value and all derivatives are 0.
 Tensor sqrt_or_zero(const Tensor& x);
-/// x weight, and 0 with all derivatives where an x that is not finite has the weight 0, as ln 0 has with the probability 0. The weight
-/// broadcasts.
+/// x, and 0 with all derivatives where an x that is not finite has the weight 0, as ln 0 has with the probability 0. The weight broadcasts.
+Tensor without_ignored(const Tensor& x, const Tensor& weight);
+/// The same, times the weight.
 Tensor weighted(const Tensor& x, const Tensor& weight);
 /// The largest magnitude of each group of elements that a reduction over the dimensions takes together, 0 if there are none. With size 1 in
 /// those dimensions, and constant.

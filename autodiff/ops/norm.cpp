@@ -60,10 +60,12 @@ Tensor scale_of(const Tensor& largest, double least) {
   return scale;
 }
 
-Tensor weighted(const Tensor& x, const Tensor& weight) {
-  const Tensor lost = !isfinite(x) && weight == 0;
-  return (any(lost).element(0) != 0 ? where(lost, 0, x) : x) * weight;
+Tensor without_ignored(const Tensor& x, const Tensor& weight) {
+  const Tensor ignored = weight == 0 && !isfinite(x);
+  return any(ignored).element(0) != 0 ? where(ignored, 0, x) : x;
 }
+
+Tensor weighted(const Tensor& x, const Tensor& weight) { return without_ignored(x, weight) * weight; }
 
 Tensor sqrt_or_zero(const Tensor& x) {
   const Tensor zero = x == 0;
