@@ -20,6 +20,7 @@
 #include <boost/math/tools/promotion.hpp>
 #include <boost/numeric/odeint/algebra/norm_result_type.hpp>
 #include <cmath>
+#include <compare>
 #include <concepts>
 #include <limits>
 #include <ostream>
@@ -82,15 +83,8 @@ template <class V> class BoostNumber {
   BoostNumber operator--(int) { return std::exchange(*this, *this - 1); }
   friend BoostNumber operator-(const BoostNumber& a) { return computed(-a.x_); }
   friend BoostNumber operator+(const BoostNumber& a) { return a; }
-#define WENGERT_COMPARISON(op) \
-  friend bool operator op(const BoostNumber& a, const BoostNumber& b) { return plain(a.x_) op plain(b.x_); }
-  WENGERT_COMPARISON(<)
-  WENGERT_COMPARISON(<=)
-  WENGERT_COMPARISON(>)
-  WENGERT_COMPARISON(>=)
-  WENGERT_COMPARISON(==)
-  WENGERT_COMPARISON(!=)
-#undef WENGERT_COMPARISON
+  friend auto operator<=>(const BoostNumber& a, const BoostNumber& b) { return plain(a.x_) <=> plain(b.x_); }
+  friend bool operator==(const BoostNumber& a, const BoostNumber& b) { return plain(a.x_) == plain(b.x_); }
 
 #define WENGERT_FUNCTION(F, name) \
   friend BoostNumber name(const BoostNumber& a) { return computed(numeric::name(a.x_)); }

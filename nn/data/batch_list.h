@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -14,22 +15,21 @@ namespace wengert::nn::detail {
 /// The batches of an epoch that will be asked for: those of a list in ascending order, or all.
 class BatchList {
  public:
-  BatchList(std::vector<Index> only, bool is_restricted, Index all) : only_(std::move(only)), is_restricted_(is_restricted), all_(all) {}
+  BatchList(std::optional<std::vector<Index>> only, Index all) : only_(std::move(only)), all_(all) {}
 
-  Index size() const { return is_restricted_ ? std::ssize(only_) : all_; }
-  Index operator[](Index position) const { return is_restricted_ ? only_[static_cast<std::size_t>(position)] : position; }
+  Index size() const { return only_ ? std::ssize(*only_) : all_; }
+  Index operator[](Index position) const { return only_ ? (*only_)[static_cast<std::size_t>(position)] : position; }
   /// A ShapeError if the batch is not in the list.
   Index position_of(Index batch) const {
-    if (!is_restricted_) return batch;
-    const auto found = std::lower_bound(only_.begin(), only_.end(), batch);
-    if (found == only_.end() || *found != batch)
+    if (!only_) return batch;
+    const auto found = std::lower_bound(only_->begin(), only_->end(), batch);
+    if (found == only_->end() || *found != batch)
       throw ShapeError(fmt::format("a loader: batch {} is asked for, but it is not among those of only()", batch));
-    return found - only_.begin();
+    return found - only_->begin();
   }
 
  private:
-  std::vector<Index> only_;
-  bool is_restricted_;
+  std::optional<std::vector<Index>> only_;
   Index all_;
 };
 

@@ -177,18 +177,14 @@ DataLoader::Iterator::Iterator(Iterator&& o) noexcept = default;
 DataLoader::Iterator& DataLoader::Iterator::operator=(Iterator&& o) noexcept = default;
 DataLoader::Iterator::~Iterator() = default;
 
-void DataLoader::Iterator::only(std::vector<Index> batches) {
-  only_ = std::move(batches);
-  is_restricted_ = true;
-}
+void DataLoader::Iterator::only(std::vector<Index> batches) { only_ = std::move(batches); }
 
 // The thread starts with the first batch that is asked for: those before it, which a resumed training passes over, are never made.
 Batch DataLoader::Iterator::operator*() const {
   if (batch_ >= loader_->batches())
     throw ShapeError(fmt::format("DataLoader: there is no batch {}; the epoch has {}", batch_, loader_->batches()));
   if (loader_->options_.prefetch == 0) return loader_->make(order_, seed_, batch_);
-  if (!prefetch_)
-    prefetch_ = std::make_unique<Prefetch>(*loader_, order_, seed_, detail::BatchList(only_, is_restricted_, loader_->batches()), batch_);
+  if (!prefetch_) prefetch_ = std::make_unique<Prefetch>(*loader_, order_, seed_, detail::BatchList(only_, loader_->batches()), batch_);
   return prefetch_->get(batch_);
 }
 

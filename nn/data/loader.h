@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <span>
 #include <type_traits>
 #include <utility>
@@ -110,8 +111,7 @@ class DataLoader {
     Tensor order_;  // of the examples: (n) int64; undefined if they are not shuffled
     std::uint64_t seed_;
     Index batch_ = 0;
-    std::vector<Index> only_;
-    bool is_restricted_ = false;                  // to the batches of only_
+    std::optional<std::vector<Index>> only_;
     mutable std::unique_ptr<Prefetch> prefetch_;  // from the first batch on
   };
 

@@ -186,18 +186,14 @@ SourceLoader::Iterator::Iterator(Iterator&& o) noexcept = default;
 SourceLoader::Iterator& SourceLoader::Iterator::operator=(Iterator&& o) noexcept = default;
 SourceLoader::Iterator::~Iterator() = default;
 
-void SourceLoader::Iterator::only(std::vector<Index> batches) {
-  only_ = std::move(batches);
-  is_restricted_ = true;
-}
+void SourceLoader::Iterator::only(std::vector<Index> batches) { only_ = std::move(batches); }
 
 // The threads start with the first batch that is asked for: those before it, which a resumed training passes over, are never made.
 Batch SourceLoader::Iterator::operator*() const {
   if (batch_ >= loader_->batches())
     throw ShapeError(fmt::format("SourceLoader: there is no batch {}; the epoch has {}", batch_, loader_->batches()));
   if (loader_->options_.workers == 0) return loader_->make(order_, epoch_, batch_);
-  if (!workers_)
-    workers_ = std::make_unique<Workers>(*loader_, order_, epoch_, detail::BatchList(only_, is_restricted_, loader_->batches()), batch_);
+  if (!workers_) workers_ = std::make_unique<Workers>(*loader_, order_, epoch_, detail::BatchList(only_, loader_->batches()), batch_);
   return workers_->get(batch_);
 }
 

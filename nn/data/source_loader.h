@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -84,8 +85,7 @@ class SourceLoader {
     const SourceLoader* loader_;
     Tensor order_;
     Index epoch_, batch_ = 0;
-    std::vector<Index> only_;
-    bool is_restricted_ = false;                // to the batches of only_
+    std::optional<std::vector<Index>> only_;
     mutable std::unique_ptr<Workers> workers_;  // from the first batch on
   };
 

@@ -76,7 +76,7 @@ class MpiRanks final : public Ranks {
     const Layout &to = transfer->out, &from = transfer->in;
     check(MPI_Ialltoallv(out.data(), to.counts.data(), to.displacements.data(), MPI_BYTE, in.data(), from.counts.data(),
                          from.displacements.data(), MPI_BYTE, exchanges_, &transfer->request),
-          "an exchange of gradients");
+          transfer->what);
     return transfer;
   }
 
@@ -86,7 +86,7 @@ class MpiRanks final : public Ranks {
     const Layout& from = transfer->in;
     check(MPI_Iallgatherv(out.data(), as_count(out.size()), MPI_BYTE, in.data(), from.counts.data(), from.displacements.data(), MPI_BYTE,
                           gatherings_, &transfer->request),
-          "a gathering of sums");
+          transfer->what);
     return transfer;
   }
 
