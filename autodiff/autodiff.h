@@ -6,6 +6,8 @@
 #include "autodiff/explain/diagnose.h"
 #include "autodiff/explain/explain_gradient.h"
 #include "autodiff/explain/named.h"
+#include "autodiff/explain/picture.h"
+#include "autodiff/explain/profile.h"
 #include "autodiff/io/npy.h"
 #include "autodiff/io/safetensors.h"
 #include "autodiff/ops.h"

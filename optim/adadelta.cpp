@@ -10,10 +10,10 @@ namespace wengert::optim {
 namespace {
 
 constexpr Setting<AdadeltaOptions> kSettings[] = {
-    {"lr", &AdadeltaOptions::lr, Range::not_negative},
-    {"rho", &AdadeltaOptions::rho, Range::unit_interval},
-    {"eps", &AdadeltaOptions::eps, Range::not_negative},
-    {"weight_decay", &AdadeltaOptions::weight_decay, Range::not_negative},
+    {"lr", &AdadeltaOptions::lr, SettingRange::not_negative},
+    {"rho", &AdadeltaOptions::rho, SettingRange::unit_interval},
+    {"eps", &AdadeltaOptions::eps, SettingRange::not_negative},
+    {"weight_decay", &AdadeltaOptions::weight_decay, SettingRange::not_negative},
     {"maximize", &AdadeltaOptions::maximize},
 };
 constexpr const char* kState[] = {"mean_square", "mean_square_step"};

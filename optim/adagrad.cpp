@@ -10,11 +10,11 @@ namespace wengert::optim {
 namespace {
 
 constexpr Setting<AdagradOptions> kSettings[] = {
-    {"lr", &AdagradOptions::lr, Range::not_negative},
-    {"lr_decay", &AdagradOptions::lr_decay, Range::not_negative},
-    {"initial_sum", &AdagradOptions::initial_sum, Range::not_negative},
-    {"eps", &AdagradOptions::eps, Range::not_negative},
-    {"weight_decay", &AdagradOptions::weight_decay, Range::not_negative},
+    {"lr", &AdagradOptions::lr, SettingRange::not_negative},
+    {"lr_decay", &AdagradOptions::lr_decay, SettingRange::not_negative},
+    {"initial_sum", &AdagradOptions::initial_sum, SettingRange::not_negative},
+    {"eps", &AdagradOptions::eps, SettingRange::not_negative},
+    {"weight_decay", &AdagradOptions::weight_decay, SettingRange::not_negative},
     {"maximize", &AdagradOptions::maximize},
 };
 constexpr const char* kState[] = {"sum"};

@@ -8,8 +8,10 @@ namespace wengert::optim {
 namespace {
 
 constexpr Setting<LionOptions> kSettings[] = {
-    {"lr", &LionOptions::lr, Range::not_negative}, {"beta1", &LionOptions::beta1, Range::decay},
-    {"beta2", &LionOptions::beta2, Range::decay},  {"weight_decay", &LionOptions::weight_decay, Range::not_negative},
+    {"lr", &LionOptions::lr, SettingRange::not_negative},
+    {"beta1", &LionOptions::beta1, SettingRange::decay},
+    {"beta2", &LionOptions::beta2, SettingRange::decay},
+    {"weight_decay", &LionOptions::weight_decay, SettingRange::not_negative},
     {"maximize", &LionOptions::maximize},
 };
 constexpr const char* kState[] = {"mean"};

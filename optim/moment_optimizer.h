@@ -26,11 +26,11 @@ template <class Options> class MomentOptimizer : public OptimizerWith<Options> {
 
 /// The settings that the options of the family have in common.
 template <class Options>
-constexpr std::array<Setting<Options>, 6> kMomentSettings{{{"lr", &Options::lr, Range::not_negative},
-                                                           {"beta1", &Options::beta1, Range::decay},
-                                                           {"beta2", &Options::beta2, Range::decay},
-                                                           {"eps", &Options::eps, Range::not_negative},
-                                                           {"weight_decay", &Options::weight_decay, Range::not_negative},
+constexpr std::array<Setting<Options>, 6> kMomentSettings{{{"lr", &Options::lr, SettingRange::not_negative},
+                                                           {"beta1", &Options::beta1, SettingRange::decay},
+                                                           {"beta2", &Options::beta2, SettingRange::decay},
+                                                           {"eps", &Options::eps, SettingRange::not_negative},
+                                                           {"weight_decay", &Options::weight_decay, SettingRange::not_negative},
                                                            {"maximize", &Options::maximize}}};
 
 /// The same and one more.

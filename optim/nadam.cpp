@@ -21,7 +21,7 @@ Momentum momentum_at(Index t, double beta1, double momentum_decay) {
   return {mu(t), mu(t + 1), product};
 }
 
-constexpr auto kSettings = moment_settings_and<NAdamOptions>({"momentum_decay", &NAdamOptions::momentum_decay, Range::not_negative});
+constexpr auto kSettings = moment_settings_and<NAdamOptions>({"momentum_decay", &NAdamOptions::momentum_decay, SettingRange::not_negative});
 constexpr const char* kState[] = {"m", "v"};
 constexpr Specification<NAdamOptions> kSpecification{.name = "NAdam", .settings = kSettings, .state = kState};
 

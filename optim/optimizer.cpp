@@ -24,15 +24,15 @@ void Optimizer::add_group(const ParameterList& parameters) {
 
 std::string Optimizer::title(std::size_t group) const { return groups_ > 1 ? fmt::format("{}, group {}", name_, group) : name_; }
 
-void Optimizer::check_setting(std::size_t group, const char* setting, Range range, double value) const {
+void Optimizer::check_setting(std::size_t group, const char* setting, SettingRange range, double value) const {
   switch (range) {
-    case Range::not_negative:
+    case SettingRange::not_negative:
       return wengert::detail::check_not_negative(title(group), setting, value);
-    case Range::positive:
+    case SettingRange::positive:
       return wengert::detail::check_positive(title(group), setting, value);
-    case Range::unit_interval:
+    case SettingRange::unit_interval:
       return wengert::detail::check_unit_interval(title(group), setting, value);
-    case Range::decay:
+    case SettingRange::decay:
       return wengert::detail::check_decay(title(group), setting, value);
   }
 }

@@ -91,7 +91,7 @@ class Optimizer {
   /// "Adam", or "Adam, group 1" where there are several.
   std::string title(std::size_t group) const;
   /// A ValueError unless the value of a setting is in its range.
-  void check_setting(std::size_t group, const char* setting, Range range, double value) const;
+  void check_setting(std::size_t group, const char* setting, SettingRange range, double value) const;
   void check_group(std::size_t group) const;
 
   /// A setting of a group, as states hold it.

@@ -20,6 +20,11 @@ void check_parameters(std::string_view owner, const ParameterList& parameters, c
   };
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const ParameterRef& p = parameters[i];
+    if (!p.get())
+      throw ValueError(
+          fmt::format("{}: parameter {} is undefined: it was default-constructed, or the layer was made without it; hint: leave "
+                      "it out, or pass model.parameters()",
+                      owner, earlier.size() + i));
     if (holds(parameters.begin(), parameters.begin() + i, p) || holds(earlier.begin(), earlier.end(), p))
       throw Error(fmt::format("{}: {} is listed twice", owner, name_of(*p.get(), earlier.size() + i)));
   }

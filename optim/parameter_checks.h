@@ -12,7 +12,7 @@ namespace wengert::optim {
 std::string name_of(const ParameterState& parameter, std::size_t position);
 
 /// An Error, which begins with `owner`, if there are no parameters, or one is listed twice: in them, or in them and `earlier`, those of
-/// groups that were added before. `place` follows "there are no parameters".
+/// groups that were added before; a ValueError if one is undefined. `place` follows "there are no parameters".
 void check_parameters(std::string_view owner, const ParameterList& parameters, const ParameterList& earlier = {},
                       std::string_view place = "");
 

@@ -21,16 +21,16 @@ template <class Options> struct ParameterGroup {
 template <class Options> using ParameterGroups = std::vector<ParameterGroup<Options>>;
 
 /// What a setting may be: finite and >= 0, finite and > 0, in [0, 1], in [0, 1).
-enum class Range : std::uint8_t { not_negative, positive, unit_interval, decay };
+enum class SettingRange : std::uint8_t { not_negative, positive, unit_interval, decay };
 
 /// One field of an options struct: its name in messages and states, and the values that it may have.
 template <class Options> struct Setting {
   const char* name;
   double Options::*number = nullptr;  ///< this, with a range,
   bool Options::*flag = nullptr;      ///< or that
-  Range range = Range::not_negative;
+  SettingRange range = SettingRange::not_negative;
 
-  constexpr Setting(const char* name, double Options::*number, Range range) : name(name), number(number), range(range) {}
+  constexpr Setting(const char* name, double Options::*number, SettingRange range) : name(name), number(number), range(range) {}
   constexpr Setting(const char* name, bool Options::*flag) : name(name), flag(flag) {}
 };
 

@@ -12,11 +12,11 @@ namespace wengert::optim {
 namespace {
 
 constexpr Setting<RMSpropOptions> kSettings[] = {
-    {"lr", &RMSpropOptions::lr, Range::not_negative},
-    {"alpha", &RMSpropOptions::alpha, Range::unit_interval},
-    {"eps", &RMSpropOptions::eps, Range::not_negative},
-    {"weight_decay", &RMSpropOptions::weight_decay, Range::not_negative},
-    {"momentum", &RMSpropOptions::momentum, Range::decay},
+    {"lr", &RMSpropOptions::lr, SettingRange::not_negative},
+    {"alpha", &RMSpropOptions::alpha, SettingRange::unit_interval},
+    {"eps", &RMSpropOptions::eps, SettingRange::not_negative},
+    {"weight_decay", &RMSpropOptions::weight_decay, SettingRange::not_negative},
+    {"momentum", &RMSpropOptions::momentum, SettingRange::decay},
     {"centered", &RMSpropOptions::centered},
     {"maximize", &RMSpropOptions::maximize},
 };

@@ -11,11 +11,11 @@ namespace wengert::optim {
 namespace {
 
 constexpr Setting<RpropOptions> kSettings[] = {
-    {"lr", &RpropOptions::lr, Range::not_negative},
-    {"shrink", &RpropOptions::shrink, Range::decay},
-    {"grow", &RpropOptions::grow, Range::positive},
-    {"min_step", &RpropOptions::min_step, Range::not_negative},
-    {"max_step", &RpropOptions::max_step, Range::not_negative},
+    {"lr", &RpropOptions::lr, SettingRange::not_negative},
+    {"shrink", &RpropOptions::shrink, SettingRange::decay},
+    {"grow", &RpropOptions::grow, SettingRange::positive},
+    {"min_step", &RpropOptions::min_step, SettingRange::not_negative},
+    {"max_step", &RpropOptions::max_step, SettingRange::not_negative},
     {"maximize", &RpropOptions::maximize},
 };
 constexpr const char* kState[] = {"step", "gradient"};

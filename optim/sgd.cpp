@@ -10,10 +10,10 @@ namespace wengert::optim {
 namespace {
 
 constexpr Setting<SGDOptions> kSettings[] = {
-    {"lr", &SGDOptions::lr, Range::not_negative},
-    {"momentum", &SGDOptions::momentum, Range::decay},
-    {"dampening", &SGDOptions::dampening, Range::unit_interval},
-    {"weight_decay", &SGDOptions::weight_decay, Range::not_negative},
+    {"lr", &SGDOptions::lr, SettingRange::not_negative},
+    {"momentum", &SGDOptions::momentum, SettingRange::decay},
+    {"dampening", &SGDOptions::dampening, SettingRange::unit_interval},
+    {"weight_decay", &SGDOptions::weight_decay, SettingRange::not_negative},
     {"nesterov", &SGDOptions::nesterov},
     {"maximize", &SGDOptions::maximize},
 };

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "autodiff/explain/finite.h"
+#include "autodiff/explain/markup.h"
 #include "autodiff/explain/reading.h"
 #include "autodiff/explain/term.h"
 #include "autodiff/program/opcode.h"
@@ -310,7 +311,7 @@ class Author {
     return total;
   }
 
-  /// The term that a use adds to the derivative by v, where the derivative by the result of the use is y_bar.
+  /// The term that a use adds to the derivative of v, where that of the result of the use is y_bar.
   Term contribution(std::uint32_t v, const Use& use, const Term& y_bar) {
     const TracedStep& step = trace_.steps[use.step];
     if (!step.node) return y_bar * through_expression(use.step, v);
@@ -339,7 +340,7 @@ class Author {
     return Term::symbol(fmt::format("J_{}^T", op), std::nullopt, fmt::format("J_{{\\mathrm{{{}}}}}^T", op)) * y_bar;
   }
 
-  /// The derivative by v, from those by the results that were computed from it.
+  /// The derivative of v, from those of the results that were computed from it.
   template <class F> Term sum_of_uses(std::uint32_t v, F&& y_bar) {
     Formulas terms;
     for (const Use& use : uses_[v]) terms.push_back(contribution(v, use, y_bar(trace_.steps[use.step].results[0])));
@@ -356,12 +357,12 @@ class Author {
   Term expanded_sum(std::uint32_t v) {
     return sum_of_uses(v, [this](std::uint32_t result) { return expanded(result); });
   }
-  /// The derivative by a value as a formula, or its symbol where the formula would be long or stand in several places.
+  /// The derivative of a value as a formula, or its symbol where the formula would be long or stand in several places.
   Term expanded(std::uint32_t v) {
     if (v == target_) return 1.0;
     const auto known = expansions_.find(v);
     if (known != expansions_.end()) return known->second;
-    std::size_t readers = 0;  // values of which the derivative by this one is a part
+    std::size_t readers = 0;  // values whose derivative contains that of this one
     if (trace_.values[v].step >= 0) readers = active_operands(static_cast<std::size_t>(trace_.values[v].step));
     Term formula = expanded_sum(v);
     const bool sums = formula.kind() == Term::Kind::sum && readers > 1;
@@ -522,12 +523,6 @@ std::vector<Section> sections_of(const Derivation& d) {
           {"where", d.where}};
 }
 
-std::string escaped(const std::string& text) {
-  std::string out;
-  for (char c : text) out += c == '<' ? "&lt;" : c == '>' ? "&gt;" : c == '&' ? "&amp;" : std::string(1, c);
-  return out;
-}
-
 }  // namespace
 }  // namespace detail
 
@@ -585,15 +580,15 @@ std::string Derivation::html() const {
     if (s.equations.empty()) continue;
     out += fmt::format("<h2>{}</h2>\n<table>\n", s.title);
     for (const Equation& e : s.equations) {
-      std::string right = detail::escaped(e.symbols);
-      if (!e.numbers.empty()) right += " = " + detail::escaped(e.numbers);
-      if (!e.value.empty()) right += (e.value[0] == '(' ? ", of shape " : " = ") + detail::escaped(e.value);
-      out += fmt::format("<tr><td class=\"l\">{}</td><td>= {}</td><td class=\"n\">{}</td></tr>\n", detail::escaped(e.left), right,
-                         detail::escaped(e.note));
+      std::string right = detail::escaped_markup(e.symbols);
+      if (!e.numbers.empty()) right += " = " + detail::escaped_markup(e.numbers);
+      if (!e.value.empty()) right += (e.value[0] == '(' ? ", of shape " : " = ") + detail::escaped_markup(e.value);
+      out += fmt::format("<tr><td class=\"l\">{}</td><td>= {}</td><td class=\"n\">{}</td></tr>\n", detail::escaped_markup(e.left), right,
+                         detail::escaped_markup(e.note));
     }
     out += "</table>\n";
   }
-  for (const std::string& remark : remarks) out += fmt::format("<p>{}</p>\n", detail::escaped(remark));
+  for (const std::string& remark : remarks) out += fmt::format("<p>{}</p>\n", detail::escaped_markup(remark));
   return out + "</body>\n</html>\n";
 }
 

@@ -18,8 +18,8 @@ struct Equation {
 /// A derivation by hand, as the tape did it.
 struct Derivation {
   std::vector<Equation> forward;    ///< what was computed, in order
-  std::vector<Equation> backward;   ///< the derivative by each of these values, from the last to the first
-  std::vector<Equation> collected;  ///< the derivative by each source as one formula
+  std::vector<Equation> backward;   ///< the derivative with respect to each of these values, from the last to the first
+  std::vector<Equation> collected;  ///< the derivative with respect to each source as one formula
   std::vector<Equation> where;      ///< what stands in them: f'(h) = f(h) (1 - f(h))
   std::vector<std::string> remarks;
 

@@ -375,6 +375,7 @@ GradientExplanation explain_absence(TapeState& tape, const Source& w) {
 GradientExplanation explain_gradient(Tape& tape, const Source& loss, const Tensor& value, const Source& w) {
   TapeState& t = TapeAccess::state(tape);
   check_thread(t, "explain_gradient");
+  if (w.tensor && !w.tensor->defined()) throw_undefined("explain_gradient", "the source");
   std::uint32_t source = kNoIndex;
   try {
     source = find(t, w);

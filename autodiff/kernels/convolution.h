@@ -19,6 +19,10 @@ struct Convolution {
   Index image_size() const { return in_channels * height.in * width.in; }
   Index output_size() const { return out_channels * height.out * width.out; }
   Index weight_size() const { return out_channels * (in_channels / groups) * height.kernel * width.kernel; }
+  /// Products that the convolution adds up; as many as its gradient with respect to x, or to the weight.
+  double multiply_adds() const {
+    return static_cast<double>(batch * output_size()) * static_cast<double>((in_channels / groups) * height.kernel * width.kernel);
+  }
 };
 
 // Each function writes all of its results and reads none of their old elements; T is float or double. The batch is cut into blocks by the

@@ -477,7 +477,7 @@ struct Buffers {
 
   Index x_width, x_size;                               // of x with its halo, in pixels and in elements
   Index y_pixel;                                       // padded channels
-  Index y_halo_rows, y_halo_columns, y_width, y_size;  // of y_bar with the halo that the gradient by x needs
+  Index y_halo_rows, y_halo_columns, y_width, y_size;  // of y_bar with the halo for the gradient of x
   BufferConvolution forward, backward;
 
   float* inside_x(float* buffer, const Convolution& c) const {

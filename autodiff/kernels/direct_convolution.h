@@ -15,7 +15,7 @@ struct ConvolutionTail {
 /// Whether these functions take such a convolution and are faster than products of matrices: one group, stride and dilation 1, padding
 /// below the kernel's size, no kernel of 1 x 1, and channels enough to fill vectors.
 bool is_direct(const Convolution& c);
-/// The same for the gradient by x.
+/// The same for the gradient of x.
 bool has_direct_data_gradient(const Convolution& c);
 
 /// Bytes of `at` for one image: where in its window each maximum stood (row * 2 + column), or 4 where relu let nothing through. Their

@@ -130,7 +130,7 @@ template <class T> class InputSums {
   std::optional<RightFactor<T>> weight_;  // or else this
 };
 
-/// The gradients by x, W, U and the bias from A_bar.
+/// The gradients with respect to x, W, U and the bias from A_bar.
 template <class T> class ProductBars {
  public:
   ProductBars(const Steps<T>& l, const LstmLayerBars<T>& bars) : l_(l), bars_(bars) {

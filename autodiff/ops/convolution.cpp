@@ -77,6 +77,7 @@ class Convolve : public Operation {  // inputs: x, w and, if there is one, b
     }
     if (!y_dot[0].defined()) y_dot[0] = in_channels(b_dot, s.y_shape());
   }
+  double multiply_adds(const Saved&) const override { return form_.sizes.multiply_adds(); }
 
  private:
   Form form_;
@@ -102,6 +103,7 @@ class ConvolveTransposed : public Operation {  // inputs: y, w and, if there is 
     }
     if (!x_dot[0].defined()) x_dot[0] = in_channels(b_dot, s.y_shape());
   }
+  double multiply_adds(const Saved&) const override { return form_.sizes.multiply_adds(); }
 
  private:
   Form form_;
@@ -130,6 +132,7 @@ class WeightsOf : public Operation {  // inputs: x, y; outputs: w and, if needed
     }
     if (dot[0].defined()) out_dot[0] = detail::plus(out_dot[0], weights(form_, dot[0], s.x(1), false).w);
   }
+  double multiply_adds(const Saved&) const override { return form_.sizes.multiply_adds(); }
 
  private:
   Form form_;

@@ -38,12 +38,12 @@ class ConvolveRelu : public Operation {
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     Tensor z_dot;
-    const auto add = [&](const Tensor& t) { z_dot = z_dot.defined() ? z_dot + t : t; };
-    if (x_dot[0].defined()) add(conv2d(x_dot[0], s.x(1), {.padding = padding()}));
-    if (x_dot[1].defined()) add(conv2d(s.x(0), x_dot[1], {.padding = padding()}));
-    if (bias_ && x_dot[2].defined()) add(expand(reshape(x_dot[2], {-1, 1, 1}), z_shape()));
+    if (x_dot[0].defined()) z_dot = detail::plus(z_dot, conv2d(x_dot[0], s.x(1), {.padding = padding()}));
+    if (x_dot[1].defined()) z_dot = detail::plus(z_dot, conv2d(s.x(0), x_dot[1], {.padding = padding()}));
+    if (bias_ && x_dot[2].defined()) z_dot = detail::plus(z_dot, expand(reshape(x_dot[2], {-1, 1, 1}), z_shape()));
     y_dot[0] = take(s, z_dot);
   }
+  double multiply_adds(const Saved&) const override { return sizes_.multiply_adds(); }
 
  private:
   int positions() const { return bias_ ? 3 : 2; }

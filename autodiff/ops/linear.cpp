@@ -32,12 +32,12 @@ template <bool kRelu> class Linear : public Operation {
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     Tensor z_dot;
-    const auto add = [&](const Tensor& t) { z_dot = z_dot.defined() ? z_dot + t : t; };
-    if (x_dot[0].defined()) add(linear(x_dot[0], s.x(1)));
-    if (x_dot[1].defined()) add(linear(s.x(0), x_dot[1]));
-    if (s.inputs() == 3 && x_dot[2].defined()) add(expand(x_dot[2], s.y_shape()));
+    if (x_dot[0].defined()) z_dot = detail::plus(z_dot, linear(x_dot[0], s.x(1)));
+    if (x_dot[1].defined()) z_dot = detail::plus(z_dot, linear(s.x(0), x_dot[1]));
+    if (s.inputs() == 3 && x_dot[2].defined()) z_dot = detail::plus(z_dot, expand(x_dot[2], s.y_shape()));
     y_dot[0] = kRelu ? detail::relu_mask(s.y(), z_dot) : z_dot;
   }
+  double multiply_adds(const Saved& s) const override { return static_cast<double>(s.y_shape().size() * s.x_shape(0).back()); }
 };
 
 void check(const char* name, const Tensor& x, const Tensor& weight, const Tensor* bias) {

@@ -80,12 +80,11 @@ class LstmLayer : public Operation {  // x, W, h, U, c and, if there is one, the
     for (Index k = 0; k < order_.steps; ++k) {
       const Index t = order_.at(k);
       Tensor sums;
-      const auto add = [&](const Tensor& term) { sums = sums.defined() ? sums + term : term; };
-      if (x_dot[kX].defined()) add(linear(select(x_dot[kX], 0, t), s.x(kW)));
-      if (x_dot[kW].defined()) add(linear(select(s.x(kX), 0, t), x_dot[kW]));
-      if (dot.h.defined()) add(linear(dot.h, s.x(kU)));
-      if (x_dot[kU].defined()) add(linear(before(s, t, 0, kH), x_dot[kU]));
-      if (s.inputs() > kBias && x_dot[kBias].defined()) add(expand(x_dot[kBias], {s.y_shape(2)[1], s.y_shape(2)[2]}));
+      if (x_dot[kX].defined()) sums = detail::plus(sums, linear(select(x_dot[kX], 0, t), s.x(kW)));
+      if (x_dot[kW].defined()) sums = detail::plus(sums, linear(select(s.x(kX), 0, t), x_dot[kW]));
+      if (dot.h.defined()) sums = detail::plus(sums, linear(dot.h, s.x(kU)));
+      if (x_dot[kU].defined()) sums = detail::plus(sums, linear(before(s, t, 0, kH), x_dot[kU]));
+      if (s.inputs() > kBias && x_dot[kBias].defined()) sums = detail::plus(sums, expand(x_dot[kBias], {s.y_shape(2)[1], s.y_shape(2)[2]}));
       detail::LstmResult result = detail::lstm_jvp(select(s.y(2), 0, t), before(s, t, 1, kC), select(s.y(1), 0, t), {sums, dot.c});
       dot = {result.h, result.c};
       const auto at = static_cast<std::size_t>(t);
@@ -96,6 +95,9 @@ class LstmLayer : public Operation {  // x, W, h, U, c and, if there is one, the
     y_dot[0] = stack(std::span<const Tensor>(h));
     y_dot[1] = stack(std::span<const Tensor>(c));
     y_dot[2] = stack(std::span<const Tensor>(gates));
+  }
+  double multiply_adds(const Saved& s) const override {
+    return static_cast<double>(s.y_shape(2).size() * (s.x_shape(kX).back() + s.x_shape(kH).back()));
   }
 
  private:

@@ -124,6 +124,7 @@ class Matmul : public Operation {
     const Tensor right = matmul(s.x(0), x_dot[1]);
     c_dot[0] = detail::plus(c_dot[0], right);
   }
+  double multiply_adds(const Saved& s) const override { return static_cast<double>(s.y_shape().size() * s.x_shape(0).back()); }
 };
 
 bool is_gemm_matrix(const MatrixFactor& f) { return f.matrix.rank() == 2 && is_gemm_matrix(f.matrix); }

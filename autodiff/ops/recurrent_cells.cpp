@@ -56,6 +56,9 @@ class GateSum : public Operation {  // x, W, h, U and, if there is one, the bias
     }
     if (s.inputs() == 5 && x_dot[4].defined()) a_dot[0] = detail::plus(a_dot[0], expand(x_dot[4], s.y_shape()));
   }
+  double multiply_adds(const Saved& s) const override {
+    return static_cast<double>(s.y_shape().size() * (s.x_shape(0).back() + s.x_shape(2).back()));
+  }
 };
 
 // ---- LSTM -------------------------------------------------------------------------------------------------------------------------

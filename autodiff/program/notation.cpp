@@ -10,6 +10,15 @@ void check_count(const char* function, const char* what, std::size_t count, cons
                                  program.parameters() + program.data(), program.parameters(), program.data()));
 }
 
+std::string dot_quoted(const std::string& text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') result += '\\';
+    result += c == '\n' ? std::string("\\n") : std::string(1, c);
+  }
+  return result + "\"";
+}
+
 Notation::Notation(const char* function, const Program& program, std::vector<std::string> names) : names_(std::move(names)) {
   if (!names_.empty()) {
     check_count(function, "names", names_.size(), program);

@@ -11,6 +11,9 @@ namespace wengert::detail {
 /// A ShapeError if that is not the number of the program's inputs.
 void check_count(const char* function, const char* what, std::size_t count, const Program& program);
 
+/// A string of the DOT language; line ends stay line ends.
+std::string dot_quoted(const std::string& text);
+
 class Notation {
  public:
   /// `names` are those of the inputs, parameters first; without names p0, p1, ..., d0, d1, ....

@@ -161,105 +161,105 @@ const WengertList& Program::path(int i) const {
   return (*paths_)[i].list;
 }
 
-#define WENGERT_EVALUATION(T)                                                                                                      \
-  T Program::operator()(std::span<const T> inputs) const {                                                                         \
-    check_inputs("program", *this, inputs.size());                                                                                 \
-    const auto parameters = static_cast<std::size_t>(this->parameters());                                                          \
-    return (*this)(inputs.first(parameters), inputs.subspan(parameters));                                                          \
-  }                                                                                                                                \
-  T Program::operator()(std::span<const T> parameters, std::span<const T> record) const {                                          \
-    Caller<T> call("program", *this, *paths_, parameters);                                                                         \
-    call.need_one_output();                                                                                                        \
-    const OneLane<T> lane(record);                                                                                                 \
-    call.set(lane.columns());                                                                                                      \
-    T value = 0;                                                                                                                   \
-    call.request.values = &value;                                                                                                  \
-    call.run();                                                                                                                    \
-    return value;                                                                                                                  \
-  }                                                                                                                                \
-  std::vector<T> Program::values(std::span<const T> inputs) const {                                                                \
-    check_inputs("values", *this, inputs.size());                                                                                  \
-    const auto parameters = static_cast<std::size_t>(this->parameters());                                                          \
-    const OneLane<T> lane(inputs.subspan(parameters));                                                                             \
-    return values(inputs.first(parameters), lane.columns());                                                                       \
-  }                                                                                                                                \
-  std::vector<T> Program::values(std::span<const T> parameters, const BasicColumns<T>& columns) const {                            \
-    std::vector<T> to(static_cast<std::size_t>(outputs() * columns.lanes()));                                                      \
-    values(parameters, columns, to);                                                                                               \
-    return to;                                                                                                                     \
-  }                                                                                                                                \
-  void Program::values(std::span<const T> parameters, const BasicColumns<T>& columns, std::span<T> to) const {                     \
-    Caller<T> call("values", *this, *paths_, parameters);                                                                          \
-    call.set(columns);                                                                                                             \
-    call.need("the result", to.size(), outputs() * columns.lanes());                                                               \
-    call.request.values = to.data();                                                                                               \
-    call.run();                                                                                                                    \
-  }                                                                                                                                \
-  T Program::sum(std::span<const T> parameters, const BasicColumns<T>& columns) const {                                            \
-    Caller<T> call("sum", *this, *paths_, parameters);                                                                             \
-    call.need_one_output();                                                                                                        \
-    call.set(columns);                                                                                                             \
-    T sum = 0;                                                                                                                     \
-    call.request.sums = &sum;                                                                                                      \
-    call.run();                                                                                                                    \
-    return sum;                                                                                                                    \
-  }                                                                                                                                \
-  std::pair<T, std::vector<T>> Program::sum_and_gradient(std::span<const T> parameters, const BasicColumns<T>& columns) const {    \
-    std::vector<T> to(parameters.size());                                                                                          \
-    const T sum = sum_and_gradient(parameters, columns, to);                                                                       \
-    return {sum, std::move(to)};                                                                                                   \
-  }                                                                                                                                \
-  T Program::sum_and_gradient(std::span<const T> parameters, const BasicColumns<T>& columns, std::span<T> to) const {              \
-    Caller<T> call("sum_and_gradient", *this, *paths_, parameters);                                                                \
-    call.need_one_output();                                                                                                        \
-    call.set(columns);                                                                                                             \
-    call.need("the gradient", to.size(), this->parameters());                                                                      \
-    T sum = 0;                                                                                                                     \
-    call.request.sums = &sum;                                                                                                      \
-    call.request.parameters_gradient = to.data();                                                                                  \
-    call.run();                                                                                                                    \
-    return sum;                                                                                                                    \
-  }                                                                                                                                \
-  std::pair<T, std::vector<T>> Program::value_and_gradient(std::span<const T> inputs) const {                                      \
-    check_inputs("value_and_gradient", *this, inputs.size());                                                                      \
-    const auto parameters = static_cast<std::size_t>(this->parameters());                                                          \
-    Caller<T> call("value_and_gradient", *this, *paths_, inputs.first(parameters));                                                \
-    call.need_one_output();                                                                                                        \
-    const OneLane<T> lane(inputs.subspan(parameters));                                                                             \
-    call.set(lane.columns());                                                                                                      \
-    T value = 0;                                                                                                                   \
-    std::vector<T> to(inputs.size());                                                                                              \
-    call.request.values = &value;                                                                                                  \
-    if (parameters > 0) call.request.parameters_gradient = to.data();                                                              \
-    if (data() > 0) call.request.data_gradient = to.data() + parameters;                                                           \
-    call.run();                                                                                                                    \
-    return {value, std::move(to)};                                                                                                 \
-  }                                                                                                                                \
-  void Program::vjp(std::span<const T> parameters, const BasicColumns<T>& columns, std::span<const T> y_bar, std::span<T> to_data, \
-                    std::span<T> to_parameters) const {                                                                            \
-    Caller<T> call("vjp", *this, *paths_, parameters);                                                                             \
-    call.set(columns);                                                                                                             \
-    call.need("y_bar", y_bar.size(), outputs() * columns.lanes());                                                                 \
-    if (!to_data.empty()) call.need("the derivative by the data", to_data.size(), data() * columns.lanes());                       \
-    if (!to_parameters.empty()) call.need("the derivative by the parameters", to_parameters.size(), this->parameters());           \
-    call.request.seeds = y_bar.data();                                                                                             \
-    call.request.data_gradient = to_data.empty() ? nullptr : to_data.data();                                                       \
-    call.request.parameters_gradient = to_parameters.empty() ? nullptr : to_parameters.data();                                     \
-    call.run();                                                                                                                    \
-  }                                                                                                                                \
-  PathReport Program::report(std::span<const T> parameters, const BasicColumns<T>& columns) const {                                \
-    Caller<T> call("report", *this, *paths_, parameters);                                                                          \
-    call.set(columns);                                                                                                             \
-    PathReport report;                                                                                                             \
-    std::vector<std::int32_t> path_of(static_cast<std::size_t>(columns.lanes()));                                                  \
-    const std::function<void(Index, int, std::uint32_t)> left = [&](Index lane, int path, std::uint32_t guard) {                   \
-      report.left.push_back({lane, path, guard, detail::describe_guard(this->path(path), guard)});                                 \
-    };                                                                                                                             \
-    call.request.paths = path_of.data();                                                                                           \
-    call.request.left = &left;                                                                                                     \
-    call.run();                                                                                                                    \
-    fill(report, *paths_, path_of);                                                                                                \
-    return report;                                                                                                                 \
+#define WENGERT_EVALUATION(T)                                                                                                         \
+  T Program::operator()(std::span<const T> inputs) const {                                                                            \
+    check_inputs("program", *this, inputs.size());                                                                                    \
+    const auto parameters = static_cast<std::size_t>(this->parameters());                                                             \
+    return (*this)(inputs.first(parameters), inputs.subspan(parameters));                                                             \
+  }                                                                                                                                   \
+  T Program::operator()(std::span<const T> parameters, std::span<const T> record) const {                                             \
+    Caller<T> call("program", *this, *paths_, parameters);                                                                            \
+    call.need_one_output();                                                                                                           \
+    const OneLane<T> lane(record);                                                                                                    \
+    call.set(lane.columns());                                                                                                         \
+    T value = 0;                                                                                                                      \
+    call.request.values = &value;                                                                                                     \
+    call.run();                                                                                                                       \
+    return value;                                                                                                                     \
+  }                                                                                                                                   \
+  std::vector<T> Program::values(std::span<const T> inputs) const {                                                                   \
+    check_inputs("values", *this, inputs.size());                                                                                     \
+    const auto parameters = static_cast<std::size_t>(this->parameters());                                                             \
+    const OneLane<T> lane(inputs.subspan(parameters));                                                                                \
+    return values(inputs.first(parameters), lane.columns());                                                                          \
+  }                                                                                                                                   \
+  std::vector<T> Program::values(std::span<const T> parameters, const BasicColumns<T>& columns) const {                               \
+    std::vector<T> to(static_cast<std::size_t>(outputs() * columns.lanes()));                                                         \
+    values(parameters, columns, to);                                                                                                  \
+    return to;                                                                                                                        \
+  }                                                                                                                                   \
+  void Program::values(std::span<const T> parameters, const BasicColumns<T>& columns, std::span<T> to) const {                        \
+    Caller<T> call("values", *this, *paths_, parameters);                                                                             \
+    call.set(columns);                                                                                                                \
+    call.need("the result", to.size(), outputs() * columns.lanes());                                                                  \
+    call.request.values = to.data();                                                                                                  \
+    call.run();                                                                                                                       \
+  }                                                                                                                                   \
+  T Program::sum(std::span<const T> parameters, const BasicColumns<T>& columns) const {                                               \
+    Caller<T> call("sum", *this, *paths_, parameters);                                                                                \
+    call.need_one_output();                                                                                                           \
+    call.set(columns);                                                                                                                \
+    T sum = 0;                                                                                                                        \
+    call.request.sums = &sum;                                                                                                         \
+    call.run();                                                                                                                       \
+    return sum;                                                                                                                       \
+  }                                                                                                                                   \
+  std::pair<T, std::vector<T>> Program::sum_and_gradient(std::span<const T> parameters, const BasicColumns<T>& columns) const {       \
+    std::vector<T> to(parameters.size());                                                                                             \
+    const T sum = sum_and_gradient(parameters, columns, to);                                                                          \
+    return {sum, std::move(to)};                                                                                                      \
+  }                                                                                                                                   \
+  T Program::sum_and_gradient(std::span<const T> parameters, const BasicColumns<T>& columns, std::span<T> to) const {                 \
+    Caller<T> call("sum_and_gradient", *this, *paths_, parameters);                                                                   \
+    call.need_one_output();                                                                                                           \
+    call.set(columns);                                                                                                                \
+    call.need("the gradient", to.size(), this->parameters());                                                                         \
+    T sum = 0;                                                                                                                        \
+    call.request.sums = &sum;                                                                                                         \
+    call.request.parameters_gradient = to.data();                                                                                     \
+    call.run();                                                                                                                       \
+    return sum;                                                                                                                       \
+  }                                                                                                                                   \
+  std::pair<T, std::vector<T>> Program::value_and_gradient(std::span<const T> inputs) const {                                         \
+    check_inputs("value_and_gradient", *this, inputs.size());                                                                         \
+    const auto parameters = static_cast<std::size_t>(this->parameters());                                                             \
+    Caller<T> call("value_and_gradient", *this, *paths_, inputs.first(parameters));                                                   \
+    call.need_one_output();                                                                                                           \
+    const OneLane<T> lane(inputs.subspan(parameters));                                                                                \
+    call.set(lane.columns());                                                                                                         \
+    T value = 0;                                                                                                                      \
+    std::vector<T> to(inputs.size());                                                                                                 \
+    call.request.values = &value;                                                                                                     \
+    if (parameters > 0) call.request.parameters_gradient = to.data();                                                                 \
+    if (data() > 0) call.request.data_gradient = to.data() + parameters;                                                              \
+    call.run();                                                                                                                       \
+    return {value, std::move(to)};                                                                                                    \
+  }                                                                                                                                   \
+  void Program::vjp(std::span<const T> parameters, const BasicColumns<T>& columns, std::span<const T> y_bar, std::span<T> to_data,    \
+                    std::span<T> to_parameters) const {                                                                               \
+    Caller<T> call("vjp", *this, *paths_, parameters);                                                                                \
+    call.set(columns);                                                                                                                \
+    call.need("y_bar", y_bar.size(), outputs() * columns.lanes());                                                                    \
+    if (!to_data.empty()) call.need("the derivative with respect to the data", to_data.size(), data() * columns.lanes());             \
+    if (!to_parameters.empty()) call.need("the derivative with respect to the parameters", to_parameters.size(), this->parameters()); \
+    call.request.seeds = y_bar.data();                                                                                                \
+    call.request.data_gradient = to_data.empty() ? nullptr : to_data.data();                                                          \
+    call.request.parameters_gradient = to_parameters.empty() ? nullptr : to_parameters.data();                                        \
+    call.run();                                                                                                                       \
+  }                                                                                                                                   \
+  PathReport Program::report(std::span<const T> parameters, const BasicColumns<T>& columns) const {                                   \
+    Caller<T> call("report", *this, *paths_, parameters);                                                                             \
+    call.set(columns);                                                                                                                \
+    PathReport report;                                                                                                                \
+    std::vector<std::int32_t> path_of(static_cast<std::size_t>(columns.lanes()));                                                     \
+    const std::function<void(Index, int, std::uint32_t)> left = [&](Index lane, int path, std::uint32_t guard) {                      \
+      report.left.push_back({lane, path, guard, detail::describe_guard(this->path(path), guard)});                                    \
+    };                                                                                                                                \
+    call.request.paths = path_of.data();                                                                                              \
+    call.request.left = &left;                                                                                                        \
+    call.run();                                                                                                                       \
+    fill(report, *paths_, path_of);                                                                                                   \
+    return report;                                                                                                                    \
   }
 
 namespace {

@@ -7,15 +7,6 @@
 namespace wengert {
 namespace {
 
-std::string quoted(const std::string& text) {
-  std::string result = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') result += '\\';
-    result += c;
-  }
-  return result + "\"";
-}
-
 std::string label_of(Opcode opcode) {
   if (const char* sign = detail::sign_of(opcode)) return sign;
   return opcode == Opcode::negative ? "-" : info(opcode).name;
@@ -33,18 +24,18 @@ std::string to_dot(const Program& program, const DotOptions& options) {
     std::string source = fmt::format("n{}", from);
     if (list.kind(from) == ValueKind::constant) {
       source = fmt::format("c{}", constant_count++);
-      constants += fmt::format("  {} [shape=plaintext, label={}];\n", source, quoted(notation.name_of(list, from)));
+      constants += fmt::format("  {} [shape=plaintext, label={}];\n", source, detail::dot_quoted(notation.name_of(list, from)));
     }
     edges += fmt::format("  {} -> {}{};\n", source, to, attributes);
   };
   for (std::uint32_t v = 0; v < list.inputs(); ++v)
-    text += fmt::format("  n{} [shape=ellipse, label={}];\n", v, quoted(notation.name_of(list, v)));
+    text += fmt::format("  n{} [shape=ellipse, label={}];\n", v, detail::dot_quoted(notation.name_of(list, v)));
   for (std::uint32_t v = list.first_instruction(); v < list.size(); ++v) {
     const Instruction& i = list.instruction(v);
     std::string label = label_of(i.opcode);
     for (int k = 0; k < info(i.opcode).options; ++k)
       label += fmt::format("{}{}", k ? ", " : " ", list.options(i)[static_cast<std::size_t>(k)]);
-    text += fmt::format("  n{} [label={}];\n", v, quoted(fmt::format("{}: {}", notation.name_of(list, v), label)));
+    text += fmt::format("  n{} [label={}];\n", v, detail::dot_quoted(fmt::format("{}: {}", notation.name_of(list, v), label)));
     // Where the order counts, edges say which operand they are.
     const bool ordered = info(i.opcode).operands > 1 && i.opcode != Opcode::add && i.opcode != Opcode::multiply;
     for (int k = 0; k < info(i.opcode).operands; ++k)
@@ -56,7 +47,7 @@ std::string to_dot(const Program& program, const DotOptions& options) {
                                 : guard.outcome != 0               ? "true"
                                                                    : "false";
     text += fmt::format("  g{} [shape=diamond, style=dashed, label={}];\n", g,
-                        quoted(guard.site.empty() ? outcome : fmt::format("{}, {}", outcome, guard.site)));
+                        detail::dot_quoted(guard.site.empty() ? outcome : fmt::format("{}, {}", outcome, guard.site)));
     edge_to(fmt::format("g{}", g), guard.value, " [style=dashed]");
   }
   for (std::size_t k = 0; k < list.outputs.size(); ++k) {

@@ -10,7 +10,7 @@ namespace wengert {
 struct TextOptions {
   std::vector<std::string> names = {};  ///< of the inputs, parameters first; empty: p0, p1, ..., d0, d1, ...
   std::vector<double> at = {};          ///< inputs; values are printed at them, on the path that they take
-  bool adjoints = false;                ///< with `at`, of a program of one output: its derivative by each value as well
+  bool adjoints = false;                ///< with `at`, of a program of one output: its derivative with respect to each value as well
   int digits = 6;                       ///< of values
 };
 

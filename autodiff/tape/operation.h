@@ -101,6 +101,8 @@ class Operation {
   virtual void dispose() const {}
   /// Computes the results again from all operands, recording what it computes; false if it cannot. For explanations alone.
   virtual bool recompute(std::span<const Tensor> /*x*/, std::span<Tensor> /*y*/) const { return false; }
+  /// How many products of two numbers it adds up: those of matrix products and convolutions. For profiles alone.
+  virtual double multiply_adds(const Saved& /*s*/) const { return 0; }
 
  protected:
   ~Operation() = default;

@@ -11,6 +11,7 @@
 #include "autodiff/tape/operation.h"
 #include "autodiff/tape/stable_vector.h"
 #include "autodiff/tape/tape.h"
+#include "autodiff/tape/timer.h"
 #include "autodiff/tape/watch.h"
 
 namespace wengert::detail {
@@ -93,6 +94,7 @@ class TapeState : public StatementList<double> {
   Location opened_at;
   bool in_sweep = false;
   std::unique_ptr<TapeWatch> watch;  // null unless the tape's options ask for one
+  TapeTimer* timer = nullptr;        // null unless the thread has a Profile
 
   void begin(const TapeOptions& options, Location site);
   void end() noexcept;

@@ -41,12 +41,16 @@ ReverseSweep::ReverseSweep(TapeState& tape, const GradientOptions& o, bool varia
       clean_up_{tape, consume_, variables_only, tape.slots.size(), std::uncaught_exceptions()},
       pause_(!o.differentiable) {
   t_.in_sweep = true;
+  if (t_.timer) [[unlikely]]
+    t_.timer->before_sweep();
   if (record_) t_.recorded_adjoints.resize(t_.next());
 }
 
 ReverseSweep::CleanUp::~CleanUp() {
   const bool failed = std::uncaught_exceptions() > exceptions;
   t.in_sweep = false;
+  if (t.timer) [[unlikely]]
+    t.timer->after_sweep();
   if (failed) t.arrays.clear();
   if (failed || !variables_only) {
     t.clear_adjoints(t.adjoints());
@@ -100,7 +104,11 @@ void ReverseSweep::set_seed(const Source& target, std::uint32_t index, const Ten
 void ReverseSweep::reverse(const TapeNode& node) {
   switch (node.kind) {
     case TapeNode::tensors:
-      reverse_operation(node);
+      if (t_.timer) [[unlikely]] {
+        reverse_measured(node);
+      } else {
+        reverse_operation(node);
+      }
       break;
     case TapeNode::stack:
       reverse_stack(node);
@@ -110,6 +118,12 @@ void ReverseSweep::reverse(const TapeNode& node) {
       break;
   }
   if (consume_ && !t_.watch) release_saved(node);
+}
+
+void ReverseSweep::reverse_measured(const TapeNode& node) {
+  t_.timer->before_rule();
+  reverse_operation(node);
+  t_.timer->after_rule(t_, node);
 }
 
 /// The sweep has passed this node, so its saved values are no longer needed.

@@ -45,6 +45,7 @@ class ReverseSweep {
   // What is done for every node is defined in reverse_sweep.cpp, and becomes one loop there.
   inline void reverse(const TapeNode& node);
   inline void reverse_operation(const TapeNode& node);
+  void reverse_measured(const TapeNode& node);
   inline void reverse_stack(const TapeNode& node);
   inline void reverse_element(const TapeNode& node);
   inline bool take_cotangents_of_outputs(const TapeNode& node);

@@ -23,6 +23,7 @@ namespace detail {
 namespace {
 
 thread_local constinit TapeState* innermost = nullptr;  // the thread's youngest live tape
+thread_local constinit TapeTimer* timer_of_thread = nullptr;
 
 /// States whose memory the next tape of this thread takes over, in a list by `outer`. Trivially destructible: tapes may begin and end while
 /// the thread, or the process, is ending.
@@ -75,7 +76,16 @@ void TapeState::begin(const TapeOptions& options, Location site) {
   if (active_writer<double>) active_writer<double>->close();  // only the active writer may have an open statement
   outer = std::exchange(innermost, this);
   resume = std::exchange(active_writer<double>, this);
+  timer = timer_of_thread;
+  if (timer) [[unlikely]]
+    timer->started(*this);
 }
+
+void set_timer(TapeTimer* timer) noexcept {
+  timer_of_thread = timer;
+  for (TapeState* t = innermost; t; t = t->outer) t->timer = timer;
+}
+TapeTimer* current_timer() noexcept { return timer_of_thread; }
 
 StatementWriter<double>* if_live(StatementWriter<double>* writer) {
   for (TapeState* t = innermost; t; t = t->outer)
@@ -102,6 +112,8 @@ void TapeState::discard_records() {
   release_nodes();
   tensor_base = tensor_numbers_.reserve_from(tensor_base + used);
   StatementList::discard_records();
+  if (timer) [[unlikely]]
+    timer->started(*this);
 }
 
 void TapeState::release_nodes() {
@@ -152,6 +164,8 @@ void append_node(TapeState& tape, const Operation* operation, bool owned, Locati
   // [append]
   if (tape.watch) [[unlikely]]
     tape.watch->after_operation(tape, x, y);
+  if (tape.timer) [[unlikely]]
+    tape.timer->recorded(tape, x);
 }
 
 }  // namespace detail

@@ -131,7 +131,7 @@ Tensor apply_custom(const CustomRules& rules, std::span<const Tensor> x, Locatio
   pool::Vector<const Tensor*> pointers;
   for (const Tensor& each : x) {
     if (!each.defined())
-      throw ShapeError(fmt::format("{}: an input is undefined: it was default-constructed, or moved from", rules.name()));
+      throw ValueError(fmt::format("{}: an input is undefined: it was default-constructed, or moved from", rules.name()));
     pointers.push_back(&each);
   }
   const bool tracked = any_tracked(pointers);
@@ -140,7 +140,7 @@ Tensor apply_custom(const CustomRules& rules, std::span<const Tensor> x, Locatio
     const NoRecord forward;
     y = rules.forward(dense(x));
   }
-  if (!y.defined()) throw ShapeError(fmt::format("{}: its forward returned an undefined tensor", rules.name()));
+  if (!y.defined()) throw ValueError(fmt::format("{}: its forward returned an undefined tensor", rules.name()));
   y = y.constant();
   if (tracked && is_floating(y.dtype())) record_all(CustomCall(rules), site, pointers, {&y, 1});
   return y;

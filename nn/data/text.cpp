@@ -23,7 +23,7 @@ std::string read_bytes(const std::string& path, std::uint64_t max_bytes) {
   do {
     text.resize(std::max(kFirstRead, 2 * have));
     have += input.read(reinterpret_cast<unsigned char*>(text.data()) + have, text.size() - have);
-    if (have > max_bytes) throw DataError(fmt::format("{}: larger than {} bytes, the limit TextOptions::max_bytes", path, max_bytes));
+    if (have > max_bytes) throw DataError(fmt::format("{}: larger than {} bytes, the limit ReadTextOptions::max_bytes", path, max_bytes));
   } while (have == text.size());
   text.resize(have);
   return text;
@@ -93,7 +93,7 @@ std::vector<std::string> chosen(std::span<const std::string_view> tokens, const 
 
 }  // namespace
 
-std::string read_text(const std::string& path, TextOptions options) {
+std::string read_text(const std::string& path, ReadTextOptions options) {
   std::string text = read_bytes(path, options.max_bytes);
   check_characters(path, text);
   if (text.starts_with("\xef\xbb\xbf")) text.erase(0, 3);

@@ -12,14 +12,14 @@
 
 namespace wengert::nn {
 
-struct TextOptions {
+struct ReadTextOptions {
   /// A file of more bytes is refused.
   std::uint64_t max_bytes = std::uint64_t{1} << 28;
 };
 
 /// A file's text, plain or compressed by gzip: UTF-8 with a byte order mark left out and line ends as "\n". A DataError names the file, and
 /// line and byte of the first one that is not UTF-8.
-std::string read_text(const std::string& path, TextOptions options = {});
+std::string read_text(const std::string& path, ReadTextOptions options = {});
 
 // Refused: `words(lower_case(text))`, whose views would outlive the text.
 #define WENGERT_TEMPORARY_TEXT WENGERT_UNAVAILABLE("the result would be views into a temporary text: keep the text in a variable")

@@ -43,7 +43,12 @@ RecurrentCell::RecurrentCell(const char* name, Index gates, Index in, Index hidd
 
 std::string RecurrentCell::label() const { return fmt::format("{}({}, {})", Module::label(), in(), hidden()); }
 
-void RecurrentCell::check_input(const Tensor& x, Location site) const { check_input_dtype(*this, x, weights.weight_ih, "weight_ih", site); }
+void RecurrentCell::check_input(const Tensor& x, Location site) const {
+  if (x.rank() != 2 || x.size(1) != in())
+    throw ShapeError(fmt::format("{} at {}: the input must be (n, {}), but it is {}{}", label(), to_string(site), in(), describe(x),
+                                 x.rank() == 1 && x.size() == in() ? "; hint: unsqueeze(input, 0)" : ""));
+  check_input_dtype(*this, x, weights.weight_ih, "weight_ih", site);
+}
 
 Tensor RecurrentCell::or_zeros(const Tensor& state, const Tensor& x) const {
   return state.defined() ? state : Tensor::zeros({x.rank() > 0 ? x.size(0) : 0, hidden()}, x.dtype(), x.made_at());
@@ -63,6 +68,14 @@ RecurrentLayer::RecurrentLayer(const char* name, Index gates, Index in, Index hi
 }
 
 void RecurrentLayer::check_input(const Tensor& x, Location site) const {
+  if (x.rank() != 3 || x.size(2) != in) {
+    const char* const hint = x.rank() == 3 && x.size(1) == in   ? "; hint: transpose(input, 1, 2)"
+                             : x.rank() != 2 || x.size(1) != in ? ""
+                             : options.batch_first              ? "; hint: unsqueeze(input, 0)"
+                                                                : "; hint: unsqueeze(input, 1)";
+    throw ShapeError(fmt::format("{} at {}: the input must be ({}, {}), but it is {}{}", label(), to_string(site),
+                                 options.batch_first ? "n, t" : "t, n", in, describe(x), hint));
+  }
   check_input_dtype(*this, x, weights[0].weight_ih, "weight_ih_l0", site);
 }
 

@@ -249,6 +249,13 @@ BOOST_FIXTURE_TEST_CASE(state_of_another_shape_or_dtype_is_an_error, TwoParamete
 BOOST_FIXTURE_TEST_CASE(parameters_must_be_there_and_once, TwoParameters) {
   BOOST_CHECK_THROW(optim::SGD({}, {}), Error);
   BOOST_TEST(contains(message_of<Error>([&] { optim::SGD({a, b, a}, {}); }), "SGD: parameter a is listed twice"));
+  const nn::Linear layer(2, 2, {.bias = false});
+  const Parameter undefined;
+  const char* const expected = "parameter 1 is undefined: it was default-constructed, or the layer was made without it";
+  BOOST_TEST(contains(message_of<ValueError>([&] { optim::Adam({layer.weight, layer.bias}); }), expected));
+  BOOST_TEST(contains(message_of<ValueError>([&] { optim::SGD({a, undefined}); }), expected));
+  BOOST_TEST(contains(message_of<ValueError>([&] { optim::LBFGS({a, undefined}); }), expected));
+  BOOST_TEST(contains(message_of<ValueError>([&] { optim::EMA({a, undefined}); }), expected));
 }
 
 BOOST_FIXTURE_TEST_CASE(a_step_under_a_live_tape_is_not_recorded, TwoParameters) {

@@ -19,7 +19,7 @@ using Numbers = std::vector<Index>;
 
 Numbers numbers_in(const Tensor& t) { return t.to_vector<Index>(); }
 
-void check_refused(const std::string& bytes, std::string_view text, const nn::TextOptions& options = {}) {
+void check_refused(const std::string& bytes, std::string_view text, const nn::ReadTextOptions& options = {}) {
   const TemporaryFolder folder;
   const std::string path = folder.write("text.txt", bytes);
   const std::string message = message_of<DataError>([&] { nn::read_text(path, options); });

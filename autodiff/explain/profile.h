@@ -1,0 +1,75 @@
+#pragma once
+// What a training costs, line by line of the program.
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace wengert {
+
+struct ProfileOptions {
+  bool events = false;  ///< keep each call with its time, for `trace_json`: 32 bytes a call
+};
+
+/// The cost of a line, an operation or a module.
+struct ProfileRow {
+  std::string name;         ///< "model.cpp:41", "matmul", "encoder.0"
+  std::string operations;   ///< of a line or a module: what it calls, "linear, relu"
+  std::uint64_t calls = 0;  ///< of operations, forwards
+  double forward = 0;       ///< seconds
+  double backward = 0;      ///< seconds in the rules of these operations
+  double kept = 0;          ///< bytes that a tape keeps for the sweep on their account, on average of all sweeps
+  double flops = 0;         ///< floating-point operations of matrix products and convolutions, forwards and backwards
+
+  double seconds() const { return forward + backward; }
+};
+
+/// Measures all tapes of the calling thread, those that are open included, from its construction to its destruction:
+///
+///     Profile profile;
+///     for (int step = 0; step < 100; ++step) train_step();
+///     std::puts(profile.report().c_str());
+///
+/// Times are wall-clock times. The time of an operation, forwards, begins with the end of the one before it, so it contains what your
+/// program does in between. What is recorded by a sweep (`.differentiable`) counts as backward time of its line. The gradient of a large
+/// weight may be a product that only the optimizer multiplies: its time lies outside of the tapes. Elements that several operations keep
+/// count for the first; values of parameters do not count.
+class Profile {
+ public:
+  /// An Error if the thread has a Profile already.
+  explicit Profile(const ProfileOptions& options = {});
+  /// On the thread that made it.
+  ~Profile();
+  Profile(const Profile&) = delete;
+  Profile& operator=(const Profile&) = delete;
+
+  /// @name Rows, the most expensive first
+  /// @{
+  std::vector<ProfileRow> lines() const;
+  std::vector<ProfileRow> operations() const;
+  /// By the module whose parameter an operation reads, so that activations have none. The name is the parameter's without its last part.
+  std::vector<ProfileRow> modules() const;
+  /// @}
+
+  /// @name What is no operation, in seconds
+  /// @{
+  double between() const;   ///< from the last operation of a tape to its sweep
+  double sweeping() const;  ///< sweeps without the rules of operations: the statements of Scalars, for the most part
+  double outside() const;   ///< between the end of a sweep and the next tape: optimizer, data
+  /// @}
+  std::uint64_t sweeps() const;
+
+  /// Three tables: lines, operations and modules.
+  std::string report() const;
+  /// All calls as JSON in the trace event format, for ui.perfetto.dev and chrome://tracing. An Error without `.events`.
+  std::string trace_json() const;
+  /// Forgets what was measured.
+  void reset();
+
+ private:
+  class Recorder;
+  std::unique_ptr<Recorder> recorder_;
+};
+
+}  // namespace wengert
