@@ -43,16 +43,16 @@ template <class T, class F, int mode> struct ForwardBody {
     T* y = x.y;
     const OperandOf<mode, 0, T> a(x.operands[0]);
     if constexpr (operands == 1) {
-WENGERT_NO_OVERLAP
+      WENGERT_NO_OVERLAP
       for (Index i = 0; i < x.n; ++i) y[i] = f.value(a[i]);
     } else if constexpr (operands == 2) {
       const OperandOf<mode, 1, T> b(x.operands[1]);
-WENGERT_NO_OVERLAP
+      WENGERT_NO_OVERLAP
       for (Index i = 0; i < x.n; ++i) y[i] = f.value(a[i], b[i]);
     } else {
       const OperandOf<mode, 1, T> b(x.operands[1]);
       const OperandOf<mode, 2, T> c(x.operands[2]);
-WENGERT_NO_OVERLAP
+      WENGERT_NO_OVERLAP
       for (Index i = 0; i < x.n; ++i) y[i] = f.value(a[i], b[i], c[i]);
     }
   }
@@ -122,15 +122,15 @@ template <class T, class F, int k, int mode, bool first> struct ReverseBody {
           int tail = 0;
           for (Index i = done; i < done + kBlock; ++i) tail |= F::needs_tail(y[i]);
           if (tail) {
-WENGERT_NO_OVERLAP
+            WENGERT_NO_OVERLAP
             for (Index i = done; i < done + kBlock; ++i) pass(i, part(i));
           } else {
-WENGERT_NO_OVERLAP
+            WENGERT_NO_OVERLAP
             for (Index i = done; i < done + kBlock; ++i) pass(i, m[i] == 0 ? T(0) : m[i] * F::slope_without_tail(y[i]));
           }
         }
       }
-WENGERT_NO_OVERLAP
+      WENGERT_NO_OVERLAP
       for (Index i = done; i < x.n; ++i) pass(i, part(i));
     }
   }
