@@ -7,7 +7,7 @@
 
 namespace wengert::fuzz {
 
-/// Choices in the order in which they were made, and the positions at which a part begins: a step, or the elements of a tensor.
+/// Choices in the order in which they were made, and the positions at which a part begins: a step, the elements of a tensor ...
 struct ChoiceList {
   std::vector<std::uint64_t> choices;
   std::vector<std::size_t> marks;

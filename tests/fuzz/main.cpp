@@ -24,14 +24,18 @@ volatile std::uint64_t running = 0;  // the seed
 
 /// After a crash or a hang: prints which program it was.
 extern "C" void tell_the_seed(int signal) {
-  const std::string_view text = "fuzz: crashed or hung; `fuzz --shrink --programs 1 --first N` shrinks it. N is ";
-  char digits[21];
+  char digits[20];
   std::size_t at = sizeof digits;
-  digits[--at] = '\n';
   std::uint64_t seed = running;
-  do digits[--at] = static_cast<char>('0' + seed % 10);
-  while ((seed /= 10) > 0);
-  if (write(STDERR_FILENO, text.data(), text.size()) < 0 || write(STDERR_FILENO, digits + at, sizeof digits - at) < 0) _exit(3);
+  do {
+    digits[--at] = static_cast<char>('0' + seed % 10);
+    seed /= 10;
+  } while (seed > 0);
+  const std::string_view number(digits + at, sizeof digits - at);
+  for (const std::string_view text :
+       {std::string_view("fuzz: crashed or hung in program "), number,
+        std::string_view("; to shrink it: fuzz --shrink --programs 1 --first "), number, std::string_view("\n")})
+    if (write(STDERR_FILENO, text.data(), text.size()) < 0) _exit(3);
   ::signal(signal, SIG_DFL);
   raise(signal);
 }
@@ -49,10 +53,10 @@ void shrink_and_print(std::uint64_t seed, Report report) {
     return std::move(candidate.made);
   };
   const ChoiceList shortest = shrink(report.made, fails);
-  const Report last = run_in_child(Choices(shortest.choices), {.print = true});
+  const Report last = run_in_child(Choices(shortest.choices), {.seconds = kSecondsForCandidate, .print = true});
   const PrintedProgram printed{seed, last.lines};
-  fmt::print("It shrinks to {} choices from {}: {}\n\n{}\n", shortest.choices.size(), report.made.choices.size(), last.what,
-             cpp({&printed, 1}));
+  fmt::print("from {} choices to {}: {}\n\n{}\n", report.made.choices.size(), shortest.choices.size(),
+             last.failed() ? last.what : "does not fail each time", cpp({&printed, 1}));
 }
 
 /// Prints those programs that have a call that no earlier one has, done or refused.
@@ -91,6 +95,7 @@ bool passes(std::uint64_t seed, bool in_child) {
     what = run_program(choices);
     if (what.empty()) return true;
   }
+  alarm(0);
   Report report = run_in_child(Choices(seed), {.seconds = kSecondsForOne});
   if (report.failed()) {
     shrink_and_print(seed, report);

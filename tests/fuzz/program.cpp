@@ -38,11 +38,21 @@ double Program::real() {
   return u < 0.25 ? 4 * u + 1 : 4 * u - 3;
 }
 
+std::vector<double> Program::factors(Index n) {
+  const std::uint64_t seed = choices_.below(1 << 16);
+  Choices numbers(seed);
+  std::vector<double> all;
+  for (; n > 0; --n) all.push_back(seed == 0 ? 1 : static_cast<double>(numbers.below(16)) / 4 - 1.875);
+  return all;
+}
+
 // ---- shapes and values ------------------------------------------------------------------------------------------------------------
 
 Shape Program::shape() {
   Shape s;
-  for (Index rank = one_in(8) ? 4 : below(4); rank > 0; --rank) s.push_back(one_in(12) ? 0 : between(1, 4));
+  const Index choice = below(32);  // one choice, so that a lower one is a lower rank; 4 is rarer than the others
+  for (Index rank = choice < 28 ? choice / 7 : 4; rank > 0; --rank) s.push_back(one_in(12) ? 0 : between(1, 4));
+  choices_.mark();
   return s;
 }
 
@@ -225,8 +235,7 @@ void Program::check_derivatives() {
   for (const Value& value : values_) {
     coarse |= value.array.dtype == float32;
     if (!is_floating(value.array.dtype) || value.tensor.number() == 0) continue;
-    std::vector<double> w;
-    for (Index k = value.array.size(); k > 0; --k) w.push_back(real());
+    const std::vector<double> w = factors(value.array.size());
     print("target = target + sum({}.to(float64) * Tensor::from(std::vector<double>{}, Shape{}));", value, w, value.array.shape);
     target = target + sum(value.tensor.to(float64) * Tensor::from(std::span<const double>(w), value.array.shape));
   }
@@ -235,8 +244,7 @@ void Program::check_derivatives() {
   std::string names, texts;
   for (const auto& [tensor, number] : variables_) {
     coarse |= tensor.dtype() == float32;
-    std::vector<double> v;
-    for (Index k = tensor.size(); k > 0; --k) v.push_back(real());
+    const std::vector<double> v = factors(tensor.size());
     sources.push_back(tensor);
     directions.push_back(Tensor::from(std::span<const double>(v), tensor.shape()).to(tensor.dtype()));
     if (!lines_) continue;
@@ -257,7 +265,7 @@ void Program::run() {
     tape_.emplace();
   }
   values_.push_back(fresh(shape(), floating()));
-  values_.push_back(fresh(shape(), one_in(3) ? int64 : one_in(4) ? boolean : floating()));
+  if (below(8) != 0) values_.push_back(fresh(shape(), one_in(3) ? int64 : one_in(4) ? boolean : floating()));
   const std::span<const Operation> all = operations();
   try {
     for (Index steps = 0;; ++steps) {  // any number of them from 1 on is as likely as any other; rarely there is none

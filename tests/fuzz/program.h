@@ -43,6 +43,8 @@ class Program {
   bool one_in(Index n) { return below(n) == n - 1; }
   /// In [-2, 2): 1, -1, -2, 0, 1.5, -0.5 ... The smaller the choice, the fewer digits.
   double real();
+  /// Factors of n terms, not 0, with few digits and signs of both kinds; for choice 0 all 1.
+  std::vector<double> factors(Index n);
 
   /// A shape of rank 0 to 4 with sizes 0 to 4.
   Shape shape();

@@ -30,7 +30,8 @@ class Shrinker {
   }
 
  private:
-  static constexpr std::size_t kPartsAtOnce = 8;
+  static constexpr std::size_t kPartsDeleted = 24;
+  static constexpr std::size_t kPartsAfter = 4;
   static constexpr std::size_t kMostDeleted = 64;
   static constexpr std::uint64_t kSmall = 8;
 
@@ -60,7 +61,7 @@ class Shrinker {
   std::vector<std::size_t> bounds() const {
     std::vector<std::size_t> all;
     for (const std::size_t mark : best_.marks)
-      if (mark < size()) all.push_back(mark);
+      if (mark < size() && (all.empty() || all.back() < mark)) all.push_back(mark);
     all.push_back(size());
     return all;
   }
@@ -68,7 +69,7 @@ class Shrinker {
   /// Backwards, here and below: later choices depend on earlier ones.
   void delete_parts() {
     for (std::size_t i = bounds().size(); i-- > 0;)
-      for (std::size_t parts = kPartsAtOnce; parts > 0; --parts)
+      for (std::size_t parts = kPartsDeleted; parts > 0; --parts)
         if (const std::vector<std::size_t> at = bounds(); i + parts < at.size()) takes_without(at[i], at[i + parts]);
   }
 
@@ -98,7 +99,7 @@ class Shrinker {
       while (now() > step && takes_with(i, now() - step)) continue;
   }
 
-  /// A lower choice may need fewer choices later, as a size does: lowers one, and deletes some before the end of a part after it.
+  /// A lower choice may need fewer choices later, as a size does: lowers one, and deletes some at an end of a part after it.
   void lower_and_delete() {
     for (std::size_t i = size(); i-- > 0;)
       for (const std::uint64_t by : {std::uint64_t(1), i < size() ? best_.choices[i] : 0})
@@ -106,15 +107,14 @@ class Shrinker {
   }
   bool lower_and_delete(std::size_t i, std::uint64_t by) {
     if (i >= size() || by == 0 || best_.choices[i] < by) return false;
+    List lower = best_.choices;
+    lower[i] -= by;
     const std::vector<std::size_t> at = bounds();
+    std::size_t first = i + 1;
     auto end = std::upper_bound(at.begin(), at.end(), i);
-    for (std::size_t parts = 0; parts < kPartsAtOnce && end != at.end(); ++parts, ++end) {
-      for (std::size_t deleted = 1; deleted <= kMostDeleted && i + deleted < *end; ++deleted) {
-        List candidate = best_.choices;
-        candidate[i] -= by;
-        if (takes(without(std::move(candidate), *end - deleted, *end))) return true;
-      }
-    }
+    for (std::size_t parts = 0; parts < kPartsAfter && end != at.end(); ++parts, first = *end++)
+      for (std::size_t deleted = 1; deleted <= std::min(kMostDeleted, *end - first); ++deleted)
+        if (takes(without(lower, *end - deleted, *end)) || takes(without(lower, first, first + deleted))) return true;
     return false;
   }
 
