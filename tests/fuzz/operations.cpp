@@ -1,4 +1,4 @@
-// The steps of random programs: each does an operation with the library and with the reference.
+// The steps of random programs: each does an operation with the library and with the reference, and says how it is written in C++.
 #include <algorithm>
 #include <limits>
 #include <numeric>
@@ -148,6 +148,7 @@ double log_of_sum(const std::vector<double>& v) {
   return max + std::log(s);
 }
 
+// [sum]
 void sums(Program& p) {
   const Value x = p.any();
   const Dims dims = p.dims(x.array.rank());
@@ -157,6 +158,7 @@ void sums(Program& p) {
       [&] { return code("sum({}, {}, {{.keepdim = {}}})", x, dims, keepdim); },
       [&] { return reduce(x.array, dims, keepdim, counting(x.array.dtype), total); });
 }
+// [sum]
 
 void means(Program& p) {
   const Value x = p.any_floating();
