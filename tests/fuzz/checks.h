@@ -18,7 +18,8 @@ inline std::string digits(double value) {
   return text;
 }
 
-/// How x differs from a tensor of this shape and dtype with these values, or "". Value k may be off by errors[k]; without errors by nothing.
+/// How x differs from a tensor of this shape and dtype with these values, or "". Value k may be off by errors[k]; without errors all
+/// must be equal.
 inline std::string difference(const Tensor& x, const Shape& shape, Dtype dtype, const std::vector<double>& values,
                               const std::vector<double>& errors = {}) {
   if (!(x.shape() == shape) || x.dtype() != dtype)
@@ -33,8 +34,8 @@ inline std::string difference(const Tensor& x, const Shape& shape, Dtype dtype, 
 }
 
 /// How <w, J v> by forward mode differs from <J^T w, v> by reverse mode, or "". target = <w, y> is on the tape, v has a direction for each
-/// variable x, and the difference may be `fraction` of the sum of all terms. "" also if a derivative is very large or not finite: an infinite
-/// slope times 0 is NaN in one mode, and 0 in the other where a rule selects.
+/// variable x, and the difference may be `fraction` of the sum of all terms. "" also if a derivative is very large or not finite: an
+/// infinite slope times 0 is NaN in one mode, and 0 in the other where a rule selects.
 inline std::string difference_of_modes(Tape& tape, const Tensor& target, const std::vector<Tensor>& x, const std::vector<Tensor>& v,
                                        double fraction) {
   const double pushed = tape.jvp(target, std::span<const Tensor>(x), v).item();

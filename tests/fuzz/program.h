@@ -66,8 +66,8 @@ class Program {
   /// Integers in [low, high], rarely with one outside.
   Value integers(const Shape& shape, Index low, Index high);
 
-  /// Does the operation and the reference, and keeps the result if both agree. `text` returns the library's call as C++ (code.h); it is called
-  /// only if the program is printed.
+  /// Does the operation and the reference, and keeps the result if both agree. `text` returns the library's call as C++ (code.h); it is
+  /// called only if the program is printed.
   template <class Library, class Text, class Reference> void step(const char* name, Library&& library, Text&& text, Reference&& reference) {
     std::optional<Array> expected;
     try {
