@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <iostream>
 #include <new>
+#include <sstream>
 #include <system_error>
 #include <utility>
 
@@ -67,24 +68,34 @@ void CommandLine::saving(Saving& saving) {
 }
 void CommandLine::required(const char* name, std::string& value, const char* help) { parser_->add(name, value, help)->required(); }
 
-int CommandLine::run(int argc, char** argv, const std::function<void()>& program) {
+Request CommandLine::parse(int argc, const char* const* argv) {
   CLI::App& app = parser_->app;
   try {
     app.parse(argc, argv);
+    return {};
   } catch (const CLI::Success& help) {
-    const int status = app.exit(help);
-    return std::cout.flush() ? status : report(app.get_name(), "the standard output cannot be written");
+    std::ostringstream text;
+    app.exit(help, text, text);
+    return {Request::Kind::help, text.str()};
   } catch (const CLI::ParseError& error) {
-    return report(app.get_name(), fmt::format("{}; see {} --help", error.what(), app.get_name()));
+    return {Request::Kind::refused, fmt::format("{}; see {} --help", error.what(), app.get_name())};
   }
+}
+
+int CommandLine::run(int argc, char** argv, const std::function<void()>& program) {
+  const Request request = parse(argc, argv);
+  const std::string name = parser_->app.get_name();
+  if (request.kind == Request::Kind::refused) return report(name, request.text);
+  if (request.kind == Request::Kind::help)
+    return std::cout << request.text << std::flush ? 0 : report(name, "the standard output cannot be written");
   try {
     program();
     if (std::fflush(stdout) != 0) throw std::system_error(errno, std::generic_category(), "the standard output");
     return 0;
   } catch (const std::bad_alloc&) {
-    return report(app.get_name(), "out of memory");
+    return report(name, "out of memory");
   } catch (const std::exception& error) {
-    return report(app.get_name(), error.what());
+    return report(name, error.what());
   }
 }
 

@@ -29,6 +29,13 @@ struct Saving {
   bool resume = false;
 };
 
+/// What a command line asks for.
+struct Request {
+  enum class Kind : std::uint8_t { run, help, refused };
+  Kind kind = Kind::run;
+  std::string text = {};  ///< the help, or what is wrong
+};
+
 /// The command line of a program. The help of an option shows the initial value of its variable.
 class CommandLine {
  public:
@@ -48,6 +55,8 @@ class CommandLine {
   /// A required option.
   void required(const char* name, std::string& value, const char* help);
 
+  /// Parses the command line, and sets the variables of its options. If it is refused, these may have any values.
+  Request parse(int argc, const char* const* argv);
   /// Parses the command line and runs the program; returns its exit status. Errors that the user can fix (in the command line or a data
   /// file) are printed as one line on stderr, with status 2.
   int run(int argc, char** argv, const std::function<void()>& program);

@@ -59,6 +59,10 @@ void convolutions(Program& p) {
   p.step(
       "conv2d", [&] { return biased ? conv2d(x.tensor, weight.tensor, bias.tensor, o) : conv2d(x.tensor, weight.tensor, o); },
       [&] {
+        return code("conv2d({}, {}, {}{{.stride = {}, .padding = {}, .dilation = {}, .groups = {}}})", x, weight,
+                    biased ? code("{}, ", bias) : "", o.stride, o.padding, o.dilation, o.groups);
+      },
+      [&] {
         need(given == in / groups);
         const Shape &size = x.array.shape, &kernel = weight.array.shape;
         const Index h = windows(size[2], kernel[2], o.stride.height, o.padding.height, o.dilation.height);
@@ -89,6 +93,10 @@ void poolings(Program& p) {
       [&] {
         return largest ? max_pool2d(x.tensor, kernel, {.stride = stride, .padding = padding})
                        : avg_pool2d(x.tensor, kernel, {.stride = stride, .padding = padding, .count_include_pad = count_padding});
+      },
+      [&] {
+        return code("{}({}, {}, {{.stride = {}, .padding = {}{}}})", largest ? "max_pool2d" : "avg_pool2d", x, kernel, stride, padding,
+                    largest ? "" : code(", .count_include_pad = {}", count_padding));
       },
       [&] {
         need(2 * padding.height <= kernel.height && 2 * padding.width <= kernel.width);
@@ -130,6 +138,11 @@ void normalizations(Program& p) {
         return kind == 2 ? group_norm(x.tensor, 2) : batch_norm(x.tensor, {}, {}, {.training = true}).y;
       },
       [&] {
+        if (kind == 0) return code("layer_norm({}, {{{}, {}}})", x, shape[1], shape[2]);
+        if (kind == 1) return code("rms_norm({})", x);
+        return kind == 2 ? code("group_norm({}, 2)", x) : code("batch_norm({}, {{}}, {{}}, {{.training = true}}).y", x);
+      },
+      [&] {
         if (kind == 3) need(shape[0] * shape[2] > 1);
         return sums_of(shape, dtype, [&](const Shape& q) {
           Sum all, squares;
@@ -166,6 +179,10 @@ void attentions(Program& p) {
       [&] {
         return scaled_dot_product_attention(q.tensor, k.tensor, v.tensor, {.mask = masked ? mask.tensor : Tensor(), .causal = causal})
             .output;
+      },
+      [&] {
+        return code("scaled_dot_product_attention({}, {}, {}, {{.mask = {}, .causal = {}}}).output", q, k, v,
+                    masked ? literal(mask) : "Tensor()", causal);
       },
       [&] {
         if (masked) need(mask.array.shape[0] == queries || mask.array.shape[0] == 1);
@@ -208,6 +225,10 @@ void recurrences(Program& p) {
         const RecurrentOptions o{.lengths = padded ? lengths.tensor : Tensor()};
         if (kind == 0) return rnn(x.tensor, {}, weights, Nonlinearity::tanh, o).output;
         return kind == 1 ? gru(x.tensor, {}, weights, o).output : lstm(x.tensor, {}, weights, o).output;
+      },
+      [&] {
+        return code("{}({}, {{}}, std::vector<RecurrentWeights>{{{{{}, {}, {}, {}}}}}, {}{{.lengths = {}}}).output", names[kind], x, w, u,
+                    b, c, kind == 0 ? "Nonlinearity::tanh, " : "", padded ? literal(lengths) : "Tensor()");
       },
       [&] {
         if (padded)
@@ -289,6 +310,7 @@ void einsums(Program& p) {
         for (const Value& operand : operands) x.push_back(operand.tensor);
         return einsum(equation, x);
       },
+      [&] { return code("einsum(\"{}\", {})", equation, operands); },
       [&] {
         Shape shape, summed;  // what is no letter of the equation has the size 1
         for (const Index letter : result) shape.push_back(sizes[static_cast<int>(letter)]);

@@ -1,4 +1,4 @@
-// The steps of random programs: each does an operation with the library and with the reference.
+// The steps of random programs: each does an operation with the library and with the reference, and says how it is written in C++.
 #include <algorithm>
 #include <limits>
 #include <numeric>
@@ -24,6 +24,7 @@ void arithmetic(Program& p) {
       [&] {
         return kind == 0 ? a.tensor + b.tensor : kind == 1 ? a.tensor - b.tensor : kind == 2 ? a.tensor * b.tensor : a.tensor / b.tensor;
       },
+      [&] { return code("{} {} {}", a, "+-*/"[kind], b); },
       [&] {
         need(is_floating(a.array.dtype) || (a.array.dtype == int64 && kind < 3));
         return zip(a.array, b.array, a.array.dtype, [&](double s, double t) {
@@ -38,6 +39,7 @@ void with_number(Program& p) {
   const bool left = p.one_in(2);
   p.step(
       "a number", [&] { return left ? number * x.tensor + 1 : x.tensor * number + 1; },
+      [&] { return left ? code("{} * {} + 1", number, x) : code("{} * {} + 1", x, number); },
       [&] {
         need(is_floating(x.array.dtype) || (x.array.dtype == int64 && number == std::floor(number)));
         const double as_element = rounded(number, x.array.dtype);
@@ -54,6 +56,9 @@ void comparison(Program& p) {
       "comparison", [&] { return kind == 0   ? a.tensor < b.tensor
                                  : kind == 1 ? a.tensor >= b.tensor
                                              : a.tensor == b.tensor; },
+      [&] {
+        return code("{} {} {}", a, kind == 0 ? "<" : kind == 1 ? ">=" : "==", b);
+      },
       [&] { return zip(a.array, b.array, boolean, [&](double s, double t) { return kind == 0   ? s < t
                                                                                    : kind == 1 ? s >= t
                                                                                                : s == t; }); });
@@ -63,7 +68,7 @@ void selection(Program& p) {
   const Value a = p.any(), b = p.of_shape(p.shape_like(a.array.shape), p.one_in(15) ? float64 : a.array.dtype);
   const Value c = p.one_in(20) ? p.any() : p.of_shape(p.shape_like(a.array.shape), boolean);
   p.step(
-      "where", [&] { return where(c.tensor, a.tensor, b.tensor); },
+      "where", [&] { return where(c.tensor, a.tensor, b.tensor); }, [&] { return code("where({}, {}, {})", c, a, b); },
       [&] {
         need(c.array.dtype == boolean && a.array.dtype == b.array.dtype);
         return array_of(broadcast(broadcast(a.array.shape, b.array.shape), c.array.shape), a.array.dtype, [&](const Shape& q) {
@@ -73,26 +78,27 @@ void selection(Program& p) {
 }
 
 struct Function {
+  const char* name;
   Tensor (*ours)(const Tensor&, Location);
   double (*reference)(double);
 };
 constexpr Function kFunctions[] = {
-    {exp, [](double x) { return std::exp(x); }},
-    {sin, [](double x) { return std::sin(x); }},
-    {tanh, [](double x) { return std::tanh(x); }},
-    {sqrt, [](double x) { return std::sqrt(x); }},
-    {log, [](double x) { return std::log(x); }},
-    {reciprocal, [](double x) { return 1 / x; }},
-    {sigmoid, [](double x) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); }},
-    {floor, [](double x) { return std::floor(x); }},
-    {expm1, [](double x) { return std::expm1(x); }},
+    {"exp", exp, [](double x) { return std::exp(x); }},
+    {"sin", sin, [](double x) { return std::sin(x); }},
+    {"tanh", tanh, [](double x) { return std::tanh(x); }},
+    {"sqrt", sqrt, [](double x) { return std::sqrt(x); }},
+    {"log", log, [](double x) { return std::log(x); }},
+    {"reciprocal", reciprocal, [](double x) { return 1 / x; }},
+    {"sigmoid", sigmoid, [](double x) { return x < 0 ? std::exp(x) / (1 + std::exp(x)) : 1 / (1 + std::exp(-x)); }},
+    {"floor", floor, [](double x) { return std::floor(x); }},
+    {"expm1", expm1, [](double x) { return std::expm1(x); }},
 };
 
 void function(Program& p) {
   const Value x = p.any_floating();
   const Function& f = kFunctions[p.below(std::size(kFunctions))];
   p.step(
-      "function", [&] { return f.ours(x.tensor, Location::here()); },
+      "function", [&] { return f.ours(x.tensor, Location::here()); }, [&] { return code("{}({})", f.name, x); },
       [&] {
         need_floating(x.array);
         return map(x.array, f.reference);
@@ -107,6 +113,9 @@ void function_of_integers_too(Program& p) {
                                           : kind == 1 ? abs(x.tensor)
                                                       : relu(x.tensor); },
       [&] {
+        return code("{}({})", kind == 0 ? "square" : kind == 1 ? "abs" : "relu", x);
+      },
+      [&] {
         need(x.array.dtype != boolean);
         return map(x.array, [&](double v) { return kind == 0 ? v * v : kind == 1 ? std::abs(v) : v <= 0 ? 0 : v; });
       });
@@ -116,7 +125,8 @@ void conversion(Program& p) {
   const Value x = p.any();
   const Dtype to = p.floating();
   p.step(
-      "to", [&] { return x.tensor.to(to); }, [&] { return array_of(x.array.shape, to, [&](const Shape& q) { return x.array.at(q); }); });
+      "to", [&] { return x.tensor.to(to); }, [&] { return code("{}.to({})", x, to); },
+      [&] { return array_of(x.array.shape, to, [&](const Shape& q) { return x.array.at(q); }); });
 }
 
 // ---- reductions -------------------------------------------------------------------------------------------------------------------
@@ -138,14 +148,17 @@ double log_of_sum(const std::vector<double>& v) {
   return max + std::log(s);
 }
 
+// [sum]
 void sums(Program& p) {
   const Value x = p.any();
   const Dims dims = p.dims(x.array.rank());
   const bool keepdim = p.one_in(2);
   p.step(
       "sum", [&] { return sum(x.tensor, dims, {.keepdim = keepdim}); },
+      [&] { return code("sum({}, {}, {{.keepdim = {}}})", x, dims, keepdim); },
       [&] { return reduce(x.array, dims, keepdim, counting(x.array.dtype), total); });
 }
+// [sum]
 
 void means(Program& p) {
   const Value x = p.any_floating();
@@ -153,6 +166,7 @@ void means(Program& p) {
   const bool keepdim = p.one_in(2);
   p.step(
       "mean", [&] { return mean(x.tensor, dims, {.keepdim = keepdim}); },
+      [&] { return code("mean({}, {}, {{.keepdim = {}}})", x, dims, keepdim); },
       [&] {
         need_floating(x.array);
         return reduce(x.array, dims, keepdim, x.array.dtype, [](const auto& v) { return total(v) / static_cast<double>(v.size()); });
@@ -165,6 +179,7 @@ void products(Program& p) {
   const bool keepdim = p.one_in(2);
   p.step(
       "prod", [&] { return prod(x.tensor, dims, {.keepdim = keepdim}); },
+      [&] { return code("prod({}, {}, {{.keepdim = {}}})", x, dims, keepdim); },
       [&] {
         return reduce(x.array, dims, keepdim, counting(x.array.dtype),
                       [](const auto& v) { return std::accumulate(v.begin(), v.end(), 1.0, std::multiplies<>()); });
@@ -183,6 +198,7 @@ void extremes(Program& p) {
   const bool keepdim = p.one_in(2);
   p.step(
       "max", [&] { return max(x.tensor, dims, {.keepdim = keepdim}); },
+      [&] { return code("max({}, {}, {{.keepdim = {}}})", x, dims, keepdim); },
       [&] { return not_of_nothing(reduce(x.array, dims, keepdim, x.array.dtype, largest), x.array); });
 }
 
@@ -192,6 +208,7 @@ void positions(Program& p) {
   const bool keepdim = p.one_in(2);
   p.step(
       "argmax", [&] { return argmax(x.tensor, dim, {.keepdim = keepdim}); },
+      [&] { return code("argmax({}, {}, {{.keepdim = {}}})", x, dim, keepdim); },
       [&] {
         const Array y = reduce(x.array, {dim}, keepdim, int64, [](const auto& v) {
           std::size_t best = 0;
@@ -209,6 +226,7 @@ void logsumexps(Program& p) {
   const bool keepdim = p.one_in(2);
   p.step(
       "logsumexp", [&] { return logsumexp(x.tensor, dims, {.keepdim = keepdim}); },
+      [&] { return code("logsumexp({}, {}, {{.keepdim = {}}})", x, dims, keepdim); },
       [&] {
         need_floating(x.array);
         Array y = reduce(x.array, dims, keepdim, x.array.dtype, log_of_sum);
@@ -223,6 +241,7 @@ void variances(Program& p) {
   const Index correction = p.below(2);
   p.step(
       "var", [&] { return var(x.tensor, dims, {.correction = correction}); },
+      [&] { return code("var({}, {}, {{.correction = {}}})", x, dims, correction); },
       [&] {
         need_floating(x.array);
         Array y = reduce(x.array, dims, false, x.array.dtype, [&](const auto& v) {
@@ -240,7 +259,7 @@ void running_sums(Program& p) {
   const Value x = p.any_floating();
   const Index dim = p.dim(x.array.rank());
   p.step(
-      "cumsum", [&] { return cumsum(x.tensor, dim); },
+      "cumsum", [&] { return cumsum(x.tensor, dim); }, [&] { return code("cumsum({}, {})", x, dim); },
       [&] {
         return along(x.array, dimension(dim, x.array.rank()), counting(x.array.dtype), [](std::vector<double> v) {
           std::partial_sum(v.begin(), v.end(), v.begin());
@@ -255,6 +274,7 @@ void softmaxes(Program& p) {
   const bool logarithm = p.one_in(2);
   p.step(
       "softmax", [&] { return logarithm ? log_softmax(x.tensor, dim) : softmax(x.tensor, dim); },
+      [&] { return code("{}softmax({}, {})", logarithm ? "log_" : "", x, dim); },
       [&] {
         need_floating(x.array);
         return along(x.array, dimension(dim, x.array.rank()), x.array.dtype, [&](std::vector<double> v) {
@@ -269,9 +289,9 @@ void softmaxes(Program& p) {
 // ---- shapes -----------------------------------------------------------------------------------------------------------------------
 
 /// A step whose result consists of elements of x; `from` returns the position of each in x.
-template <class Library, class ShapeOf, class From>
-void rearrangement(Program& p, const char* name, const Value& x, Library&& library, ShapeOf&& shape_of, From&& from) {
-  p.step(name, library, [&] {
+template <class Library, class Text, class ShapeOf, class From>
+void rearrangement(Program& p, const char* name, const Value& x, Library&& library, Text&& text, ShapeOf&& shape_of, From&& from) {
+  p.step(name, library, text, [&] {
     const Shape shape = shape_of();
     return array_of(shape, x.array.dtype, [&](const Shape& q) { return x.array.at(from(q)); });
   });
@@ -286,6 +306,7 @@ void transposes(Program& p) {
   };
   rearrangement(
       p, "transpose", x, [&] { return transpose(x.tensor, first, second); },
+      [&] { return code("transpose({}, {}, {})", x, first, second); },
       [&] {
         static_cast<void>(dimension(first, x.array.rank()) + dimension(second, x.array.rank()));
         return swapped(x.array.shape);
@@ -300,7 +321,7 @@ void permutations(Program& p) {
   for (int d = x.array.rank(); d > 1; --d) std::swap(order[d - 1], order[static_cast<int>(p.below(d))]);
   if (p.one_in(10) && order.rank() > 0) order[0] = p.dim(x.array.rank());
   rearrangement(
-      p, "permute", x, [&] { return permute(x.tensor, order); },
+      p, "permute", x, [&] { return permute(x.tensor, order); }, [&] { return code("permute({}, {})", x, order); },
       [&] {
         Shape s;
         std::vector<bool> seen(static_cast<std::size_t>(x.array.rank()));
@@ -332,7 +353,7 @@ void reshapes(Program& p) {
   wanted.push_back(p.one_in(4) ? -1 : left);
   if (p.one_in(10)) wanted.push_back(p.between(-2, 2));
   p.step(
-      "reshape", [&] { return reshape(x.tensor, wanted); },
+      "reshape", [&] { return reshape(x.tensor, wanted); }, [&] { return code("reshape({}, {})", x, wanted); },
       [&] {
         Shape shape = wanted;
         Index known = 1, open = -1;
@@ -360,7 +381,7 @@ void expansions(Program& p) {
   for (const Index size : x.array.shape) to.push_back(size == 1 ? p.between(0, 3) : size);
   if (p.one_in(10) && to.rank() > 0) to[static_cast<int>(p.below(to.rank()))] = p.between(-1, 5);
   rearrangement(
-      p, "expand", x, [&] { return expand(x.tensor, to); },
+      p, "expand", x, [&] { return expand(x.tensor, to); }, [&] { return code("expand({}, {})", x, to); },
       [&] {
         const int added = to.rank() - x.array.rank();
         need(added >= 0);
@@ -385,6 +406,7 @@ void huge_shapes(Program& p) {
       [&] {
         return zeros ? Tensor::zeros({size, size, 8}) : expand(sum(x.tensor), {size, size, 8});
       },
+      [&] { return zeros ? code("Tensor::zeros({{{0}, {0}, 8}})", size) : code("expand(sum({0}), {{{1}, {1}, 8}})", x, size); },
       []() -> Array { throw Refused(); });
 }
 
@@ -394,6 +416,7 @@ void slices(Program& p) {
   const auto first = [&](Index n) { return std::clamp<Index>(start < 0 ? start + n : start, 0, n); };
   rearrangement(
       p, "slice", x, [&] { return slice(x.tensor, dim, start, stop, step); },
+      [&] { return code("slice({}, {}, {}, {}, {})", x, dim, start, stop, step); },
       [&] {
         Shape s = x.array.shape;
         Index& n = s[dimension(dim, x.array.rank())];
@@ -413,7 +436,7 @@ void selects(Program& p) {
   const Value x = p.any();
   const Index dim = p.dim(x.array.rank()), index = p.between(-4, 3);
   p.step(
-      "select", [&] { return select(x.tensor, dim, index); },
+      "select", [&] { return select(x.tensor, dim, index); }, [&] { return code("select({}, {}, {})", x, dim, index); },
       [&] {
         const int d = dimension(dim, x.array.rank());
         const Index n = x.array.shape[d];
@@ -434,7 +457,7 @@ void flips(Program& p) {
   const Dims dims = p.dims(x.array.rank());
   std::vector<bool> over(static_cast<std::size_t>(x.array.rank()));
   rearrangement(
-      p, "flip", x, [&] { return flip(x.tensor, dims); },
+      p, "flip", x, [&] { return flip(x.tensor, dims); }, [&] { return code("flip({}, {})", x, dims); },
       [&] {
         for (const Index given : dims) {
           const auto d = static_cast<std::size_t>(dimension(given, x.array.rank()));
@@ -455,7 +478,7 @@ void unsqueezes(Program& p) {
   if (x.array.rank() > 4) return;
   const Index dim = p.between(-x.array.rank() - 2, x.array.rank() + 1);
   p.step(
-      "unsqueeze", [&] { return unsqueeze(x.tensor, dim); },
+      "unsqueeze", [&] { return unsqueeze(x.tensor, dim); }, [&] { return code("unsqueeze({}, {})", x, dim); },
       [&] {
         const int at = dimension(dim, x.array.rank() + 1);
         Shape s;
@@ -480,6 +503,7 @@ void joins(Program& p) {
       [&] {
         return concat({a.tensor, b.tensor}, dim);
       },
+      [&] { return code("concat({{{}, {}}}, {})", a, b, dim); },
       [&] {
         const int d = dimension(dim, a.array.rank());
         need(b.array.rank() == a.array.rank());
@@ -504,7 +528,7 @@ void paddings(Program& p) {
   if (p.one_in(15)) after.push_back(0);
   const double value = p.one_in(2) ? 0 : 0.5;
   p.step(
-      "pad", [&] { return pad(x.tensor, before, after, value); },
+      "pad", [&] { return pad(x.tensor, before, after, value); }, [&] { return code("pad({}, {}, {}, {})", x, before, after, value); },
       [&] {
         need(before.rank() == x.array.rank() && after.rank() == x.array.rank());
         Shape s = x.array.shape;
@@ -529,6 +553,7 @@ void triangles(Program& p) {
   const bool lower = p.one_in(2);
   p.step(
       "tril or triu", [&] { return lower ? tril(x.tensor, diagonal) : triu(x.tensor, diagonal); },
+      [&] { return code("{}({}, {})", lower ? "tril" : "triu", x, diagonal); },
       [&] {
         need(x.array.rank() >= 2);
         return array_of(x.array.shape, x.array.dtype, [&](const Shape& q) {
@@ -548,6 +573,7 @@ void index_selects(Program& p) {
   const Value index = p.integers(p.one_in(15) ? p.shape() : Shape{p.below(5)}, 0, n - 1);
   p.step(
       "index_select", [&] { return index_select(x.tensor, dim, index.tensor); },
+      [&] { return code("index_select({}, {}, {})", x, dim, index); },
       [&] {
         const int d = dimension(dim, x.array.rank());
         need(index.array.rank() == 1);
@@ -571,7 +597,7 @@ void gathers(Program& p) {
   if (p.one_in(10)) shape = p.shape();
   const Value index = p.integers(shape, 0, fits ? x.array.shape[at] - 1 : 0);
   p.step(
-      "gather", [&] { return gather(x.tensor, dim, index.tensor); },
+      "gather", [&] { return gather(x.tensor, dim, index.tensor); }, [&] { return code("gather({}, {}, {})", x, dim, index); },
       [&] {
         const int d = dimension(dim, x.array.rank());
         need(index.array.rank() == x.array.rank());
@@ -595,6 +621,7 @@ void scatters(Program& p) {
               source = p.of_shape(p.one_in(15) ? p.shape() : shape, x.array.dtype);
   p.step(
       "scatter_add", [&] { return scatter_add(x.tensor, dim, index.tensor, source.tensor); },
+      [&] { return code("scatter_add({}, {}, {}, {})", x, dim, index, source); },
       [&] {
         const int d = dimension(dim, x.array.rank());
         need(source.array.shape == shape);
@@ -674,6 +701,7 @@ void parts(Program& p) {
   const Value x = p.any();
   const RandomPart part = random_part(p, x.array.rank());
   const auto& i = part.index;
+  const bool bracket = i.size() == 1 && p.one_in(2);
   p.step(
       "x(...)",
       [&] {
@@ -681,7 +709,7 @@ void parts(Program& p) {
           case 0:
             return x.tensor(Ellipsis);
           case 1:
-            return p.one_in(2) ? x.tensor[i[0]] : x.tensor(i[0]);
+            return bracket ? x.tensor[i[0]] : x.tensor(i[0]);
           case 2:
             return x.tensor(i[0], i[1]);
           case 3:
@@ -691,6 +719,14 @@ void parts(Program& p) {
           default:
             return x.tensor(i[0], i[1], i[2], i[3], i[4]);
         }
+      },
+      [&] {
+        if (i.empty()) return code("{}(Ellipsis)", x);
+        if (bracket) return code("{}[{}]", x, i[0]);
+        std::vector<std::string> indices;
+        for (const Subscript& index : i) indices.push_back(literal(index));
+        if (i[0].kind == Subscript::Kind::integer) indices[0] = code("Subscript({})", i[0]);  // x(0, 1) is a Scalar
+        return code("{}({})", x, list(indices));
       },
       [&] {
         const auto taken = part.taken(x.array.shape);
@@ -709,6 +745,7 @@ void slice_updates(Program& p) {
   const Value v = p.of_shape(p.one_in(15) ? p.shape() : p.shape_like(shape), p.one_in(20) ? float64 : x.array.dtype);
   p.step(
       "slice_update", [&] { return slice_update(x.tensor, std::span<const Subscript>(part.index), v.tensor); },
+      [&] { return code("slice_update({}, {}, {})", x, part.index, v); },
       [&] {
         const auto taken = part.taken(x.array.shape);
         need(x.array.dtype == v.array.dtype && broadcast(shape, v.array.shape) == shape);
@@ -733,6 +770,7 @@ void index_puts(Program& p) {
   for (const Value& i : index) tensors.push_back(i.tensor);
   p.step(
       "index_put", [&] { return index_put(x.tensor, std::span<const Tensor>(tensors), v.tensor, {.accumulate = accumulate}); },
+      [&] { return code("index_put({}, {}, {}, {{.accumulate = {}}})", x, index, v, accumulate); },
       [&] {
         need(indexed >= 1 && indexed <= x.array.rank());
         for (Index d = 0; d < indexed; ++d)
@@ -766,6 +804,7 @@ void puts(Program& p) {
               source = p.of_shape(p.one_in(15) ? p.shape() : shape, x.array.dtype);
   p.step(
       "scatter", [&] { return scatter(x.tensor, dim, index.tensor, source.tensor); },
+      [&] { return code("scatter({}, {}, {}, {})", x, dim, index, source); },
       [&] {
         const int d = dimension(dim, x.array.rank());
         need(source.array.shape == shape);
@@ -791,6 +830,7 @@ void masked_scatters(Program& p) {
   const Value source = p.of_shape({static_cast<Index>(count) + (p.one_in(15) ? 1 : 0)}, x.array.dtype);
   p.step(
       "masked_scatter", [&] { return masked_scatter(x.tensor, mask.tensor, source.tensor); },
+      [&] { return code("masked_scatter({}, {}, {})", x, mask, source); },
       [&] {
         need(mask.array.dtype == boolean && broadcast(x.array.shape, mask.array.shape) == x.array.shape);
         need(static_cast<double>(source.array.size()) == count);
@@ -815,6 +855,9 @@ void logic(Program& p) {
                            : !a.tensor;
       },
       [&] {
+        return kind == 3 ? code("!{}", a) : kind == 2 ? code("logical_xor({}, {})", a, b) : code("{} {} {}", a, kind == 0 ? "&&" : "||", b);
+      },
+      [&] {
         need(a.array.dtype == boolean);
         if (kind == 3) return map(a.array, [](double v) { return v == 0; });
         need(b.array.dtype == boolean);
@@ -830,6 +873,7 @@ void any_or_all(Program& p) {
   const bool keepdim = p.one_in(2), any_of = p.one_in(2);
   p.step(
       "any or all", [&] { return any_of ? any(x.tensor, dims, {.keepdim = keepdim}) : all(x.tensor, dims, {.keepdim = keepdim}); },
+      [&] { return code("{}({}, {}, {{.keepdim = {}}})", any_of ? "any" : "all", x, dims, keepdim); },
       [&] {
         need(x.array.dtype == boolean);
         return reduce(x.array, dims, keepdim, boolean, [&](const auto& v) {
@@ -847,6 +891,9 @@ void kinds_of_numbers(Program& p) {
                                                : kind == 1 ? isinf(x.tensor)
                                                            : isfinite(x.tensor); },
       [&] {
+        return code("{}({})", kind == 0 ? "isnan" : kind == 1 ? "isinf" : "isfinite", x);
+      },
+      [&] {
         return array_of(x.array.shape, boolean, [&](const Shape& q) {
           const double v = x.array.at(q);
           return kind == 0 ? std::isnan(v) : kind == 1 ? std::isinf(v) : std::isfinite(v);
@@ -859,6 +906,7 @@ void masked_fills(Program& p) {
   const double value = p.one_in(2) ? 1 : 0.25;
   p.step(
       "masked_fill", [&] { return masked_fill(x.tensor, mask.tensor, value); },
+      [&] { return code("masked_fill({}, {}, {})", x, mask, value); },
       [&] {
         need(mask.array.dtype == boolean);
         need(is_floating(x.array.dtype) || value == std::floor(value));
@@ -873,7 +921,7 @@ void sorts(Program& p) {
   const Index dim = p.dim(x.array.rank());
   const bool descending = p.one_in(2);
   p.step(
-      "sort", [&] { return sort(x.tensor, dim, descending).values; },
+      "sort", [&] { return sort(x.tensor, dim, descending).values; }, [&] { return code("sort({}, {}, {}).values", x, dim, descending); },
       [&] {
         return along(x.array, dimension(dim, x.array.rank()), x.array.dtype, [&](std::vector<double> v) {
           const auto less = [](double a, double b) { return !std::isnan(a) && (std::isnan(b) || a < b); };
@@ -887,7 +935,7 @@ void one_hots(Program& p) {
   const Index classes = p.between(0, 4);
   const Value index = p.integers(p.shape(), 0, classes - 1);
   p.step(
-      "one_hot", [&] { return one_hot(index.tensor, classes); },
+      "one_hot", [&] { return one_hot(index.tensor, classes); }, [&] { return code("one_hot({}, {})", index, classes); },
       [&] {
         for (const double i : index.array.values) need(i >= 0 && i < static_cast<double>(classes));
         Shape s = index.array.shape;
@@ -911,13 +959,14 @@ void matrix_products(Program& p) {
   }
   const Value b = p.of_shape(shape, p.one_in(20) ? p.floating() : a.array.dtype);
   p.step(
-      "matmul", [&] { return wengert::matmul(a.tensor, b.tensor); }, [&] { return matmul(a.array, b.array); });
+      "matmul", [&] { return wengert::matmul(a.tensor, b.tensor); }, [&] { return code("matmul({}, {})", a, b); },
+      [&] { return matmul(a.array, b.array); });
 }
 
 void inner_products(Program& p) {
   const Value a = p.any_floating(), b = p.of_shape(p.one_in(8) ? p.shape() : a.array.shape, a.array.dtype);
   p.step(
-      "dot", [&] { return dot(a.tensor, b.tensor); },
+      "dot", [&] { return dot(a.tensor, b.tensor); }, [&] { return code("dot({}, {})", a, b); },
       [&] {
         need(a.array.rank() == 1 && b.array.rank() == 1);
         return matmul(a.array, b.array);
