@@ -35,6 +35,7 @@
 #include <vector>
 
 #include "autodiff/functions/dual.h"
+#include "autodiff/scalar/standard_functions.h"
 #include "autodiff/tape/tape.h"
 #include "autodiff/transforms/convergence.h"
 #include "autodiff/transforms/external_function.h"
@@ -228,6 +229,7 @@ std::vector<T> ode_states(const F& f, const std::vector<T>& y0, std::span<const 
       y = state.y;
     } else {
       step(f, y, t, state.t - t, std::span<const T>(p));
+      for (std::size_t i = 0; i < y.size(); ++i) y[i] = with_value(y[i], state.y[i]);  // the same to the last bit
     }
     show();
   }

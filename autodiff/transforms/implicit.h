@@ -247,6 +247,10 @@ template <detail::NumberList A, detail::NumberList B> auto solve(const A& a, con
     const Index rows = static_cast<Index>(n);
     const Tensor x = wengert::solve(detail::matrix_of(a, rows, rows, site), detail::matrix_of(b, rows, static_cast<Index>(k), site), site);
     return detail::scalars_of(reshape(x, {x.size()}, site));
+  } else if constexpr (std::is_same_v<T, double>) {
+    const Index rows = static_cast<Index>(n);
+    const Tensor x = wengert::solve(detail::matrix_of(a, rows, rows, site), detail::matrix_of(b, rows, static_cast<Index>(k), site), site);
+    return std::vector<double>(x.data<double>(), x.data<double>() + x.size());
   } else {
     std::vector<T> p = detail::list_as<T>(a);
     const std::vector<T> right = detail::list_as<T>(b);
