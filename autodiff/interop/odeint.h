@@ -10,9 +10,9 @@
 //
 //     y_bar_0 = (dS/dy_0)^T y_bar_1,      p_bar += (dS/dp)^T y_bar_1.
 //
-// It keeps y_0 and p. The states between are computed again: a run over n steps keeps up to 100 states, evenly spaced, and does the same with
-// each part between two of them. So 10^4 steps are computed three times and 10^6 steps four times, and memory does not depend on their
-// number.
+// It keeps y_0 and p. The states between are computed again: a run over n steps keeps up to 100 states, evenly spaced, and each part
+// between two of them is run in the same way. So 10^4 steps are computed three times and 10^6 steps four times, and the memory does not
+// depend on their number.
 #include "autodiff/error.h"  // first: without C++20 its message is the one to see
 
 #if !__has_include(<boost/numeric/odeint/stepper/runge_kutta_dopri5.hpp>)

@@ -222,8 +222,8 @@ auto implicit(const F& f, const X& x0, const P& p, const ImplicitOptions& option
 }
 
 /// The fixed point x = G(x, p) that the iteration x = G(x, p) reaches from x0, and its derivatives with respect to p: those of
-/// implicit() for x - G(x, p). The last digits are those of Newton's method. A ConvergenceError if the iteration does not converge, as where
-/// G is no contraction: then write the equation for implicit().
+/// implicit() for x - G(x, p). The last digits are those of Newton's method. A ConvergenceError if the iteration does not converge, as
+/// where G is no contraction: then write the equation for implicit().
 template <class G, detail::NumberList X, detail::NumberList P>
 auto fixed_point(const G& g, const X& x0, const P& p, const ImplicitOptions& options = {}, Location site = Location::here()) {
   using T = detail::ProgramNumberOf<detail::ElementOf<P>>;
