@@ -120,8 +120,8 @@ template <template <class...> class Stepper, class F> class OdeSteps {
       const double tried = s.step, rest = end - s.t;
       const bool last = std::fabs(rest) <= std::fabs(tried);
       if (last) s.step = rest;
-      if (std::fabs(s.step) < kLeastStep * std::fabs(s.t))
-        if (!last) throw ConvergenceError("integrate_ode: the steps become too small at t = " + short_text(s.t) + kHint);
+      if (!last && std::fabs(s.step) < kLeastStep * std::fabs(s.t))
+        throw ConvergenceError("integrate_ode: the steps become too small at t = " + short_text(s.t) + kHint);
       before_ = s.y;
       slope_before_ = s.slope;
       const double t = s.t, size = s.step;
