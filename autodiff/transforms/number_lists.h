@@ -55,7 +55,7 @@ template <class T, class R> std::vector<T> results_as(const R& results) {
   std::vector<T> list;
   list.reserve(results.size());
   for (std::size_t i = 0; i < results.size(); ++i) {
-    const T result = results[i];
+    const T& result = results[i];
     list.push_back(result);
   }
   return list;

@@ -254,6 +254,7 @@ BOOST_AUTO_TEST_CASE(every_number_of_steps) {
 BOOST_AUTO_TEST_CASE(several_runs_on_one_tape_and_threads) {
   std::vector<double> slopes(3);
   std::vector<std::thread> threads;
+  threads.reserve(slopes.size());
   for (double& slope : slopes)
     threads.emplace_back([&slope] {
       Tape tape;

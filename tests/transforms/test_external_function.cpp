@@ -170,6 +170,7 @@ BOOST_AUTO_TEST_CASE(a_block_may_open_a_tape_of_its_own) {
 BOOST_AUTO_TEST_CASE(every_thread_has_its_own) {
   std::vector<double> slopes(4);
   std::vector<std::thread> threads;
+  threads.reserve(slopes.size());
   for (std::size_t t = 0; t < slopes.size(); ++t)
     threads.emplace_back([&slopes, t] {
       for (int k = 0; k < 100; ++k) {
