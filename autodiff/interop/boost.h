@@ -27,6 +27,7 @@
 #include <type_traits>
 #include <utility>
 
+#include "autodiff/interop/recorded_number.h"
 #include "autodiff/scalar/eager_scalar.h"
 #include "autodiff/scalar/standard_functions.h"
 
@@ -143,8 +144,6 @@ template <class V> class BoostNorm {
  private:
   BasicEagerScalar<V> x_;
 };
-
-template <class T> concept RecordedNumber = IsScalar<T>::value || IsEagerScalar<T>::value;
 
 }  // namespace wengert::detail
 

@@ -22,6 +22,7 @@
 #include <utility>
 #include <vector>
 
+#include "autodiff/interop/recorded_number.h"
 #include "autodiff/ops.h"
 #include "autodiff/scalar/product_sum.h"
 #include "autodiff/scalar/standard_functions.h"
@@ -29,8 +30,6 @@
 #include "autodiff/transforms/custom_operation.h"
 
 namespace wengert::detail {
-
-template <class T> concept RecordedNumber = IsScalar<T>::value || IsEagerScalar<T>::value;
 
 /// The traits of T, whose values are doubles.
 template <class T> struct EigenTraits : Eigen::GenericNumTraits<T> {
@@ -285,6 +284,16 @@ template <class Decomposition> struct EigenSparseSolveRule {
     for (Eigen::Index j = 0; j < pattern->outerSize(); ++j)
       for (Matrix::InnerIterator at(*pattern, j); at; ++at) *slope++ = -right.row(at.row()).dot(solution.row(at.col()));
     return {a_bar, b_bar};
+  }
+  Tensor jvp(const Tensor& a_dot, const Tensor& b_dot, const Tensor& x, const Tensor&, const Tensor& b) const {
+    Tensor x_dot = Tensor::uninitialized(b.shape(), float64);
+    Eigen::MatrixXd right = eigen::view(b_dot);
+    const auto solution = eigen::view(x);
+    const double* moved = a_dot.data<double>();
+    for (Eigen::Index j = 0; j < pattern->outerSize(); ++j)
+      for (Matrix::InnerIterator at(*pattern, j); at; ++at) right.row(at.row()) -= *moved++ * solution.row(at.col());
+    eigen::mutable_view(x_dot) = Eigen::MatrixXd(factors->solve(right));
+    return x_dot;
   }
 };
 

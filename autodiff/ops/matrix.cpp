@@ -34,4 +34,16 @@ Factors factorize(const Tensor& x, Location site) {
   return f;
 }
 
+void solve_with(const Factors& f, bool transpose, Tensor& columns) {
+  const Index n = columns.size(-1), k = columns.size(-2);
+  dispatch_floating(columns.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    T* x = columns.mutable_data<T>();
+    const T* lu = f.lu.data<T>();
+    const std::int32_t* pivots = f.pivots.data();
+    for (std::size_t i = 0; i < f.zero_pivot.size(); ++i, x += n * k, lu += n * n, pivots += n)
+      blas::solve_lu(transpose, n, k, lu, pivots, x);
+  });
+}
+
 }  // namespace wengert::detail

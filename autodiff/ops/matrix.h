@@ -18,5 +18,8 @@ struct Factors {
   pool::Vector<std::int64_t> zero_pivot;  // for each matrix: the first position (from 1) of a 0 on U's diagonal, or 0 if there is none
 };
 Factors factorize(const Tensor& x, Location site);
+/// A^-1 b (or A^-T b) for the factors of regular matrices (..., n, n): `columns` (..., k, n) holds the vectors b as rows, and is
+/// overwritten.
+void solve_with(const Factors& f, bool transpose, Tensor& columns);
 
 }  // namespace wengert::detail

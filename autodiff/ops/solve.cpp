@@ -1,4 +1,5 @@
-// Inverses and linear systems, by LU factors with partial pivoting.
+// Inverses and linear systems, by LU factors with partial pivoting. A system's rules use the factors of the forward pass; where a sweep is
+// recorded, they compute from A by public operations.
 //
 //   Y = A^-1:      A_bar = -Y^T Y_bar Y^T,                              Y_dot = -Y A_dot Y
 //   X = A^-1 B:    B_bar = A^-T X_bar,        A_bar = -B_bar X^T,       X_dot = A^-1 (B_dot - A_dot X)
@@ -37,13 +38,22 @@ class Inverse : public Operation {
   }
 };
 
+/// A^-1 B (or A^-T B) for B (..., n, k).
+Tensor solved(const detail::Factors& f, bool transposed, const Tensor& b, Location site) {
+  Tensor columns = transpose(b.constant(), -2, -1, site).clone(site);
+  detail::solve_with(f, transposed, columns);
+  return transpose(columns, -2, -1, site).contiguous(site);
+}
+
 class Solve : public Operation {  // x: A, B; y: X
  public:
+  explicit Solve(detail::Factors factors) : factors_(std::move(factors)) {}
   const char* name() const override { return "solve"; }
   const char* latex() const override { return "{#1}^{-1} #2"; }
   ValueSet saved_for(int i) const override { return i == 0 ? input(0) | output() : input(0); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    const Tensor b_bar = solve(transpose(s.x(0)), y_bar[0]);  //  B_bar = A^-T X_bar
+    //  B_bar = A^-T X_bar
+    const Tensor b_bar = recording() ? solve(transpose(s.x(0)), y_bar[0]) : solved(factors_, true, y_bar[0], {});
     if (x_bar.needs(0)) x_bar[0] = -matmul(b_bar, transpose(s.y()));
     if (x_bar.needs(1)) x_bar[1] = b_bar;
   }
@@ -53,8 +63,11 @@ class Solve : public Operation {  // x: A, B; y: X
       const Tensor moved = matmul(x_dot[0], s.y());
       right = right.defined() ? right - moved : -moved;
     }
-    y_dot[0] = solve(s.x(0), right);
+    y_dot[0] = solved(factors_, false, right, {});
   }
+
+ private:
+  detail::Factors factors_;
 };
 
 class SolveTriangular : public Operation {  // x: L, B; y: X
@@ -134,17 +147,9 @@ Tensor solve(const Tensor& a, const Tensor& b, Location site) {
   detail::check_same_dtype("solve", a, b, "the matrix", "the right side");
   if (b.rank() == 1) return squeeze(solve(a, unsqueeze(b, 1, site), site), -1, site);
   const System system = system_of("solve", a, b, site);
-  const detail::Factors f = regular_factors("solve", system.a.constant(), site);
-  const Index n = a.size(-1), k = b.size(-1);
-  Tensor columns = transpose(system.b.constant(), -2, -1, site).clone(site);
-  detail::dispatch_floating(a.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    T* x = columns.mutable_data<T>();
-    const T* lu = f.lu.data<T>();
-    for (std::size_t i = 0; i < f.zero_pivot.size(); ++i, x += n * k, lu += n * n)
-      blas::solve_lu(false, n, k, lu, f.pivots.data() + static_cast<Index>(i) * n, x);
-  });
-  return record(Solve(), site, {&system.a, &system.b}, transpose(columns, -2, -1, site).contiguous(site));
+  detail::Factors f = regular_factors("solve", system.a.constant(), site);
+  Tensor x = solved(f, false, system.b, site);
+  return record(Solve(std::move(f)), site, {&system.a, &system.b}, std::move(x));
 }
 
 Tensor solve_triangular(const Tensor& l, const Tensor& b, bool upper, Location site) {

@@ -231,6 +231,24 @@ BOOST_AUTO_TEST_CASE(sparse_matrices) {
   BOOST_CHECK_THROW(eigen::solve(zero, Vector<Scalar>::Ones(3)), MatrixError);
 }
 
+BOOST_AUTO_TEST_CASE(solutions_have_forward_mode) {
+  // (2 s x_0 + x_1, x_1 / s) = (1, s):  x_1 = s^2,  x_0 = (1 - s^2) / (2 s)
+  const auto tangent = [](const auto& solve) {
+    Tape tape;
+    const Scalar s = tape.variable(2);
+    Matrix<Scalar> a(2, 2);
+    a << 2 * s, 1, 0, 1 / s;
+    Vector<Scalar> b(2);
+    b << 1, s;
+    const Scalar y = solve(a, b)(0);
+    return tape.jvp(y, wrt(s), {Tensor::full({}, 3, float64)});
+  };
+  const double exact = 3 * (-0.5 / 4 - 0.5);
+  BOOST_TEST(tangent([](const auto& a, const auto& b) { return eigen::solve(a, b); }) == exact, tt::tolerance(1e-13));
+  const auto sparse = [](const auto& a, const auto& b) { return eigen::solve(Eigen::SparseMatrix<Scalar>(a.sparseView()), b); };
+  BOOST_TEST(tangent(sparse) == exact, tt::tolerance(1e-13));
+}
+
 BOOST_AUTO_TEST_CASE(views_copy_nothing) {
   Tensor t = Tensor::from({1.0, 2.0, 3.0, 4.0, 5.0, 6.0}, {2, 3}, float64);
   const auto m = eigen::view(t);
