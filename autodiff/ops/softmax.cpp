@@ -48,8 +48,8 @@ class Softmax : public OperationWithOptions {
   explicit Softmax(int dim) : dim_(dim) {}
   const char* name() const override { return "softmax"; }
   const char* latex() const override { return R"(\operatorname{softmax}(#))"; }
-  // [rule]
   void options(OperationOptions& to) const override { to.set("dim", dim_); }
+  // [rule]
   ValueSet saved_for(int) const override { return output(); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = carry(s.y(), y_bar[0]); }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = carry(s.y(), x_dot[0]); }

@@ -47,8 +47,14 @@ template <class M> concept OnnxExportable = ModuleType<M> && std::copy_construct
 template <OnnxExportable M> void export_onnx(const M& model, const Tensor& example, const std::string& path,
                                              const OnnxOptions& options = {}, Location site = Location::here()) {
   M copy = model;
-  detail::export_onnx(
-      copy, [&](const Tensor& x) { return detail::onnx_outputs(copy(x)); }, example, path, options, site);
+  const auto forward = [&](const Tensor& x) {
+    if constexpr (std::invocable<M&, const Tensor&, Location>) {
+      return detail::onnx_outputs(copy(x, site));
+    } else {
+      return detail::onnx_outputs(copy(x));
+    }
+  };
+  detail::export_onnx(copy, forward, example, path, options, site);
 }
 
 }  // namespace wengert::nn

@@ -140,6 +140,9 @@ ProtobufMessage message_of(const Attribute& a) {
     case Attribute::Kind::tensor:
       m.message(attribute_field::t, message_of(a.tensor, ""));
       break;
+    case Attribute::Kind::texts:
+      for (const std::string& text : a.texts) m.bytes(attribute_field::strings, text);
+      break;
     default:
       for (const std::int64_t i : a.integers) m.integer(attribute_field::ints, i);
   }

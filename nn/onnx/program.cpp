@@ -223,7 +223,7 @@ class Loader {
 
   /// The weight of a product by its transpose: W of MatMul(x, Transpose(W)); empty if it is something else.
   std::string transposed_weight(const Node& product) const {
-    if (product.operation != "MatMul" || product.inputs.size() != 2) return {};
+    if (product.operation != "MatMul" || product.inputs.size() != 2 || product.inputs[0].empty()) return {};
     const Node* const turned = source(product.inputs[1]);
     if (!turned || turned->operation != "Transpose" || turned->inputs.size() != 1 || rank_of_initializer(turned->inputs[0]) != 2) return {};
     const Attribute* const perm = turned->find("perm");

@@ -343,7 +343,7 @@ Run running_sum(NodeReader& n) {
   n.arity(2, 2);
   n.require("exclusive", 0);
   return one([reverse = n.integer("reverse", 0) != 0](Operands x) {
-    const int dim = dim_of(x[0], integers_of(x[1]).at(0));
+    const int dim = dim_of(x[0], static_cast<std::int64_t>(number_of(x[1])));
     return reverse ? flip(cumsum(flip(x[0], {dim}), dim), {dim}) : cumsum(x[0], dim);
   });
 }

@@ -21,6 +21,13 @@ bool same_elements(const Tensor& a, const Tensor& b) {
   return a.elements() == b.elements() && a.shape() == b.shape() && a.strides() == b.strides();
 }
 
+/// How many of its operands an operation was called with. Those behind them are results in disguise: the positions of maxima, which rules
+/// read.
+std::size_t operands_of_call(std::string_view operation, std::size_t recorded) {
+  if (operation == "max_pool1d" || operation == "max_pool2d" || operation == "max_pool2d_with_indices") return 1;
+  return operation == "conv2d_relu_max_pool2d" ? recorded - 1 : recorded;
+}
+
 class Watch final : public wengert::detail::TapeWatch, public wengert::detail::CompositionObserver {
  public:
   Watch(Trace& trace, const Tensor& input, std::span<const std::string_view> known)
@@ -101,7 +108,7 @@ class Watch final : public wengert::detail::TapeWatch, public wengert::detail::C
 
   TracedOperation start(const char* name, Location site, std::span<const Tensor* const> x) {
     TracedOperation operation{.name = name, .site = site};
-    for (const Tensor* each : x) operation.operands.push_back(operand_of(*each));
+    for (const Tensor* each : x.first(operands_of_call(name, x.size()))) operation.operands.push_back(operand_of(*each));
     return operation;
   }
 

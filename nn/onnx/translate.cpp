@@ -222,7 +222,7 @@ void gru_cell(const Call& c) {  // h' = (1 - z) n + z h
 
 Names with_bias(const Call& c) {
   Names inputs{c.x(0), c.x(1)};
-  if (c.given(2) && c.operand(2).dtype != boolean) inputs.push_back(c.x(2));
+  if (c.given(2)) inputs.push_back(c.x(2));
   return inputs;
 }
 Integers kernel_of(const Call& c) {
