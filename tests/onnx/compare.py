@@ -2,8 +2,8 @@
 """compare.py MODELS: ONNX files of the library in onnxruntime. MODELS is the program of models.cpp.
 
 The package `onnx` checks every file, and onnxruntime must compute the outputs that the library has computed; the largest difference is
-printed for each model, relative to the largest output or to 1. Status: 0 if all are below 1e-5, 1 if not, 77 (skipped) if there is neither. `onnx` is
-Debian's python3-onnx. onnxruntime is a package for node, in the folder that the variable WENGERT_ONNXRUNTIME names, or in
+printed for each model, relative to the largest output or to 1. Status: 0 if all are below 1e-5, 1 if not, 77 (skipped) if there is neither.
+`onnx` is Debian's python3-onnx. onnxruntime is a package for node, in the folder that the variable WENGERT_ONNXRUNTIME names, or in
 build/onnxruntime: npm install --ignore-scripts --prefix build/onnxruntime onnxruntime-node@1.17.3
 """
 import json
