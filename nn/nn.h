@@ -21,6 +21,8 @@
 #include "nn/module/init.h"
 #include "nn/module/module.h"
 #include "nn/module/state.h"
+#include "nn/onnx/export.h"
+#include "nn/onnx/import.h"
 #include "nn/training/batches.h"
 #include "nn/training/checkpoint.h"
 #include "nn/training/event_writer.h"

@@ -6,15 +6,17 @@
 #include <algorithm>
 
 #include "autodiff/ops/broadcast.h"
+#include "autodiff/tape/operation_options.h"
 #include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
 
-class Concat : public Operation {
+class Concat : public OperationWithOptions {
  public:
   Concat(int dim, pool::Vector<Index> starts) : dim_(dim), starts_(std::move(starts)) {}
   const char* name() const override { return "concat"; }
+  void options(OperationOptions& to) const override { to.set("dim", dim_); }
   ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     for (int i = 0; i < s.inputs(); ++i) {

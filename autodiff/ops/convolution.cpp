@@ -7,6 +7,7 @@
 //
 // where the b of weights(x, y) is the sum of y per channel.
 #include "autodiff/kernels/convolution.h"
+#include "autodiff/tape/operation_options.h"
 
 #include <fmt/format.h>
 
@@ -27,6 +28,16 @@ struct Form {
   Shape x_shape() const { return shape(sizes.batch, sizes.in_channels, sizes.height.in, sizes.width.in); }
   Shape y_shape() const { return shape(sizes.batch, sizes.out_channels, sizes.height.out, sizes.width.out); }
   Shape w_shape() const { return shape(sizes.out_channels, sizes.in_channels / sizes.groups, sizes.height.kernel, sizes.width.kernel); }
+
+  void options(OperationOptions& to) const {
+    const auto set = [&](const char* option, Index kernels::WindowAxis::*field) {
+      to.set(option, dimensions == 1 ? Dims{sizes.width.*field} : Dims{sizes.height.*field, sizes.width.*field});
+    };
+    set("stride", &kernels::WindowAxis::stride);
+    set("padding", &kernels::WindowAxis::padding);
+    set("dilation", &kernels::WindowAxis::dilation);
+    to.set("groups", sizes.groups);
+  }
 
  private:
   Shape shape(Index a, Index b, Index height, Index width) const {
@@ -51,11 +62,12 @@ struct Weights {
 };
 Weights weights(const Form& form, const Tensor& x, const Tensor& y, bool with_bias);
 
-class Convolve : public Operation {  // inputs: x, w and, if there is one, b
+class Convolve : public OperationWithOptions {  // inputs: x, w and, if there is one, b
  public:
   explicit Convolve(const Form& form) : form_(form) {}
   const char* name() const override { return form_.dimensions == 1 ? "conv1d" : "conv2d"; }
   const char* latex() const override { return R"(#1 \star #2 + #3)"; }
+  void options(OperationOptions& to) const override { form_.options(to); }
   ValueSet saved_for(int i) const override { return i < 2 ? input(1 - i) : kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& bar) const override {
     const bool wants_bias = s.inputs() == 3 && bar.needs(2);
@@ -83,11 +95,12 @@ class Convolve : public Operation {  // inputs: x, w and, if there is one, b
   Form form_;
 };
 
-class ConvolveTransposed : public Operation {  // inputs: y, w and, if there is one, b
+class ConvolveTransposed : public OperationWithOptions {  // inputs: y, w and, if there is one, b
  public:
   explicit ConvolveTransposed(const Form& form) : form_(form) {}
   const char* name() const override { return form_.dimensions == 1 ? "conv_transpose1d" : "conv_transpose2d"; }
   const char* latex() const override { return R"(#1 \star^\top #2 + #3)"; }
+  void options(OperationOptions& to) const override { form_.options(to); }
   ValueSet saved_for(int i) const override { return i < 2 ? input(1 - i) : kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> x_bar, Cotangents& bar) const override {
     if (bar.needs(0)) bar[0] = convolve(form_, x_bar[0], s.x(1), {});

@@ -14,6 +14,7 @@
 
 #include "autodiff/kernels/direct_convolution.h"
 #include "autodiff/ops/relu_mask.h"
+#include "autodiff/tape/operation_options.h"
 
 namespace wengert {
 namespace {
@@ -23,11 +24,12 @@ using kernels::Convolution;
 template <class T> T* elements_of(const Tensor& y) { return static_cast<T*>(y.elements()->data); }
 
 /// Inputs: x, w, b if there is one, and with pooling the positions of the maxima, in bytes.
-class ConvolveRelu : public Operation {
+class ConvolveRelu : public OperationWithOptions {
  public:
   ConvolveRelu(const Convolution& sizes, bool bias, bool pool) : sizes_(sizes), bias_(bias), pool_(pool) {}
   const char* name() const override { return pool_ ? "conv2d_relu_max_pool2d" : "conv2d_relu"; }
   const char* latex() const override { return R"(\max(#1 \star #2 + #3, 0))"; }
+  void options(OperationOptions& to) const override { to.set("padding", Dims{sizes_.height.padding, sizes_.width.padding}); }
   ValueSet saved_for(int i) const override { return (i < 2 ? input(1 - i) : kNoValues) | (pool_ ? input(positions()) : output()); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     if (!recording()) return vjp_by_kernel(s, y_bar[0], x_bar);

@@ -9,16 +9,18 @@
 
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
+#include "autodiff/tape/operation_options.h"
 
 namespace wengert {
 namespace {
 
 Tensor running_sum(const Tensor& x, int dim, bool backwards, Location site = {});
 
-class RunningSum : public Operation {
+class RunningSum : public OperationWithOptions {
  public:
   RunningSum(int dim, bool backwards) : dim_(dim), backwards_(backwards) {}
   const char* name() const override { return "cumsum"; }
+  void options(OperationOptions& to) const override { to.set("dim", dim_), to.set("backwards", backwards_); }
   ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     x_bar[0] = running_sum(y_bar[0], dim_, !backwards_);

@@ -6,6 +6,7 @@
 
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
+#include "autodiff/ops/composition_scope.h"
 
 namespace wengert {
 
@@ -27,10 +28,13 @@ Tensor prelu(const Tensor& x, const Tensor& weight, Location site) {
                          .operand("input", x)
                          .operand("weight", weight));
   const CallSite scope(site);
+  detail::CompositionScope whole("prelu", {&x, &weight}, [](OperationOptions&) {});
   Shape along_channels{weight.size()};
   for (int d = 2; d < x.rank(); ++d) along_channels.push_back(1);
   const Tensor positive = x > 0;  // there the product is not used, and an infinite x must not reach the gradient of the weight
-  return where(positive, x, where(positive, 0, x) * (one ? weight : reshape(weight, along_channels)));
+  const Tensor y = where(positive, x, where(positive, 0, x) * (one ? weight : reshape(weight, along_channels)));
+  whole.end({&y});
+  return y;
 }
 
 }  // namespace wengert

@@ -8,9 +8,12 @@
 // Outside recording a rule is one fused loop; while a sweep is recorded, the same formula runs on tensors. The functions of each list of
 // functions.h are instantiated in a file of their own (elementwise_*.cpp).
 #include <cstdint>
+#include <cstring>
+#include <type_traits>
 
 #include "autodiff/functions/element.h"
 #include "autodiff/ops/broadcast.h"
+#include "autodiff/tape/operation_options.h"
 
 namespace wengert {
 
@@ -65,12 +68,20 @@ template <class T, class F> auto pullback_loop(const F& f) {
   }
 }
 
-template <class F> class Map : public Operation {
+template <class F> class Map : public OperationWithOptions {
  public:
   constexpr Map() = default;
   constexpr explicit Map(const F& f) : f_(f) {}
   const char* name() const override { return F::name; }
   const char* latex() const override { return F::latex; }
+  void options(OperationOptions& to) const override {
+    if constexpr (!std::is_empty_v<F>) {  // its fields are its numbers
+      double numbers[2] = {};
+      static_assert(sizeof(F) <= sizeof numbers && std::is_trivially_copyable_v<F>);
+      std::memcpy(numbers, &f_, sizeof(F));
+      to.set("first", numbers[0]), to.set("second", numbers[1]);
+    }
+  }
   ValueSet saved_for(int) const override { return values(F::reads); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = carry(s, y_bar[0]); }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = carry(s, x_dot[0]); }

@@ -14,7 +14,9 @@
 
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
+#include "autodiff/ops/composition_scope.h"
 #include "autodiff/ops/index.h"
+#include "autodiff/tape/operation_options.h"
 
 namespace wengert {
 namespace detail {
@@ -122,11 +124,12 @@ void add_at(Tensor& y, int dim, const Tensor& index, Positions positions, const 
 Tensor gather_along(const Tensor& x, int dim, const Tensor& index, Positions positions, Location site = {});
 Tensor add_along(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location site = {});
 
-class Take : public Operation {  // x: the tensor, the index
+class Take : public OperationWithOptions {  // x: the tensor, the index
  public:
   Take(int dim, Positions positions) : dim_(dim), positions_(positions) {}
   const char* name() const override { return positions_ == Positions::list ? "index_select" : "gather"; }
   const char* latex() const override { return "{#1}_{#2}"; }
+  void options(OperationOptions& to) const override { to.set("dim", dim_); }
   ValueSet saved_for(int) const override { return input(1); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     if (Tensor* sum = x_bar.accumulator(0)) return add_at(*sum, dim_, s.x(1), positions_, y_bar[0]);
@@ -266,11 +269,14 @@ Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Intege
         fmt::format("embedding: the padding row {} is not in [0, {}), the rows of {}", padding->value, weight.size(0), describe(weight)));
   const Tensor positions = checked_index("embedding", index, weight, 0, site);
   const CallSite scope(site);
+  detail::CompositionScope whole("embedding", {&index, &weight},
+                                 [&](OperationOptions& to) { to.set("padding", padding ? padding->value : -1); });
   Shape shape = index.shape();
   shape.push_back(weight.size(1));
   Tensor y = reshape(gather_along(weight, 0, reshape(positions, {positions.size()}), Positions::list, site), shape);
-  if (!padding) return y;
-  return where(unsqueeze(positions, -1) == padding->value, y.constant(), y);
+  if (padding) y = where(unsqueeze(positions, -1) == padding->value, y.constant(), y);
+  whole.end({&y});
+  return y;
 }
 
 }  // namespace wengert

@@ -9,17 +9,19 @@
 
 #include "autodiff/kernels/run_elements.h"
 #include "autodiff/ops/reduction.h"
+#include "autodiff/tape/operation_options.h"
 
 namespace wengert {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-class LogSumExp : public Operation {
+class LogSumExp : public OperationWithOptions {
  public:
   explicit LogSumExp(const Dims& dims, const Shape& kept) : dims_(dims), kept_(kept) {}
   const char* name() const override { return "logsumexp"; }
   const char* latex() const override { return R"(\ln\sum e^{#})"; }
+  void options(OperationOptions& to) const override { to.set("dims", dims_); }
   ValueSet saved_for(int) const override { return input(0) | output(); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const auto lines = recording() ? std::nullopt : detail::lines_of(s.x(), kept_);

@@ -8,6 +8,7 @@
 #include "autodiff/kernels/run_elements.h"
 #include "autodiff/kernels/strided.h"
 #include "autodiff/ops/reduction.h"
+#include "autodiff/tape/operation_options.h"
 
 namespace wengert {
 namespace {
@@ -28,11 +29,12 @@ void check_not_empty(const char* name, Extreme e, const Tensor& x, const detail:
     throw ShapeError(fmt::format("{}: there is no {} element along a dimension of size 0 of {}", name, adjective(e), describe(x)));
 }
 
-class ExtremeOf : public Operation {
+class ExtremeOf : public OperationWithOptions {
  public:
   ExtremeOf(Extreme extreme, const Dims& dims, const Shape& kept) : extreme_(extreme), dims_(dims), kept_(kept) {}
   const char* name() const override { return extreme_ == Extreme::largest ? "max" : "min"; }
   const char* latex() const override { return extreme_ == Extreme::largest ? R"(\max #)" : R"(\min #)"; }
+  void options(OperationOptions& to) const override { to.set("dims", dims_); }
   ValueSet saved_for(int) const override { return input(0) | output(); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const auto lines = recording() ? std::nullopt : detail::lines_of(s.x(), kept_);

@@ -21,6 +21,7 @@
 #include "autodiff/kernels/run_elements.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
+#include "autodiff/ops/composition_scope.h"
 
 namespace wengert {
 namespace {
@@ -239,9 +240,13 @@ Tensor normalized_groups(const char* name, const Tensor& x, Index groups, const 
   if (groups < 1 || channels % groups != 0)
     throw ShapeError(detail::ErrorText(name, "{} channels cannot be divided into {} groups", channels, groups).operand("input", x));
   check_affine(name, options.weight, options.bias, {channels}, x);
+  detail::CompositionScope whole(name, {&x, &options.weight, &options.bias},
+                                 [&](OperationOptions& to) { to.set("eps", options.eps), to.set("groups", groups); });
   const Index all = n * groups;
   const Tensor y = standardize(reshape(x, {1, all, all > 0 ? x.size() / all : 0}), options.eps);
-  return scale_and_shift(reshape(y, x.shape()), along_channels(options.weight, x), along_channels(options.bias, x));
+  const Tensor result = scale_and_shift(reshape(y, x.shape()), along_channels(options.weight, x), along_channels(options.bias, x));
+  whole.end({&result});
+  return result;
 }
 
 /// x / sqrt(mean of x^2 + eps) over the last dimension. Where squares overflow, or vanish beside eps, x is divided by a power of two first,
@@ -276,8 +281,13 @@ Tensor layer_norm(const Tensor& x, const Shape& normalized, const NormalizationO
     throw ShapeError(fmt::format("layer_norm: the input {} does not end in the dimensions {}", describe(x), to_string(normalized)));
   check_affine("layer_norm", options.weight, options.bias, normalized, x);
   const CallSite scope(site);
+  detail::CompositionScope whole("layer_norm", {&x, &options.weight, &options.bias},
+                                 [&](OperationOptions& to) { to.set("eps", options.eps), to.set("normalized", normalized); });
   const Index inner = normalized.size(), rows = inner > 0 ? x.size() / inner : 0;
-  return scale_and_shift(reshape(standardize(reshape(x, {1, rows, inner}), options.eps), x.shape()), options.weight, options.bias);
+  const Tensor y = reshape(standardize(reshape(x, {1, rows, inner}), options.eps), x.shape());
+  const Tensor result = scale_and_shift(y, options.weight, options.bias);
+  whole.end({&result});
+  return result;
 }
 
 Tensor group_norm(const Tensor& x, Index groups, const NormalizationOptions& options, Location site) {
@@ -312,6 +322,9 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Te
   check_companion("batch_norm", "running mean", running_mean, {channels}, x);
   check_companion("batch_norm", "running variance", running_var, {channels}, x);
   const CallSite scope(site);
+  detail::CompositionScope whole(options.training ? "batch_norm in training" : "batch_norm",
+                                 {&x, &options.weight, &options.bias, &running_mean, &running_var},
+                                 [&](OperationOptions& to) { to.set("eps", options.eps), to.set("momentum", options.momentum); });
   const Tensor weight = along_channels(options.weight, x), bias = along_channels(options.bias, x);
   if (!options.training) {
     if (!running_mean.defined() || !running_var.defined())
@@ -319,7 +332,9 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Te
           detail::ErrorText("batch_norm", "evaluation needs the running mean and variance").operand("input", x).hint(".training = true"));
     const Tensor centered = x - along_channels(running_mean.constant(), x);
     const Tensor scale = rsqrt(along_channels(running_var.constant(), x) + options.eps);
-    return {scale_and_shift(centered, weight.defined() ? weight * scale : scale, bias), running_mean, running_var};
+    const Tensor result = scale_and_shift(centered, weight.defined() ? weight * scale : scale, bias);
+    whole.end({&result});
+    return {result, running_mean, running_var};
   }
   if (values < 2)
     throw ShapeError(detail::ErrorText("batch_norm", "training needs more than one value for each channel, and there {} {}",

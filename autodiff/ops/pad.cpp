@@ -12,6 +12,7 @@
 #include "autodiff/kernels/strided.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
+#include "autodiff/tape/operation_options.h"
 
 namespace wengert {
 namespace {
@@ -21,10 +22,11 @@ Dims negate(Dims widths) {
   return widths;
 }
 
-class Pad : public Operation {
+class Pad : public OperationWithOptions {
  public:
-  Pad(const Dims& before, const Dims& after) : before_(before), after_(after) {}
+  Pad(const Dims& before, const Dims& after, double value) : before_(before), after_(after), value_(value) {}
   const char* name() const override { return "pad"; }
+  void options(OperationOptions& to) const override { to.set("before", before_), to.set("after", after_), to.set("value", value_); }
   ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     x_bar[0] = pad(y_bar[0], negate(before_), negate(after_), 0);
@@ -35,6 +37,7 @@ class Pad : public Operation {
 
  private:
   Dims before_, after_;
+  double value_;
 };
 
 /// The shape of the result. A ShapeError unless there is a width for each side of each dimension, and no size becomes negative.
@@ -95,7 +98,7 @@ Tensor pad(const Tensor& x, const Dims& before, const Dims& after, ExactNumber v
       for (Index i = 0; i < n; ++i) out[offset[1] + i * step[1]] = in[offset[0] + i * step[0]];
     });
   });
-  return record(Pad(before, after), site, {&x}, std::move(y));
+  return record(Pad(before, after, value.value()), site, {&x}, std::move(y));
 }
 
 Tensor pad(const Tensor& x, const Dims& before, const Dims& after, Padding padding, Location site) {

@@ -6,15 +6,17 @@
 #include <utility>
 
 #include "autodiff/ops.h"
+#include "autodiff/tape/operation_options.h"
 #include "autodiff/tape/records.h"
 
 namespace wengert {
 namespace {
 
-class Permute : public Operation {
+class Permute : public OperationWithOptions {
  public:
   explicit Permute(const Dims& dims) : dims_(dims) {}
   const char* name() const override { return "permute"; }
+  void options(OperationOptions& to) const override { to.set("dims", dims_); }
   ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     Dims inverse = dims_;
@@ -27,11 +29,12 @@ class Permute : public Operation {
   Dims dims_;  // nonnegative
 };
 
-class Transpose : public Operation {
+class Transpose : public OperationWithOptions {
  public:
   Transpose(int dim0, int dim1) : dim0_(dim0), dim1_(dim1) {}
   const char* name() const override { return "transpose"; }
   const char* latex() const override { return "{#}^T"; }
+  void options(OperationOptions& to) const override { to.set("dim0", dim0_), to.set("dim1", dim1_); }
   ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = transpose(y_bar[0], dim0_, dim1_); }
   void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {

@@ -9,6 +9,7 @@
 //
 // take and put are linear and each other's transpose, and so are mean and spread. Only the positions are saved, neither x nor the maxima.
 #include "autodiff/kernels/pooling.h"
+#include "autodiff/tape/operation_options.h"
 
 #include <fmt/format.h>
 
@@ -29,6 +30,16 @@ struct Form {
   const char* name;
   Pooling sizes;
   Shape x_shape, y_shape;
+
+  void options(OperationOptions& to) const {
+    const auto set = [&](const char* option, Index kernels::WindowAxis::*field) {
+      to.set(option, x_shape.rank() == 3 ? Dims{sizes.width.*field} : Dims{sizes.height.*field, sizes.width.*field});
+    };
+    set("kernel", &kernels::WindowAxis::kernel);
+    set("stride", &kernels::WindowAxis::stride);
+    set("padding", &kernels::WindowAxis::padding);
+    set("dilation", &kernels::WindowAxis::dilation);
+  }
 };
 
 template <class T> T* elements_of(const Tensor& y) { return static_cast<T*>(y.elements()->data); }
@@ -61,10 +72,11 @@ Tensor take(const Form& form, const Tensor& x, const Tensor& positions);
 Tensor put(const Form& form, const Tensor& y, const Tensor& positions);
 
 /// max_pool, or the linear map that takes the elements at given positions: both have the same rules.
-class Take : public Operation {  // inputs: x, positions
+class Take : public OperationWithOptions {  // inputs: x, positions
  public:
   Take(const char* name, const Form& form) : name_(name), form_(form) {}
   const char* name() const override { return name_; }
+  void options(OperationOptions& to) const override { form_.options(to); }
   ValueSet saved_for(int) const override { return input(1); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = put(form_, y_bar[0], s.x(1)); }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
@@ -123,10 +135,14 @@ Maxima maxima(const Form& form, const Tensor& x) {
 Tensor mean_of_windows(const Form& form, Divisor divisor, const Tensor& x);
 Tensor spread(const Form& form, Divisor divisor, const Tensor& y);
 
-class Mean : public Operation {
+class Mean : public OperationWithOptions {
  public:
   Mean(const Form& form, Divisor divisor) : form_(form), divisor_(divisor) {}
   const char* name() const override { return form_.name; }
+  void options(OperationOptions& to) const override {
+    form_.options(to);
+    to.set("count_include_pad", divisor_ == Divisor::padded), to.set("adaptive", divisor_ == Divisor::adaptive);
+  }
   ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = spread(form_, divisor_, y_bar[0]); }
   void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {

@@ -7,14 +7,16 @@
 
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
+#include "autodiff/tape/operation_options.h"
 
 namespace wengert {
 namespace {
 
-class Flip : public Operation {
+class Flip : public OperationWithOptions {
  public:
   explicit Flip(const Dims& dims) : dims_(dims) {}
   const char* name() const override { return "flip"; }
+  void options(OperationOptions& to) const override { to.set("dims", dims_); }
   ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = flip(y_bar[0], dims_); }
   void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = flip(x_dot[0], dims_); }

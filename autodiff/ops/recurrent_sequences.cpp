@@ -6,6 +6,7 @@
 #include <array>
 
 #include "autodiff/ops/composition.h"
+#include "autodiff/ops/composition_scope.h"
 #include "autodiff/ops/recurrent.h"
 
 namespace wengert {
@@ -25,6 +26,7 @@ struct Plan {
   int gates;
   std::span<const RecurrentWeights> weights;
   const RecurrentOptions& options;
+  bool relu = false;  // of rnn: instead of tanh
 
   Index directions() const { return options.bidirectional ? 2 : 1; }
   Index hidden() const { return weights[0].weight_hh.size(1); }
@@ -117,6 +119,16 @@ Run<N> run_layers(const Plan& p, const Tensor& input, const State<N>& initial, c
   return result;
 }
 
+/// x, the initial states, the lengths, and the four tensors of each set of weights.
+template <std::size_t N> pool::Vector<const Tensor*> operands_of(const Plan& p, const Tensor& x, const State<N>& initial) {
+  pool::Vector<const Tensor*> list{&x};
+  for (const Tensor& state : initial) list.push_back(&state);
+  list.push_back(&p.options.lengths);
+  for (const RecurrentWeights& w : p.weights)
+    for (const Tensor* t : {&w.weight_ih, &w.weight_hh, &w.bias_ih, &w.bias_hh}) list.push_back(t);
+  return list;
+}
+
 /// Checks the arguments and handles `.batch_first`.
 template <std::size_t N, class Direction>
 Run<N> run_sequence(const Plan& p, const Tensor& x, const State<N>& initial, Location site, const Direction& direction) {
@@ -126,7 +138,14 @@ Run<N> run_sequence(const Plan& p, const Tensor& x, const State<N>& initial, Loc
   const CallSite scope(site);
   const Tensor in_time = p.options.batch_first ? transpose(x, 0, 1) : x;
   check_sequence<N>(p, in_time, initial);
+  detail::CompositionScope whole(p.options.dropout > 0 ? "recurrence with dropout" : p.name, operands_of<N>(p, in_time, initial),
+                                 [&](OperationOptions& to) { to.set("bidirectional", p.options.bidirectional), to.set("relu", p.relu); });
   Run<N> run = run_layers<N>(p, in_time, initial, direction);
+  if constexpr (N == 1) {
+    whole.end({&run.output, &run.last[0]});
+  } else {
+    whole.end({&run.output, &run.last[0], &run.last[1]});
+  }
   if (p.options.batch_first) run.output = transpose(run.output, 0, 1);
   return run;
 }
@@ -140,7 +159,7 @@ Sequence rnn(const Tensor& x, const Tensor& h, std::span<const RecurrentWeights>
     return run_direction<1>(in, state, backward, options.lengths,
                             [&](const Tensor& x_t, const State<1>& s) { return State<1>{detail::rnn_step(x_t, s[0], cell, f)}; });
   };
-  auto [output, last] = run_sequence<1>({"rnn", 1, w, options}, x, {h}, site, direction);
+  auto [output, last] = run_sequence<1>({"rnn", 1, w, options, f == Nonlinearity::relu}, x, {h}, site, direction);
   return {std::move(output), std::move(last[0])};
 }
 

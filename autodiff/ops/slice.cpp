@@ -8,6 +8,7 @@
 
 #include "autodiff/kernels/strided.h"
 #include "autodiff/ops/broadcast.h"
+#include "autodiff/tape/operation_options.h"
 
 namespace wengert {
 namespace {
@@ -51,10 +52,11 @@ void pull_back_part(const Tensor& g, const Shape& shape, const Part& p, Cotangen
   }
 }
 
-class Slice : public Operation {
+class Slice : public OperationWithOptions {
  public:
   explicit Slice(const Part& part) : part_(part) {}
   const char* name() const override { return "slice"; }
+  void options(OperationOptions& to) const override { to.set("dim", part_.dim), to.set("start", part_.start), to.set("step", part_.step); }
   ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     pull_back_part(y_bar[0], s.x_shape(), part_, x_bar);
@@ -84,10 +86,11 @@ class PadSlice : public Operation {
   Part part_;
 };
 
-class Select : public Operation {
+class Select : public OperationWithOptions {
  public:
   Select(int dim, Index index) : part_{dim, index, 1} {}
   const char* name() const override { return "select"; }
+  void options(OperationOptions& to) const override { to.set("dim", part_.dim), to.set("index", part_.start); }
   ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     pull_back_part(unsqueeze(y_bar[0], part_.dim), s.x_shape(), part_, x_bar);

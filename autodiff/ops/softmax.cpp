@@ -9,6 +9,7 @@
 #include "autodiff/kernels/lines.h"
 #include "autodiff/kernels/run_elements.h"
 #include "autodiff/ops/broadcast.h"
+#include "autodiff/tape/operation_options.h"
 
 namespace wengert {
 namespace {
@@ -42,11 +43,12 @@ template <class Term, class Combine> Tensor rule(const Tensor& y, const Tensor& 
   return r;
 }
 
-class Softmax : public Operation {
+class Softmax : public OperationWithOptions {
  public:
   explicit Softmax(int dim) : dim_(dim) {}
   const char* name() const override { return "softmax"; }
   const char* latex() const override { return R"(\operatorname{softmax}(#))"; }
+  void options(OperationOptions& to) const override { to.set("dim", dim_); }
   // [rule]
   ValueSet saved_for(int) const override { return output(); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = carry(s.y(), y_bar[0]); }
@@ -64,11 +66,12 @@ class Softmax : public Operation {
   int dim_;
 };
 
-class LogSoftmax : public Operation {
+class LogSoftmax : public OperationWithOptions {
  public:
   explicit LogSoftmax(int dim) : dim_(dim) {}
   const char* name() const override { return "log_softmax"; }
   const char* latex() const override { return R"(\ln\operatorname{softmax}(#))"; }
+  void options(OperationOptions& to) const override { to.set("dim", dim_); }
   ValueSet saved_for(int) const override { return output(); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     x_bar[0] = recording() ? y_bar[0] - exp(s.y()) * sum(y_bar[0], dim_, {.keepdim = true})

@@ -11,6 +11,7 @@
 #include "autodiff/kernels/lines.h"
 #include "autodiff/kernels/target.h"
 #include "autodiff/ops/reduction.h"
+#include "autodiff/tape/operation_options.h"
 #include "autodiff/tape/sweep_operations.h"
 
 namespace wengert {
@@ -75,11 +76,12 @@ template <class T, class R> void sum_into(const Tensor& x, const detail::Reduced
   for (Index i = 0; i < y.size(); ++i) out[i] = static_cast<R>(sums[static_cast<std::size_t>(i)] / divisor);
 }
 
-class Sum : public Operation {
+class Sum : public OperationWithOptions {
  public:
   Sum(const Dims& dims, const Shape& kept) : dims_(dims), kept_(kept) {}
   const char* name() const override { return "sum"; }
   const char* latex() const override { return R"(\sum #)"; }
+  void options(OperationOptions& to) const override { to.set("dims", dims_); }
   ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     x_bar[0] = expand(reshape(y_bar[0], kept_), s.x_shape());
@@ -93,11 +95,12 @@ class Sum : public Operation {
   Shape kept_;
 };
 
-class Mean : public Operation {
+class Mean : public OperationWithOptions {
  public:
   Mean(const Dims& dims, const Shape& kept, Index count) : dims_(dims), kept_(kept), count_(count) {}
   const char* name() const override { return "mean"; }
   const char* latex() const override { return R"(\overline{#})"; }
+  void options(OperationOptions& to) const override { to.set("dims", dims_); }
   ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     x_bar[0] = expand(reshape(y_bar[0] / count_, kept_), s.x_shape());

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <array>
 #include <atomic>
-#include <bit>
 #include <cerrno>
 #include <chrono>
 #include <cmath>
@@ -17,59 +16,14 @@
 #include <system_error>
 #include <vector>
 
+#include "autodiff/io/protobuf.h"
 #include "nn/training/crc32c.h"
 #include "nn/training/png_image.h"
 
 namespace wengert::nn {
 namespace {
 
-// ---- the wire format of protocol buffers ---------------------------------------------------------------------------------------------
-
-// A message under construction: fields by their numbers. (protobuf.dev/programming-guides/encoding)
-class Message {
- public:
-  Message& integer(unsigned field, std::int64_t value) {
-    key(field, 0);
-    varint(static_cast<std::uint64_t>(value));
-    return *this;
-  }
-  Message& number(unsigned field, double value) {
-    key(field, 1);
-    little_endian(std::bit_cast<std::uint64_t>(value));
-    return *this;
-  }
-  Message& number(unsigned field, float value) {
-    key(field, 5);
-    little_endian(std::bit_cast<std::uint32_t>(value));
-    return *this;
-  }
-  Message& bytes(unsigned field, std::string_view value) {
-    key(field, 2);
-    varint(value.size());
-    bytes_ += value;
-    return *this;
-  }
-  Message& message(unsigned field, const Message& value) { return bytes(field, value.bytes_); }
-  // A repeated field, packed.
-  Message& numbers(unsigned field, std::span<const double> values) {
-    Message packed;
-    for (const double value : values) packed.little_endian(std::bit_cast<std::uint64_t>(value));
-    return message(field, packed);
-  }
-  template <class T> void little_endian(T value) {
-    for (std::size_t i = 0; i < sizeof value; ++i) bytes_ += static_cast<char>(value >> 8 * i & 0xff);
-  }
-  const std::string& text() const { return bytes_; }
-
- private:
-  void key(unsigned field, unsigned type) { varint(field << 3 | type); }
-  void varint(std::uint64_t value) {
-    for (; value >= 0x80; value >>= 7) bytes_ += static_cast<char>((value & 0x7f) | 0x80);
-    bytes_ += static_cast<char>(value);
-  }
-
-  std::string bytes_;
-};
+using Message = ProtobufMessage;
 
 // ---- TensorFlow's messages (event.proto, summary.proto, tensor.proto; plugins/hparams of TensorBoard) -----------------------------------
 

@@ -107,6 +107,11 @@ void model(Bytes input) {
   nn::load(layer, InputFile(input).path());
 }
 
+void onnx(Bytes input) {
+  nn::OnnxModel model = nn::import_onnx(InputFile(input).path());
+  use(nn::state(model));
+}
+
 void optimizer(Bytes input) {
   nn::Linear layer(2, 1);
   optim::Adam adam(layer.parameters());
@@ -171,6 +176,7 @@ constexpr std::array kTargets{
     Target{"text", text},
     Target{"program", program},
     Target{"model", model},
+    Target{"onnx", onnx},
     Target{"optimizer", optimizer},
     Target{"equation", equation},
     Target{"command_line", command_line},
