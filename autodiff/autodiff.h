@@ -6,6 +6,7 @@
 #include "autodiff/explain/diagnose.h"
 #include "autodiff/explain/explain_gradient.h"
 #include "autodiff/explain/named.h"
+#include "autodiff/freeze/frozen.h"
 #include "autodiff/io/npy.h"
 #include "autodiff/io/safetensors.h"
 #include "autodiff/ops.h"

@@ -13,6 +13,7 @@
 #include <array>
 
 #include "autodiff/ops/broadcast.h"
+#include "autodiff/ops/forward_form.h"
 #include "autodiff/ops/windows.h"
 #include "autodiff/tensor/call_site.h"
 
@@ -51,7 +52,7 @@ struct Weights {
 };
 Weights weights(const Form& form, const Tensor& x, const Tensor& y, bool with_bias);
 
-class Convolve : public Operation {  // inputs: x, w and, if there is one, b
+class Convolve : public Operation, public detail::HasForwardForm {  // inputs: x, w and, if there is one, b
  public:
   explicit Convolve(const Form& form) : form_(form) {}
   const char* name() const override { return form_.dimensions == 1 ? "conv1d" : "conv2d"; }
@@ -77,6 +78,7 @@ class Convolve : public Operation {  // inputs: x, w and, if there is one, b
     }
     if (!y_dot[0].defined()) y_dot[0] = in_channels(b_dot, s.y_shape());
   }
+  detail::ForwardForm forward_form() const override { return form_.sizes; }
 
  private:
   Form form_;

@@ -13,6 +13,7 @@
 #include <initializer_list>
 
 #include "autodiff/kernels/direct_convolution.h"
+#include "autodiff/ops/forward_form.h"
 #include "autodiff/ops/relu_mask.h"
 
 namespace wengert {
@@ -23,7 +24,7 @@ using kernels::Convolution;
 template <class T> T* elements_of(const Tensor& y) { return static_cast<T*>(y.elements()->data); }
 
 /// Inputs: x, w, b if there is one, and with pooling the positions of the maxima, in bytes.
-class ConvolveRelu : public Operation {
+class ConvolveRelu : public Operation, public detail::HasForwardForm {
  public:
   ConvolveRelu(const Convolution& sizes, bool bias, bool pool) : sizes_(sizes), bias_(bias), pool_(pool) {}
   const char* name() const override { return pool_ ? "conv2d_relu_max_pool2d" : "conv2d_relu"; }
@@ -44,6 +45,7 @@ class ConvolveRelu : public Operation {
     if (bias_ && x_dot[2].defined()) add(expand(reshape(x_dot[2], {-1, 1, 1}), z_shape()));
     y_dot[0] = take(s, z_dot);
   }
+  detail::ForwardForm forward_form() const override { return sizes_; }
 
  private:
   int positions() const { return bias_ ? 3 : 2; }

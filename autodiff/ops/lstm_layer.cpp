@@ -9,6 +9,7 @@
 // The backward direction runs through t in reverse. S is an output with its own cotangent, for the next order.
 #include "autodiff/kernels/lstm_layer.h"
 #include "autodiff/ops/composition.h"
+#include "autodiff/ops/forward_form.h"
 #include "autodiff/ops/recurrent.h"
 
 namespace wengert {
@@ -63,10 +64,11 @@ Tensor flat(const Tensor& x) { return reshape(x, {checked_size("lstm", x.shape()
 
 enum Input { kX, kW, kH, kU, kC, kBias };
 
-class LstmLayer : public Operation {  // x, W, h, U, c and, if there is one, the bias -> H, C, S
+class LstmLayer : public Operation, public detail::HasForwardForm {  // x, W, h, U, c and, if there is one, the bias -> H, C, S
  public:
   explicit LstmLayer(const Order& order) : order_(order) {}
   const char* name() const override { return "lstm"; }
+  detail::ForwardForm forward_form() const override { return detail::SequenceForm{order_.backward}; }
   const char* latex() const override { return R"(\operatorname{LSTM}(#1))"; }
   ValueSet saved_for(int) const override {
     return input(kX) | input(kW) | input(kH) | input(kU) | input(kC) | output(0) | output(1) | output(2);

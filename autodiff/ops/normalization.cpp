@@ -21,6 +21,7 @@
 #include "autodiff/kernels/run_elements.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
+#include "autodiff/ops/forward_form.h"
 
 namespace wengert {
 namespace {
@@ -113,8 +114,9 @@ template <class T> Moments moments(const T* x, const Layout& l, double eps) {
 
 Tensor group_mean(const Tensor& x) { return mean(x, Dims{0, 2}, {.keepdim = true}); }
 
-class Standardize : public Operation {  // y: the standardized x, r of shape (1, groups, 1)
+class Standardize : public Operation, public detail::HasForwardForm {  // y: the standardized x, r of shape (1, groups, 1)
  public:
+  explicit Standardize(double eps) : eps_(eps) {}
   const char* name() const override { return "normalization"; }
   const char* latex() const override { return R"(\frac{# - \overline{#}}{\sqrt{\operatorname{var} # + \varepsilon}})"; }
   ValueSet saved_for(int) const override { return output(0) | output(1); }
@@ -130,6 +132,7 @@ class Standardize : public Operation {  // y: the standardized x, r of shape (1,
     y_dot[0] = carry(y, r, x_dot[0]);
     y_dot[1] = -(r * (r * group_mean(y * x_dot[0])));
   }
+  detail::ForwardForm forward_form() const override { return detail::NormalizationForm{eps_}; }
 
  private:
   static Tensor carry(const Tensor& y, const Tensor& r, const Tensor& m) { return r * (m - group_mean(m) - y * group_mean(y * m)); }
@@ -166,6 +169,8 @@ class Standardize : public Operation {  // y: the standardized x, r of shape (1,
     });
     return x_bar;
   }
+
+  double eps_;
 };
 
 /// Shifts and scales x, of shape (outer, groups, inner), to mean 0 and variance 1 in each group. Stores the moments in `*statistics` if
@@ -191,7 +196,7 @@ Tensor standardize(const Tensor& x, double eps, Moments* statistics = nullptr) {
     if (statistics) *statistics = std::move(m);
   });
   const Tensor* inputs[] = {&x};
-  detail::record_all(Standardize(), {}, inputs, y);
+  detail::record_all(Standardize(eps), {}, inputs, y);
   return y[0];
 }
 

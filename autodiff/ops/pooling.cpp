@@ -15,6 +15,7 @@
 #include <limits>
 
 #include "autodiff/ops/broadcast.h"
+#include "autodiff/ops/forward_form.h"
 #include "autodiff/ops/windows.h"
 #include "autodiff/tensor/call_site.h"
 
@@ -61,7 +62,7 @@ Tensor take(const Form& form, const Tensor& x, const Tensor& positions);
 Tensor put(const Form& form, const Tensor& y, const Tensor& positions);
 
 /// max_pool, or the linear map that takes the elements at given positions: both have the same rules.
-class Take : public Operation {  // inputs: x, positions
+class Take : public Operation, public detail::HasForwardForm {  // inputs: x, positions
  public:
   Take(const char* name, const Form& form) : name_(name), form_(form) {}
   const char* name() const override { return name_; }
@@ -70,6 +71,7 @@ class Take : public Operation {  // inputs: x, positions
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = take(form_, x_dot[0], s.x(1));
   }
+  detail::ForwardForm forward_form() const override { return detail::PoolingForm{form_.sizes, true, {}}; }
 
  private:
   const char* name_;
@@ -123,7 +125,7 @@ Maxima maxima(const Form& form, const Tensor& x) {
 Tensor mean_of_windows(const Form& form, Divisor divisor, const Tensor& x);
 Tensor spread(const Form& form, Divisor divisor, const Tensor& y);
 
-class Mean : public Operation {
+class Mean : public Operation, public detail::HasForwardForm {
  public:
   Mean(const Form& form, Divisor divisor) : form_(form), divisor_(divisor) {}
   const char* name() const override { return form_.name; }
@@ -132,6 +134,7 @@ class Mean : public Operation {
   void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = mean_of_windows(form_, divisor_, x_dot[0]);
   }
+  detail::ForwardForm forward_form() const override { return detail::PoolingForm{form_.sizes, false, divisor_}; }
 
  private:
   Form form_;

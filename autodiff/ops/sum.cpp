@@ -10,6 +10,7 @@
 
 #include "autodiff/kernels/lines.h"
 #include "autodiff/kernels/target.h"
+#include "autodiff/ops/forward_form.h"
 #include "autodiff/ops/reduction.h"
 #include "autodiff/tape/sweep_operations.h"
 
@@ -75,7 +76,7 @@ template <class T, class R> void sum_into(const Tensor& x, const detail::Reduced
   for (Index i = 0; i < y.size(); ++i) out[i] = static_cast<R>(sums[static_cast<std::size_t>(i)] / divisor);
 }
 
-class Sum : public Operation {
+class Sum : public Operation, public detail::HasForwardForm {
  public:
   Sum(const Dims& dims, const Shape& kept) : dims_(dims), kept_(kept) {}
   const char* name() const override { return "sum"; }
@@ -87,13 +88,14 @@ class Sum : public Operation {
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = reshape(sum(x_dot[0], dims_), s.y_shape());
   }
+  detail::ForwardForm forward_form() const override { return detail::ReductionForm{dims_}; }
 
  private:
   Dims dims_;
   Shape kept_;
 };
 
-class Mean : public Operation {
+class Mean : public Operation, public detail::HasForwardForm {
  public:
   Mean(const Dims& dims, const Shape& kept, Index count) : dims_(dims), kept_(kept), count_(count) {}
   const char* name() const override { return "mean"; }
@@ -105,6 +107,7 @@ class Mean : public Operation {
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = reshape(mean(x_dot[0], dims_), s.y_shape());
   }
+  detail::ForwardForm forward_form() const override { return detail::ReductionForm{dims_}; }
 
  private:
   Dims dims_;
