@@ -66,10 +66,12 @@ class Reader {
 
   /// A place for what calls write.
   Place value(Index size) {
-    const Place place{plan_.size, false};
+    const Place place{plan_.size, kValues};
     plan_.size += rounded_up(size);
     return place;
   }
+  /// The input, before all other values: a place in the caller's memory, or in the copy of it.
+  void input(const Tensor& x) { place_of_[slot_of(x)].emplace(Place{value(x.size()).offset, kInput}); }
   /// A leaf of the tape.
   Place variable(const Tensor& x) { return place_of_[slot_of(x)].emplace(value(x.size())); }
   /// The node numbered k.
@@ -77,7 +79,7 @@ class Reader {
     if (!std::any_of(call.x.begin(), call.x.end(), [&](const Tensor& x) { return depends(x); })) return;
     for (const auto* tensors : {&call.x, &call.y})
       for (const Tensor& t : *tensors)
-        if (depends(t) && t.dtype() != float32)
+        if ((depends(t) || tensors == &call.y) && t.dtype() != float32)
           throw DtypeError(fmt::format("freeze: {}: {} computes with {}; only float32 can be frozen; hint: model.to(float32)",
                                        to_string(call.site), call.operation->name(), describe(t)));
     read_operation(k, call);
@@ -89,7 +91,7 @@ class Reader {
   }
   /// A copy of a value if it is one of the states, which are about to be overwritten; otherwise the value itself.
   Place apart_from(const std::vector<Place>& states, Place from, Index size) {
-    if (from.constant || std::none_of(states.begin(), states.end(), [&](Place s) { return s.offset == from.offset; })) return from;
+    if (from.base != kValues || std::none_of(states.begin(), states.end(), [&](Place s) { return s.offset == from.offset; })) return from;
     const Place copy = value(size);
     auto step = std::make_unique<Move>();
     step->runs.push_back({from, 1, copy.offset, size});
@@ -120,11 +122,11 @@ class Reader {
   /// The places of the elements of those numbers, of a value at `first`.
   static std::vector<Place> places_of(Place first, const std::vector<std::int64_t>& numbers) {
     std::vector<Place> places;
-    for (const std::int64_t number : numbers) places.push_back({first.offset + number, first.constant});
+    for (const std::int64_t number : numbers) places.push_back({first.offset + number, first.base});
     return places;
   }
   Place constant(const std::vector<float>& elements) {
-    const Place place{static_cast<Index>(plan_.constants.size()), true};
+    const Place place{static_cast<Index>(plan_.constants.size()), kConstants};
     plan_.constants.insert(plan_.constants.end(), elements.begin(), elements.end());
     plan_.constants.resize(plan_.constants.size() + kUnit);  // what reads whole vectors may read beyond
     return place;
@@ -220,7 +222,7 @@ class Reader {
     auto step = std::make_unique<LstmGates>();
     step->rows = rows, step->hidden = hidden;
     step->sums = sums;
-    step->gates = sums.constant ? value(4 * rows * hidden) : sums;
+    step->gates = sums.base == kValues ? sums : value(4 * rows * hidden);
     step->c = c, step->h_next = h_next, step->c_next = c_next;
     add(std::move(step));
   }
@@ -245,7 +247,7 @@ class Reader {
     Place before_h = place(call.x[2]), before_c = place(call.x[4]);
     const LayerWeights weights = gate_weights(call, 5);
     const Place sums = value(4 * rows * hidden);
-    const auto at = [](Place p, Index distance) { return Place{p.offset + distance, p.constant}; };
+    const auto at = [](Place p, Index distance) { return Place{p.offset + distance, p.base}; };
     for (Index k = 0; k < steps; ++k) {
       const Index t = backward ? steps - 1 - k : k, state = t * rows * hidden;
       add_layer(at(x, t * rows * in), before_h, sums, rows, false, weights);
@@ -297,7 +299,7 @@ class Reader {
     auto step = std::make_unique<Move>();
     for (std::size_t i = 0; i < places.size();) {
       std::size_t count = 1;
-      const auto follows = [&](std::size_t at) { return at < places.size() && places[at].constant == places[i].constant; };
+      const auto follows = [&](std::size_t at) { return at < places.size() && places[at].base == places[i].base; };
       const Index stride = follows(i + 1) ? places[i + 1].offset - places[i].offset : 1;
       while (follows(i + count) && places[i + count].offset == places[i].offset + static_cast<Index>(count) * stride) ++count;
       step->runs.push_back({places[i], stride, y.offset + static_cast<Index>(i), static_cast<Index>(count)});
@@ -314,10 +316,11 @@ class Reader {
     for (std::size_t i = 0; i < call.x.size(); ++i) {
       const Tensor& x = call.x[i];
       if (!depends(x)) continue;
+      const Place first = place(x);
       std::vector<float> numbers(static_cast<std::size_t>(x.size()));
       for (float& number : numbers) {
         number = static_cast<float>(next++);
-        place_of_number.push_back({place(x).offset + static_cast<Index>(&number - numbers.data()), false});
+        place_of_number.push_back({first.offset + static_cast<Index>(&number - numbers.data()), first.base});
       }
       if (next > kMost) refuse(call.site, fmt::format("{} has too many elements", call.operation->name()));
       x_dot[i] = Tensor::from(numbers, x.shape());
@@ -333,7 +336,7 @@ class Reader {
     if (is_same && !from.empty()) {
       const Place first = place_of_number[static_cast<std::size_t>(from[0])];
       const Place last = place_of_number[static_cast<std::size_t>(from.back())];
-      if (last.offset - first.offset == static_cast<Index>(from.size()) - 1 && first.offset % kUnit == 0) {
+      if (last.base == first.base && last.offset - first.offset == static_cast<Index>(from.size()) - 1 && first.offset % kUnit == 0) {
         place_of_[slot_of(call.y[0])] = first;  // the same elements in the same order
         return;
       }
@@ -341,7 +344,7 @@ class Reader {
     std::vector<Place> places;
     const Place known = std::find(from.begin(), from.end(), 0.f) == from.end() ? Place{} : constant(elements_of(call.y[0]));
     for (std::size_t i = 0; i < from.size(); ++i)
-      places.push_back(from[i] == 0 ? Place{known.offset + static_cast<Index>(i), true}
+      places.push_back(from[i] == 0 ? Place{known.offset + static_cast<Index>(i), kConstants}
                                     : place_of_number[static_cast<std::size_t>(from[i])]);
     add_move(places, result(call));
   }
@@ -439,7 +442,7 @@ Plan read_plan(FunctionRef<Tensor(const Tensor&)> run, std::span<Tensor* const> 
   Plan& plan = reader.plan();
   plan.input = x.shape();
   plan.output = output.shape();
-  plan.x = reader.variable(input);
+  reader.input(input);
   std::vector<Place> states;
   for (const Tensor& s : before) states.push_back(reader.variable(s));
   for (std::uint32_t k = 0; k < calls.size(); ++k) reader.read(k, calls[k]);
@@ -451,7 +454,7 @@ Plan read_plan(FunctionRef<Tensor(const Tensor&)> run, std::span<Tensor* const> 
       throw ShapeError(fmt::format("freeze at {}: a state of shape {} has become {}; it must keep its shape", to_string(site),
                                    to_string(start[i].shape()), describe(*state[i])));
     const Place next = reader.place(*state[i]);
-    if (next.constant || next.offset != states[i].offset)
+    if (next.base != kValues || next.offset != states[i].offset)
       plan.kept.push_back({reader.apart_from(states, next, start[i].size()), states[i], start[i].size()});
   }
   return std::move(plan);

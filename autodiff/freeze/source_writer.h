@@ -21,16 +21,16 @@ class SourceWriter {
 
   /// A line of the forward pass.
   void line(std::string_view line) {
-    body_ += "    ";
+    body_ += "  ";
     body_ += line;
     body_ += '\n';
   }
-  /// Where `count` elements begin, as an expression.
+  /// Where `count` elements begin, as an expression. The input is in the memory m, of which it is the beginning.
   std::string at(Place p, Index count);
   /// Memory that the source needs beside the plan's.
   Place scratch(Index count) {
     size_ += count;
-    return {size_ - count, false};
+    return {size_ - count, kValues};
   }
   Index size() const { return size_; }
   /// The name of an array of these numbers.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
 #include <utility>
 
 #include "autodiff/kernels/direct_convolution.h"
@@ -111,8 +112,12 @@ void GruGates::run(const Memory& m) const { kernels::gru_gates<float>(rows, hidd
 
 void Plan::run(float* values, const float* from, float* to) const {
   const auto bytes = [](Index count) { return static_cast<std::size_t>(count) * sizeof(float); };
-  const Memory m{values, constants.data()};
-  std::memcpy(m.to(x), from, bytes(input.size()));
+  const bool overlaps = std::less<>()(from, to + output.size()) && std::less<>()(to, from + input.size());
+  if (overlaps) {
+    std::memcpy(values, from, bytes(input.size()));
+    from = values;
+  }
+  const Memory m{values, {values, constants.data(), from}};
   for (const auto& step : steps) step->run(m);
   std::memcpy(to, m.at(y), bytes(output.size()));
   for (const Kept& k : kept) std::memcpy(m.to(k.state), m.at(k.from), bytes(k.size));

@@ -2,6 +2,7 @@
 // Internal.
 // What a frozen function does: steps in a fixed order, on memory whose layout is fixed.
 #include <array>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -14,17 +15,19 @@
 
 namespace wengert::detail::frozen {
 
-/// Where the elements of a value begin: row-major and dense, in the memory that calls write or among the constants.
+/// What offsets count from: the memory that calls write, the constants, the caller's input.
+enum Base : std::uint8_t { kValues, kConstants, kInput };
+/// Where the elements of a value begin; they are row-major and dense.
 struct Place {
   Index offset = 0;
-  bool constant = false;
+  Base base = kValues;
 };
 
 struct Memory {
   float* values;
-  const float* constants;
+  std::array<const float*, 3> bases;
 
-  const float* at(Place p) const { return (p.constant ? constants : values) + p.offset; }
+  const float* at(Place p) const { return bases[p.base] + p.offset; }
   float* to(Place p) const { return values + p.offset; }
 };
 
@@ -175,8 +178,8 @@ struct Kept {
 /// All of a frozen function but the memory that calls write. Offsets of values are multiples of 16 floats, with room behind each.
 struct Plan {
   Shape input, output;
-  Place x, y;
-  Index size = 0;  ///< of the memory, in floats
+  Place y;
+  Index size = 0;  ///< of the memory, in floats; it begins with room for a copy of the input
   std::vector<float> constants;
   std::vector<std::unique_ptr<const Step>> steps;
   std::vector<Kept> kept;

@@ -285,7 +285,7 @@ void Product::write(SourceWriter& to) const {
 void Elementwise::write(SourceWriter& to) const {
   std::array<std::string, 2> elements;
   for (std::size_t i = 0; i < static_cast<std::size_t>(operands); ++i) {
-    if (!x[i].constant) {
+    if (x[i].base != kConstants) {
       elements[i] = fmt::format("m[{} + i]", x[i].offset);
       continue;
     }
@@ -305,7 +305,7 @@ void Elementwise::write(SourceWriter& to) const {
 
 void Move::write(SourceWriter& to) const {
   for (const Run& r : runs) {
-    const std::string from = r.from.constant ? to.at(r.from, (r.count - 1) * r.stride + 1) : fmt::format("m + {}", r.from.offset);
+    const std::string from = r.from.base == kConstants ? to.at(r.from, (r.count - 1) * r.stride + 1) : to.at(r.from, 0);
     to.line(fmt::format("for (int i = 0; i < {}; ++i) m[{} + i] = ({})[{} * i];", r.count, r.to, from, r.stride));
   }
 }
@@ -380,25 +380,28 @@ std::string Plan::source(std::string_view name) const {
   if (size > std::numeric_limits<std::int32_t>::max())
     throw ValueError(fmt::format("to_cpp: {} needs memory for {} numbers, which is too many for a source", name, size));
   SourceWriter writer(constants, size);
+  writer.line(fmt::format("std::memcpy(m, x, sizeof(float) * {});", input.size()));
   for (const auto& step : steps) step->write(writer);
-  writer.line(fmt::format("std::memcpy(y, {}, sizeof(float) * outputs);", writer.at(y, output.size())));
+  writer.line(fmt::format("std::memcpy(y, {}, sizeof(float) * {});", writer.at(y, output.size()), output.size()));
   std::string reset;
   for (const Kept& k : kept) {
     writer.line(fmt::format("std::memcpy(m + {}, {}, sizeof(float) * {});", k.state.offset, writer.at(k.from, k.size), k.size));
-    reset += fmt::format("    for (int i = 0; i < {}; ++i) m[{} + i] = 0.0f;\n", k.size, k.state.offset);
+    reset += fmt::format("    for (int i = 0; i < {}; ++i) memory_[{} + i] = 0.0f;\n", k.size, k.state.offset);
   }
   return fmt::format(
       "// Written by Wengert {0}: a network's forward pass, {1} -> {2}. C++17, needs nothing but the C++ library.\n"
       "#pragma once\n\n#include <cmath>\n#include <cstdint>\n#include <cstring>\n#include <limits>\n#include <type_traits>\n\n"
-      "namespace {3}_functions {{\n\n{4}\n}}  // namespace {3}_functions\n\n"
-      "class {3} {{\n public:\n  static constexpr int inputs = {5}, outputs = {6};\n\n"
-      "  /// Row-major {1} -> {2}. x and y may be the same memory. One thread at a time; copies are independent.\n"
-      "  void operator()(const float* x, float* y) noexcept {{\n    using namespace {3}_functions;\n    float* const m = memory_;\n"
-      "    std::memcpy(m + {7}, x, sizeof(float) * inputs);\n{8}  }}\n"
+      "namespace {3}_functions {{\n\n{4}\n"
+      "/// The forward pass, in memory m.\n"
+      "inline void run(float* const m, const float* x, float* y) noexcept {{\n{5}}}\n\n"
+      "}}  // namespace {3}_functions\n\n"
+      "/// Row-major {1} -> {2}. x and y may be the same memory. One thread at a time; copies are independent.\n"
+      "class {3} {{\n public:\n  static constexpr int inputs = {6}, outputs = {7};\n\n"
+      "  void operator()(const float* x, float* y) noexcept {{ {3}_functions::run(memory_, x, y); }}\n"
       "  /// Sets what is kept from call to call to 0.\n"
-      "  void reset() noexcept {{\n{9}{10}  }}\n\n private:\n  alignas(64) float memory_[{11}] = {{}};\n}};\n",
-      WENGERT_VERSION_STRING, to_string(input), to_string(output), name, writer.definitions(), input.size(), output.size(), x.offset,
-      writer.body(), reset.empty() ? "" : "    float* const m = memory_;\n", reset, writer.size());
+      "  void reset() noexcept {{\n{8}  }}\n\n private:\n  alignas(64) float memory_[{9}] = {{}};\n}};\n",
+      WENGERT_VERSION_STRING, to_string(input), to_string(output), name, writer.definitions(), writer.body(), input.size(), output.size(),
+      reset, writer.size());
 }
 
 }  // namespace wengert::detail::frozen

@@ -12,14 +12,12 @@ template <class T> void gru_gates(Index rows, Index hidden, const T* a, const T*
     for (Index row = 0; row < rows; ++row) {
       const T* __restrict p = a + row * 3 * hidden, * __restrict q = b + row * 3 * hidden;
       const T* __restrict h_row = h + row * hidden;
-      T* __restrict r = s + row * 3 * hidden;
-      T* __restrict z = r + hidden, * __restrict n = z + hidden, * __restrict out = h_next + row * hidden;
-      for (Index j = 0; j < hidden; ++j) {
-        r[j] = logistic(p[j] + q[j]);
-        z[j] = logistic(p[hidden + j] + q[hidden + j]);
-        n[j] = fn::straight::tanh(p[2 * hidden + j] + r[j] * q[2 * hidden + j]);
-        out[j] = (1 - z[j]) * n[j] + z[j] * h_row[j];
-      }
+      T* const r = s + row * 3 * hidden;
+      T *const z = r + hidden, *const n = z + hidden;
+      T* __restrict out = h_next + row * hidden;
+      for (Index j = 0; j < 2 * hidden; ++j) r[j] = logistic(p[j] + q[j]);
+      for (Index j = 0; j < hidden; ++j) n[j] = fn::straight::tanh(p[2 * hidden + j] + r[j] * q[2 * hidden + j]);
+      for (Index j = 0; j < hidden; ++j) out[j] = (1 - z[j]) * n[j] + z[j] * h_row[j];
     }
   });
 }

@@ -46,6 +46,30 @@ void pack_layer(const PackedLayer::Sizes& s, const MatrixView<float>& w, const M
   }
 }
 
+/// sum += x W for n elements of x; returns what follows W. Four elements are loaded at once: what the first cache can give are two vectors a
+/// cycle, and the products need both for weights.
+template <int vectors> HWY_INLINE const float* add_products(Index n, const float* x, const float* w, hn::Vec<Floats>* sum) {
+  const Floats d;
+  Index k = 0;
+#if HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128
+  for (; k + 4 <= n; k += 4, w += 4 * vectors * kLanes) {
+    const auto four = hn::LoadDup128(d, x + k);
+    const hn::Vec<Floats> left[4] = {hn::Broadcast<0>(four), hn::Broadcast<1>(four), hn::Broadcast<2>(four), hn::Broadcast<3>(four)};
+    HWY_UNROLL(4)
+    for (int step = 0; step < 4; ++step) {
+      HWY_UNROLL(8)
+      for (int i = 0; i < vectors; ++i) sum[i] = hn::MulAdd(left[step], hn::Load(d, w + (step * vectors + i) * kLanes), sum[i]);
+    }
+  }
+#endif
+  for (; k < n; ++k, w += vectors * kLanes) {
+    const auto left = hn::Set(d, x[k]);
+    HWY_UNROLL(8)
+    for (int i = 0; i < vectors; ++i) sum[i] = hn::MulAdd(left, hn::Load(d, w + i * kLanes), sum[i]);
+  }
+  return w;
+}
+
 /// One block; returns what follows it.
 template <int vectors> HWY_INLINE const float* multiply_block(const PackedLayer::Sizes& s, const float* from, const float* x,
                                                               const float* h, float* y, Index room) {
@@ -53,17 +77,8 @@ template <int vectors> HWY_INLINE const float* multiply_block(const PackedLayer:
   hn::Vec<Floats> sum[vectors];
   HWY_UNROLL(8)
   for (int i = 0; i < vectors; ++i) sum[i] = hn::Load(d, from + i * kLanes);
-  from += vectors * kLanes;
-  for (const float* const end = x + s.in; x != end; ++x, from += vectors * kLanes) {
-    const auto left = hn::Set(d, *x);
-    HWY_UNROLL(8)
-    for (int i = 0; i < vectors; ++i) sum[i] = hn::MulAdd(left, hn::Load(d, from + i * kLanes), sum[i]);
-  }
-  for (const float* const end = h + s.hidden; h != end; ++h, from += vectors * kLanes) {
-    const auto left = hn::Set(d, *h);
-    HWY_UNROLL(8)
-    for (int i = 0; i < vectors; ++i) sum[i] = hn::MulAdd(left, hn::Load(d, from + i * kLanes), sum[i]);
-  }
+  from = add_products<vectors>(s.in, x, from + vectors * kLanes, sum);
+  from = add_products<vectors>(s.hidden, h, from, sum);
   if (s.relu) {
     HWY_UNROLL(8)
     for (int i = 0; i < vectors; ++i) sum[i] = hn::IfThenZeroElse(hn::Le(sum[i], hn::Zero(d)), sum[i]);
