@@ -457,6 +457,11 @@ Plan read_plan(FunctionRef<Tensor(const Tensor&)> run, std::span<Tensor* const> 
     if (next.base != kValues || next.offset != states[i].offset)
       plan.kept.push_back({reader.apart_from(states, next, start[i].size()), states[i], start[i].size()});
   }
+  if (!plan.steps.empty() && plan.steps.back()->redirect(plan.y, plan.output.size())) {
+    for (Kept& k : plan.kept)
+      if (k.from.base == plan.y.base && k.from.offset == plan.y.offset) k.from = {0, kOutput};
+    plan.y = {0, kOutput};
+  }
   return std::move(plan);
 }
 

@@ -167,6 +167,7 @@ std::string SourceWriter::array(std::span<const float> values) {
 }
 
 std::string SourceWriter::at(Place p, Index count) {
+  if (p.base == kOutput) return fmt::format("y + {}", p.offset);
   if (p.base != kConstants) return fmt::format("m + {}", p.offset);
   return array(std::span(constants_).subspan(static_cast<std::size_t>(p.offset), static_cast<std::size_t>(count)));
 }

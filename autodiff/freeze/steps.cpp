@@ -32,6 +32,13 @@ void Layer::run(const Memory& m) const {
   for (Index row = 0; row < rows; ++row, from += weights.in, state += weights.hidden, to += weights.out) packed(from, state, to);
 }
 
+bool Layer::redirect(Place from, Index size) {
+  constexpr Index kWhole = kernels::PackedLayer::kOverrun + 1;  // nothing is written behind so many outputs
+  if (y.base != from.base || y.offset != from.offset || rows * weights.out != size || weights.out % kWhole != 0) return false;
+  y = {0, kOutput};
+  return true;
+}
+
 void Product::run(const Memory& memory) const {
   for (Index i = 0; i < batch; ++i)
     kernels::product<float>(m, n, k, {memory.at(a) + i * m * k, k, 1}, {memory.at(b) + (b_batch ? i * k * n : 0), n, 1},
@@ -117,9 +124,9 @@ void Plan::run(float* values, const float* from, float* to) const {
     std::memcpy(values, from, bytes(input.size()));
     from = values;
   }
-  const Memory m{values, {values, constants.data(), from}};
+  const Memory m{values, to, {values, constants.data(), from, to}};
   for (const auto& step : steps) step->run(m);
-  std::memcpy(to, m.at(y), bytes(output.size()));
+  if (y.base != kOutput) std::memcpy(to, m.at(y), bytes(output.size()));
   for (const Kept& k : kept) std::memcpy(m.to(k.state), m.at(k.from), bytes(k.size));
 }
 

@@ -15,8 +15,8 @@
 
 namespace wengert::detail::frozen {
 
-/// What offsets count from: the memory that calls write, the constants, the caller's input.
-enum Base : std::uint8_t { kValues, kConstants, kInput };
+/// What offsets count from: the memory that calls write, the constants, the caller's input and output.
+enum Base : std::uint8_t { kValues, kConstants, kInput, kOutput };
 /// Where the elements of a value begin; they are row-major and dense.
 struct Place {
   Index offset = 0;
@@ -24,11 +24,11 @@ struct Place {
 };
 
 struct Memory {
-  float* values;
-  std::array<const float*, 3> bases;
+  float *values, *output;
+  std::array<const float*, 4> bases;
 
   const float* at(Place p) const { return bases[p.base] + p.offset; }
-  float* to(Place p) const { return values + p.offset; }
+  float* to(Place p) const { return (p.base == kOutput ? output : values) + p.offset; }
 };
 
 class SourceWriter;
@@ -41,6 +41,8 @@ struct Step {
   virtual ~Step() = default;
   virtual void run(const Memory& m) const = 0;
   virtual void write(SourceWriter& to) const = 0;
+  /// Writes its `size` elements to the caller's output instead of to `from`; false if it cannot, or if these are not its elements.
+  virtual bool redirect(Place /*from*/, Index /*size*/) { return false; }
 };
 
 /// The weights of a layer, row-major: w (out, in), v (out, hidden) or empty, bias (out) or empty.
@@ -53,6 +55,7 @@ struct Layer final : Step {
   Layer(Place x, Place h, Place y, Index rows, bool relu, LayerWeights weights);
   void run(const Memory& m) const override;
   void write(SourceWriter& to) const override;
+  bool redirect(Place from, Index size) override;
 
   Place x, h, y;
   Index rows;
@@ -181,7 +184,7 @@ struct Plan {
   Place y;
   Index size = 0;  ///< of the memory, in floats; it begins with room for a copy of the input
   std::vector<float> constants;
-  std::vector<std::unique_ptr<const Step>> steps;
+  std::vector<std::unique_ptr<Step>> steps;
   std::vector<Kept> kept;
 
   void run(float* values, const float* x, float* y) const;

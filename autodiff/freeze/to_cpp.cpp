@@ -382,7 +382,7 @@ std::string Plan::source(std::string_view name) const {
   SourceWriter writer(constants, size);
   writer.line(fmt::format("std::memcpy(m, x, sizeof(float) * {});", input.size()));
   for (const auto& step : steps) step->write(writer);
-  writer.line(fmt::format("std::memcpy(y, {}, sizeof(float) * {});", writer.at(y, output.size()), output.size()));
+  if (y.base != kOutput) writer.line(fmt::format("std::memcpy(y, {}, sizeof(float) * {});", writer.at(y, output.size()), output.size()));
   std::string reset;
   for (const Kept& k : kept) {
     writer.line(fmt::format("std::memcpy(m + {}, {}, sizeof(float) * {});", k.state.offset, writer.at(k.from, k.size), k.size));
