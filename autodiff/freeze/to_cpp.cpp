@@ -391,7 +391,8 @@ std::string Plan::source(std::string_view name) const {
   return fmt::format(
       "// Written by Wengert {0}: a network's forward pass, {1} -> {2}. C++17, needs nothing but the C++ library.\n"
       "#pragma once\n\n#include <cmath>\n#include <cstdint>\n#include <cstring>\n#include <limits>\n#include <type_traits>\n\n"
-      "namespace {3}_functions {{\n\n{4}\n"
+      // Two plugins of a program may bring different networks of one name.
+      "namespace [[gnu::visibility(\"hidden\")]] {3}_functions {{\n\n{4}\n"
       "/// The forward pass, in memory m.\n"
       "inline void run(float* const m, const float* x, float* y) noexcept {{\n{5}}}\n\n"
       "}}  // namespace {3}_functions\n\n"

@@ -91,24 +91,16 @@ template <int vectors> HWY_INLINE const float* multiply_block(const PackedLayer:
   return from;
 }
 
+/// A block as wide as vectors_of_block says, and those after it.
 void run_layer(const PackedLayer::Sizes& s, const float* packed, const float* x, const float* h, float* y) {
-  for (Index left = s.out; left > 0;) {
-    const Index vectors = vectors_of_block(left);
-    switch (vectors) {
-      case 8:
-        packed = multiply_block<8>(s, packed, x, h, y, left);
-        break;
-      case 4:
-        packed = multiply_block<4>(s, packed, x, h, y, left);
-        break;
-      case 2:
-        packed = multiply_block<2>(s, packed, x, h, y, left);
-        break;
-      default:
-        packed = multiply_block<1>(s, packed, x, h, y, left);
-    }
-    y += vectors * kLanes;
-    left -= vectors * kLanes;
+  Index left = s.out;
+  for (; left > 4 * kLanes; left -= 8 * kLanes, y += 8 * kLanes) packed = multiply_block<8>(s, packed, x, h, y, left);
+  if (left > 2 * kLanes) {
+    multiply_block<4>(s, packed, x, h, y, left);
+  } else if (left > kLanes) {
+    multiply_block<2>(s, packed, x, h, y, left);
+  } else if (left > 0) {
+    multiply_block<1>(s, packed, x, h, y, left);
   }
 }
 
