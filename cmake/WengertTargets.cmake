@@ -80,7 +80,8 @@ endfunction()
 # What goes with a precompiled header. Without the first option ccache refuses. g++ 12 forgets that what it read from such a header is the
 # standard library's, and finds the others in std::string.
 set(WENGERT_PRECOMPILED_OPTIONS
-  $<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess;-Wno-array-bounds;-Wno-stringop-overflow;-Wno-stringop-overread>)
+  "$<$<CXX_COMPILER_ID:GNU>:-fpch-preprocess;-Wno-array-bounds;-Wno-stringop-overflow;-Wno-stringop-overread>"
+  "$<$<CXX_COMPILER_ID:Clang>:SHELL:-Xclang -fno-pch-timestamp>")
 
 # What every source of the libraries reads: the standard library and fmt are most of a small file's compile time. Sources include what they
 # use all the same; CMAKE_DISABLE_PRECOMPILE_HEADERS=ON compiles without.

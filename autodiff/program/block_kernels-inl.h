@@ -6,6 +6,13 @@
 #include "autodiff/kernels/target.h"
 #include "autodiff/program/block_kernels.h"
 
+// Before a loop: its results do not overlap its operands. (clang tests that at run time.)
+#if defined(__clang__)
+#define WENGERT_NO_OVERLAP
+#else
+#define WENGERT_NO_OVERLAP _Pragma("GCC ivdep")
+#endif
+
 namespace wengert::detail {
 
 /// Whether loops of F gain from wider registers: all in float32; in float64 what does not call the C library for each lane.
@@ -36,16 +43,16 @@ template <class T, class F, int mode> struct ForwardBody {
     T* y = x.y;
     const OperandOf<mode, 0, T> a(x.operands[0]);
     if constexpr (operands == 1) {
-#pragma GCC ivdep
+      WENGERT_NO_OVERLAP
       for (Index i = 0; i < x.n; ++i) y[i] = f.value(a[i]);
     } else if constexpr (operands == 2) {
       const OperandOf<mode, 1, T> b(x.operands[1]);
-#pragma GCC ivdep
+      WENGERT_NO_OVERLAP
       for (Index i = 0; i < x.n; ++i) y[i] = f.value(a[i], b[i]);
     } else {
       const OperandOf<mode, 1, T> b(x.operands[1]);
       const OperandOf<mode, 2, T> c(x.operands[2]);
-#pragma GCC ivdep
+      WENGERT_NO_OVERLAP
       for (Index i = 0; i < x.n; ++i) y[i] = f.value(a[i], b[i], c[i]);
     }
   }
@@ -115,15 +122,15 @@ template <class T, class F, int k, int mode, bool first> struct ReverseBody {
           int tail = 0;
           for (Index i = done; i < done + kBlock; ++i) tail |= F::needs_tail(y[i]);
           if (tail) {
-#pragma GCC ivdep
+            WENGERT_NO_OVERLAP
             for (Index i = done; i < done + kBlock; ++i) pass(i, part(i));
           } else {
-#pragma GCC ivdep
+            WENGERT_NO_OVERLAP
             for (Index i = done; i < done + kBlock; ++i) pass(i, m[i] == 0 ? T(0) : m[i] * F::slope_without_tail(y[i]));
           }
         }
       }
-#pragma GCC ivdep
+      WENGERT_NO_OVERLAP
       for (Index i = done; i < x.n; ++i) pass(i, part(i));
     }
   }

@@ -118,7 +118,7 @@ class Writer {
                       "    double* const* y, long* left) {{\n"
                       "{}{}"
                       "  const auto lane = [&](long i) -> long {{\n{}    return -1;\n  }};\n"
-                      "#pragma GCC ivdep\n"
+                      "#ifndef __clang__\n#pragma GCC ivdep\n#endif\n"
                       "  for (long i = 0; i < lanes; ++i) left[i] = lane(i);\n}}\n",
                       name_, arrays, uniform, indented(lane));
   }
