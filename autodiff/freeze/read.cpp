@@ -12,6 +12,7 @@
 #include <string_view>
 #include <utility>
 
+#include "autodiff/kernels/direct_convolution.h"
 #include "autodiff/ops.h"
 #include "autodiff/tape/records.h"
 
@@ -74,6 +75,13 @@ class Reader {
   void input(const Tensor& x) { place_of_[slot_of(x)].emplace(Place{value(x.size()).offset, kInput}); }
   /// A leaf of the tape.
   Place variable(const Tensor& x) { return place_of_[slot_of(x)].emplace(value(x.size())); }
+  /// An operand, the result or a state.
+  void count_use(const Tensor& x) {
+    if (!x.defined() || !tape_.holds(x)) return;
+    const std::size_t slot = slot_of(x);
+    uses_.resize(place_of_.size());
+    ++uses_[slot];
+  }
   /// The node numbered k.
   void read(std::uint32_t k, const Call& call) {
     if (!std::any_of(call.x.begin(), call.x.end(), [&](const Tensor& x) { return depends(x); })) return;
@@ -259,6 +267,13 @@ class Reader {
   // ---- elements ----
 
   void elementwise(const Call& call, const ElementwiseOperation& f) {
+    if (std::string_view(f.name()) == "relu") {
+      if (Convolution* const before = fusable(call.x[0]); before && !before->relu) {
+        before->relu = true;
+        place_of_[slot_of(call.y[0])] = before->y;
+        return;
+      }
+    }
     auto step = std::make_unique<Elementwise>();
     step->name = f.name();
     step->call = f.call();
@@ -367,9 +382,30 @@ class Reader {
     if (step->pool) step->positions = bytes(call.x.back().size());
     add(std::move(step));
   }
+  /// The last step, if it is a convolution for the direct kernel that computes x, which nothing else reads.
+  Convolution* fusable(const Tensor& x) {
+    auto* const last = plan_.steps.empty() ? nullptr : dynamic_cast<Convolution*>(plan_.steps.back().get());
+    if (!last || !depends(x) || uses_[slot_of(x)] != 1 || last->pool || !kernels::is_direct(last->sizes)) return nullptr;
+    const Place its = place(x);
+    return its.base == last->y.base && its.offset == last->y.offset ? last : nullptr;
+  }
+  /// Whether these are maxima of windows of 2 x 2 that cover everything once.
+  static bool is_simple(const PoolingForm& form) {
+    const auto halves = [](const kernels::WindowAxis& a) {
+      return a.kernel == 2 && a.stride == 2 && a.padding == 0 && a.dilation == 1 && a.in == 2 * a.out;
+    };
+    return form.maximum && halves(form.sizes.height) && halves(form.sizes.width);
+  }
   void pool(const Call& call) {
+    const PoolingForm form = form_of<PoolingForm>(call);
+    if (Convolution* const before = fusable(call.x[0]); before && before->relu && is_simple(form)) {
+      before->pool = true;
+      before->y = result(call);
+      before->positions = bytes(before->sizes.batch * kernels::pooled_positions(before->sizes));
+      return;
+    }
     auto step = std::make_unique<Pool>();
-    step->form = form_of<PoolingForm>(call);
+    step->form = form;
     step->x = place(call.x[0]);
     step->y = result(call);
     if (step->form.maximum) step->positions = bytes(4 * call.y[0].size());
@@ -422,7 +458,8 @@ class Reader {
 
   TapeState& tape_;
   Plan plan_;
-  std::vector<std::optional<Place>> place_of_;  // by slot
+  std::vector<std::optional<Place>> place_of_;  // by slot, as the next
+  std::vector<int> uses_;
 };
 
 }  // namespace
@@ -445,6 +482,10 @@ Plan read_plan(FunctionRef<Tensor(const Tensor&)> run, std::span<Tensor* const> 
   reader.input(input);
   std::vector<Place> states;
   for (const Tensor& s : before) states.push_back(reader.variable(s));
+  for (const Call& call : calls)
+    for (const Tensor& operand : call.x) reader.count_use(operand);
+  reader.count_use(output);
+  for (const Tensor* const s : state) reader.count_use(*s);
   for (std::uint32_t k = 0; k < calls.size(); ++k) reader.read(k, calls[k]);
   if (output.dtype() != float32)
     throw DtypeError(fmt::format("freeze at {}: the result is {}; only float32 can be frozen", to_string(site), describe(output)));

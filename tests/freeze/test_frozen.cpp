@@ -184,6 +184,15 @@ BOOST_AUTO_TEST_CASE(convolutions_have_the_same_bits) {
     check_same([&](const Tensor& x) { return line(x); }, {1, 2, 20});
     check_same([&](const Tensor& x) { return direct.with_relu(x, 2); }, {1, 16, 8, 8});
     check_same([&](const Tensor& x) { return direct.with_relu(x); }, {1, 16, 8, 8});
+    // One step where nothing else reads the convolution's result, as in the network.
+    const nn::Sequential image{nn::Conv2d(1, 16, 5, {}, g), nn::ReLU(), nn::MaxPool2d(2)};
+    check_same([&](const Tensor& x) { return image(x); }, {1, 1, 12, 12});
+    check_same(
+        [&](const Tensor& x) {
+          const Tensor z = direct(x), y = relu(z);
+          return max_pool2d(y, 2) + avg_pool2d(z, 2) + avg_pool2d(y, 2);
+        },
+        {1, 16, 8, 8});
   });
 }
 
