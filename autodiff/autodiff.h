@@ -8,6 +8,7 @@
 #include "autodiff/explain/named.h"
 #include "autodiff/explain/picture.h"
 #include "autodiff/explain/profile.h"
+#include "autodiff/freeze/frozen.h"
 #include "autodiff/io/npy.h"
 #include "autodiff/io/safetensors.h"
 #include "autodiff/ops.h"

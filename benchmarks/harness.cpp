@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
@@ -68,19 +69,38 @@ std::vector<double> medians_in_turns(std::span<const std::function<void()>> cont
   return medians;
 }
 
+void time_calls(Row& row, const std::function<void()>& call, std::size_t calls) {
+  using Clock = std::chrono::steady_clock;
+  std::vector<float> times(calls);
+  auto before = Clock::now();
+  for (float& us : times) {
+    call();
+    const auto now = Clock::now();
+    us = std::chrono::duration<float, std::micro>(now - before).count();
+    before = now;
+  }
+  row.worst_us = static_cast<double>(*std::max_element(times.begin(), times.end()));
+  const auto usual = times.begin() + static_cast<std::ptrdiff_t>(0.9999 * static_cast<double>(calls));
+  std::nth_element(times.begin(), usual, times.end());
+  row.usual_us = static_cast<double>(*usual);
+}
+
 void report(std::span<const Row> rows, const Options& options) {
   if (!rows.empty())
-    fmt::print("{:<20} {:<10} {:>7} {:>12} {:>12} {:>8} {:>9} {:>8} {:>9} {:>9}\n", "name", "peer", "threads", "ours, us", "peer, us",
-               "ratio", "GFLOP/s", "of peak", "ours, MB", "peer, MB");
+    fmt::print("{:<20} {:<10} {:>7} {:>12} {:>12} {:>8} {:>9} {:>8} {:>9} {:>9} {:>10} {:>10}\n", "name", "peer", "threads", "ours, us",
+               "peer, us", "ratio", "GFLOP/s", "of peak", "ours, MB", "peer, MB", "99.99%, us", "worst, us");
   nlohmann::json list = nlohmann::json::array();
   for (const Row& r : rows) {
     const std::string speed = r.flops > 0 ? fmt::format("{:.1f}", 1e-3 * r.flops / r.ours_us) : "";
     const std::string share = r.flops > 0 && r.peak > 0 ? fmt::format("{:.0f}%", 0.1 * r.flops / r.ours_us / r.peak) : "";
     const auto megabytes = [](double mb) { return mb > 0 ? fmt::format("{:.1f}", mb) : ""; };
-    fmt::print("{:<20} {:<10} {:>7} {:>12.1f} {:>12.1f} {:>8.2f} {:>9} {:>8} {:>9} {:>9}\n", r.name, r.peer, r.threads, r.ours_us,
-               r.peer_us, r.ratio(), speed, share, megabytes(r.ours_mb), megabytes(r.peer_mb));
+    const auto microseconds = [](double us) { return us > 0 ? fmt::format("{:.{}f}", us, us < 10 ? 3 : 1) : ""; };
+    fmt::print("{:<20} {:<10} {:>7} {:>12} {:>12} {:>8.2f} {:>9} {:>8} {:>9} {:>9} {:>10} {:>10}\n", r.name, r.peer, r.threads,
+               microseconds(r.ours_us), microseconds(r.peer_us), r.ratio(), speed, share, megabytes(r.ours_mb), megabytes(r.peer_mb),
+               microseconds(r.usual_us), microseconds(r.worst_us));
     list.push_back(
         {{"name", r.name}, {"peer", r.peer}, {"threads", r.threads}, {"ours_us", r.ours_us}, {"peer_us", r.peer_us}, {"ratio", r.ratio()}});
+    if (r.worst_us > 0) list.back().update({{"usual_us", r.usual_us}, {"worst_us", r.worst_us}});
   }
   if (options.json.empty()) return;
   std::ofstream file(options.json);

@@ -32,10 +32,15 @@ struct Row {
   double flops = 0;                 ///< of one run, for GFLOP/s; 0: not shown
   double peak = 0;                  ///< GFLOP/s of the machine in large matrix products; 0: not measured
   double ours_mb = 0, peer_mb = 0;  ///< peak memory of the run; 0: not measured
+  double usual_us = 0;              ///< below which 99.99% of our calls stay, each timed by itself; 0: not measured
+  double worst_us = 0;              ///< the slowest of them
 
   double ratio() const { return peer_us / ours_us; }
 };
-/// Prints the rows as a table, and writes them to `options.json`: a list of {"name", "peer", "threads", "ours_us", "peer_us", "ratio"}.
+/// Times so many calls, each by itself, and sets usual_us and worst_us. What else the machine does, and reading the clock, are in it.
+void time_calls(Row& row, const std::function<void()>& call, std::size_t calls);
+/// Prints the rows as a table, and writes them to `options.json`: a list of {"name", "peer", "threads", "ours_us", "peer_us", "ratio"}, and
+/// "usual_us" and "worst_us" where they were measured.
 void report(std::span<const Row> rows, const Options& options);
 
 }  // namespace wengert::benchmark

@@ -92,11 +92,12 @@ struct Cnn {
   torch::optim::Adam adam{model->parameters(), ImageWork::kRate};
 };
 
-std::shared_ptr<Cnn> make_mnist_cnn() {
+std::shared_ptr<Cnn> make_mnist_cnn(std::int64_t batch = 128) {
   return std::make_shared<Cnn>(
-      mnist_cnn(), torch::nn::Sequential(torch::nn::Conv2d(1, 16, 5), torch::nn::ReLU(), torch::nn::MaxPool2d(2),
-                                         torch::nn::Conv2d(16, 32, 5), torch::nn::ReLU(), torch::nn::MaxPool2d(2), torch::nn::Flatten(),
-                                         torch::nn::Linear(512, 128), torch::nn::ReLU(), torch::nn::Linear(128, 10)));
+      mnist_cnn(batch),
+      torch::nn::Sequential(torch::nn::Conv2d(1, 16, 5), torch::nn::ReLU(), torch::nn::MaxPool2d(2), torch::nn::Conv2d(16, 32, 5),
+                            torch::nn::ReLU(), torch::nn::MaxPool2d(2), torch::nn::Flatten(), torch::nn::Linear(512, 128),
+                            torch::nn::ReLU(), torch::nn::Linear(128, 10)));
 }
 
 std::shared_ptr<Cnn> make_rgb_cnn() {
@@ -119,6 +120,36 @@ Step infer_cnn(const std::shared_ptr<Cnn>& cnn) {
     const torch::NoGradGuard pause;
     const Tensor logits = cnn->model->forward(cnn->x);
     return static_cast<double>(logits.data_ptr<float>()[0]);
+  };
+}
+
+Step infer_layers(const LayersWork& work) {
+  const torch::NoGradGuard pause;
+  torch::nn::Sequential model;
+  for (std::size_t l = 0; l < work.weight.size(); ++l) {
+    if (l > 0) model->push_back(torch::nn::ReLU());
+    torch::nn::Linear layer(work.sizes[l], work.sizes[l + 1]);
+    layer->weight.copy_(tensor(work.weight[l], layer->weight.sizes()));
+    layer->bias.copy_(tensor(work.bias[l], layer->bias.sizes()));
+    model->push_back(layer);
+  }
+  return [model, x = tensor(work.x, {1, work.sizes[0]})]() mutable {
+    const c10::InferenceMode inference;
+    return static_cast<double>(model->forward(x).data_ptr<float>()[0]);
+  };
+}
+
+Step infer_cell() {
+  const torch::NoGradGuard pause;
+  const CellWork work;
+  torch::nn::LSTMCell cell(1, CellWork::kHidden);
+  std::vector<Tensor> parameters = cell->parameters();
+  for (std::size_t i = 0; i < parameters.size(); ++i) parameters[i].copy_(tensor(work.parameters[i], parameters[i].sizes()));
+  const Tensor zero = torch::zeros({1, CellWork::kHidden});
+  return [cell, x = torch::full({1, 1}, CellWork::kInput), state = std::make_tuple(zero, zero)]() mutable {
+    const c10::InferenceMode inference;
+    state = cell->forward(x, state);
+    return static_cast<double>(std::get<0>(state).data_ptr<float>()[0]);
   };
 }
 
@@ -223,6 +254,10 @@ std::vector<ServedRow> rows() {
   list.push_back({"infer/mnist_cnn_b128", mnist_cnn().forward_flops(), [] { return infer_cnn(make_mnist_cnn()); }});
   list.push_back({"train/rgb_cnn_b64", rgb_cnn().flops(), [] { return train_cnn(make_rgb_cnn()); }});
   list.push_back({"infer/rgb_cnn_b64", rgb_cnn().forward_flops(), [] { return infer_cnn(make_rgb_cnn()); }});
+  list.push_back({"infer/mnist_cnn_b1", mnist_cnn(1).forward_flops(), [] { return infer_cnn(make_mnist_cnn(1)); }});
+  list.push_back({"infer/dense_64_b1", dense_64().flops(), [] { return infer_layers(dense_64()); }});
+  list.push_back({"infer/small_mlp_b1", small_mlp().flops(), [] { return infer_layers(small_mlp()); }});
+  list.push_back({"infer/lstm_cell_b1", CellWork::kFlops, infer_cell});
   for (const std::int64_t batch : LstmWork::kBatches) {
     list.push_back({row_name("train/lstm_b", batch), LstmWork::flops(batch), [=] { return train_lstm(batch); }});
     list.push_back({row_name("infer/lstm_b", batch), LstmWork::forward_flops(batch), [=] { return infer_lstm(batch); }});

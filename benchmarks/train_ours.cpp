@@ -78,10 +78,10 @@ struct Cnn {
   optim::Adam adam{model.parameters(), {.lr = ImageWork::kRate}};
 };
 
-std::shared_ptr<Cnn> make_mnist_cnn() {
-  return std::make_shared<Cnn>(
-      mnist_cnn(), nn::Sequential(nn::Conv2d(1, 16, 5), nn::ReLU(), nn::MaxPool2d(2), nn::Conv2d(16, 32, 5), nn::ReLU(), nn::MaxPool2d(2),
-                                  nn::Flatten(), nn::Linear(512, 128), nn::ReLU(), nn::Linear(128, 10)));
+std::shared_ptr<Cnn> make_mnist_cnn(std::int64_t batch = 128) {
+  return std::make_shared<Cnn>(mnist_cnn(batch),
+                               nn::Sequential(nn::Conv2d(1, 16, 5), nn::ReLU(), nn::MaxPool2d(2), nn::Conv2d(16, 32, 5), nn::ReLU(),
+                                              nn::MaxPool2d(2), nn::Flatten(), nn::Linear(512, 128), nn::ReLU(), nn::Linear(128, 10)));
 }
 
 std::shared_ptr<Cnn> make_rgb_cnn() {
@@ -103,6 +103,45 @@ Step train_cnn(const std::shared_ptr<Cnn>& cnn) {
 
 Step infer_cnn(const std::shared_ptr<Cnn>& cnn) {
   return [cnn] { return cnn->model(cnn->x).at({0, 0}); };
+}
+
+/// One frozen call after the other.
+struct FrozenCalls {
+  Frozen network;
+  std::vector<float> x, y = std::vector<float>(static_cast<std::size_t>(network.output().size()));
+
+  double operator()() {
+    network(x, y);
+    return static_cast<double>(y[0]);
+  }
+};
+Step calls_of(Frozen network, std::vector<float> x) {
+  return [calls = std::make_shared<FrozenCalls>(FrozenCalls{std::move(network), std::move(x)})] { return (*calls)(); };
+}
+
+Step infer_one_image() {
+  const std::shared_ptr<Cnn> cnn = make_mnist_cnn(1);
+  return calls_of(nn::freeze(cnn->model, cnn->x.shape()), cnn->work.x);
+}
+
+Step infer_layers(const LayersWork& work) {
+  nn::Sequential model;
+  for (std::size_t l = 0; l < work.weight.size(); ++l) {
+    if (l > 0) model.add(nn::ReLU());
+    nn::Linear layer(work.sizes[l], work.sizes[l + 1]);
+    layer.weight = Tensor::from(work.weight[l], layer.weight.shape());
+    layer.bias = Tensor::from(work.bias[l]);
+    model.add(layer);
+  }
+  return calls_of(nn::freeze(model, {1, work.sizes[0]}), work.x);
+}
+
+Step infer_cell() {
+  const CellWork work;
+  const nn::LSTMCell cell(1, CellWork::kHidden);
+  const ParameterList list = cell.parameters();
+  for (std::size_t i = 0; i < list.size(); ++i) list[i]->value = Tensor::from(work.parameters[i], list[i]->value.shape());
+  return calls_of(nn::freeze(cell, {1, 1}), {CellWork::kInput});
 }
 
 struct LstmModel : nn::Module {
@@ -207,6 +246,10 @@ std::vector<ServedRow> rows() {
   list.push_back({"infer/mnist_cnn_b128", mnist_cnn().forward_flops(), [] { return infer_cnn(make_mnist_cnn()); }});
   list.push_back({"train/rgb_cnn_b64", rgb_cnn().flops(), [] { return train_cnn(make_rgb_cnn()); }});
   list.push_back({"infer/rgb_cnn_b64", rgb_cnn().forward_flops(), [] { return infer_cnn(make_rgb_cnn()); }});
+  list.push_back({"infer/mnist_cnn_b1", mnist_cnn(1).forward_flops(), infer_one_image});
+  list.push_back({"infer/dense_64_b1", dense_64().flops(), [] { return infer_layers(dense_64()); }});
+  list.push_back({"infer/small_mlp_b1", small_mlp().flops(), [] { return infer_layers(small_mlp()); }});
+  list.push_back({"infer/lstm_cell_b1", CellWork::kFlops, infer_cell});
   for (const std::int64_t batch : LstmWork::kBatches) {
     list.push_back({row_name("train/lstm_b", batch), LstmWork::flops(batch), [=] { return train_lstm(batch); }});
     list.push_back({row_name("infer/lstm_b", batch), LstmWork::forward_flops(batch), [=] { return infer_lstm(batch); }});

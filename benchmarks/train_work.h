@@ -110,9 +110,46 @@ struct ImageWork {
 };
 
 /// 28 x 28: 16 @ 5x5, pool, 32 @ 5x5, pool, 128, 10.
-inline ImageWork mnist_cnn() { return {128, 1, 28, {{1, 16, 5, 24}, {16, 32, 5, 8}}, 512, 128}; }
+inline ImageWork mnist_cnn(std::int64_t batch = 128) { return {batch, 1, 28, {{1, 16, 5, 24}, {16, 32, 5, 8}}, 512, 128}; }
 /// 3 x 32 x 32: 32, 32 @ 3x3, pool, 64, 64 @ 3x3, pool, 256, 10; convolutions pad by 1.
 inline ImageWork rgb_cnn() { return {64, 3, 32, {{3, 32, 3, 32}, {32, 32, 3, 32}, {32, 64, 3, 16}, {64, 64, 3, 16}}, 4096, 256}; }
+
+/// Layers with relu between them, on one row of inputs.
+struct LayersWork {
+  explicit LayersWork(std::vector<std::int64_t> list) : sizes(std::move(list)) {
+    Numbers numbers(7);
+    for (std::size_t l = 0; l + 1 < sizes.size(); ++l) {
+      const double k = 1 / std::sqrt(static_cast<double>(sizes[l]));
+      weight.push_back(numbers.uniform<float>(sizes[l] * sizes[l + 1], -k, k));
+      bias.push_back(numbers.uniform<float>(sizes[l + 1], -k, k));
+    }
+    x = numbers.uniform<float>(sizes[0], -1, 1);
+  }
+  double flops() const {
+    double products = 0;
+    for (const auto& w : weight) products += static_cast<double>(w.size());
+    return 2 * products;
+  }
+  std::vector<std::int64_t> sizes;
+  std::vector<std::vector<float>> weight, bias;  // weight[l]: (out, in)
+  std::vector<float> x;
+};
+inline LayersWork dense_64() { return LayersWork({64, 64}); }
+inline LayersWork small_mlp() { return LayersWork({8, 32, 32, 1}); }
+
+/// An LSTM cell on one number a step, which keeps its state.
+struct CellWork {
+  static constexpr std::int64_t kHidden = 32, kGates = 4 * kHidden;
+  static constexpr double kFlops = 2 * kGates * (1 + kHidden);
+  static constexpr float kInput = 0.25F;
+
+  CellWork() {
+    Numbers numbers(8);
+    const double k = 1 / std::sqrt(static_cast<double>(kHidden));
+    for (const std::int64_t count : {kGates, kGates * kHidden, kGates, kGates}) parameters.push_back(numbers.uniform<float>(count, -k, k));
+  }
+  std::vector<std::vector<float>> parameters;  // W_ih (gates, 1), W_hh (gates, hidden), b_ih, b_hh
+};
 
 /// Two LSTM layers on one-hot symbols, a linear layer on the last step's output; mean cross-entropy, RMSprop.
 struct LstmWork {

@@ -8,6 +8,7 @@
 #include "nn/data/loader.h"
 #include "nn/data/source_loader.h"
 #include "nn/data/text.h"
+#include "nn/freeze.h"
 #include "nn/layers/activations.h"
 #include "nn/layers/attention.h"
 #include "nn/layers/basic.h"

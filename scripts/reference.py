@@ -74,6 +74,7 @@ PAGES = [
         ("nn_data", "Reading data, batches", "CSV, IDX, CIFAR-10, text; splitting, batches, augmentation.",
          ["nn/data/csv.h", "nn/data/idx.h", "nn/data/cifar.h", "nn/data/text.h", "nn/data/loader.h", "nn/data/augment.h", "nn/data/*"]),
         ("nn_onnx", "ONNX files", "Models for other programs, and from them.", ["nn/onnx/*"]),
+        ("frozen", "Frozen networks", "Inference without tensors, and networks as C++ source.", ["nn/freeze.h", "autodiff/freeze/*"]),
         ("nn_training", "Progress, metrics, pictures", "What to watch while a network trains.",
          ["nn/training/progress.h", "nn/training/history.h", "nn/training/metrics.h", "nn/training/*", "nn/*"]),
     ]),

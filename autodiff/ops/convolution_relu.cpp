@@ -29,7 +29,12 @@ class ConvolveRelu : public OperationWithOptions {
   ConvolveRelu(const Convolution& sizes, bool bias, bool pool) : sizes_(sizes), bias_(bias), pool_(pool) {}
   const char* name() const override { return pool_ ? "conv2d_relu_max_pool2d" : "conv2d_relu"; }
   const char* latex() const override { return R"(\max(#1 \star #2 + #3, 0))"; }
-  void options(OperationOptions& to) const override { to.set("padding", Dims{sizes_.height.padding, sizes_.width.padding}); }
+  void options(OperationOptions& to) const override {
+    to.set("stride", Dims{1, 1});
+    to.set("padding", Dims{sizes_.height.padding, sizes_.width.padding});
+    to.set("dilation", Dims{1, 1});
+    to.set("groups", 1);
+  }
   ValueSet saved_for(int i) const override { return (i < 2 ? input(1 - i) : kNoValues) | (pool_ ? input(positions()) : output()); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     if (!recording()) return vjp_by_kernel(s, y_bar[0], x_bar);

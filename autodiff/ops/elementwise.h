@@ -7,13 +7,14 @@
 //
 // Outside recording a rule is one fused loop; while a sweep is recorded, the same formula runs on tensors. The functions of each list of
 // functions.h are instantiated in a file of their own (elementwise_*.cpp).
+#include <array>
+#include <bit>
 #include <cstdint>
-#include <cstring>
 #include <type_traits>
 
 #include "autodiff/functions/element.h"
 #include "autodiff/ops/broadcast.h"
-#include "autodiff/tape/operation_options.h"
+#include "autodiff/ops/elementwise_operation.h"
 
 namespace wengert {
 
@@ -50,6 +51,40 @@ template <class T, class F> auto value_loop(const F& f) {
   }
 }
 
+/// The numbers that the object of a function holds, and the object again.
+template <class F> std::array<double, 2> numbers_of(const F& f) {
+  if constexpr (std::is_empty_v<F>) {
+    return {};
+  } else if constexpr (sizeof(F) == sizeof(double)) {
+    return {std::bit_cast<double>(f), 0};
+  } else {
+    return std::bit_cast<std::array<double, 2>>(f);
+  }
+}
+template <class F> F function_of(const std::array<double, 2>& numbers) {
+  if constexpr (std::is_empty_v<F>) {
+    return F{};
+  } else if constexpr (sizeof(F) == sizeof(double)) {
+    return std::bit_cast<F>(numbers[0]);
+  } else {
+    return std::bit_cast<F>(numbers);
+  }
+}
+
+/// y = f(x...) on the best instruction set however few the elements are, for calls that are made again and again.
+template <class F, class... X> void call_function(const F& f, Index n, float* __restrict y, const X*... x) {
+  const auto value = on_elements<float>([f](auto... v) __attribute__((always_inline)) { return f.value(v...); });
+  kernels::run_elements<float>([&]() __attribute__((always_inline)) {
+    for (Index i = 0; i < n; ++i) {
+      if constexpr (fn::kHoldsNearZero<F>) {
+        y[i] = (fn::is_far(x[i]) || ...) ? f.value(x[i]...) : value(x[i]...);
+      } else {
+        y[i] = value(x[i]...);
+      }
+    }
+  });
+}
+
 /// The loop of a rule of one operand, r = f.pullback(m, x, y).
 template <class T, class F> auto pullback_loop(const F& f) {
   const auto rule = on_elements<T>([f](auto m, auto x, auto y) __attribute__((always_inline)) { return fn::pullback(f, m, x, y); });
@@ -68,20 +103,12 @@ template <class T, class F> auto pullback_loop(const F& f) {
   }
 }
 
-template <class F> class Map : public OperationWithOptions {
+template <class F> class Map : public ElementwiseOperation {
  public:
   constexpr Map() = default;
   constexpr explicit Map(const F& f) : f_(f) {}
   const char* name() const override { return F::name; }
   const char* latex() const override { return F::latex; }
-  void options(OperationOptions& to) const override {
-    if constexpr (!std::is_empty_v<F>) {  // its fields are its numbers
-      double numbers[2] = {};
-      static_assert(sizeof(F) <= sizeof numbers && std::is_trivially_copyable_v<F>);
-      std::memcpy(numbers, &f_, sizeof(F));
-      to.set("first", numbers[0]), to.set("second", numbers[1]);
-    }
-  }
   ValueSet saved_for(int) const override { return values(F::reads); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override { x_bar[0] = carry(s, y_bar[0]); }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = carry(s, x_dot[0]); }
@@ -89,6 +116,12 @@ template <class F> class Map : public OperationWithOptions {
     y[0] = map(f_, x[0], {});
     return true;
   }
+  ElementwiseCall call() const override {
+    return [](const std::array<double, 2>& numbers, Index n, const float* const* x, float* y) {
+      call_function(function_of<F>(numbers), n, y, x[0]);
+    };
+  }
+  std::array<double, 2> numbers() const override { return numbers_of(f_); }
 
  private:
   Tensor carry(const Saved& s, const Tensor& m) const {
@@ -101,7 +134,7 @@ template <class F> class Map : public OperationWithOptions {
 /// The loop of a rule of two operands.
 template <class T, class Rule> auto partial_loop(Rule rule) { return kernels::dense_loop<T, T, T, T, T>(on_elements<T>(rule)); }
 
-template <class F> class Zip : public Operation {
+template <class F> class Zip : public ElementwiseOperation {
  public:
   constexpr Zip() = default;
   constexpr explicit Zip(const F& f) : f_(f) {}
@@ -126,6 +159,12 @@ template <class F> class Zip : public Operation {
     y[0] = zip(f_, x[0], x[1], {});
     return true;
   }
+  ElementwiseCall call() const override {
+    return [](const std::array<double, 2>& numbers, Index n, const float* const* x, float* y) {
+      call_function(function_of<F>(numbers), n, y, x[0], x[1]);
+    };
+  }
+  std::array<double, 2> numbers() const override { return numbers_of(f_); }
 
  private:
   /// m has the shape of the result; so has what these return.

@@ -10,6 +10,7 @@
 #include "autodiff/kernels/lstm_layer.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/recurrent.h"
+#include "autodiff/tape/operation_options.h"
 
 namespace wengert {
 namespace {
@@ -63,11 +64,12 @@ Tensor flat(const Tensor& x) { return reshape(x, {checked_size("lstm", x.shape()
 
 enum Input { kX, kW, kH, kU, kC, kBias };
 
-class LstmLayer : public Operation {  // x, W, h, U, c and, if there is one, the bias -> H, C, S
+class LstmLayer : public OperationWithOptions {  // x, W, h, U, c and, if there is one, the bias -> H, C, S
  public:
   explicit LstmLayer(const Order& order) : order_(order) {}
   const char* name() const override { return "lstm"; }
   const char* latex() const override { return R"(\operatorname{LSTM}(#1))"; }
+  void options(OperationOptions& to) const override { to.set("backward", order_.backward); }
   ValueSet saved_for(int) const override {
     return input(kX) | input(kW) | input(kH) | input(kU) | input(kC) | output(0) | output(1) | output(2);
   }

@@ -22,6 +22,7 @@
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/composition_scope.h"
+#include "autodiff/tape/operation_options.h"
 
 namespace wengert {
 namespace {
@@ -114,9 +115,11 @@ template <class T> Moments moments(const T* x, const Layout& l, double eps) {
 
 Tensor group_mean(const Tensor& x) { return mean(x, Dims{0, 2}, {.keepdim = true}); }
 
-class Standardize : public Operation {  // y: the standardized x, r of shape (1, groups, 1)
+class Standardize : public OperationWithOptions {  // y: the standardized x, r of shape (1, groups, 1)
  public:
+  explicit Standardize(double eps) : eps_(eps) {}
   const char* name() const override { return "normalization"; }
+  void options(OperationOptions& to) const override { to.set("eps", eps_); }
   const char* latex() const override { return R"(\frac{# - \overline{#}}{\sqrt{\operatorname{var} # + \varepsilon}})"; }
   ValueSet saved_for(int) const override { return output(0) | output(1); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
@@ -167,6 +170,8 @@ class Standardize : public Operation {  // y: the standardized x, r of shape (1,
     });
     return x_bar;
   }
+
+  double eps_;
 };
 
 /// Shifts and scales x, of shape (outer, groups, inner), to mean 0 and variance 1 in each group. Stores the moments in `*statistics` if
@@ -192,7 +197,7 @@ Tensor standardize(const Tensor& x, double eps, Moments* statistics = nullptr) {
     if (statistics) *statistics = std::move(m);
   });
   const Tensor* inputs[] = {&x};
-  detail::record_all(Standardize(), {}, inputs, y);
+  detail::record_all(Standardize(eps), {}, inputs, y);
   return y[0];
 }
 

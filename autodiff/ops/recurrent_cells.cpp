@@ -17,6 +17,7 @@
 
 #include <algorithm>
 
+#include "autodiff/kernels/gru_gates.h"
 #include "autodiff/kernels/lstm_gates.h"
 #include "autodiff/kernels/run_elements.h"
 #include "autodiff/ops/composition.h"
@@ -206,23 +207,7 @@ Tensor gru_activation(const Tensor& a, const Tensor& b, const Tensor& h) {
   Tensor y[2] = {Tensor::uninitialized(h.shape(), h.dtype(), site), Tensor::uninitialized(a.shape(), h.dtype(), site)};
   detail::dispatch_floating(h.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const Index rows = h.size(0), hidden = h.size(1);
-    const T *left = a.data<T>(), *right = b.data<T>(), *from = before.data<T>();
-    T *to = y[0].mutable_data<T>(), *s = y[1].mutable_data<T>();
-    run_elements<T>([&]() __attribute__((always_inline)) {
-      for (Index row = 0; row < rows; ++row) {
-        const T* __restrict p = left + row * 3 * hidden, * __restrict q = right + row * 3 * hidden;
-        const T* __restrict h_row = from + row * hidden;
-        T* __restrict r = s + row * 3 * hidden;
-        T* __restrict z = r + hidden, * __restrict n = z + hidden, * __restrict out = to + row * hidden;
-        for (Index j = 0; j < hidden; ++j) {
-          r[j] = logistic(p[j] + q[j]);
-          z[j] = logistic(p[hidden + j] + q[hidden + j]);
-          n[j] = fn::straight::tanh(p[2 * hidden + j] + r[j] * q[2 * hidden + j]);
-          out[j] = (1 - z[j]) * n[j] + z[j] * h_row[j];
-        }
-      }
-    });
+    kernels::gru_gates(h.size(0), h.size(1), a.data<T>(), b.data<T>(), before.data<T>(), y[1].mutable_data<T>(), y[0].mutable_data<T>());
   });
   const Tensor* inputs[] = {&a, &b, &h};
   detail::record_all(Gru(), site, inputs, y);

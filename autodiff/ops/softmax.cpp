@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "autodiff/kernels/lines.h"
-#include "autodiff/kernels/run_elements.h"
+#include "autodiff/kernels/softmax.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/tape/operation_options.h"
 
@@ -87,29 +87,6 @@ class LogSoftmax : public OperationWithOptions {
   int dim_;
 };
 
-/// y = e^(x - max) / sum, or x - max - ln sum, in each line of dense x; n > 0. A line of -inf alone has NaN for its exponentials.
-template <class T> void softmax_lines(const T* x, T* y, const kernels::Lines& l, bool logarithm) {
-  pool::Vector<T> top(static_cast<std::size_t>(l.count())), scale(top.size());
-  T *tops = top.data(), *scales = scale.data();
-  kernels::run_elements<T>([&]() __attribute__((always_inline)) {
-    max_lines(
-        l, tops, [x](Index i) __attribute__((always_inline)) { return x[i]; });
-    for_each_in_lines(
-        l, y, tops, tops, [x](Index i, T t, T) __attribute__((always_inline)) { return fn::straight::exp(x[i] - t); });
-    sum_lines(
-        l, scales, [y](Index i, Index) __attribute__((always_inline)) { return static_cast<double>(y[i]); });
-    if (!logarithm) {
-      for (Index i = 0; i < l.count(); ++i) scales[i] = 1 / scales[i];
-      for_each_in_lines(
-          l, y, scales, scales, [y](Index i, T s, T) __attribute__((always_inline)) { return y[i] * s; });
-    } else {
-      for (Index i = 0; i < l.count(); ++i) scales[i] = fn::straight::log(scales[i]);
-      for_each_in_lines(
-          l, y, tops, scales, [x](Index i, T t, T s) __attribute__((always_inline)) { return x[i] - t - s; });
-    }
-  });
-}
-
 // [forward]
 template <class Op> Tensor along(const char* name, const Tensor& x, Index dim, bool logarithm, Location site) {
   detail::check_floating(name, x);
@@ -118,7 +95,7 @@ template <class Op> Tensor along(const char* name, const Tensor& x, Index dim, b
   Tensor y = Tensor::uninitialized(x.shape(), x.dtype(), site);
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    if (y.size() > 0) softmax_lines(dense.data<T>(), y.mutable_data<T>(), lines_of(x.shape(), d), logarithm);
+    if (y.size() > 0) kernels::softmax_lines(dense.data<T>(), y.mutable_data<T>(), lines_of(x.shape(), d), logarithm);
   });
   return record(Op(d), site, {&x}, std::move(y));
 }

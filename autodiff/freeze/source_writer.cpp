@@ -1,0 +1,234 @@
+#include "autodiff/freeze/source_writer.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <type_traits>
+
+#include "autodiff/freeze/straight_source.h"
+#include "autodiff/program/recorder.h"
+
+namespace wengert::detail::frozen {
+namespace {
+
+/// A number as C++ reads it back to the bit.
+std::string literal(float v) {
+  if (std::isnan(v)) return "NAN";
+  if (std::isinf(v)) return v > 0 ? "HUGE_VALF" : "-HUGE_VALF";
+  std::string text = fmt::format("{}", v);
+  if (text.find_first_of(".e") == std::string::npos) text += ".0";
+  return text + "f";
+}
+
+/// The formula of a function, as a list of other operations.
+WengertList formula_of(Opcode opcode, const std::array<double, 2>& options) {
+  return visit_function(opcode, options.data(), [&]<class F>(const F& f) -> WengertList {
+    if constexpr (std::is_same_v<F, fn::Polygamma> || std::is_same_v<F, fn::Digamma> || std::is_same_v<F, fn::Lgamma> ||
+                  !requires { F::smooth; }) {
+      throw ValueError(fmt::format("to_cpp: there is no source for {} in a frozen function", F::name));
+    } else {
+      Recorder recorder(Computed::not_at_all);
+      std::vector<Recorded> x;
+      for (int k = 0; k < FunctionTraits<F>::operands; ++k) x.push_back(recorder.input(0));
+      std::vector<Recorded> y;
+      if constexpr (FunctionTraits<F>::operands == 1) {
+        y = {f.value(x[0])};
+      } else {
+        y = {f.value(x[0], x[1])};
+      }
+      return recorder.finish(static_cast<std::uint32_t>(x.size()), y);
+    }
+  });
+}
+
+bool is_condition(Opcode opcode) { return info(opcode).condition && opcode != Opcode::where; }
+
+/// What is written with operators and functions of <cmath>, # for the operand or #1, #2, #3; null for the others.
+const char* pattern_of(Opcode opcode) {
+  switch (opcode) {
+    case Opcode::add:
+      return "#1 + #2";
+    case Opcode::subtract:
+      return "#1 - #2";
+    case Opcode::multiply:
+      return "#1 * #2";
+    case Opcode::divide:
+      return "#1 / #2";
+    case Opcode::negative:
+      return "-#1";
+    case Opcode::square:
+      return "#1 * #1";
+    case Opcode::reciprocal:
+      return "1.0f / #1";
+    case Opcode::abs:
+      return "std::fabs(#1)";
+    case Opcode::sqrt:
+      return "std::sqrt(#1)";
+    case Opcode::floor:
+      return "std::floor(#1)";
+    case Opcode::ceil:
+      return "std::ceil(#1)";
+    case Opcode::round:
+      return "std::rint(#1)";
+    case Opcode::pow:
+      return "std::pow(#1, #2)";
+    case Opcode::atan2:
+      return "std::atan2(#1, #2)";
+    case Opcode::hypot:
+      return "std::hypot(#1, #2)";
+    case Opcode::where:
+      return "#1 ? #2 : #3";
+    case Opcode::less:
+      return "#1 < #2";
+    case Opcode::less_equal:
+      return "#1 <= #2";
+    case Opcode::equal:
+      return "#1 == #2";
+    case Opcode::not_equal:
+      return "#1 != #2";
+    case Opcode::both:
+      return "#1 && #2";
+    case Opcode::either:
+      return "#1 || #2";
+    case Opcode::opposite:
+      return "!#1";
+    case Opcode::signbit:
+      return "std::signbit(#1)";
+    // Straight formulas, as those of elements (functions/element.h).
+    case Opcode::exp:
+    case Opcode::exp2:
+    case Opcode::expm1:
+    case Opcode::log:
+    case Opcode::log1p:
+    case Opcode::sinh:
+    case Opcode::cosh:
+    case Opcode::tanh:
+    case Opcode::asinh:
+    case Opcode::acosh:
+    case Opcode::atanh:
+    case Opcode::erf:
+    case Opcode::erfc:
+      return "straight::@(#1)";
+    case Opcode::sin:
+    case Opcode::cos:
+    case Opcode::tan:
+      return "std::fabs(#1) <= 1e6f ? straight::@(#1) : std::@(#1)";
+    case Opcode::log2:
+    case Opcode::log10:
+    case Opcode::asin:
+    case Opcode::acos:
+    case Opcode::atan:
+      return "static_cast<float>(straight::@(static_cast<double>(#1)))";
+    default:
+      return nullptr;
+  }
+}
+
+std::string filled(std::string_view pattern, Opcode opcode, const std::array<std::string, 3>& operands) {
+  std::string text;
+  for (std::size_t i = 0; i < pattern.size(); ++i) {
+    if (pattern[i] == '@') {
+      text += info(opcode).name;
+    } else if (pattern[i] == '#') {
+      text += operands[static_cast<std::size_t>(pattern[++i] - '1')];
+    } else {
+      text += pattern[i];
+    }
+  }
+  return text;
+}
+
+constexpr const char* kBitCast = R"(template <class To, class From> constexpr To bit_cast(const From& from) noexcept {
+  static_assert(sizeof(To) == sizeof(From), "");
+  return __builtin_bit_cast(To, from);
+}
+)";
+
+}  // namespace
+
+std::string SourceWriter::array(std::span<const float> values) {
+  const auto [entry, is_new] = arrays_by_values_.try_emplace({values.begin(), values.end()});
+  if (!is_new) return entry->second;
+  entry->second = fmt::format("kArray{}", arrays_by_values_.size());
+  arrays_ += fmt::format("alignas(64) inline constexpr float {}[] = {{", entry->second);
+  std::size_t column = arrays_.size();
+  for (const float v : values) {
+    if (arrays_.size() - column > 120) {
+      arrays_ += "\n   ";
+      column = arrays_.size();
+    }
+    arrays_ += (arrays_.back() == '{' ? "" : " ") + literal(v) + ",";
+  }
+  arrays_.back() = '}';
+  arrays_ += ";\n";
+  return entry->second;
+}
+
+std::string SourceWriter::at(Place p, Index count) {
+  if (p.base == kOutput) return fmt::format("y + {}", p.offset);
+  if (p.base != kConstants) return fmt::format("m + {}", p.offset);
+  return array(std::span(constants_).subspan(static_cast<std::size_t>(p.offset), static_cast<std::size_t>(count)));
+}
+
+void SourceWriter::need(const char* function) {
+  if (std::find(helpers_.begin(), helpers_.end(), function) == helpers_.end()) helpers_.push_back(function);
+}
+
+std::string SourceWriter::call(std::string_view name, const std::array<double, 2>& options, std::span<const std::string> operands) {
+  std::array<std::string, 3> three;
+  std::copy(operands.begin(), operands.end(), three.begin());
+  return operation(*opcode_named(name), three, options);
+}
+
+std::string SourceWriter::operation(Opcode opcode, const std::array<std::string, 3>& operands, const std::array<double, 2>& options) {
+  if (const char* const pattern = pattern_of(opcode)) {
+    if (std::strstr(pattern, "straight::")) (opcode == Opcode::exp || opcode == Opcode::tanh) ? need_exponential() : need_straight();
+    return filled(pattern, opcode, operands);
+  }
+  const std::string its = function(opcode, options);
+  return info(opcode).operands == 1 ? fmt::format("{}({})", its, operands[0]) : fmt::format("{}({}, {})", its, operands[0], operands[1]);
+}
+
+std::string SourceWriter::function(Opcode opcode, const std::array<double, 2>& options) {
+  const auto [entry, is_new] = functions_by_options_.try_emplace({opcode, options});
+  if (!is_new) return entry->second;
+  entry->second = fmt::format("{}_{}", info(opcode).name, functions_by_options_.size());
+  const std::string name = entry->second;
+  const WengertList list = formula_of(opcode, options);
+  std::vector<std::string> values{"a", "b"};
+  values.resize(list.inputs());
+  for (const double c : list.constants) {
+    std::string text = literal(static_cast<float>(c));
+    values.push_back(text[0] == '-' ? "(" + text + ")" : std::move(text));
+  }
+  std::string body;
+  for (std::uint32_t v = list.first_instruction(); v < list.size(); ++v) {
+    const Instruction& i = list.instruction(v);
+    std::array<std::string, 3> operands;
+    for (int k = 0; k < info(i.opcode).operands; ++k)
+      operands[static_cast<std::size_t>(k)] = values[i.operands[static_cast<std::size_t>(k)]];
+    const std::string text = operation(i.opcode, operands, list.options(i));
+    values.push_back(fmt::format("t{}", v - list.first_instruction()));
+    body += fmt::format("  const {} {} = {};\n", is_condition(i.opcode) ? "bool" : "float", values.back(), text);
+  }
+  functions_ += fmt::format("inline float {}({}) {{\n{}  return {};\n}}\n", name, list.inputs() == 1 ? "float a" : "float a, float b", body,
+                            values[list.outputs[0]]);
+  return name;
+}
+
+std::string SourceWriter::definitions() const {
+  std::string text;
+  if (exponential_) text += fmt::format("{}namespace fn {{\n{}}}  // namespace fn\n", kBitCast, exponential_source);
+  if (straight_) {
+    text += fmt::format("namespace straight {{\n{}}}  // namespace straight\n", straight_source);
+  } else if (exponential_) {
+    text += "namespace straight = fn;\n";
+  }
+  text += functions_;
+  for (const char* const helper : helpers_) text += helper;
+  return text + "\n" + arrays_;
+}
+
+}  // namespace wengert::detail::frozen
