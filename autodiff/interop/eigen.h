@@ -317,7 +317,7 @@ Eigen::Matrix<Scalar, Eigen::Dynamic, B::ColsAtCompileTime> solve(const Eigen::M
   const auto operation = custom_operation(detail::EigenSolveRule<Decomposition>());
   return to_matrix(operation(to_tensor(a), to_tensor(b)));
 }
-/// The same for a sparse A, by SparseLU. The derivative with respect to A is computed for its stored elements alone. A MatrixError if it is singular.
+/// The same for a sparse A, by SparseLU. Only its stored elements have derivatives. A MatrixError if it is singular.
 template <class T, int kOptions, class I, class B>
 Eigen::Matrix<Scalar, Eigen::Dynamic, B::ColsAtCompileTime> solve(const Eigen::SparseMatrix<T, kOptions, I>& a,
                                                                   const Eigen::MatrixBase<B>& b) {

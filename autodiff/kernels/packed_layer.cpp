@@ -46,8 +46,8 @@ void pack_layer(const PackedLayer::Sizes& s, const MatrixView<float>& w, const M
   }
 }
 
-/// sum += x W for n elements of x; returns what follows W. Four elements are loaded at once: what the first cache can give are two vectors a
-/// cycle, and the products need both for weights.
+/// sum += x W for n elements of x; returns what follows W. Four elements are loaded at once: the first cache gives two vectors a cycle, and
+/// the products need both for weights.
 template <int vectors> HWY_INLINE const float* add_products(Index n, const float* x, const float* w, hn::Vec<Floats>* sum) {
   const Floats d;
   Index k = 0;

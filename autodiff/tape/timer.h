@@ -1,7 +1,7 @@
 #pragma once
 // Internal.
-// What a tape tells whoever measures it: the tape's interface to explain/profile.h, which implements it. Tapes of a thread without a Profile
-// have no timer.
+// What a tape tells whoever measures it: the tape's interface to explain/profile.h, which implements it. Without a Profile, the tapes of a
+// thread have no timer.
 #include <span>
 
 namespace wengert {

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""No type has one name in two of the library's namespaces: `using namespace wengert; using namespace wengert::nn;` is what programs begin with."""
+"""No type has one name in two of the library's namespaces: programs begin with `using namespace wengert; using namespace wengert::nn;`."""
 import collections
 import pathlib
 import re
