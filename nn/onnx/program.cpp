@@ -51,9 +51,9 @@ std::string NodeReader::text(std::string_view name, std::string_view otherwise) 
   const Attribute* const found = find(name, Attribute::Kind::text);
   return found ? found->text : std::string(otherwise);
 }
-std::vector<std::int64_t> NodeReader::integers(std::string_view name, std::vector<std::int64_t> otherwise) {
+std::vector<std::int64_t> NodeReader::integers(std::string_view name) {
   const Attribute* const found = find(name, Attribute::Kind::integers);
-  return found ? found->integers : std::move(otherwise);
+  return found ? found->integers : std::vector<std::int64_t>();
 }
 void NodeReader::require(std::string_view name, std::int64_t only) {
   const std::int64_t found = integer(name, only);

@@ -63,7 +63,8 @@ class NodeReader {
   std::int64_t integer(std::string_view name, std::int64_t otherwise);
   double number(std::string_view name, double otherwise);
   std::string text(std::string_view name, std::string_view otherwise);
-  std::vector<std::int64_t> integers(std::string_view name, std::vector<std::int64_t> otherwise = {});
+  /// Empty without the attribute.
+  std::vector<std::int64_t> integers(std::string_view name);
   const Attribute* attribute(std::string_view name);
   bool has(std::string_view name) const { return node_.find(name) != nullptr; }
   /// A DataError unless an attribute has the value that alone is understood.

@@ -596,7 +596,8 @@ void run_recurrence(const Kind& kind, std::string_view direction, Nonlinearity n
 }
 
 Run recurrence(NodeReader& n, Kind kind) {
-  n.arity(3, static_cast<std::size_t>(5 + kind.states), static_cast<std::size_t>(1 + kind.states));
+  const auto states = static_cast<std::size_t>(kind.states);
+  n.arity(3, 5 + states, 1 + states);
   n.integer("hidden_size", 0);
   n.require("layout", 0);
   if (kind.order.size() == 4) n.require("input_forget", 0);
@@ -802,12 +803,11 @@ Run linear_run(bool relu) {
 Run convolution_relu_run(NodeReader& n, Index pool) {
   return one([w = Windows(n), groups = n.integer("group", 1), pool](Operands x) {
     if (x[0].rank() == 4) return conv2d_relu(padded(x[0], w), x[1], at(x, 2), convolution_options(w, groups), pool);
-    const Tensor y = relu(conv1d(padded(x[0], w), x[1], at(x, 2),
-                                 {.stride = w.length(w.strides, 1),
-                                  .padding = w.symmetric() ? w.length(w.begin, 0) : 0,
-                                  .dilation = w.length(w.dilations, 1),
-                                  .groups = groups}));
-    return y;
+    return relu(conv1d(padded(x[0], w), x[1], at(x, 2),
+                       {.stride = w.length(w.strides, 1),
+                        .padding = w.symmetric() ? w.length(w.begin, 0) : 0,
+                        .dilation = w.length(w.dilations, 1),
+                        .groups = groups}));
   });
 }
 

@@ -419,6 +419,7 @@ void group_norm(const Call& c) {
   const Index groups = c.options().integer("groups");
   const std::vector<Shape> full = c.shapes();
   std::vector<Shape> grouped;
+  grouped.reserve(full.size());
   for (const Shape& s : full) grouped.push_back({s[0], groups, groups > 0 ? s.size() / std::max<Index>(1, s[0] * groups) : 0});
   std::string y = c.node(
       "InstanceNormalization",
@@ -529,15 +530,15 @@ class RecurrenceWriter {
   }
 
   std::string weight(const char* what, int layer, int which) const {
-    std::vector<Tensor> of_directions;
-    for (int d = 0; d < directions_; ++d) of_directions.push_back(in_order(c_.operand(weights_at(layer, d) + which)));
+    std::vector<Tensor> of_directions(static_cast<std::size_t>(directions_));
+    for (int d = 0; d < directions_; ++d) of_directions[static_cast<std::size_t>(d)] = in_order(c_.operand(weights_at(layer, d) + which));
     return stored(what, layer, wengert::stack(of_directions));
   }
   std::string bias(int layer) const {
-    std::vector<Tensor> of_directions;
+    std::vector<Tensor> of_directions(static_cast<std::size_t>(directions_));
     for (int d = 0; d < directions_; ++d)
-      of_directions.push_back(
-          wengert::concat({in_order(c_.operand(weights_at(layer, d) + 2)), in_order(c_.operand(weights_at(layer, d) + 3))}));
+      of_directions[static_cast<std::size_t>(d)] =
+          wengert::concat({in_order(c_.operand(weights_at(layer, d) + 2)), in_order(c_.operand(weights_at(layer, d) + 3))});
     return stored("B", layer, wengert::stack(of_directions));
   }
 
