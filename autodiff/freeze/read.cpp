@@ -130,6 +130,7 @@ class Reader {
   /// The places of the elements of those numbers, of a value at `first`.
   static std::vector<Place> places_of(Place first, const std::vector<std::int64_t>& numbers) {
     std::vector<Place> places;
+    places.reserve(numbers.size());
     for (const std::int64_t number : numbers) places.push_back({first.offset + number, first.base});
     return places;
   }
@@ -517,6 +518,7 @@ Plan read_plan(FunctionRef<Tensor(const Tensor&)> run, std::span<Tensor* const> 
   plan.output = output.shape();
   reader.input(input);
   std::vector<Place> states;
+  states.reserve(before.size());
   for (const Tensor& s : before) states.push_back(reader.variable(s));
   for (const Call& call : calls)
     for (const Tensor& operand : call.x) reader.count_use(operand);

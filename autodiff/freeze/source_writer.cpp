@@ -31,6 +31,7 @@ WengertList formula_of(Opcode opcode, const std::array<double, 2>& options) {
     } else {
       Recorder recorder(Computed::not_at_all);
       std::vector<Recorded> x;
+      x.reserve(FunctionTraits<F>::operands);
       for (int k = 0; k < FunctionTraits<F>::operands; ++k) x.push_back(recorder.input(0));
       std::vector<Recorded> y;
       if constexpr (FunctionTraits<F>::operands == 1) {
@@ -195,7 +196,7 @@ std::string SourceWriter::function(Opcode opcode, const std::array<double, 2>& o
   const auto [entry, is_new] = functions_by_options_.try_emplace({opcode, options});
   if (!is_new) return entry->second;
   entry->second = fmt::format("{}_{}", info(opcode).name, functions_by_options_.size());
-  const std::string name = entry->second;
+  std::string name = entry->second;
   const WengertList list = formula_of(opcode, options);
   std::vector<std::string> values{"a", "b"};
   values.resize(list.inputs());
