@@ -473,7 +473,8 @@ class Reader {
   void sum(const Call& call, bool mean) {
     const Tensor& x = call.x[0];
     std::vector<bool> reduced(static_cast<std::size_t>(x.rank()));
-    for (const Index d : options_of(call).integers("dims")) reduced[static_cast<std::size_t>(d)] = true;
+    const OperationOptions options = options_of(call);
+    for (const Index d : options.integers("dims")) reduced[static_cast<std::size_t>(d)] = true;
     auto step = std::make_unique<Sum>();
     step->size = call.y[0].size();
     step->n = step->size > 0 ? x.size() / step->size : 0;

@@ -27,7 +27,8 @@ class OperationOptions {
   void set(const char* name, std::span<const Index> values) { list_.push_back({name, {values.begin(), values.end()}, 0}); }
 
   /// The values of an option that was set with this name and kind; an Error if there is none.
-  const std::vector<Index>& integers(std::string_view name) const { return find(name).integers; }
+  const std::vector<Index>& integers(std::string_view name) const& { return find(name).integers; }
+  const std::vector<Index>& integers(std::string_view name) && = delete;  // they would be gone
   Index integer(std::string_view name) const { return find(name).integers.at(0); }
   bool flag(std::string_view name) const { return integer(name) != 0; }
   double number(std::string_view name) const { return find(name).number; }

@@ -176,7 +176,11 @@ BOOST_AUTO_TEST_CASE(sizes_that_make_no_layer_are_refused) {
   BOOST_TEST(contains(message_of<ShapeError>([&] {
                         layer(Tensor::zeros({5, 2, 2}));
                       }),
-                      "for 2 features of the input and a state of 4: input (5, 2, 2)"));
+                      "LSTM(3, 4) at test_recurrent.cpp:176: the input must be (t, n, 3), but it is (5, 2, 2) float32"));
+  BOOST_TEST(contains(message_of<ShapeError>([&] { layer(Tensor::zeros({5, 3, 2})); }), "; hint: transpose(input, 1, 2)"));
+  BOOST_TEST(contains(message_of<ShapeError>([&] { layer(Tensor::zeros({5, 3})); }), "; hint: unsqueeze(input, 1)"));
+  BOOST_TEST(contains(message_of<ShapeError>([&] { nn::GRUCell(3, 4)(Tensor::zeros({3})); }),
+                      "the input must be (n, 3), but it is (3,) float32 made at test_recurrent.cpp"));
   BOOST_CHECK_THROW(nn::LSTMCell(2, 2)(Tensor::zeros({})), ShapeError);
   const std::string dtypes = message_of<DtypeError>([&] { layer(Tensor::zeros({5, 2, 3}, float64)); });
   BOOST_TEST(contains(dtypes, "LSTM(3, 4) at test_recurrent.cpp:"));
