@@ -54,11 +54,10 @@ std::vector<Contest> contests() {
                          nn::Sequential{nn::Linear(8, 32), nn::Tanh(), nn::Linear(32, 32), nn::Tanh(), nn::Linear(32, 1)}, {1, 8}));
   list.push_back(cell("model/lstm_cell", 2 * 128 * 33, nn::LSTMCell(1, 32), LstmState()));
   list.push_back(cell("model/gru_cell", 2 * 96 * 33, nn::GRUCell(1, 32), Tensor()));
-  list.push_back(
-      contest("model/cnn", 2 * (16 * 25 * 576 + 32 * 16 * 25 * 64 + 512 * 128 + 1280),
-              nn::Sequential{nn::Conv2d(1, 16, 5), nn::ReLU(), nn::MaxPool2d(2), nn::Conv2d(16, 32, 5), nn::ReLU(), nn::MaxPool2d(2),
-                             nn::Flatten(), nn::Linear(512, 128), nn::ReLU(), nn::Linear(128, 10)},
-              {1, 1, 28, 28}));
+  list.push_back(contest("model/cnn", 2 * (16 * 25 * 576 + 32 * 16 * 25 * 64 + 512 * 128 + 1280),
+                         nn::Sequential{nn::Conv2d(1, 16, 5), nn::ReLU(), nn::MaxPool2d(2), nn::Conv2d(16, 32, 5), nn::ReLU(),
+                                        nn::MaxPool2d(2), nn::Flatten(), nn::Linear(512, 128), nn::ReLU(), nn::Linear(128, 10)},
+                         {1, 1, 28, 28}));
   return list;
 }
 

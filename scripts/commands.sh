@@ -27,8 +27,6 @@ require_preset() {
     scripts/sysroot arm64 build/aarch64-root "${packages_aarch64_root[@]}"
     # As update-alternatives would have it if the package were configured.
     ln -sfT openblas-pthread/libopenblas.so.0 build/aarch64-root/usr/lib/aarch64-linux-gnu/libopenblas.so.0
-  elif [[ $1 == asan ]]; then
-    require_packages "${packages_clang[@]}"
   else
     require_packages "${packages_test[@]}"
   fi
@@ -135,7 +133,7 @@ run_fuzz_readers() {
     echo "dev: no reader is called '$only'; there are: $(ls tests/data/fuzz | paste -s -d ' ')" >&2
     return 2
   }
-  require_packages "${packages_clang[@]}"
+  require_packages "${packages_fuzz[@]}"
   configure fuzz
   cmake --build --preset fuzz
   for folder in tests/data/fuzz/*/; do
