@@ -55,7 +55,7 @@ std::string dot_frame(const Graph& graph, const Frame& frame, const std::string&
   for (const std::size_t b : frame.boxes) text += indent + dot_box(graph.boxes[b], b);
   for (const auto& [name, inner] : frame.inside) {
     text += fmt::format("{0}subgraph cluster_{1} {{\n{0}  label={2};\n", indent, count++, dot_quoted(name));
-    text += dot_frame(graph, inner, indent + "  ", count) + indent + "}\n";
+    text += fmt::format("{}{}}}\n", dot_frame(graph, inner, indent + "  ", count), indent);
   }
   return text;
 }

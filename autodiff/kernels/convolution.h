@@ -21,7 +21,8 @@ struct Convolution {
   Index weight_size() const { return out_channels * (in_channels / groups) * height.kernel * width.kernel; }
   /// Products that the convolution adds up; as many as its gradient with respect to x, or to the weight.
   double multiply_adds() const {
-    return static_cast<double>(batch * output_size()) * static_cast<double>((in_channels / groups) * height.kernel * width.kernel);
+    const Index terms = in_channels / groups * height.kernel * width.kernel;
+    return static_cast<double>(batch * output_size()) * static_cast<double>(terms);
   }
 };
 

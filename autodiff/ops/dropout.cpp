@@ -32,7 +32,7 @@ Tensor prelu(const Tensor& x, const Tensor& weight, Location site) {
   Shape along_channels{weight.size()};
   for (int d = 2; d < x.rank(); ++d) along_channels.push_back(1);
   const Tensor positive = x > 0;  // there the product is not used, and an infinite x must not reach the gradient of the weight
-  const Tensor y = where(positive, x, where(positive, 0, x) * (one ? weight : reshape(weight, along_channels)));
+  Tensor y = where(positive, x, where(positive, 0, x) * (one ? weight : reshape(weight, along_channels)));
   whole.end({&y});
   return y;
 }

@@ -249,7 +249,7 @@ Tensor normalized_groups(const char* name, const Tensor& x, Index groups, const 
                                  [&](OperationOptions& to) { to.set("eps", options.eps), to.set("groups", groups); });
   const Index all = n * groups;
   const Tensor y = standardize(reshape(x, {1, all, all > 0 ? x.size() / all : 0}), options.eps);
-  const Tensor result = scale_and_shift(reshape(y, x.shape()), along_channels(options.weight, x), along_channels(options.bias, x));
+  Tensor result = scale_and_shift(reshape(y, x.shape()), along_channels(options.weight, x), along_channels(options.bias, x));
   whole.end({&result});
   return result;
 }
@@ -290,7 +290,7 @@ Tensor layer_norm(const Tensor& x, const Shape& normalized, const NormalizationO
                                  [&](OperationOptions& to) { to.set("eps", options.eps), to.set("normalized", normalized); });
   const Index inner = normalized.size(), rows = inner > 0 ? x.size() / inner : 0;
   const Tensor y = reshape(standardize(reshape(x, {1, rows, inner}), options.eps), x.shape());
-  const Tensor result = scale_and_shift(y, options.weight, options.bias);
+  Tensor result = scale_and_shift(y, options.weight, options.bias);
   whole.end({&result});
   return result;
 }
@@ -337,7 +337,7 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Te
           detail::ErrorText("batch_norm", "evaluation needs the running mean and variance").operand("input", x).hint(".training = true"));
     const Tensor centered = x - along_channels(running_mean.constant(), x);
     const Tensor scale = rsqrt(along_channels(running_var.constant(), x) + options.eps);
-    const Tensor result = scale_and_shift(centered, weight.defined() ? weight * scale : scale, bias);
+    Tensor result = scale_and_shift(centered, weight.defined() ? weight * scale : scale, bias);
     whole.end({&result});
     return {result, running_mean, running_var};
   }

@@ -29,7 +29,7 @@ namespace {
 
 using detail::CellWeights;
 
-using kernels::logistic, kernels::run_elements;
+using kernels::run_elements;
 
 Tensor like(const Tensor& t, const Tensor& model) {
   return t.defined() ? t.contiguous() : Tensor::zeros(model.shape(), model.dtype(), model.made_at());
