@@ -22,7 +22,7 @@ struct ProfileRow {
   double kept = 0;          ///< bytes that a tape keeps for the sweep on their account, on average of all sweeps
   double flops = 0;         ///< floating-point operations of matrix products and convolutions, forwards and backwards
 
-  double seconds() const { return forward + backward; }
+  double seconds() const { return forward + backward; }  ///< of both
 };
 
 /// Measures all tapes of the calling thread, those that are open included, from its construction to its destruction:
@@ -46,8 +46,8 @@ class Profile {
 
   /// @name Rows, the most expensive first
   /// @{
-  std::vector<ProfileRow> lines() const;
-  std::vector<ProfileRow> operations() const;
+  std::vector<ProfileRow> lines() const;       ///< by source line
+  std::vector<ProfileRow> operations() const;  ///< by the name of the operation
   /// By the module whose parameter an operation reads, so that activations have none. The name is the parameter's without its last part.
   std::vector<ProfileRow> modules() const;
   /// @}
@@ -58,7 +58,7 @@ class Profile {
   double sweeping() const;  ///< sweeps without the rules of operations: the statements of Scalars, for the most part
   double outside() const;   ///< between the end of a sweep and the next tape: optimizer, data
   /// @}
-  std::uint64_t sweeps() const;
+  std::uint64_t sweeps() const;  ///< how many there were, those inside checkpoints included
 
   /// Three tables: lines, operations and modules.
   std::string report() const;

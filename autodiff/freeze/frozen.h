@@ -32,8 +32,8 @@ class Frozen {
   /// The same into memory of this object, which the next call writes again.
   std::span<const float> operator()(std::span<const float> x);
 
-  const Shape& input() const;
-  const Shape& output() const;
+  const Shape& input() const;   ///< the shape of x
+  const Shape& output() const;  ///< the shape of y
 
   /// Sets the states that are kept from call to call to 0, as they are at first.
   void reset();
