@@ -9,6 +9,8 @@
 #include <string_view>
 
 #include "autodiff/explain/finite.h"
+#include "autodiff/explain/module_path.h"
+#include "autodiff/ops.h"
 
 namespace wengert::detail {
 namespace {
@@ -16,11 +18,7 @@ namespace {
 constexpr std::size_t kMaxTitle = 32;
 constexpr std::size_t kNoBox = ~std::size_t(0);
 
-double norm_of(const Tensor& t) {
-  double squares = 0;
-  for (Index i = 0; i < t.size(); ++i) squares += t.element(i) * t.element(i);
-  return std::sqrt(squares);
-}
+double norm_of(const Tensor& t) { return norm(t).item(); }
 
 /// The norms of the cotangents that each step passes to its operands.
 struct Norms final : TracedSweep::Visitor {
@@ -37,11 +35,6 @@ struct Norms final : TracedSweep::Visitor {
   std::vector<std::vector<double>> of_step;
 };
 
-/// "encoder.0" of "encoder.0.weight".
-std::string module_of(const std::string& parameter) {
-  const std::size_t dot = parameter.rfind('.');
-  return dot == std::string::npos ? "" : parameter.substr(0, dot);
-}
 /// The first parts of a path; the whole path if it has no more.
 std::string first_parts(const std::string& path, int parts) {
   std::size_t end = 0;
@@ -88,7 +81,7 @@ class Draughtsman {
     }
     const std::uint32_t first = step.results[0];
     Box box{.lines = value_lines(first), .gradient = gradient_text(first), .module = module};
-    const std::string name = v_name(first), expression = expression_of(step);
+    const std::string name = trace_.values[first].name, expression = expression_of(step);
     box.title = name.empty() ? expression : fmt::format("{} = {}", name, expression);
     if (length_of(box.title) > kMaxTitle) box.title = name.empty() ? step.name : fmt::format("{} = {}", name, step.name);
     titles_[first] = !name.empty() ? name : expression;
@@ -105,7 +98,7 @@ class Draughtsman {
   void draw_input(std::uint32_t v) {
     const TracedValue& value = trace_.values[v];
     const bool is_constant = value.kind == TracedValue::Kind::constant;
-    std::string title = v_name(v);
+    std::string title = value.name;
     if (title.empty()) title = is_constant ? "constant" : fmt::format("v{}", v);
     // A constant that several operations read is drawn once.
     if (is_constant) {
@@ -141,7 +134,6 @@ class Draughtsman {
     const TracedValue& value = trace_.values[v];
     return value.kind == TracedValue::Kind::constant && value.known && value.name.empty() && (value.scalar || value.tensor.size() == 1);
   }
-  std::string v_name(std::uint32_t v) const { return trace_.values[v].name; }
 
   std::string title_of(std::uint32_t v) const {
     const TracedValue& value = trace_.values[v];

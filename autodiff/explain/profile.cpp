@@ -13,6 +13,7 @@
 #include <unordered_map>
 #include <unordered_set>
 
+#include "autodiff/explain/module_path.h"
 #include "autodiff/tape/records.h"
 #include "autodiff/tensor/label.h"
 
@@ -56,14 +57,14 @@ struct Event {
   Duration length;
 };
 
-/// "encoder.0" for "parameter encoder.0.weight".
-std::string module_of(std::uint32_t label) {
+/// "encoder.0" for "parameter encoder.0.weight"; a parameter of no module stands for itself.
+std::string module_of_label(std::uint32_t label) {
   constexpr std::string_view kPrefix = "parameter ";
   std::string name = detail::text_of_label(label);
   if (!name.starts_with(kPrefix)) return "";
   name.erase(0, kPrefix.size());
-  const std::size_t dot = name.rfind('.');
-  return dot == std::string::npos ? name : name.substr(0, dot);
+  std::string module = detail::module_of(name);
+  return module.empty() ? name : module;
 }
 
 }  // namespace
@@ -323,7 +324,7 @@ std::vector<ProfileRow> Profile::operations() const {
   return grouped(recorder_->keys, recorder_->totals, [](const Key& key) { return std::string(key.operation); });
 }
 std::vector<ProfileRow> Profile::modules() const {
-  return grouped(recorder_->keys, recorder_->totals, [](const Key& key) { return module_of(key.label); });
+  return grouped(recorder_->keys, recorder_->totals, [](const Key& key) { return module_of_label(key.label); });
 }
 
 double Profile::between() const { return seconds_of(recorder_->between); }
