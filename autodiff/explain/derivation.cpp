@@ -26,10 +26,6 @@ constexpr std::size_t kMaxSize = 80;   // of a formula that another one contains
 constexpr std::size_t kMaxPeriod = 8;  // lines of a loop's body
 constexpr std::size_t kMaxTerms = 6;   // of a sum that is written out
 
-bool one_of(std::string_view name, std::initializer_list<std::string_view> names) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 /// Functions that explanations call f, g, ...: those whose derivative is written with f itself, or in words.
 bool is_activation(std::string_view name) {
   return one_of(name, {"sigmoid",   "tanh",        "relu",     "step",       "sign",       "softplus", "gelu",     "gelu_tanh",

@@ -19,10 +19,6 @@ namespace {
 
 // ---- advice -----------------------------------------------------------------------------------------------------------------
 
-bool one_of(std::string_view name, std::initializer_list<std::string_view> names) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 /// What the usual causes look like.
 struct Symptom {
   std::string operation = {};

@@ -28,10 +28,6 @@ namespace {
 constexpr double kTiny = 1e-8;
 constexpr double kSaturated = 1e-3;  // of the largest slope
 
-bool one_of(std::string_view name, std::initializer_list<std::string_view> names) {
-  return std::find(names.begin(), names.end(), name) != names.end();
-}
-
 double largest_of(const Tensor& t) {
   if (!t.defined()) return 0;
   double most = 0;

@@ -1,7 +1,10 @@
 #pragma once
 // Internal.
 // What a trace's steps are in the source: the line of a statement, and the names that the line gives to values.
+#include <algorithm>
+#include <initializer_list>
 #include <string>
+#include <string_view>
 
 #include "autodiff/explain/source_text.h"
 #include "autodiff/explain/trace.h"
@@ -17,6 +20,10 @@ Location place_of(const Trace& trace, const TracedStep& step);
 
 /// "model.cpp:41"; for an unknown place "after model.cpp:40", or "an unknown line".
 std::string place_text(const Trace& trace, const TracedStep& step);
+
+inline bool one_of(std::string_view name, std::initializer_list<std::string_view> names) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
 
 /// Names for the values that have none: the names that the source gives them where they are made and where they are used.
 void read_names(Trace& trace);

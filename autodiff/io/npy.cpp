@@ -57,12 +57,12 @@ std::string_view text_of(Bytes bytes) { return {reinterpret_cast<const char*>(by
 // ---- .npy: "\x93NUMPY", version (2 bytes), length of the header (2 or 4 bytes), header, elements --------------------
 
 constexpr std::string_view kMagic = "\x93NUMPY";
-constexpr std::size_t kMaxDimensions = 64;
+constexpr std::size_t kMaxNpyDimensions = 64;
 
 // The header is a Python literal: {'descr': '<f4', 'fortran_order': False, 'shape': (2, 3), }. Only this subset of Python is parsed.
-class HeaderReader {
+class NpyHeaderReader {
  public:
-  HeaderReader(const std::string& name, std::string_view text) : name_(name), text_(text) {}
+  NpyHeaderReader(const std::string& name, std::string_view text) : name_(name), text_(text) {}
 
   Header read() {
     expect('{');
@@ -135,7 +135,7 @@ class HeaderReader {
         break;
       }
     }
-    if (shape_->size() > kMaxDimensions) fail(fmt::format("there are more than {} sizes", kMaxDimensions));
+    if (shape_->size() > kMaxNpyDimensions) fail(fmt::format("there are more than {} sizes", kMaxNpyDimensions));
   }
   std::uint64_t read_size() {
     skip_blanks();
@@ -237,7 +237,7 @@ Header parse_header(const std::string& name, Bytes bytes) {
       version == 1 ? little_endian<std::uint16_t>(bytes, length_at) : little_endian<std::uint32_t>(bytes, length_at);
   if (length > bytes.size() - header_at)
     fail(fmt::format("the header should have {} bytes, but only {} follow: the file is cut off", length, bytes.size() - header_at));
-  Header header = HeaderReader(name, text_of(bytes.subspan(header_at, length))).read();
+  Header header = NpyHeaderReader(name, text_of(bytes.subspan(header_at, length))).read();
   header.data_at = header_at + length;
   if (const std::size_t follow = bytes.size() - header.data_at; follow != header.data_bytes)
     fail(fmt::format("the header declares {} elements of {} bytes, {} in total, but {} follow", to_string(header.shape), header.item_bytes,
@@ -299,7 +299,7 @@ constexpr std::uint16_t kStored = 0, kDeflated = 8;
 constexpr std::string_view kEnding = ".npy";
 constexpr std::size_t kFirstPiece = 1 << 16;  // initial allocation for a deflated entry
 
-struct Entry {
+struct Member {
   std::string name;  // with the extension .npy
   std::uint16_t method = 0;
   std::uint32_t checksum = 0;
@@ -313,7 +313,7 @@ class ZipReader {
   std::vector<NamedTensor> read() {
     read_directory();
     std::uint64_t inflated_bytes = 0;
-    for (const Entry& entry : entries_)
+    for (const Member& entry : entries_)
       if (entry.method == kDeflated) inflated_bytes += entry.bytes;  // fewer than 2^16 numbers below 2^32
     if (inflated_bytes > max_bytes_)
       fail(fmt::format("its compressed arrays take {} bytes, more than the limit NpzReadOptions::max_bytes of {}", inflated_bytes,
@@ -321,7 +321,7 @@ class ZipReader {
     const std::vector<Bytes> packed = checked_ranges();
     std::vector<NamedTensor> tensors;
     for (std::size_t i = 0; i < entries_.size(); ++i) {
-      const Entry& entry = entries_[i];
+      const Member& entry = entries_[i];
       const std::string label = label_of(entry);
       std::vector<std::byte> inflated;
       Bytes data = packed[i];
@@ -334,10 +334,10 @@ class ZipReader {
 
  private:
   [[noreturn]] void fail(const std::string& what) const { throw DataError(fmt::format("{}: {}", path_, what)); }
-  [[noreturn]] void fail(const Entry& entry, const std::string& what) const {
+  [[noreturn]] void fail(const Member& entry, const std::string& what) const {
     throw DataError(fmt::format("{}: {}", label_of(entry), what));
   }
-  std::string label_of(const Entry& entry) const { return fmt::format("{}: {}", path_, in_quotes(entry.name)); }
+  std::string label_of(const Member& entry) const { return fmt::format("{}: {}", path_, in_quotes(entry.name)); }
 
   // The end record is at the end of the file, followed only by a comment of at most 2^16 bytes.
   std::size_t find_end() const {
@@ -366,16 +366,16 @@ class ZipReader {
     if (!rest.empty()) fail(fmt::format("{} bytes of its directory belong to no entry", rest.size()));
   }
 
-  Entry read_entry(Bytes& rest) const {
+  Member read_entry(Bytes& rest) const {
     if (rest.size() < kDirectoryBytes || little_endian<std::uint32_t>(rest, 0) != kDirectorySignature)
       fail(fmt::format("its directory is damaged or ends after {} entries", entries_.size()));
     const auto flags = little_endian<std::uint16_t>(rest, 8);
-    Entry entry{.name = {},
-                .method = little_endian<std::uint16_t>(rest, 10),
-                .checksum = little_endian<std::uint32_t>(rest, 16),
-                .packed_bytes = little_endian<std::uint32_t>(rest, 20),
-                .bytes = little_endian<std::uint32_t>(rest, 24),
-                .header_at = little_endian<std::uint32_t>(rest, 42)};
+    Member entry{.name = {},
+                 .method = little_endian<std::uint16_t>(rest, 10),
+                 .checksum = little_endian<std::uint32_t>(rest, 16),
+                 .packed_bytes = little_endian<std::uint32_t>(rest, 20),
+                 .bytes = little_endian<std::uint32_t>(rest, 24),
+                 .header_at = little_endian<std::uint32_t>(rest, 42)};
     const std::size_t name = little_endian<std::uint16_t>(rest, 28);
     const std::size_t whole = kDirectoryBytes + name + little_endian<std::uint16_t>(rest, 30) + little_endian<std::uint16_t>(rest, 32);
     if (rest.size() < whole) fail(fmt::format("its directory ends within entry {}", entries_.size()));
@@ -395,7 +395,7 @@ class ZipReader {
   std::vector<Bytes> checked_ranges() const {
     std::vector<Bytes> ranges;
     std::vector<std::pair<std::uint64_t, std::uint64_t>> taken;  // from a local header to the end of its data
-    for (const Entry& entry : entries_) {
+    for (const Member& entry : entries_) {
       const std::uint64_t at = entry.header_at;
       if (at > directory_at_ || directory_at_ - at < kLocalBytes)
         fail(entry, fmt::format("its header at {} is outside the file's data", at));
@@ -414,7 +414,7 @@ class ZipReader {
     return ranges;
   }
 
-  std::vector<std::byte> inflate_all(const Entry& entry, Bytes packed) const {
+  std::vector<std::byte> inflate_all(const Member& entry, Bytes packed) const {
     z_stream stream{};
     if (inflateInit2(&stream, -MAX_WBITS) != Z_OK) throw std::bad_alloc();  // negative: raw deflate data without a zlib header
     struct End {
@@ -442,7 +442,7 @@ class ZipReader {
     return data;
   }
 
-  void check_checksum(const Entry& entry, Bytes data) const {
+  void check_checksum(const Member& entry, Bytes data) const {
     const uLong found = crc32_z(0, reinterpret_cast<const Bytef*>(data.data()), data.size());
     if (found != entry.checksum) fail(entry, fmt::format("the checksum is {:08x}, but its data has {:08x}", entry.checksum, found));
   }
@@ -451,7 +451,7 @@ class ZipReader {
   Bytes bytes_;
   std::uint64_t max_bytes_;
   std::uint64_t directory_at_ = 0;
-  std::vector<Entry> entries_;
+  std::vector<Member> entries_;
 };
 
 // Appends numbers in little-endian order.
@@ -464,12 +464,12 @@ class ZipWriter {
   explicit ZipWriter(const std::string& path) : path_(path), file_(path) {}
 
   void add(const std::string& name, std::string_view bytes, bool compress) {
-    const Entry entry{.name = name + std::string(kEnding),
-                      .method = compress ? kDeflated : kStored,
-                      .checksum = static_cast<std::uint32_t>(crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size())),
-                      .packed_bytes = 0,
-                      .bytes = bytes.size(),
-                      .header_at = written_};
+    const Member entry{.name = name + std::string(kEnding),
+                       .method = compress ? kDeflated : kStored,
+                       .checksum = static_cast<std::uint32_t>(crc32_z(0, reinterpret_cast<const Bytef*>(bytes.data()), bytes.size())),
+                       .packed_bytes = 0,
+                       .bytes = bytes.size(),
+                       .header_at = written_};
     require_small(entry.bytes);
     const std::string packed = compress ? deflate_bytes(bytes) : std::string();
     write_entry(entry, compress ? std::string_view(packed) : bytes);
@@ -487,7 +487,7 @@ class ZipWriter {
   }
 
  private:
-  void write_entry(Entry entry, std::string_view packed) {
+  void write_entry(Member entry, std::string_view packed) {
     entry.packed_bytes = packed.size();
     require_small(entry.header_at + kLocalBytes + entry.name.size() + packed.size());
     if (entry.name.size() > 0xffff || count_ == 0xfffe)

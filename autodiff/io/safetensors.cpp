@@ -103,7 +103,7 @@ struct Entry {
   std::uint64_t end() const { return (*offsets)[1]; }
 };
 
-struct Header {
+struct FileHeader {
   std::vector<Entry> entries;
   std::vector<std::pair<std::string, std::string>> metadata;
 };
@@ -112,7 +112,7 @@ struct Header {
 //   {"__metadata__": {text: text, ...}, name: {"dtype": text, "shape": [integer, ...], "data_offsets": [integer, integer]}, ...}
 class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
  public:
-  HeaderReader(const std::string& path, Header& header) : path_(path), header_(header) {}
+  HeaderReader(const std::string& path, FileHeader& header) : path_(path), header_(header) {}
 
   bool start_object(std::size_t) override {
     if (depth_ >= 2 || numbers_) unexpected("an object");
@@ -205,7 +205,7 @@ class HeaderReader : public nlohmann::json_sax<nlohmann::json> {
   }
 
   const std::string& path_;
-  Header& header_;
+  FileHeader& header_;
   int depth_ = 0;             // of objects
   std::string name_, field_;  // the current keys
   bool in_metadata_ = false;
@@ -220,7 +220,7 @@ class Reader {
   explicit Reader(const InputFile& file) : path_(file.path()), size_(file.size()), read_(&file) {}
 
   Safetensors read() {
-    Header header;
+    FileHeader header;
     read_header(header);
     std::vector<Shape> shapes;
     shapes.reserve(header.entries.size());
@@ -247,7 +247,7 @@ class Reader {
     if (!to.empty()) std::memcpy(to.data(), mapped_->bytes().data() + offset, to.size());
   }
 
-  void read_header(Header& header) {
+  void read_header(FileHeader& header) {
     if (size_ < kLengthBytes) fail(fmt::format("is cut off: {} bytes, where the header's length takes {}", size_, kLengthBytes));
     std::uint64_t length;
     fetch(0, std::as_writable_bytes(std::span(&length, 1)));

@@ -21,7 +21,7 @@ namespace wengert::kernels {
 namespace {
 
 /// Rows of the batch.
-struct Rows {
+struct RowsOfBatch {
   Index first, count;
 };
 
@@ -35,7 +35,7 @@ template <class T> Index rows_at_once(Index n) {
 }
 template <class T, class Function> void for_rows(Index n, const Function& function) {
   const Index size = rows_at_once<T>(n);
-  parallel_blocks((n + size - 1) / size, [&](Index block) { function(Rows{block * size, std::min(size, n - block * size)}); });
+  parallel_blocks((n + size - 1) / size, [&](Index block) { function(RowsOfBatch{block * size, std::min(size, n - block * size)}); });
 }
 
 template <class T> MatrixView<T> rows_of(const T* data, Index columns) { return {data, columns, 1}; }
@@ -116,7 +116,7 @@ template <class T> class InputSums {
       weight_.emplace(l.in, l.gate_count, rows_of(l.w, l.in).transposed());
     }
   }
-  void write(Index t, Rows rows, T* to) const {
+  void write(Index t, RowsOfBatch rows, T* to) const {
     if (weight_) return product(rows.count, l_.x_rows(t, rows.first), *weight_, to, l_.gate_count, {.bias = l_.bias});
     const Index first = t * l_.n + rows.first;
     for (Index row = 0; row < rows.count; ++row)
@@ -209,7 +209,7 @@ template <class T> void lstm_layer_forward(const LstmLayer<T>& layer) {
   const Steps<T> l(layer);
   const InputSums<T> inputs(l);
   const RightFactor<T> u_t(l.hidden, l.gate_count, rows_of(l.u, l.hidden).transposed());
-  for_rows<T>(l.n, [&](Rows rows) {
+  for_rows<T>(l.n, [&](RowsOfBatch rows) {
     const Index state = rows.first * l.hidden;
     for (Index k = 0; k < l.steps; ++k) {
       const Index t = l.position(k), states = t * l.n * l.hidden + state;
@@ -232,7 +232,7 @@ template <class T> void lstm_layer_backward(const LstmLayer<T>& layer, const T* 
   std::fill_n(bars.c0, states, T(0));
   for (Index end = l.steps; end > 0; end -= std::min(end, chunk)) {
     const Index begin = std::max<Index>(0, end - chunk), low = std::min(l.position(begin), l.position(end - 1));
-    for_rows<T>(l.n, [&](Rows rows) {
+    for_rows<T>(l.n, [&](RowsOfBatch rows) {
       const Index state = rows.first * l.hidden, count = rows.count * l.hidden;
       T *const h_sum = bars.h0 + state, *const c_sum = bars.c0 + state;
       for (Index k = end; k-- > begin;) {

@@ -19,9 +19,8 @@
 namespace wengert {
 namespace {
 
+using detail::data;
 using kernels::Convolution;
-
-template <class T> T* elements_of(const Tensor& y) { return static_cast<T*>(y.elements()->data); }
 
 /// Inputs: x, w, b if there is one, and with pooling the positions of the maxima, in bytes.
 class ConvolveRelu : public OperationWithOptions {
@@ -74,8 +73,8 @@ class ConvolveRelu : public OperationWithOptions {
     const Shape w = windows();
     Tensor result = Tensor::zeros(w, float32);
     const Tensor at = s.x(positions()).contiguous();
-    const auto* from = elements_of<std::uint8_t>(at);
-    float* to = elements_of<float>(result);
+    const auto* from = data<std::uint8_t>(at);
+    float* to = data<float>(result);
     for (Index n = 0; n < w[0]; ++n, from += kernels::pooled_positions(sizes_))
       for (Index c = 0; c < w[1]; ++c)
         for (Index i = 0; i < w[2]; ++i, to += 4 * w[4])
@@ -89,18 +88,18 @@ class ConvolveRelu : public OperationWithOptions {
   void vjp_by_kernel(const Saved& s, const Tensor& y_bar, Cotangents& x_bar) const {
     const Tensor g = y_bar.contiguous();
     const auto dense = [&](const Tensor& t) { return t.defined() ? t.contiguous() : Tensor(); };
-    const auto data = [](const Tensor& t) { return t.defined() ? t.data<float>() : nullptr; };
+    const auto elements = [](const Tensor& t) { return t.defined() ? t.data<float>() : nullptr; };
     const Tensor x = dense(s.x(0)), w = dense(s.x(1)), y = pool_ ? Tensor() : dense(s.y());
     kernels::ConvolutionGradients gradients;
     const auto result = [&](int i) {
       x_bar[i] = Tensor::uninitialized(s.x_shape(i), float32);
-      return elements_of<float>(x_bar[i]);
+      return data<float>(x_bar[i]);
     };
     if (x_bar.needs(0)) gradients.x = result(0);
     if (x_bar.needs(1)) gradients.weight = result(1);
     if (bias_ && x_bar.needs(2)) gradients.bias = result(2);
-    kernels::direct_gradients(sizes_, {true, pool_}, data(x), data(w), data(y),
-                              pool_ ? elements_of<std::uint8_t>(s.x(positions())) : nullptr, g.data<float>(), gradients);
+    kernels::direct_gradients(sizes_, {true, pool_}, elements(x), elements(w), elements(y),
+                              pool_ ? data<std::uint8_t>(s.x(positions())) : nullptr, g.data<float>(), gradients);
   }
 
   Convolution sizes_;
@@ -146,7 +145,7 @@ Tensor conv2d_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, co
   Tensor at;
   if (pools) at = Tensor::uninitialized({sizes.batch, kernels::pooled_positions(sizes)}, boolean, site);
   kernels::direct_convolution(sizes, {true, pools}, from.data<float>(), by.data<float>(), plus.defined() ? plus.data<float>() : nullptr,
-                              elements_of<float>(y), pools ? elements_of<std::uint8_t>(at) : nullptr);
+                              data<float>(y), pools ? data<std::uint8_t>(at) : nullptr);
   const auto recorded = [&](std::initializer_list<const Tensor*> inputs) {
     return record(ConvolveRelu(sizes, bias.defined(), pools), site, inputs, std::move(y));
   };

@@ -22,11 +22,12 @@
 namespace wengert {
 namespace {
 
+using detail::data;
 using kernels::Divisor;
 using kernels::Pooling;
 
 /// Windows on tensors with one spatial dimension (then the kernels' height is 1) or two; these are the last ones.
-struct Form {
+struct PoolingForm {
   const char* name;
   Pooling sizes;
   Shape x_shape, y_shape;
@@ -42,8 +43,6 @@ struct Form {
   }
 };
 
-template <class T> T* elements_of(const Tensor& y) { return static_cast<T*>(y.elements()->data); }
-
 /// A result of the given shape, filled by f(dense elements of x, elements of the result).
 template <class F> Tensor compute(const Tensor& x, const Shape& shape, F&& f) {
   const Tensor from = x.constant().contiguous();
@@ -51,7 +50,7 @@ template <class F> Tensor compute(const Tensor& x, const Shape& shape, F&& f) {
   if (y.size() == 0) return y;  // the sizes beside a 0 may be huge
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    f(from.data<T>(), elements_of<T>(y));
+    f(from.data<T>(), data<T>(y));
   });
   return y;
 }
@@ -60,21 +59,21 @@ template <class F> Tensor compute(const Tensor& x, const Shape& shape, F&& f) {
 
 /// Memory for the position of each maximum in its window: bytes for windows of up to 256 positions, else 32-bit integers. There are no such
 /// dtypes, so another dtype of the same element size stands in; as a tensor, the memory can be saved by nodes.
-Tensor uninitialized_positions(const Form& form) {
+Tensor uninitialized_positions(const PoolingForm& form) {
   return Tensor::uninitialized(form.y_shape, form.sizes.height.kernel * form.sizes.width.kernel <= 256 ? boolean : float32);
 }
 /// Calls f with the positions as integers.
-template <class F> void with_positions(const Tensor& positions, F&& f) {
-  positions.dtype() == boolean ? f(elements_of<std::uint8_t>(positions)) : f(elements_of<std::int32_t>(positions));
+template <class Positions, class F> void with_positions(Positions& positions, F&& f) {
+  positions.dtype() == boolean ? f(data<std::uint8_t>(positions)) : f(data<std::int32_t>(positions));
 }
 
-Tensor take(const Form& form, const Tensor& x, const Tensor& positions);
-Tensor put(const Form& form, const Tensor& y, const Tensor& positions);
+Tensor take(const PoolingForm& form, const Tensor& x, const Tensor& positions);
+Tensor put(const PoolingForm& form, const Tensor& y, const Tensor& positions);
 
 /// max_pool, or the linear map that takes the elements at given positions: both have the same rules.
-class Take : public OperationWithOptions {  // inputs: x, positions
+class TakePooled : public OperationWithOptions {  // inputs: x, positions
  public:
-  Take(const char* name, const Form& form) : name_(name), form_(form) {}
+  TakePooled(const char* name, const PoolingForm& form) : name_(name), form_(form) {}
   const char* name() const override { return name_; }
   void options(OperationOptions& to) const override { form_.options(to); }
   ValueSet saved_for(int) const override { return input(1); }
@@ -85,12 +84,12 @@ class Take : public OperationWithOptions {  // inputs: x, positions
 
  private:
   const char* name_;
-  Form form_;
+  PoolingForm form_;
 };
 
 class Put : public Operation {  // inputs: y, positions
  public:
-  explicit Put(const Form& form) : form_(form) {}
+  explicit Put(const PoolingForm& form) : form_(form) {}
   const char* name() const override { return "put_pooled"; }
   ValueSet saved_for(int) const override { return input(1); }
   void vjp(const Saved& s, std::span<const Tensor> x_bar, Cotangents& y_bar) const override { y_bar[0] = take(form_, x_bar[0], s.x(1)); }
@@ -99,17 +98,17 @@ class Put : public Operation {  // inputs: y, positions
   }
 
  private:
-  Form form_;
+  PoolingForm form_;
 };
 
-Tensor take(const Form& form, const Tensor& x, const Tensor& positions) {
+Tensor take(const PoolingForm& form, const Tensor& x, const Tensor& positions) {
   Tensor y = compute(x, form.y_shape, [&](const auto* from, auto* to) {
     with_positions(positions, [&](const auto* at) { kernels::take_pooled(form.sizes, from, at, to); });
   });
-  return record(Take("take_pooled", form), {}, {&x, &positions}, std::move(y));
+  return record(TakePooled("take_pooled", form), {}, {&x, &positions}, std::move(y));
 }
 
-Tensor put(const Form& form, const Tensor& y, const Tensor& positions) {
+Tensor put(const PoolingForm& form, const Tensor& y, const Tensor& positions) {
   Tensor x = compute(y, form.x_shape, [&](const auto* from, auto* to) {
     with_positions(positions, [&](const auto* at) { kernels::put_pooled(form.sizes, from, at, to); });
   });
@@ -119,7 +118,7 @@ Tensor put(const Form& form, const Tensor& y, const Tensor& positions) {
 struct Maxima {
   Tensor values, positions;
 };
-Maxima maxima(const Form& form, const Tensor& x) {
+Maxima maxima(const PoolingForm& form, const Tensor& x) {
   const Index height = form.sizes.height.kernel, width = form.sizes.width.kernel;
   if (height > std::numeric_limits<std::int32_t>::max() / width)
     throw ShapeError(fmt::format("{}: {}: a window of {} x {} has too many positions", form.name, describe(x), height, width));
@@ -127,17 +126,17 @@ Maxima maxima(const Form& form, const Tensor& x) {
   Tensor y = compute(x, form.y_shape, [&](const auto* from, auto* to) {
     with_positions(positions, [&](auto* at) { kernels::max_pool(form.sizes, from, to, at); });
   });
-  return {record(Take(form.name, form), {}, {&x, &positions}, std::move(y)), std::move(positions)};
+  return {record(TakePooled(form.name, form), {}, {&x, &positions}, std::move(y)), std::move(positions)};
 }
 
 // ---- means -------------------------------------------------------------------------------------------------------------------------
 
-Tensor mean_of_windows(const Form& form, Divisor divisor, const Tensor& x);
-Tensor spread(const Form& form, Divisor divisor, const Tensor& y);
+Tensor mean_of_windows(const PoolingForm& form, Divisor divisor, const Tensor& x);
+Tensor spread(const PoolingForm& form, Divisor divisor, const Tensor& y);
 
-class Mean : public OperationWithOptions {
+class MeanOfWindows : public OperationWithOptions {
  public:
-  Mean(const Form& form, Divisor divisor) : form_(form), divisor_(divisor) {}
+  MeanOfWindows(const PoolingForm& form, Divisor divisor) : form_(form), divisor_(divisor) {}
   const char* name() const override { return form_.name; }
   void options(OperationOptions& to) const override {
     form_.options(to);
@@ -150,13 +149,13 @@ class Mean : public OperationWithOptions {
   }
 
  private:
-  Form form_;
+  PoolingForm form_;
   Divisor divisor_;
 };
 
 class Spread : public Operation {
  public:
-  Spread(const Form& form, Divisor divisor) : form_(form), divisor_(divisor) {}
+  Spread(const PoolingForm& form, Divisor divisor) : form_(form), divisor_(divisor) {}
   const char* name() const override { return "spread_average"; }
   ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved&, std::span<const Tensor> x_bar, Cotangents& y_bar) const override {
@@ -167,16 +166,16 @@ class Spread : public Operation {
   }
 
  private:
-  Form form_;
+  PoolingForm form_;
   Divisor divisor_;
 };
 
-Tensor mean_of_windows(const Form& form, Divisor divisor, const Tensor& x) {
+Tensor mean_of_windows(const PoolingForm& form, Divisor divisor, const Tensor& x) {
   Tensor y = compute(x, form.y_shape, [&](const auto* from, auto* to) { kernels::average_pool(form.sizes, divisor, from, to); });
-  return record(Mean(form, divisor), {}, {&x}, std::move(y));
+  return record(MeanOfWindows(form, divisor), {}, {&x}, std::move(y));
 }
 
-Tensor spread(const Form& form, Divisor divisor, const Tensor& y) {
+Tensor spread(const PoolingForm& form, Divisor divisor, const Tensor& y) {
   Tensor x = compute(y, form.x_shape, [&](const auto* from, auto* to) { kernels::spread_average(form.sizes, divisor, from, to); });
   return record(Spread(form, divisor), {}, {&y}, std::move(x));
 }
@@ -193,8 +192,8 @@ void check_operand(const char* name, const Tensor& x, int dimensions) {
 }
 
 /// The form with the numbers of windows from the axes.
-Form form_of(const char* name, const Tensor& x, const kernels::WindowAxis& height, const kernels::WindowAxis& width) {
-  Form form{name, {checked_size(name, x.shape(), 0, 2), height, width}, x.shape(), x.shape()};
+PoolingForm form_of(const char* name, const Tensor& x, const kernels::WindowAxis& height, const kernels::WindowAxis& width) {
+  PoolingForm form{name, {checked_size(name, x.shape(), 0, 2), height, width}, x.shape(), x.shape()};
   if (x.rank() == 4) form.y_shape[2] = height.out;
   form.y_shape[x.rank() - 1] = width.out;
   checked_size(name, form.y_shape);
@@ -214,7 +213,7 @@ kernels::WindowAxis checked_axis(const char* name, const char* dimension, const 
   return axis;
 }
 
-Form max_pool_form(const char* name, const Tensor& x, HeightWidth kernel, const MaxPool2dOptions& o) {
+PoolingForm max_pool_form(const char* name, const Tensor& x, HeightWidth kernel, const MaxPool2dOptions& o) {
   check_operand(name, x, 2);
   const auto height =
       checked_axis(name, "height", x, {x.size(2), 1, kernel.height, o.stride.height, o.padding.height, o.dilation.height}, o.ceil_mode);
@@ -232,11 +231,11 @@ Tensor max_pool2d(const Tensor& x, HeightWidth kernel, const MaxPool2dOptions& o
 
 ValuesAndIndices max_pool2d_with_indices(const Tensor& x, HeightWidth kernel, const MaxPool2dOptions& options, Location site) {
   const CallSite scope(site);
-  const Form form = max_pool_form("max_pool2d_with_indices", x, kernel, options);
+  const PoolingForm form = max_pool_form("max_pool2d_with_indices", x, kernel, options);
   Maxima result = maxima(form, x);
   Tensor indices = Tensor::uninitialized(form.y_shape, int64);
   if (indices.size() > 0)
-    with_positions(result.positions, [&](const auto* at) { kernels::pooled_indices(form.sizes, at, elements_of<std::int64_t>(indices)); });
+    with_positions(result.positions, [&](const auto* at) { kernels::pooled_indices(form.sizes, at, data<std::int64_t>(indices)); });
   return {std::move(result.values), std::move(indices)};
 }
 

@@ -14,12 +14,12 @@ namespace wengert {
 namespace {
 
 /// Positions start, start + step, ... along one dimension.
-struct Part {
+struct StridedPart {
   int dim;
   Index start, step;
 };
 
-Tensor part_of(const Tensor& x, const Part& p, Index count, Location site) {
+Tensor part_of(const Tensor& x, const StridedPart& p, Index count, Location site) {
   Shape shape = x.shape(), strides = x.strides();
   shape[p.dim] = count;
   strides[p.dim] *= p.step;
@@ -27,7 +27,7 @@ Tensor part_of(const Tensor& x, const Part& p, Index count, Location site) {
 }
 
 /// whole[part] += g.
-void add_to_part(Tensor& whole, const Part& p, const Tensor& g) {
+void add_to_part(Tensor& whole, const StridedPart& p, const Tensor& g) {
   const Tensor to = part_of(whole, p, g.shape()[p.dim], g.made_at());  // for its strides only; the elements written are those of `whole`
   const Shape shape = g.shape(), to_strides = to.strides(), g_strides = g.strides();
   const Index offset = p.start * whole.strides()[p.dim];
@@ -41,10 +41,10 @@ void add_to_part(Tensor& whole, const Part& p, const Tensor& g) {
   });
 }
 
-Tensor pad_slice(const Tensor& g, const Shape& shape, const Part& p, Location site);
-Tensor slice_part(const Tensor& x, const Part& p, Index count, Location site);
+Tensor pad_slice(const Tensor& g, const Shape& shape, const StridedPart& p, Location site);
+Tensor slice_part(const Tensor& x, const StridedPart& p, Index count, Location site);
 
-void pull_back_part(const Tensor& g, const Shape& shape, const Part& p, Cotangents& x_bar) {
+void pull_back_part(const Tensor& g, const Shape& shape, const StridedPart& p, Cotangents& x_bar) {
   if (Tensor* sum = x_bar.accumulator(0)) {
     add_to_part(*sum, p, g);
   } else {
@@ -54,7 +54,7 @@ void pull_back_part(const Tensor& g, const Shape& shape, const Part& p, Cotangen
 
 class Slice : public OperationWithOptions {
  public:
-  explicit Slice(const Part& part) : part_(part) {}
+  explicit Slice(const StridedPart& part) : part_(part) {}
   const char* name() const override { return "slice"; }
   void options(OperationOptions& to) const override { to.set("dim", part_.dim), to.set("start", part_.start), to.set("step", part_.step); }
   ValueSet saved_for(int) const override { return kNoValues; }
@@ -66,13 +66,13 @@ class Slice : public OperationWithOptions {
   }
 
  private:
-  Part part_;
+  StridedPart part_;
 };
 
 /// The transpose of Slice: zeros, with g in the part.
 class PadSlice : public Operation {
  public:
-  explicit PadSlice(const Part& part) : part_(part) {}
+  explicit PadSlice(const StridedPart& part) : part_(part) {}
   const char* name() const override { return "pad_slice"; }
   ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
@@ -83,7 +83,7 @@ class PadSlice : public Operation {
   }
 
  private:
-  Part part_;
+  StridedPart part_;
 };
 
 class Select : public OperationWithOptions {
@@ -100,14 +100,14 @@ class Select : public OperationWithOptions {
   }
 
  private:
-  Part part_;
+  StridedPart part_;
 };
 
-Tensor slice_part(const Tensor& x, const Part& p, Index count, Location site) {
+Tensor slice_part(const Tensor& x, const StridedPart& p, Index count, Location site) {
   return record(Slice(p), site, {&x}, part_of(x, p, count, site));
 }
 
-Tensor pad_slice(const Tensor& g, const Shape& shape, const Part& p, Location site) {
+Tensor pad_slice(const Tensor& g, const Shape& shape, const StridedPart& p, Location site) {
   Tensor y = Tensor::zeros(shape, g.dtype(), site);
   if (g.size() > 0) add_to_part(y, p, g);
   return record(PadSlice(p), site, {&g}, std::move(y));

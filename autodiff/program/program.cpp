@@ -16,9 +16,9 @@ namespace wengert {
 namespace detail {
 namespace {
 
-class FunctionSource : public PathSource {
+class CallableSource : public PathSource {
  public:
-  explicit FunctionSource(std::shared_ptr<RecordedFunction> f) : f_(std::move(f)) {}
+  explicit CallableSource(std::shared_ptr<RecordedFunction> f) : f_(std::move(f)) {}
 
   WengertList record(std::span<const double> parameters, std::span<const double> data, bool in_float32) const override {
     const std::scoped_lock lock(mutex_);  // functions may have state of their own
@@ -66,7 +66,7 @@ Program record(std::shared_ptr<RecordedFunction> f, const RecordOptions& options
   if (example.size() != parameters + data)
     throw ShapeError(fmt::format("record: the example has {} numbers; .parameters = {} and .data = {} make {}", example.size(), parameters,
                                  data, parameters + data));
-  auto source = std::make_shared<FunctionSource>(std::move(f));
+  auto source = std::make_shared<CallableSource>(std::move(f));
   WengertList first = source->record(example.first(parameters), example.subspan(parameters), false);
   return Program(std::make_shared<PathSet>(std::move(first), std::move(source), options.max_paths));
 }

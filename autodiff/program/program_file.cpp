@@ -35,7 +35,7 @@ std::uint64_t hash_of(std::string_view bytes) {
   return h;
 }
 
-class Writer {
+class FileWriter {
  public:
   template <class T> void number(T value) { bytes_.append(reinterpret_cast<const char*>(&value), sizeof value); }
   void size(std::size_t value) { number(static_cast<std::uint32_t>(value)); }
@@ -53,7 +53,7 @@ class Writer {
 
 int used_operands(const Instruction& i) { return info(i.opcode).operands + info(i.opcode).options; }
 
-void write_path(Writer& to, const WengertList& list) {
+void write_path(FileWriter& to, const WengertList& list) {
   to.size(list.constants.size());
   to.size(list.instructions.size());
   to.size(list.guards.size());
@@ -173,7 +173,7 @@ class Reader {
 }  // namespace
 
 void write_program(const std::string& path, const Program& program) {
-  Writer to;
+  FileWriter to;
   to.raw(kMagic);
   to.number(kVersion);
   to.size(static_cast<std::size_t>(opcode_count));

@@ -77,9 +77,9 @@ std::string index_of(std::int64_t base, std::int64_t stride) {
   return fmt::format("{} {} {}", base, stride < 0 ? '-' : '+', steps);
 }
 
-class Writer {
+class CppWriter {
  public:
-  Writer(const WengertList& list, std::string_view name, const CppOptions& options)
+  CppWriter(const WengertList& list, std::string_view name, const CppOptions& options)
       : options_(options), name_(name), functions_(fmt::format("{}_", name)), list_(options.lanes ? uniform_first(list, uniform_) : list) {
     steps_ = detail::steps_of(list_);
     if (options.lanes) {
@@ -380,7 +380,7 @@ bool is_name(std::string_view name) {
 std::string to_cpp(const Program& program, std::string_view name, const CppOptions& options) {
   if (!is_name(name))
     throw ValueError(fmt::format("to_cpp: '{}' is no name of a function; it needs a letter, then letters, digits and _", name));
-  return Writer(program.list(), name, options).source();
+  return CppWriter(program.list(), name, options).source();
 }
 
 }  // namespace wengert

@@ -82,9 +82,9 @@ std::string filled(std::string_view pattern, const std::vector<Formula>& operand
   return text;
 }
 
-class Writer {
+class LatexWriter {
  public:
-  Writer(const Program& program, const LatexOptions& options) : list_(program.list()), options_(options), names_(options.names) {
+  LatexWriter(const Program& program, const LatexOptions& options) : list_(program.list()), options_(options), names_(options.names) {
     if (!names_.empty()) detail::check_count("to_latex", "names", names_.size(), program);
     if (!options.outputs.empty() && options.outputs.size() != list_.outputs.size())
       throw ShapeError(
@@ -189,6 +189,6 @@ class Writer {
 
 }  // namespace
 
-std::string to_latex(const Program& program, const LatexOptions& options) { return Writer(program, options).text(); }
+std::string to_latex(const Program& program, const LatexOptions& options) { return LatexWriter(program, options).text(); }
 
 }  // namespace wengert

@@ -53,6 +53,12 @@ template <class F, class... Leading> constexpr std::size_t numbers_of() {
 }
 
 template <std::size_t> using ElementwiseOperand = Operand;
+template <std::size_t> using RecordedElement = Recorded;
+
+/// What F returns for the numbers 0 to n - 1.
+template <class F, class I> struct ElementResult;
+template <class F, std::size_t... i> struct ElementResult<F, std::index_sequence<i...>>
+    : std::invoke_result<const F&, const RecordedElement<i>&...> {};
 
 }  // namespace detail
 
@@ -91,9 +97,7 @@ template <class F> auto elementwise(const char* name, F f) {
   constexpr std::size_t n = detail::numbers_of<F>();
   static_assert(n > 0, "the function of elementwise must take one to eight numbers of any type: [](auto x, auto y) { ... }");
   if constexpr (n > 0) {
-    using Result = decltype([]<std::size_t... i>(const F& f, const Recorded& x, std::index_sequence<i...>) {
-      return f((static_cast<void>(i), x)...);
-    }(f, Recorded(), std::make_index_sequence<n>()));
+    using Result = typename detail::ElementResult<F, std::make_index_sequence<n>>::type;
     static_assert(std::convertible_to<Result, Recorded>, "the function of elementwise must return one number");
     return Elementwise<std::make_index_sequence<n>>(name, std::move(f));
   }

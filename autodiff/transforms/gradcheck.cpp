@@ -42,7 +42,7 @@ std::string GradientCheck::to_string() const {
 namespace detail {
 namespace {
 
-using Tensors = std::vector<Tensor>;
+using TensorList = std::vector<Tensor>;
 using Values = std::vector<std::vector<double>>;  // the elements of each input, in row-major order
 
 std::string position_of(Index flat, const Shape& shape) {
@@ -97,20 +97,20 @@ Tensor random_like(const Tensor& x, Generator& random) {
   for (double& e : v) e = (random.next_bernoulli(0.5) ? 1 : -1) * random.next_uniform(0.5, 1.5);
   return Tensor::from(v, x.shape()).to(x.dtype());
 }
-Tensors random_like(std::span<const Tensor> x, Generator& random) {
-  Tensors r;
+TensorList random_like(std::span<const Tensor> x, Generator& random) {
+  TensorList r;
   for (const Tensor& t : x) r.push_back(random_like(t, random));
   return r;
 }
 
 /// x + h v, in v's dtype.
-Tensors step_along(std::span<const Tensor> x, const Tensors& v, double h) {
-  Tensors r;
+TensorList step_along(std::span<const Tensor> x, const TensorList& v, double h) {
+  TensorList r;
   for (std::size_t k = 0; k < x.size(); ++k) r.push_back(x[k] + h * v[k]);
   return r;
 }
-Tensors convert(std::span<const Tensor> x, Dtype dtype) {
-  Tensors r;
+TensorList convert(std::span<const Tensor> x, Dtype dtype) {
+  TensorList r;
   for (const Tensor& t : x) r.push_back(t.to(dtype));
   return r;
 }
@@ -139,8 +139,8 @@ class Checker {
   }
 
  private:
-  static Tensors converted_constants(std::span<const Tensor> x) {
-    Tensors r;
+  static TensorList converted_constants(std::span<const Tensor> x) {
+    TensorList r;
     for (const Tensor& t : x) {
       if (!is_floating(t.dtype()))
         throw DtypeError(fmt::format("check_gradient: the input {} is not floating; hint: capture it in the function", describe(t)));
@@ -176,7 +176,7 @@ class Checker {
     check_given(o_.by_hand, ".by_hand");
     check_given(o_.instead_of_differences, ".instead_of_differences");
   }
-  void check_given(const Tensors& given, const char* name) const {
+  void check_given(const TensorList& given, const char* name) const {
     if (given.empty()) return;
     bool fits = given.size() == x_.size();
     for (std::size_t k = 0; fits && k < given.size(); ++k) fits = given[k].shape() == x_[k].shape();
@@ -190,21 +190,21 @@ class Checker {
     NoRecord pause;
     return f_(x).constant();
   }
-  Tensors variables(Tape& tape, std::span<const Tensor> x) const {
-    Tensors v;
+  TensorList variables(Tape& tape, std::span<const Tensor> x) const {
+    TensorList v;
     for (const Tensor& t : x) v.push_back(tape.variable(t));
     return v;
   }
   /// J^T w.
-  Tensors gradient(std::span<const Tensor> x, const Tensor& w) const {
+  TensorList gradient(std::span<const Tensor> x, const Tensor& w) const {
     Tape tape({.isolated = true});
-    const Tensors v = variables(tape, x);
+    const TensorList v = variables(tape, x);
     const Tensor y = f_(v);
     if (!y.number()) return zeros_like(x);
     return tape.gradient(y, std::span<const Tensor>(v), {.seed = w.to(y.dtype()), .unreached = Unreached::zero});
   }
-  static Tensors zeros_like(std::span<const Tensor> x) {
-    Tensors z;
+  static TensorList zeros_like(std::span<const Tensor> x) {
+    TensorList z;
     for (const Tensor& t : x) z.push_back(Tensor::zeros(t.shape(), t.dtype()));
     return z;
   }
@@ -212,14 +212,14 @@ class Checker {
   void check_recording() {
     {
       Tape tape({.isolated = true});
-      const Tensors v = variables(tape, x_);
+      const TensorList v = variables(tape, x_);
       add_same("recorded / not recorded", -1, f_(v).constant(), y_, "the result " + describe(y_));
     }
     gradient_ = gradient(x_, w_);
-    const Tensors again = gradient(x_, w_);
+    const TensorList again = gradient(x_, w_);
     for (std::size_t k = 0; k < x_.size(); ++k)
       add_same("gradient, twice", static_cast<int>(k), again[k], gradient_[k], fmt::format("input {}, {}", k, describe(x_[k])));
-    const Tensors none = gradient(x_, Tensor::zeros(w_.shape(), w_.dtype()));
+    const TensorList none = gradient(x_, Tensor::zeros(w_.shape(), w_.dtype()));
     add_all("cotangent 0", values_of(none), values_of(zeros_like(x_)), 0);
   }
 
@@ -243,7 +243,7 @@ class Checker {
   Values differences_of_value() const {
     const std::vector<double> w = w_.to_vector<double>();
     Values all;
-    Tensors at = wide_;
+    TensorList at = wide_;
     for (Tensor& x : at) {
       const Tensor start = x;
       std::vector<double> slopes;
@@ -280,14 +280,14 @@ class Checker {
   }
   void compare_forward() {
     Tape tape({.isolated = true});
-    const Tensors v = variables(tape, x_);
+    const TensorList v = variables(tape, x_);
     const Tensor y = f_(v);
     const Tensor y_dot = y.number() ? tape.jvp(y, std::span<const Tensor>(v), v_) : Tensor::zeros(y_.shape(), y_.dtype());
     const std::vector<double> pushed = y_dot.to_vector<double>();
     const Tensor none = y.number() ? tape.jvp(y, std::span<const Tensor>(v), zeros_like(x_)) : y_dot;
     add_result("tangent 0", none.to_vector<double>(), Tensor::zeros(y_.shape(), y_.dtype()).to_vector<double>(), 0);
 
-    const Tensors direction = convert(v_, wide_[0].dtype());
+    const TensorList direction = convert(v_, wide_[0].dtype());
     const std::vector<double> differences =
         fourth_order_difference([&](double h) { return value(step_along(wide_, direction, h)).to_vector<double>(); }, step_);
     const double size = std::max(largest({differences}), largest({pushed}));
@@ -302,22 +302,22 @@ class Checker {
   /// The gradient of <v, J^T w>, from the recorded sweep: H v for the Hessian H of <w, f>.
   void check_second_order() {
     Tape tape({.higher_order = true, .isolated = true});
-    const Tensors x = variables(tape, x_);
+    const TensorList x = variables(tape, x_);
     const Tensor y = f_(x);
     Tensor along = Tensor::zeros({}, x_[0].dtype());
     if (y.number()) {
-      const Tensors g = tape.gradient(y, std::span<const Tensor>(x), {.seed = w_, .differentiable = true, .unreached = Unreached::zero});
+      const TensorList g = tape.gradient(y, std::span<const Tensor>(x), {.seed = w_, .differentiable = true, .unreached = Unreached::zero});
       for (std::size_t k = 0; k < g.size(); ++k) along = along + sum(g[k] * v_[k]).to(along.dtype());
     }
-    Tensors second = zeros_like(x_);
+    TensorList second = zeros_like(x_);
     double forward = 0;
-    const Tensors u = random_like(x_, random_);
+    const TensorList u = random_like(x_, random_);
     if (along.number()) {
       if (has_forward_) forward = tape.jvp(along, std::span<const Tensor>(x), u).item();
       second = tape.gradient(along, std::span<const Tensor>(x), {.unreached = Unreached::zero});
     }
 
-    const Tensors direction = convert(v_, wide_[0].dtype());
+    const TensorList direction = convert(v_, wide_[0].dtype());
     const auto flat_gradient = [&](double h) {
       std::vector<double> flat;
       for (const auto& g : values_of(gradient(step_along(wide_, direction, h), w_))) flat.insert(flat.end(), g.begin(), g.end());
@@ -403,11 +403,11 @@ class Checker {
   }
 
   FunctionOfTensors f_;
-  Tensors x_;
+  TensorList x_;
   const GradientCheckOptions& o_;
   Generator random_;
   Tensor y_, w_;
-  Tensors v_, wide_, gradient_;
+  TensorList v_, wide_, gradient_;
   bool has_forward_ = true;  // whether all operations have rules for forward mode
   double step_ = 0, tolerance_ = 0, rounding_ = 0, noise_ = 0;
   GradientCheck result_;

@@ -18,8 +18,6 @@ constexpr Index kSide = 32, kChannels = 3, kClasses = 10;
 constexpr std::size_t kPixelBytes = kChannels * kSide * kSide, kRecordBytes = 1 + kPixelBytes;
 constexpr int kBatches = 5;
 
-[[noreturn]] void fail(const std::string& path, const std::string& what) { throw DataError(fmt::format("{}: {}", path, what)); }
-
 // The records of files, one after the other.
 struct Records {
   std::vector<std::uint8_t> pixels;
@@ -30,9 +28,9 @@ struct Records {
     const std::size_t before = labels.size();
     while (append_record(input, labels.size() - before)) {
       if (static_cast<Index>(labels.size() - before) > max_records)
-        fail(path, fmt::format("holds more than {} records, the limit CifarOptions::max_records", max_records));
+        refuse_file(path, fmt::format("holds more than {} records, the limit CifarOptions::max_records", max_records));
     }
-    if (labels.size() == before) fail(path, "holds no records");
+    if (labels.size() == before) refuse_file(path, "holds no records");
   }
 
   LabelledImages take() {
@@ -48,14 +46,15 @@ struct Records {
     std::uint8_t label;
     if (input.read(&label, 1) == 0) return false;
     if (label >= kClasses) {
-      fail(input.path(), fmt::format("record {} at byte {}: the label {} is not in [0, {}); is this a file of CIFAR-10's binary version?",
-                                     number, number * kRecordBytes, label, kClasses));
+      refuse_file(input.path(),
+                  fmt::format("record {} at byte {}: the label {} is not in [0, {}); is this a file of CIFAR-10's binary version?", number,
+                              number * kRecordBytes, label, kClasses));
     }
     const std::size_t have = pixels.size();
     pixels.resize(have + kPixelBytes);
     if (const std::size_t got = input.read(pixels.data() + have, kPixelBytes); got < kPixelBytes) {
-      fail(input.path(),
-           fmt::format("record {} at byte {} is cut off: {} bytes of {}", number, number * kRecordBytes, 1 + got, kRecordBytes));
+      refuse_file(input.path(),
+                  fmt::format("record {} at byte {} is cut off: {} bytes of {}", number, number * kRecordBytes, 1 + got, kRecordBytes));
     }
     labels.push_back(label);
     return true;
@@ -89,8 +88,8 @@ ImageDataset load_cifar10(const std::string& directory, Location site) {
   }
   const auto test = find_file(directory, "test_batch.bin");
   if (train.labels.empty() || !test) {
-    fail(directory, fmt::format("no file {} (or with .gz) here or in cifar-10-batches-bin/",
-                                test ? "data_batch_1.bin to data_batch_5.bin" : "test_batch.bin"));
+    refuse_file(directory, fmt::format("no file {} (or with .gz) here or in cifar-10-batches-bin/",
+                                       test ? "data_batch_1.bin to data_batch_5.bin" : "test_batch.bin"));
   }
   return {train.take(), read_cifar10(*test), kClasses};
 }

@@ -19,7 +19,6 @@ namespace {
 constexpr std::size_t kMaxColumns = 1 << 20;  // a line with more is not a table
 constexpr std::size_t kMaxListed = 20;        // columns that a message lists
 constexpr std::size_t kMaxQuoted = 40;        // characters of a field that a message quotes
-constexpr std::size_t kFirstRead = 1 << 16;
 
 // A field for a message: on one line, shortened, without control characters.
 std::string quoted(std::string_view text) {

@@ -19,8 +19,6 @@ namespace {
 
 constexpr std::size_t kFirstPayload = 1 << 20;  // bytes allocated before anything has been read
 
-[[noreturn]] void fail(const std::string& path, const std::string& what) { throw DataError(fmt::format("{}: {}", path, what)); }
-
 // ---- the header: 0, 0, element type, number of dimensions; then each size in 4 bytes --------------------------------
 
 struct Header {
@@ -59,19 +57,19 @@ std::string times(const Shape& shape) {
 
 Header read_header(Input& input, IdxOptions options) {
   std::array<unsigned char, 4> magic{};
-  if (input.read(magic.data(), magic.size()) < magic.size()) fail(input.path(), "ends within the first 4 bytes: not an IDX file");
+  if (input.read(magic.data(), magic.size()) < magic.size()) refuse_file(input.path(), "ends within the first 4 bytes: not an IDX file");
   Header header;
   header.type = magic[2];
   const std::uint64_t element = element_bytes(header.type);
   if (magic[0] != 0 || magic[1] != 0 || element == 0 || magic[3] == 0) {
-    fail(input.path(),
-         fmt::format("begins with {:02x} {:02x} {:02x} {:02x} at byte 0, unlike an IDX file (00 00, element type, dimensions)", magic[0],
-                     magic[1], magic[2], magic[3]));
+    refuse_file(input.path(),
+                fmt::format("begins with {:02x} {:02x} {:02x} {:02x} at byte 0, unlike an IDX file (00 00, element type, dimensions)",
+                            magic[0], magic[1], magic[2], magic[3]));
   }
   const int rank = magic[3];
   std::vector<unsigned char> sizes(4 * static_cast<std::size_t>(rank));
   if (input.read(sizes.data(), sizes.size()) < sizes.size()) {
-    fail(input.path(), fmt::format("ends within its header, which gives {} sizes from byte 4 on", rank));
+    refuse_file(input.path(), fmt::format("ends within its header, which gives {} sizes from byte 4 on", rank));
   }
   header.payload = element;
   bool overflow = false;
@@ -81,8 +79,9 @@ Header read_header(Input& input, IdxOptions options) {
     overflow |= __builtin_mul_overflow(header.payload, std::uint64_t{size}, &header.payload);
   }
   if (overflow || header.payload > options.max_bytes) {
-    fail(input.path(), fmt::format("the header announces {} elements at byte 4, more than the limit of {} bytes (IdxOptions::max_bytes)",
-                                   times(header.shape), options.max_bytes));
+    refuse_file(input.path(),
+                fmt::format("the header announces {} elements at byte 4, more than the limit of {} bytes (IdxOptions::max_bytes)",
+                            times(header.shape), options.max_bytes));
   }
   header.bytes = magic.size() + sizes.size();
   return header;
@@ -91,8 +90,8 @@ Header read_header(Input& input, IdxOptions options) {
 // ---- the elements ---------------------------------------------------------------------------------------------------
 
 [[noreturn]] void fail_payload(const Input& input, const Header& header, const std::string& found) {
-  fail(input.path(), fmt::format("the header announces {} elements ({} bytes{} from byte {} on), but the file {}", times(header.shape),
-                                 header.payload, input.compressed() ? ", inflated," : "", header.bytes, found));
+  refuse_file(input.path(), fmt::format("the header announces {} elements ({} bytes{} from byte {} on), but the file {}",
+                                        times(header.shape), header.payload, input.compressed() ? ", inflated," : "", header.bytes, found));
 }
 
 std::vector<unsigned char> read_payload(Input& input, const Header& header) {
@@ -130,8 +129,8 @@ void convert_elements(const std::string& path, const Header& header, const unsig
     } else {
       const double scaled = static_cast<double>(value) * scale;
       if (std::is_floating_point_v<Stored> && !std::isfinite(scaled)) {
-        fail(path,
-             fmt::format("element {} at byte {} is not a finite number", i, header.bytes + static_cast<std::uint64_t>(i) * sizeof(Stored)));
+        refuse_file(path, fmt::format("element {} at byte {} is not a finite number", i,
+                                      header.bytes + static_cast<std::uint64_t>(i) * sizeof(Stored)));
       }
       to[i] = static_cast<Wanted>(scaled);
     }
@@ -189,7 +188,7 @@ std::string find_file(const std::string& directory, std::string_view stem, std::
       }
     }
   }
-  fail(directory, fmt::format("no file {}-{} (or with .gz) here or in raw/, MNIST/raw/, FashionMNIST/raw/", stem, kind));
+  refuse_file(directory, fmt::format("no file {}-{} (or with .gz) here or in raw/, MNIST/raw/, FashionMNIST/raw/", stem, kind));
 }
 
 Index largest(const Tensor& labels) {
@@ -200,12 +199,12 @@ Index largest(const Tensor& labels) {
 void check_labels(const std::string& path, const Tensor& labels, Index classes) {
   const std::int64_t* label = labels.data<std::int64_t>();
   for (Index i = 0; i < labels.size(); ++i) {
-    if (label[i] < 0 || label[i] >= classes) fail(path, fmt::format("label {} of item {} is not in [0, {})", label[i], i, classes));
+    if (label[i] < 0 || label[i] >= classes) refuse_file(path, fmt::format("label {} of item {} is not in [0, {})", label[i], i, classes));
   }
 }
 
 void check_rank(const std::string& path, const Tensor& elements, int rank, const char* shape) {
-  if (elements.rank() != rank) fail(path, fmt::format("the elements are {}, but {} is needed", to_string(elements.shape()), shape));
+  if (elements.rank() != rank) refuse_file(path, fmt::format("the elements are {}, but {} is needed", to_string(elements.shape()), shape));
 }
 
 LabelledImages load_part(const std::string& directory, std::string_view part, Index& classes) {
@@ -213,13 +212,13 @@ LabelledImages load_part(const std::string& directory, std::string_view part, In
   const std::string labels_path = find_file(directory, fmt::format("{}-labels", part), "idx1-ubyte");
   const Tensor labels = read_idx(labels_path, {.dtype = int64});
   check_rank(labels_path, labels, 1, "(n)");
-  if (labels.size() == 0) fail(labels_path, "holds no labels");
+  if (labels.size() == 0) refuse_file(labels_path, "holds no labels");
   if (classes <= 0) classes = largest(labels) + 1;
   check_labels(labels_path, labels, classes);
   const Tensor images = read_idx(images_path, {.dtype = float32, .scale = 1 / 255.0});
   check_rank(images_path, images, 3, "(n, rows, columns)");
   if (images.size(0) != labels.size()) {
-    fail(images_path, fmt::format("holds {} images, but {} holds {} labels", images.size(0), labels_path, labels.size()));
+    refuse_file(images_path, fmt::format("holds {} images, but {} holds {} labels", images.size(0), labels_path, labels.size()));
   }
   return {images, labels};
 }
@@ -243,8 +242,8 @@ ImageDataset load_idx_images(const std::string& directory, Index classes, Locati
   data.classes = classes;
   const Tensor &train = data.train.images, &test = data.test.images;
   if (train.size(1) != test.size(1) || train.size(2) != test.size(2)) {
-    fail(directory,
-         fmt::format("training images are {} x {}, test images {} x {}", train.size(1), train.size(2), test.size(1), test.size(2)));
+    refuse_file(directory,
+                fmt::format("training images are {} x {}, test images {} x {}", train.size(1), train.size(2), test.size(1), test.size(2)));
   }
   return data;
 }

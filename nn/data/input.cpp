@@ -51,7 +51,9 @@ Input::~Input() {
 
 std::size_t Input::read(unsigned char* to, std::size_t bytes) { return inflating_ ? read_inflated(to, bytes) : read_plain(to, bytes); }
 
-void Input::fail(const std::string& what) const { throw DataError(fmt::format("{}: {}", path_, what)); }
+void refuse_file(const std::string& path, const std::string& what) { throw DataError(fmt::format("{}: {}", path, what)); }
+
+void Input::fail(const std::string& what) const { refuse_file(path_, what); }
 
 std::size_t Input::read_file(unsigned char* to, std::size_t bytes) {
   std::size_t have = 0;

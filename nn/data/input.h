@@ -10,6 +10,11 @@
 
 namespace wengert::nn {
 
+constexpr std::size_t kFirstRead = 1 << 16;  // bytes allocated for a text whose length is not known
+
+/// Throws a DataError "path: what".
+[[noreturn]] void refuse_file(const std::string& path, const std::string& what);
+
 /// A data file read from its beginning to its end. Gzip files (recognised by their first bytes, not by their names) are inflated on
 /// the way, never further than what is read. Failures are DataErrors that name the file, and the offset where there is one.
 class Input {

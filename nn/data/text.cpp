@@ -14,8 +14,6 @@
 namespace wengert::nn {
 namespace {
 
-constexpr std::size_t kFirstRead = 1 << 16;
-
 std::string read_bytes(const std::string& path, std::uint64_t max_bytes) {
   Input input(path);
   std::string text;

@@ -22,7 +22,7 @@ struct Color {
 constexpr Color kPaper{255, 255, 255}, kInk{40, 40, 40}, kMark{200, 30, 30}, kNotANumber{255, 0, 255};
 constexpr Index kComfortableWidth = 100;  // of an image in the picture
 constexpr Index kFrame = 3;               // its thickness; room is left for it around every image
-constexpr Index kGap = 14;                // between cells
+constexpr Index kGapInPixels = 14;        // between cells
 constexpr Index kFontScale = 2;           // pixels for one of the font
 constexpr Index kLineHeight = (font::kGlyphHeight + 2) * kFontScale;
 constexpr Index kMaxSide = 65'535;  // many viewers refuse more
@@ -126,17 +126,18 @@ struct Layout {
       caption_lines = std::max(caption_lines, static_cast<Index>(lines.size()));
       for (const std::string_view line : lines) caption_width = std::max(caption_width, text_width(line));
     }
-    cell_width = std::max(image_width + 2 * kFrame, caption_width) + kGap;
-    cell_height = image_height + 2 * kFrame + (caption_lines > 0 ? caption_lines * kLineHeight + kFontScale : 0) + kGap;
+    cell_width = std::max(image_width + 2 * kFrame, caption_width) + kGapInPixels;
+    cell_height = image_height + 2 * kFrame + (caption_lines > 0 ? caption_lines * kLineHeight + kFontScale : 0) + kGapInPixels;
   }
 
-  Index width() const { return columns * cell_width + kGap; }
-  Index height() const { return rows * cell_height + kGap; }
+  Index width() const { return columns * cell_width + kGapInPixels; }
+  Index height() const { return rows * cell_height + kGapInPixels; }
 };
 
 void draw_cell(Picture& picture, const Layout& layout, const Images& images, Index image, std::string_view caption, bool marked) {
-  const Index left = kGap + image % layout.columns * layout.cell_width, top = kGap + image / layout.columns * layout.cell_height;
-  const Index inner = layout.cell_width - kGap, scale = layout.magnification;
+  const Index left = kGapInPixels + image % layout.columns * layout.cell_width,
+              top = kGapInPixels + image / layout.columns * layout.cell_height;
+  const Index inner = layout.cell_width - kGapInPixels, scale = layout.magnification;
   const Index x = left + (inner - layout.image_width) / 2, y = top + kFrame;
   if (marked) picture.fill(x - kFrame, y - kFrame, layout.image_width + 2 * kFrame, layout.image_height + 2 * kFrame, kMark);
   for (Index row = 0; row < images.height; ++row) {

@@ -17,8 +17,8 @@ int main() {
     const Tensor loss = cross_entropy(model(x), labels);
     adam.step(tape.gradient(loss, parameters));
   }
-  for (const ProfileRow& row : profile.operations())
-    std::printf("%-13s %llu calls\n", row.name.c_str(), (unsigned long long)row.calls);
+  for (const ProfileRow& row : profile.lines())
+    std::printf("%s\n%llu calls\n", row.name.c_str(), (unsigned long long)row.calls);
   std::fprintf(stderr, "%s", profile.report().c_str());
   // [profile]
 }
