@@ -1,7 +1,13 @@
 # How the programs of the tests are compiled: not optimised, because they spend their time in the library and compile in half the time;
-# with LOOPS a little, for tests whose own naive loops take long.
+# with LOOPS a little, for tests whose own naive loops take long. (Under sanitizers that would take five times as long to compile.)
+if(CMAKE_CXX_FLAGS MATCHES "-fsanitize")
+  set(WENGERT_TEST_SANITIZED ON)
+endif()
 function(wengert_test_options target)
   cmake_parse_arguments(PARSE_ARGV 1 arg "LOOPS" "" "")
+  if(WENGERT_TEST_SANITIZED)
+    set(arg_LOOPS OFF)
+  endif()
   wengert_compile_options(${target})
   target_compile_options(${target} PRIVATE -O$<BOOL:${arg_LOOPS}>)
 endfunction()
@@ -19,17 +25,17 @@ endfunction()
 # wengert_test(ROOM/NAME [OPTIMISED] [TIMEOUT seconds] [LABELS ...] [LIBRARIES ...])
 # makes the program test_NAME from tests/ROOM/test_NAME.cpp (Boost.Test; the main function is support/main.cpp's) and registers it with
 # ctest under NAME. Its report is left in test-reports/, where `./dev test` counts the test cases. OPTIMISED as users' programs are: for a
-# few tests of what is compiled into those, scalars above all; they take long to compile.
+# few tests of what is compiled into those, scalars above all; they take long to compile. Under sanitizers no test is optimised.
 function(wengert_test path)
   cmake_parse_arguments(PARSE_ARGV 1 arg "OPTIMISED" "TIMEOUT" "LABELS;LIBRARIES")
   cmake_path(GET path PARENT_PATH room)
   cmake_path(GET path FILENAME name)
   set(target test_${name})
   add_executable(${target} ${room}/${target}.cpp)
-  if(arg_OPTIMISED)
+  if(arg_OPTIMISED AND NOT WENGERT_TEST_SANITIZED)
     wengert_compile_options(${target})
     target_link_libraries(${target} PRIVATE test_main)
-  elseif(kernels IN_LIST arg_LABELS)
+  elseif(kernels IN_LIST arg_LABELS AND NOT WENGERT_TEST_SANITIZED)
     wengert_test_options(${target} LOOPS)
     target_link_libraries(${target} PRIVATE test_main_loops)
     target_precompile_headers(${target} REUSE_FROM test_main_loops)

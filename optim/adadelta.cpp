@@ -9,19 +9,19 @@ namespace wengert::optim {
 
 namespace {
 
-constexpr Setting<AdadeltaOptions> kSettings[] = {
+constexpr Setting<AdadeltaOptions> kAdadeltaSettings[] = {
     {"lr", &AdadeltaOptions::lr, SettingRange::not_negative},
     {"rho", &AdadeltaOptions::rho, SettingRange::unit_interval},
     {"eps", &AdadeltaOptions::eps, SettingRange::not_negative},
     {"weight_decay", &AdadeltaOptions::weight_decay, SettingRange::not_negative},
     {"maximize", &AdadeltaOptions::maximize},
 };
-constexpr const char* kState[] = {"mean_square", "mean_square_step"};
-constexpr Specification<AdadeltaOptions> kSpecification{.name = "Adadelta", .settings = kSettings, .state = kState};
+constexpr const char* kAdadeltaState[] = {"mean_square", "mean_square_step"};
+constexpr Specification<AdadeltaOptions> kAdadeltaSpecification{.name = "Adadelta", .settings = kAdadeltaSettings, .state = kAdadeltaState};
 
 }  // namespace
 
-Adadelta::Adadelta(const ParameterGroups<AdadeltaOptions>& groups) : OptimizerWith(kSpecification, groups) {}
+Adadelta::Adadelta(const ParameterGroups<AdadeltaOptions>& groups) : OptimizerWith(kAdadeltaSpecification, groups) {}
 
 template <class T> void Adadelta::apply(const Update<T>& u) const {
   const AdadeltaOptions& o = options(u.group);

@@ -9,7 +9,7 @@ namespace wengert::optim {
 
 namespace {
 
-constexpr Setting<AdagradOptions> kSettings[] = {
+constexpr Setting<AdagradOptions> kAdagradSettings[] = {
     {"lr", &AdagradOptions::lr, SettingRange::not_negative},
     {"lr_decay", &AdagradOptions::lr_decay, SettingRange::not_negative},
     {"initial_sum", &AdagradOptions::initial_sum, SettingRange::not_negative},
@@ -17,12 +17,12 @@ constexpr Setting<AdagradOptions> kSettings[] = {
     {"weight_decay", &AdagradOptions::weight_decay, SettingRange::not_negative},
     {"maximize", &AdagradOptions::maximize},
 };
-constexpr const char* kState[] = {"sum"};
-constexpr Specification<AdagradOptions> kSpecification{.name = "Adagrad", .settings = kSettings, .state = kState};
+constexpr const char* kAdagradState[] = {"sum"};
+constexpr Specification<AdagradOptions> kAdagradSpecification{.name = "Adagrad", .settings = kAdagradSettings, .state = kAdagradState};
 
 }  // namespace
 
-Adagrad::Adagrad(const ParameterGroups<AdagradOptions>& groups) : OptimizerWith(kSpecification, groups) {}
+Adagrad::Adagrad(const ParameterGroups<AdagradOptions>& groups) : OptimizerWith(kAdagradSpecification, groups) {}
 
 template <class T> void Adagrad::apply(const Update<T>& u) const {
   const AdagradOptions& o = options(u.group);

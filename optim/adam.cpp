@@ -12,21 +12,24 @@
 namespace wengert::optim {
 namespace {
 
-constexpr const char* kState[] = {"m", "v", "max_v"};
+constexpr const char* kAdamState[] = {"m", "v", "max_v"};
 
 template <class Options> bool keeps(std::size_t k, const Options& o) { return k < 2 || o.amsgrad; }
 
-template <class Options> constexpr auto kSettings = moment_settings_and<Options>({"amsgrad", &Options::amsgrad});
+template <class Options> constexpr auto kAdamSettings = moment_settings_and<Options>({"amsgrad", &Options::amsgrad});
 
-template <class Options> constexpr Specification<Options> kSpecification{
-    .name = std::is_same_v<Options, AdamOptions> ? "Adam" : "AdamW", .settings = kSettings<Options>, .state = kState, .keeps = keeps};
+template <class Options>
+constexpr Specification<Options> kAdamSpecification{.name = std::is_same_v<Options, AdamOptions> ? "Adam" : "AdamW",
+                                                    .settings = kAdamSettings<Options>,
+                                                    .state = kAdamState,
+                                                    .keeps = keeps};
 
 template <class Options> constexpr bool kDecoupledDecay = std::is_same_v<Options, AdamWOptions>;
 
 }  // namespace
 
 template <class Options> AdamBase<Options>::AdamBase(const ParameterGroups<Options>& groups)
-    : MomentOptimizer<Options>(kSpecification<Options>, groups) {}
+    : MomentOptimizer<Options>(kAdamSpecification<Options>, groups) {}
 
 //  p = (1 - decoupled decay) p - alpha m / (sqrt(v) scale + eps)
 template <class Options> template <class T> void AdamBase<Options>::apply(const Update<T>& u) const {

@@ -10,12 +10,13 @@ namespace wengert::optim {
 
 namespace {
 
-constexpr const char* kState[] = {"m", "u"};
-constexpr Specification<AdamaxOptions> kSpecification{.name = "Adamax", .settings = kMomentSettings<AdamaxOptions>, .state = kState};
+constexpr const char* kAdamaxState[] = {"m", "u"};
+constexpr Specification<AdamaxOptions> kAdamaxSpecification{
+    .name = "Adamax", .settings = kMomentSettings<AdamaxOptions>, .state = kAdamaxState};
 
 }  // namespace
 
-Adamax::Adamax(const ParameterGroups<AdamaxOptions>& groups) : MomentOptimizer(kSpecification, groups) {}
+Adamax::Adamax(const ParameterGroups<AdamaxOptions>& groups) : MomentOptimizer(kAdamaxSpecification, groups) {}
 
 template <class T> void Adamax::apply(const Update<T>& u) const {
   const AdamaxOptions& o = options(u.group);

@@ -7,19 +7,19 @@ namespace wengert::optim {
 
 namespace {
 
-constexpr Setting<LionOptions> kSettings[] = {
+constexpr Setting<LionOptions> kLionSettings[] = {
     {"lr", &LionOptions::lr, SettingRange::not_negative},
     {"beta1", &LionOptions::beta1, SettingRange::decay},
     {"beta2", &LionOptions::beta2, SettingRange::decay},
     {"weight_decay", &LionOptions::weight_decay, SettingRange::not_negative},
     {"maximize", &LionOptions::maximize},
 };
-constexpr const char* kState[] = {"mean"};
-constexpr Specification<LionOptions> kSpecification{.name = "Lion", .settings = kSettings, .state = kState};
+constexpr const char* kLionState[] = {"mean"};
+constexpr Specification<LionOptions> kLionSpecification{.name = "Lion", .settings = kLionSettings, .state = kLionState};
 
 }  // namespace
 
-Lion::Lion(const ParameterGroups<LionOptions>& groups) : OptimizerWith(kSpecification, groups) {}
+Lion::Lion(const ParameterGroups<LionOptions>& groups) : OptimizerWith(kLionSpecification, groups) {}
 
 template <class T> void Lion::apply(const Update<T>& u) const {
   const LionOptions& o = options(u.group);

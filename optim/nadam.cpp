@@ -21,13 +21,14 @@ Momentum momentum_at(Index t, double beta1, double momentum_decay) {
   return {mu(t), mu(t + 1), product};
 }
 
-constexpr auto kSettings = moment_settings_and<NAdamOptions>({"momentum_decay", &NAdamOptions::momentum_decay, SettingRange::not_negative});
-constexpr const char* kState[] = {"m", "v"};
-constexpr Specification<NAdamOptions> kSpecification{.name = "NAdam", .settings = kSettings, .state = kState};
+constexpr auto kNAdamSettings =
+    moment_settings_and<NAdamOptions>({"momentum_decay", &NAdamOptions::momentum_decay, SettingRange::not_negative});
+constexpr const char* kNAdamState[] = {"m", "v"};
+constexpr Specification<NAdamOptions> kNAdamSpecification{.name = "NAdam", .settings = kNAdamSettings, .state = kNAdamState};
 
 }  // namespace
 
-NAdam::NAdam(const ParameterGroups<NAdamOptions>& groups) : MomentOptimizer(kSpecification, groups) {}
+NAdam::NAdam(const ParameterGroups<NAdamOptions>& groups) : MomentOptimizer(kNAdamSpecification, groups) {}
 
 template <class T> void NAdam::apply(const Update<T>& u) const {
   const NAdamOptions& o = options(u.group);

@@ -11,12 +11,12 @@ namespace wengert::optim {
 
 namespace {
 
-constexpr const char* kState[] = {"m", "v"};
-constexpr Specification<RAdamOptions> kSpecification{.name = "RAdam", .settings = kMomentSettings<RAdamOptions>, .state = kState};
+constexpr const char* kRAdamState[] = {"m", "v"};
+constexpr Specification<RAdamOptions> kRAdamSpecification{.name = "RAdam", .settings = kMomentSettings<RAdamOptions>, .state = kRAdamState};
 
 }  // namespace
 
-RAdam::RAdam(const ParameterGroups<RAdamOptions>& groups) : MomentOptimizer(kSpecification, groups) {}
+RAdam::RAdam(const ParameterGroups<RAdamOptions>& groups) : MomentOptimizer(kRAdamSpecification, groups) {}
 
 template <class T> void RAdam::apply(const Update<T>& u) const {
   const RAdamOptions& o = options(u.group);

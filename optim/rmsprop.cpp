@@ -11,7 +11,7 @@ namespace wengert::optim {
 
 namespace {
 
-constexpr Setting<RMSpropOptions> kSettings[] = {
+constexpr Setting<RMSpropOptions> kRMSpropSettings[] = {
     {"lr", &RMSpropOptions::lr, SettingRange::not_negative},
     {"alpha", &RMSpropOptions::alpha, SettingRange::unit_interval},
     {"eps", &RMSpropOptions::eps, SettingRange::not_negative},
@@ -20,13 +20,14 @@ constexpr Setting<RMSpropOptions> kSettings[] = {
     {"centered", &RMSpropOptions::centered},
     {"maximize", &RMSpropOptions::maximize},
 };
-constexpr const char* kState[] = {"mean_square", "mean", "velocity"};
+constexpr const char* kRMSpropState[] = {"mean_square", "mean", "velocity"};
 bool keeps(std::size_t k, const RMSpropOptions& o) { return k == 0 || (k == 1 ? o.centered : o.momentum > 0); }
-constexpr Specification<RMSpropOptions> kSpecification{.name = "RMSprop", .settings = kSettings, .state = kState, .keeps = keeps};
+constexpr Specification<RMSpropOptions> kRMSpropSpecification{
+    .name = "RMSprop", .settings = kRMSpropSettings, .state = kRMSpropState, .keeps = keeps};
 
 }  // namespace
 
-RMSprop::RMSprop(const ParameterGroups<RMSpropOptions>& groups) : OptimizerWith(kSpecification, groups) {}
+RMSprop::RMSprop(const ParameterGroups<RMSpropOptions>& groups) : OptimizerWith(kRMSpropSpecification, groups) {}
 
 void RMSprop::set_momentum(double momentum) {
   change_all([momentum](RMSpropOptions& o) { o.momentum = momentum; });

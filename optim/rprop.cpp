@@ -10,7 +10,7 @@
 namespace wengert::optim {
 namespace {
 
-constexpr Setting<RpropOptions> kSettings[] = {
+constexpr Setting<RpropOptions> kRpropSettings[] = {
     {"lr", &RpropOptions::lr, SettingRange::not_negative},
     {"shrink", &RpropOptions::shrink, SettingRange::decay},
     {"grow", &RpropOptions::grow, SettingRange::positive},
@@ -18,18 +18,19 @@ constexpr Setting<RpropOptions> kSettings[] = {
     {"max_step", &RpropOptions::max_step, SettingRange::not_negative},
     {"maximize", &RpropOptions::maximize},
 };
-constexpr const char* kState[] = {"step", "gradient"};
+constexpr const char* kRpropState[] = {"step", "gradient"};
 void check(const RpropOptions& o) {
   if (!(o.shrink > 0 && o.grow > 1))
     throw ValueError(fmt::format("Rprop: shrink must be in (0, 1) and grow > 1, but they are {} and {}", o.shrink, o.grow));
   if (o.min_step > o.max_step)
     throw ValueError(fmt::format("Rprop: min_step must be at most max_step, but they are {} and {}", o.min_step, o.max_step));
 }
-constexpr Specification<RpropOptions> kSpecification{.name = "Rprop", .settings = kSettings, .state = kState, .check = check};
+constexpr Specification<RpropOptions> kRpropSpecification{
+    .name = "Rprop", .settings = kRpropSettings, .state = kRpropState, .check = check};
 
 }  // namespace
 
-Rprop::Rprop(const ParameterGroups<RpropOptions>& groups) : OptimizerWith(kSpecification, groups) {}
+Rprop::Rprop(const ParameterGroups<RpropOptions>& groups) : OptimizerWith(kRpropSpecification, groups) {}
 
 template <class T> void Rprop::apply(const Update<T>& u) const {
   const RpropOptions& o = options(u.group);

@@ -9,7 +9,7 @@ namespace wengert::optim {
 
 namespace {
 
-constexpr Setting<SGDOptions> kSettings[] = {
+constexpr Setting<SGDOptions> kSgdSettings[] = {
     {"lr", &SGDOptions::lr, SettingRange::not_negative},
     {"momentum", &SGDOptions::momentum, SettingRange::decay},
     {"dampening", &SGDOptions::dampening, SettingRange::unit_interval},
@@ -17,16 +17,17 @@ constexpr Setting<SGDOptions> kSettings[] = {
     {"nesterov", &SGDOptions::nesterov},
     {"maximize", &SGDOptions::maximize},
 };
-constexpr const char* kState[] = {"velocity"};
+constexpr const char* kSgdState[] = {"velocity"};
 bool keeps(std::size_t /*k*/, const SGDOptions& o) { return o.momentum > 0; }
 void check(const SGDOptions& o) {
   if (o.nesterov && (o.momentum == 0 || o.dampening != 0)) throw ValueError("SGD: nesterov needs momentum, and no dampening");
 }
-constexpr Specification<SGDOptions> kSpecification{.name = "SGD", .settings = kSettings, .state = kState, .keeps = keeps, .check = check};
+constexpr Specification<SGDOptions> kSgdSpecification{
+    .name = "SGD", .settings = kSgdSettings, .state = kSgdState, .keeps = keeps, .check = check};
 
 }  // namespace
 
-SGD::SGD(const ParameterGroups<SGDOptions>& groups) : OptimizerWith(kSpecification, groups) {}
+SGD::SGD(const ParameterGroups<SGDOptions>& groups) : OptimizerWith(kSgdSpecification, groups) {}
 
 void SGD::set_momentum(double momentum) {
   change_all([momentum](SGDOptions& o) { o.momentum = momentum; });

@@ -27,6 +27,8 @@ require_preset() {
     scripts/sysroot arm64 build/aarch64-root "${packages_aarch64_root[@]}"
     # As update-alternatives would have it if the package were configured.
     ln -sfT openblas-pthread/libopenblas.so.0 build/aarch64-root/usr/lib/aarch64-linux-gnu/libopenblas.so.0
+  elif [[ $1 == asan ]]; then
+    require_packages "${packages_clang[@]}"
   else
     require_packages "${packages_test[@]}"
   fi
@@ -133,7 +135,7 @@ run_fuzz_readers() {
     echo "dev: no reader is called '$only'; there are: $(ls tests/data/fuzz | paste -s -d ' ')" >&2
     return 2
   }
-  require_packages "${packages_fuzz[@]}"
+  require_packages "${packages_clang[@]}"
   configure fuzz
   cmake --build --preset fuzz
   for folder in tests/data/fuzz/*/; do
@@ -228,14 +230,8 @@ check_headers() {
   configure release -DWENGERT_TESTS=ON && cmake --build --preset release --target all_verify_interface_header_sets
 }
 
-# check_lint [SOURCE...]: all sources of the libraries, or these.
-# Without the precompiled header, so that a source that does not include what it uses is found. Warnings go to the standard output, with
-# paths from the project's root; the noise on the other stream is dropped. The compiler's command line may hold warning options that clang
-# does not know.
+# check_lint [SOURCE...]: all sources of the libraries, or these, without the precompiled header.
 check_lint() {
-  local patterns=("$PWD/(autodiff|nn|optim)/.*\.cpp$")
-  if (($# > 0)); then patterns=("${@/#/$PWD/}"); fi
   configure release -B build/lint -DWENGERT_TESTS=OFF -DWENGERT_EXAMPLES=OFF -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON &&
-    run-clang-tidy-14 -quiet -extra-arg=-Wno-unknown-warning-option -p build/lint "${patterns[@]}" 2>/dev/null |
-    sed "/^clang-tidy/d; s|$PWD/||g"
+    scripts/lint build/lint "$@"
 }

@@ -7,13 +7,13 @@ packages_library=(cmake g++ libcli11-dev libfmt-dev libhwy-dev libopenblas0-pthr
 packages_demo=("${packages_library[@]}" dataset-fashion-mnist)
 command -v gnuplot >/dev/null || packages_demo+=(gnuplot-nox)  # any of gnuplot's packages will do
 packages_mpi=(libopenmpi-dev openmpi-bin)
-packages_test=("${packages_demo[@]}" "${packages_mpi[@]}" git libboost-test-dev libeigen3-dev pkg-config python3)
+packages_test=("${packages_demo[@]}" "${packages_mpi[@]}" ccache git libboost-test-dev libeigen3-dev pkg-config python3)
 packages_aarch64=(cmake g++-aarch64-linux-gnu ninja-build python3 qemu-user)
 packages_aarch64_root=(libboost-test-dev libcli11-dev libfmt-dev libhwy-dev libopenblas0-pthread libpng-dev librandom123-dev
   nlohmann-json3-dev zlib1g-dev)  # of Debian for AArch64; not installed, but unpacked by scripts/sysroot
 packages_bench=("${packages_library[@]}" libadolc-dev libbenchmark-dev libtorch-dev libtrilinos-sacado-dev)
 packages_docs=(doxygen furo libjs-mathjax node-normalize.css python3-myst-parser python3-sphinx)
-packages_fuzz=("${packages_test[@]}" clang-14 libclang-rt-14-dev)
+packages_clang=("${packages_test[@]}" clang-14 libclang-rt-14-dev)  # the presets asan and fuzz
 packages_format=(clang-format-14 git)
 packages_check=("${packages_test[@]}" "${packages_format[@]}" clang-tidy-14)
 

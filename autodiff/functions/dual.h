@@ -129,26 +129,46 @@ using numeric::Dual;
 template <class T> struct IsDual : std::false_type {};
 template <int N> struct IsDual<Dual<N>> : std::true_type {};
 
-// The functions that <cmath> does not have. A second template parameter, as in scalar.h.
-#define WENGERT_FUNCTION(F, name)  \
-  template <class D, class = void> \
-  requires IsDual<D>::value D name(const D& x) { return evaluate(fn::F{}, x); }
+namespace detail {
+
+/// The dual numbers that a function of a pair returns, one of which is a dual number, the other the same or a number.
+template <class A, class B> struct DualOf {};
+template <int N> struct DualOf<Dual<N>, Dual<N>> : std::type_identity<Dual<N>> {};
+template <int N, class B>
+requires std::is_arithmetic_v<B>
+struct DualOf<Dual<N>, B> : std::type_identity<Dual<N>> {
+};
+template <int N, class A>
+requires std::is_arithmetic_v<A>
+struct DualOf<A, Dual<N>> : std::type_identity<Dual<N>> {
+};
+
+template <int N> const Dual<N>& dual_or_number(const Dual<N>& x) { return x; }
+inline double dual_or_number(double x) { return x; }
+
+}  // namespace detail
+
+// The functions that <cmath> does not have. They are templates of any type, as in scalar.h.
+#define WENGERT_FUNCTION(F, name) \
+  template <class D, std::enable_if_t<IsDual<D>::value, int> = 0> D name(const D& x) { return evaluate(fn::F{}, x); }
 WENGERT_OWN_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name, p, p_default) \
-  template <class D, class = void>              \
-  requires IsDual<D>::value D name(const D& x, double p = p_default) { return evaluate(fn::checked(fn::F{p}), x); }
+#define WENGERT_FUNCTION(F, name, p, p_default)                                                              \
+  template <class D, std::enable_if_t<IsDual<D>::value, int> = 0> D name(const D& x, double p = p_default) { \
+    return evaluate(fn::checked(fn::F{p}), x);                                                               \
+  }
 WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default) \
-  template <class D, class = void>                            \
-  requires IsDual<D>::value D name(const D& x, double p = p_default, double q = q_default) { return evaluate(fn::checked(fn::F{p, q}), x); }
+#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                                                                      \
+  template <class D, std::enable_if_t<IsDual<D>::value, int> = 0> D name(const D& x, double p = p_default, double q = q_default) { \
+    return evaluate(fn::checked(fn::F{p, q}), x);                                                                                  \
+  }
 WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name)                                                                                     \
-  template <int N, class = void> Dual<N> name(const Dual<N>& a, const Dual<N>& b) { return evaluate(fn::F{}, a, b); } \
-  template <int N, class = void> Dual<N> name(const Dual<N>& a, double b) { return evaluate(fn::F{}, a, b); }         \
-  template <int N, class = void> Dual<N> name(double a, const Dual<N>& b) { return evaluate(fn::F{}, a, b); }
+#define WENGERT_FUNCTION(F, name)                                                                             \
+  template <class A, class B, class D = typename detail::DualOf<A, B>::type> D name(const A& a, const B& b) { \
+    return evaluate(fn::F{}, detail::dual_or_number(a), detail::dual_or_number(b));                           \
+  }
 WENGERT_BINARY_OWN_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
 

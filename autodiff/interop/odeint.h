@@ -27,6 +27,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdio>
+#include <functional>
 #include <limits>
 #include <span>
 #include <string>
@@ -66,18 +67,25 @@ inline std::string short_text(double x) {
   return text.data();
 }
 
-/// An equation with its parameters, as a system of Odeint for states of type T.
-template <class F, class T> struct OdeSystem {
-  const F* f;
-  std::span<const T> p;
+/// slope = f(y, t, p). Its type does not depend on the user's function, so that each stepper is compiled once.
+template <class T> using OdeFunction = std::function<void(std::span<const T> y, double t, std::span<const T> p, std::vector<T>& slope)>;
 
-  void operator()(const std::vector<T>& y, std::vector<T>& slope, double t) const {
-    const auto results = (*f)(std::span<const T>(y), t, p);
+template <class T, class F> OdeFunction<T> ode_function(F f) {
+  return [f = std::move(f)](std::span<const T> y, double t, std::span<const T> p, std::vector<T>& slope) {
+    const auto results = std::as_const(f)(y, t, p);
     if (results.size() != y.size())
       throw ShapeError("integrate_ode: the function returns " + std::to_string(results.size()) + " derivatives for a state of " +
                        std::to_string(y.size()) + " components");
     for (std::size_t i = 0; i < y.size(); ++i) slope[i] = results[i];
-  }
+  };
+}
+
+/// An equation with its parameters, as a system of Odeint.
+template <class T> struct OdeSystem {
+  const OdeFunction<T>* f;
+  std::span<const T> p;
+
+  void operator()(const std::vector<T>& y, std::vector<T>& slope, double t) const { (*f)(y, t, p, slope); }
 };
 
 /// Where the integration stands: all that decides how it goes on.
@@ -88,14 +96,14 @@ struct OdeState {
 };
 
 /// The steps of an equation through given times, in doubles.
-template <template <class...> class Stepper, class F> class OdeSteps {
+template <template <class...> class Stepper> class OdeSteps {
   using Values = std::vector<double>;
   using Controlled = boost::numeric::odeint::controlled_runge_kutta<Stepper<Values>>;
   static constexpr bool kKeepsSlope =
       std::is_same_v<typename Controlled::stepper_category, boost::numeric::odeint::explicit_controlled_stepper_fsal_tag>;
 
  public:
-  OdeSteps(const F& f, std::span<const double> times, std::span<const double> p, const OdeOptions& options)
+  OdeSteps(const OdeFunction<double>& f, std::span<const double> times, std::span<const double> p, const OdeOptions& options)
       : system_{&f, p},
         times_(times),
         options_(options),
@@ -166,7 +174,7 @@ template <template <class...> class Stepper, class F> class OdeSteps {
     while (s.next < times_.size() && times_[s.next] == s.t) ++s.next;
   }
 
-  OdeSystem<F, double> system_;
+  OdeSystem<double> system_;
   std::span<const double> times_;
   OdeOptions options_;
   Controlled controlled_;
@@ -174,11 +182,11 @@ template <template <class...> class Stepper, class F> class OdeSteps {
 };
 
 /// One step of size `size` in numbers of type T.
-template <template <class...> class Stepper, class T, class F> class OdeStep {
+template <template <class...> class Stepper, class T> class OdeStep {
  public:
-  void operator()(const F& f, std::vector<T>& y, double t, double size, std::span<const T> p) {
+  void operator()(const OdeFunction<T>& f, std::vector<T>& y, double t, double size, std::span<const T> p) {
     if constexpr (requires { stepper_.reset(); }) stepper_.reset();
-    stepper_.do_step(OdeSystem<F, T>{&f, p}, y, t, size);
+    stepper_.do_step(OdeSystem<T>{&f, p}, y, t, size);
   }
 
  private:
@@ -207,15 +215,15 @@ inline void check_ode_options(std::span<const double> times, const OdeOptions& o
 }
 
 /// The states at the times from the second on, one after another: each step is taken with doubles first, and then with T.
-template <template <class...> class Stepper, class T, class F>
-std::vector<T> ode_states(const F& f, const std::vector<T>& y0, std::span<const double> times, const std::vector<T>& p,
-                          const OdeOptions& options) {
+template <template <class...> class Stepper, class T> std::vector<T> ode_states(const OdeFunction<double>& f, const OdeFunction<T>& f_of_t,
+                                                                                const std::vector<T>& y0, std::span<const double> times,
+                                                                                const std::vector<T>& p, const OdeOptions& options) {
   const std::vector<double> values = values_of(std::span<const T>(p)), first = values_of(std::span<const T>(y0));
-  OdeSteps<Stepper, F> steps(f, times, values, options);
+  OdeSteps<Stepper> steps(f, times, values, options);
   OdeState state = steps.start(first);
   std::vector<T> y = y0, states;
   states.reserve((times.size() - 1) * y.size());
-  OdeStep<Stepper, T, F> step;
+  OdeStep<Stepper, T> step;
   std::size_t shown = 1;
   const auto show = [&] {
     for (; shown < state.next; ++shown) states.insert(states.end(), y.begin(), y.end());
@@ -228,7 +236,7 @@ std::vector<T> ode_states(const F& f, const std::vector<T>& y0, std::span<const 
     if constexpr (std::is_same_v<T, double>) {
       y = state.y;
     } else {
-      step(f, y, t, state.t - t, std::span<const T>(p));
+      step(f_of_t, y, t, state.t - t, std::span<const T>(p));
       for (std::size_t i = 0; i < y.size(); ++i) y[i] = with_value(y[i], state.y[i]);  // the same to the last bit
     }
     show();
@@ -237,11 +245,16 @@ std::vector<T> ode_states(const F& f, const std::vector<T>& y0, std::span<const 
 }
 
 /// The adjoint method, as an external function of y_0 and p.
-template <template <class...> class Stepper, class F> class OdeAdjoint {
+template <template <class...> class Stepper> class OdeAdjoint {
  public:
   static constexpr const char* name = "integrate_ode";
-  OdeAdjoint(const F& f, std::size_t n, std::span<const double> times, const OdeOptions& options)
-      : f_(f), n_(n), times_(times.begin(), times.end()), options_(options) {}
+  template <class F> OdeAdjoint(const F& f, std::size_t n, std::span<const double> times, const OdeOptions& options)
+      : f_(ode_function<double>(f)),
+        f_of_duals_(ode_function<Dual<1>>(f)),
+        f_of_scalars_(ode_function<Scalar>(f)),
+        n_(n),
+        times_(times.begin(), times.end()),
+        options_(options) {}
 
   std::vector<double> forward(std::span<const double> x) {
     x_.assign(x.begin(), x.end());
@@ -272,12 +285,12 @@ template <template <class...> class Stepper, class F> class OdeAdjoint {
     using T = Dual<1>;
     std::vector<T> y, p;
     for (std::size_t i = 0; i < x_.size(); ++i) (i < n_ ? y : p).push_back(T(x_[i], {x_dot[i]}));
-    const std::vector<T> states = ode_states<Stepper>(f_, y, times_, p, options_);
+    const std::vector<T> states = ode_states<Stepper>(f_, f_of_duals_, y, times_, p, options_);
     for (std::size_t i = 0; i < states.size(); ++i) y_dot[i] = states[i].d[0];
   }
 
  private:
-  using Steps = OdeSteps<Stepper, F>;
+  using Steps = OdeSteps<Stepper>;
   static constexpr std::size_t kKept = 100;
 
   struct Backwards {
@@ -288,7 +301,7 @@ template <template <class...> class Stepper, class F> class OdeAdjoint {
     std::vector<Scalar> sources;
     std::vector<double> slopes;
     std::vector<std::vector<OdeState>> levels;  ///< states that are kept
-    OdeStep<Stepper, Scalar, F> step{};
+    OdeStep<Stepper, Scalar> step{};
     Tape tape{{.isolated = true, .reject_outer_values = true}};
   };
 
@@ -336,7 +349,7 @@ template <template <class...> class Stepper, class F> class OdeAdjoint {
     run.tape.variables(before.y, std::span(x).first(n_));
     run.tape.variables(p(), std::span(x).subspan(n_));
     std::vector<Scalar> y(x.begin(), x.begin() + static_cast<std::ptrdiff_t>(n_));
-    run.step(f_, y, before.t, after.t - before.t, std::span<const Scalar>(x).subspan(n_));
+    run.step(f_of_scalars_, y, before.t, after.t - before.t, std::span<const Scalar>(x).subspan(n_));
     Scalar target = 0;
     for (std::size_t i = 0; i < n_; ++i) target += run.lambda[i] * y[i];
     run.tape.gradient(target, x, run.slopes, {.unreached = Unreached::zero});
@@ -348,7 +361,9 @@ template <template <class...> class Stepper, class F> class OdeAdjoint {
     throw TapeError("integrate_ode: the function gave other results when it was called again; it must do the same each time");
   }
 
-  F f_;
+  OdeFunction<double> f_;
+  OdeFunction<Dual<1>> f_of_duals_;
+  OdeFunction<Scalar> f_of_scalars_;
   std::size_t n_;
   std::vector<double> times_;
   OdeOptions options_;
@@ -384,10 +399,14 @@ auto integrate_ode(const F& f, const Y& y0, std::span<const double> times, const
     if (options.method == OdeMethod::adjoint) {
       std::vector<Scalar> x = first;
       x.insert(x.end(), parameters.begin(), parameters.end());
-      states = external_function(detail::OdeAdjoint<Stepper, F>(f, first.size(), times, options), x, site);
+      states = external_function(detail::OdeAdjoint<Stepper>(f, first.size(), times, options), x, site);
     }
   }
-  if (states.empty()) states = detail::ode_states<Stepper>(f, first, times, parameters, options);
+  if (states.empty()) {
+    const auto by_reference = [&f](const auto& y, double t, const auto& q) { return f(y, t, q); };
+    states = detail::ode_states<Stepper>(detail::ode_function<double>(by_reference), detail::ode_function<T>(by_reference), first, times,
+                                         parameters, options);
+  }
   std::vector<std::vector<T>> result{first};
   const auto n = static_cast<std::ptrdiff_t>(first.size());
   for (std::size_t k = 1; k < times.size(); ++k) {

@@ -148,26 +148,26 @@ constexpr std::partial_ordering operator<=>(const A& a, const B& b) { return det
 }  // namespace numeric
 
 // The functions that <cmath> does not have, as in scalar.h.
-#define WENGERT_FUNCTION(F, name)  \
-  template <class E, class = void> \
-  requires EagerLike<E> E name(const E& e) { return detail::apply(fn::F{}, e.scalar()); }
+#define WENGERT_FUNCTION(F, name) \
+  template <class E, std::enable_if_t<EagerLike<E>, int> = 0> E name(const E& e) { return detail::apply(fn::F{}, e.scalar()); }
 WENGERT_OWN_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name, p, p_default) \
-  template <class E, class = void>              \
-  requires EagerLike<E> E name(const E& e, double p = p_default) { return detail::apply(fn::checked(fn::F{p}), e.scalar()); }
+#define WENGERT_FUNCTION(F, name, p, p_default)                                                          \
+  template <class E, std::enable_if_t<EagerLike<E>, int> = 0> E name(const E& e, double p = p_default) { \
+    return detail::apply(fn::checked(fn::F{p}), e.scalar());                                             \
+  }
 WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                            \
-  template <class E, class = void>                                                       \
-  requires EagerLike<E> E name(const E& e, double p = p_default, double q = q_default) { \
-    return detail::apply(fn::checked(fn::F{p, q}), e.scalar());                          \
+#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                                                                  \
+  template <class E, std::enable_if_t<EagerLike<E>, int> = 0> E name(const E& e, double p = p_default, double q = q_default) { \
+    return detail::apply(fn::checked(fn::F{p, q}), e.scalar());                                                                \
   }
 WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name)           \
-  template <class A, class B, class = void> \
-  requires EagerOperands<A, B> detail::EagerOf<A, B> name(const A& a, const B& b) { return detail::eager_of(fn::F{}, a, b); }
+#define WENGERT_FUNCTION(F, name)                                                                                                  \
+  template <class A, class B, std::enable_if_t<EagerOperands<A, B>, int> = 0> detail::EagerOf<A, B> name(const A& a, const B& b) { \
+    return detail::eager_of(fn::F{}, a, b);                                                                                        \
+  }
 WENGERT_BINARY_OWN_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
 

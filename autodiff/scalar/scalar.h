@@ -695,28 +695,29 @@ WENGERT_FUNCTION(Minimum, min)
 
 }  // namespace numeric
 
-// The functions that <cmath> does not have. A second template parameter makes a user's own template of the same name, which a
-// using-directive brings together with these, ambiguous with them: otherwise these would be chosen silently, being more constrained.
-#define WENGERT_FUNCTION(F, name)  \
-  template <class E, class = void> \
-  requires ScalarLike<E> WENGERT_INLINE auto name(const E& e) { return detail::apply(fn::F{}, e); }
+// The functions that <cmath> does not have. A user's own template of the same name, which a using-directive brings together with these, is
+// ambiguous with them. (With concepts in place of enable_if these would be chosen silently, being more constrained.)
+#define WENGERT_FUNCTION(F, name) \
+  template <class E, std::enable_if_t<ScalarLike<E>, int> = 0> WENGERT_INLINE auto name(const E& e) { return detail::apply(fn::F{}, e); }
 WENGERT_OWN_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name, p, p_default) \
-  template <class E, class = void>              \
-  requires ScalarLike<E> WENGERT_INLINE auto name(const E& e, double p = p_default) { return detail::apply(fn::checked(fn::F{p}), e); }
+#define WENGERT_FUNCTION(F, name, p, p_default)                                                                             \
+  template <class E, std::enable_if_t<ScalarLike<E>, int> = 0> WENGERT_INLINE auto name(const E& e, double p = p_default) { \
+    return detail::apply(fn::checked(fn::F{p}), e);                                                                         \
+  }
 WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                                               \
-  template <class E, class = void>                                                                          \
-  requires ScalarLike<E> WENGERT_INLINE auto name(const E& e, double p = p_default, double q = q_default) { \
-    return detail::apply(fn::checked(fn::F{p, q}), e);                                                      \
+#define WENGERT_FUNCTION(F, name, p, p_default, q, q_default)                        \
+  template <class E, std::enable_if_t<ScalarLike<E>, int> = 0>                       \
+  WENGERT_INLINE auto name(const E& e, double p = p_default, double q = q_default) { \
+    return detail::apply(fn::checked(fn::F{p, q}), e);                               \
   }
 WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
-#define WENGERT_FUNCTION(F, name)           \
-  template <class A, class B, class = void> \
-  requires ScalarOperands<A, B> WENGERT_INLINE auto name(const A& a, const B& b) { return detail::apply(fn::F{}, a, b); }
+#define WENGERT_FUNCTION(F, name)                                                                                                 \
+  template <class A, class B, std::enable_if_t<ScalarOperands<A, B>, int> = 0> WENGERT_INLINE auto name(const A& a, const B& b) { \
+    return detail::apply(fn::F{}, a, b);                                                                                          \
+  }
 WENGERT_BINARY_OWN_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
 #undef WENGERT_TERNARY

@@ -154,7 +154,10 @@ BOOST_AUTO_TEST_CASE(a_block_may_open_a_tape_of_its_own) {
   struct Inner {
     const char* name = "inner";
     double x = 0;
-    std::vector<double> forward(std::span<const double> values) { return {(x = values[0]) * x}; }
+    std::vector<double> forward(std::span<const double> values) {
+      x = values[0];
+      return {x * x};
+    }
     void vjp(std::span<const double> y_bar, std::span<double> x_bar) {
       Tape tape({.isolated = true});
       const Scalar v = tape.variable(x);

@@ -6,16 +6,17 @@
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <limits>
-#include <random>
 #include <vector>
 
 #include "autodiff/ops.h"
 #include "autodiff/scalar/scalar_derivatives.h"
+#include "tests/support/numbers.h"
 #include "tests/support/throws.h"
 
 using namespace wengert;
 using testing::contains;
 using testing::message_of;
+using testing::numbers;
 namespace tt = boost::test_tools;
 
 namespace {
@@ -42,13 +43,6 @@ const auto kByFormula = [](auto p) {
   return T(x * exp(p[1] * x));
 };
 
-std::vector<double> numbers(std::size_t n, unsigned seed) {
-  std::mt19937 random(seed);
-  std::uniform_real_distribution<double> uniform(-1, 1);
-  std::vector<double> x(n);
-  for (double& e : x) e = uniform(random);
-  return x;
-}
 /// n x n, regular.
 std::vector<double> regular(std::size_t n) {
   std::vector<double> a = numbers(n * n, 3);
