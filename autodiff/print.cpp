@@ -11,7 +11,7 @@ namespace {
 
 constexpr Index kMaxElements = 1000, kAtEachEnd = 3;
 
-/// Of an int64 tensor, which must be row-major, without a detour through a double.
+// Of an int64 tensor, which must be row-major, without a detour through a double.
 std::string element_text(const Tensor& t, Index flat) {
   switch (t.dtype()) {
     case float32:
@@ -26,7 +26,7 @@ std::string element_text(const Tensor& t, Index flat) {
   return t.element(flat) != 0 ? "true" : "false";
 }
 
-/// Prints one tensor. Positions are row-major, whatever the strides.
+// Prints one tensor. Positions are row-major, whatever the strides.
 class Printer {
  public:
   explicit Printer(const Tensor& t) : t_(t.dtype() == int64 ? t.constant().contiguous() : t.constant()), shortened_(is_long(t)) {
@@ -38,7 +38,7 @@ class Printer {
   }
 
  private:
-  /// Without elements too: beside a 0 there may be a size beyond all bounds.
+  // Without elements too: beside a 0 there may be a size beyond all bounds.
   static bool is_long(const Tensor& t) {
     return t.size() > kMaxElements || std::any_of(t.shape().begin(), t.shape().end(), [](Index n) { return n > kMaxElements; });
   }
@@ -47,7 +47,7 @@ class Printer {
     for (int k = dim + 1; k < t_.rank(); ++k) s *= static_cast<std::uint64_t>(t_.size(k));
     return static_cast<Index>(s);
   }
-  /// The positions along a dimension that are shown; -1 for those left out.
+  // The positions along a dimension that are shown; -1 for those left out.
   std::vector<Index> shown(int dim) const {
     std::vector<Index> list;
     const Index n = t_.size(dim);

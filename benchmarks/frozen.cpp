@@ -10,7 +10,7 @@
 namespace wengert::benchmark {
 namespace {
 
-/// One network: a call of the frozen one, and one of the other.
+// One network: a call of the frozen one, and one of the other.
 struct Contest {
   std::string name;
   double flops;

@@ -18,7 +18,7 @@ double microseconds(Time time) {
   return 1e6 * static_cast<double>(now.tv_sec) + 1e-3 * static_cast<double>(now.tv_nsec);
 }
 
-/// Microseconds of one run, measured over `runs` of them.
+// Microseconds of one run, measured over `runs` of them.
 double time_of(const std::function<void()>& f, int runs, Time time) {
   const double start = microseconds(time);
   for (int k = 0; k < runs; ++k) f();

@@ -19,7 +19,7 @@ OperandWork booleans(Sizes sizes) { return {std::move(sizes), 0, 0, Kind::boolea
 OperandWork positive_definite(Sizes sizes) { return {std::move(sizes), -1, 1, Kind::positive_definite}; }
 const OperandWork kNumbers = numbers(kMatrix), kPositive = numbers(kMatrix, 0.5, 1.5);
 
-/// The functions of functions.h, where they are smooth. (Of those that do not use the SIMD units on either side, fewer elements.)
+// The functions of functions.h, where they are smooth. (Of those that do not use the SIMD units on either side, fewer elements.)
 void add_functions(std::vector<OperationWork>& list) {
   const auto add = [&](const std::string& name, fn::Interval at) {
     const bool slow = name == "polygamma" || name == "digamma" || name == "lgamma";

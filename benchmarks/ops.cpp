@@ -13,7 +13,7 @@
 namespace wengert::benchmark {
 namespace {
 
-/// Whether the sides agree, as far as float32 sums of many terms do.
+// Whether the sides agree, as far as float32 sums of many terms do.
 bool agree(const std::string& row, Side& ours, Side& peer) {
   constexpr double kTolerance = 2e-3;
   const double a = ours.check(1)[0], b = peer.check(1)[0];

@@ -294,7 +294,7 @@ Tensor make(const OperandWork& operand, std::uint64_t seed, torch::Dtype dtype) 
   return numbers.to(operand.kind == Kind::booleans ? torch::kBool : dtype);
 }
 
-/// An element from the middle, which the sides compare; read in place.
+// An element from the middle, which the sides compare; read in place.
 double probe(const Tensor& y) {
   std::int64_t position = y.numel() / 2, offset = 0;
   for (std::int64_t d = y.dim(); d-- > 0; position /= y.size(d)) offset += position % y.size(d) * y.stride(d);

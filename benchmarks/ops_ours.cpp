@@ -217,7 +217,7 @@ Tensor make(const OperandWork& operand, std::uint64_t seed, Dtype dtype) {
   return operand.kind == Kind::booleans ? numbers != 0 : numbers.to(dtype);
 }
 
-/// An element from the middle, which the sides compare.
+// An element from the middle, which the sides compare.
 double probe(const Tensor& y) { return y.element(y.size() / 2); }
 
 Step forward(const Function& f, const std::vector<Tensor>& x) {

@@ -25,13 +25,13 @@ struct Contestant {
   std::vector<double>* result;  // which must agree with ours; null if it computes something else
 };
 
-/// The columns' first `lanes` lanes.
+// The columns' first `lanes` lanes.
 Columns first_lanes(const Lines& columns, std::size_t lanes) {
   Columns to;
   for (const std::vector<double>& column : columns) to.add(std::span(column).first(lanes));
   return to;
 }
-/// [record][column] -> [column][record].
+// [record][column] -> [column][record].
 Lines by_columns(std::span<const double> records, std::size_t columns) {
   Lines to(columns);
   for (std::size_t i = 0; i < records.size(); ++i) to[i % columns].push_back(records[i]);
@@ -42,7 +42,7 @@ class Benchmark {
  public:
   explicit Benchmark(const Options& options) : options_(options) {}
 
-  /// Times the first contestant against the others, once their results agree.
+  // Times the first contestant against the others, once their results agree.
   void compare(const std::string& name, std::vector<Contestant> contestants) {
     for (const Contestant& each : contestants) each.run();
     for (const Contestant& each : contestants) check(name, *contestants[0].result, each);
@@ -53,7 +53,7 @@ class Benchmark {
   }
   bool wants(const std::string& name) const { return options_.wants(name); }
 
-  /// Prints from how many lanes on ours is faster; ours(n) and theirs(n) run n lanes.
+  // Prints from how many lanes on ours is faster; ours(n) and theirs(n) run n lanes.
   void print_lanes(const std::string& name, const std::string& peer, const std::function<void(std::size_t)>& ours,
                    const std::function<void(std::size_t)>& theirs) const {
     for (std::size_t lanes = 1; lanes <= 64; lanes += lanes < 8 ? 1 : 4) {
@@ -82,7 +82,7 @@ class Benchmark {
   std::vector<Row> rows_;
 };
 
-/// The gradient of f of Scalars, recorded anew.
+// The gradient of f of Scalars, recorded anew.
 template <class F> void gradient_by_tape(const F& f, std::span<const double> x, std::span<double> x_bar) {
   static thread_local std::vector<Scalar> inputs;
   inputs.resize(x.size());
@@ -259,7 +259,7 @@ void bundle(Benchmark& benchmark) {
       [&](std::size_t lanes) { blocks.values({}, first_lanes(data, lanes), std::span(jacobian).first(2 * B::kInputs * lanes)); }, by_tape);
 }
 
-/// The sparse Hessian of a chained Rosenbrock; how many gradients it costs.
+// The sparse Hessian of a chained Rosenbrock; how many gradients it costs.
 void sparse_hessian_of_a_chain(Benchmark& benchmark) {
   const std::string name = "program/hessian";
   if (!benchmark.wants(name)) return;
@@ -310,7 +310,7 @@ void tiny_ops(Benchmark& benchmark) {
 
 // ---- elementwise operations -------------------------------------------------------------------------------------------------------
 
-/// The value and the derivative by the first operand.
+// The value and the derivative by the first operand.
 template <class F> Run value_and_gradient_of(const F& f, const Tensor& x, const Tensor& other) {
   return [=] {
     Tape tape;

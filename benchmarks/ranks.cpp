@@ -21,7 +21,7 @@ constexpr Index kBlocks = 8;
 
 double now() { return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
-/// Of this rank's number.
+// Of this rank's number.
 double largest(optim::Ranks& ranks, double own) {
   double most = own;
   for (const std::vector<double>& of_rank : optim::gather_numbers(ranks, {&own, 1})) most = std::max(most, of_rank[0]);

@@ -16,7 +16,7 @@
 namespace wengert::benchmark {
 namespace {
 
-/// Counts the elementary operations of a program.
+// Counts the elementary operations of a program.
 struct CountingNumber {
   double v = 0;
   static inline long operations = 0;
@@ -59,7 +59,7 @@ Side by_hand() {
       [&](auto f) { side.gradients.push_back([f](std::span<const double> x, std::span<double> x_bar) { f.by_hand(x, x_bar); }); });
   return side;
 }
-/// Only the value.
+// Only the value.
 Side plain() {
   Side side{"plain", {}};
   for_each_function([&](auto f) {
@@ -103,7 +103,7 @@ std::vector<Side> contestants() {
   return sides;
 }
 
-/// Nothing is timed unless all gradients agree.
+// Nothing is timed unless all gradients agree.
 void compare_gradients(const Program& program, std::size_t at, std::span<const Side> sides) {
   constexpr double kTolerance = 1e-9;
   std::vector<double> ours(program.x.size()), theirs(program.x.size());
@@ -120,7 +120,7 @@ void compare_gradients(const Program& program, std::size_t at, std::span<const S
   }
 }
 
-/// Measures the cost of a Hessian in units of that of a gradient.
+// Measures the cost of a Hessian in units of that of a gradient.
 void measure_hessian(const Options& options) {
   if (!options.wants("scalar/hessian")) return;
   const Rosenbrock f{.n = 100};
@@ -139,7 +139,7 @@ void measure_hessian(const Options& options) {
              times[1] / times[0], times[0]);
 }
 
-/// The 32 outputs of a perceptron 32-64-64-32, one scalar at a time, by its parameters.
+// The 32 outputs of a perceptron 32-64-64-32, one scalar at a time, by its parameters.
 struct PerceptronOutputs {
   static constexpr std::size_t kOutputs = 32, kW3 = Perceptron::kW3, kB3 = kW3 + kOutputs * Perceptron::kHidden;
   std::vector<double> record = normal_numbers(Perceptron::kInputs, 4);
@@ -159,7 +159,7 @@ struct PerceptronOutputs {
   }
 };
 
-/// The prey of the Lotka-Volterra equations at 32 times, by Runge-Kutta steps, as for a fit to measurements.
+// The prey of the Lotka-Volterra equations at 32 times, by Runge-Kutta steps, as for a fit to measurements.
 struct LotkaVolterraPath {
   static constexpr std::size_t kTimes = 32;
   static constexpr int kSteps = 30;  // between two times
@@ -185,7 +185,7 @@ struct LotkaVolterraPath {
   }
 };
 
-/// 32 rows of a Jacobian, recording included: eight rows a sweep, and by sweeps of one row. Also by forward mode alone.
+// 32 rows of a Jacobian, recording included: eight rows a sweep, and by sweeps of one row. Also by forward mode alone.
 template <class F>
 void measure_jacobian(const char* name, const F& f, const std::vector<double>& x, const Options& options, std::vector<Row>& rows) {
   if (!options.wants(name)) return;

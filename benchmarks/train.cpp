@@ -15,8 +15,8 @@
 namespace wengert::benchmark {
 namespace {
 
-/// Compares the first steps, from the same weights and data. (Only a few: Adam and RMSprop turn a gradient that is only rounding errors
-/// into a full step, so the sides diverge eventually.)
+// Compares the first steps, from the same weights and data. (Only a few: Adam and RMSprop turn a gradient that is only rounding errors
+// into a full step, so the sides diverge eventually.)
 void compare_losses(const std::string& row, Side& ours, Side& peer) {
   constexpr int kSteps = 3;
   constexpr double kTolerance = 1e-4;
@@ -28,7 +28,7 @@ void compare_losses(const std::string& row, Side& ours, Side& peer) {
   }
 }
 
-/// The memory that a row needs in a separate process: first use of libraries, the model and its data, and the steps.
+// The memory that a row needs in a separate process: first use of libraries, the model and its data, and the steps.
 double memory_of(const std::string& row, Side&& side) {
   constexpr int kSteps = 3;
   if (!side.start(row)) return 0;
@@ -36,7 +36,7 @@ double memory_of(const std::string& row, Side&& side) {
   return side.memory();
 }
 
-/// GFLOP/s of a product of matrices that fit the cache.
+// GFLOP/s of a product of matrices that fit the cache.
 double sgemm_peak(int threads) {
   constexpr Index n = 512;
   const Tensor a = Tensor::full({n, n}, 0.5), b = a;

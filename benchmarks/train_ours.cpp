@@ -105,7 +105,7 @@ Step infer_cnn(const std::shared_ptr<Cnn>& cnn) {
   return [cnn] { return cnn->model(cnn->x).at({0, 0}); };
 }
 
-/// One frozen call after the other.
+// One frozen call after the other.
 struct FrozenCalls {
   Frozen network;
   std::vector<float> x, y = std::vector<float>(static_cast<std::size_t>(network.output().size()));

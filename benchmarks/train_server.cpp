@@ -16,7 +16,7 @@ double microseconds(clockid_t clock) {
   return 1e6 * static_cast<double>(now.tv_sec) + 1e-3 * static_cast<double>(now.tv_nsec);
 }
 
-/// Memory of this process in megabytes, by a line of its status: "VmRSS:" is current, "VmHWM:" the peak so far.
+// Memory of this process in megabytes, by a line of its status: "VmRSS:" is current, "VmHWM:" the peak so far.
 double megabytes(std::string_view line) {
   std::ifstream status("/proc/self/status");
   for (std::string word; status >> word;)

@@ -41,7 +41,7 @@ struct Problem {
   std::string question, answer;
 };
 
-/// One or two digits, each from 1 to 9.
+// One or two digits, each from 1 to 9.
 int draw_number(Generator& g) {
   const auto digit = [&] { return static_cast<int>(g.next_integer(1, 10)); };
   const int first = digit();
@@ -58,7 +58,7 @@ Problem make_problem(int m1, int m2, int v) {
   return {question, answer};
 }
 
-/// Distinct problems in random order: no two have the same three numbers.
+// Distinct problems in random order: no two have the same three numbers.
 std::vector<Problem> make_problems(int n, Generator& generator) {
   std::set<std::array<int, 3>> seen;
   std::vector<Problem> problems;
@@ -71,7 +71,7 @@ std::vector<Problem> make_problems(int n, Generator& generator) {
   return problems;
 }
 
-/// The positions of the characters in kSymbols: questions (n, 8) and answers (n, 4), int64.
+// The positions of the characters in kSymbols: questions (n, 8) and answers (n, 4), int64.
 nn::Batch tensors(std::span<const Problem> problems) {
   const Index n = std::ssize(problems);
   nn::Batch batch{Tensor::zeros({n, kQuestion}, int64), Tensor::zeros({n, kAnswer}, int64)};
@@ -85,12 +85,12 @@ nn::Batch tensors(std::span<const Problem> problems) {
 
 // ---- the network -----------------------------------------------------------------------------------------------------------------
 
-/// An encoder reads the question; its last state, repeated for each character of the answer, is the input of two decoding layers.
+// An encoder reads the question; its last state, repeated for each character of the answer, is the input of two decoding layers.
 struct CollisionNet : nn::Module {
   CollisionNet(Index nodes, Generator& generator)
       : encoder(kClasses, nodes, {}, generator), decoder(nodes, nodes, {.layers = 2}, generator), head(nodes, kClasses, {}, generator) {}
 
-  /// Questions (n, 8) int64 -> logits (4 n, classes), the characters of an answer one after the other.
+  // Questions (n, 8) int64 -> logits (4 n, classes), the characters of an answer one after the other.
   Tensor operator()(const Tensor& questions) const {
     const Index n = questions.size(0);
     const Tensor read = encoder(one_hot(transpose(questions), kClasses).to(float32)).output;  // (8, n, nodes)
@@ -110,7 +110,7 @@ struct CollisionNet : nn::Module {
 
 // ---- output ----------------------------------------------------------------------------------------------------------------------
 
-/// Prints some problems with the network's answers; a caret marks each wrong character.
+// Prints some problems with the network's answers; a caret marks each wrong character.
 void print_solved(const CollisionNet& model, std::span<const Problem> problems) {
   const std::vector<std::int64_t> said = nn::predictions(model(tensors(problems).x)).to_vector<std::int64_t>();
   fmt::print("question   true   said\n");

@@ -21,7 +21,7 @@ void print(const char* title, const Derivation& d, const Options& options) {
   std::printf("%s%s\n\n%s\n", options.format == "markdown" ? "# " : "", title, body.c_str());
 }
 
-/// One node: y_hat = f(h), h = w x + b, E = (y - y_hat)^2 / 2.
+// One node: y_hat = f(h), h = w x + b, E = (y - y_hat)^2 / 2.
 template <class F> Derivation node(F f) {
   Tape tape({.formulas = true});
   const double x = 2, y = 1;
@@ -41,7 +41,7 @@ Derivation identity_node() {
   return explain(tape, E, w, b);
 }
 
-/// Two layers: H = f(X W1^T + b1), Y_hat = H W2^T + b2.
+// Two layers: H = f(X W1^T + b1), Y_hat = H W2^T + b2.
 Derivation network() {
   Tape tape({.formulas = true});
   const Tensor X = Tensor::from({{0, 1}, {1, 0}, {1, 1}}, float64), Y = Tensor::from({{1}, {1}, {0}}, float64);

@@ -27,7 +27,7 @@ CLI::Validator validator(Numbers allowed) {
           ""};
 }
 
-/// One line on stderr, if that can be written.
+// One line on stderr, if that can be written.
 int report(const std::string& program, const std::string& mistake) {
   const std::string line = program + ": " + mistake + '\n';
   std::fputs(line.c_str(), stderr);

@@ -26,7 +26,7 @@ struct Options {
 
 constexpr int kQuickImages = 2000;
 
-/// Flattened images (n, pixels) and their labels; only the first `limit` unless that is 0.
+// Flattened images (n, pixels) and their labels; only the first `limit` unless that is 0.
 nn::Batch examples_of(const nn::LabelledImages& images, int limit) {
   const Index n = limit > 0 ? std::min<Index>(limit, images.size()) : images.size();
   return {flatten(slice(images.images, 0, 0, n), 1).contiguous(), slice(images.labels, 0, 0, n).contiguous()};

@@ -25,7 +25,7 @@ struct Options {
   example::Sharing sharing;
 };
 
-/// Images with one channel, (n, 1, rows, columns), and labels; only the first `limit` unless that is 0.
+// Images with one channel, (n, 1, rows, columns), and labels; only the first `limit` unless that is 0.
 nn::Batch examples_of(const nn::LabelledImages& images, Index limit) {
   const Index n = limit > 0 ? std::min(limit, images.size()) : images.size();
   return {unsqueeze(slice(images.images, 0, 0, n), 1), slice(images.labels, 0, 0, n)};
@@ -33,7 +33,7 @@ nn::Batch examples_of(const nn::LabelledImages& images, Index limit) {
 
 constexpr Index kMinSide = 16;  // leaves one pixel after the second pooling
 
-/// Two convolutions, each followed by pooling to half the size, and two dense layers.
+// Two convolutions, each followed by pooling to half the size, and two dense layers.
 nn::Sequential network(Index classes, Index rows, Index columns, Generator& generator) {
   const auto left = [](Index size) { return ((size - 4) / 2 - 4) / 2; };
   return nn::Sequential(nn::Conv2d(1, 16, 5, {}, generator), nn::ReLU(), nn::MaxPool2d(2),   //

@@ -36,7 +36,7 @@ enum Quantity : std::size_t { kX, kY, kV0x, kV0y, kVy, kT, kQuantities };  // m,
 constexpr std::array<const char*, kQuantities> kNames{"x", "y", "v0x", "v0y", "vy", "t"};
 using Values = std::array<double, kQuantities>;
 
-/// Units for the network, so that all quantities are of order 1.
+// Units for the network, so that all quantities are of order 1.
 constexpr Values kScale{1000, 500, 100, 100, 200, 20};
 
 double rounded(double v) { return std::round(v * 100) / 100; }
@@ -46,7 +46,7 @@ struct Problem {
   std::array<bool, kQuantities> known{};
 };
 
-/// All six from the three that are known: x = v0x t, y = v0y t + g t^2 / 2, vy = v0y + g t.
+// All six from the three that are known: x = v0x t, y = v0y t + g t^2 / 2, vy = v0y + g t.
 Values solve(const Values& given, const std::array<bool, kQuantities>& known) {
   Values s = given;
   if (!known[kT]) {
@@ -61,7 +61,7 @@ Values solve(const Values& given, const std::array<bool, kQuantities>& known) {
   return s;
 }
 
-/// One of v0x and x, one of v0y and y, and one more of x, y, v0x, v0y and t; all to two decimals.
+// One of v0x and x, one of v0y and y, and one more of x, y, v0x, v0y and t; all to two decimals.
 Problem make_problem(Generator& g) {
   const Values drawn{g.next_uniform(0, 1000), g.next_uniform(-500, 0), g.next_uniform(50, 100), g.next_uniform(50, 100), 0,
                      g.next_uniform(5, 20)};
@@ -80,7 +80,7 @@ Problem make_problem(Generator& g) {
   return p;
 }
 
-/// Random problems; those without a finite solution (if t = 0) are skipped.
+// Random problems; those without a finite solution (if t = 0) are skipped.
 std::vector<Problem> make_problems(int n, Generator& generator) {
   std::vector<Problem> problems;
   while (std::ssize(problems) < n) {
@@ -94,7 +94,7 @@ std::vector<Problem> make_problems(int n, Generator& generator) {
 
 constexpr Index kSize = kQuantities;
 
-/// Scaled inputs (n, 6) and solutions (n, 6).
+// Scaled inputs (n, 6) and solutions (n, 6).
 nn::Batch tensors(const std::vector<Problem>& problems) {
   const Index n = std::ssize(problems);
   nn::Batch batch{Tensor::zeros({n, kSize}), Tensor::zeros({n, kSize})};
@@ -108,10 +108,10 @@ nn::Batch tensors(const std::vector<Problem>& problems) {
   return batch;
 }
 
-/// Solutions are heavy-tailed, so the loss grows linearly for large errors, not quadratically.
+// Solutions are heavy-tailed, so the loss grows linearly for large errors, not quadratically.
 Tensor loss_of(const Tensor& said, const Tensor& is) { return nn::smooth_l1(said, is, {.beta = 0.1}); }
 
-/// The network's answers to the problems, in SI units.
+// The network's answers to the problems, in SI units.
 std::vector<Values> answers(nn::Sequential& model, const Tensor& x) {
   model.eval();
   const std::vector<float> said = model(x).to_vector<float>();
@@ -161,7 +161,7 @@ void print_problem(const Problem& p, const Values& said) {
   fmt::print("given{}\n  said (true):{}\n", given, solution);
 }
 
-/// Draws the flights by the solutions and by the network's answers.
+// Draws the flights by the solutions and by the network's answers.
 std::string draw_flights(const std::vector<Problem>& problems, const std::vector<Values>& said, const std::string& path) {
   constexpr int kPoints = 60;
   nn::Figure figure;

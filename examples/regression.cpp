@@ -39,7 +39,7 @@ struct Gradient {
 
 enum class Activation { identity, sigmoid, step };
 
-/// f(h), for plain numbers and for Scalars.
+// f(h), for plain numbers and for Scalars.
 template <class T> T activate(Activation f, const T& h) {
   switch (f) {
     case Activation::identity:
@@ -53,7 +53,7 @@ template <class T> T activate(Activation f, const T& h) {
 }
 double predict(Activation f, const Node& node, double x) { return activate(f, Scalar(node.w * x + node.b)).value(); }
 
-/// Mean of E over the records.
+// Mean of E over the records.
 Scalar mean_error(Activation f, const std::vector<Record>& records, const Scalar& w, const Scalar& b) {
   Scalar error = 0;
   for (const auto& [x, y] : records) error += 0.5 * square(y - activate(f, Scalar(w * x + b)));
@@ -67,7 +67,7 @@ Gradient by_tape(Activation f, const std::vector<Record>& records, const Node& n
   return {dw, db};
 }
 
-/// The formulas derived by hand: dE/dw = -(y - y_hat) f'(h) x, dE/db = -(y - y_hat) f'(h).
+// The formulas derived by hand: dE/dw = -(y - y_hat) f'(h) x, dE/db = -(y - y_hat) f'(h).
 Gradient by_hand(Activation f, const std::vector<Record>& records, const Node& node) {
   Gradient g{0, 0};
   for (const auto& [x, y] : records) {
@@ -90,7 +90,7 @@ Gradient by_differences(Activation f, const std::vector<Record>& records, const 
   return {difference(&Node::w), difference(&Node::b)};
 }
 
-/// The perceptron rule, averaged over the records: every wrong answer moves the line towards its record.
+// The perceptron rule, averaged over the records: every wrong answer moves the line towards its record.
 Gradient by_perceptron_rule(const std::vector<Record>& records, const Node& node) {
   Gradient g{0, 0};
   for (const auto& [x, y] : records) {
@@ -103,7 +103,7 @@ Gradient by_perceptron_rule(const std::vector<Record>& records, const Node& node
 
 // ---- data ------------------------------------------------------------------------------------------------------------------------
 
-/// A column of numbers; or, for NAME=TEXT, 1 where the column holds that text and 0 elsewhere.
+// A column of numbers; or, for NAME=TEXT, 1 where the column holds that text and 0 elsewhere.
 std::vector<double> column(const nn::Table& table, const std::string& file, const std::string& name) {
   const std::size_t equals = name.find('=');
   if (table.has(name) || equals == std::string::npos) return table.numbers(name);
@@ -115,7 +115,7 @@ std::vector<double> column(const nn::Table& table, const std::string& file, cons
   return values;
 }
 
-/// Scales the values to [0, 1] by their minimum and maximum.
+// Scales the values to [0, 1] by their minimum and maximum.
 void scale_to_unit(std::vector<double>& values, const std::string& file, const std::string& name) {
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
   const double min = *low, range = *high - *low;
@@ -136,7 +136,7 @@ std::vector<Record> read_records(const Options& options) {
 
 // ---- training --------------------------------------------------------------------------------------------------------------------
 
-/// 1/2 of the sum of squared errors.
+// 1/2 of the sum of squared errors.
 double sum_of_squared_errors(Activation f, const std::vector<Record>& records, const Node& node) {
   double sum = 0;
   for (const auto& [x, y] : records) sum += (y - predict(f, node, x)) * (y - predict(f, node, x));

@@ -29,7 +29,7 @@ struct Options {
 
 constexpr Index kSide = 32, kClasses = nn::kCifar10Classes.size();
 
-/// Two pairs of convolutions, each followed by pooling to half the size, and two dense layers.
+// Two pairs of convolutions, each followed by pooling to half the size, and two dense layers.
 nn::Sequential network(Generator& g) {
   constexpr Index kLeft = kSide / 4;
   return nn::Sequential(nn::Conv2d(3, 32, 3, {.padding = 1}, g), nn::ReLU(),                     //
@@ -40,7 +40,7 @@ nn::Sequential network(Generator& g) {
                         nn::Linear(256, kClasses, {}, g));
 }
 
-/// Scales pixels from [0, 1] to [-1, 1].
+// Scales pixels from [0, 1] to [-1, 1].
 nn::Batch centred(const nn::LabelledImages& images) { return {(images.images - 0.5) * 2, images.labels}; }
 
 void rgb_cnn(Options options) {

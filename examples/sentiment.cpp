@@ -32,7 +32,7 @@ struct Options {
 const std::vector<std::string> kLabels{"negative", "positive"};
 constexpr const char* kUnknown = "<unknown>";  // index 0, which also pads short reviews
 
-/// The lines of a file, lower case.
+// The lines of a file, lower case.
 std::vector<std::string> read_lines(const std::string& path) {
   const std::string text = nn::lower_case(nn::read_text(path));
   std::vector<std::string> lines;
@@ -72,7 +72,7 @@ nn::Vocabulary vocabulary_of(const Reviews& reviews, int max_size) {
   return nn::Vocabulary(words, {.max_size = max_size, .unknown = kUnknown});
 }
 
-/// The last words of each review, padded on the left: (n, length) int64.
+// The last words of each review, padded on the left: (n, length) int64.
 Tensor encode(const Reviews& reviews, const nn::Vocabulary& vocabulary, Index length) {
   Tensor x = Tensor::zeros({std::ssize(reviews.texts), length}, int64);
   std::int64_t* row = x.mutable_data<std::int64_t>();
@@ -92,7 +92,7 @@ struct SentimentNet : nn::Module {
         dropout(o.dropout, g),
         head(o.nodes, std::ssize(kLabels), {}, g) {}
 
-  /// Reviews (n, words) int64 -> logits (n, 2).
+  // Reviews (n, words) int64 -> logits (n, 2).
   Tensor operator()(const Tensor& reviews) const {
     const Tensor states = lstm(embedding(transpose(reviews))).output;  // (words, n, nodes)
     return head(dropout(select(states, 0, -1)));

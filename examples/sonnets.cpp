@@ -27,7 +27,7 @@ struct Options {
   example::Saving saving;
 };
 
-/// LSTM layers over one-hot characters; the state after the last step predicts the next character.
+// LSTM layers over one-hot characters; the state after the last step predicts the next character.
 struct CharacterNet : nn::Module {
   CharacterNet(Index symbols, const Options& o, Generator& g)
       : lstm(symbols, o.nodes, {.layers = o.layers, .dropout = o.layers > 1 ? o.dropout : 0}, g),
@@ -36,7 +36,7 @@ struct CharacterNet : nn::Module {
     start_as_keras(g);
   }
 
-  /// Initial values as in Keras: Glorot for inputs, orthogonal for states, and forget gates that are initially open.
+  // Initial values as in Keras: Glorot for inputs, orthogonal for states, and forget gates that are initially open.
   void start_as_keras(Generator& g) {
     for (nn::RecurrentParameters& w : lstm.weights) {
       nn::init::xavier_uniform(w.weight_ih, g);
@@ -51,7 +51,7 @@ struct CharacterNet : nn::Module {
     nn::init::constant(head.bias, 0);
   }
 
-  /// Windows (n, steps) int64 -> logits (n, symbols).
+  // Windows (n, steps) int64 -> logits (n, symbols).
   Tensor operator()(const Tensor& windows) {
     const Tensor h = lstm(one_hot(transpose(windows), head.out()).to(float32)).output;  // (steps, n, nodes)
     return head(dropout(select(h, 0, -1)));
@@ -69,7 +69,7 @@ struct CharacterNet : nn::Module {
 
 // ---- writing ---------------------------------------------------------------------------------------------------------------------
 
-/// Draws the next character with probabilities softmax(logits / temperature); for temperature 0, takes the most likely one.
+// Draws the next character with probabilities softmax(logits / temperature); for temperature 0, takes the most likely one.
 Index choose(const Tensor& logits, double temperature, Generator& g) {
   const std::vector<double> values = logits.to(float64).to_vector<double>();
   const auto best = std::max_element(values.begin(), values.end());
@@ -86,7 +86,7 @@ Index choose(const Tensor& logits, double temperature, Generator& g) {
   return static_cast<Index>(i);
 }
 
-/// Continues a window (steps) of characters; each new character shifts the window.
+// Continues a window (steps) of characters; each new character shifts the window.
 std::string write(CharacterNet& model, const nn::Vocabulary& symbols, const Tensor& start, int length, double temperature, Generator& g) {
   std::vector<std::int64_t> window = start.to_vector<std::int64_t>();
   std::string text;

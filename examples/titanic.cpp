@@ -37,7 +37,7 @@ constexpr std::array<Category, 3> kCategories{
     {{"Sex", {"male", "female", nullptr}}, {"Embarked", {"C", "Q", "S"}}, {"Pclass", {"1", "2", "3"}}}};
 constexpr Index kInputs = 12;
 
-/// The smallest and the largest value of a column in both tables, ignoring missing ones.
+// The smallest and the largest value of a column in both tables, ignoring missing ones.
 std::pair<double, double> range(const std::vector<double>& a, const std::vector<double>& b) {
   double low = INFINITY, high = -INFINITY;
   for (const auto* column : {&a, &b}) {
@@ -50,7 +50,7 @@ std::pair<double, double> range(const std::vector<double>& a, const std::vector<
   return {low, high};
 }
 
-/// A DataError for a category that is neither missing nor one of the known values.
+// A DataError for a category that is neither missing nor one of the known values.
 void check_category(const Category& category, const std::vector<std::string>& texts, const std::string& file) {
   for (std::size_t row = 0; row < texts.size(); ++row) {
     const auto is = [&](const char* value) { return value && texts[row] == value; };
@@ -59,7 +59,7 @@ void check_category(const Category& category, const std::vector<std::string>& te
   }
 }
 
-/// (rows, 12): numbers, scaled to [0, 1] by their range in both tables, 0 where missing; then one-hot categories.
+// (rows, 12): numbers, scaled to [0, 1] by their range in both tables, 0 where missing; then one-hot categories.
 Tensor inputs(const nn::Table& table, const std::string& file, const nn::Table& other) {
   Tensor x = Tensor::zeros({table.rows(), kInputs}, float64);
   double* to = x.mutable_data<double>();
@@ -86,7 +86,7 @@ Tensor inputs(const nn::Table& table, const std::string& file, const nn::Table& 
 
 // ---- the network -----------------------------------------------------------------------------------------------------------------
 
-/// A layer without bias for sigmoid nodes; weights are drawn from N(0, 1 / sqrt(inputs)).
+// A layer without bias for sigmoid nodes; weights are drawn from N(0, 1 / sqrt(inputs)).
 nn::Linear layer(Index in, Index out, Generator& generator) {
   nn::Linear linear(in, out, {.bias = false}, generator);
   linear.weight = generator.normal({out, in}, 0, 1 / std::sqrt(static_cast<double>(in)), float64);

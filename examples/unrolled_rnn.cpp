@@ -34,21 +34,21 @@ struct Options {
 // ---- the network -----------------------------------------------------------------------------------------------------------------
 
 struct UnrolledRnn : nn::Module {
-  /// Recurrent weights from N(0, radius / sqrt(nodes)): their largest eigenvalue is about `radius`.
+  // Recurrent weights from N(0, radius / sqrt(nodes)): their largest eigenvalue is about `radius`.
   UnrolledRnn(Index nodes, double radius, Generator& g)
       : W(g.normal({2, nodes}, 0, 0.5)),
         U(g.normal({nodes, nodes}, 0, radius / std::sqrt(static_cast<double>(nodes)))),
         b(Tensor::zeros({nodes})),
         head(nodes, 1, {}, g) {}
 
-  /// The initial state and the state after each step of a sequence x (steps, n, 2), each (n, nodes).
+  // The initial state and the state after each step of a sequence x (steps, n, 2), each (n, nodes).
   std::vector<Tensor> states(const Tensor& x, const Tensor& start) const {
     std::vector<Tensor> h{start};
     for (Index t = 0; t < x.size(0); ++t) h.push_back(tanh(matmul(select(x, 0, t), W) + matmul(h.back(), U) + b));
     return h;
   }
   Tensor rest(Index n) const { return Tensor::zeros({n, U.shape()[0]}); }
-  /// x (steps, n, 2) -> (n, 1).
+  // x (steps, n, 2) -> (n, 1).
   Tensor operator()(const Tensor& x) const { return head(states(x, rest(x.size(1))).back()); }
 
   void visit(nn::Visitor& v) override {
@@ -64,7 +64,7 @@ struct UnrolledRnn : nn::Module {
 
 // ---- the problem -----------------------------------------------------------------------------------------------------------------
 
-/// Sequences x (steps, n, 2) of a number in [0, 1) and a mark, with one mark in each half; and the sums y (n, 1).
+// Sequences x (steps, n, 2) of a number in [0, 1) and a mark, with one mark in each half; and the sums y (n, 1).
 nn::Batch draw_batch(Index steps, Index n, Generator& g) {
   nn::Batch batch{Tensor::zeros({steps, n, 2}), Tensor::zeros({n, 1})};
   float *x = batch.x.mutable_data<float>(), *y = batch.y.mutable_data<float>();
@@ -79,14 +79,14 @@ nn::Batch draw_batch(Index steps, Index n, Generator& g) {
   return batch;
 }
 
-/// The norms of the gradients, |dE/dh_t| for t = 0 ... steps.
+// The norms of the gradients, |dE/dh_t| for t = 0 ... steps.
 nn::Column gradient_norms(const UnrolledRnn& model, const nn::Batch& data, std::string name) {
   Tape tape;
   const std::vector<Tensor> h = model.states(data.x, tape.variable(model.rest(data.x.size(1))));
   return {std::move(name), nn::gradient_norms(tape.gradient(nn::mse(model.head(h.back()), data.y), h))};
 }
 
-/// Draws vanishing, stable and exploding gradients: the norms for three scales of the recurrent weights, and those of the trained network.
+// Draws vanishing, stable and exploding gradients: the norms for three scales of the recurrent weights, and those of the trained network.
 std::string draw_gradient_norms(const Options& options, const UnrolledRnn& trained, Generator& g) {
   constexpr Index kSequences = 64, kLongest = 100;
   const nn::Batch data = draw_batch(std::max<Index>(options.steps, kLongest), kSequences, g);

@@ -16,7 +16,7 @@ namespace {
 using wengert::detail::ErrorText;
 using wengert::detail::weighted, wengert::detail::without_ignored;
 
-/// The name of a loss and where it was called, for messages.
+// The name of a loss and where it was called, for messages.
 struct Loss {
   const char* name;
   Location site;
@@ -34,7 +34,7 @@ void check_shapes(const Loss& loss, const Tensor& prediction, const Tensor& targ
                        .hint(prediction.size() == target.size() ? "reshape(target, prediction.shape())" : ""));
 }
 
-/// Losses that consist of several operations check everything first, so that nothing is recorded of a loss that is refused.
+// Losses that consist of several operations check everything first, so that nothing is recorded of a loss that is refused.
 void check_dtypes(const Loss& loss, const char* what, const Tensor& other, const Tensor& prediction) {
   if (!other.defined() || other.dtype() == prediction.dtype()) return;
   throw DtypeError(ErrorText(loss.to_string(), "the {} must have the dtype of the prediction", what)
@@ -43,7 +43,7 @@ void check_dtypes(const Loss& loss, const char* what, const Tensor& other, const
                        .hint(fmt::format("convert the {} with .to({})", what, to_string(prediction.dtype()))));
 }
 
-/// A weight is undefined, or broadcasts to the prediction.
+// A weight is undefined, or broadcasts to the prediction.
 void check_weight(const Loss& loss, const char* what, const Tensor& weight, const Tensor& prediction) {
   if (!weight.defined()) return;
   check_dtypes(loss, what, weight, prediction);
@@ -87,7 +87,7 @@ template <class T> void check_probabilities(const Loss& loss, const Tensor& pred
                        .hint("bce_with_logits takes logits of any size, or apply sigmoid first"));
 }
 
-/// ln x and ln(1 - x), but -100 with slope 0 where they would be less. (The inner selections avoid 1 / 0 in the slopes.)
+// ln x and ln(1 - x), but -100 with slope 0 where they would be less. (The inner selections avoid 1 / 0 in the slopes.)
 struct ClampedLogs {
   explicit ClampedLogs(const Tensor& x) {
     static const double min = std::exp(-100.0);

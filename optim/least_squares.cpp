@@ -164,7 +164,8 @@ class Fit {
   void linearize() {
     j_ = problem_.jacobian(p_);
     for (std::size_t k = 0; k < p_.size(); ++k) {
-      if (!is_finite(j_[k])) throw ValueError(fmt::format("fit_least_squares: the derivatives by parameter {} are not all finite", k));
+      if (!is_finite(j_[k]))
+        throw ValueError(fmt::format("fit_least_squares: the derivatives with respect to parameter {} are not all finite", k));
       d_[k] = std::max(d_[k], norm(j_[k]));
     }
   }

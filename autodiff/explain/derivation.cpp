@@ -26,14 +26,14 @@ constexpr std::size_t kMaxSize = 80;   // of a formula that another one contains
 constexpr std::size_t kMaxPeriod = 8;  // lines of a loop's body
 constexpr std::size_t kMaxTerms = 6;   // of a sum that is written out
 
-/// Functions that explanations call f, g, ...: those whose derivative is written with f itself, or in words.
+// Functions that explanations call f, g, ...: those whose derivative is written with f itself, or in words.
 bool is_activation(std::string_view name) {
   return one_of(name, {"sigmoid",   "tanh",        "relu",     "step",       "sign",       "softplus", "gelu",     "gelu_tanh",
                        "silu",      "elu",         "selu",     "mish",       "leaky_relu", "relu6",    "softsign", "hardsigmoid",
                        "hardswish", "log_sigmoid", "hardtanh", "softshrink", "erf",        "floor",    "ceil",     "round"});
 }
 
-/// The text without its digits: equal for the lines of a loop.
+// The text without its digits: equal for the lines of a loop.
 std::string skeleton(const std::string& text) {
   std::string s;
   for (char c : text)
@@ -83,7 +83,7 @@ class Author {
  private:
   // ---- names ------------------------------------------------------------------------------------------------------------------
 
-  /// A value that is called by a name: an input, the result of a statement, or a tensor.
+  // A value that is called by a name: an input, the result of a statement, or a tensor.
   bool has_symbol(std::uint32_t v) const {
     const TracedValue& value = trace_.values[v];
     if (value.kind == TracedValue::Kind::constant) return !value.name.empty() || !value.scalar;
@@ -155,7 +155,7 @@ class Author {
 
   // ---- forward formulas -------------------------------------------------------------------------------------------------------
 
-  /// f, g, ... in the order of their first use.
+  // f, g, ... in the order of their first use.
   std::string letter(const std::string& name) const {
     constexpr const char* kLetters[] = {"f", "g", "r", "s", "q"};
     const auto known = letters_.find(name);
@@ -195,12 +195,12 @@ class Author {
     const std::string pattern = plain ? info(*opcode).latex : op == "sum" ? "\\sum #" : op == "mean" ? "\\operatorname{mean}(#)" : "";
     return Term::call(op, pattern, std::move(x), y);
   }
-  /// Whether the step works on more than one number.
+  // Whether the step works on more than one number.
   bool matrix(const TracedStep& step) const { return step.node && trace_.values[step.results[0]].shape.size() > 1; }
 
   // ---- derivatives ------------------------------------------------------------------------------------------------------------
 
-  /// The derivative of an elementary function by operand i.
+  // The derivative of an elementary function with respect to operand i.
   Term partial(std::size_t s, std::size_t i) {
     const TracedStep& step = trace_.steps[s];
     const std::string& op = step.name;
@@ -236,7 +236,7 @@ class Author {
     return Term::call(of, "", std::move(operands), slope);
   }
 
-  /// f'(h) in terms of f(h), once for each operand.
+  // f'(h) in terms of f(h), once for each operand.
   void explain_slope(const std::string& op, const std::string& f, const Term& x, std::optional<double> y, std::optional<double> slope) {
     const Term value = Term::call(f, "", {x}, y), left = Term::call(f + "'", "", {x}, slope);
     if (!explained_.insert(left.text()).second) return;
@@ -266,9 +266,9 @@ class Author {
     functions_.push_back(std::move(e));
   }
 
-  /// What a value passes on to: the steps of statements and nodes that read it.
+  // What a value passes on to: the steps of statements and nodes that read it.
   struct Use {
-    std::size_t step;  ///< the last step of the statement, or the node
+    std::size_t step;  // the last step of the statement, or the node
     std::size_t operand;
   };
   void find_uses() {
@@ -290,7 +290,7 @@ class Author {
     }
   }
 
-  /// The derivative of the result of an expression by one of its leaves.
+  // The derivative of the result of an expression by one of its leaves.
   Term through_expression(std::size_t s, std::uint32_t leaf) {
     const TracedStep& step = trace_.steps[s];
     Term total = 0.0;
@@ -307,7 +307,7 @@ class Author {
     return total;
   }
 
-  /// The term that a use adds to the derivative of v, where that of the result of the use is y_bar.
+  // The term that a use adds to the derivative of v, where that of the result of the use is y_bar.
   Term contribution(std::uint32_t v, const Use& use, const Term& y_bar) {
     const TracedStep& step = trace_.steps[use.step];
     if (!step.node) return y_bar * through_expression(use.step, v);
@@ -336,7 +336,7 @@ class Author {
     return Term::symbol(fmt::format("J_{}^T", op), std::nullopt, fmt::format("J_{{\\mathrm{{{}}}}}^T", op)) * y_bar;
   }
 
-  /// The derivative of v, from those of the results that were computed from it.
+  // The derivative of v, from those of the results that were computed from it.
   template <class F> Term sum_of_uses(std::uint32_t v, F&& y_bar) {
     Formulas terms;
     for (const Use& use : uses_[v]) terms.push_back(contribution(v, use, y_bar(trace_.steps[use.step].results[0])));
@@ -353,7 +353,7 @@ class Author {
   Term expanded_sum(std::uint32_t v) {
     return sum_of_uses(v, [this](std::uint32_t result) { return expanded(result); });
   }
-  /// The derivative of a value as a formula, or its symbol where the formula would be long or stand in several places.
+  // The derivative of a value as a formula, or its symbol where the formula would be long or stand in several places.
   Term expanded(std::uint32_t v) {
     if (v == target_) return 1.0;
     const auto known = expansions_.find(v);
@@ -421,7 +421,7 @@ class Author {
     return e;
   }
 
-  /// Three or more repetitions of the same lines: the first and the last of them.
+  // Three or more repetitions of the same lines: the first and the last of them.
   static std::vector<Equation> folded(std::vector<Equation> all) {
     const auto key = [&](std::size_t k) { return skeleton(all[k].left + all[k].symbols) + all[k].note; };
     std::vector<Equation> kept;

@@ -19,7 +19,7 @@ namespace {
 
 // ---- advice -----------------------------------------------------------------------------------------------------------------
 
-/// What the usual causes look like.
+// What the usual causes look like.
 struct Symptom {
   std::string operation = {};
   bool backward = false;
@@ -59,9 +59,9 @@ struct Report {
   bool backward = false;
   Location site = {};
   std::string place = {};
-  std::vector<std::string> operands = {};  ///< a line each
-  std::string element = {};                ///< "(0, 1)"; empty for a Scalar
-  std::string which = {};                  ///< "of the result", "of the cotangent of operand 0"
+  std::vector<std::string> operands = {};  // a line each
+  std::string element = {};                // "(0, 1)"; empty for a Scalar
+  std::string which = {};                  // "of the result", "of the cotangent of operand 0"
   Symptom symptom = {};
   std::string road = {}, doubt = {};
   const Diagnosis* inside = nullptr;
@@ -115,7 +115,7 @@ std::string operand_text(std::size_t i, std::size_t n, const Tensor& x, const st
   return x.defined() ? fmt::format("{} {}", who, describe(x)) : fmt::format("{}, whose value the tape does not keep", who);
 }
 
-/// Runs the operation again on a tape that checks it, to find the operation inside it that is at fault.
+// Runs the operation again on a tape that checks it, to find the operation inside it that is at fault.
 std::optional<Diagnosis> look_inside(const Operation& operation, Location site, std::span<const Tensor> x, std::size_t results) {
   if (opcode_named(operation.name())) return std::nullopt;  // an elementwise function has no inside
   if (std::any_of(x.begin(), x.end(), [](const Tensor& t) { return !t.defined(); })) return std::nullopt;
@@ -311,7 +311,7 @@ class Autopsy {
   bool doubtful(const TracedStep& step) const {
     return std::any_of(step.operands.begin(), step.operands.end(), [&](std::uint32_t v) { return !trace_.values[v].known; });
   }
-  /// Names what the tape does not keep, if the fault may have been there already.
+  // Names what the tape does not keep, if the fault may have been there already.
   void add_context(Report& report, const TracedStep& step, const std::vector<int>& unknown) const {
     if (!doubtful(step) || unknown.empty()) return;
     report.doubt = "  The tape does not keep all operands. It may have been an earlier operation:";
@@ -322,7 +322,7 @@ class Autopsy {
     report.doubt += " Tape tape({.formulas = true}) decides that.\n";
   }
 
-  /// A parameter, variable or constant that is not finite, where no operation is at fault.
+  // A parameter, variable or constant that is not finite, where no operation is at fault.
   std::optional<Diagnosis> unfit_leaf(const std::vector<int>& unknown) const {
     for (std::uint32_t v = 0; v < trace_.values.size(); ++v) {
       const TracedValue& value = trace_.values[v];

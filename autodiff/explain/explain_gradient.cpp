@@ -40,11 +40,11 @@ std::string line_text(Location site) {
   return line ? fmt::format("{:>6} | {}\n", site.line, *line) : std::string();
 }
 
-/// What a step received and passed on, in magnitude.
+// What a step received and passed on, in magnitude.
 struct Flow {
   bool visited = false;
   double received = 0;
-  std::vector<double> passed;  ///< to each operand
+  std::vector<double> passed;  // to each operand
 };
 
 struct Flows final : TracedSweep::Visitor {
@@ -88,7 +88,7 @@ class Search {
   }
 
  private:
-  /// A step whose operand i lies on a way from the source to the target.
+  // A step whose operand i lies on a way from the source to the target.
   bool on_the_way(const TracedStep& step, std::size_t i) const {
     return depends_[step.operands[i]] && needed_[step.operands[i]] &&
            std::any_of(step.results.begin(), step.results.end(), [&](std::uint32_t v) { return needed_[v]; });
@@ -228,8 +228,8 @@ class Search {
                        100 * share, kSaturated);
   }
 
-  /// The share of elements at which an elementwise function has a slope of at most `limit` of its largest; nothing if none has, or if
-  /// that is not known.
+  // The share of elements at which an elementwise function has a slope of at most `limit` of its largest; nothing if none has, or if
+  // that is not known.
   std::optional<double> flat(const TracedStep& step, std::size_t i, double limit) const {
     const TracedValue &x = trace_.values[step.operands[i]], &y = trace_.values[step.results[0]];
     if (step.operands.size() != 1 || !opcode_named(step.name)) {
@@ -263,7 +263,7 @@ class Search {
     return false;
   }
 
-  /// The gradient is there: says how much of it a dead or saturated function holds back.
+  // The gradient is there: says how much of it a dead or saturated function holds back.
   GradientExplanation partly_dead(const Flows& flows) const {
     GradientExplanation e;
     e.text = "The gradient reaches it.\n";
@@ -278,7 +278,7 @@ class Search {
     return e;
   }
 
-  /// Where it shrinks most.
+  // Where it shrinks most.
   GradientExplanation smallest(const Flows& flows) const {
     GradientExplanation e{.reason = GradientReason::tiny};
     double least = 1;
@@ -321,7 +321,7 @@ GradientExplanation not_recorded(GradientReason reason, Location site, const std
   return {.reason = reason, .site = site, .text = why + "\n" + line_text(site)};
 }
 
-/// Why a value that is not on the tape is not there.
+// Why a value that is not on the tape is not there.
 GradientExplanation explain_absence(TapeState& tape, const Source& w) {
   if (w.parameter) {
     const std::string name = w.parameter->name.empty() ? "The parameter" : "Parameter " + w.parameter->name;

@@ -12,7 +12,7 @@
 namespace wengert::detail {
 namespace {
 
-/// The exponent bits are all set in NaN and infinities. The largest magnitude decides, so that the loop has no branch.
+// The exponent bits are all set in NaN and infinities. The largest magnitude decides, so that the loop has no branch.
 template <class T, class Bits> bool finite_loop(const T* x, Index n) {
   constexpr Bits kInfinite = std::bit_cast<Bits>(std::numeric_limits<T>::infinity());
   Bits largest = 0;
@@ -36,7 +36,7 @@ bool elementwise(const std::string& name, std::span<const Tensor* const> x) {
   return opcode && info(*opcode).operands == static_cast<int>(x.size());
 }
 
-/// The element of x that broadcasting puts at position `flat` of a result of this shape.
+// The element of x that broadcasting puts at position `flat` of a result of this shape.
 double broadcast_element(const Tensor& x, const Shape& shape, Index flat) {
   Index at = 0, step = 1;
   const auto& own = x.shape();

@@ -20,7 +20,7 @@ constexpr std::size_t kNoBox = ~std::size_t(0);
 
 double norm_of(const Tensor& t) { return norm(t).item(); }
 
-/// The norms of the cotangents that each step passes to its operands.
+// The norms of the cotangents that each step passes to its operands.
 struct Norms final : TracedSweep::Visitor {
   explicit Norms(std::size_t steps) : of_step(steps) {}
   void tensors(int step, std::span<const Tensor>, std::span<const Tensor> x_bar) override {
@@ -35,7 +35,7 @@ struct Norms final : TracedSweep::Visitor {
   std::vector<std::vector<double>> of_step;
 };
 
-/// The first parts of a path; the whole path if it has no more.
+// The first parts of a path; the whole path if it has no more.
 std::string first_parts(const std::string& path, int parts) {
   std::size_t end = 0;
   for (; parts > 0 && end != std::string::npos; --parts) end = path.find('.', end + (end > 0 ? 1 : 0));
@@ -124,12 +124,12 @@ class Draughtsman {
 
   // ---- text -------------------------------------------------------------------------------------------------------------------
 
-  /// Characters, not bytes.
+  // Characters, not bytes.
   static std::size_t length_of(const std::string& text) {
     return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
   }
 
-  /// A number that stands in the title of the operation.
+  // A number that stands in the title of the operation.
   bool is_literal(std::uint32_t v) const {
     const TracedValue& value = trace_.values[v];
     return value.kind == TracedValue::Kind::constant && value.known && value.name.empty() && (value.scalar || value.tensor.size() == 1);
@@ -141,7 +141,7 @@ class Draughtsman {
     return titles_[v];
   }
 
-  /// "w * x", "sigmoid(h)".
+  // "w * x", "sigmoid(h)".
   std::string expression_of(const TracedStep& step) const {
     const auto operand = [&](std::size_t i, bool is_factor) {
       const std::uint32_t v = step.operands[i];
@@ -192,7 +192,7 @@ class Draughtsman {
 
 // ---- modules as one box -------------------------------------------------------------------------------------------------------
 
-/// Which boxes depend on one of these; `forwards`: otherwise, which these depend on. Edges go from lower to higher numbers.
+// Which boxes depend on one of these; `forwards`: otherwise, which these depend on. Edges go from lower to higher numbers.
 std::vector<char> reached(const Graph& graph, std::vector<char> from, bool forwards) {
   std::vector<const Edge*> edges;
   for (const Edge& e : graph.edges) edges.push_back(&e);
@@ -206,8 +206,8 @@ std::vector<char> reached(const Graph& graph, std::vector<char> from, bool forwa
   return from;
 }
 
-/// The group of each box: operations and parameters of a module, and all operations between them. Empty for boxes of none. A module whose
-/// operations enclose those of another one in part is no group.
+// The group of each box: operations and parameters of a module, and all operations between them. Empty for boxes of none. A module whose
+// operations enclose those of another one in part is no group.
 std::vector<std::string> groups_of(const Graph& graph, int depth) {
   std::vector<std::string> groups(graph.boxes.size());
   std::set<std::string> modules;
@@ -233,7 +233,7 @@ std::vector<std::string> groups_of(const Graph& graph, int depth) {
   return groups;
 }
 
-/// The boxes in an order in which each comes after those that it depends on; fewer than all if some depend on each other in turn.
+// The boxes in an order in which each comes after those that it depends on; fewer than all if some depend on each other in turn.
 std::vector<std::size_t> ordered(const Graph& graph) {
   std::vector<std::size_t> open(graph.boxes.size()), order;
   for (const Edge& e : graph.edges) ++open[e.to];
@@ -250,7 +250,7 @@ std::vector<std::size_t> ordered(const Graph& graph) {
   return order;
 }
 
-/// The graph with the boxes of each group merged into one.
+// The graph with the boxes of each group merged into one.
 Graph merged(const Graph& graph, const std::vector<std::string>& groups) {
   struct Module {
     std::size_t operations = 0, parameters = 0, last = 0;

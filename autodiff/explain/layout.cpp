@@ -9,7 +9,7 @@ namespace {
 constexpr double kMargin = 20, kBetweenColumns = 44, kBetweenRows = 22, kWayHeight = 14;
 constexpr int kRounds = 12;
 
-/// A box, or the place where an edge passes a column between its ends.
+// A box, or the place where an edge passes a column between its ends.
 struct Item {
   std::size_t column = 0;
   double width = 0, height = 0, y = 0;  // y: of the middle
@@ -80,7 +80,7 @@ class Columns {
       if (first != ~std::size_t(0)) items_[b].column = first - 1;
     }
   }
-  /// By the box that they lead to: boxes come after what they depend on.
+  // By the box that they lead to: boxes come after what they depend on.
   std::vector<Edge> sorted_edges() const {
     std::vector<Edge> edges = graph_.edges;
     std::stable_sort(edges.begin(), edges.end(), [](const Edge& a, const Edge& b) { return a.to < b.to; });
@@ -107,7 +107,7 @@ class Columns {
     items_[to].left.push_back(from);
   }
 
-  /// Sorts each column by the mean place of the neighbours on one side.
+  // Sorts each column by the mean place of the neighbours on one side.
   void order(bool forwards) {
     std::vector<double> place(items_.size());
     const auto number = [&](const std::vector<std::size_t>& column) {
@@ -129,7 +129,7 @@ class Columns {
     return std::accumulate(which.begin(), which.end(), 0.0, [&](double sum, std::size_t i) { return sum + values[i]; });
   }
 
-  /// Moves each item towards its neighbours on one side, keeping order and distances.
+  // Moves each item towards its neighbours on one side, keeping order and distances.
   void align(bool forwards) {
     for (std::size_t k = 0; k < columns_.size(); ++k) {
       const std::vector<std::size_t>& column = columns_[forwards ? k : columns_.size() - 1 - k];

@@ -34,7 +34,7 @@ Graph graph_of_tape(const char* function, Tape& tape, const Source& target, int 
 
 // ---- DOT --------------------------------------------------------------------------------------------------------------------
 
-/// Frames inside frames, by the paths of modules.
+// Frames inside frames, by the paths of modules.
 struct Frame {
   std::map<std::string, Frame> inside;
   std::vector<std::size_t> boxes;
@@ -98,7 +98,7 @@ Placed size_of(const Box& box) {
   return {.width = width + 2 * kPadding, .height = kLine * static_cast<double>(lines) + kPadding};
 }
 
-/// A smooth line through the points: level at each of them.
+// A smooth line through the points: level at each of them.
 std::string path_of(const std::vector<Point>& way) {
   std::string text = fmt::format("M{:.1f} {:.1f}", way[0].x, way[0].y);
   for (std::size_t k = 1; k < way.size(); ++k) {

@@ -26,7 +26,7 @@ using Duration = Clock::duration;
 
 double seconds_of(Duration d) { return std::chrono::duration<double>(d).count(); }
 
-/// What calls have in common that are counted together.
+// What calls have in common that are counted together.
 struct Key {
   const char* file;
   std::uint32_t line;
@@ -57,7 +57,7 @@ struct Event {
   Duration length;
 };
 
-/// "encoder.0" for "parameter encoder.0.weight"; a parameter of no module stands for itself.
+// "encoder.0" for "parameter encoder.0.weight"; a parameter of no module stands for itself.
 std::string module_of_label(std::uint32_t label) {
   constexpr std::string_view kPrefix = "parameter ";
   std::string name = detail::text_of_label(label);
@@ -155,7 +155,7 @@ class Profile::Recorder final : public detail::TapeTimer {
   Time begin;
 
  private:
-  /// What concerns the records that a tape holds now.
+  // What concerns the records that a tape holds now.
   struct TapeTotals {
     std::unordered_set<const Elements*> known;  // elements that are kept
     std::vector<std::size_t> kept;              // bytes, by row
@@ -180,7 +180,7 @@ class Profile::Recorder final : public detail::TapeTimer {
     }
   };
 
-  /// A sweep or a rule that is under way.
+  // A sweep or a rule that is under way.
   struct Open {
     Time start;
     Duration attributed;
@@ -224,7 +224,7 @@ class Profile::Recorder final : public detail::TapeTimer {
     return 0;
   }
 
-  /// Bytes of elements that the node keeps for its rule, and no node before it.
+  // Bytes of elements that the node keeps for its rule, and no node before it.
   static std::size_t newly_kept(const detail::TapeState& tape, const detail::TapeNode& node, std::unordered_set<const Elements*>& known) {
     std::size_t bytes = 0;
     const auto count = [&](const Tensor& t) {
@@ -237,8 +237,8 @@ class Profile::Recorder final : public detail::TapeTimer {
     return bytes;
   }
 
-  /// How many products as large as the forward one the rule has multiplied: one for each of the first two inputs that needs a cotangent,
-  /// unless it was deferred.
+  // How many products as large as the forward one the rule has multiplied: one for each of the first two inputs that needs a cotangent,
+  // unless it was deferred.
   static double products_of(const detail::TapeState& tape, const detail::TapeNode& node) {
     double count = 0;
     for (std::uint32_t i = 0; i < std::min(node.inputs, 2u); ++i) {
@@ -259,7 +259,7 @@ class Profile::Recorder final : public detail::TapeTimer {
 
 namespace {
 
-/// Sums rows by a name, which is empty for those that are left out; the most expensive first.
+// Sums rows by a name, which is empty for those that are left out; the most expensive first.
 template <class NameOf> std::vector<ProfileRow> grouped(std::span<const Key> keys, std::span<const Total> totals, NameOf&& name_of) {
   std::map<std::string, ProfileRow> groups;
   for (std::size_t k = 0; k < keys.size(); ++k) {
@@ -285,7 +285,7 @@ template <class NameOf> std::vector<ProfileRow> grouped(std::span<const Key> key
 
 std::string line_of(const Key& key) { return key.line ? to_string(Location(key.file, key.line)) : "an unknown line"; }
 
-/// "12.5 MB".
+// "12.5 MB".
 std::string bytes_text(double bytes) {
   if (bytes < 1e3) return fmt::format("{:.0f} B", bytes);
   return bytes < 1e6 ? fmt::format("{:.1f} kB", bytes / 1e3) : fmt::format("{:.1f} MB", bytes / 1e6);

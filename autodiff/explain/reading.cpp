@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::uint32_t kWindow = 60;  // lines in which a statement without a place is looked for
 
-/// The name of the operation that the expression writes.
+// The name of the operation that the expression writes.
 std::string operation_of(const SourceExpression& e) {
   if (e.kind == SourceExpression::Kind::sign) {
     const bool two = e.operands.size() == 2;
@@ -26,8 +26,8 @@ bool is_leaf(const Trace& trace, std::uint32_t value, int statement) {
   return step < 0 || (statement >= 0 && trace.steps[static_cast<std::size_t>(step)].statement != statement);
 }
 
-/// `visit(value, expression)` for each pair that corresponds; false if the shapes of the trees differ. `statement`: of Scalars, where
-/// the expression ends at its statement's own operands; -1 for tensors, where it may go on to earlier results.
+// `visit(value, expression)` for each pair that corresponds; false if the shapes of the trees differ. `statement`: of Scalars, where
+// the expression ends at its statement's own operands; -1 for tensors, where it may go on to earlier results.
 template <class F> bool pair_up(const Trace& trace, std::uint32_t value, const SourceExpression& e, int statement, F&& visit) {
   visit(value, e);
   const TracedValue& v = trace.values[value];
@@ -60,7 +60,7 @@ bool matches(const Trace& trace, std::uint32_t value, const SourceStatement& s) 
   return pair_up(trace, its.operands[1], s.expression, its.statement, [](std::uint32_t, const SourceExpression&) {});
 }
 
-/// The last step of the statement that the step is a part of.
+// The last step of the statement that the step is a part of.
 const TracedStep& whole(const Trace& trace, const TracedStep& step) {
   const TracedStep* last = &step;
   while (!last->last) ++last;

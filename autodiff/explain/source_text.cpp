@@ -13,8 +13,8 @@ constexpr std::size_t kMaxLines = 12;  // of one statement
 
 using Lines = std::vector<std::string>;
 
-/// The file as the compiler was told its name, which may be relative to the folder of the build: looked for from the working folder and
-/// those above it.
+// The file as the compiler was told its name, which may be relative to the folder of the build: looked for from the working folder and
+// those above it.
 std::ifstream open_source(const std::string& file) {
   std::ifstream in(file);
   if (in || file.empty() || file[0] == '/') return in;
@@ -32,7 +32,7 @@ Lines read_lines(const std::string& file) {
   return lines;
 }
 
-/// The lines of a file, read once. Never destroyed: explanations may be written while the process exits.
+// The lines of a file, read once. Never destroyed: explanations may be written while the process exits.
 const Lines& lines_of(const char* file) {
   static std::mutex mutex;
   static auto* const files = new std::map<std::string, Lines>;
@@ -46,7 +46,7 @@ std::string without_comment(const std::string& line) { return line.substr(0, lin
 struct Token {
   enum class Kind { word, number, sign, end } kind = Kind::end;
   std::string text;
-  bool spaced = false;  ///< a space comes before it
+  bool spaced = false;  // a space comes before it
 };
 
 bool begins_word(char c) { return std::isalpha(static_cast<unsigned char>(c)) || c == '_'; }
@@ -94,7 +94,7 @@ std::vector<Token> tokens_of(const std::string& text) {
 
 using Kind = SourceExpression::Kind;
 
-/// A parser by recursive descent. What it does not know ends the expression, and the statement is left out.
+// A parser by recursive descent. What it does not know ends the expression, and the statement is left out.
 class Parser {
  public:
   explicit Parser(std::vector<Token> tokens) : tokens_(std::move(tokens)) {}
@@ -114,7 +114,7 @@ class Parser {
   const Token& peek(std::size_t ahead = 0) const { return tokens_[std::min(at_ + ahead, tokens_.size() - 1)]; }
   bool is(std::string_view text, std::size_t ahead = 0) const { return peek(ahead).kind == Token::Kind::sign && peek(ahead).text == text; }
 
-  /// One token, or a pair of brackets with all in it.
+  // One token, or a pair of brackets with all in it.
   void skip() {
     int depth = 0;
     do {
@@ -124,7 +124,7 @@ class Parser {
     } while (depth > 0 && peek().kind != Token::Kind::end);
   }
 
-  /// From here to the next `,` or `;` outside brackets. The words of a type before the name are passed over.
+  // From here to the next `,` or `;` outside brackets. The words of a type before the name are passed over.
   std::optional<SourceStatement> one() {
     const std::size_t begin = at_;
     // Find `name =`, `name +=` or `name(` `{`: the last word before the sign.
@@ -152,7 +152,7 @@ class Parser {
     if (!e) return std::nullopt;
     return SourceStatement{"", '\0', std::move(*e)};
   }
-  /// The name that ends here, with its subscripts.
+  // The name that ends here, with its subscripts.
   std::string name_before(std::size_t begin) const {
     std::size_t first = at_;
     while (first > begin) {

@@ -67,7 +67,7 @@ void Trace::add_leaves() {
   }
 }
 
-/// The value of a scalar that no step before has computed: a variable.
+// The value of a scalar that no step before has computed: a variable.
 std::uint32_t Trace::scalar_leaf(std::uint32_t index) {
   std::uint32_t& known = scalars_[index];
   if (known != kNoIndex) return known;
@@ -240,7 +240,7 @@ void Trace::add_node(std::uint32_t k) {
   steps.push_back(std::move(step));
 }
 
-/// Values that later operations saved are known by now; what is elementwise is computed again, in program order.
+// Values that later operations saved are known by now; what is elementwise is computed again, in program order.
 void Trace::find_known_tensors() {
   const PauseForSweep pause(true);
   for (TracedStep& step : steps) {

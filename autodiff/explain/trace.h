@@ -77,7 +77,7 @@ class Trace {
   std::vector<std::uint32_t> slots_, scalars_;
 };
 
-/// The derivatives of a target by all values of a trace.
+/// The derivatives of a target with respect to all values of a trace.
 class TracedSweep {
  public:
   /// Called after the rule of a step: the cotangents that it was given, and those that it gave for the operands.

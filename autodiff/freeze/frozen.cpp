@@ -11,7 +11,7 @@
 namespace wengert {
 namespace {
 
-/// How far a frozen function may be from the function itself, in units of the largest result: much more than rounding.
+// How far a frozen function may be from the function itself, in units of the largest result: much more than rounding.
 constexpr double kTolerance = 1e-3;
 
 [[noreturn]] void throw_wrong_size(const char* what, std::size_t given, const Shape& wanted) {

@@ -27,7 +27,7 @@ struct Call {
   std::vector<Tensor> x, y;
 };
 
-/// Keeps the operations of a tape with all their operands.
+// Keeps the operations of a tape with all their operands.
 class Trace final : public TapeWatch {
  public:
   explicit Trace(std::vector<Call>& calls) : TapeWatch(false, false), calls_(calls) {}
@@ -65,24 +65,24 @@ class Reader {
  public:
   explicit Reader(TapeState& tape) : tape_(tape) {}
 
-  /// A place for what calls write.
+  // A place for what calls write.
   Place value(Index size) {
     const Place place{plan_.size, kValues};
     plan_.size += rounded_up(size);
     return place;
   }
-  /// The input, before all other values: a place in the caller's memory, or in the copy of it.
+  // The input, before all other values: a place in the caller's memory, or in the copy of it.
   void input(const Tensor& x) { place_of_[slot_of(x)].emplace(Place{value(x.size()).offset, kInput}); }
-  /// A leaf of the tape.
+  // A leaf of the tape.
   Place variable(const Tensor& x) { return place_of_[slot_of(x)].emplace(value(x.size())); }
-  /// An operand, the result or a state.
+  // An operand, the result or a state.
   void count_use(const Tensor& x) {
     if (!x.defined() || !tape_.holds(x)) return;
     const std::size_t slot = slot_of(x);
     uses_.resize(place_of_.size());
     ++uses_[slot];
   }
-  /// The node numbered k.
+  // The node numbered k.
   void read(std::uint32_t k, const Call& call) {
     if (!std::any_of(call.x.begin(), call.x.end(), [&](const Tensor& x) { return depends(x); })) return;
     for (const auto* tensors : {&call.x, &call.y})
@@ -92,12 +92,12 @@ class Reader {
                                        to_string(call.site), call.operation->name(), describe(t)));
     read_operation(k, call);
   }
-  /// Where a tensor's elements are, in row-major order.
+  // Where a tensor's elements are, in row-major order.
   Place place(const Tensor& x) {
     if (depends(x)) return *place_of_[slot_of(x)];
     return constant(elements_of(x));
   }
-  /// A copy of a value if it is one of the states, which are about to be overwritten; otherwise the value itself.
+  // A copy of a value if it is one of the states, which are about to be overwritten; otherwise the value itself.
   Place apart_from(const std::vector<Place>& states, Place from, Index size) {
     if (from.base != kValues || std::none_of(states.begin(), states.end(), [&](Place s) { return s.offset == from.offset; })) return from;
     const Place copy = value(size);
@@ -117,17 +117,17 @@ class Reader {
     if (slot >= place_of_.size()) place_of_.resize(std::max<std::size_t>(tape_.slots.size(), slot + 1));
     return slot;
   }
-  /// Whether it depends on x.
+  // Whether it depends on x.
   bool depends(const Tensor& x) { return x.defined() && tape_.holds(x) && place_of_[slot_of(x)].has_value(); }
 
   template <class T = float> static std::vector<T> elements_of(const Tensor& x) { return x.constant().contiguous().to_vector<T>(); }
-  /// The numbers 0, 1, ... in the given shape; moved about, they show where elements go.
+  // The numbers 0, 1, ... in the given shape; moved about, they show where elements go.
   static Tensor numbered(const Shape& shape) {
     std::vector<std::int64_t> numbers(static_cast<std::size_t>(shape.size()));
     std::iota(numbers.begin(), numbers.end(), 0);
     return Tensor::from(numbers, shape);
   }
-  /// The places of the elements of those numbers, of a value at `first`.
+  // The places of the elements of those numbers, of a value at `first`.
   static std::vector<Place> places_of(Place first, const std::vector<std::int64_t>& numbers) {
     std::vector<Place> places;
     places.reserve(numbers.size());
@@ -142,7 +142,7 @@ class Reader {
   }
   Place result(const Call& call, std::size_t j = 0) { return place_of_[slot_of(call.y[j])].emplace(value(call.y[j].size())); }
   template <class S> void add(std::unique_ptr<S> step) { plan_.steps.push_back(std::move(step)); }
-  /// Weights and the like.
+  // Weights and the like.
   std::vector<float> constant_operand(const Call& call, std::size_t i) {
     if (depends(call.x[i]))
       refuse(call.site,
@@ -156,7 +156,7 @@ class Reader {
     operation->options(options);
     return options;
   }
-  /// The windows along dimension `dim` of x, with element k of the options.
+  // The windows along dimension `dim` of x, with element k of the options.
   static kernels::WindowAxis axis_of(const OperationOptions& options, std::size_t k, const Shape& x, int dim, Index kernel) {
     kernels::WindowAxis axis{.in = x[dim], .kernel = kernel, .stride = options.integers("stride")[k]};
     axis.padding = options.integers("padding")[k];
@@ -200,7 +200,7 @@ class Reader {
     const Place x = place(call.x[0]);
     add_layer(x, {}, result(call), rows, relu, std::move(weights));
   }
-  /// Of recurrent layers: the operands x, W, h, U and, at `bias`, b if there is one.
+  // Of recurrent layers: the operands x, W, h, U and, at `bias`, b if there is one.
   LayerWeights gate_weights(const Call& call, std::size_t bias) {
     LayerWeights weights{call.x[1].size(0), call.x[1].size(1), call.x[3].size(1), constant_operand(call, 1), constant_operand(call, 3), {}};
     if (call.x.size() > bias) weights.bias = constant_operand(call, bias);
@@ -305,7 +305,7 @@ class Reader {
     step->y = result(call);
     add(std::move(step));
   }
-  /// How a constant is repeated in the given shape: whole dimensions in front, whole ones behind; else as it is.
+  // How a constant is repeated in the given shape: whole dimensions in front, whole ones behind; else as it is.
   static Repeated repeated(const Tensor& x, const Shape& shape) {
     int first = shape.rank() - x.rank(), last = shape.rank();
     const auto is_one = [&](int d) { return x.shape()[d - (shape.rank() - x.rank())] == 1; };
@@ -318,7 +318,7 @@ class Reader {
     return r;
   }
 
-  /// y[i] = the element at places[i].
+  // y[i] = the element at places[i].
   void add_move(const std::vector<Place>& places, Place y) {
     auto step = std::make_unique<Move>();
     for (std::size_t i = 0; i < places.size();) {
@@ -375,7 +375,7 @@ class Reader {
 
   // ---- windows ----
 
-  /// Bytes or 32-bit integers.
+  // Bytes or 32-bit integers.
   Place bytes(Index count) { return value((count + 3) / 4); }
 
   static kernels::Convolution sizes_of(const Call& call) {
@@ -401,14 +401,14 @@ class Reader {
     if (step->pool) step->positions = bytes(call.x.back().size());
     add(std::move(step));
   }
-  /// The last step, if it is a convolution for the direct kernel that computes x, which nothing else reads.
+  // The last step, if it is a convolution for the direct kernel that computes x, which nothing else reads.
   Convolution* fusable(const Tensor& x) {
     auto* const last = plan_.steps.empty() ? nullptr : dynamic_cast<Convolution*>(plan_.steps.back().get());
     if (!last || !depends(x) || uses_[slot_of(x)] != 1 || last->pool || !kernels::is_direct(last->sizes)) return nullptr;
     const Place its = place(x);
     return its.base == last->y.base && its.offset == last->y.offset ? last : nullptr;
   }
-  /// Whether these are maxima of windows of 2 x 2 that cover everything once.
+  // Whether these are maxima of windows of 2 x 2 that cover everything once.
   static bool is_simple(const PoolingForm& form) {
     const auto halves = [](const kernels::WindowAxis& a) {
       return a.kernel == 2 && a.stride == 2 && a.padding == 0 && a.dilation == 1 && a.in == 2 * a.out;

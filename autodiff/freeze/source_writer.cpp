@@ -13,7 +13,7 @@
 namespace wengert::detail::frozen {
 namespace {
 
-/// A number as C++ reads it back to the bit.
+// A number as C++ reads it back to the bit.
 std::string literal(float v) {
   if (std::isnan(v)) return "NAN";
   if (std::isinf(v)) return v > 0 ? "HUGE_VALF" : "-HUGE_VALF";
@@ -22,7 +22,7 @@ std::string literal(float v) {
   return text + "f";
 }
 
-/// The formula of a function, as a list of other operations.
+// The formula of a function, as a list of other operations.
 WengertList formula_of(Opcode opcode, const std::array<double, 2>& options) {
   return visit_function(opcode, options.data(), [&]<class F>(const F& f) -> WengertList {
     if constexpr (std::is_same_v<F, fn::Polygamma> || std::is_same_v<F, fn::Digamma> || std::is_same_v<F, fn::Lgamma> ||
@@ -46,7 +46,7 @@ WengertList formula_of(Opcode opcode, const std::array<double, 2>& options) {
 
 bool is_condition(Opcode opcode) { return info(opcode).condition && opcode != Opcode::where; }
 
-/// What is written with operators and functions of <cmath>, # for the operand or #1, #2, #3; null for the others.
+// What is written with operators and functions of <cmath>, # for the operand or #1, #2, #3; null for the others.
 const char* pattern_of(Opcode opcode) {
   switch (opcode) {
     case Opcode::add:

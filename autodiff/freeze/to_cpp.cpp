@@ -64,14 +64,14 @@ struct WindowAxis {
   int in, out, kernel, stride, padding, dilation;
   bool adaptive;
 
-  /// The positions of window i that are no padding, in steps of the dilation.
+  // The positions of window i that are no padding, in steps of the dilation.
   Range inside(int i) const {
     if (adaptive) return {i * in / out, ((i + 1) * in + out - 1) / out};
     const int start = i * stride - padding, end = start + (kernel - 1) * dilation + 1;
     const int skipped = start >= 0 ? 0 : (-start + dilation - 1) / dilation * dilation;
     return {start + skipped, end < in ? end : in};
   }
-  /// How many positions window i has within the padded input.
+  // How many positions window i has within the padded input.
   int padded(int i) const {
     const int start = i * stride - padding, end = start + kernel;
     return (end < in + padding ? end : in + padding) - start;
@@ -246,7 +246,7 @@ std::string axis_of(const kernels::WindowAxis& a, bool adaptive = false) {
   return fmt::format("{{{}, {}, {}, {}, {}, {}, {}}}", a.in, a.out, a.kernel, a.stride, a.padding, a.dilation, adaptive);
 }
 
-/// (in, out) of weights (out, in).
+// (in, out) of weights (out, in).
 std::vector<float> transposed(const std::vector<float>& w, Index out, Index in) {
   std::vector<float> to;
   for (Index k = 0; k < in; ++k)
@@ -376,7 +376,7 @@ void GruGates::write(SourceWriter& to) const {
 
 std::string Plan::source(std::string_view name) const {
   if (!is_name(name))
-    throw ValueError(fmt::format("to_cpp: '{}' is no name of a class; it needs a letter, then letters, digits and _", name));
+    throw ValueError(fmt::format("to_cpp: '{}' is not a class's name; it needs a letter, then letters, digits and _", name));
   if (size > std::numeric_limits<std::int32_t>::max())
     throw ValueError(fmt::format("to_cpp: {} needs memory for {} numbers, which is too many for a source", name, size));
   SourceWriter writer(constants, size);

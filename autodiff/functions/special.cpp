@@ -19,11 +19,11 @@ constexpr long double kPi = 3.14159265358979323846264338327950288L;
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-/// B_2, B_4, ..., B_24 (DLMF 24.2)
+// B_2, B_4, ..., B_24 (DLMF 24.2)
 constexpr std::array<long double, 12> kBernoulli{1.0L / 6,       -1.0L / 30,       1.0L / 42,       -1.0L / 30,
                                                  5.0L / 66,      -691.0L / 2730,   7.0L / 6,        -3617.0L / 510,
                                                  43867.0L / 798, -174611.0L / 330, 854513.0L / 138, -236364091.0L / 2730};
-/// From here on, the series is accurate to long double.
+// From here on, the series is accurate to long double.
 constexpr int kLarge = 20;
 
 //  psi(x) = ln x - 1/(2x) - sum_k B_2k / (2k x^2k)                                    (5.11.2)
@@ -42,7 +42,7 @@ long double digamma_of_positive(long double x) {
   return digamma_of_large(x) - sum;
 }
 
-/// x modulo 1 in [-1/2, 1/2], exact; cot(pi x) has this period.
+// x modulo 1 in [-1/2, 1/2], exact; cot(pi x) has this period.
 long double fraction(double x) { return static_cast<long double>(x) - std::rint(static_cast<long double>(x)); }
 
 //  (-1)^(n+1) psi_n(x) = (n-1)!/x^n + n!/(2 x^(n+1)) + sum_k B_2k (2k+n-1)!/((2k)! x^(2k+n))      (5.15.8 and its derivatives)
@@ -67,7 +67,7 @@ long double magnitude_of_positive(int n, long double x) {
   return sum + magnitude_of_large(n, x);
 }
 
-/// The nth derivative of cot(t): a polynomial in c = cot t, since dc/dt = -(1 + c^2).
+// The nth derivative of cot(t): a polynomial in c = cot t, since dc/dt = -(1 + c^2).
 long double cotangent_derivative(int n, long double c) {
   std::array<long double, kMaxDerivatives + 2> p{0, 1}, q;  // coefficients of 1, c, c^2, ...
   for (int k = 0; k < n; ++k) {
@@ -83,7 +83,7 @@ long double cotangent_derivative(int n, long double c) {
   return sum;
 }
 
-/// cot(pi x), accurate near poles and zeros, too.
+// cot(pi x), accurate near poles and zeros, too.
 long double cotangent_of_pi(double x) { return 1 / std::tan(kPi * fraction(x)); }
 
 }  // namespace

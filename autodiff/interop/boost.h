@@ -42,8 +42,8 @@ template <class V> BasicEagerScalar<V> off_shortcuts(const BasicEagerScalar<V>& 
   return with_value(x, v == 0 ? kTiny : std::nextafter(v, 0));
 }
 
-/// f(n), where f has no derivatives by n at multiples of 1/2: there with the value `value()` and the derivatives of the mean of two calls,
-/// whose error is of second order in their distance. `kNegativeToo`: f takes negative n, and 0 is such a multiple as well.
+/// f(n), where f has no derivatives with respect to n at multiples of 1/2: there with the value `value()` and the derivatives of the mean
+/// of two calls, whose error is of second order in their distance. `kNegativeToo`: f takes negative n, and 0 is such a multiple as well.
 template <bool kNegativeToo, class V, class F, class G>
 BasicEagerScalar<V> beside_shortcuts(const F& f, const BasicEagerScalar<V>& n, const G& value) {
   const double v = plain(n), distance = 1e-5 * std::fmax(1, std::fabs(v));

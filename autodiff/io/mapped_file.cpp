@@ -20,7 +20,7 @@ namespace {
   fail(path, error == ENOENT ? "there is no such file" : std::generic_category().message(error));
 }
 
-/// An open regular file, closed at the end of the scope.
+// An open regular file, closed at the end of the scope.
 class Descriptor {
  public:
   explicit Descriptor(const std::string& path) {
@@ -44,7 +44,7 @@ class Descriptor {
     if (descriptor_ >= 0) ::close(descriptor_);
   }
   int get() const { return descriptor_; }
-  /// It stays open.
+  // It stays open.
   int release() { return std::exchange(descriptor_, -1); }
   std::uint64_t size() const { return size_; }
 

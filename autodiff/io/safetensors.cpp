@@ -330,7 +330,7 @@ class Reader {
     }
     return tensor;
   }
-  /// Whether the elements lie in the file as in memory.
+  // Whether the elements lie in the file as in memory.
   static bool is_ours(const Entry& entry) { return entry.type->stored <= Stored::boolean; }
   void check_booleans(const Entry& entry, std::span<const std::byte> bytes) const {
     for (std::size_t i = 0; i < bytes.size(); ++i)  // a bool of another value would be undefined behaviour

@@ -72,7 +72,7 @@ HWY_AFTER_NAMESPACE();
 namespace wengert::kernels {
 namespace {
 
-/// At least what gives the bits of the sweep for one target, which is fused wherever the processor can do it.
+// At least what gives the bits of the sweep for one target, which is fused wherever the processor can do it.
 Isa isa_of_sweep() {
   const Isa best = best_isa();
   return std::max(isa(), best == Isa::neon ? best : std::min(best, Isa::avx2));

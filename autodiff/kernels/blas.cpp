@@ -111,7 +111,7 @@ template <class Function> void find(void* handle, const char* name, Function*& f
   function = reinterpret_cast<Function*>(dlsym(handle, name));
 }
 
-/// Null if there is none; then `reasons` says why, of each name: one may be damaged and another missing.
+// Null if there is none; then `reasons` says why, of each name: one may be damaged and another missing.
 void* open_any(int flags, std::string& reasons) {
   for (const char* name : kLibraryNames) {
     if (void* handle = dlopen(name, flags)) return handle;

@@ -20,13 +20,13 @@
 namespace wengert::kernels {
 namespace {
 
-/// Output positions that are unrolled at once: whole rows, or a part of one row where a row is too long. They are neighbours in y.
+// Output positions that are unrolled at once: whole rows, or a part of one row where a row is too long. They are neighbours in y.
 struct Tile {
   Range rows, columns;
   Index first_position, positions;
 };
 
-/// One group of one image as matrices.
+// One group of one image as matrices.
 struct Unrolled {
   explicit Unrolled(const Convolution& c)
       : height(c.height),
@@ -41,17 +41,17 @@ struct Unrolled {
   Index rows;               // of the matrix of columns
   Index positions;          // of an image of y
 
-  /// Whether the matrix of columns is x as it lies there.
+  // Whether the matrix of columns is x as it lies there.
   bool is_image() const { return is_identity(height) && is_identity(width); }
 
-  /// What fits the second-level cache with room for the operands.
+  // What fits the second-level cache with room for the operands.
   template <class T> Index positions_of_tile() const {
     constexpr Index elements = (Index(1) << 19) / static_cast<Index>(sizeof(T));
     const Index fit = std::clamp<Index>(elements / std::max<Index>(rows, 1), 16, std::max<Index>(positions, 16));
     return width.out <= fit ? fit / width.out * width.out : fit;
   }
 
-  /// f(tile) for all tiles.
+  // f(tile) for all tiles.
   template <class T, class F> void for_each_tile(F&& f) const {
     const Index most = positions_of_tile<T>();
     const Index tile_rows = std::max<Index>(1, most / width.out), tile_columns = std::min(most, width.out);
@@ -62,8 +62,8 @@ struct Unrolled {
       }
   }
 
-  /// f(elements of the matrix, elements of the image, how many, distance in the image) for every run of a tile along the width, and
-  /// g(elements of the matrix, how many) for the runs in the padding.
+  // f(elements of the matrix, elements of the image, how many, distance in the image) for every run of a tile along the width, and
+  // g(elements of the matrix, how many) for the runs in the padding.
   template <class Columns, class Image, class F, class G>
   void for_each_run(const Tile& tile, Columns* columns, Image* image, F&& f, G&& g) const {
     for (Index c = 0; c < channels; ++c, image += height.in * width.in)
@@ -98,7 +98,7 @@ struct Unrolled {
         [](T* to, Index n) { std::fill_n(to, n, T(0)); });
   }
 
-  /// The transposed map: adds every element of the matrix to the element of the image where it came from.
+  // The transposed map: adds every element of the matrix to the element of the image where it came from.
   template <class T> void add_rolled(const Tile& tile, const T* columns, T* image) const {
     for_each_run(
         tile, columns, image,
@@ -118,15 +118,15 @@ struct Unrolled {
   }
 };
 
-/// Rows of matrices without columns have this distance all the same.
+// Rows of matrices without columns have this distance all the same.
 Index distance(Index columns) { return std::max<Index>(columns, 1); }
 
-/// planes[k][...] = values[k], or 0 without values.
+// planes[k][...] = values[k], or 0 without values.
 template <class T> void fill_planes(Index planes, Index size, const T* values, T* to) {
   for (Index k = 0; k < planes; ++k, to += size) std::fill_n(to, size, values ? values[k] : T(0));
 }
 
-/// The sum in double, in eight parts: neither the rounding of float nor one long chain of additions.
+// The sum in double, in eight parts: neither the rounding of float nor one long chain of additions.
 template <class T> double sum_of(const T* x, Index n) {
   double parts[8] = {};
   Index i = 0;
@@ -136,7 +136,7 @@ template <class T> double sum_of(const T* x, Index n) {
   return ((parts[0] + parts[1]) + (parts[2] + parts[3])) + ((parts[4] + parts[5]) + (parts[6] + parts[7]));
 }
 
-/// weight += y columns^T for one image. `columns` is scratch for a tile, null if the image needs none.
+// weight += y columns^T for one image. `columns` is scratch for a tile, null if the image needs none.
 template <class T> void add_weight_gradient(const Convolution& c, const Unrolled& u, const T* x, const T* y, T* columns, T* weight) {
   const auto add_product = [&](const T* y_of_group, Index count, const T* matrix, T* of_group) {
     product<T>(u.outputs, u.rows, count, {y_of_group, distance(u.positions), 1}, {matrix, 1, distance(count)}, of_group, distance(u.rows),
@@ -156,7 +156,7 @@ template <class T> void add_weight_gradient(const Convolution& c, const Unrolled
   }
 }
 
-/// In how many parts the batch is summed: enough for the threads, and not so many that the partial sums need much memory.
+// In how many parts the batch is summed: enough for the threads, and not so many that the partial sums need much memory.
 Index parts_of_batch(Index batch, Index sums) {
   constexpr Index most = 8, elements = Index(1) << 22;
   return std::min(batch, std::clamp<Index>(elements / std::max<Index>(sums, 1), 1, most));

@@ -27,11 +27,11 @@ namespace wengert::kernels {
 inline constexpr Index kVectorChannels = 16;    // channels of results and their gradients are padded to whole vectors of any target
 inline constexpr Index kWinogradProducts = 16;  // for 2 x 2 results, where the sums have 36
 inline constexpr Index kWinogradTiles = 32;     // at a time: their transforms stay in the second-level cache
-/// From one product's operands to the next one's; not a power of two, or all 16 would share a set of the first cache.
+// From one product's operands to the next one's; not a power of two, or all 16 would share a set of the first cache.
 constexpr Index winograd_plane(Index channels) { return kWinogradTiles * channels + 16; }
 constexpr Index padded_channels(Index channels) { return (channels + kVectorChannels - 1) / kVectorChannels * kVectorChannels; }
 
-/// The convolution of a buffer (row, column, channel) with its halo: result (height, width, padded_channels(out)).
+// The convolution of a buffer (row, column, channel) with its halo: result (height, width, padded_channels(out)).
 struct BufferConvolution {
   Index in, out;  // channels
   Index kernel_height, kernel_width;
@@ -41,18 +41,18 @@ struct BufferConvolution {
 
   Index steps() const { return kernel_width * in; }
   Index packed_weights() const { return padded_channels(out) * kernel_height * steps(); }
-  /// Whether it is done by Winograd's minimal filtering.
+  // Whether it is done by Winograd's minimal filtering.
   bool is_winograd() const {
     return kernel_height == 3 && kernel_width == 3 && in >= 32 && out >= 32 && in % kVectorChannels == 0 && height % 2 == 0 &&
            width % 2 == 0;
   }
-  /// Of what prepare_weights writes and of what convolve_buffer needs for itself, in floats.
+  // Of what prepare_weights writes and of what convolve_buffer needs for itself, in floats.
   Index prepared_weights() const { return is_winograd() ? kWinogradProducts * in * padded_channels(out) : packed_weights(); }
   Index scratch() const { return is_winograd() ? kWinogradProducts * (winograd_plane(in) + winograd_plane(padded_channels(out))) : 0; }
 };
 
-/// Weights by strides: that from input channel i to output channel o at (r, s) is data[o * out + i * in + r * row + s * column]. Those of
-/// more than `channels` inputs are 0.
+// Weights by strides: that from input channel i to output channel o at (r, s) is data[o * out + i * in + r * row + s * column]. Those of
+// more than `channels` inputs are 0.
 struct WeightView {
   const float* data;
   Index out, in, row, column, channels;
@@ -64,10 +64,10 @@ struct WeightView {
 HWY_BEFORE_NAMESPACE();
 namespace wengert::kernels::HWY_NAMESPACE {
 
-/// The width of the panel of weights that begins at a channel.
+// The width of the panel of weights that begins at a channel.
 HWY_INLINE Index panel_at(Index channel, Index channels) { return channels - channel > kLanes ? kPanel : kLanes; }
 
-/// packed[panel][r][(s, i)][column of the panel]
+// packed[panel][r][(s, i)][column of the panel]
 void pack_weights(const BufferConvolution& b, const WeightView& w, float* packed) {
   for (Index o = 0; o < b.out; o += kPanel) {
     const Index width = panel_at(o, b.out);
@@ -79,7 +79,7 @@ void pack_weights(const BufferConvolution& b, const WeightView& w, float* packed
   }
 }
 
-/// The other way round, for gradients: those of w's strides in `to`.
+// The other way round, for gradients: those of w's strides in `to`.
 void unpack_weights(const BufferConvolution& b, const float* packed, const WeightView& w, float* to) {
   for (Index o = 0; o < b.out; o += kPanel) {
     const Index width = panel_at(o, b.out);
@@ -90,7 +90,7 @@ void unpack_weights(const BufferConvolution& b, const float* packed, const Weigh
   }
 }
 
-/// `bias` has padded_channels(out) elements, or is null.
+// `bias` has padded_channels(out) elements, or is null.
 void convolve_directly(const BufferConvolution& b, const float* x, const float* packed, const float* bias, bool relu, float* y) {
   constexpr Index cached_weights = 16384;  // 64 KB of weights stay near while the rows of an image pass
   const Index buffer_row = b.buffer_width * b.in, pixel = padded_channels(b.out);
@@ -131,7 +131,7 @@ void convolve_directly(const BufferConvolution& b, const float* x, const float* 
 //         ( 0 -1  1  0)        (1/2-1/2 1/2)
 //         ( 0  1  0 -1)        (0   0   1 )
 
-/// G g
+// G g
 HWY_INLINE void transform_column(float g0, float g1, float g2, float* to) {
   to[0] = g0;
   to[1] = 0.5f * (g0 + g1 + g2);
@@ -139,7 +139,7 @@ HWY_INLINE void transform_column(float g0, float g1, float g2, float* to) {
   to[3] = g2;
 }
 
-/// transformed[e][panel][i][column of the panel]
+// transformed[e][panel][i][column of the panel]
 void transform_weights(const BufferConvolution& b, const WeightView& w, float* transformed) {
   const Index plane = b.in * padded_channels(b.out);
   for (Index i = 0; i < kWinogradProducts * plane; ++i) transformed[i] = 0;
@@ -159,10 +159,10 @@ void transform_weights(const BufferConvolution& b, const WeightView& w, float* t
   }
 }
 
-/// (p, q, r, s) -> B^T (p, q, r, s)
+// (p, q, r, s) -> B^T (p, q, r, s)
 #define WENGERT_WINOGRAD_INPUT(p, q, r, s) hn::Sub(p, r), hn::Add(q, r), hn::Sub(r, q), hn::Sub(q, s)
 
-/// to[e][tile][i] of `count` tiles from `first`, counted row by row.
+// to[e][tile][i] of `count` tiles from `first`, counted row by row.
 void transform_pixels(const BufferConvolution& b, const float* x, Index first, Index count, float* to) {
   const Floats d;
   const Index row = b.buffer_width * b.in, plane = winograd_plane(b.in), across = b.width / 2;
@@ -189,7 +189,7 @@ void transform_pixels(const BufferConvolution& b, const float* x, Index first, I
 }
 #undef WENGERT_WINOGRAD_INPUT
 
-/// y from the products from[e][tile][o].
+// y from the products from[e][tile][o].
 void transform_products(const BufferConvolution& b, const float* from, Index first, Index count, const float* bias, bool relu, float* y) {
   const Floats d;
   const Index pixel = padded_channels(b.out), plane = winograd_plane(pixel), across = b.width / 2;
@@ -243,7 +243,7 @@ void convolve_by_winograd(const BufferConvolution& b, const float* x, const floa
   }
 }
 
-/// to[e][tile][o] = A y_bar A^T of `count` tiles from `first`.
+// to[e][tile][o] = A y_bar A^T of `count` tiles from `first`.
 void transform_gradient(const BufferConvolution& b, const float* y_bar, Index y_row, Index first, Index count, float* to) {
   const Floats d;
   const Index pixel = padded_channels(b.out), plane = winograd_plane(pixel), across = b.width / 2;
@@ -273,7 +273,7 @@ void transform_gradient(const BufferConvolution& b, const float* y_bar, Index y_
   }
 }
 
-/// transformed (as transform_weights) += the gradient by the transformed weights. y_bar as of add_weight_gradient.
+// transformed (as transform_weights) += the gradient by the transformed weights. y_bar as of add_weight_gradient.
 void add_transformed_gradient(const BufferConvolution& b, const float* x, const float* y_bar, Index y_row, float* transformed,
                               float* scratch) {
   const Index pixel = padded_channels(b.out), all = b.height / 2 * (b.width / 2);
@@ -299,14 +299,14 @@ void add_transformed_gradient(const BufferConvolution& b, const float* x, const 
   }
 }
 
-/// G^T e
+// G^T e
 HWY_INLINE void transform_column_back(float e0, float e1, float e2, float e3, float* to) {
   to[0] = e0 + 0.5f * (e1 + e2);
   to[1] = 0.5f * (e1 - e2);
   to[2] = 0.5f * (e1 + e2) + e3;
 }
 
-/// The gradient by the weights from that by the transformed ones.
+// The gradient by the weights from that by the transformed ones.
 void transform_weights_back(const BufferConvolution& b, const float* transformed, const WeightView& w, float* to) {
   const Index plane = b.in * padded_channels(b.out);
   for (Index o = 0; o < b.out; ++o) {
@@ -328,14 +328,14 @@ void prepare_weights(const BufferConvolution& b, const WeightView& w, float* pre
   b.is_winograd() ? transform_weights(b, w, prepared) : pack_weights(b, w, prepared);
 }
 
-/// y (row, column, channel) from x with its halo. `scratch` has b.scratch() elements.
+// y (row, column, channel) from x with its halo. `scratch` has b.scratch() elements.
 void convolve_buffer(const BufferConvolution& b, const float* x, const float* prepared, const float* bias, bool relu, float* y,
                      float* scratch) {
   if (b.is_winograd()) return convolve_by_winograd(b, x, prepared, bias, relu, y, scratch);
   convolve_directly(b, x, prepared, bias, relu, y);
 }
 
-/// packed (as pack_weights) += the gradient by the weights. y_bar points at the first pixel inside its halo; its rows are y_row apart.
+// packed (as pack_weights) += the gradient by the weights. y_bar points at the first pixel inside its halo; its rows are y_row apart.
 void add_direct_gradient(const BufferConvolution& b, const float* x, const float* y_bar, Index y_row, float* packed) {
   constexpr Index cached_gradient = 4096;  // 16 KB
   const Index buffer_row = b.buffer_width * b.in, pixel = padded_channels(b.out);
@@ -372,18 +372,18 @@ void add_direct_gradient(const BufferConvolution& b, const float* x, const float
   }
 }
 
-/// prepared (as prepare_weights) += the gradient by the weights. `scratch` has b.scratch() elements.
+// prepared (as prepare_weights) += the gradient by the weights. `scratch` has b.scratch() elements.
 void add_weight_gradient(const BufferConvolution& b, const float* x, const float* y_bar, Index y_row, float* prepared, float* scratch) {
   if (b.is_winograd()) return add_transformed_gradient(b, x, y_bar, y_row, prepared, scratch);
   add_direct_gradient(b, x, y_bar, y_row, prepared);
 }
 
-/// The weights' gradient from what add_weight_gradient has summed.
+// The weights' gradient from what add_weight_gradient has summed.
 void finish_weight_gradient(const BufferConvolution& b, const float* prepared, const WeightView& w, float* to) {
   b.is_winograd() ? transform_weights_back(b, prepared, w, to) : unpack_weights(b, prepared, w, to);
 }
 
-/// y = relu of the maxima of 2 x 2 windows of x (2 height, 2 width, channels), and where they stood.
+// y = relu of the maxima of 2 x 2 windows of x (2 height, 2 width, channels), and where they stood.
 void pool_with_relu(const float* x, Index height, Index width, Index channels, float* y, std::uint8_t* at) {
   const Floats d;
   const hn::RebindToSigned<Floats> di;
@@ -407,7 +407,7 @@ void pool_with_relu(const float* x, Index height, Index width, Index channels, f
       }
 }
 
-/// The transposed map: y_bar (height, width, channels) goes to where its maximum stood in x_bar, whose rows are x_row apart.
+// The transposed map: y_bar (height, width, channels) goes to where its maximum stood in x_bar, whose rows are x_row apart.
 void unpool(const float* y_bar, const std::uint8_t* at, Index height, Index width, Index channels, float* x_bar, Index x_row) {
   const Floats d;
   const hn::RebindToSigned<Floats> di;
@@ -423,7 +423,7 @@ void unpool(const float* y_bar, const std::uint8_t* at, Index height, Index widt
       }
 }
 
-/// x_bar = y_bar where relu let something through, 0 elsewhere.
+// x_bar = y_bar where relu let something through, 0 elsewhere.
 void mask_by_relu(const float* y, const float* y_bar, Index n, float* x_bar) {
   const Floats d;
   Index i = 0;
@@ -432,7 +432,7 @@ void mask_by_relu(const float* y, const float* y_bar, Index n, float* x_bar) {
   for (; i < n; ++i) x_bar[i] = y[i] <= 0 ? 0 : y_bar[i];
 }
 
-/// sums[c] += the sum over all pixels of x (height, width, channels), whose rows are `row` apart.
+// sums[c] += the sum over all pixels of x (height, width, channels), whose rows are `row` apart.
 void add_channel_sums(const float* x, Index height, Index width, Index channels, Index row, float* sums) {
   const Floats d;
   for (Index c = 0; c < channels; c += kLanes) {
@@ -443,12 +443,12 @@ void add_channel_sums(const float* x, Index height, Index width, Index channels,
   }
 }
 
-/// (channel, row, column) -> (row, column, channel), rows of the result being to_row apart.
+// (channel, row, column) -> (row, column, channel), rows of the result being to_row apart.
 void put_channels_last(const float* x, Index channels, Index height, Index width, float* to, Index pixel, Index to_row) {
   for (Index h = 0; h < height; ++h) transpose(x + h * width, height * width, channels, width, to + h * to_row, pixel);
 }
 
-/// (pixel, channel) -> (channel, pixel)
+// (pixel, channel) -> (channel, pixel)
 void put_channels_first(const float* x, Index pixels, Index pixel, Index channels, float* to) {
   transpose(x, pixel, pixels, channels, to, pixels);
 }
@@ -460,7 +460,7 @@ HWY_AFTER_NAMESPACE();
 namespace wengert::kernels {
 namespace {
 
-/// The buffers' shapes of a convolution and of its gradients.
+// The buffers' shapes of a convolution and of its gradients.
 struct Buffers {
   explicit Buffers(const Convolution& c)
       : x_width(c.width.in + 2 * c.width.padding),
@@ -490,13 +490,13 @@ WeightView weights_forward(const Convolution& c, const float* weight) {
   const Index column = 1, row = c.width.kernel, in = c.height.kernel * row, out = c.in_channels * in;
   return {weight, out, in, row, column, c.in_channels};
 }
-/// Flipped, and from outputs to inputs.
+// Flipped, and from outputs to inputs.
 WeightView weights_backward(const Convolution& c, const float* weight) {
   const WeightView w = weights_forward(c, weight);
   return {weight + w.in - 1, w.in, w.out, -w.row, -w.column, c.out_channels};
 }
 
-/// Parts of a batch, which depend on its size alone; each has buffers of its own. Weights are summed in parts, so these are few.
+// Parts of a batch, which depend on its size alone; each has buffers of its own. Weights are summed in parts, so these are few.
 constexpr Index kMaxParts = 8;
 Range part_of_batch(Index batch, Index parts, Index part) { return {part * batch / parts, (part + 1) * batch / parts}; }
 

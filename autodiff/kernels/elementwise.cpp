@@ -11,7 +11,7 @@ namespace {
 
 constexpr Index kBlock = 1024;  // elements of a block: of four operands, 32 KiB at most
 
-/// Where one operand of a plane lies, `rows` rows of n elements.
+// Where one operand of a plane lies, `rows` rows of n elements.
 struct PlaneOperand {
   const std::byte* data;
   Index row_step, step;  // in elements
@@ -19,17 +19,17 @@ struct PlaneOperand {
   std::byte* buffer;     // of kBlock elements
 };
 
-/// How a plane is cut into blocks.
+// How a plane is cut into blocks.
 struct Cut {
   Index rows, columns;
 };
 
-/// Elements of any type of so many bytes.
+// Elements of any type of so many bytes.
 using Bytes1 [[gnu::may_alias]] = std::uint8_t;
 using Bytes4 [[gnu::may_alias]] = std::uint32_t;
 using Bytes8 [[gnu::may_alias]] = std::uint64_t;
 
-/// Whether a row's elements lie further apart than the rows.
+// Whether a row's elements lie further apart than the rows.
 bool is_transposed(Index row_step, Index step) { return 0 < row_step && row_step < step; }
 
 constexpr Index kAhead = 16;  // columns that are fetched before they are read
@@ -67,8 +67,8 @@ void gather(const PlaneOperand& x, Index row, Index rows, Index column, Index co
   }
 }
 
-/// Blocks that each operand's buffer can hold: whole rows, as many as there is room for, or parts of one; of operands that are transposed,
-/// tiles, in which what is read together lies together.
+// Blocks that each operand's buffer can hold: whole rows, as many as there is room for, or parts of one; of operands that are transposed,
+// tiles, in which what is read together lies together.
 template <std::size_t N> Cut cut_of(const std::array<PlaneOperand, N>& x, Index rows, Index n) {
   constexpr Index kTile = 64;
   const auto transposed = [](const PlaneOperand& o) { return is_transposed(o.row_step, o.step); };
@@ -77,7 +77,7 @@ template <std::size_t N> Cut cut_of(const std::array<PlaneOperand, N>& x, Index 
   return {1, std::min(n, kBlock)};
 }
 
-/// The operand of two that is repeated along the rows, or -1.
+// The operand of two that is repeated along the rows, or -1.
 template <std::size_t N> int repeated_operand(const std::array<PlaneOperand, N>& x) {
   if constexpr (N == 2) {
     if (x[0].step == 0 && x[1].step == 1) return 0;

@@ -3,7 +3,7 @@
 // - Tiles, with panels of B copied side by side where that pays or where its columns do not lie so. A is read where it lies, except that a
 //   transposed A is copied where many columns use it: its lines are far from each other and would share few sets of the first cache.
 // - A few rows of A and a transposed B, as in a layer's forward pass at batch 1: dot products.
-// - A column times a row, as in that layer's gradient by its weights: rows of multiples.
+// - A column times a row, as in that layer's gradient with respect to its weights: rows of multiples.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "autodiff/kernels/gemm.cpp"
 #include "autodiff/kernels/simd.h"
@@ -34,7 +34,7 @@ struct Gemm {
   float rate = 0;
 };
 
-/// Rows and columns of C from `row` and `column`.
+// Rows and columns of C from `row` and `column`.
 struct GemmBlock {
   Index row, rows, column, columns;
 };
@@ -54,14 +54,14 @@ inline constexpr Index kMaxDepth = kMaxDescentDepth, kMaxRows = 384, kDotsBelow 
 inline constexpr Index kLine = 16, kPage = 1024, kMinRowsForPage = 64, kFewSteps = 64, kFewRows = 72;
 inline constexpr double kBlockWork = 2e6;
 
-/// Of k at once: parts as equal as possible.
+// Of k at once: parts as equal as possible.
 constexpr Index depth_of(Index k) {
   const Index parts = (k + kMaxDepth - 1) / kMaxDepth;
   return parts > 1 ? (k + parts - 1) / parts : k;
 }
 
-/// Whether panels of B are copied before they are used. Their rows may be read where they lie if few rows of A use them, or if there
-/// are few that begin with a cache line; but rows that lie 4 KB apart share a set of the first cache.
+// Whether panels of B are copied before they are used. Their rows may be read where they lie if few rows of A use them, or if there
+// are few that begin with a cache line; but rows that lie 4 KB apart share a set of the first cache.
 inline bool packs_b(const Gemm& g) {
   if (g.packed_b) return false;
   if (g.b.column != 1) return true;
@@ -75,7 +75,7 @@ inline bool packs_b(const Gemm& g) {
 HWY_BEFORE_NAMESPACE();
 namespace wengert::kernels::HWY_NAMESPACE {
 
-/// to[k][width] = from(k, column) for `columns` columns, and zeros behind them. Columns of `from` lie one behind the other.
+// to[k][width] = from(k, column) for `columns` columns, and zeros behind them. Columns of `from` lie one behind the other.
 void pack_rows(const float* from, Index row, Index steps, Index columns, Index width, float* to) {
   const Floats d;
   for (Index k = 0; k < steps; ++k, from += row, to += width) {
@@ -102,12 +102,12 @@ void pack(const MatrixView<float>& b, Index steps, Index columns, Index width, f
     for (Index j = 0; j < width; ++j) to[k * width + j] = j < columns ? b.data[k * b.row + j * b.column] : 0;
 }
 
-/// Of packed panels side by side.
+// Of packed panels side by side.
 constexpr Index whole_columns(Index n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
 Index packed_size(Index k, Index n) { return k * whole_columns(n); }
 
-/// packed[part of k][panel][k][column of the panel]
+// packed[part of k][panel][k][column of the panel]
 void pack_matrix(Index k, Index n, const MatrixView<float>& b, float* packed) {
   const Index depth = depth_of(k);
   for (Index first = 0; first < k; first += depth)
@@ -118,7 +118,7 @@ void pack_matrix(Index k, Index n, const MatrixView<float>& b, float* packed) {
     }
 }
 
-/// Rows of tiles whose columns are not whole vectors, through a copy of C. B is packed to whole vectors.
+// Rows of tiles whose columns are not whole vectors, through a copy of C. B is packed to whole vectors.
 void multiply_last_columns(Tile t, Index rows, Index columns) {
   HWY_ALIGN float c[kTileRows * kPanel] = {}, bias[kPanel] = {};
   float* const to = t.c;
@@ -146,7 +146,7 @@ bool copies_a(const Gemm& g, const GemmBlock& block) {
   return g.a.column != 1 && block.rows >= 2 * kTileRows && block.columns >= 4 * kPanel;
 }
 
-/// What multiply_block needs for copies, in floats: a panel of B and the rows of A.
+// What multiply_block needs for copies, in floats: a panel of B and the rows of A.
 Index scratch_size(const Gemm& g, const GemmBlock& block) {
   const bool copies = copies_a(g, block);
   if (!copies && !packs_b(g) && (g.packed_b || block.columns % kPanel == 0)) return 0;
@@ -209,7 +209,7 @@ void multiply_block(const Gemm& g, const GemmBlock& block, float* scratch) {
   } while (k < g.k);
 }
 
-/// k = 1: rows of C are multiples of B's one row, or lose such. Neither bias nor relu.
+// k = 1: rows of C are multiples of B's one row, or lose such. Neither bias nor relu.
 void multiply_outer(const Gemm& g, const GemmBlock& block) {
   const Floats d;
   const float* const b = g.b.data + block.column;
@@ -233,7 +233,7 @@ void multiply_outer(const Gemm& g, const GemmBlock& block) {
   }
 }
 
-/// Dot products of `rows` rows of A with `columns` columns of B, all of which lie one element behind the other.
+// Dot products of `rows` rows of A with `columns` columns of B, all of which lie one element behind the other.
 template <int rows, int columns> HWY_INLINE void dot_tile(const Gemm& g, Index row, Index column) {
   const Floats d;
   const float *a = g.a.data + row * g.a.row, *b = g.b.data + column * g.b.column;
@@ -292,8 +292,8 @@ namespace {
 
 constexpr Index count_of(Index size, Index block) { return (size + block - 1) / block; }
 
-/// How C is cut: into blocks of kBlockWork. B is packed for each block of rows and a transposed A copied for each block
-/// of columns, so there are blocks of columns unless A alone is copied. Bits do not depend on it.
+// How C is cut: into blocks of kBlockWork. B is packed for each block of rows and a transposed A copied for each block
+// of columns, so there are blocks of columns unless A alone is copied. Bits do not depend on it.
 void cut(const Gemm& g, Index& rows, Index& columns) {
   constexpr Index row_unit = 48, column_unit = 64;  // whole tiles of every target, and enough columns to be worth a copy of A
   rows = g.m;
@@ -312,7 +312,7 @@ void cut(const Gemm& g, Index& rows, Index& columns) {
     columns = even(g.n, enough(rows), column_unit);
 }
 
-/// Which of the ways multiplies; it depends on the matrices alone.
+// Which of the ways multiplies; it depends on the matrices alone.
 enum class Way { tiles, dots, outer };
 Way way_of(const Gemm& g) {
   const bool few_sums = g.m <= 4 || (g.m < kDotsBelow && g.k >= kMaxDepth);  // what a sum's end costs, compared with packing B
@@ -335,7 +335,7 @@ void multiply(const Gemm& g, const GemmBlock& block) {
   WENGERT_BEST_TARGET(multiply_block)(g, block, Scratch<float>(size).data());
 }
 
-/// Whether C^T = B^T A^T is faster: A would be packed in place of a transposed B, which is larger, and fills vectors just as well.
+// Whether C^T = B^T A^T is faster: A would be packed in place of a transposed B, which is larger, and fills vectors just as well.
 bool is_faster_transposed(const Gemm& g) {
   constexpr Index vector = 16, least = 32768;  // elements of B
   const Index empty = count_of(g.m, vector) * vector - g.m;
@@ -343,7 +343,7 @@ bool is_faster_transposed(const Gemm& g) {
          8 * empty <= g.m && g.n >= 4 * g.m && g.n * g.k >= least;
 }
 
-/// Every sum is the same as without.
+// Every sum is the same as without.
 void multiply_transposed(const Gemm& g) {
   constexpr Index unit = 48;
   const double work_of_row = 2.0 * static_cast<double>(g.m) * static_cast<double>(g.k);
@@ -361,7 +361,7 @@ void multiply_transposed(const Gemm& g) {
   });
 }
 
-/// The whole product.
+// The whole product.
 void multiply(const Gemm& g) {
   if (is_faster_transposed(g)) return multiply_transposed(g);
   Index rows, columns;

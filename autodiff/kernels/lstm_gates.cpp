@@ -13,7 +13,7 @@
 #define WENGERT_LSTM_GATES_ONCE
 namespace wengert::kernels {
 
-/// A row of each operand.
+// A row of each operand.
 struct GatesRow {
   const float *sums, *c;
   float *s, *h_next, *c_next;
@@ -35,7 +35,7 @@ struct GatesVjpRow {
 HWY_BEFORE_NAMESPACE();
 namespace wengert::kernels::HWY_NAMESPACE {
 
-/// The elements from j on that are a vector of d.
+// The elements from j on that are a vector of d.
 template <class D> HWY_INLINE void compute(D d, Index hidden, Index j, const GatesRow& row) {
   const auto i = logistic(d, hn::LoadU(d, row.sums + j)), f = logistic(d, hn::LoadU(d, row.sums + hidden + j));
   const auto g = tanh(d, hn::LoadU(d, row.sums + 2 * hidden + j)), o = logistic(d, hn::LoadU(d, row.sums + 3 * hidden + j));

@@ -20,13 +20,13 @@
 namespace wengert::kernels {
 namespace {
 
-/// Rows of the batch.
+// Rows of the batch.
 struct RowsOfBatch {
   Index first, count;
 };
 
-/// How many rows a thread does at once: few enough for the cache, and some for every thread. A row's bits are the same in any company
-/// with our own products, but not with OpenBLAS's.
+// How many rows a thread does at once: few enough for the cache, and some for every thread. A row's bits are the same in any company
+// with our own products, but not with OpenBLAS's.
 template <class T> Index rows_at_once(Index n) {
   constexpr Index most = 64, unit = 8;
   if constexpr (!std::is_same_v<T, float>) return std::min(n, most);
@@ -40,7 +40,7 @@ template <class T, class Function> void for_rows(Index n, const Function& functi
 
 template <class T> MatrixView<T> rows_of(const T* data, Index columns) { return {data, columns, 1}; }
 
-/// to += from
+// to += from
 template <class T> void add_to(T* to, const T* from, Index count) {
   run_elements<T>([=]() __attribute__((always_inline)) {
     for (Index i = 0; i < count; ++i) to[i] += from[i];
@@ -55,7 +55,7 @@ template <class T> bool all_finite(const T* x, Index count) {
   return others == 0;
 }
 
-/// The place of the 1 in each row of x, if every row has one and 0 elsewhere.
+// The place of the 1 in each row of x, if every row has one and 0 elsewhere.
 template <class T> class Symbols {
  public:
   explicit Symbols(const LstmLayer<T>& l) : at_(l.steps * l.n) {
@@ -84,15 +84,15 @@ template <class T> class Symbols {
   bool found_ = true;
 };
 
-/// A layer with the position of each step.
+// A layer with the position of each step.
 template <class T> struct Steps : LstmLayer<T> {
   explicit Steps(const LstmLayer<T>& layer) : LstmLayer<T>(layer), gate_count(4 * layer.hidden) {}
 
-  /// Of the kth step.
+  // Of the kth step.
   Index position(Index k) const { return this->backward ? this->steps - 1 - k : k; }
-  /// Rows of x at position t.
+  // Rows of x at position t.
   MatrixView<T> x_rows(Index t, Index first) const { return {this->x + t * this->x_step + first * this->x_row, this->x_row, 1}; }
-  /// The state before position t.
+  // The state before position t.
   const T* h_before(Index t) const { return before(t, this->h, this->h0); }
   const T* c_before(Index t) const { return before(t, this->c, this->c0); }
 
@@ -104,7 +104,7 @@ template <class T> struct Steps : LstmLayer<T> {
   }
 };
 
-/// X_t W^T + b of any rows.
+// X_t W^T + b of any rows.
 template <class T> class InputSums {
  public:
   explicit InputSums(const Steps<T>& l) : l_(l), symbols_(l) {
@@ -130,7 +130,7 @@ template <class T> class InputSums {
   std::optional<RightFactor<T>> weight_;  // or else this
 };
 
-/// The gradients with respect to x, W, U and the bias from A_bar.
+// The gradients with respect to x, W, U and the bias from A_bar.
 template <class T> class ProductBars {
  public:
   ProductBars(const Steps<T>& l, const LstmLayerBars<T>& bars) : l_(l), bars_(bars) {
@@ -147,7 +147,7 @@ template <class T> class ProductBars {
     clear(columns_->data(), l.in * l.gate_count);
   }
 
-  /// Adds what A_bar of the positions low, low + 1, ... below high gives, which lie one behind the other.
+  // Adds what A_bar of the positions low, low + 1, ... below high gives, which lie one behind the other.
   void add(Index low, Index high, const T* a_bar) const {
     const Index gates = l_.gate_count, rows = (high - low) * l_.n;
     const auto a = [&](Index t) { return rows_of(a_bar + (t - low) * l_.n * gates, gates); };
@@ -174,7 +174,7 @@ template <class T> class ProductBars {
     add_rows(low * l_.n, rows, a_bar);
   }
 
-  /// To be called at the end.
+  // To be called at the end.
   void finish() const {
     if (!columns_) return;
     for (Index i = 0; i < l_.in; ++i) {
@@ -185,7 +185,7 @@ template <class T> class ProductBars {
   }
 
  private:
-  /// To W's column of each row's symbol, or to the bias's gradient, which is the sum of those columns.
+  // To W's column of each row's symbol, or to the bias's gradient, which is the sum of those columns.
   void add_rows(Index first, Index rows, const T* a_bar) const {
     constexpr Index part = 128;  // of the gates
     const Index gates = l_.gate_count;
@@ -200,7 +200,7 @@ template <class T> class ProductBars {
   const Steps<T>& l_;
   const LstmLayerBars<T>& bars_;
   std::optional<Symbols<T>> symbols_;
-  std::optional<Scratch<T>> columns_;  // the gradient by W where x is symbols, (in, 4 hidden)
+  std::optional<Scratch<T>> columns_;  // the gradient with respect to W where x is symbols, (in, 4 hidden)
 };
 
 }  // namespace

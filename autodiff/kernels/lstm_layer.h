@@ -21,8 +21,8 @@ template <class T> struct LstmLayer {
 template <class T> struct LstmLayerBars { T *x, *w, *u, *bias, *h0, *c0; };
 
 // T is float or double. Rows of the batch are spread over the thread pool; the bits do not depend on num_threads(). Where each row of
-// x is one symbol (1 in one place, 0 elsewhere), X_t W^T is a choice of columns of W, with the same bits, and the gradient by W a sum of
-// rows of A_bar into its columns: there only columns of symbols that occur see a cotangent that is not finite.
+// x is one symbol (1 in one place, 0 elsewhere), X_t W^T is a choice of columns of W, with the same bits, and the gradient with respect to
+// W a sum of rows of A_bar into its columns: there only columns of symbols that occur see a cotangent that is not finite.
 
 /// Writes h, c and gates.
 template <class T> void lstm_layer_forward(const LstmLayer<T>& layer);

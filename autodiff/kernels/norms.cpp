@@ -13,7 +13,7 @@ namespace {
 // Partial results side by side: four vectors of the widest instruction set, so that no addition waits for the one before.
 constexpr Index kPartial = 32;
 
-/// The sum of term(x[i]) by kPartial sums: that of i = k, k + kPartial, ... is the kth.
+// The sum of term(x[i]) by kPartial sums: that of i = k, k + kPartial, ... is the kth.
 template <class T, class F> double sum(const T* x, Index n, F term) {
   double result = 0;
   run_on_best_target([&]() __attribute__((always_inline)) {
@@ -29,7 +29,7 @@ template <class T, class F> double sum(const T* x, Index n, F term) {
   return result;
 }
 
-/// f(element&) for every element.
+// f(element&) for every element.
 template <class T, class F> void change(T* x, Index n, F f) {
   run_on_best_target([&]() __attribute__((always_inline)) {
     for (Index i = 0; i < n; ++i) x[i] = f(x[i]);

@@ -16,14 +16,14 @@ namespace hn = hwy::HWY_NAMESPACE;
 using Floats = hn::CappedTag<float, 16>;
 constexpr Index kLanes = hn::MaxLanes(Floats());
 
-/// The vectors of the next block of `left` outputs: 8, 4, 2 or 1.
+// The vectors of the next block of `left` outputs: 8, 4, 2 or 1.
 constexpr Index vectors_of_block(Index left) {
   Index vectors = 8;
   while (vectors > 1 && left <= (vectors / 2) * kLanes) vectors /= 2;
   return vectors;
 }
 
-/// Floats of the packed layer.
+// Floats of the packed layer.
 Index packed_layer_size(Index out, Index in, Index hidden) {
   Index size = 0;
   for (Index first = 0; first < out;) {
@@ -46,8 +46,8 @@ void pack_layer(const PackedLayer::Sizes& s, const MatrixView<float>& w, const M
   }
 }
 
-/// sum += x W for n elements of x; returns what follows W. Four elements are loaded at once: the first cache gives two vectors a cycle, and
-/// the products need both for weights.
+// sum += x W for n elements of x; returns what follows W. Four elements are loaded at once: the first cache gives two vectors a cycle, and
+// the products need both for weights.
 template <int vectors> HWY_INLINE const float* add_products(Index n, const float* x, const float* w, hn::Vec<Floats>* sum) {
   const Floats d;
   Index k = 0;
@@ -70,7 +70,7 @@ template <int vectors> HWY_INLINE const float* add_products(Index n, const float
   return w;
 }
 
-/// One block; returns what follows it.
+// One block; returns what follows it.
 template <int vectors> HWY_INLINE const float* multiply_block(const PackedLayer::Sizes& s, const float* from, const float* x,
                                                               const float* h, float* y, Index room) {
   const Floats d;
@@ -91,7 +91,7 @@ template <int vectors> HWY_INLINE const float* multiply_block(const PackedLayer:
   return from;
 }
 
-/// A block as wide as vectors_of_block says, and those after it.
+// A block as wide as vectors_of_block says, and those after it.
 void run_layer(const PackedLayer::Sizes& s, const float* packed, const float* x, const float* h, float* y) {
   Index left = s.out;
   for (; left > 4 * kLanes; left -= 8 * kLanes, y += 8 * kLanes) packed = multiply_block<8>(s, packed, x, h, y, left);

@@ -10,7 +10,7 @@
 namespace wengert::kernels {
 namespace {
 
-/// f(first plane, last plane) for blocks of planes, over the thread pool.
+// f(first plane, last plane) for blocks of planes, over the thread pool.
 template <class F> void for_blocks_of_planes(const Pooling& p, F&& f) {
   constexpr Index elements = Index(1) << 15;  // work that is worth waking a thread
   const Index planes = std::max<Index>(1, elements / (p.height.in * p.width.in));
@@ -22,8 +22,8 @@ Index plane_out(const Pooling& p) { return p.height.out * p.width.out; }
 
 // ---- maxima ------------------------------------------------------------------------------------------------------------------------
 
-/// Some neighbouring outputs of each row, and for every column of the window those of them for which it is no padding. Their maxima are
-/// kept apart from the results, so that the loops over outputs become vectors.
+// Some neighbouring outputs of each row, and for every column of the window those of them for which it is no padding. Their maxima are
+// kept apart from the results, so that the loops over outputs become vectors.
 class ColumnPart {
  public:
   static constexpr Index most = 64;
@@ -32,7 +32,7 @@ class ColumnPart {
     for (Index s = 0; s < width.kernel; ++s) inside_.data()[s] = inside(width, s, outputs_);
   }
 
-  /// y and `at` of these outputs in row i of a plane x.
+  // y and `at` of these outputs in row i of a plane x.
   template <class T, class Position>
   [[gnu::always_inline]] void maxima(const WindowAxis& height, Index i, const T* x, T* y, Position* at) const {
     T best[most];
@@ -67,7 +67,7 @@ class ColumnPart {
  private:
   static constexpr std::int32_t nowhere = -1;
 
-  /// Nothing is larger than -inf: where all elements are that, the first one is the maximum.
+  // Nothing is larger than -inf: where all elements are that, the first one is the maximum.
   void place_infinities(Index row, std::int32_t* where) const {
     for (Index j = 0; j < outputs_.size(); ++j)
       if (where[j] == nowhere) where[j] = static_cast<std::int32_t>(row * axis_.kernel + unpadded(axis_, outputs_.first + j).first);
@@ -78,7 +78,7 @@ class ColumnPart {
   Scratch<Range> inside_;
 };
 
-/// How far the positions of a window are from its first one, in a plane of x.
+// How far the positions of a window are from its first one, in a plane of x.
 class WindowOffsets {
  public:
   explicit WindowOffsets(const Pooling& p) : offsets_(p.height.kernel * p.width.kernel) {
@@ -92,7 +92,7 @@ class WindowOffsets {
   Scratch<Index> offsets_;
 };
 
-/// f(position in y, position in x that `at` means) for every output of the planes [first, last).
+// f(position in y, position in x that `at` means) for every output of the planes [first, last).
 template <class Position, class F>
 void for_each_pooled(const Pooling& p, const WindowOffsets& offsets, const Position* at, Index first, Index last, F&& f) {
   Index output = first * plane_out(p);
@@ -105,7 +105,7 @@ void for_each_pooled(const Pooling& p, const WindowOffsets& offsets, const Posit
 
 // ---- means -------------------------------------------------------------------------------------------------------------------------
 
-/// The inputs of a window along one dimension, and what its sum is divided by there.
+// The inputs of a window along one dimension, and what its sum is divided by there.
 struct MeanWindow {
   Range inputs;
   Index divisor;
@@ -122,7 +122,7 @@ MeanWindow mean_window(const WindowAxis& axis, Divisor divisor, Index i) {
   return {inputs, divisor == Divisor::padded ? end - begin : inputs.size()};
 }
 
-/// The windows of all outputs along one dimension.
+// The windows of all outputs along one dimension.
 class MeanWindows {
  public:
   MeanWindows(const WindowAxis& axis, Divisor divisor) : windows_(axis.out) {
@@ -134,7 +134,7 @@ class MeanWindows {
   Scratch<MeanWindow> windows_;
 };
 
-/// to[i] += from[i]
+// to[i] += from[i]
 template <class T> void add_row(Index n, const T* from, T* to) {
   run_on_best_target([=]() __attribute__((always_inline)) {
     for (Index i = 0; i < n; ++i) to[i] += from[i];

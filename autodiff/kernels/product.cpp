@@ -9,7 +9,7 @@
 namespace wengert::kernels {
 namespace {
 
-/// OpenBLAS packs A as well, which pays where every element of it is used very often.
+// OpenBLAS packs A as well, which pays where every element of it is used very often.
 bool openblas_is_faster(Index m, Index n, Index k) { return std::min({m, n, k}) >= 640 || (m >= 64 && std::min(n, k) >= 1024); }
 
 template <class T> void product_by_openblas(Index m, Index n, Index k, const MatrixView<T>& a, const MatrixView<T>& b, T* c, Index c_row,
@@ -27,7 +27,7 @@ template <class T> void product_by_openblas(Index m, Index n, Index k, const Mat
     for (Index j = 0; j < n; ++j) c[i * c_row + j] = c[i * c_row + j] <= 0 ? 0 : c[i * c_row + j];
 }
 
-/// A product of two vectors (k = 1) that fits into the cache, without the copies that OpenBLAS makes of its operands.
+// A product of two vectors (k = 1) that fits into the cache, without the copies that OpenBLAS makes of its operands.
 constexpr Index kOuterProduct = 1 << 17;
 template <class T>
 void outer_product(Index m, Index n, const MatrixView<T>& a, const MatrixView<T>& b, T* c, Index c_row, bool accumulate) {
@@ -47,7 +47,7 @@ void outer_product(Index m, Index n, const MatrixView<T>& a, const MatrixView<T>
 
 constexpr Index kSpan = 8192;  // terms that are summed in float32
 
-/// The sum of a[i] b[i], in double: eight partial sums rather than one long chain of additions.
+// The sum of a[i] b[i], in double: eight partial sums rather than one long chain of additions.
 double dot(Index k, const float* a, Index a_step, const float* b, Index b_step) {
   double partial[8] = {};
   Index i = 0;
@@ -57,7 +57,7 @@ double dot(Index k, const float* a, Index a_step, const float* b, Index b_step) 
   return ((partial[0] + partial[1]) + (partial[2] + partial[3])) + ((partial[4] + partial[5]) + (partial[6] + partial[7]));
 }
 
-/// Of long rows and columns: in spans, which are added in double.
+// Of long rows and columns: in spans, which are added in double.
 void product_by_spans(Index m, Index n, Index k, const MatrixView<float>& a, const MatrixView<float>& b, float* c, Index c_row,
                       const ProductOptions<float>& options) {
   const Scratch<double> sums(m * n);

@@ -47,7 +47,7 @@ class PutAt : public Operation {  // x: the tensor, the index, the new elements
   Tensor gather_at(const Tensor& x, const Tensor& index) const {
     return positions_ == Positions::list ? index_select(x, dim_, index) : gather(x, dim_, index);
   }
-  /// True for each element that is the last one for its position: numbers the elements, puts the numbers and reads them back.
+  // True for each element that is the last one for its position: numbers the elements, puts the numbers and reads them back.
   Tensor last_for_its_position(const Saved& s) const {
     const Tensor& index = s.x(1);
     const Tensor numbers = reshape(Tensor::arange(0, static_cast<double>(index.size()), 1, int64), index.shape());
@@ -77,7 +77,7 @@ Tensor put(const Tensor& x, int dim, const Tensor& index, Positions positions, c
   return record(PutAt(dim, positions), site, {&x, &index, &source}, std::move(y));
 }
 
-/// The positions in the first dimensions of x as one list of row numbers, and the broadcast shape of the indices.
+// The positions in the first dimensions of x as one list of row numbers, and the broadcast shape of the indices.
 struct Rows {
   Tensor numbers;
   Shape shape;

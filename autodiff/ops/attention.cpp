@@ -18,13 +18,13 @@ namespace {
 
 constexpr double kHidden = -std::numeric_limits<double>::infinity();
 
-/// (l, s), true where key j <= query i.
+// (l, s), true where key j <= query i.
 Tensor causal_mask(Index queries, Index keys) {
   const auto count = [](Index n) { return Tensor::arange(0, static_cast<double>(n), 1, int64); };
   return unsqueeze(count(queries), 1) >= count(keys);
 }
 
-/// The softmax of each row of scores, and 0 for a row whose elements are all -inf, where softmax would be NaN.
+// The softmax of each row of scores, and 0 for a row whose elements are all -inf, where softmax would be NaN.
 Tensor attention_weights(const Tensor& scores) {
   if (scores.size() == 0) return scores;
   const Tensor top = max(scores.constant(), -1, {.keepdim = true});
@@ -33,10 +33,10 @@ Tensor attention_weights(const Tensor& scores) {
   return where(sees_none, 0, softmax(where(sees_none, 0, scores)));
 }
 
-/// Whether x may hold elements that are not finite. (A sum that overflows is taken for one.)
+// Whether x may hold elements that are not finite. (A sum that overflows is taken for one.)
 bool may_be_infinite(const Tensor& x) { return x.size() > 0 && !std::isfinite(sum(x.constant()).element(0)); }
 
-/// The keys that each query may see: boolean, and broadcasts to (..., l, s). Undefined if all see all.
+// The keys that each query may see: boolean, and broadcasts to (..., l, s). Undefined if all see all.
 Tensor visible_keys(const AttentionOptions& options, Index queries, Index keys) {
   Tensor visible = options.causal ? causal_mask(queries, keys) : Tensor();
   if (!options.mask.defined()) return visible;
@@ -44,12 +44,12 @@ Tensor visible_keys(const AttentionOptions& options, Index queries, Index keys) 
   return visible.defined() ? mask && visible : mask;
 }
 
-/// Of each key (..., s, d), whether a query sees one that is not finite: (..., l, 1).
+// Of each key (..., s, d), whether a query sees one that is not finite: (..., l, 1).
 Tensor sees_infinite(const Tensor& visible, const Tensor& keys) {
   return any(visible && unsqueeze(!all(isfinite(keys), -1), -2), -1, {.keepdim = true});
 }
 
-/// a b, where rows of a do not multiply what of b is not finite, except those of `rows` (..., l, 1).
+// a b, where rows of a do not multiply what of b is not finite, except those of `rows` (..., l, 1).
 Tensor product_without_infinite(const Tensor& a, const Tensor& b, const Tensor& rows) {
   const Tensor finite = where(isfinite(b), b, 0);
   if (any(rows).element(0) == 0) return matmul(a, finite);
@@ -93,7 +93,7 @@ void check_attention(const Tensor& q, const Tensor& k, const Tensor& v, const At
   detail::check_probability(name, options.dropout, q);
 }
 
-/// x W^T + b, where b may be undefined.
+// x W^T + b, where b may be undefined.
 Tensor affine(const Tensor& x, const Tensor& weight, const Tensor& bias) {
   return bias.defined() ? linear(x, weight, bias) : linear(x, weight);
 }
@@ -114,11 +114,11 @@ Projections project(const Tensor& query, const Tensor& key, const Tensor& value,
   return {part(query, 0), part(key, 1), part(value, 2)};
 }
 
-/// (t, n, e) -> (n heads, t, e / heads)
+// (t, n, e) -> (n heads, t, e / heads)
 Tensor split_heads(const Tensor& x, Index heads) { return transpose(reshape(x, {x.size(0), x.size(1) * heads, x.size(2) / heads}), 0, 1); }
 
-/// Both masks as one of scaled_dot_product_attention: boolean, true where the query may see the key, or added to the scores; undefined if
-/// there is none.
+// Both masks as one of scaled_dot_product_attention: boolean, true where the query may see the key, or added to the scores; undefined if
+// there is none.
 Tensor joint_mask(const MultiheadOptions& options, Index n, Index keys) {
   Tensor mask = options.attention_mask;
   const bool added = mask.defined() && mask.dtype() != boolean;
@@ -130,7 +130,7 @@ Tensor joint_mask(const MultiheadOptions& options, Index n, Index keys) {
   return mask.defined() ? mask && !padding : !padding;
 }
 
-/// x (s, n, e) without what padding (n, s) holds that is not finite: the gradient of a weight sums over padding too, with factors 0.
+// x (s, n, e) without what padding (n, s) holds that is not finite: the gradient of a weight sums over padding too, with factors 0.
 Tensor without_infinite_padding(const Tensor& x, const Tensor& padding) {
   return where(unsqueeze(transpose(padding), 2) && !isfinite(x), 0, x);
 }

@@ -10,7 +10,7 @@
 namespace wengert::detail {
 namespace {
 
-/// The size of the `i`th dimension counted from the last; 1 for missing dimensions.
+// The size of the `i`th dimension counted from the last; 1 for missing dimensions.
 Index size_from_last(const Shape& s, int i) { return i <= s.rank() ? s[s.rank() - i] : 1; }
 
 }  // namespace
@@ -67,7 +67,7 @@ Shape broadcast_strides(const Tensor& x, const Shape& shape) {
 
 namespace {
 
-/// elementwise_into for operands of which some are not dense or of another shape. (Apart, since its frame is large.)
+// elementwise_into for operands of which some are not dense or of another shape. (Apart, since its frame is large.)
 [[gnu::noinline]] void broadcast_into(Tensor& y, std::span<const Tensor* const> x, kernels::DenseLoop loop) {
   if (x.size() == 2) {  // beside a dense one, one of a single element
     for (const int k : {0, 1}) {

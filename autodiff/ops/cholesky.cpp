@@ -31,7 +31,7 @@ class Cholesky : public Operation {
 
  private:
   static Tensor half(const Tensor& x) { return 0.5 * (tril(x) + tril(x, -1)); }
-  /// L^-T x
+  // L^-T x
   static Tensor solve_from_left(const Tensor& l, const Tensor& x) { return solve_triangular(transpose(l), x, true); }
 };
 

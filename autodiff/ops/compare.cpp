@@ -13,7 +13,7 @@
 namespace wengert {
 namespace {
 
-/// Of a number that no int64 is, beyond their range: an infinity on its side of them. Otherwise nothing.
+// Of a number that no int64 is, beyond their range: an infinity on its side of them. Otherwise nothing.
 std::optional<double> beyond_int64(const Operand& x) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   if (!x.is_number() || x.as_number().integer()) return std::nullopt;

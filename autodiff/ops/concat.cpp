@@ -42,7 +42,7 @@ class Concat : public OperationWithOptions {
   pool::Vector<Index> starts_;  // offsets of the inputs along dim_, and the total size
 };
 
-/// y = the tensors one behind the other along dimension d, each from its start on.
+// y = the tensors one behind the other along dimension d, each from its start on.
 void join(std::span<const Tensor> x, int d, std::span<const Index> starts, Tensor& y, Location site) {
   const Index outer = y.shape().size(0, d), inner = y.shape().size(d + 1, y.rank());
   detail::dispatch(y.dtype(), [&](auto zero) {

@@ -20,7 +20,7 @@
 namespace wengert {
 namespace {
 
-/// The sizes of the form, and the number of spatial dimensions of its tensors: 1 (then the kernels' height is 1) or 2.
+// The sizes of the form, and the number of spatial dimensions of its tensors: 1 (then the kernels' height is 1) or 2.
 struct Form {
   kernels::Convolution sizes;
   int dimensions;
@@ -45,9 +45,9 @@ struct Form {
   }
 };
 
-/// The sum over all dimensions except the channels.
+// The sum over all dimensions except the channels.
 Tensor sum_of_channels(const Tensor& y) { return sum(y, y.rank() == 3 ? Dims{0, 2} : Dims{0, 2, 3}); }
-/// One number for each channel, broadcast to the given shape.
+// One number for each channel, broadcast to the given shape.
 Tensor in_channels(const Tensor& b, const Shape& shape) {
   return expand(reshape(b, shape.rank() == 3 ? Shape{-1, 1} : Shape{-1, 1, 1}), shape);
 }
@@ -193,7 +193,7 @@ Weights weights(const Form& form, const Tensor& x, const Tensor& y, bool with_bi
 
 // ---- public functions --------------------------------------------------------------------------------------------------------------
 
-/// The operands of a call, for messages.
+// The operands of a call, for messages.
 struct Operands {
   const char* name;
   const Tensor &x, &weight, &bias;

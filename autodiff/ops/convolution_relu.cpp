@@ -22,7 +22,7 @@ namespace {
 using detail::data;
 using kernels::Convolution;
 
-/// Inputs: x, w, b if there is one, and with pooling the positions of the maxima, in bytes.
+// Inputs: x, w, b if there is one, and with pooling the positions of the maxima, in bytes.
 class ConvolveRelu : public OperationWithOptions {
  public:
   ConvolveRelu(const Convolution& sizes, bool bias, bool pool) : sizes_(sizes), bias_(bias), pool_(pool) {}
@@ -55,7 +55,7 @@ class ConvolveRelu : public OperationWithOptions {
   int positions() const { return bias_ ? 3 : 2; }
   HeightWidth padding() const { return {sizes_.height.padding, sizes_.width.padding}; }
   Shape z_shape() const { return {sizes_.batch, sizes_.out_channels, sizes_.height.out, sizes_.width.out}; }
-  /// The shape before pooling, with separate dimensions for the rows and columns of each window (size 2, or 1 for one element each).
+  // The shape before pooling, with separate dimensions for the rows and columns of each window (size 2, or 1 for one element each).
   Shape windows(Index size = 2) const {
     return {sizes_.batch, sizes_.out_channels, sizes_.height.out / 2, size, sizes_.width.out / 2, size};
   }
@@ -68,7 +68,7 @@ class ConvolveRelu : public OperationWithOptions {
     if (!pool_) return detail::relu_mask(s.y(), m);
     return sum(reshape(m, windows()) * maxima(s), {3, 5});
   }
-  /// 1 at the position of each positive maximum, 0 elsewhere.
+  // 1 at the position of each positive maximum, 0 elsewhere.
   Tensor maxima(const Saved& s) const {
     const Shape w = windows();
     Tensor result = Tensor::zeros(w, float32);
@@ -106,7 +106,7 @@ class ConvolveRelu : public OperationWithOptions {
   bool bias_, pool_;
 };
 
-/// Whether the kernel supports this case; if so, sets `sizes`. False for arguments that conv2d refuses.
+// Whether the kernel supports this case; if so, sets `sizes`. False for arguments that conv2d refuses.
 bool is_supported(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o, Index pool, Convolution& sizes) {
   const auto is_one = [](const HeightWidth& p) { return p.height == 1 && p.width == 1; };
   if (x.dtype() != float32 || weight.dtype() != float32 || x.rank() != 4 || weight.rank() != 4) return false;

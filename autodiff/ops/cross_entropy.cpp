@@ -43,7 +43,7 @@ class CrossEntropy : public Operation {  // x: logits (n, c), labels (n); y: los
   }
 
  private:
-  /// m, which has a row or a number for each label, with 0 where the label is ignored.
+  // m, which has a row or a number for each label, with 0 where the label is ignored.
   static Tensor counted(const Tensor& labels, const Tensor& m) {
     return where(unsqueeze(labels, 1) != kIgnored, m.rank() == 1 ? unsqueeze(m, 1) : m, 0);
   }
@@ -70,7 +70,7 @@ class CrossEntropy : public Operation {  // x: logits (n, c), labels (n); y: los
   }
 };
 
-/// The losses of rows (n, c) for labels in [0, c) or kIgnored.
+// The losses of rows (n, c) for labels in [0, c) or kIgnored.
 Tensor losses_of_rows(const Tensor& logits, const Tensor& labels) {
   const Tensor x = logits.constant().contiguous();
   Tensor y[2] = {Tensor::zeros(labels.shape(), x.dtype()), Tensor::uninitialized(x.shape(), x.dtype())};
@@ -97,7 +97,7 @@ Tensor losses_of_rows(const Tensor& logits, const Tensor& labels) {
   return y[0];
 }
 
-/// The dimension of the classes: 1, or 0 for a single position.
+// The dimension of the classes: 1, or 0 for a single position.
 int class_dim(const Tensor& logits) { return logits.rank() == 1 ? 0 : 1; }
 
 [[noreturn]] void does_not_fit(const char* name, const Tensor& logits, const Tensor& target) {
@@ -112,8 +112,8 @@ int class_dim(const Tensor& logits) { return logits.rank() == 1 ? 0 : 1; }
                        .hint(hint));
 }
 
-/// A ValueError where the logits are the result of softmax, which cross_entropy takes itself: a model that ends in Softmax trains, but
-/// badly. The last few records of the tape tell, if there is one.
+// A ValueError where the logits are the result of softmax, which cross_entropy takes itself: a model that ends in Softmax trains, but
+// badly. The last few records of the tape tell, if there is one.
 void check_not_softmax(const char* name, const Tensor& logits) {
   constexpr std::uint32_t kRecords = 16;
   const detail::TapeState* tape = detail::active_tape();
@@ -130,7 +130,7 @@ void check_not_softmax(const char* name, const Tensor& logits) {
   }
 }
 
-/// (n, c, ...) as (positions, c).
+// (n, c, ...) as (positions, c).
 Tensor classes_last(const Tensor& x) {
   const int dim = class_dim(x);
   if (x.rank() == 2) return x;
@@ -152,7 +152,7 @@ void check_class_weight(const char* name, const Tensor& logits, const Tensor& we
                          .operand("logits", logits));
 }
 
-/// The logits' shape without the classes.
+// The logits' shape without the classes.
 Shape positions_of(const Tensor& logits) {
   Shape positions;
   for (int d = 0; d < logits.rank(); ++d)
@@ -182,19 +182,19 @@ Labels checked_labels(const char* name, const Tensor& logits, const Tensor& targ
   return labels;
 }
 
-/// The reductions except mean, which depends on the kind of target.
+// The reductions except mean, which depends on the kind of target.
 Tensor reduced(const Tensor& losses, const Tensor& logits, Reduction reduction) {
   const Shape positions = positions_of(logits);
   if (reduction == Reduction::none) return reshape(losses, positions);
   return reduction == Reduction::sum || positions.rank() == 0 ? sum(losses) : sum(losses) / static_cast<double>(positions[0]);
 }
 
-/// -sum_j weight_j log_p_j of each row.
+// -sum_j weight_j log_p_j of each row.
 Tensor over_all_classes(const Tensor& log_p, const Tensor& weights) {
   return -sum(weights.defined() ? detail::weighted(log_p, weights) : log_p, 1);
 }
 
-/// The reduced loss for labels, from the loss of each row: applies class weights, label smoothing and the reduction.
+// The reduced loss for labels, from the loss of each row: applies class weights, label smoothing and the reduction.
 Tensor of_labels(const Tensor& logits, const Labels& targets, Tensor losses, const Tensor& class_weight, double smoothing,
                  Reduction reduction) {
   const auto& [labels, all_count] = targets;

@@ -34,7 +34,7 @@ class RunningSum : public OperationWithOptions {
   bool backwards_;
 };
 
-/// Along the rows of (outer, n): several at a time, because each addition waits for the one before.
+// Along the rows of (outer, n): several at a time, because each addition waits for the one before.
 template <class Wide, class T> void sum_lines_abreast(const T* x, T* y, Index outer, Index n, bool backwards) {
   constexpr Index kAbreast = 8;
   const Index first = backwards ? n - 1 : 0, step = backwards ? -1 : 1;
@@ -50,7 +50,7 @@ template <class Wide, class T> void sum_lines_abreast(const T* x, T* y, Index ou
   }
 }
 
-/// Along the middle of (outer, n, inner); float32 is summed in double.
+// Along the middle of (outer, n, inner); float32 is summed in double.
 template <class T> void sum_rows(const T* x, T* y, Index outer, Index n, Index inner, bool backwards) {
   using Wide = std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>;
   if (inner == 1) return sum_lines_abreast<Wide>(x, y, outer, n, backwards);
@@ -77,7 +77,7 @@ Tensor running_sum(const Tensor& x, int dim, bool backwards, Location site) {
 }
 // [running_sum]
 
-/// y_i = x_1 o ... o x_i along the last dimension, for an associative combination o.
+// y_i = x_1 o ... o x_i along the last dimension, for an associative combination o.
 template <class Combine> Tensor scan(const Tensor& x, const Combine& combine) {
   const Index n = x.shape().back();
   if (n < 2) return x;

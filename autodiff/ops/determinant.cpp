@@ -16,7 +16,7 @@
 namespace wengert {
 namespace {
 
-/// The determinant of each matrix.
+// The determinant of each matrix.
 struct Determinants {
   Tensor sign, logarithm;  // det = sign e^logarithm
   Tensor value;
@@ -55,7 +55,7 @@ Determinants determinants_of(const Tensor& a) {
   return d;
 }
 
-/// (n, n - 1): row i holds every position except i.
+// (n, n - 1): row i holds every position except i.
 Tensor all_but_one(Index n) {
   std::vector<std::int64_t> positions;
   for (Index i = 0; i < n; ++i)
@@ -64,7 +64,7 @@ Tensor all_but_one(Index n) {
   return Tensor::from(positions);
 }
 
-/// Element (i, j) is (-1)^(i + j) times the determinant of A without row i and column j.
+// Element (i, j) is (-1)^(i + j) times the determinant of A without row i and column j.
 Tensor cofactors_from_minors(const Tensor& a) {
   const Index n = a.size(-1);
   if (n < 2) return a * 0 + 1;
@@ -82,7 +82,7 @@ Tensor cofactors_from_minors(const Tensor& a) {
   return signs * det(transpose(minors, -3, -2));
 }
 
-/// (...) as (..., 1, 1): one number for each matrix, which broadcasts with the matrices.
+// (...) as (..., 1, 1): one number for each matrix, which broadcasts with the matrices.
 Tensor as_matrices(const Tensor& x) { return unsqueeze(unsqueeze(x, -1), -1); }
 
 Tensor cofactors(const Tensor& a, const Tensor& determinant) {

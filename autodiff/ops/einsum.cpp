@@ -26,7 +26,7 @@ bool holds(const Names& names, int name) { return std::find(names.begin(), names
 
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-/// The names in one term. `ellipsis`: how many dimensions "..." stands for; -1 if it must not occur.
+// The names in one term. `ellipsis`: how many dimensions "..." stands for; -1 if it must not occur.
 Names parse_term(std::string_view equation, std::string_view term, int ellipsis) {
   Names names;
   bool seen = false;
@@ -46,7 +46,7 @@ Names parse_term(std::string_view equation, std::string_view term, int ellipsis)
   return names;
 }
 
-/// A factor of the product, and the names of its dimensions.
+// A factor of the product, and the names of its dimensions.
 struct Factor {
   Tensor value;
   Names names;
@@ -67,7 +67,7 @@ std::vector<std::string_view> terms_of(std::string_view left) {
   }
 }
 
-/// The result of an equation without an arrow: the dimensions of "...", then the letters that occur once, in alphabetical order.
+// The result of an equation without an arrow: the dimensions of "...", then the letters that occur once, in alphabetical order.
 Names implied_result(const std::vector<Names>& operands) {
   std::array<int, kNames> count{};
   for (const Names& names : operands)
@@ -110,7 +110,7 @@ Equation parse(std::string_view equation, std::span<const Tensor> x) {
   return e;
 }
 
-/// The size of each name. Sizes must agree, except that 1 broadcasts in the dimensions of "...".
+// The size of each name. Sizes must agree, except that 1 broadcasts in the dimensions of "...".
 std::array<Index, kNames> sizes_of(std::string_view equation, const Equation& e, std::span<const Tensor> x) {
   std::array<Index, kNames> sizes;
   sizes.fill(-1);
@@ -136,7 +136,7 @@ Tensor in_order(const Tensor& x, const Names& names, const Names& order) {
   return permute(x, dims);
 }
 
-/// Takes the diagonal of dimensions that share a name, so that each name occurs once.
+// Takes the diagonal of dimensions that share a name, so that each name occurs once.
 Factor take_diagonals(Factor f) {
   for (std::size_t i = 0; i < f.names.size(); ++i)
     for (std::size_t j = i + 1; j < f.names.size(); ++j) {
@@ -156,7 +156,7 @@ Factor take_diagonals(Factor f) {
   return f;
 }
 
-/// Drops dimensions of size 1 that are larger in other operands: a product broadcasts over them anyway.
+// Drops dimensions of size 1 that are larger in other operands: a product broadcasts over them anyway.
 Factor drop_broadcast(const Factor& f, const std::array<Index, kNames>& sizes) {
   Factor g{f.value, {}};
   for (std::size_t i = 0; i < f.names.size(); ++i) {
@@ -170,7 +170,7 @@ Factor drop_broadcast(const Factor& f, const std::array<Index, kNames>& sizes) {
   return g;
 }
 
-/// Sums over the names that are no longer needed.
+// Sums over the names that are no longer needed.
 template <class Needed> Factor sum_over_unneeded(const Factor& f, const Needed& needed) {
   Dims dims;
   Factor g{f.value, {}};
@@ -185,7 +185,7 @@ template <class Needed> Factor sum_over_unneeded(const Factor& f, const Needed& 
   return g;
 }
 
-/// The product of two factors, summed over the names in both that are no longer needed: (batch, left, inner) @ (batch, inner, right).
+// The product of two factors, summed over the names in both that are no longer needed: (batch, left, inner) @ (batch, inner, right).
 template <class Needed> Factor contract(const Factor& a, const Factor& b, const Needed& needed) {
   Names batch, left, inner, right;
   for (const int name : a.names) (!holds(b.names, name) ? left : needed(name) ? batch : inner).push_back(name);

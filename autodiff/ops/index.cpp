@@ -56,7 +56,7 @@ namespace {
 
 // Terms for the same position are added in double, so that a float32 sum of very many of them keeps its digits.
 
-/// y[..., index[k], ...] += s[..., k, ...], all dense. Positions are visited in the order of their indices.
+// y[..., index[k], ...] += s[..., k, ...], all dense. Positions are visited in the order of their indices.
 void add_slices(float* y, const Shape& shape, int dim, std::span<const std::int64_t> index, const float* s) {
   const Index outer = shape.size(0, dim), inner = shape.size(dim + 1, shape.rank());
   const auto count = static_cast<Index>(index.size());
@@ -79,7 +79,7 @@ void add_slices(float* y, const Shape& shape, int dim, std::span<const std::int6
     }
 }
 
-/// y[positions[k]] += s[k].
+// y[positions[k]] += s[k].
 void add_elements(float* y, Index size, std::span<const Index> positions, const float* s) {
   if (size <= 4 * static_cast<Index>(positions.size())) {
     pool::Vector<double> sums(y, y + size);
@@ -98,7 +98,7 @@ void add_elements(float* y, Index size, std::span<const Index> positions, const 
   }
 }
 
-/// y[position] += s, for a dense y.
+// y[position] += s, for a dense y.
 void add_at(Tensor& y, int dim, const Tensor& index, Positions positions, const Tensor& source) {
   const Tensor s = source.constant().contiguous();
   if (y.dtype() == float32 && s.size() > 0) {

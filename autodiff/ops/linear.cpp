@@ -18,7 +18,7 @@ namespace {
 
 using detail::rows_of;
 
-/// Inputs: x, weight and, if there is one, bias.
+// Inputs: x, weight and, if there is one, bias.
 template <bool kRelu> class Linear : public Operation {
  public:
   const char* name() const override { return kRelu ? "linear_relu" : "linear"; }
@@ -55,7 +55,7 @@ void check(const char* name, const Tensor& x, const Tensor& weight, const Tensor
                        .hint(transposed ? "transpose(weight)" : ""));
 }
 
-/// Not recorded.
+// Not recorded.
 Tensor forward(const Tensor& x, const Tensor& weight, const Tensor* bias, bool relu, Location site) {
   const Tensor a = x.constant().contiguous(site), w = weight.constant().contiguous(site);
   const Tensor b = bias ? bias->constant().contiguous(site) : Tensor();

@@ -22,7 +22,7 @@ template <class F> Tensor combine(const char* operation, const LogicalOperand& a
   return y;
 }
 
-/// f(x) for each element of a floating tensor; `otherwise` for other dtypes.
+// f(x) for each element of a floating tensor; `otherwise` for other dtypes.
 template <class F> Tensor classify(const char* operation, const Tensor& x, bool otherwise, Location site, F&& f) {
   detail::check_defined(operation, x);
   if (!is_floating(x.dtype())) return Tensor::full(x.shape(), otherwise, boolean, site);
@@ -31,7 +31,7 @@ template <class F> Tensor classify(const char* operation, const Tensor& x, bool 
   return y;
 }
 
-/// Whether any (or all) of the reduced elements are true.
+// Whether any (or all) of the reduced elements are true.
 Tensor reduce(const char* operation, const Tensor& x, const Dims& dims, const ReductionOptions& options, bool any, Location site) {
   check_boolean(operation, x, any ? "any(x != 0)" : "all(x != 0)");
   const detail::Reduced r = detail::reduce_over(operation, x, dims);

@@ -33,7 +33,7 @@ class LogSumExp : public OperationWithOptions {
   }
 
  private:
-  /// p, in the shape of x. The largest element cancels out of p, so it is treated as a constant.
+  // p, in the shape of x. The largest element cancels out of p, so it is treated as a constant.
   Tensor share(const Tensor& x) const {
     if (x.size() == 0) return x;
     const Tensor top = max(x.constant(), dims_, {.keepdim = true});
@@ -43,7 +43,7 @@ class LogSumExp : public OperationWithOptions {
     const Tensor limit = where(top == -kInfinity, 0, at_top / sum(at_top, dims_, {.keepdim = true}));  // NaN where top is NaN
     return where(finite, e / sum(e, dims_, {.keepdim = true}), limit);
   }
-  /// y_bar p where all y are finite, not recorded. p is not e^(x - y), because y has lost the digits of its sum where x is large.
+  // y_bar p where all y are finite, not recorded. p is not e^(x - y), because y has lost the digits of its sum where x is large.
   static Tensor share_out(const kernels::Lines& l, const Tensor& x, const Tensor& y_bar) {
     const Tensor m = y_bar.contiguous();
     Tensor x_bar = Tensor::uninitialized(x.shape(), x.dtype());
@@ -72,7 +72,7 @@ class LogSumExp : public OperationWithOptions {
   Shape kept_;
 };
 
-/// y[line] = its logsumexp, for dense x with n > 0.
+// y[line] = its logsumexp, for dense x with n > 0.
 template <class T> void logsumexp_lines(const kernels::Lines& l, const T* x, T* y) {
   pool::Vector<double> sum(static_cast<std::size_t>(l.count()));
   double* sums = sum.data();

@@ -15,20 +15,20 @@
 namespace wengert {
 namespace {
 
-/// The order of the steps.
+// The order of the steps.
 struct Order {
   Index steps;
   bool backward;
 
-  /// Position of the kth step.
+  // Position of the kth step.
   Index at(Index k) const { return backward ? steps - 1 - k : k; }
   Index first() const { return at(0); }
   Index last() const { return at(steps - 1); }
-  /// The position that comes before position t.
+  // The position that comes before position t.
   Index before(Index t) const { return backward ? t + 1 : t - 1; }
 };
 
-/// x in a form that the kernel can read: rows are dense and do not overlap.
+// x in a form that the kernel can read: rows are dense and do not overlap.
 Tensor with_dense_rows(const Tensor& x) {
   const Shape& strides = x.strides();
   const Index in = x.size(2);
@@ -36,7 +36,7 @@ Tensor with_dense_rows(const Tensor& x) {
   return fits ? x.constant() : x.constant().contiguous();
 }
 
-/// The kernel's operands; all except x are dense.
+// The kernel's operands; all except x are dense.
 template <class T> kernels::LstmLayer<T> layer_of(const Order& order, const Tensor& x, const Tensor& w, const Tensor& u, const Tensor& bias,
                                                   const Tensor& h0, const Tensor& c0, Tensor& h, Tensor& c, Tensor& gates) {
   const auto elements = [](Tensor& y) { return static_cast<T*>(y.elements()->data); };
@@ -59,7 +59,7 @@ template <class T> kernels::LstmLayer<T> layer_of(const Order& order, const Tens
           elements(gates)};
 }
 
-/// (t, n, k) as (t n, k).
+// (t, n, k) as (t n, k).
 Tensor flat(const Tensor& x) { return reshape(x, {checked_size("lstm", x.shape(), 0, 2), x.size(2)}); }
 
 enum Input { kX, kW, kH, kU, kC, kBias };
@@ -104,7 +104,7 @@ class LstmLayer : public OperationWithOptions {  // x, W, h, U, c and, if there 
 
  private:
   std::size_t count() const { return static_cast<std::size_t>(order_.steps); }
-  /// The state before position t: an output, or the initial one.
+  // The state before position t: an output, or the initial one.
   Tensor before(const Saved& s, Index t, int output, int initial) const {
     return t == order_.first() ? s.x(initial) : select(s.y(output), 0, order_.before(t));
   }

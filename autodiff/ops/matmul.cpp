@@ -14,19 +14,19 @@
 namespace wengert {
 namespace {
 
-/// Whether the rows or the columns of the last two dimensions are dense and do not overlap.
+// Whether the rows or the columns of the last two dimensions are dense and do not overlap.
 inline bool is_gemm_matrix(const Tensor& x) {
   const Index *size = x.shape().end() - 2, *stride = x.strides().end() - 2;
   const Index m = size[0], n = size[1], row = stride[0], column = stride[1];
   return (column == 1 && (row >= n || m == 1)) || (row == 1 && (column >= m || n == 1));
 }
-/// The last two dimensions of x as a matrix. Requires is_gemm_matrix(x).
+// The last two dimensions of x as a matrix. Requires is_gemm_matrix(x).
 template <class T> kernels::MatrixView<T> gemm_matrix(const Tensor& x, Index offset = 0) {
   const int r = x.rank();
   return {static_cast<const T*>(x.elements()->data) + offset, x.strides()[r - 2], x.strides()[r - 1]};
 }
 
-/// c = a b for each matrix of a batch; c is dense.
+// c = a b for each matrix of a batch; c is dense.
 template <class T> void multiply_batch(const Tensor& a, const Tensor& b, Tensor& c) {
   const int r = c.rank();
   const Index m = c.shape()[r - 2], n = c.shape()[r - 1], k = a.shape()[a.rank() - 1];
@@ -52,7 +52,7 @@ template <class T> void multiply_batch(const Tensor& a, const Tensor& b, Tensor&
 
 Tensor gemm_ready(const Tensor& x) { return is_gemm_matrix(x) ? x.constant() : x.clone(x.made_at()); }
 
-/// a b for tensors of rank 2 or more, not recorded. A batch of matrices times a single matrix is one large product.
+// a b for tensors of rank 2 or more, not recorded. A batch of matrices times a single matrix is one large product.
 Tensor multiply_now(const Tensor& a, const Tensor& b, const Shape& shape, Location site) {
   Tensor c = Tensor::uninitialized(shape, a.dtype(), site);
   detail::dispatch_floating(a.dtype(), [&](auto zero) {
@@ -86,7 +86,7 @@ Tensor multiply_now(const Tensor& a, const Tensor& b, const Shape& shape, Locati
   throw ShapeError(detail::ErrorText("matmul", "{}", what).operand("left", a).operand("right", b).hint(hint));
 }
 
-/// (..., m, k) @ (..., k, n) -> (..., m, n).
+// (..., m, k) @ (..., k, n) -> (..., m, n).
 Shape product_shape(const Tensor& a, const Tensor& b) {
   const int r = std::max(a.rank(), b.rank());
   Shape shape;
@@ -101,7 +101,7 @@ Shape product_shape(const Tensor& a, const Tensor& b) {
   return shape;
 }
 
-/// The operands have rank 2 or more.
+// The operands have rank 2 or more.
 class Matmul : public Operation {
  public:
   const char* name() const override { return "matmul"; }
@@ -133,7 +133,7 @@ template <class T> kernels::MatrixView<T> gemm_matrix(const MatrixFactor& f) {
   return f.transposed ? view.transposed() : view;
 }
 
-/// to = left right, or to += left right. Requires is_gemm_matrix of both.
+// to = left right, or to += left right. Requires is_gemm_matrix of both.
 void product_into(Tensor& to, const MatrixFactor& left, const MatrixFactor& right, bool accumulate) {
   const Index m = to.shape()[0], n = to.shape()[1], k = left.matrix.shape()[left.transposed ? 0 : 1];
   detail::dispatch_floating(to.dtype(), [&](auto zero) {

@@ -16,7 +16,7 @@ namespace {
 enum class Extreme { largest, smallest };
 constexpr const char* adjective(Extreme e) { return e == Extreme::largest ? "largest" : "smallest"; }
 
-/// Whether the candidate is more extreme than the best so far; NaN counts as the most extreme.
+// Whether the candidate is more extreme than the best so far; NaN counts as the most extreme.
 template <class T> bool beats(Extreme e, T candidate, T best) {
   if constexpr (std::is_floating_point_v<T>) {
     if (std::isnan(candidate)) return !std::isnan(best);
@@ -45,12 +45,12 @@ class ExtremeOf : public OperationWithOptions {
   }
 
  private:
-  /// 1 / (number of ties) where x is the extreme: piecewise constant.
+  // 1 / (number of ties) where x is the extreme: piecewise constant.
   Tensor share(const Saved& s) const {
     const Tensor best = (s.x().constant() == reshape(s.y().constant(), kept_)).to(s.x_dtype());
     return best / sum(best, dims_, {.keepdim = true});
   }
-  /// The same in two passes over the elements, not recorded. (Where y is NaN there are no ties, and so it is NaN.)
+  // The same in two passes over the elements, not recorded. (Where y is NaN there are no ties, and so it is NaN.)
   static Tensor share_out(const kernels::Lines& l, const Tensor& x, const Tensor& y, const Tensor& y_bar) {
     const Tensor best = y.contiguous(), m = y_bar.contiguous();
     Tensor x_bar = Tensor::uninitialized(x.shape(), x.dtype());
@@ -77,7 +77,7 @@ class ExtremeOf : public OperationWithOptions {
   Shape kept_;
 };
 
-/// The extremes of each line.
+// The extremes of each line.
 template <class T> void extreme_of_lines(Extreme e, const kernels::Lines& l, const T* x, T* to) {
   const T sign = e == Extreme::largest ? 1 : -1;
   kernels::run_elements<T>([&]() __attribute__((always_inline)) {
@@ -149,7 +149,7 @@ Tensor position_in_all(const char* name, Extreme e, const Tensor& x, Location si
   return position_of(name, e, reshape(x.constant(), {-1}, site), 0, {}, site);
 }
 
-/// The first extreme element along a dimension, which takes the whole gradient.
+// The first extreme element along a dimension, which takes the whole gradient.
 ValuesAndIndices first_extreme(const char* name, Extreme e, const Tensor& x, Index dim, const ReductionOptions& options, Location site) {
   const Tensor at = position_of(name, e, x, dim, {.keepdim = true}, site);
   const Tensor values = gather(x, dim, at, site);

@@ -15,19 +15,19 @@
 namespace wengert {
 namespace {
 
-/// x^p where x > 0, and 0 (with all derivatives) where x = 0.
+// x^p where x > 0, and 0 (with all derivatives) where x = 0.
 Tensor power_or_zero(const Tensor& x, double p) {
   const Tensor zero = x == 0;
   return where(zero, 0 * x, pow(where(zero, 1, x), p));
 }
 
-/// u . x for vectors that have infinite elements.
+// u . x for vectors that have infinite elements.
 Tensor norm_of_infinite(const Tensor& x, double p, const Dims& dims) {
   const Tensor far = isinf(x), number = sum(far.to(x.dtype()), dims, {.keepdim = true});
   return sum(x * where(far, sign(x.constant()) * pow(where(number == 0, 1, number), 1 / p - 1), 0), dims, {.keepdim = true});
 }
 
-/// The norm of what is not infinite in each of its vectors.
+// The norm of what is not infinite in each of its vectors.
 Tensor norm_of_finite(const Tensor& x, double p, const Dims& dims, const Tensor& largest) {
   const Tensor scale = detail::scale_of(largest);
   const Tensor scaled = x / scale;

@@ -27,19 +27,19 @@
 namespace wengert {
 namespace {
 
-/// The sizes (outer, groups, inner), and a loop over the runs of inner elements.
+// The sizes (outer, groups, inner), and a loop over the runs of inner elements.
 struct Layout {
   explicit Layout(const Shape& s) : outer(s[0]), groups(s[1]), inner(s[2]) {}
   Index outer, groups, inner;
   double count() const { return static_cast<double>(outer * inner); }
-  /// f(group, offset of its `inner` elements)
+  // f(group, offset of its `inner` elements)
   template <class F> __attribute__((always_inline)) void for_each_run(const F& f) const {
     for (Index o = 0; o < outer; ++o)
       for (Index g = 0; g < groups; ++g) f(g, (o * groups + g) * inner);
   }
 };
 
-/// One number for each group.
+// One number for each group.
 using PerGroup = pool::Vector<double>;
 
 struct Moments {
@@ -47,12 +47,12 @@ struct Moments {
   PerGroup mean;
   PerGroup variance, unit;  // the biased variance in units of unit^2, a power of two: 1 unless squares would overflow or vanish
 
-  /// 1 / sqrt(variance + eps)
+  // 1 / sqrt(variance + eps)
   double scale(Index group, double eps) const {
     const auto g = static_cast<std::size_t>(group);
     return 1 / std::sqrt(variance[g] + eps / unit[g] / unit[g]) / unit[g];
   }
-  /// Of all groups, in units of 1.
+  // Of all groups, in units of 1.
   PerGroup variances() const {
     PerGroup v = variance;
     for (std::size_t g = 0; g < v.size(); ++g) v[g] *= unit[g] * unit[g];
@@ -60,7 +60,7 @@ struct Moments {
   }
 };
 
-/// The mean first, then the squares of the distances from it, so that a large common offset costs no digits.
+// The mean first, then the squares of the distances from it, so that a large common offset costs no digits.
 template <class T> Moments moments(const T* x, const Layout& l, double eps) {
   Moments m(l.groups);
   // The sums over each group of what term(group) makes of an element.
@@ -137,7 +137,7 @@ class Standardize : public OperationWithOptions {  // y: the standardized x, r o
 
  private:
   static Tensor carry(const Tensor& y, const Tensor& r, const Tensor& m) { return r * (m - group_mean(m) - y * group_mean(y * m)); }
-  /// The same rule in two passes over the elements, not recorded.
+  // The same rule in two passes over the elements, not recorded.
   static Tensor carry_now(const Tensor& y, const Tensor& r, const Tensor& y_bar) {
     const Tensor m = y_bar.contiguous();
     Tensor x_bar = Tensor::uninitialized(y.shape(), y.dtype());
@@ -174,8 +174,8 @@ class Standardize : public OperationWithOptions {  // y: the standardized x, r o
   double eps_;
 };
 
-/// Shifts and scales x, of shape (outer, groups, inner), to mean 0 and variance 1 in each group. Stores the moments in `*statistics` if
-/// given.
+// Shifts and scales x, of shape (outer, groups, inner), to mean 0 and variance 1 in each group. Stores the moments in `*statistics` if
+// given.
 Tensor standardize(const Tensor& x, double eps, Moments* statistics = nullptr) {
   const Tensor dense = x.constant().contiguous();
   const Layout l(x.shape());
@@ -201,13 +201,13 @@ Tensor standardize(const Tensor& x, double eps, Moments* statistics = nullptr) {
   return y[0];
 }
 
-/// y weight + bias. Weight and bias broadcast to y's shape, or are undefined.
+// y weight + bias. Weight and bias broadcast to y's shape, or are undefined.
 Tensor scale_and_shift(const Tensor& y, const Tensor& weight, const Tensor& bias) {
   const Tensor product = weight.defined() ? y * weight : y;
   return bias.defined() ? product + bias : product;
 }
 
-/// (c) as (c, 1, ...), which broadcasts along the channels of x; undefined stays undefined.
+// (c) as (c, 1, ...), which broadcasts along the channels of x; undefined stays undefined.
 Tensor along_channels(const Tensor& v, const Tensor& x) {
   if (!v.defined() || x.rank() == 2) return v;
   Shape shape{v.size()};
@@ -215,7 +215,7 @@ Tensor along_channels(const Tensor& v, const Tensor& x) {
   return reshape(v, shape);
 }
 
-/// An error unless t is undefined, or has the dtype of x and the given shape.
+// An error unless t is undefined, or has the dtype of x and the given shape.
 void check_companion(const char* name, const char* what, const Tensor& t, const Shape& shape, const Tensor& x) {
   if (!t.defined()) return;
   detail::check_same_dtype(name, x, t, "input", what);
@@ -223,7 +223,7 @@ void check_companion(const char* name, const char* what, const Tensor& t, const 
     throw ShapeError(detail::ErrorText(name, "the {} must have the shape {}", what, to_string(shape)).operand(what, t).operand("input", x));
 }
 
-/// A ValueError unless eps is finite and not negative.
+// A ValueError unless eps is finite and not negative.
 void check_eps(const char* name, double eps, const Tensor& x) {
   if (!(eps >= 0 && std::isfinite(eps)))
     throw ValueError(detail::ErrorText(name, "eps must be finite and not negative, but it is {}", eps).operand("input", x));
@@ -254,8 +254,8 @@ Tensor normalized_groups(const char* name, const Tensor& x, Index groups, const 
   return result;
 }
 
-/// x / sqrt(mean of x^2 + eps) over the last dimension. Where squares overflow, or vanish beside eps, x is divided by a power of two first,
-/// which rounds nothing and cancels out of the value and of every derivative.
+// x / sqrt(mean of x^2 + eps) over the last dimension. Where squares overflow, or vanish beside eps, x is divided by a power of two first,
+// which rounds nothing and cancels out of the value and of every derivative.
 Tensor over_root_mean_square(const Tensor& x, double eps) {
   const Tensor scale = detail::scale_of(detail::largest_of(x, {-1}), std::sqrt(eps));
   const auto [least, most] = x.dtype() == float32 ? std::pair(0x1p-40, 0x1p60) : std::pair(0x1p-400, 0x1p500);
@@ -266,7 +266,7 @@ Tensor over_root_mean_square(const Tensor& x, double eps) {
   return z * rsqrt(mean(square(z), -1, {.keepdim = true}) + eps / scale / scale);
 }
 
-/// (1 - momentum) running + momentum batch, or undefined if the statistic is.
+// (1 - momentum) running + momentum batch, or undefined if the statistic is.
 Tensor updated_statistic(const Tensor& running, const PerGroup& batch, double factor, double momentum) {
   if (!running.defined()) return running;
   PerGroup next(batch.size());

@@ -40,7 +40,7 @@ class Pad : public OperationWithOptions {
   double value_;
 };
 
-/// The shape of the result. A ShapeError unless there is a width for each side of each dimension, and no size becomes negative.
+// The shape of the result. A ShapeError unless there is a width for each side of each dimension, and no size becomes negative.
 Shape padded_shape(const Tensor& x, const Dims& before, const Dims& after) {
   if (before.rank() != x.rank() || after.rank() != x.rank())
     throw ShapeError(fmt::format("pad: {} needs one width before and one after each of its dimensions, not {} and {}", describe(x),
@@ -52,21 +52,21 @@ Shape padded_shape(const Tensor& x, const Dims& before, const Dims& after) {
   return shape;
 }
 
-/// The part of t that begins `skipped` positions into each dimension.
+// The part of t that begins `skipped` positions into each dimension.
 Tensor part_of(const Tensor& t, const Shape& skipped, const Shape& shape) {
   Index offset = 0;
   for (int d = 0; d < t.rank(); ++d) offset += skipped[d] * t.strides()[d];
   return view(t, shape, t.strides(), shape.size() == 0 ? 0 : offset, {});
 }
 
-/// The position in [0, n) whose element goes to position i, where i may lie beyond either end.
+// The position in [0, n) whose element goes to position i, where i may lie beyond either end.
 Index source_position(Padding padding, Index i, Index n) {
   if (padding == Padding::replicate) return std::clamp<Index>(i, 0, n - 1);
   if (padding == Padding::circular) return ((i % n) + n) % n;
   return i < 0 ? -i : i >= n ? 2 * (n - 1) - i : i;
 }
 
-/// The largest width of padding for n elements.
+// The largest width of padding for n elements.
 Index max_width(Padding padding, Index n) {
   if (padding == Padding::reflect) return n - 1;
   return padding == Padding::circular ? n : std::numeric_limits<Index>::max();

@@ -13,16 +13,16 @@
 namespace wengert {
 namespace {
 
-/// One dimension of x under an index: `count` positions start, start + step, ...; an integer drops the dimension.
+// One dimension of x under an index: `count` positions start, start + step, ...; an integer drops the dimension.
 struct Positions {
   Index start, step, count;
   bool dropped;
 };
 
-/// A part of a tensor: the selected positions in each dimension.
+// A part of a tensor: the selected positions in each dimension.
 class Part {
  public:
-  /// A ShapeError of `operation` if the indices do not fit x.
+  // A ShapeError of `operation` if the indices do not fit x.
   Part(const char* operation, const Tensor& x, std::span<const Subscript> index) {
     detail::check_defined(operation, x);
     const auto given = static_cast<int>(index.size());
@@ -41,8 +41,8 @@ class Part {
     while (static_cast<int>(positions_.size()) < x.rank()) add(operation, x, All);
   }
 
-  /// The part as a view, by recorded operations. Works from the last dimension to the first, so that dropping one does not renumber those
-  /// still to come.
+  // The part as a view, by recorded operations. Works from the last dimension to the first, so that dropping one does not renumber those
+  // still to come.
   Tensor of(const Tensor& x, Location site) const {
     Tensor y = x;
     for (int d = x.rank(); d-- > 0;) {
@@ -62,14 +62,14 @@ class Part {
       if (!p.dropped) shape.push_back(p.count);
     return shape;
   }
-  /// Strides of the part within a tensor of the given strides.
+  // Strides of the part within a tensor of the given strides.
   Shape strides(const Shape& whole) const {
     Shape strides;
     for (int d = 0; d < whole.rank(); ++d)
       if (!at(d).dropped) strides.push_back(whole[d] * at(d).step);
     return strides;
   }
-  /// Offset of the part's first element within a tensor of the given strides.
+  // Offset of the part's first element within a tensor of the given strides.
   Index offset(const Shape& whole) const {
     Index offset = 0;
     for (int d = 0; d < whole.rank(); ++d) offset += whole[d] * at(d).start;
@@ -79,7 +79,7 @@ class Part {
  private:
   const Positions& at(int d) const { return positions_[static_cast<std::size_t>(d)]; }
 
-  /// Appends the next dimension.
+  // Appends the next dimension.
   void add(const char* operation, const Tensor& x, const Subscript& s) {
     const auto d = static_cast<int>(positions_.size());
     const Index n = x.shape()[d];
@@ -164,8 +164,8 @@ void Tensor::set(std::initializer_list<Integer> position, ExactNumber value, Loc
                     to_string(site), describe(*this)));
   const Index flat = checked_position("set", Shape(position));
   if (dtype() == int64 && !value.integer())
-    throw DtypeError(
-        fmt::format("set at {}: the number {} is no int64, as are the elements of {}", to_string(site), value.value(), describe(*this)));
+    throw DtypeError(fmt::format("set at {}: the number {} is not an int64, as are the elements of {}", to_string(site), value.value(),
+                                 describe(*this)));
   make_own();
   detail::dispatch(dtype(), [&](auto zero) {
     using T = decltype(zero);

@@ -26,7 +26,7 @@ using detail::data;
 using kernels::Divisor;
 using kernels::Pooling;
 
-/// Windows on tensors with one spatial dimension (then the kernels' height is 1) or two; these are the last ones.
+// Windows on tensors with one spatial dimension (then the kernels' height is 1) or two; these are the last ones.
 struct PoolingForm {
   const char* name;
   Pooling sizes;
@@ -43,7 +43,7 @@ struct PoolingForm {
   }
 };
 
-/// A result of the given shape, filled by f(dense elements of x, elements of the result).
+// A result of the given shape, filled by f(dense elements of x, elements of the result).
 template <class F> Tensor compute(const Tensor& x, const Shape& shape, F&& f) {
   const Tensor from = x.constant().contiguous();
   Tensor y = Tensor::uninitialized(shape, x.dtype());
@@ -57,12 +57,12 @@ template <class F> Tensor compute(const Tensor& x, const Shape& shape, F&& f) {
 
 // ---- maxima ------------------------------------------------------------------------------------------------------------------------
 
-/// Memory for the position of each maximum in its window: bytes for windows of up to 256 positions, else 32-bit integers. There are no such
-/// dtypes, so another dtype of the same element size stands in; as a tensor, the memory can be saved by nodes.
+// Memory for the position of each maximum in its window: bytes for windows of up to 256 positions, else 32-bit integers. There are no such
+// dtypes, so another dtype of the same element size stands in; as a tensor, the memory can be saved by nodes.
 Tensor uninitialized_positions(const PoolingForm& form) {
   return Tensor::uninitialized(form.y_shape, form.sizes.height.kernel * form.sizes.width.kernel <= 256 ? boolean : float32);
 }
-/// Calls f with the positions as integers.
+// Calls f with the positions as integers.
 template <class Positions, class F> void with_positions(Positions& positions, F&& f) {
   positions.dtype() == boolean ? f(data<std::uint8_t>(positions)) : f(data<std::int32_t>(positions));
 }
@@ -70,7 +70,7 @@ template <class Positions, class F> void with_positions(Positions& positions, F&
 Tensor take(const PoolingForm& form, const Tensor& x, const Tensor& positions);
 Tensor put(const PoolingForm& form, const Tensor& y, const Tensor& positions);
 
-/// max_pool, or the linear map that takes the elements at given positions: both have the same rules.
+// max_pool, or the linear map that takes the elements at given positions: both have the same rules.
 class TakePooled : public OperationWithOptions {  // inputs: x, positions
  public:
   TakePooled(const char* name, const PoolingForm& form) : name_(name), form_(form) {}
@@ -191,7 +191,7 @@ void check_operand(const char* name, const Tensor& x, int dimensions) {
             .hint(x.rank() == dimensions + 1 ? "unsqueeze(input, 0) makes a batch of one" : ""));
 }
 
-/// The form with the numbers of windows from the axes.
+// The form with the numbers of windows from the axes.
 PoolingForm form_of(const char* name, const Tensor& x, const kernels::WindowAxis& height, const kernels::WindowAxis& width) {
   PoolingForm form{name, {checked_size(name, x.shape(), 0, 2), height, width}, x.shape(), x.shape()};
   if (x.rank() == 4) form.y_shape[2] = height.out;
@@ -200,7 +200,7 @@ PoolingForm form_of(const char* name, const Tensor& x, const kernels::WindowAxis
   return form;
 }
 
-/// The axis with its number of windows. A ShapeError if they do not fit, or if one of them lies entirely in the padding.
+// The axis with its number of windows. A ShapeError if they do not fit, or if one of them lies entirely in the padding.
 kernels::WindowAxis checked_axis(const char* name, const char* dimension, const Tensor& x, kernels::WindowAxis axis, bool ceil_mode) {
   if (axis.stride == 0) axis.stride = axis.kernel;
   std::string wrong = detail::place_windows(dimension, axis, ceil_mode);

@@ -8,7 +8,7 @@
 namespace wengert {
 namespace {
 
-/// (..., n) -> (...), n > 0.
+// (..., n) -> (...), n > 0.
 Tensor product_of_last(Tensor x) {
   while (x.shape().back() > 1) {
     const Index n = x.shape().back(), even = n / 2 * 2;

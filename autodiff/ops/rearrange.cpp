@@ -25,7 +25,7 @@ class Flip : public OperationWithOptions {
   Dims dims_;
 };
 
-/// Shifts positions by `shift` towards the end; those beyond the end wrap around to the front.
+// Shifts positions by `shift` towards the end; those beyond the end wrap around to the front.
 Tensor roll_dimension(const Tensor& x, int dim, Index shift) {
   const Index n = x.shape()[dim];
   if (n == 0) return x;

@@ -116,7 +116,7 @@ LstmState lstm_activation(const Tensor& sums, const Tensor& c) {
 
 // ---- GRU --------------------------------------------------------------------------------------------------------------------------
 
-/// The three gates of (n, 3 hidden).
+// The three gates of (n, 3 hidden).
 struct GruGates {
   explicit GruGates(const Tensor& s) {
     const Index hidden = s.size(1) / 3;
@@ -226,7 +226,7 @@ void check_cell(const char* name, int gates, const Tensor& x, const Tensor& h, c
 namespace detail {
 namespace {
 
-/// The four gates of (n, 4 hidden).
+// The four gates of (n, 4 hidden).
 struct LstmGates {
   explicit LstmGates(const Tensor& s) {
     const Index hidden = s.size(1) / 4;
@@ -236,7 +236,7 @@ struct LstmGates {
   Tensor i, f, g, o;
 };
 
-/// m times the slopes of the four activations: a cotangent of the gates becomes one of the sums, or a tangent of the sums one of the gates.
+// m times the slopes of the four activations: a cotangent of the gates becomes one of the sums, or a tangent of the sums one of the gates.
 Tensor times_gate_slopes(const LstmGates& s, const Tensor& m) {
   const LstmGates k(m);
   return concat({k.i * sigmoid_slope(s.i), k.f * sigmoid_slope(s.f), k.g * tanh_slope(s.g), k.o * sigmoid_slope(s.o)}, 1);

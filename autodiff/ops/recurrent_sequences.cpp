@@ -12,10 +12,10 @@
 namespace wengert {
 namespace {
 
-/// The state of one layer and direction: h, and for an LSTM c.
+// The state of one layer and direction: h, and for an LSTM c.
 template <std::size_t N> using State = std::array<Tensor, N>;
 
-/// The states of all layers and directions: (layers directions, n, hidden) each.
+// The states of all layers and directions: (layers directions, n, hidden) each.
 template <std::size_t N> struct Run {
   Tensor output;
   State<N> last;
@@ -33,7 +33,7 @@ struct Plan {
   Index cells() const { return static_cast<Index>(weights.size()); }
 };
 
-/// x for layer 0, else zeros in the shape of the layer's input: for checking all weights before anything is computed.
+// x for layer 0, else zeros in the shape of the layer's input: for checking all weights before anything is computed.
 Tensor input_of_layer(const Plan& p, const Tensor& x, Index layer) {
   if (layer == 0) return x;
   Shape shape = x.shape();
@@ -53,7 +53,7 @@ void check_lengths(const Plan& p, Index n, Index steps) {
       throw ShapeError(fmt::format("{}: length {} of sequence {} is not in [0, {}]", p.name, lengths.element(i), i, steps));
 }
 
-/// x is (t, n, in).
+// x is (t, n, in).
 template <std::size_t N> void check_sequence(const Plan& p, const Tensor& x, const State<N>& initial) {
   if (p.weights.empty() || p.cells() % p.directions() != 0)
     throw ShapeError(fmt::format("{}: {} sets of weights cannot be divided into layers of {} direction{}", p.name, p.weights.size(),
@@ -67,7 +67,7 @@ template <std::size_t N> void check_sequence(const Plan& p, const Tensor& x, con
   check_lengths(p, x.size(1), x.size(0));
 }
 
-/// One direction of one layer over x (t, n, in). Updates `state` to the last one; returns (t, n, hidden).
+// One direction of one layer over x (t, n, in). Updates `state` to the last one; returns (t, n, hidden).
 template <std::size_t N, class Step>
 Tensor run_direction(const Tensor& x, State<N>& state, bool backward, const Tensor& lengths, const Step& step) {
   const Index steps = x.size(0);
@@ -93,7 +93,7 @@ Tensor run_direction(const Tensor& x, State<N>& state, bool backward, const Tens
   return stack(std::span<const Tensor>(h));
 }
 
-/// All layers. `run(x, state, backward, weights)` computes one direction of one layer.
+// All layers. `run(x, state, backward, weights)` computes one direction of one layer.
 template <std::size_t N, class Direction>
 Run<N> run_layers(const Plan& p, const Tensor& input, const State<N>& initial, const Direction& run) {
   const RecurrentOptions& o = p.options;
@@ -119,7 +119,7 @@ Run<N> run_layers(const Plan& p, const Tensor& input, const State<N>& initial, c
   return result;
 }
 
-/// x, the initial states, the lengths, and the four tensors of each set of weights.
+// x, the initial states, the lengths, and the four tensors of each set of weights.
 template <std::size_t N> pool::Vector<const Tensor*> operands_of(const Plan& p, const Tensor& x, const State<N>& initial) {
   pool::Vector<const Tensor*> list{&x};
   for (const Tensor& state : initial) list.push_back(&state);
@@ -129,7 +129,7 @@ template <std::size_t N> pool::Vector<const Tensor*> operands_of(const Plan& p, 
   return list;
 }
 
-/// Checks the arguments and handles `.batch_first`.
+// Checks the arguments and handles `.batch_first`.
 template <std::size_t N, class Direction>
 Run<N> run_sequence(const Plan& p, const Tensor& x, const State<N>& initial, Location site, const Direction& direction) {
   detail::check_floating(p.name, x);

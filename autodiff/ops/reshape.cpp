@@ -27,7 +27,7 @@ class Contiguous : public Operation {
   void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = x_dot[0]; }
 };
 
-/// `wanted` with its one -1, if any, replaced by the remaining size.
+// `wanted` with its one -1, if any, replaced by the remaining size.
 Shape resolve(const Tensor& x, const Shape& wanted) {
   Shape shape = wanted;
   int open = -1;

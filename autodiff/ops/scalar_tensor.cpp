@@ -43,7 +43,7 @@ class ScatterElement : public Operation {
   Index flat_;
 };
 
-/// Records y, whose elements are the scalars, if one of them is tracked, and returns it with its number.
+// Records y, whose elements are the scalars, if one of them is tracked, and returns it with its number.
 Tensor record_stack(Tensor y, const Scalar* scalars, std::size_t n, Location site) {
   TapeState* tape = active_tape();
   bool any = false;

@@ -13,7 +13,7 @@
 namespace wengert {
 namespace {
 
-/// Positions start, start + step, ... along one dimension.
+// Positions start, start + step, ... along one dimension.
 struct StridedPart {
   int dim;
   Index start, step;
@@ -26,7 +26,7 @@ Tensor part_of(const Tensor& x, const StridedPart& p, Index count, Location site
   return view(x, shape, strides, count > 0 ? p.start * x.strides()[p.dim] : 0, site);
 }
 
-/// whole[part] += g.
+// whole[part] += g.
 void add_to_part(Tensor& whole, const StridedPart& p, const Tensor& g) {
   const Tensor to = part_of(whole, p, g.shape()[p.dim], g.made_at());  // for its strides only; the elements written are those of `whole`
   const Shape shape = g.shape(), to_strides = to.strides(), g_strides = g.strides();
@@ -69,7 +69,7 @@ class Slice : public OperationWithOptions {
   StridedPart part_;
 };
 
-/// The transpose of Slice: zeros, with g in the part.
+// The transpose of Slice: zeros, with g in the part.
 class PadSlice : public Operation {
  public:
   explicit PadSlice(const StridedPart& part) : part_(part) {}

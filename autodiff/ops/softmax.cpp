@@ -14,14 +14,14 @@
 namespace wengert {
 namespace {
 
-/// Of a dense tensor, along dimension d.
+// Of a dense tensor, along dimension d.
 kernels::Lines lines_of(const Shape& shape, int d) {
   kernels::Lines l{1, shape[d], 1};
   for (int i = 0; i < shape.rank(); ++i) (i < d ? l.outer : l.inner) *= i == d ? 1 : shape[i];
   return l;
 }
 
-/// r[i] = combine(y[i], m[i], s) with s = the sum of term(y[i], m[i]) along dimension d; y is dense.
+// r[i] = combine(y[i], m[i], s) with s = the sum of term(y[i], m[i]) along dimension d; y is dense.
 template <class Term, class Combine> Tensor rule(const Tensor& y, const Tensor& y_bar, int d, Term term, Combine combine) {
   const Tensor m = y_bar.contiguous();
   Tensor r = Tensor::uninitialized(y.shape(), y.dtype());
@@ -55,7 +55,7 @@ class Softmax : public OperationWithOptions {
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = carry(s.y(), x_dot[0]); }
 
  private:
-  /// The Jacobian is symmetric.
+  // The Jacobian is symmetric.
   Tensor carry(const Tensor& y, const Tensor& m) const {
     if (recording()) return y * (m - sum(m * y, dim_, {.keepdim = true}));
     return rule(

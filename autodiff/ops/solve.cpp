@@ -38,7 +38,7 @@ class Inverse : public Operation {
   }
 };
 
-/// A^-1 B (or A^-T B) for B (..., n, k).
+// A^-1 B (or A^-T B) for B (..., n, k).
 Tensor solved(const detail::Factors& f, bool transposed, const Tensor& b, Location site) {
   Tensor columns = transpose(b.constant(), -2, -1, site).clone(site);
   detail::solve_with(f, transposed, columns);
@@ -95,7 +95,7 @@ class SolveTriangular : public Operation {  // x: L, B; y: X
   bool upper_;
 };
 
-/// A (..., n, n) and B (..., n, k), broadcast to common leading dimensions.
+// A (..., n, n) and B (..., n, k), broadcast to common leading dimensions.
 struct System {
   Tensor a, b;
 };

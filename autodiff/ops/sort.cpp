@@ -11,13 +11,13 @@
 namespace wengert {
 namespace {
 
-/// NaN counts as larger than every number.
+// NaN counts as larger than every number.
 template <class T> bool precedes(T a, T b) {
   if constexpr (std::is_floating_point_v<T>) return a < b || (std::isnan(b) && !std::isnan(a));
   return a < b;
 }
 
-/// The positions of the first k elements along a dimension in ascending or descending order; equal elements keep their order.
+// The positions of the first k elements along a dimension in ascending or descending order; equal elements keep their order.
 Tensor order_of(const Tensor& x, int dim, Index k, bool descending) {
   const Tensor rows = transpose(x.constant(), dim, -1).contiguous();
   const Index n = rows.shape().back();

@@ -17,10 +17,10 @@
 namespace wengert {
 namespace {
 
-/// The type that sums are accumulated in.
+// The type that sums are accumulated in.
 template <class T> using Wide = std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>;
 
-/// The sum of n numbers that lie `step` apart.
+// The sum of n numbers that lie `step` apart.
 template <class T> Wide<T> sum_row(const T* x, Index n, Index step) {
   if (step == 1 && n >= 64) {
     Wide<T> sum = 0;
@@ -34,7 +34,7 @@ template <class T> Wide<T> sum_row(const T* x, Index n, Index step) {
       0, n, [ x, step ](Index i) __attribute__((always_inline)) { return static_cast<Wide<T>>(x[i * step]); });
 }
 
-/// y (+)= the sum of `rows` dense rows of n elements over the divisor, each column from its first row on.
+// y (+)= the sum of `rows` dense rows of n elements over the divisor, each column from its first row on.
 template <class T, class R> void sum_rows(const T* x, Index rows, Index n, R* y, Wide<T> divisor, bool accumulate) {
   constexpr Index kColumns = 32;
   const auto add_columns = [=](Index j, Index columns) __attribute__((always_inline)) {
@@ -49,7 +49,7 @@ template <class T, class R> void sum_rows(const T* x, Index rows, Index n, R* y,
     if (j < n) add_columns(j, n - j);
   });
 }
-/// Whether summing x to `shape` sums rows: without its leading sizes of 1, the shape is the end of x's.
+// Whether summing x to `shape` sums rows: without its leading sizes of 1, the shape is the end of x's.
 bool sums_rows(const Tensor& x, const Shape& shape) {
   int d = shape.rank(), e = x.rank();
   while (d > 0 && e > 0 && shape[d - 1] == x.shape()[e - 1]) --d, --e;
@@ -57,7 +57,7 @@ bool sums_rows(const Tensor& x, const Shape& shape) {
   return d == 0 && x.is_row_major();
 }
 
-/// y = the sums of x over the divisor.
+// y = the sums of x over the divisor.
 template <class T, class R> void sum_into(const Tensor& x, const detail::Reduced& r, Tensor& y, Wide<T> divisor = 1) {
   if (y.size() > 1 && sums_rows(x, r.kept))
     return sum_rows(x.data<T>(), x.size() / y.size(), y.size(), static_cast<R*>(y.elements()->data), divisor, false);

@@ -14,7 +14,7 @@ void check_matrix(const char* name, const Tensor& x) {
   if (x.rank() < 2) throw ShapeError(fmt::format("{}: {} is not a matrix: it must have at least two dimensions", name, describe(x)));
 }
 
-/// True where column - row is at most `diagonal`.
+// True where column - row is at most `diagonal`.
 Tensor on_or_below(const Tensor& x, Index diagonal) {
   const Index m = x.size(-2), n = x.size(-1);
   Tensor mask = Tensor::uninitialized({m, n}, boolean);

@@ -11,7 +11,7 @@
 namespace wengert {
 namespace {
 
-/// x - mean, and n - correction.
+// x - mean, and n - correction.
 struct Distances {
   Distances(const char* name, const Tensor& x, const Dims& dims, const VarianceOptions& options) {
     detail::check_floating(name, x);

@@ -8,7 +8,7 @@
 namespace wengert::detail {
 namespace {
 
-/// Sums of a few numbers up to this size do not overflow.
+// Sums of a few numbers up to this size do not overflow.
 constexpr Index kMax = Index(1) << 60;
 
 std::optional<Index> checked_product(Index a, Index b) {
@@ -29,13 +29,13 @@ std::string mistake_in(const char* dimension, const kernels::WindowAxis& axis) {
   return "";
 }
 
-/// The distance from the first element of a window to its last, plus 1; nothing if that overflows.
+// The distance from the first element of a window to its last, plus 1; nothing if that overflows.
 std::optional<Index> extent_of(const kernels::WindowAxis& axis) {
   const auto steps = checked_product(axis.dilation, axis.kernel - 1);
   return steps ? std::optional(*steps + 1) : std::nullopt;
 }
 
-/// Clamps a stride or a dilation. Beyond the limit its value has no effect: there is only one window, or one element in each.
+// Clamps a stride or a dilation. Beyond the limit its value has no effect: there is only one window, or one element in each.
 Index clamp_distance(Index distance) { return std::min(distance, kMax); }
 
 }  // namespace

@@ -58,7 +58,7 @@ template <class T, class F, int mode> struct ForwardBody {
   }
 };
 
-/// The rule of operand k: m times the derivative of y by it.
+/// The rule of operand k: m times the derivative of y with respect to it.
 template <class F, int k, class T> WENGERT_INLINE T rule_of(const F& f, T m, T a, [[maybe_unused]] T b, [[maybe_unused]] T y) {
   if constexpr (std::is_same_v<F, fn::Where>) {
     return (a != 0) == (k == 1) ? m : T(0);

@@ -16,13 +16,13 @@ namespace {
 
 using kernels::Scratch;
 
-/// As to_cpp.h has it.
+// As to_cpp.h has it.
 using Function = void(long lanes, const double* p, const double* const* d, double* const* y, long* left);
 
 constexpr const char *kValue = "wengert_value", *kGradient = "wengert_gradient";
 constexpr Index kBlock = 256;  // lanes
 
-/// What keeps the bits of the evaluator, and calls the C library for what compilers would compute otherwise: pow(x, 2.0) as x * x.
+// What keeps the bits of the evaluator, and calls the C library for what compilers would compute otherwise: pow(x, 2.0) as x * x.
 std::vector<std::string> exact_flags() {
   std::vector<std::string> flags{"-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"};
   for (const char* name : {"exp",  "exp2", "expm1", "log",  "log2",  "log10", "log1p", "sin", "cos",  "tan", "asin",  "acos",
@@ -36,26 +36,26 @@ std::vector<std::string> command_of(const CompileOptions& options) {
   std::istringstream words(!options.compiler.empty() ? options.compiler : variable && *variable ? variable : "c++");
   std::vector<std::string> command;
   for (std::string word; words >> word;) command.push_back(word);
-  if (command.empty()) throw ValueError(fmt::format("compile: the compiler '{}' is no command", options.compiler));
+  if (command.empty()) throw ValueError(fmt::format("compile: the compiler '{}' is not a command", options.compiler));
   command.insert(command.end(), options.flags.begin(), options.flags.end());
   for (std::string& flag : exact_flags()) command.push_back(std::move(flag));  // the last ones count
   return command;
 }
 
-/// The sum of n numbers, in a fixed tree. Destroys them.
+// The sum of n numbers, in a fixed tree. Destroys them.
 double tree_sum(double* p, Index n, Index step = 1) {
   for (Index gap = 1; gap < n; gap *= 2)
     for (Index i = 0; i + gap < n; i += 2 * gap) p[i * step] += p[(i + gap) * step];
   return n > 0 ? p[0] : 0;
 }
 
-/// One compiled function, run over lanes.
+// One compiled function, run over lanes.
 class Run {
  public:
   Run(Function* function, const Program& program, std::span<const double> parameters, const Columns& columns)
       : function_(function), program_(program), parameters_(parameters), columns_(columns), outputs_(program.outputs()) {}
 
-  /// All outputs: [output][lane].
+  // All outputs: [output][lane].
   void values(double* to) const {
     const Scratch<long> left(lanes() + 1);
     blocks([&](Index first, Index n) { call(first, n, to + first, lanes(), left.data() + first); });
@@ -65,7 +65,7 @@ class Run {
     for (Index o = 0; o < outputs_; ++o)
       for (std::size_t k = 0; k < those.size(); ++k) to[o * lanes() + those[k]] = computed[static_cast<std::size_t>(o) * those.size() + k];
   }
-  /// The outputs, summed over the lanes.
+  // The outputs, summed over the lanes.
   void sums(double* to) const {
     const Scratch<long> left(lanes() + 1);
     const Index count = (lanes() + kBlock - 1) / kBlock;
@@ -93,7 +93,7 @@ class Run {
   template <class F> void blocks(const F& f) const {
     parallel_blocks((lanes() + kBlock - 1) / kBlock, [&](std::int64_t b) { f(b * kBlock, std::min(kBlock, lanes() - b * kBlock)); });
   }
-  /// Lanes first, first + 1, ...; output o goes to `to` + o * stride.
+  // Lanes first, first + 1, ...; output o goes to `to` + o * stride.
   void call(Index first, Index n, double* to, Index stride, long* left) const {
     const auto count = static_cast<Index>(columns_.size());
     const Scratch<const double*> d(count + 1);

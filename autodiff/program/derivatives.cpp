@@ -12,12 +12,12 @@ namespace wengert {
 namespace detail {
 namespace {
 
-/// How many of the inputs in the range are parameters.
+// How many of the inputs in the range are parameters.
 std::uint32_t parameters_in(const WengertList& list, InputRange x) {
   return x.begin < list.parameters ? std::min(x.end, list.parameters) - x.begin : 0;
 }
 
-/// The rule of operand k of an instruction: m times the derivative of y.
+// The rule of operand k of an instruction: m times the derivative of y.
 Recorded rule(const WengertList& list, const Instruction& i, int k, const std::vector<Recorded>& values, const Recorded& y,
               const Recorded& m) {
   const auto operand = [&](int j) -> const Recorded& { return values[i.operands[static_cast<std::size_t>(j)]]; };
@@ -36,8 +36,8 @@ Recorded rule(const WengertList& list, const Instruction& i, int k, const std::v
 }
 bool is_zero(const Recorded& x) { return Recorder::is_constant(x) && Recorder::value_of(x) == 0; }
 
-/// The derivative of the target by one value, and where it may be other than 0, if that is known. Elsewhere nothing is passed on, whatever
-/// the slope: that of the square root in where(x > 0, sqrt(x), 0) is infinite at 0.
+// The derivative of the target by one value, and where it may be other than 0, if that is known. Elsewhere nothing is passed on, whatever
+// the slope: that of the square root in where(x > 0, sqrt(x), 0) is infinite at 0.
 struct Adjoint {
   std::optional<Recorded> sum;
   std::optional<Condition> support;
@@ -191,7 +191,7 @@ WengertList jacobian_of(const WengertList& list, InputRange by) {
   return to.finish(j);
 }
 
-/// One push over the gradient for each column; of the symmetric matrix, the elements on and below the diagonal are computed.
+// One push over the gradient for each column; of the symmetric matrix, the elements on and below the diagonal are computed.
 WengertList hessian_of(const WengertList& list, By by) {
   const WengertList gradient = gradient_of(list, by, false);
   const InputRange x = range_of(list, by);
@@ -209,7 +209,7 @@ WengertList hessian_of(const WengertList& list, By by) {
 
 using Transform = std::function<WengertList(const WengertList&)>;
 
-/// The paths of a transformed program: those of the program itself, transformed.
+// The paths of a transformed program: those of the program itself, transformed.
 class TransformedSource : public PathSource {
  public:
   TransformedSource(std::shared_ptr<PathSet> paths, Transform transform) : paths_(std::move(paths)), transform_(std::move(transform)) {}

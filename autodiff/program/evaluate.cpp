@@ -20,14 +20,14 @@ using kernels::Scratch;
 constexpr std::uint32_t kStays = ~std::uint32_t{0};
 constexpr Index kMostTasks = 64;
 
-/// The sum of p[0], p[step], ... of n numbers, in a fixed tree. Destroys them.
+// The sum of p[0], p[step], ... of n numbers, in a fixed tree. Destroys them.
 template <class T> T tree_sum(T* p, Index n, Index step = 1) {
   for (Index gap = 1; gap < n; gap *= 2)
     for (Index i = 0; i + gap < n; i += 2 * gap) p[i * step] += p[(i + gap) * step];
   return n > 0 ? p[0] : T(0);
 }
 
-/// How many lanes a block has: such that its rows stay in the cache. Depends on the list and the number of lanes alone.
+// How many lanes a block has: such that its rows stay in the cache. Depends on the list and the number of lanes alone.
 template <class T> Index block_width(Index rows, Index lanes) {
   constexpr Index kMost = 256, kFewest = 64, kBytes = 512 * 1024;
   Index width = kMost;
@@ -36,20 +36,20 @@ template <class T> Index block_width(Index rows, Index lanes) {
   return width;
 }
 
-/// The lanes of one pass: those of a list, or 0, 1, ....
+// The lanes of one pass: those of a list, or 0, 1, ....
 struct Lanes {
   const std::uint32_t* list;
   Index count;
   Index operator[](Index i) const { return list ? static_cast<Index>(list[i]) : i; }
 };
 
-/// Where each lane left its path. The arrays are by lanes; null for a path without guards.
+// Where each lane left its path. The arrays are by lanes; null for a path without guards.
 struct Departures {
   std::uint32_t* guard = nullptr;
   double* outcome = nullptr;
 };
 
-/// What a pass computes besides finding out which lanes stay.
+// What a pass computes besides finding out which lanes stay.
 struct Purpose {
   bool values, sums, reverse;
 };
@@ -73,7 +73,7 @@ template <class T> class Pass {
         width_(block_width<T>(plan_.rows + plan_.adjoint_rows, lanes.count)),
         uniforms_(plan_.uniforms + 1) {}
 
-  /// Returns how many lanes left.
+  // Returns how many lanes left.
   Index run() {
     compute_uniforms();
     const Index blocks = (lanes_.count + width_ - 1) / width_, tasks = std::min(blocks, kMostTasks), totals = summed_ + boundary_;
@@ -147,7 +147,7 @@ template <class T> class Pass {
   double their_outcome_ = 0;
 };
 
-/// The memory of one task, which runs block after block in it.
+// The memory of one task, which runs block after block in it.
 template <class T> class Pass<T>::Block {
  public:
   explicit Block(const Pass& pass)
@@ -166,7 +166,7 @@ template <class T> class Pass<T>::Block {
     std::fill_n(boundary_, kPartialSums * (pass.boundary_ + pass.summed_), T(0));
   }
 
-  /// Lanes first, first + 1, ... of the pass. Returns how many of them left.
+  // Lanes first, first + 1, ... of the pass. Returns how many of them left.
   Index run(Index first, Index n) {
     first_ = first;
     n_ = n;
@@ -183,7 +183,7 @@ template <class T> class Pass<T>::Block {
     return n - staying_;
   }
 
-  /// The sums over all lanes of the task: of the outputs, then of the adjoints of uniform numbers.
+  // The sums over all lanes of the task: of the outputs, then of the adjoints of uniform numbers.
   void add_up(T* to) {
     for (Index o = 0; o < pass_.summed_; ++o) *to++ = tree_sum(sums_ + o * kPartialSums, kPartialSums);
     for (Index k = 0; k < pass_.boundary_; ++k) *to++ = tree_sum(boundary_ + k * kPartialSums, kPartialSums);
@@ -243,7 +243,7 @@ template <class T> class Pass<T>::Block {
     all_leave();
   }
 
-  /// If a guard that is the same for all lanes turned out otherwise.
+  // If a guard that is the same for all lanes turned out otherwise.
   void all_leave() {
     if (pass_.all_leave_at_ == kStays) return;
     for (Index i = 0; i < n_; ++i) {
@@ -285,7 +285,7 @@ template <class T> class Pass<T>::Block {
       write(to, at(place), place.kind() == Place::uniform ? 0 : 1);
     }
   }
-  /// A row, into an array by lanes.
+  // A row, into an array by lanes.
   void write(T* to, const T* from, Index step) {
     if (all_stay() && !pass_.lanes_.list && step == 1) {
       std::memcpy(to + first_, from, static_cast<std::size_t>(n_) * sizeof(T));
@@ -352,7 +352,7 @@ template <class T> class Pass<T>::Block {
   Index first_ = 0, n_ = 0, staying_ = 0;
 };
 
-/// The paths of all lanes, and one pass after another.
+// The paths of all lanes, and one pass after another.
 template <class T> class Evaluation {
  public:
   Evaluation(PathSet& paths, const Request<T>& request)
@@ -378,7 +378,7 @@ template <class T> class Evaluation {
  private:
   static bool wants_reverse(const Request<T>& request) { return request.parameters_gradient || wants_data_gradient(request); }
 
-  /// The lanes that left the first path, along the paths that they take.
+  // The lanes that left the first path, along the paths that they take.
   void follow(Index count, Departures departures) {
     const Scratch<std::uint32_t> lanes(count), settled(count);
     const Scratch<std::int32_t> path_of(request_.lanes);
@@ -420,7 +420,7 @@ template <class T> class Evaluation {
     fail_for_lost_lanes();
   }
 
-  /// Sorts lanes by their path, the path of the first lane first, and calls f(path, its lanes in order).
+  // Sorts lanes by their path, the path of the first lane first, and calls f(path, its lanes in order).
   template <class F> void for_each_path(std::uint32_t* lanes, Index count, const std::int32_t* path_of, F&& f) {
     std::sort(lanes, lanes + count);
     const int known = paths_.size();
@@ -440,7 +440,7 @@ template <class T> class Evaluation {
     }
   }
 
-  /// The next path of a lane that left one; false if there is none.
+  // The next path of a lane that left one; false if there is none.
   bool go_on(std::uint32_t lane, Departures departures, std::int32_t& path) {
     const std::uint32_t guard = departures.guard[lane];
     const double outcome = departures.outcome[lane];

@@ -11,7 +11,7 @@ namespace {
 
 using Strings = std::array<std::string, 3>;
 
-/// Operators and what <cmath> has, with # for the operand or #1, #2, #3; null for the others.
+// Operators and what <cmath> has, with # for the operand or #1, #2, #3; null for the others.
 const char* pattern_of(Opcode opcode) {
   switch (opcode) {
     case Opcode::add:
@@ -70,7 +70,7 @@ const char* pattern_of(Opcode opcode) {
   }
 }
 
-/// When a condition holds; null for other operations.
+// When a condition holds; null for other operations.
 const char* condition_of(Opcode opcode) {
   switch (opcode) {
     case Opcode::less:
@@ -108,13 +108,13 @@ std::string filled(const char* pattern, Opcode opcode, const Strings& operands) 
   return text;
 }
 
-/// Whether an operation is written with operators, so that it needs brackets as an operand. Others are calls, whose operands need none.
+// Whether an operation is written with operators, so that it needs brackets as an operand. Others are calls, whose operands need none.
 bool has_operators(Opcode opcode) {
   return sign_of(opcode) || condition_of(opcode) || opcode == Opcode::negative || opcode == Opcode::square ||
          opcode == Opcode::reciprocal || opcode == Opcode::rsqrt || opcode == Opcode::where;
 }
 
-/// The formula of a function, as a list of other operations.
+// The formula of a function, as a list of other operations.
 WengertList formula_of(Opcode opcode, const std::array<double, 2>& options) {
   return visit_function(opcode, options.data(), []<class F>(const F& f) {
     Recorder recorder(Computed::not_at_all);

@@ -97,7 +97,7 @@ std::string defect_of(const WengertList& list) {
           return fmt::format("operand {} of instruction {} ({}) is value {}, which is not before it", k, i, its.name, operand);
       } else if (k < its.operands + its.options) {
         if (operand < list.inputs() || operand >= first)
-          return fmt::format("an option of instruction {} ({}) is value {}, which is no constant", i, its.name, operand);
+          return fmt::format("an option of instruction {} ({}) is value {}, which is not a constant", i, its.name, operand);
       } else if (operand != 0) {
         return fmt::format("instruction {} ({}) has more than {} operands", i, its.name, its.operands);
       }

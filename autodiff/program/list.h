@@ -79,8 +79,8 @@ struct WengertList {
   friend bool operator==(const WengertList& a, const WengertList& b);
 };
 
-/// What is wrong with a list: an operand out of range or not before its use, an option that is no constant, an output out of range. Empty
-/// if nothing is.
+/// What is wrong with a list: an operand out of range or not before its use, an option that is not a constant, an output out of range.
+/// Empty if nothing is.
 std::string defect_of(const WengertList& list);
 
 /// "v12 < 0.5" of a guard's value, "p0" and "d1" for inputs: an instruction with its operands, constants as numbers.

@@ -12,7 +12,7 @@ namespace {
 
 bool same_outcome(double a, double b) { return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b); }
 
-/// Values have other numbers on other paths, because what a path does not need is left out of it.
+// Values have other numbers on other paths, because what a path does not need is left out of it.
 bool agree(const Guard& a, const Guard& b) { return a.kind == b.kind && same_outcome(a.outcome, b.outcome); }
 
 }  // namespace

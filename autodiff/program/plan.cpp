@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::uint32_t kForever = std::numeric_limits<std::uint32_t>::max();
 
-/// Whether a loop of the operation takes about as long as its memory.
+// Whether a loop of the operation takes about as long as its memory.
 bool is_arithmetic(Opcode opcode) {
   switch (opcode) {
     case Opcode::add:
@@ -46,7 +46,7 @@ bool is_arithmetic(Opcode opcode) {
   }
 }
 
-/// Rows are given out from the lowest free one.
+// Rows are given out from the lowest free one.
 class Rows {
  public:
   std::uint32_t take() {
@@ -67,7 +67,7 @@ class Rows {
   std::uint32_t count_ = 0;
 };
 
-/// What is computed from a list, by the numbers of its values.
+// What is computed from a list, by the numbers of its values.
 class Planner {
  public:
   Planner(const WengertList& list, Wanted wanted, Plan& plan)
@@ -101,7 +101,7 @@ class Planner {
   static int operands_of(const Instruction& i) { return info(i.opcode).operands; }
   std::uint32_t operand(const Instruction& i, int k) const { return i.operands[static_cast<std::size_t>(k)]; }
   bool has_slope(const Instruction& i, int k) const { return info(i.opcode).has_slope && !(i.opcode == Opcode::where && k == 0); }
-  /// Whether the adjoint of the instruction v goes on to its operand k.
+  // Whether the adjoint of the instruction v goes on to its operand k.
   bool passes(const Instruction& i, int k) const { return has_slope(i, k) && active_[operand(i, k)]; }
 
   void find_lanes_and_activity() {
@@ -135,7 +135,7 @@ class Planner {
     }
   }
 
-  /// Which values of lanes are computed: those that are wanted or read.
+  // Which values of lanes are computed: those that are wanted or read.
   void find_computed() {
     if (wanted_.costly != Costly::computed) costly_ = costly_values(list_);
     std::vector<char> given(list_.size());
@@ -243,7 +243,7 @@ class Planner {
     plan_.rows = rows.count();
   }
 
-  /// How many terms the adjoint of each value has.
+  // How many terms the adjoint of each value has.
   std::vector<std::uint32_t> count_terms() const {
     std::vector<std::uint32_t> terms(list_.size());
     for (std::uint32_t y : list_.outputs) ++terms[y];
@@ -255,7 +255,7 @@ class Planner {
     }
     return terms;
   }
-  /// Whether the rule of operand k is m itself.
+  // Whether the rule of operand k is m itself.
   static bool is_identity(const Instruction& i, int k) { return i.opcode == Opcode::add || (i.opcode == Opcode::subtract && k == 0); }
 
   void plan_reverse() {

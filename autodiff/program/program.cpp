@@ -113,7 +113,7 @@ template <class T> class Caller {
   detail::PathSet& paths_;
 };
 
-/// One lane, of which `record` are the data.
+// One lane, of which `record` are the data.
 template <class T> class OneLane {
  public:
   explicit OneLane(std::span<const T> record) {

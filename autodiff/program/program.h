@@ -109,9 +109,9 @@ class Program {
   //   (inputs), (parameters, record)   the one output of one lane
   //   values                           all outputs: of one lane, or [output][lane]
   //   sum                              the one output, summed over the lanes
-  //   sum_and_gradient                 the same and its derivatives by the parameters, by a reverse sweep
-  //   value_and_gradient               the one output of one lane and its derivatives by all inputs, by a reverse sweep
-  //   vjp                              J^T y_bar for y_bar of [output][lane]: by the data to [data][lane], and by the parameters, summed
+  //   sum_and_gradient                 the same and its derivatives with respect to the parameters, by a reverse sweep
+  //   value_and_gradient               the one output of one lane and its derivatives with respect to all inputs, by a reverse sweep
+  //   vjp                              J^T y_bar for y_bar of [output][lane]: for the data to [data][lane], and for the parameters, summed
   //                                    over the lanes; a derivative whose span is empty is not computed
   //   report                           which path each lane takes; lanes without a path are listed there and are no error
 #define WENGERT_EVALUATION(T)                                                                                             \

@@ -119,7 +119,7 @@ class Reader {
     std::memcpy(&value, take(sizeof value, what).data(), sizeof value);
     return value;
   }
-  /// A number of things of at least that many bytes each, which must be there.
+  // A number of things of at least that many bytes each, which must be there.
   std::uint32_t count(const char* what, std::size_t bytes) {
     const auto n = number<std::uint32_t>(what);
     if (n > (bytes_.size() - at_) / bytes) fail(fmt::format("it announces {} {}, more than it has bytes for", n, what));

@@ -21,7 +21,7 @@ class Finder {
     for (const Step& step : steps) prefix_.push_back(add(multiply(prefix_.back(), kBase), kind_of(step)));
   }
 
-  /// Long windows first: one that holds all rounds of an inner loop repeats itself only in the next round of the outer one.
+  // Long windows first: one that holds all rounds of an inner loop repeats itself only in the next round of the outer one.
   void find(std::size_t first, std::size_t end) {
     if (end <= first) return;
     std::vector<Stretch> found;
@@ -42,7 +42,7 @@ class Finder {
     candidates_.insert(candidates_.end(), found.begin(), found.end());
   }
 
-  /// Those whose operands can be found, cut to the rounds where they can.
+  // Those whose operands can be found, cut to the rounds where they can.
   std::vector<Stretch> addressable() {
     std::vector<Stretch> kept;
     for (Stretch stretch : candidates_)
@@ -77,7 +77,7 @@ class Finder {
     return kind + 1;
   }
 
-  /// Whether steps i and j do the same, but for the numbers of their operands.
+  // Whether steps i and j do the same, but for the numbers of their operands.
   bool alike(std::size_t i, std::size_t j) const {
     const Step &a = steps_[i], &b = steps_[j];
     if (a.is_guard != b.is_guard) return false;
@@ -96,7 +96,7 @@ class Finder {
       if (list_.kind(x.at[k]) != list_.kind(y.at[k])) return false;
     return true;
   }
-  /// Whether the operands' numbers grow from step i to j by the same as from h to i.
+  // Whether the operands' numbers grow from step i to j by the same as from h to i.
   bool evenly(std::size_t h, std::size_t i, std::size_t j) const {
     const Operands x = operands_of(list_, steps_[h]), y = operands_of(list_, steps_[i]), z = operands_of(list_, steps_[j]);
     for (int k = 0; k < x.count; ++k)
@@ -122,7 +122,7 @@ class Finder {
       s = add_stretch(s, p, rounds_of(s, p, i), found) ? s + p * rounds_of(s, p, i) : i + 1;
     }
   }
-  /// If steps [s, i) do the same as those one period on.
+  // If steps [s, i) do the same as those one period on.
   static std::size_t rounds_of(std::size_t s, std::size_t p, std::size_t i) { return (i - s) / p + 1; }
   bool add_stretch(std::size_t s, std::size_t p, std::size_t rounds, std::vector<Stretch>& found) const {
     if (!worth_it(p, rounds)) return false;
@@ -137,7 +137,7 @@ class Finder {
     return true;
   }
 
-  /// How far it is from each step to the next one where a window of the same begins; 0 if there is none.
+  // How far it is from each step to the next one where a window of the same begins; 0 if there is none.
   std::vector<std::uint32_t> distances(std::size_t first, std::size_t end, std::size_t window) const {
     std::vector<std::uint32_t> distance(end - first);
     struct Entry {
@@ -157,7 +157,7 @@ class Finder {
     return distance;
   }
 
-  /// Leaves out rounds at either end whose operands are not where those of the other rounds are. False if too few are left.
+  // Leaves out rounds at either end whose operands are not where those of the other rounds are. False if too few are left.
   bool cut(Stretch& stretch, const std::vector<Stretch>& before) const {
     auto low = std::int64_t{0}, high = static_cast<std::int64_t>(stretch.rounds);
     for (std::size_t j = 0; j < stretch.period; ++j) {
@@ -186,7 +186,7 @@ class Finder {
     stretch.rounds = static_cast<std::size_t>(high - low);
     return true;
   }
-  /// x / step, rounded down.
+  // x / step, rounded down.
   static std::int64_t floor_of(std::int64_t x, std::int64_t step) { return x >= 0 ? x / step : -((-x + step - 1) / step); }
 
   const WengertList& list_;

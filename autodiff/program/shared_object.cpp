@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// A new folder that nobody else may read, removed at the end of its scope.
+// A new folder that nobody else may read, removed at the end of its scope.
 class TemporaryFolder {
  public:
   TemporaryFolder() {
@@ -52,7 +52,7 @@ class TemporaryFolder {
   std::string problem_;
 };
 
-/// Runs a command, found in $PATH, without a shell; both its outputs go to a file. What is wrong, empty if its status is 0.
+// Runs a command, found in $PATH, without a shell; both its outputs go to a file. What is wrong, empty if its status is 0.
 std::string run(const std::vector<std::string>& command, const std::string& output) {
   std::vector<char*> arguments;
   arguments.reserve(command.size() + 1);
@@ -75,7 +75,7 @@ std::string run(const std::vector<std::string>& command, const std::string& outp
                            : fmt::format("it ends by signal {}", WTERMSIG(status));
 }
 
-/// The first lines of a file.
+// The first lines of a file.
 std::string beginning_of(const std::string& file) {
   constexpr std::size_t kMost = 1000;
   std::ifstream stream(file);

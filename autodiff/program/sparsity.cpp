@@ -64,8 +64,8 @@ namespace {
 
 using detail::InputRange;
 
-/// Sorted lists of inputs, one for each value of a list: the inputs that the value depends on smoothly. They are short where a matrix is
-/// sparse, which sets of bits would not use.
+// Sorted lists of inputs, one for each value of a list: the inputs that the value depends on smoothly. They are short where a matrix is
+// sparse, which sets of bits would not use.
 class Dependences {
  public:
   Dependences(const WengertList& list, InputRange by) : of_(list.size()) {
@@ -99,7 +99,7 @@ BitMatrix jacobian_pattern(const WengertList& list, InputRange by) {
     for (std::uint32_t x : dependences[list.outputs[o]]) pattern.set(o, x);
   return pattern;
 }
-/// That of the gradient, made symmetric: of two elements across the diagonal one may be known to be 0, and then both are.
+// That of the gradient, made symmetric: of two elements across the diagonal one may be known to be 0, and then both are.
 BitMatrix hessian_pattern(const WengertList& list, By by) {
   const BitMatrix of_gradient = jacobian_pattern(detail::gradient_of(list, by, false), detail::range_of(list, by));
   BitMatrix pattern(of_gradient.rows(), of_gradient.columns());
@@ -109,7 +109,7 @@ BitMatrix hessian_pattern(const WengertList& list, By by) {
   return pattern;
 }
 
-/// The union of the patterns of all paths.
+// The union of the patterns of all paths.
 template <class F> BitMatrix pattern_of(const Program& program, F&& pattern_of_list) {
   BitMatrix pattern = pattern_of_list(program.list());
   for (int path = 1; path < program.paths(); ++path) {
@@ -119,7 +119,7 @@ template <class F> BitMatrix pattern_of(const Program& program, F&& pattern_of_l
   return pattern;
 }
 
-/// Vertices by falling number of neighbours.
+// Vertices by falling number of neighbours.
 std::vector<std::uint32_t> largest_first(const std::vector<std::size_t>& neighbours) {
   std::vector<std::uint32_t> order(neighbours.size());
   std::iota(order.begin(), order.end(), 0u);
@@ -129,7 +129,7 @@ std::vector<std::uint32_t> largest_first(const std::vector<std::size_t>& neighbo
 
 constexpr std::uint32_t kNoColour = ~std::uint32_t{0};
 
-/// Which colours a vertex must not get. To start anew for the next vertex costs nothing.
+// Which colours a vertex must not get. To start anew for the next vertex costs nothing.
 class Forbidden {
  public:
   explicit Forbidden(std::size_t vertices) : by_(vertices + 1, kNoColour) {}
@@ -164,7 +164,7 @@ void check_inside(const char* name, const BitMatrix& pattern, const BitMatrix& o
                         name, i, j, name));
 }
 
-/// The elements of a pattern from derivatives along colours.
+// The elements of a pattern from derivatives along colours.
 std::vector<Recorded> along_columns(const WengertList& list, const std::vector<Recorded>& values, const CompressedRows& pattern,
                                     const Colouring& colouring, InputRange by) {
   std::vector<Recorded> elements(pattern.columns.size()), direction(by.size());
@@ -190,8 +190,8 @@ std::vector<Recorded> along_rows(detail::Recorder& recorder, const WengertList& 
   return elements;
 }
 
-/// Where element (i, j) of a symmetric matrix can be read: from row i in the colour of j, if no other element of row i has that colour;
-/// else from row j in the colour of i.
+// Where element (i, j) of a symmetric matrix can be read: from row i in the colour of j, if no other element of row i has that colour;
+// else from row j in the colour of i.
 bool alone_in_its_row(const CompressedRows& pattern, const Colouring& colouring, std::uint32_t i, std::uint32_t j) {
   int of_that_colour = 0;
   for (std::uint32_t k = pattern.row_begin[i]; k < pattern.row_begin[i + 1]; ++k)
@@ -199,7 +199,7 @@ bool alone_in_its_row(const CompressedRows& pattern, const Colouring& colouring,
   return of_that_colour == 1;
 }
 
-/// Where each element of a symmetric matrix is read: element of which row, along which colour.
+// Where each element of a symmetric matrix is read: element of which row, along which colour.
 struct Reading {
   std::uint32_t row, colour;
 };

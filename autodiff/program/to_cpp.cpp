@@ -19,7 +19,7 @@ using detail::OperandRule;
 using detail::Step;
 using detail::Stretch;
 
-/// The list with what does not depend on data in front. `uniform`, by the new numbers: what does not.
+// The list with what does not depend on data in front. `uniform`, by the new numbers: what does not.
 WengertList uniform_first(const WengertList& list, std::vector<char>& uniform) {
   std::vector<char> its(list.size());
   for (std::uint32_t v = 0; v < list.size(); ++v) {
@@ -48,7 +48,7 @@ WengertList uniform_first(const WengertList& list, std::vector<char>& uniform) {
   return sorted;
 }
 
-/// A site may hold whatever a file may be called: nothing of it may end or continue a comment.
+// A site may hold whatever a file may be called: nothing of it may end or continue a comment.
 std::string comment_of(const std::string& site) {
   if (site.empty()) return {};
   std::string text = "  // " + site;
@@ -57,7 +57,7 @@ std::string comment_of(const std::string& site) {
   return text;
 }
 
-/// Two columns further to the right.
+// Two columns further to the right.
 std::string indented(const std::string& lines) {
   std::string text;
   for (std::size_t from = 0; from < lines.size();) {
@@ -68,7 +68,7 @@ std::string indented(const std::string& lines) {
   return text;
 }
 
-/// "3 + 2 * r".
+// "3 + 2 * r".
 std::string index_of(std::int64_t base, std::int64_t stride) {
   if (stride == 0) return std::to_string(base);
   const std::int64_t size = stride < 0 ? -stride : stride;
@@ -124,11 +124,11 @@ class CppWriter {
   }
 
  private:
-  /// What is needed of one value of each round.
+  // What is needed of one value of each round.
   struct Position {
-    std::uint32_t back = 0;  ///< how many rounds later it is still read
-    bool after = false;      ///< that of the last round is read after the loop
-    bool saved = false;      ///< that of another round is read after the loop
+    std::uint32_t back = 0;  // how many rounds later it is still read
+    bool after = false;      // that of the last round is read after the loop
+    bool saved = false;      // that of another round is read after the loop
   };
   Position& position_of(const Stretch& stretch, std::uint32_t value) {
     const auto s = static_cast<std::size_t>(&stretch - stretches_.data());
@@ -137,7 +137,7 @@ class CppWriter {
   static std::uint32_t round_of(const Stretch& stretch, std::uint32_t value) {
     return (value - stretch.first_value) / stretch.values_per_round;
   }
-  /// The number of the same value in round 0, which gives it its name.
+  // The number of the same value in round 0, which gives it its name.
   static std::uint32_t first_of(const Stretch& stretch, std::uint32_t value) {
     return stretch.first_value + (value - stretch.first_value) % stretch.values_per_round;
   }
@@ -186,7 +186,7 @@ class CppWriter {
     Position& position = position_of(stretch, rule.base + rule.back * stretch.values_per_round);
     for (; position.back < rule.back; ++position.back) mark_one(first_name(stretch, rule) - (position.back + 1) * stretch.values_per_round);
   }
-  /// The number, in round 0, of the value that an operand of an earlier round is.
+  // The number, in round 0, of the value that an operand of an earlier round is.
   static std::uint32_t first_name(const Stretch& stretch, const OperandRule& rule) {
     return rule.base + rule.back * stretch.values_per_round;
   }
@@ -196,7 +196,7 @@ class CppWriter {
   std::string name_of(std::uint32_t value) const { return fmt::format("v{}", value - list_.first_instruction() + 1); }
   std::string array_of(std::uint32_t first) const { return fmt::format("w{}", first - list_.first_instruction() + 1); }
 
-  /// Value base + stride * r, outside the stretch that computes it.
+  // Value base + stride * r, outside the stretch that computes it.
   std::string operand(std::uint32_t base, std::int64_t stride) const {
     switch (list_.kind(base)) {
       case ValueKind::parameter:
@@ -316,7 +316,7 @@ class CppWriter {
 
   // ---- outputs ----
 
-  /// Outputs k, k + 1, ... whose numbers grow evenly.
+  // Outputs k, k + 1, ... whose numbers grow evenly.
   struct OutputRun {
     std::size_t count;
     std::int64_t stride;
@@ -379,7 +379,7 @@ bool is_name(std::string_view name) {
 
 std::string to_cpp(const Program& program, std::string_view name, const CppOptions& options) {
   if (!is_name(name))
-    throw ValueError(fmt::format("to_cpp: '{}' is no name of a function; it needs a letter, then letters, digits and _", name));
+    throw ValueError(fmt::format("to_cpp: '{}' is not a function's name; it needs a letter, then letters, digits and _", name));
   return CppWriter(program.list(), name, options).source();
 }
 

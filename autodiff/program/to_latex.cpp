@@ -11,7 +11,7 @@
 namespace wengert {
 namespace {
 
-/// How tightly the parts of a formula are bound together.
+// How tightly the parts of a formula are bound together.
 enum Level {
   kLoose,    // a choice, "and", "or"
   kSum,      // a + b, -a
@@ -46,7 +46,7 @@ bool ends(std::string_view text, std::string_view part) {
   return text.size() >= part.size() && text.substr(text.size() - part.size()) == part;
 }
 
-/// The formula of a function with its operands in it, in brackets where what stands around them binds more tightly.
+// The formula of a function with its operands in it, in brackets where what stands around them binds more tightly.
 std::string filled(std::string_view pattern, const std::vector<Formula>& operands) {
   std::string text;
   int depth = 0;  // of brackets in the pattern

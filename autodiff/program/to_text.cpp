@@ -10,7 +10,7 @@
 namespace wengert {
 namespace {
 
-/// The path that the inputs take, recorded if it must be.
+// The path that the inputs take, recorded if it must be.
 const WengertList& list_at(const Program& program, std::span<const double> inputs) {
   const auto parameters = static_cast<std::size_t>(program.parameters());
   Columns columns;
@@ -35,7 +35,7 @@ std::vector<double> values_at(const WengertList& list, std::span<const double> i
   return values;
 }
 
-/// m times the derivative of y by operand k.
+// m times the derivative of y with respect to operand k.
 double rule(const WengertList& list, const Instruction& i, int k, const std::vector<double>& values, double y, double m) {
   const auto x = [&](int j) { return values[i.operands[static_cast<std::size_t>(j)]]; };
   return detail::visit_function(i.opcode, list.options(i).data(), [&]<class F>(const F& f) -> double {

@@ -14,7 +14,7 @@ static_assert(kBlockSize > NumberRange::kMaxValues);
 
 std::atomic<LiveRange*> live_ranges{nullptr};
 
-/// Blocks left by threads that have ended, and where new ones start.
+// Blocks left by threads that have ended, and where new ones start.
 class Blocks {
  public:
   Block draw() {
@@ -45,8 +45,8 @@ Blocks& blocks() {
   return *all;
 }
 
-/// Blocks for this thread's next ranges. A tape uses two at a time, a tape inside another two more. Trivially destructible: tapes may
-/// begin and end while the thread, or the process, is ending.
+// Blocks for this thread's next ranges. A tape uses two at a time, a tape inside another two more. Trivially destructible: tapes may
+// begin and end while the thread, or the process, is ending.
 struct IdleBlocks {
   static constexpr std::size_t kMost = 8;
   Block list[kMost];

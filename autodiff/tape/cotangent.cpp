@@ -10,7 +10,7 @@ namespace {
 
 kernels::MatrixView<float> matrix(const Tensor& x) { return {x.data<float>(), x.shape()[1], 1}; }
 
-/// Whether the elements are the library's: memory that the user lent might change while a product is deferred.
+// Whether the elements are the library's: memory that the user lent might change while a product is deferred.
 bool is_own(const Tensor& x) {
   const Elements& e = *x.elements();
   return !e.borrowed && !(e.base && e.base->borrowed);

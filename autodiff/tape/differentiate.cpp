@@ -18,14 +18,14 @@ Tensor zero_for(const Source& s) {
   return Tensor::zeros(like.shape(), like.dtype());
 }
 
-/// Whether a cotangent other than an exact zero has reached the source.
+// Whether a cotangent other than an exact zero has reached the source.
 bool is_reached(TapeState& t, const Source& s, std::uint32_t index, bool recorded) {
   if (index == kNoIndex) return false;
   if (!s.scalar) return t.slots[index].cotangent.defined();
   return recorded ? t.recorded_adjoints[index].defined() : t.adjoints()[index] != 0;
 }
 
-/// The gradient that the sweep computed for a source; zeros if none reached it.
+// The gradient that the sweep computed for a source; zeros if none reached it.
 Cotangent gradient_of(TapeState& t, const Source& s, std::uint32_t index, bool recorded) {
   if (!is_reached(t, s, index, recorded)) return zero_for(s);
   if (s.scalar) return recorded ? t.recorded_adjoints[index] : Tensor::full({}, t.adjoints()[index], float64);
@@ -35,8 +35,8 @@ Cotangent gradient_of(TapeState& t, const Source& s, std::uint32_t index, bool r
   return recorded ? g : g.constant();
 }
 
-/// Gives a receiver the gradients. That of a tensor is complete behind the first node that reads it, the last one to be swept; that of a
-/// scalar, or of what no node reads, at the end.
+// Gives a receiver the gradients. That of a tensor is complete behind the first node that reads it, the last one to be swept; that of a
+// scalar, or of what no node reads, at the end.
 class Delivery {
  public:
   Delivery(TapeState& t, std::span<const Source> sources, const SourceIndices& at, bool recorded, SourceReceiver& receiver)

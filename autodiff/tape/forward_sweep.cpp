@@ -11,7 +11,7 @@ namespace wengert {
 namespace detail {
 namespace {
 
-/// One pass over the records, first to last, with the operations' forward rules.
+// One pass over the records, first to last, with the operations' forward rules.
 class ForwardSweep {
  public:
   explicit ForwardSweep(TapeState& t) : t_(t), tangents_(t.slots.size()), scalar_tangents_(t.next()) {}
@@ -38,7 +38,7 @@ class ForwardSweep {
   }
 
  private:
-  /// Adds the tangent: a source that is not a leaf has a tangent already, which the caller gave.
+  // Adds the tangent: a source that is not a leaf has a tangent already, which the caller gave.
   void accumulate(std::uint32_t slot, Tensor tangent, Location site) {
     Tensor& sum = tangents_[slot];
     sum = sum.defined() ? add(sum, tangent, site) : std::move(tangent);

@@ -14,7 +14,7 @@
 namespace wengert {
 namespace {
 
-/// The elements of row-major tensors. A DtypeError unless all are floating.
+// The elements of row-major tensors. A DtypeError unless all are floating.
 class Parts {
  public:
   explicit Parts(const pool::Vector<Tensor>& tensors) {
@@ -22,7 +22,7 @@ class Parts {
   }
   std::size_t count() const { return parts_.size(); }
 
-  /// f(i, elements, n) for the ith part, which has n elements, float or double.
+  // f(i, elements, n) for the ith part, which has n elements, float or double.
   template <class F> void for_each(F&& f) const {
     const auto visit = [&](Index i) {
       const Part& part = parts_[static_cast<std::size_t>(i)];
@@ -56,7 +56,7 @@ class Parts {
   Index size_ = 0;
 };
 
-/// The gradients as row-major tensors; copies where they are not.
+// The gradients as row-major tensors; copies where they are not.
 pool::Vector<Tensor> row_major(const Gradients& gradients) {
   pool::Vector<Tensor> result;
   result.reserve(gradients.size());
@@ -64,8 +64,8 @@ pool::Vector<Tensor> row_major(const Gradients& gradients) {
   return result;
 }
 
-/// The gradients as tensors; deferred products are multiplied in place. A TapeError if one was recorded: changing it would silently lose
-/// derivatives.
+// The gradients as tensors; deferred products are multiplied in place. A TapeError if one was recorded: changing it would silently lose
+// derivatives.
 pool::Vector<Tensor*> changeable(const char* operation, pool::Vector<detail::Cotangent>& cotangents) {
   pool::Vector<Tensor*> tensors;
   tensors.reserve(cotangents.size());
@@ -80,7 +80,7 @@ pool::Vector<Tensor*> changeable(const char* operation, pool::Vector<detail::Cot
   return tensors;
 }
 
-/// f(elements, n) for all elements of the gradients. Shared elements are copied first; if memory does not suffice, nothing has changed.
+// f(elements, n) for all elements of the gradients. Shared elements are copied first; if memory does not suffice, nothing has changed.
 template <class F> void change(const pool::Vector<Tensor*>& gradients, F&& f) {
   pool::Vector<Tensor> tensors;
   tensors.reserve(gradients.size());
@@ -91,7 +91,7 @@ template <class F> void change(const pool::Vector<Tensor*>& gradients, F&& f) {
   Parts(tensors).for_each([&]<class T>(std::size_t, const T* elements, Index n) { f(const_cast<T*>(elements), n); });
 }
 
-/// Computes norms, in one or two passes over the elements.
+// Computes norms, in one or two passes over the elements.
 class Norm {
  public:
   explicit Norm(const Gradients& gradients) : tensors_(row_major(gradients)), parts_(tensors_), results_(parts_.count()) {}
@@ -111,7 +111,7 @@ class Norm {
     const double squares = total([](const auto* x, Index n) { return kernels::sum_of_squares(x, n); });
     return squares >= kMin && std::isfinite(squares) ? std::sqrt(squares) : scaled_norm(2);
   }
-  /// Computed from magnitudes relative to the largest: their powers do not overflow, and not all of them underflow.
+  // Computed from magnitudes relative to the largest: their powers do not overflow, and not all of them underflow.
   double scaled_norm(double p) {
     const double unit = max();
     if (unit == 0 || !std::isfinite(unit)) return unit;

@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kRows = kernels::kSweepRows;
 static_assert(sizeof(RowAdjoints) == kRows * sizeof(double));
 
-/// Whether a scalar may depend on other scalars through tensors.
+// Whether a scalar may depend on other scalars through tensors.
 bool crosses_tensors(const TapeState& t) {
   bool stacked = false;
   for (std::uint32_t k = 0; k < t.nodes.size(); ++k) {
@@ -23,8 +23,8 @@ bool crosses_tensors(const TapeState& t) {
   return false;
 }
 
-/// A sweep over the statements for up to kRows targets, given by their indices (kNoIndex: a constant). Sets
-/// out[k * n + j] = d targets[k] / d source j of n.
+// A sweep over the statements for up to kRows targets, given by their indices (kNoIndex: a constant). Sets
+// out[k * n + j] = d targets[k] / d source j of n.
 void sweep_rows(TapeState& t, std::span<const std::uint32_t> targets, const SourceIndices& at, std::size_t n, double* out) {
   RowAdjoints* const adjoints = t.row_adjoints.reserve(t.next());
   std::uint32_t end = 1;  // beyond the last target

@@ -44,7 +44,7 @@ Parameter& Parameter::operator=(const Tensor& value) {
 
 namespace {
 
-/// Of names: one thread may read a parameter for the first time while another one names it.
+// Of names: one thread may read a parameter for the first time while another one names it.
 std::mutex naming;
 
 }  // namespace
@@ -57,7 +57,7 @@ void ParameterState::rename(std::string_view to) {
 
 namespace {
 
-/// From now on, messages name these elements as the parameter.
+// From now on, messages name these elements as the parameter.
 void label_value(ParameterState& p) {
   Elements* const elements = p.value.elements();
   if (!elements) return;

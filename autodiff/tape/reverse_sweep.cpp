@@ -126,7 +126,7 @@ void ReverseSweep::reverse_measured(const TapeNode& node) {
   t_.timer->after_rule(t_, node);
 }
 
-/// The sweep has passed this node, so its saved values are no longer needed.
+// The sweep has passed this node, so its saved values are no longer needed.
 void ReverseSweep::release_saved(const TapeNode& node) {
   for (std::uint32_t i = 0; i < node.inputs; ++i) t_.input(node, i).saved = Tensor();
   if (node.kind == TapeNode::element) return;
@@ -149,7 +149,7 @@ void ReverseSweep::reverse_operation(const TapeNode& node) {
 }
 // [node]
 
-/// Moves the cotangents of the outputs into arrays.y_bar. Returns whether any is defined.
+// Moves the cotangents of the outputs into arrays.y_bar. Returns whether any is defined.
 bool ReverseSweep::take_cotangents_of_outputs(const TapeNode& node) {
   bool any = false;
   for (std::uint32_t j = 0; j < node.outputs; ++j) {
@@ -165,7 +165,7 @@ bool ReverseSweep::take_cotangents_of_outputs(const TapeNode& node) {
   return any;
 }
 
-/// Collects the slots of the inputs in arrays.slots. Returns whether any input needs a cotangent.
+// Collects the slots of the inputs in arrays.slots. Returns whether any input needs a cotangent.
 bool ReverseSweep::find_inputs(const TapeNode& node) {
   bool any = false;
   for (std::uint32_t i = 0; i < node.inputs; ++i) {
@@ -215,7 +215,7 @@ void ReverseSweep::accumulate(Slot& slot, Tensor g, Location site) {
 
 // ---- crossings between the two sides ------------------------------------------------------------------------------------------
 
-/// Tensor cotangent -> scalar adjoints.
+// Tensor cotangent -> scalar adjoints.
 void ReverseSweep::reverse_stack(const TapeNode& node) {
   Slot& slot = t_.slots[node.first_output];
   const Tensor g = slot.is_source ? slot.cotangent.tensor() : std::move(slot.cotangent.tensor());
@@ -233,7 +233,7 @@ void ReverseSweep::reverse_stack(const TapeNode& node) {
   }
 }
 
-/// Scalar adjoint -> one element of a tensor cotangent, in place: a loop over the elements of a tensor stays linear.
+// Scalar adjoint -> one element of a tensor cotangent, in place: a loop over the elements of a tensor stays linear.
 void ReverseSweep::reverse_element(const TapeNode& node) {
   Slot& slot = t_.slots[t_.input(node, 0).index];
   if (!slot.needs_cotangent) return;

@@ -42,7 +42,7 @@ void check_seed(const Source& target, const Slot& slot, const Tensor& seed) {
     throw DtypeError(fmt::format("gradient: the seed {} must have the dtype of the target {}", describe(seed), describe(*target.tensor)));
 }
 
-/// The target is a constant to this tape.
+// The target is a constant to this tape.
 [[noreturn]] void throw_not_recorded(const Source& target) {
   const std::uint64_t number = target.tensor ? target.tensor->number() : target.number;
   const bool ended = number && owner_of(number) == Owner::none;

@@ -25,8 +25,8 @@ namespace {
 thread_local constinit TapeState* innermost = nullptr;  // the thread's youngest live tape
 thread_local constinit TapeTimer* timer_of_thread = nullptr;
 
-/// States whose memory the next tape of this thread takes over, in a list by `outer`. Trivially destructible: tapes may begin and end while
-/// the thread, or the process, is ending.
+// States whose memory the next tape of this thread takes over, in a list by `outer`. Trivially destructible: tapes may begin and end while
+// the thread, or the process, is ending.
 struct SpareStates {
   TapeState* first;
   enum class State : std::uint8_t { fresh, open, closed } state;

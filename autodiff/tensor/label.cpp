@@ -35,7 +35,7 @@ class Names {
   std::map<std::string, std::uint32_t, std::less<>> labels_{{"", kUnnamed}};
 };
 
-/// Never destroyed, because messages may be written while the process exits.
+// Never destroyed, because messages may be written while the process exits.
 Names& names() {
   static Names* const all = new Names;
   return *all;

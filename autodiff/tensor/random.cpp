@@ -19,7 +19,7 @@ __extension__ using Wide = unsigned __int128;
 
 using Pair = std::array<std::uint64_t, 2>;
 
-/// One block of the stream: two numbers of 64 random bits.
+// One block of the stream: two numbers of 64 random bits.
 Pair block(Generator::Position at) {
   const auto [seed, counter] = at;
   const auto low = [](std::uint64_t v) { return static_cast<std::uint32_t>(v); };
@@ -32,7 +32,7 @@ Pair block(Generator::Position at) {
 
 // Each distribution makes two elements from one block.
 
-/// The upper 53 bits as a multiple of 2^-53 in [0, 1).
+// The upper 53 bits as a multiple of 2^-53 in [0, 1).
 double unit(std::uint64_t bits) { return static_cast<double>(bits >> 11) * 0x1p-53; }
 
 struct Uniform {
@@ -42,8 +42,8 @@ struct Uniform {
   }
 };
 
-/// The Box-Muller transform: (r cos phi, r sin phi) with r^2 / 2 exponential and phi uniform. r is made from 64 bits, because its largest
-/// value, which comes from the smallest u, is where the tails end.
+// The Box-Muller transform: (r cos phi, r sin phi) with r^2 / 2 exponential and phi uniform. r is made from 64 bits, because its largest
+// value, which comes from the smallest u, is where the tails end.
 struct Normal {
   double mean, stddev;
   std::array<double, 2> operator()(const Pair& bits) const {
@@ -58,7 +58,7 @@ struct Bernoulli {
   std::array<bool, 2> operator()(const Pair& bits) const { return {unit(bits[0]) < probability, unit(bits[1]) < probability}; }
 };
 
-/// floor(n bits / 2^64) for n values. There is no rejection, so every element takes exactly 64 bits.
+// floor(n bits / 2^64) for n values. There is no rejection, so every element takes exactly 64 bits.
 struct Integers {
   Index low;
   std::uint64_t count;
@@ -95,7 +95,7 @@ Integers checked_integers(Index low, Index high) {
   return {low, static_cast<std::uint64_t>(high) - static_cast<std::uint64_t>(low)};
 }
 
-/// Rounding may carry an element of [low, high) to `high`; then the largest T below `high` is used instead.
+// Rounding may carry an element of [low, high) to `high`; then the largest T below `high` is used instead.
 template <class T> struct BelowHigh {
   T low, high;
   explicit BelowHigh(const Uniform& d) : low(static_cast<T>(d.low)), high(static_cast<T>(d.high)) {}

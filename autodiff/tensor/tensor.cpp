@@ -71,7 +71,7 @@ std::size_t block_bytes(const Elements& e) {
                                 static_cast<double>(size) * static_cast<double>(bytes_of(dtype)) / 1e9));
 }
 
-/// Memory for a header followed by elements.
+// Memory for a header followed by elements.
 void* allocate_elements(const Shape& shape, Index size, Dtype dtype, Location site) {
   try {
     return pool::allocate(sizeof(Elements) + static_cast<std::size_t>(size * bytes_of(dtype)));
@@ -80,7 +80,7 @@ void* allocate_elements(const Shape& shape, Index size, Dtype dtype, Location si
   }
 }
 
-/// A header, followed by uninitialized elements if `with_room`.
+// A header, followed by uninitialized elements if `with_room`.
 Elements* new_elements(const Shape& shape, Index size, Dtype dtype, Location site, bool with_room) {
   void* block = with_room ? allocate_elements(shape, size, dtype, site) : pool::allocate(sizeof(Elements));
   return ::new (block) Elements(shape, size, dtype, CallSite::of(site));
@@ -128,7 +128,7 @@ namespace {
   throw ValueError(fmt::format("{} at {}: int64 has no {}", operation, to_string(CallSite::of(site)), value));
 }
 
-/// The number as an element; a ValueError of the operation if the type is int64 and has no such number.
+// The number as an element; a ValueError of the operation if the type is int64 and has no such number.
 template <class T> T element_of(const ExactNumber& value, const char* operation, Location site) {
   if constexpr (std::is_same_v<T, std::int64_t>) {
     if (const auto integer = value.integer()) return *integer;
@@ -138,7 +138,7 @@ template <class T> T element_of(const ExactNumber& value, const char* operation,
   }
 }
 
-/// Rounded towards 0; a ValueError of the operation for NaN and what is beyond the range.
+// Rounded towards 0; a ValueError of the operation for NaN and what is beyond the range.
 template <class T> std::int64_t truncated(T value, const char* operation, Location site) {
   if (!(value >= T(-0x1p63) && value < T(0x1p63))) no_int64(operation, static_cast<double>(value), site);
   return static_cast<std::int64_t>(value);

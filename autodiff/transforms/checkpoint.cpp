@@ -18,13 +18,13 @@ namespace {
 using Tensors = pool::Vector<Tensor>;
 using Flags = pool::Vector<char>;
 
-/// A parameter that the function reads, and its value at that time.
+// A parameter that the function reads, and its value at that time.
 struct Read {
   ParameterRef parameter;
   Tensor value;
 };
 
-/// Everything that one call of the function depends on, so that the call can be repeated.
+// Everything that one call of the function depends on, so that the call can be repeated.
 struct Run {
   std::shared_ptr<const Block> f;
   Tensors x;     // constants; may be undefined
@@ -35,12 +35,12 @@ struct Run {
   bool higher_order;
 };
 
-/// One call of the function, recorded on a separate tape.
+// One call of the function, recorded on a separate tape.
 class Recording {
  public:
   Tensors x, p, y;  // on this tape: inputs, parameters whose values are fixed, results
 
-  /// `again`: repeats the random numbers of the first call.
+  // `again`: repeats the random numbers of the first call.
   Recording(Run& run, bool again)
       : tape_({.higher_order = run.higher_order, .isolated = true, .reject_outer_values = true}), state_(*active_tape()) {
     for (std::size_t i = 0; i < run.x.size(); ++i) x.push_back(run.varies[i] ? state_.variable(run.x[i]) : run.x[i]);
@@ -67,7 +67,7 @@ Tensors select_flagged(const Tensors& all, const Flags& flags) {
   return some;
 }
 
-/// The sources of the gradients, in the order of the node's inputs: x where it varies, then p.
+// The sources of the gradients, in the order of the node's inputs: x where it varies, then p.
 pool::Vector<Source> sources_of(std::span<const Tensor> x, const Flags& varies, const Tensors& p) {
   pool::Vector<Source> sources;
   for (std::size_t i = 0; i < varies.size(); ++i)
@@ -76,7 +76,7 @@ pool::Vector<Source> sources_of(std::span<const Tensor> x, const Flags& varies, 
   return sources;
 }
 
-/// sum_j <y_j, y_bar_j>: its gradient is J^T y_bar, to the bit.
+// sum_j <y_j, y_bar_j>: its gradient is J^T y_bar, to the bit.
 Tensor inner_product(const Tensors& y, std::span<const Tensor> y_bar) {
   Tensor total;
   for (std::size_t j = 0; j < y.size(); ++j) {
@@ -96,7 +96,7 @@ Gradients pull(TapeState& tape, const Tensors& y, std::span<const Tensor> y_bar,
 
 Tensors call_and_record(Run run, std::span<const Tensor> x, bool again, Location site);
 
-/// (x, y_bar) -> J^T y_bar for one run, recorded on the active tape.
+// (x, y_bar) -> J^T y_bar for one run, recorded on the active tape.
 class PullBlock final : public Block {
  public:
   explicit PullBlock(const Run& run) : f_(run.f), varies_(run.varies), tracked_(run.tracked) {
@@ -149,7 +149,7 @@ class CheckpointCall : public Operation {
   }
 
  private:
-  /// The results that are tracked. A TapeError unless they are the same as in the first call.
+  // The results that are tracked. A TapeError unless they are the same as in the first call.
   Tensors same_results(Recording& again, const Saved& s) const {
     bool same = again.y.size() == run_.tracked.size() && again.tape().leaves.all().size() == run_.reads.size();
     Tensors y;
@@ -182,8 +182,8 @@ class CheckpointCall : public Operation {
   mutable Run run_;
 };
 
-/// The parameters whose values are fixed on the active tape, because a checkpoint is repeating a call. Nested checkpoints must see the same
-/// values.
+// The parameters whose values are fixed on the active tape, because a checkpoint is repeating a call. Nested checkpoints must see the same
+// values.
 pool::Vector<Read> fixed_parameters(TapeState& tape) {
   pool::Vector<Read> fixed;
   for (const Leaves::Leaf& leaf : tape.leaves.all())
@@ -191,7 +191,7 @@ pool::Vector<Read> fixed_parameters(TapeState& tape) {
   return fixed;
 }
 
-/// Calls the function and records the call on the active tape. x: run.x with its numbers on that tape.
+// Calls the function and records the call on the active tape. x: run.x with its numbers on that tape.
 Tensors call_and_record(Run run, std::span<const Tensor> x, bool again, Location site) {
   TapeState& tape = *active_tape();
   Tensors y;

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "autodiff/ops.h"
+#include "autodiff/ops/broadcast.h"
 #include "autodiff/tape/forward_sweep.h"
 #include "autodiff/tape/reachability.h"
 #include "autodiff/tensor/call_site.h"
@@ -20,7 +21,7 @@ Tensors dense(std::span<const Tensor> x) {
   return all;
 }
 
-/// Tracks which values recorded from now on depend on given existing values.
+// Tracks which values recorded from now on depend on given existing values.
 class Dependents {
  public:
   explicit Dependents(TapeState& tape) : tape_(tape), first_node_(tape.nodes.size()), marked_(tape.slots.size()) {}
@@ -86,13 +87,15 @@ class CustomCall : public Operation {
 
   void check_like(const std::string& what, const Tensor& t, const Tensor& like) const {
     if (!(t.shape() == like.shape()))
-      throw ShapeError(fmt::format("{}: {} {} must have the shape of {}", name(), what, describe(t), describe(like)));
+      throw ShapeError(
+          fmt::format("{}: {} {} must have the shape of {}{}", name(), what, describe(t), describe(like),
+                      broadcasts_to(like, t.shape()) ? "; hint: sum_to(cotangent, x.shape()) adds up what broadcasting has repeated" : ""));
     if (t.dtype() != like.dtype())
       throw DtypeError(fmt::format("{}: {} {} must have the dtype of {}", name(), what, describe(t), describe(like)));
   }
 
-  /// Checks that the rule's results were recorded: each must depend on the cotangent, and unless the operation is linear, at least one must
-  /// depend on the inputs or on y. Otherwise the rule reads raw data, and second derivatives would be lost.
+  // Checks that the rule's results were recorded: each must depend on the cotangent, and unless the operation is linear, at least one must
+  // depend on the inputs or on y. Otherwise the rule reads raw data, and second derivatives would be lost.
   void recorded_vjp(const Tensor& y_bar, const Tensor& y, const Tensors& x, Tensors& result) const {
     TapeState& tape = *active_tape();
     const auto on_tape = [&](const Tensor& t) { return tape.slot_of(t) == kNoIndex ? tape.variable(t) : t; };

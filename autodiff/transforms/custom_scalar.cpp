@@ -7,7 +7,7 @@ namespace {
 
 using detail::write_argument;
 
-/// Records a statement of up to 127 arguments, x[i] and its partial derivative, from `i` on. `number`: the statement that it continues.
+// Records a statement of up to 127 arguments, x[i] and its partial derivative, from `i` on. `number`: the statement that it continues.
 std::uint64_t record_some(StatementWriter<double>& writer, std::span<const Scalar> x, std::span<const double> partials, std::size_t& i,
                           std::uint64_t number) {
   if (writer.args > writer.args_limit) writer.make_room();

@@ -10,7 +10,7 @@
 namespace wengert::detail {
 namespace {
 
-/// y = x, as a new recorded value.
+// y = x, as a new recorded value.
 class Identity : public Operation {
  public:
   const char* name() const override { return "identity"; }
@@ -20,39 +20,39 @@ class Identity : public Operation {
   void jvp(const Saved&, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override { y_dot[0] = x_dot[0]; }
 };
 
-/// Takes derivatives: on the tape that records, where they are recorded, or else on a tape of its own, where they are constants.
+// Takes derivatives: on the tape that records, where they are recorded, or else on a tape of its own, where they are constants.
 class Derivatives {
  public:
-  /// `name`: the function that the user called, for errors.
+  // `name`: the function that the user called, for errors.
   explicit Derivatives(const char* name, bool of_gradients = false) : name_(name) {
     if (!recording()) own_.emplace(TapeOptions{.higher_order = of_gradients, .isolated = true});
     tape_ = active_tape();
   }
 
-  /// x as a new variable: uses of x other than through f's argument, such as captures, are not differentiated.
+  // x as a new variable: uses of x other than through f's argument, such as captures, are not differentiated.
   Tensor variable(const Tensor& x) {
     if (own_ || tape_->slot_of(x) == kNoIndex) return tape_->variable(x);
     return record(Identity(), x.made_at(), {&x}, x.constant());
   }
 
-  /// J^T y_bar; y_bar may be left out if y has one element. On a tape of its own, this call must be the last.
+  // J^T y_bar; y_bar may be left out if y has one element. On a tape of its own, this call must be the last.
   Tensor pull(const Tensor& y, const Tensor& x, const Tensor& y_bar = {}) {
     check_cotangent(y, y_bar);
     return sweep(y, x, {.seed = y_bar, .differentiable = !own_, .unreached = Unreached::zero});
   }
-  /// The same, recorded.
+  // The same, recorded.
   Tensor recorded_pull(const Tensor& y, const Tensor& x, const Tensor& y_bar = {}) {
     check_cotangent(y, y_bar);
     return sweep(y, x, {.seed = y_bar, .differentiable = true, .unreached = Unreached::zero});
   }
-  /// The gradients of y, which has one element, with respect to parameters.
+  // The gradients of y, which has one element, with respect to parameters.
   Gradients gradients(const Tensor& y, const ParameterList& parameters, bool recorded = false) {
     check_cotangent(y, {});
     return sweep(y, parameters, {.differentiable = recorded || !own_, .unreached = Unreached::zero});
   }
 
-  /// J x_dot. Forward sweeps cannot be recorded. Where the result must be, J x_dot is the derivative of J^T u with respect to u, which is
-  /// linear in u.
+  // J x_dot. Forward sweeps cannot be recorded. Where the result must be, J x_dot is the derivative of J^T u with respect to u, which is
+  // linear in u.
   Tensor push(const Tensor& y, const Tensor& x, const Tensor& x_dot) {
     check_like("tangent", x_dot, x);
     if (!tracked(y)) return Tensor::zeros(y.shape(), y.dtype());
@@ -61,7 +61,7 @@ class Derivatives {
     return sweep_forward(*tape_, Source(y), {&source, 1}, {&x_dot, 1});
   }
 
-  /// dy/dx, in the shape of y followed by that of x.
+  // dy/dx, in the shape of y followed by that of x.
   Tensor jacobian(const Tensor& y, const Tensor& x) {
     Shape shape = y.shape();
     for (const Index size : x.shape()) shape.push_back(size);
@@ -70,7 +70,7 @@ class Derivatives {
     return reshape(y.size() <= x.size() ? rows(y, x) : columns(y, x), shape);
   }
 
-  /// dy/dp for each parameter p, in the shape of y followed by that of p.
+  // dy/dp for each parameter p, in the shape of y followed by that of p.
   std::vector<Tensor> jacobian(const Tensor& y, const ParameterList& parameters) {
     std::vector<std::vector<Tensor>> rows(parameters.size());
     for (Index i = 0; i < y.size(); ++i) {
@@ -83,21 +83,21 @@ class Derivatives {
     return all;
   }
 
-  /// A ShapeError or a DtypeError unless t is like `model`.
+  // A ShapeError or a DtypeError unless t is like `model`.
   void check_like(const char* what, const Tensor& t, const Tensor& model) const {
     if (!(t.shape() == model.shape()))
       throw ShapeError(fmt::format("{}: the {} {} must have the shape of {}", name_, what, describe(t), describe(model)));
     if (t.dtype() != model.dtype())
       throw DtypeError(fmt::format("{}: the {} {} must have the dtype of {}", name_, what, describe(t), describe(model)));
   }
-  /// A ShapeError unless y has one element, as the value of a function needs for a gradient.
+  // A ShapeError unless y has one element, as the value of a function needs for a gradient.
   void check_one_element(const Tensor& y) const {
     if (y.size() != 1)
       throw ShapeError(fmt::format("{}: the function's value {} has {} elements, not one; hint: reduce it with sum or mean", name_,
                                    describe(y), y.size()));
   }
 
-  /// Parts in the shape of p, stacked to a tensor in the leading shape followed by that of p.
+  // Parts in the shape of p, stacked to a tensor in the leading shape followed by that of p.
   static Tensor stack_parts(const std::vector<Tensor>& parts, const Shape& leading, const Tensor& p) {
     Shape shape = leading;
     for (const Index size : p.shape()) shape.push_back(size);
@@ -105,11 +105,11 @@ class Derivatives {
     return parts.empty() ? Tensor::zeros(shape, p.dtype()) : reshape(stack(std::span<const Tensor>(parts)), shape);
   }
 
-  /// The result for the user: recorded, or a constant.
+  // The result for the user: recorded, or a constant.
   Tensor result(const Tensor& t) const { return own_ ? t.constant() : t; }
 
  private:
-  /// Computes J x_dot for any number of x_dot after one recorded sweep, which records J^T u.
+  // Computes J x_dot for any number of x_dot after one recorded sweep, which records J^T u.
   struct PullOfPull {
     Derivatives* at;
     Tensor u, x_bar;
@@ -170,7 +170,7 @@ class Derivatives {
   TapeState* tape_;
 };
 
-/// The inner product of the gradients and v; undefined if all gradients are constants.
+// The inner product of the gradients and v; undefined if all gradients are constants.
 Tensor inner_product(const Gradients& g, std::span<const Tensor> v) {
   Tensor total;
   for (std::size_t k = 0; k < g.size(); ++k) {

@@ -25,7 +25,7 @@ namespace {
 using Tensors = pool::Vector<Tensor>;
 template <class T> using Pointers = pool::Vector<T*>;
 
-/// A program on elements, and those of its derivatives, made when they are needed first.
+// A program on elements, and those of its derivatives, made when they are needed first.
 class ElementProgram {
  public:
   ElementProgram(const char* name, Program program)
@@ -41,7 +41,7 @@ class ElementProgram {
     std::call_once(jvp_once_, [&] { jvp_ = std::make_shared<ElementProgram>(name, wengert::jvp(program, By::inputs)); });
     return jvp_;
   }
-  /// How many values a forward run keeps for the reverse sweep. Elements that may take another way through the program keep none.
+  // How many values a forward run keeps for the reverse sweep. Elements that may take another way through the program keep none.
   std::size_t costly() const { return costly_; }
   int parameters() const { return program.parameters(); }
   int inputs() const { return program.parameters() + program.data(); }
@@ -57,7 +57,7 @@ class ElementProgram {
 
 Tensors apply(const std::shared_ptr<const ElementProgram>& program, std::span<const Tensor> x, const Shape& shape, Location site);
 
-/// The inputs of a request: one element of each parameter, and the elements of the data in the shape of the result.
+// The inputs of a request: one element of each parameter, and the elements of the data in the shape of the result.
 template <class T> class Lanes {
  public:
   Lanes(const ElementProgram& program, std::span<const Tensor> x, const Shape& shape) {
@@ -72,7 +72,7 @@ template <class T> class Lanes {
     request.columns = columns_.data();
     request.lanes = shape.size();
   }
-  /// Values of the program that need not be computed.
+  // Values of the program that need not be computed.
   void give(std::span<const Tensor> costly) {
     if (costly.empty()) return;
     for (const Tensor& each : costly) columns_.push_back(data<T>(each));
@@ -95,7 +95,7 @@ void check_lanes(const char* name, Index lanes) {
 
 class ElementwiseCall : public Operation {
  public:
-  /// `kept` are the costly values of the program, where the forward run has written them.
+  // `kept` are the costly values of the program, where the forward run has written them.
   ElementwiseCall(std::shared_ptr<const ElementProgram> program, Tensors kept) : program_(std::move(program)), kept_(std::move(kept)) {}
   const char* name() const override { return program_->name; }
   ValueSet saved_for(int) const override {
@@ -140,7 +140,7 @@ class ElementwiseCall : public Operation {
   }
   static Tensor zeros_like_result(const Saved& s) { return Tensor::zeros(s.y_shape(), s.x_dtype(0)); }
 
-  /// One reverse sweep over all elements.
+  // One reverse sweep over all elements.
   void sweep(const Tensors& x, Tensors& seeds, const Shape& shape, Cotangents& x_bar) const {
     const int parameters = program_->parameters();
     dispatch_floating(x[0].dtype(), [&](auto zero) {
@@ -182,7 +182,7 @@ class ElementwiseCall : public Operation {
   Tensors kept_;
 };
 
-/// All results of the program, recorded as one operation. Parameters have one element each; data broadcast to `shape`.
+// All results of the program, recorded as one operation. Parameters have one element each; data broadcast to `shape`.
 Tensors apply(const std::shared_ptr<const ElementProgram>& program, std::span<const Tensor> x, const Shape& shape, Location site) {
   pool::Vector<const Tensor*> inputs;
   for (const Tensor& each : x) inputs.push_back(&each);
@@ -208,7 +208,7 @@ Tensors apply(const std::shared_ptr<const ElementProgram>& program, std::span<co
   return y;
 }
 
-/// f with the operands that are parameters first.
+// f with the operands that are parameters first.
 class InOrder : public RecordedFunction {
  public:
   InOrder(std::shared_ptr<const ElementFunction> f, std::uint32_t parameters) : f_(std::move(f)), parameters_(parameters) {}
@@ -231,7 +231,7 @@ class ElementwisePrograms {
  public:
   explicit ElementwisePrograms(std::shared_ptr<const ElementFunction> f) : f(std::move(f)) {}
 
-  /// The program for a set of operands that have one element.
+  // The program for a set of operands that have one element.
   std::shared_ptr<const ElementProgram> with(std::uint32_t parameters, std::span<const double> example) {
     const std::scoped_lock lock(mutex_);
     for (const auto& [its, program] : programs_)

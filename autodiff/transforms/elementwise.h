@@ -84,8 +84,8 @@ template <std::size_t... i> class Elementwise<std::index_sequence<i...>> {
 ///     Tensor y = swish(x, 1.5);
 ///
 /// Operands are tensors of one floating dtype, Scalars or numbers, and broadcast as those of + do. The elements are computed in one pass,
-/// however many operations the function has, and so are the derivatives by all operands. Derivatives of any order, in reverse and forward
-/// mode, come from the function's operations by the rules of functions.h.
+/// however many operations the function has, and so are the derivatives with respect to all operands. Derivatives of any order, in reverse
+/// and forward mode, come from the function's operations by the rules of functions.h.
 ///
 /// The function is recorded as a Program (program/program.h) at an element, so it must do the same whenever it has the same inputs, and
 /// whatever it refers to must live as long as the operation and the tapes on which it is. It may branch on its numbers: elements for which

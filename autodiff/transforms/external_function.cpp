@@ -15,7 +15,7 @@ namespace {
 std::span<const double> elements(const Tensor& t) { return {t.data<double>(), static_cast<std::size_t>(t.size())}; }
 std::span<double> mutable_elements(Tensor& t) { return {t.mutable_data<double>(), static_cast<std::size_t>(t.size())}; }
 
-/// x: a vector of all operands; y: a vector of all results.
+// x: a vector of all operands; y: a vector of all results.
 class ExternalOperation : public Operation {
  public:
   explicit ExternalOperation(std::unique_ptr<ExternalCall> call) : call_(std::move(call)) {}

@@ -51,7 +51,7 @@ std::string position_of(Index flat, const Shape& shape) {
   return wengert::to_string(position);
 }
 
-/// The elements of each tensor.
+// The elements of each tensor.
 Values values_of(std::span<const Tensor> x) {
   Values v;
   for (const Tensor& t : x) v.push_back(t.to_vector<double>());
@@ -80,7 +80,7 @@ double largest(const Values& v) {
   return m;
 }
 
-/// The first element whose bits differ, or -1; 0 also if the shapes or dtypes differ.
+// The first element whose bits differ, or -1; 0 also if the shapes or dtypes differ.
 Index first_other_bits(const Tensor& a, const Tensor& b) {
   if (!(a.shape() == b.shape()) || a.dtype() != b.dtype()) return 0;
   const Tensor p = a.clone(), q = b.clone();
@@ -91,7 +91,7 @@ Index first_other_bits(const Tensor& a, const Tensor& b) {
   return -1;
 }
 
-/// Random numbers of magnitude 0.5 to 1.5 and either sign.
+// Random numbers of magnitude 0.5 to 1.5 and either sign.
 Tensor random_like(const Tensor& x, Generator& random) {
   std::vector<double> v(static_cast<std::size_t>(x.size()));
   for (double& e : v) e = (random.next_bernoulli(0.5) ? 1 : -1) * random.next_uniform(0.5, 1.5);
@@ -103,7 +103,7 @@ TensorList random_like(std::span<const Tensor> x, Generator& random) {
   return r;
 }
 
-/// x + h v, in v's dtype.
+// x + h v, in v's dtype.
 TensorList step_along(std::span<const Tensor> x, const TensorList& v, double h) {
   TensorList r;
   for (std::size_t k = 0; k < x.size(); ++k) r.push_back(x[k] + h * v[k]);
@@ -115,7 +115,7 @@ TensorList convert(std::span<const Tensor> x, Dtype dtype) {
   return r;
 }
 
-/// (8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12h: the error is of order h^4.
+// (8 (f(h) - f(-h)) - (f(2h) - f(-2h))) / 12h: the error is of order h^4.
 template <class F> std::vector<double> fourth_order_difference(F&& f, double h) {
   std::vector<double> d = f(h);
   const std::vector<double> back = f(-h), far = f(2 * h), far_back = f(-2 * h);
@@ -150,7 +150,7 @@ class Checker {
     return r;
   }
 
-  /// Chooses the precision of the differences, the cotangent, the step and the tolerance.
+  // Chooses the precision of the differences, the cotangent, the step and the tolerance.
   void prepare() {
     y_ = value(x_);
     if (!is_floating(y_.dtype())) throw DtypeError(fmt::format("check_gradient: the result {} is not floating", describe(y_)));
@@ -195,7 +195,7 @@ class Checker {
     for (const Tensor& t : x) v.push_back(tape.variable(t));
     return v;
   }
-  /// J^T w.
+  // J^T w.
   TensorList gradient(std::span<const Tensor> x, const Tensor& w) const {
     Tape tape({.isolated = true});
     const TensorList v = variables(tape, x);
@@ -234,7 +234,7 @@ class Checker {
       add_all("tape / differences", tape, differences, tolerance_ * std::max(largest(differences), largest(tape)) + noise_ * weight());
     }
   }
-  /// sum |w f(x)|: the scale of the rounding errors of differences.
+  // sum |w f(x)|: the scale of the rounding errors of differences.
   double weight() const {
     double magnitude = 0;
     inner_product(w_.to_vector<double>(), y_.to_vector<double>(), magnitude);
@@ -299,7 +299,7 @@ class Checker {
     add_number("<w, J v> / <J^T w, v>", forward, reverse, 10 * rounding_ * magnitude);
   }
 
-  /// The gradient of <v, J^T w>, from the recorded sweep: H v for the Hessian H of <w, f>.
+  // The gradient of <v, J^T w>, from the recorded sweep: H v for the Hessian H of <w, f>.
   void check_second_order() {
     Tape tape({.higher_order = true, .isolated = true});
     const TensorList x = variables(tape, x_);
@@ -360,7 +360,7 @@ class Checker {
     result_.add({.what = what, .value = value, .expected = expected, .allowed = allowed, .passed = agree(value, expected, allowed)});
   }
   static bool agree(double value, double expected, double allowed) { return value == expected || std::abs(value - expected) <= allowed; }
-  /// The element with the largest error; NaN counts as the largest.
+  // The element with the largest error; NaN counts as the largest.
   static std::size_t worst_of(const std::vector<double>& value, const std::vector<double>& expected) {
     std::size_t worst = 0;
     double error = -1;
@@ -385,7 +385,7 @@ class Checker {
                  .where = "the result " + describe(y_),
                  .passed = agree(value[i], expected[i], allowed)});
   }
-  /// The worst element of each input.
+  // The worst element of each input.
   void add_all(const char* what, const Values& value, const Values& expected, double allowed) {
     for (std::size_t k = 0; k < value.size(); ++k) {
       if (value[k].empty()) continue;

@@ -14,7 +14,7 @@
 namespace wengert::detail {
 namespace {
 
-/// Largest component in absolute value; NaN if one is.
+// Largest component in absolute value; NaN if one is.
 double largest(std::span<const double> x) {
   double most = 0;
   for (const double e : x) most = std::isnan(e) ? e : std::max(most, std::fabs(e));
@@ -141,7 +141,7 @@ std::vector<double> iterate(const char* function, ResidualAt g, std::vector<doub
 std::size_t system_size(std::size_t elements_of_a, std::size_t elements_of_b) {
   const auto n = static_cast<std::size_t>(std::llround(std::sqrt(static_cast<double>(elements_of_a))));
   if (n * n != elements_of_a)
-    throw ShapeError(fmt::format("solve: A has {} elements, which is no square number; hint: A is n x n, row by row", elements_of_a));
+    throw ShapeError(fmt::format("solve: A has {} elements, which is not a square number; hint: A is n x n, row by row", elements_of_a));
   if (n == 0 ? elements_of_b != 0 : elements_of_b % n != 0)
     throw ShapeError(fmt::format("solve: A is {} x {}, so b must have a multiple of {} elements, but it has {}", n, n, n, elements_of_b));
   return n;
@@ -156,7 +156,7 @@ std::vector<Scalar> scalars_of(const Tensor& t) {
 
 namespace {
 
-/// F(x, p) = 0. Sweeps inside the rules run on the tapes of checkpoints, so that the rules can be recorded.
+// F(x, p) = 0. Sweeps inside the rules run on the tapes of checkpoints, so that the rules can be recorded.
 struct ImplicitRules {
   using Residual = std::shared_ptr<const TensorResidual>;
   const char* name;

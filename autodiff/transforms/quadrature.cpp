@@ -24,14 +24,14 @@ constexpr double kKronrod[kHalf] = {0.209482141084727828012999174891714, 0.20443
 constexpr double kGauss[kHalf] = {0.417959183673469387755102040816327, 0, 0.381830050505118944950369775488975, 0,
                                   0.279705391489276667901467771423780, 0, 0.129484966168869693270611432679082, 0};
 
-/// A part with its sums, for each component: the integral, its estimated error, and the integral of the absolute value.
+// A part with its sums, for each component: the integral, its estimated error, and the integral of the absolute value.
 struct Part {
   QuadraturePart range;
   std::vector<double> sum, error, absolute;
 };
 
-/// The error estimate is QUADPACK's: |K - G|, which is that of the 7-point rule, made smaller where it is small beside the integral of
-/// |f - mean f|.
+// The error estimate is QUADPACK's: |K - G|, which is that of the 7-point rule, made smaller where it is small beside the integral of
+// |f - mean f|.
 Part evaluate(IntegrandAt f, std::size_t components, double from, double to) {
   Part part{{from, to}, std::vector<double>(components), std::vector<double>(components), std::vector<double>(components)};
   constexpr int kNodes = QuadratureRule::kNodes;
@@ -124,7 +124,7 @@ QuadratureSums integrate_adaptively(IntegrandAt f, std::size_t components, doubl
       throw ConvergenceError(fmt::format(
           "integrate: {} parts of the range do not suffice: the error of {} is about {:.3g}, but {:.3g} is allowed; hint: divide "
           "the range at singular places, raise max_intervals or allow a larger error",
-          parts.size(), worst == 0 ? "the integral" : fmt::format("its derivative by parameter {}", worst - 1), error[worst],
+          parts.size(), worst == 0 ? "the integral" : fmt::format("its derivative with respect to parameter {}", worst - 1), error[worst],
           allowed(worst)));
     const auto largest =
         std::max_element(parts.begin(), parts.end(), [&](const Part& a, const Part& b) { return a.error[worst] < b.error[worst]; });

@@ -80,7 +80,7 @@ struct QuadratureRule {
 };
 QuadratureRule rule_of(const QuadraturePart& part);
 
-/// f(x, p) and its derivatives by p.
+/// f(x, p) and its derivatives with respect to p.
 template <class F> class IntegrandWithGradient {
  public:
   IntegrandWithGradient(const F& f, std::span<const double> p) : f_(f), p_(p) {}
@@ -166,8 +166,8 @@ template <class T, class F> T integral(const F& f, const T& a, const T& b, const
 ///
 /// The bounds are numbers or Scalars, also infinite, also a > b. The rule is Gauss and Kronrod's with 7 and 15 points, on parts of the
 /// range that are halved where the estimated error is largest; it does not evaluate f at the bounds. On a tape the result is one
-/// statement, and the derivatives by p are integrals of their own accuracy. With dual numbers, and on a tape with `.higher_order`, the sum
-/// at the nodes is differentiated, with the parts that the values need; all orders.
+/// statement, and the derivatives with respect to p are integrals of their own accuracy. With dual numbers, and on a tape with
+/// `.higher_order`, the sum at the nodes is differentiated, with the parts that the values need; all orders.
 ///
 /// A ConvergenceError if f is not finite at a node or if `max_intervals` parts do not suffice; a ValueError if a bound is NaN.
 template <class F, class A, class B, detail::NumberList P>

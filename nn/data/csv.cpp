@@ -206,7 +206,7 @@ class CsvParser {
     table_.lines_.push_back(line);
   }
 
-  /// What probably causes more fields than columns.
+  // What probably causes more fields than columns.
   std::string hint(std::size_t fields) const {
     if (fields < table_.names_.size()) return "";
     if (const std::size_t other = other_separator(table_.names_); other != std::string::npos)
@@ -284,16 +284,26 @@ std::string_view Table::text(std::size_t row, std::size_t column) const {
 }
 
 double Table::number(std::size_t row, std::size_t column, NumberOptions options) const {
+  if (options.decimal != '.' && options.decimal != ',') throw ValueError("Table: NumberOptions::decimal must be '.' or ','");
   std::string_view shown = trimmed(text(row, column));
   if (shown.empty() || shown == options.missing_mark) {
     if (!options.missing) fail(row, column, "the value is missing; drop the row, or say what stands for it (NumberOptions::missing)");
     return *options.missing;
   }
+  std::string with_point;
   std::string_view digits = shown;
+  if (options.decimal != '.' && shown.find('.') == shown.npos) {
+    with_point = shown;
+    std::replace(with_point.begin(), with_point.end(), options.decimal, '.');
+    digits = with_point;
+  }
   if (digits.size() > 1 && digits[0] == '+' && digits[1] != '-') digits.remove_prefix(1);  // from_chars does not accept a plus sign
   double value = 0;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  if (error == std::errc::invalid_argument || end != digits.data() + digits.size()) fail(row, column, quoted(shown) + " is not a number");
+  if (error == std::errc::invalid_argument || end != digits.data() + digits.size()) {
+    const bool comma = options.decimal == '.' && std::count(shown.begin(), shown.end(), ',') == 1 && shown.find('.') == shown.npos;
+    fail(row, column, quoted(shown) + " is not a number" + (comma ? "; hint: NumberOptions::decimal = ',' reads decimal commas" : ""));
+  }
   if (error == std::errc::result_out_of_range) {
     if (is_tiny(digits)) return digits.starts_with('-') ? -0.0 : 0.0;
     fail(row, column, quoted(shown) + " is beyond the range of a double");

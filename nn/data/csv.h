@@ -27,6 +27,8 @@ struct NumberOptions {
   std::string_view missing_mark = {};
   /// Accepts texts such as "nan" and "inf" as numbers.
   bool allow_nonfinite = false;
+  /// Before the fraction: ',' for "1,5". The columns are then separated by something else (CsvOptions::separator).
+  char decimal = '.';
 };
 
 /// The text of a CSV file in rows and named columns. Fields become numbers, or missing values, when a column is read.

@@ -63,7 +63,7 @@ Tensor read_png(const std::string& path, ImageFolderOptions options) {
   image.version = PNG_IMAGE_VERSION;
   const std::unique_ptr<png_image, decltype(&png_image_free)> release(&image, png_image_free);
   const auto fail = [&](const std::string& what) { throw DataError(fmt::format("{}: {}", path, what)); };
-  if (!png_image_begin_read_from_memory(&image, bytes.data(), bytes.size())) fail(fmt::format("is no PNG image: {}", image.message));
+  if (!png_image_begin_read_from_memory(&image, bytes.data(), bytes.size())) fail(fmt::format("is not a PNG image: {}", image.message));
   const Index width = image.width, height = image.height, channels = options.channels;
   if (width * height > options.max_pixels)
     fail(fmt::format("has {} x {} pixels, and at most {} are read", width, height, options.max_pixels));

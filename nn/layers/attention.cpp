@@ -12,7 +12,7 @@ namespace wengert::nn {
 
 namespace {
 
-/// "MultiheadAttention(8, 2)", after its options have been checked.
+// "MultiheadAttention(8, 2)", after its options have been checked.
 std::string checked_label(Index features, Index heads, const MultiheadAttentionOptions& options, Location site) {
   std::string label = fmt::format("MultiheadAttention({}, {})", features, heads);
   OptionChecks(label, site)

@@ -15,7 +15,7 @@ namespace {
 
 bool is(HeightWidth a, Index both) { return a.height == both && a.width == both; }
 
-/// "Conv2d(1, 16, kernel 5)" and so on: lists the options that differ from their defaults.
+// "Conv2d(1, 16, kernel 5)" and so on: lists the options that differ from their defaults.
 class Label {
  public:
   explicit Label(std::string begin) : text_(std::move(begin)) {}
@@ -33,8 +33,8 @@ class Label {
   std::string text_;
 };
 
-/// The weight's shape, (out, in / groups, kernel...) or (in, out / groups, kernel...) of a transposed layer. A ShapeError for options that
-/// are out of range, before random numbers are drawn.
+// The weight's shape, (out, in / groups, kernel...) or (in, out / groups, kernel...) of a transposed layer. A ShapeError for options that
+// are out of range, before random numbers are drawn.
 template <class Options> Shape weight_shape(const std::string& label, Index in, Index out, std::initializer_list<Index> kernel,
                                             const Options& options, bool transposed, Location site) {
   const OptionChecks checks(label, site);
@@ -56,7 +56,7 @@ template <class Options> Shape weight_shape(const std::string& label, Index in, 
   return shape;
 }
 
-/// A remedy for an input that is not (n, channels, ...): the batch or the channels are missing, or the channels come last.
+// A remedy for an input that is not (n, channels, ...): the batch or the channels are missing, or the channels come last.
 std::string hint(const Shape& x, int rank, Index channels) {
   const auto is = [&](int d) { return x[d] == channels; };
   const bool images = rank == 4;
@@ -160,7 +160,7 @@ std::string ConvTranspose2d::label() const { return label_of("ConvTranspose2d", 
 
 namespace {
 
-/// The options that both kinds of pooling share. A stride of 0 stands for the kernel.
+// The options that both kinds of pooling share. A stride of 0 stands for the kernel.
 void check_windows(const std::string& label, HeightWidth kernel, HeightWidth stride, HeightWidth padding, Location site) {
   const OptionChecks checks(label, site);
   checks.at_least(1, "kernel", kernel).at_least(0, "stride", stride).at_least(0, "padding", padding);

@@ -28,7 +28,7 @@ RecurrentParameters::operator RecurrentWeights() const { return {weight_ih, weig
 
 namespace {
 
-/// "LSTM(3, 5)", after its sizes have been checked.
+// "LSTM(3, 5)", after its sizes have been checked.
 std::string checked_label(const char* name, Index in, Index hidden, Location site) {
   std::string label = fmt::format("{}({}, {})", name, in, hidden);
   OptionChecks(label, site).at_least(1, "in", in).at_least(1, "hidden", hidden);

@@ -14,10 +14,10 @@ namespace {
 
 using Rows = std::vector<std::vector<std::string>>;
 
-/// The layer as an L; null if it is of another type, even one derived from L, which may compute something else.
+// The layer as an L; null if it is of another type, even one derived from L, which may compute something else.
 template <class L> L* exactly(Module* layer) { return layer && typeid(*layer) == typeid(L) ? static_cast<L*>(layer) : nullptr; }
 
-/// The size of a MaxPool2d's windows if they are square and do not overlap; else 0.
+// The size of a MaxPool2d's windows if they are square and do not overlap; else 0.
 Index simple_window(const MaxPool2d& pool) {
   const auto is = [](HeightWidth p, Index size) { return p.height == size && p.width == size; };
   const Index size = pool.kernel.height;
@@ -27,8 +27,8 @@ Index simple_window(const MaxPool2d& pool) {
   return simple ? size : 0;
 }
 
-/// Runs layer `i` and those after it as one operation, if there is one for them: the result, with `i` set to the last of these layers.
-/// Undefined if there is no such operation.
+// Runs layer `i` and those after it as one operation, if there is one for them: the result, with `i` set to the last of these layers.
+// Undefined if there is no such operation.
 template <class Layers> Tensor call_fused(const Layers& layers, std::size_t& i, const Tensor& x, Location site) {
   const auto at = [&](std::size_t k) { return k < layers.size() ? &layers[k]->module() : nullptr; };
   if (!exactly<ReLU>(at(i + 1))) return {};
@@ -44,7 +44,7 @@ template <class Layers> Tensor call_fused(const Layers& layers, std::size_t& i, 
   return convolution->with_relu(x, window > 0 ? window : 1, site);
 }
 
-/// Runs the layers on x and adds a row for each; those of a Sequential inside are listed below its own.
+// Runs the layers on x and adds a row for each; those of a Sequential inside are listed below its own.
 Tensor run(Sequential& model, Tensor x, const std::string& prefix, Rows& rows, Location site) {
   for (std::size_t i = 0; i < model.size(); ++i) {
     const std::string name = prefix + std::to_string(i);
@@ -58,16 +58,38 @@ Tensor run(Sequential& model, Tensor x, const std::string& prefix, Rows& rows, L
   return x;
 }
 
-/// Throws an error of the same type whose message has the table of the layers so far.
-[[noreturn]] void rethrow_with_table(const Error& error, const Rows& rows) {
-  const std::string text = fmt::format("{}\n{}", error.what(), format_table(rows));
+// Whether a message that names a layer helps.
+bool is_about_operands(const Error& error) {
+  return typeid(error) == typeid(ShapeError) || typeid(error) == typeid(DtypeError) || typeid(error) == typeid(ValueError);
+}
+
+// Throws an error of the same type with another message.
+[[noreturn]] void rethrow_as(const Error& error, const std::string& text) {
   if (dynamic_cast<const ShapeError*>(&error)) throw ShapeError(text);
   if (dynamic_cast<const DtypeError*>(&error)) throw DtypeError(text);
   if (dynamic_cast<const ValueError*>(&error)) throw ValueError(text);
   throw Error(text);
 }
 
-/// Runs the layers of a Sequential, const or not, on x, and appends the output of each.
+// Runs the layers on x, one after the other or several as one operation. An error names the layer.
+template <class Layers, class Call> Tensor run_layers(const Layers& layers, const Tensor& x, const Call& call, Location site) {
+  Tensor y = x;
+  std::size_t i = 0;
+  try {
+    for (; i < layers.size(); ++i) {
+      std::size_t last = i;
+      Tensor fused = call_fused(layers, last, y, site);
+      y = fused.defined() ? std::move(fused) : call(*layers[i], y);
+      i = last;
+    }
+  } catch (const Error& error) {
+    if (!is_about_operands(error)) throw;
+    rethrow_as(error, fmt::format("{}; in layer {} of the Sequential, {}", error.what(), i, layers[i]->module().label()));
+  }
+  return y;
+}
+
+// Runs the layers of a Sequential, const or not, on x, and appends the output of each.
 template <class Model>
 Tensor run_named(Model& model, Tensor x, const std::string& prefix, std::vector<NamedTensor>& activations, Location site) {
   for (std::size_t i = 0; i < model.size(); ++i) {
@@ -113,21 +135,13 @@ Sequential& Sequential::operator=(const Sequential& o) {
 }
 
 Tensor Sequential::operator()(const Tensor& x, Location site) {
-  Tensor y = x;
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    Tensor fused = call_fused(layers_, i, y, site);
-    y = fused.defined() ? std::move(fused) : layers_[i]->call(y, site);
-  }
-  return y;
+  return run_layers(
+      layers_, x, [&](detail::AnyLayer& layer, const Tensor& y) { return layer.call(y, site); }, site);
 }
 
 Tensor Sequential::operator()(const Tensor& x, Location site) const {
-  Tensor y = x;
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    Tensor fused = call_fused(layers_, i, y, site);
-    y = fused.defined() ? std::move(fused) : std::as_const(*layers_[i]).call_const(y, site);
-  }
-  return y;
+  return run_layers(
+      layers_, x, [&](const detail::AnyLayer& layer, const Tensor& y) { return layer.call_const(y, site); }, site);
 }
 
 std::vector<NamedTensor> Sequential::activations(const Tensor& x, Location site) {
@@ -163,7 +177,7 @@ std::string Sequential::summary(const Shape& input, Dtype dtype, Location site) 
     const Tensor y = run(copy, Tensor::zeros(input, dtype, site), "", rows, site);
     rows.push_back({"", "total", to_string(y.shape()), std::to_string(parameter_count())});
   } catch (const Error& error) {
-    rethrow_with_table(error, rows);
+    rethrow_as(error, fmt::format("{}\n{}", error.what(), format_table(rows)));
   }
   return format_table(rows);
 }

@@ -13,7 +13,7 @@
 namespace wengert::nn::detail {
 namespace {
 
-/// All modules and parameters that `visit` names, with their paths.
+// All modules and parameters that `visit` names, with their paths.
 struct Members final : Visitor {
   struct Member {
     std::string path;
@@ -38,7 +38,7 @@ struct Members final : Visitor {
   }
 };
 
-/// "weight of Linear(2, 3), (3, 2) float32 made at net.cpp:12". A parameter need not have a name.
+// "weight of Linear(2, 3), (3, 2) float32 made at net.cpp:12". A parameter need not have a name.
 std::string text_of(std::string_view name, const Tensor& value) {
   return fmt::format("{}, {} {} made at {}", name.empty() ? "a parameter without a name" : name, to_string(value.shape()),
                      to_string(value.dtype()), to_string(value.made_at()));
@@ -53,7 +53,7 @@ struct CollectModes final : Visitor {
   }
 };
 
-/// Outer modules first, because train() also sets the modes of the modules inside.
+// Outer modules first, because train() also sets the modes of the modules inside.
 struct RestoreModes final : Visitor {
   const char* next;
   RestoreModes(Module& model, const std::vector<char>& modes) : next(modes.data()) { RestoreModes::module(model); }
@@ -71,7 +71,7 @@ bool same_elements(const Tensor& a, const Tensor& b) {
 
 }  // namespace
 
-/// What all runs have shown.
+// What all runs have shown.
 struct ModelCheck::Observation final : ModeObserver {
   std::set<const Module*> asked_now;              // in the current run
   std::vector<std::string> forgotten_modules;     // by label, each once

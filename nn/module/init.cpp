@@ -16,7 +16,7 @@
 namespace wengert::nn::init {
 namespace {
 
-/// Uniform with mean 0: on [-a, a) the variance is a^2 / 3.
+// Uniform with mean 0: on [-a, a) the variance is a^2 / 3.
 void uniform_of_variance(Parameter& p, double variance, Generator& generator) {
   const double a = std::sqrt(3 * variance);
   uniform(p, -a, a, generator);
@@ -32,10 +32,10 @@ double kaiming_variance(const Parameter& p, KaimingOptions options) {
   return options.gain * options.gain / static_cast<double>(options.mode == Fan::in ? in : out);
 }
 
-/// The probability that a normal number is below x.
+// The probability that a normal number is below x.
 double normal_probability(double x) { return 0.5 * std::erfc(-x / std::numbers::sqrt2); }
 
-/// The x in [low, high] with normal_probability(x) = p, by halving the interval until no double is between.
+// The x in [low, high] with normal_probability(x) = p, by halving the interval until no double is between.
 double normal_quantile(double p, double low, double high) {
   for (;;) {
     const double middle = low + (high - low) / 2;
@@ -44,7 +44,7 @@ double normal_quantile(double p, double low, double high) {
   }
 }
 
-/// Makes row i of n columns orthogonal to the rows before it, and of length 1. Done twice, because once is inaccurate.
+// Makes row i of n columns orthogonal to the rows before it, and of length 1. Done twice, because once is inaccurate.
 void orthonormalize_row(std::vector<double>& rows, Index i, Index n) {
   double* const row = rows.data() + i * n;
   for (int round = 0; round < 2; ++round)

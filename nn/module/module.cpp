@@ -14,8 +14,8 @@
 namespace wengert::nn {
 namespace {
 
-/// Names are for messages. Threads may list the parameters of one model at the same time, hence the lock. Listing the parameters of a part
-/// of a model keeps the longer names that the whole model gave, and listing those of a single layer keeps "weight of Linear(2, 1)".
+// Names are for messages. Threads may list the parameters of one model at the same time, hence the lock. Listing the parameters of a part
+// of a model keeps the longer names that the whole model gave, and listing those of a single layer keeps "weight of Linear(2, 1)".
 std::mutex naming;
 
 void name_parameter(ParameterState& parameter, std::string_view path) {

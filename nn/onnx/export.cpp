@@ -15,8 +15,8 @@
 namespace wengert::nn {
 namespace {
 
-/// Another input, with one more element along a dimension unless it is negative: the elements of x in reverse, so that integers remain in
-/// the range that the model knows, and floating ones moved a little.
+// Another input, with one more element along a dimension unless it is negative: the elements of x in reverse, so that integers remain in
+// the range that the model knows, and floating ones moved a little.
 Tensor other_input(const Tensor& x, int dim) {
   Shape shape = x.shape();
   if (dim >= 0) ++shape[dim];
@@ -27,7 +27,7 @@ Tensor other_input(const Tensor& x, int dim) {
   return is_floating(x.dtype()) ? taken * 0.875 + 0.0625 : taken;
 }
 
-/// The checked dynamic dimensions, from the front.
+// The checked dynamic dimensions, from the front.
 Dims checked_dynamic(const Tensor& x, const Dims& dynamic, Location site) {
   Dims dims = dynamic;
   for (int i = 0; i < dims.rank(); ++i) {

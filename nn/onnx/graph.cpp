@@ -85,7 +85,7 @@ Element element_of(Dtype dtype) {
   }
 }
 
-/// The dtype that elements of the file become.
+// The dtype that elements of the file become.
 std::optional<Dtype> dtype_of(std::int64_t element) {
   if (element < 0 || element > 255) return std::nullopt;
   switch (static_cast<Element>(element)) {
@@ -196,7 +196,7 @@ template <class From, class To, class Convert> void copy_elements(ProtobufReader
   }
 }
 
-/// How many bytes an element takes among the raw ones.
+// How many bytes an element takes among the raw ones.
 std::size_t bytes_of(Element e) {
   switch (e) {
     case Element::float64:
@@ -238,7 +238,7 @@ void copy_raw(Element e, ProtobufReader::Bytes from, Tensor& to) {
   }
 }
 
-/// Elements in a field of their own type, float_data and its kin: one by one.
+// Elements in a field of their own type, float_data and its kin: one by one.
 class TypedElements {
  public:
   TypedElements(const ProtobufReader& at, Tensor& to) : at_(at), to_(to) {}
@@ -471,7 +471,7 @@ Value read_value(ProtobufReader in) {
       }
     }
   }
-  if (!tensor) in.fail(fmt::format("{} is no tensor", in_quotes(v.name)));
+  if (!tensor) in.fail(fmt::format("{} is not a tensor", in_quotes(v.name)));
   return v;
 }
 

@@ -11,7 +11,7 @@
 namespace wengert::nn {
 namespace {
 
-/// Throws an error of the same type whose message begins with the file and the node.
+// Throws an error of the same type whose message begins with the file and the node.
 [[noreturn]] void rethrow_with_node(const Error& error, const onnx::Program& program, const onnx::Step& step) {
   const std::string text = fmt::format("{}: {}: {}", program.path, step.what, error.what());
   if (dynamic_cast<const ShapeError*>(&error)) throw ShapeError(text);

@@ -101,7 +101,7 @@ class Loader {
   Program& program() { return result_.program; }
   [[noreturn]] void fail(const std::string& what) const { throw DataError(fmt::format("{}: {}", result_.program.path, what)); }
 
-  /// A new value with this name.
+  // A new value with this name.
   int define(const std::string& name) {
     const int value = program().values++;
     if (!values_.emplace(name, value).second) fail(fmt::format("two values have the name {}", in_quotes(name)));
@@ -203,7 +203,7 @@ class Loader {
 
   // ---- several nodes as one operation
 
-  /// The node that computes a value and does it for a single user; null if there is none.
+  // The node that computes a value and does it for a single user; null if there is none.
   const Node* only_source(const std::string& name, std::string_view operation) const {
     const auto uses = uses_.find(name);
     if (uses == uses_.end() || uses->second != 1) return nullptr;
@@ -215,13 +215,13 @@ class Loader {
     return found == producers_.end() || found->second >= current_ ? nullptr : &graph_.nodes[found->second];
   }
   int value_of(const std::string& name) const { return values_.at(name); }
-  /// The rank of an initializer; -1 of anything else.
+  // The rank of an initializer; -1 of anything else.
   int rank_of_initializer(const std::string& name) const {
     const auto found = ranks_.find(name);
     return found == ranks_.end() ? -1 : found->second;
   }
 
-  /// The weight of a product by its transpose: W of MatMul(x, Transpose(W)); empty if it is something else.
+  // The weight of a product by its transpose: W of MatMul(x, Transpose(W)); empty if it is something else.
   std::string transposed_weight(const Node& product) const {
     if (product.operation != "MatMul" || product.inputs.size() != 2 || product.inputs[0].empty()) return {};
     const Node* const turned = source(product.inputs[1]);
@@ -229,7 +229,7 @@ class Loader {
     const Attribute* const perm = turned->find("perm");
     return !perm || perm->integers == std::vector<std::int64_t>{1, 0} ? turned->inputs[0] : std::string();
   }
-  /// The operands of a linear layer that computes a value as MatMul(x, Transpose(W)) + b; empty if it is something else.
+  // The operands of a linear layer that computes a value as MatMul(x, Transpose(W)) + b; empty if it is something else.
   std::vector<int> linear_sum(const Node& n) const {
     if (n.operation != "Add" || n.inputs.size() != 2) return {};
     for (const std::size_t k : {std::size_t{0}, std::size_t{1}}) {
@@ -240,7 +240,7 @@ class Loader {
     }
     return {};
   }
-  /// The same for Gemm.
+  // The same for Gemm.
   std::vector<int> linear_gemm(const Node& n) const {
     if (n.operation != "Gemm" || n.inputs.size() < 2) return {};
     for (const Attribute& a : n.attributes) {
@@ -255,7 +255,7 @@ class Loader {
     }
     return in;
   }
-  /// Of a pooling: the size of its windows if they are square, do not overlap, and nothing else is said of them; else 0.
+  // Of a pooling: the size of its windows if they are square, do not overlap, and nothing else is said of them; else 0.
   static Index simple_window(const Node& n) {
     const Attribute *const kernel = n.find("kernel_shape"), *const strides = n.find("strides");
     if (!kernel || !strides || kernel->integers.size() != 2 || kernel->integers != strides->integers) return 0;
@@ -280,8 +280,8 @@ class Loader {
     return run;
   }
 
-  /// A function for this node and those before it, with `in` set to their operands; empty if there is none. Those nodes may lose their only
-  /// user, and are dropped then.
+  // A function for this node and those before it, with `in` set to their operands; empty if there is none. Those nodes may lose their only
+  // user, and are dropped then.
   Run fuse(const Node& n, std::vector<int>& in) const {
     if (std::vector<int> operands = linear_sum(n); !operands.empty()) {
       in = std::move(operands);

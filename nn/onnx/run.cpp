@@ -18,7 +18,7 @@ namespace {
 using Integers = std::vector<std::int64_t>;
 using Operands = std::span<const Tensor>;
 
-/// A function of operands with one result.
+// A function of operands with one result.
 template <class F> Run one(F f) {
   return [f = std::move(f)](Operands x, std::span<Tensor> y, RunContext&) { y[0] = f(x); };
 }
@@ -49,7 +49,7 @@ template <class F> Run binary(NodeReader& n, F f) {
   n.arity(2, 2);
   return one([f](Operands x) { return f(x[0], x[1]); });
 }
-/// Of one operand or more, from the left.
+// Of one operand or more, from the left.
 template <class F> Run variadic(NodeReader& n, F f) {
   n.arity(1, std::numeric_limits<std::size_t>::max());
   return one([f](Operands x) {
@@ -192,7 +192,7 @@ Run instance_normalization(NodeReader& n) {
 
 // ---- convolution and pooling ---------------------------------------------------------------------------------------------------------
 
-/// The attributes of windows in one dimension (of the length) or two.
+// The attributes of windows in one dimension (of the length) or two.
 struct Windows {
   Integers kernel, strides, dilations, begin, end;
 
@@ -210,14 +210,14 @@ struct Windows {
       if (list->size() > 2) n.fail("only one or two dimensions of windows are known");
   }
   bool symmetric() const { return begin == end; }
-  /// The number of dimension d of n, 0 or 1; `otherwise` where the attribute is not given. A ShapeError for another number of dimensions.
+  // The number of dimension d of n, 0 or 1; `otherwise` where the attribute is not given. A ShapeError for another number of dimensions.
   static Index value(const Integers& list, int d, int dimensions, Index otherwise) {
     if (list.empty()) return otherwise;
     if (static_cast<int>(list.size()) != dimensions)
       throw ShapeError(fmt::format("the attributes are for {} dimensions of windows, but the operand has {}", list.size(), dimensions));
     return list[static_cast<std::size_t>(d)];
   }
-  /// For a single dimension and for two.
+  // For a single dimension and for two.
   Index length(const Integers& list, Index otherwise) const { return value(list, 0, 1, otherwise); }
   HeightWidth area(const Integers& list, Index otherwise) const { return {value(list, 0, 2, otherwise), value(list, 1, 2, otherwise)}; }
 };
@@ -228,7 +228,7 @@ int dimensions_of(const Tensor& x) {
   return x.rank() - 2;
 }
 
-/// x with zeros around it where they are not the same on both sides; then there is no padding left.
+// x with zeros around it where they are not the same on both sides; then there is no padding left.
 Tensor padded(const Tensor& x, const Windows& w) {
   if (w.symmetric()) return x;
   Dims before{0, 0}, after{0, 0};
@@ -321,7 +321,7 @@ Run global_max(NodeReader& n) {
 
 // ---- reductions ----------------------------------------------------------------------------------------------------------------------
 
-/// f(x, dims, keepdim), over the axes of the attribute or the operand; over all where there are none.
+// f(x, dims, keepdim), over the axes of the attribute or the operand; over all where there are none.
 template <class F> Run reduction(NodeReader& n, F f) {
   n.arity(1, 2);
   const bool keep = n.integer("keepdims", 1) != 0, noop = n.integer("noop_with_empty_axes", 0) != 0;
@@ -436,7 +436,7 @@ Run split_up(NodeReader& n) {
   };
 }
 
-/// The positions along a dimension of size n, of which negative ones count from the end.
+// The positions along a dimension of size n, of which negative ones count from the end.
 Tensor from_front(const Tensor& index, Index n) {
   if (index.size() == 0 || min(index).element(0) >= 0) return index;
   Integers positions = integers_of(index);
@@ -461,7 +461,7 @@ Run gather_elements(NodeReader& n) {
   n.arity(2, 2);
   return one([axis = n.integer("axis", 0)](Operands x) { return gather(x[0], axis, from_front(x[1], x[0].shape()[dim_of(x[0], axis)])); });
 }
-/// One dimension of a slice.
+// One dimension of a slice.
 Tensor sliced(const Tensor& x, int dim, std::int64_t start, std::int64_t stop, std::int64_t step) {
   if (step > 0) return slice(x, dim, start, stop, step);
   if (step == 0) throw ValueError("the step of a slice is 0");
@@ -544,7 +544,7 @@ struct Kind {
   std::vector<Index> order;  // our gates, by their positions in ONNX's order
 };
 
-/// Rows of (gates hidden, ...) in our order of the gates.
+// Rows of (gates hidden, ...) in our order of the gates.
 Tensor in_order(const Tensor& rows, const Kind& kind) {
   if (kind.order.size() == 1) return rows;
   const auto gates = static_cast<Index>(kind.order.size());
@@ -555,8 +555,8 @@ Tensor in_order(const Tensor& rows, const Kind& kind) {
   return concat(parts);
 }
 
-/// X (t, n, in), W (directions, gates hidden, in), R, B (directions, 2 gates hidden), lengths, initial states (directions, n, hidden) ->
-/// Y (t, directions, n, hidden) and the last states.
+// X (t, n, in), W (directions, gates hidden, in), R, B (directions, 2 gates hidden), lengths, initial states (directions, n, hidden) ->
+// Y (t, directions, n, hidden) and the last states.
 void run_recurrence(const Kind& kind, std::string_view direction, Nonlinearity nonlinearity, Operands x, std::span<Tensor> y) {
   const bool backwards = direction == "reverse";
   const Index directions = direction == "bidirectional" ? 2 : 1;
@@ -630,7 +630,7 @@ Run identity(NodeReader& n) {
   n.arity(1, 1);
   return one([](Operands x) { return x[0]; });
 }
-/// In evaluation.
+// In evaluation.
 Run dropout(NodeReader& n) {
   n.arity(1, 3);
   n.integer("seed", 0);

@@ -16,13 +16,13 @@ namespace {
 
 using wengert::detail::TapeState;
 
-/// The same elements in the same places.
+// The same elements in the same places.
 bool same_elements(const Tensor& a, const Tensor& b) {
   return a.elements() == b.elements() && a.shape() == b.shape() && a.strides() == b.strides();
 }
 
-/// How many of its operands an operation was called with. Those behind them are results in disguise: the positions of maxima, which rules
-/// read.
+// How many of its operands an operation was called with. Those behind them are results in disguise: the positions of maxima, which rules
+// read.
 std::size_t operands_of_call(std::string_view operation, std::size_t recorded) {
   if (operation == "max_pool1d" || operation == "max_pool2d" || operation == "max_pool2d_with_indices") return 1;
   return operation == "conv2d_relu_max_pool2d" ? recorded - 1 : recorded;
@@ -112,7 +112,7 @@ class Watch final : public wengert::detail::TapeWatch, public wengert::detail::C
     return operation;
   }
 
-  /// A result of an operation; a composition may return an operand, or something that is not recorded.
+  // A result of an operation; a composition may return an operand, or something that is not recorded.
   void add_result(TracedOperation& operation, const Tensor& y) {
     const int index = static_cast<int>(trace_.results.size());
     trace_.results.push_back({y.shape(), y.dtype()});
@@ -137,7 +137,7 @@ class Watch final : public wengert::detail::TapeWatch, public wengert::detail::C
   std::vector<std::string> open_;  // those that are seen as their parts
 };
 
-/// Makes the watch the observer of compositions, for a scope.
+// Makes the watch the observer of compositions, for a scope.
 class Observed {
  public:
   explicit Observed(Watch& watch) : outer_(std::exchange(wengert::detail::composition_observer, &watch)) {}

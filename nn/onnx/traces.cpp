@@ -21,7 +21,7 @@ bool same_bits(const Tensor& a, const Tensor& b) {
   });
 }
 
-/// Options whose values count from one end of a dimension, and are compared by their users.
+// Options whose values count from one end of a dimension, and are compared by their users.
 bool counts_positions(const std::string& operation) { return operation == "select" || operation == "slice"; }
 
 }  // namespace

@@ -21,7 +21,7 @@ using Names = std::vector<std::string>;
 
 Tensor list(const Integers& values) { return Tensor::from(values); }
 
-/// One operation on its way into the graph.
+// One operation on its way into the graph.
 class Call {
  public:
   Call(GraphWriter& graph, int at) : graph_(graph), at_(at), op_(graph.traces().first().operations[static_cast<std::size_t>(at)]) {}
@@ -46,7 +46,7 @@ class Call {
   }
   std::string constant(const Tensor& t) const { return graph_.constant(t); }
   std::string integers(const Integers& values) const { return constant(list(values)); }
-  /// A number beside the operands.
+  // A number beside the operands.
   std::string number(double v) const { return constant(Tensor::full({}, v, operand(0).dtype)); }
   GraphWriter& graph() const { return graph_; }
 
@@ -57,7 +57,7 @@ class Call {
     throw Error(fmt::format("export_onnx: {}: {}", graph_.traces().describe(at_), what));
   }
 
-  /// x in the shape that has these sizes in the runs: an operand of Reshape.
+  // x in the shape that has these sizes in the runs: an operand of Reshape.
   std::string reshape(const std::string& value, std::span<const Shape> from, std::span<const Shape> to) const {
     Integers sizes;
     bool open = false;
@@ -104,7 +104,7 @@ struct SameName {
   std::string_view name;
   const char* operation;
 };
-/// Functions that ONNX has as they are.
+// Functions that ONNX has as they are.
 constexpr SameName kElementwise[] = {
     {"exp", "Exp"},
     {"log", "Log"},
@@ -145,7 +145,7 @@ constexpr SameName kElementwise[] = {
     {"where", "Where"},
 };
 
-/// x limited to [low, high].
+// x limited to [low, high].
 void clip(const Call& c, double low, double high) {
   c.result(c.node("Clip", {c.x(), std::isinf(low) ? "" : c.number(low), std::isinf(high) ? "" : c.number(high)}));
 }
@@ -176,7 +176,7 @@ void logaddexp(const Call& c) {  // max(a, b) + ln(1 + e^-|a - b|)
 
 // ---- products ------------------------------------------------------------------------------------------------------------------------
 
-/// x W^T + b: Gemm for matrices; for other ranks a product and a sum.
+// x W^T + b: Gemm for matrices; for other ranks a product and a sum.
 std::string affine(const Call& c) {
   const bool bias = c.given(2);
   if (c.shape().rank() == 2) {
@@ -188,7 +188,7 @@ std::string affine(const Call& c) {
   return bias ? c.node("Add", {product, c.x(2)}) : product;
 }
 
-/// The gates of a cell before their activation: x, W, h, U and perhaps the bias.
+// The gates of a cell before their activation: x, W, h, U and perhaps the bias.
 void gate_sum(const Call& c) {
   const Attribute transposed = attribute("transB", std::int64_t{1});
   Names inputs{c.x(0), c.x(1)};
@@ -197,7 +197,7 @@ void gate_sum(const Call& c) {
   c.result(c.node("Add", {left, right}));
 }
 
-/// The parts of (n, gates hidden).
+// The parts of (n, gates hidden).
 Names gates_of(const Call& c, int operand, int count) {
   const Integers sizes(static_cast<std::size_t>(count), c.shape(operand)[1] / count);
   return c.nodes("Split", {c.x(operand), c.integers(sizes)}, {attribute("axis", std::int64_t{1})}, count);
@@ -256,7 +256,7 @@ void transposed_convolution(const Call& c) {
   c.result(c.node("ConvTranspose", with_bias(c), std::move(attributes)));
 }
 
-/// Whether windows that hang over the end count: the number of windows says it.
+// Whether windows that hang over the end count: the number of windows says it.
 bool has_hanging_windows(const Call& c) {
   const OperationOptions& o = c.options();
   const std::vector<Shape> from = c.shapes(), to = c.result_shapes();
@@ -343,7 +343,7 @@ void expand(const Call& c) {
   c.result(c.node("Expand", {c.x(), c.integers(sizes)}));
 }
 
-/// A position along a dimension that is the same in all runs, from the front or, negative, from the end.
+// A position along a dimension that is the same in all runs, from the front or, negative, from the end.
 std::int64_t position(const Call& c, int dim, const std::vector<Index>& at) {
   const std::vector<Shape> shapes = c.shapes();
   bool front = true, back = true;
@@ -398,7 +398,7 @@ void pad(const Call& c) {
 
 void embedding(const Call& c) { c.result(c.node("Gather", {c.x(1), c.x(0)}, {attribute("axis", std::int64_t{0})})); }
 
-/// (c) as (c, 1, ...), which broadcasts along the channels of x.
+// (c) as (c, 1, ...), which broadcasts along the channels of x.
 std::string along_channels(const Call& c, int operand) {
   Integers sizes{c.shape(operand)[0]};
   for (int d = 2; d < c.shape().rank(); ++d) sizes.push_back(1);
@@ -414,7 +414,7 @@ void layer_norm(const Call& c) {
                   {attribute("axis", std::int64_t{-normalized.rank()}), attribute("epsilon", number(c.options().number("eps")))}));
 }
 
-/// InstanceNormalization of (n, groups, ...), without the weights of channels, which multiply and shift its result.
+// InstanceNormalization of (n, groups, ...), without the weights of channels, which multiply and shift its result.
 void group_norm(const Call& c) {
   const Index groups = c.options().integer("groups");
   const std::vector<Shape> full = c.shapes();
@@ -491,20 +491,20 @@ class RecurrenceWriter {
     return c_.nodes(kind_.operation, std::move(inputs), std::move(attributes), 1 + kind_.states);
   }
 
-  /// (t, directions, n, hidden) as (t, n, directions hidden).
+  // (t, directions, n, hidden) as (t, n, directions hidden).
   std::string joined(const std::string& y) const {
     if (directions_ == 1) return c_.node("Squeeze", {y, c_.integers({1})});
     const std::string turned = c_.node("Transpose", {y}, {attribute("perm", Integers{0, 2, 1, 3})});
     return c_.node("Reshape", {turned, c_.integers({0, 0, -1})});
   }
 
-  /// The initial state of a layer: (directions, n, hidden).
+  // The initial state of a layer: (directions, n, hidden).
   std::string initial(int operand, int layer) const {
     const std::int64_t from = layer * directions_;
     return c_.node("Slice", {c_.x(operand), c_.integers({from}), c_.integers({from + directions_}), c_.integers({0})});
   }
 
-  /// The rows of a weight or bias (gates hidden, ...) in ONNX's order of the gates.
+  // The rows of a weight or bias (gates hidden, ...) in ONNX's order of the gates.
   Tensor in_order(const Operand& o) const {
     if (o.kind != Operand::Kind::state && o.kind != Operand::Kind::constant)
       c_.refuse("its weights are computed by the model; ONNX needs them as they are");
@@ -514,7 +514,7 @@ class RecurrenceWriter {
     return wengert::concat(gates);
   }
 
-  /// The name of a layer's tensor, from that of its first weight: "lstm.weight_ih_l0" -> "lstm.W_l0".
+  // The name of a layer's tensor, from that of its first weight: "lstm.weight_ih_l0" -> "lstm.W_l0".
   std::string name(const char* what, int layer) const {
     static constexpr std::string_view kWeight = "weight_ih";
     const Operand& o = c_.operand(weights_at(layer, 0));
@@ -523,7 +523,7 @@ class RecurrenceWriter {
     const std::size_t found = name.rfind(kWeight);
     return found == std::string::npos ? std::string() : name.replace(found, kWeight.size(), what);
   }
-  /// As a trained tensor if its source has a name, else as a constant.
+  // As a trained tensor if its source has a name, else as a constant.
   std::string stored(const char* what, int layer, const Tensor& value) const {
     const std::string called = name(what, layer);
     return called.empty() ? c_.constant(value) : c_.graph().initializer(called, value);

@@ -55,8 +55,8 @@ void check(const LearningRateFinderOptions& o, const Batches& data) {
   if (!data || data.batches() < 1) throw ValueError(fmt::format("{}: there are no batches", kName));
 }
 
-/// The rate at which the smoothed loss falls fastest, before its minimum. The first few means are left out: they are
-/// those of so few batches that the differences between batches are larger than the progress.
+// The rate at which the smoothed loss falls fastest, before its minimum. The first few means are left out: they are
+// those of so few batches that the differences between batches are larger than the progress.
 double steepest(const LearningRateTrial& trial, double smoothing) {
   constexpr double kSettled = 0.9;  // of the weight of an endless exponential mean
   const std::vector<double>& s = trial.smoothed;

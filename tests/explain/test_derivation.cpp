@@ -12,7 +12,7 @@ using testing::contains;
 
 namespace {
 
-/// Without spaces: LaTeX that is set alike.
+// Without spaces: LaTeX that is set alike.
 std::string normal(std::string text) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {

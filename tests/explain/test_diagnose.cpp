@@ -20,7 +20,7 @@ std::uint32_t planted_line = 0;
 
 constexpr double kInf = std::numeric_limits<double>::infinity();
 
-/// What a faulty program computes, and what it is differentiated by.
+// What a faulty program computes, and what it is differentiated by.
 struct Outcome {
   Outcome(const Tensor& loss, const Tensor& x) : loss(loss), x(x) {}
   Outcome(const Scalar& loss, const Scalar& x) : scalar(true), scalar_loss(loss), scalar_x(x) {}
@@ -31,7 +31,7 @@ struct Outcome {
 
 enum class Way { forward, backward };
 struct Planted {
-  const char *operation, *element;  ///< "" for a Scalar
+  const char *operation, *element;  // "" for a Scalar
   Way way;
   std::function<Outcome(Tape&)> program;
   bool higher_order = false;
@@ -41,13 +41,13 @@ Tensor vector_of(Tape& tape, std::initializer_list<double> values, Dtype dtype =
   return tape.variable(Tensor::from(values, dtype));
 }
 
-/// e^(x - 1) under another name, with a fault inside.
+// e^(x - 1) under another name, with a fault inside.
 struct LogOfDifference {
   static constexpr const char* name = "log_of_difference";
   Tensor forward(const Tensor& x) const { return FAULT(log(x - 1)); }
   Tensor vjp(const Tensor& y_bar, const Tensor&, const Tensor& x) const { return y_bar / (x - 1); }
 };
-/// Right values, with a rule that divides by 0.
+// Right values, with a rule that divides by 0.
 struct Steep {
   static constexpr const char* name = "steep";
   Tensor forward(const Tensor& x) const { return x * x; }

@@ -23,7 +23,7 @@ std::size_t count(const std::string& text, const std::string& part) {
 struct Rectangle {
   double x, y, width, height;
 };
-/// The boxes of an SVG picture, without its background.
+// The boxes of an SVG picture, without its background.
 std::vector<Rectangle> boxes_of(const std::string& svg) {
   static const std::regex box(R"re(<rect x="([-\d.]+)" y="([-\d.]+)" width="([-\d.]+)" height="([-\d.]+)")re");
   std::vector<Rectangle> boxes;

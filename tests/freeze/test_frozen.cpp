@@ -29,7 +29,7 @@ std::vector<float> run(Frozen& frozen, const Tensor& x) {
   return y;
 }
 
-/// The largest difference, in units of the largest element.
+// The largest difference, in units of the largest element.
 double difference(const std::vector<float>& y, const std::vector<float>& wanted) {
   BOOST_TEST_REQUIRE(y.size() == wanted.size());
   double most = 0, largest = 0;
@@ -40,7 +40,7 @@ double difference(const std::vector<float>& y, const std::vector<float>& wanted)
   return most / largest;
 }
 
-/// Ten inputs; the bound is that of docs/inference.md.
+// Ten inputs; the bound is that of docs/inference.md.
 constexpr double kBound = 1e-6;
 template <class Model> void check_close(const Model& model, const Shape& input) {
   Frozen frozen = nn::freeze(model, input);
@@ -56,7 +56,7 @@ template <class Model> Model evaluating(Model model) {
   return model;
 }
 
-/// To the bit, for functions without layers.
+// To the bit, for functions without layers.
 template <class F> void check_same(const F& f, const Shape& input) {
   Frozen frozen = freeze(f, input);
   const Tensor x = random_numbers(input, 3), y = f(x);

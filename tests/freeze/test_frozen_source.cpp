@@ -25,7 +25,7 @@ namespace {
 
 using Function = void(const float* x, float* y, int reset);
 
-/// These functions as headers, and a function that calls the first one's class; compiled.
+// These functions as headers, and a function that calls the first one's class; compiled.
 std::shared_ptr<const detail::SharedObject> built(const std::vector<Frozen>& networks, bool fused) {
   const TemporaryFolder folder;
   std::string source;
@@ -48,7 +48,7 @@ std::shared_ptr<const detail::SharedObject> built(const std::vector<Frozen>& net
 
 bool can_fuse() { return kernels::best_isa() == kernels::Isa::avx2 || kernels::best_isa() == kernels::Isa::avx512; }
 
-/// The largest difference between the source and the frozen function on a few calls, in units of the largest element.
+// The largest difference between the source and the frozen function on a few calls, in units of the largest element.
 double difference(Frozen frozen, bool fused) {
   const auto object = built({frozen}, fused);
   Function* const f = object->find<Function>("call");
@@ -71,7 +71,7 @@ double difference(Frozen frozen, bool fused) {
   return most;
 }
 
-/// With fused products the bits, without them rounding.
+// With fused products the bits, without them rounding.
 void check_bits(const Frozen& frozen) {
   if (can_fuse()) BOOST_TEST(difference(frozen, true) == 0);
   BOOST_TEST(difference(frozen, false) <= 2e-6);
@@ -167,7 +167,7 @@ BOOST_AUTO_TEST_CASE(what_has_no_source_is_named) {
   const TemporaryFolder folder;
   const auto model = mlp();
   const auto refusal = [](const auto& f) { return message_of<ValueError>(f); };
-  BOOST_TEST(contains(refusal([&] { nn::to_cpp(model, {1, 8}, folder.path("8 tones.h")); }), "'8 tones' is no name of a class"));
+  BOOST_TEST(contains(refusal([&] { nn::to_cpp(model, {1, 8}, folder.path("8 tones.h")); }), "'8 tones' is not a class's name"));
   const Frozen frozen = freeze([](const Tensor& x) { return lgamma(x + 3); }, {4});
   BOOST_TEST(contains(refusal([&] { static_cast<void>(frozen.to_cpp("f")); }), "there is no source for lgamma in a frozen function"));
   message_of<DataError>([&] { nn::to_cpp(model, {1, 8}, folder.path("missing/tone.h")); });

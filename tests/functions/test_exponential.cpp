@@ -16,7 +16,7 @@ namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity(), kNaN = std::numeric_limits<float>::quiet_NaN();
 
-/// The error of a float32 in units in the last place (ULP) of the exact value.
+// The error of a float32 in units in the last place (ULP) of the exact value.
 double ulps(float got, double exact) {
   const float nearest = static_cast<float>(exact);
   if (got == nearest) return 0;
@@ -24,7 +24,7 @@ double ulps(float got, double exact) {
   return std::abs(static_cast<double>(got) - exact) / static_cast<double>(std::nextafter(magnitude, kInfinity) - magnitude);
 }
 
-/// Calls f with every `step`th of all float32 numbers, except NaNs.
+// Calls f with every `step`th of all float32 numbers, except NaNs.
 template <class F> void for_floats(std::uint64_t step, F&& f) {
   for (std::uint64_t bits = 0; bits < std::uint64_t(1) << 32; bits += step)
     if (const float x = std::bit_cast<float>(static_cast<std::uint32_t>(bits)); !std::isnan(x)) f(x);

@@ -492,8 +492,8 @@ BOOST_AUTO_TEST_CASE(errors_are_within_what_is_promised) {
 
 namespace {
 
-/// The function's line of docs/functions.md must have its formula and range, and an error that is at most the allowed one and not much
-/// smaller than the one measured here at other points (by a quarter of the allowed error).
+// The function's line of docs/functions.md must have its formula and range, and an error that is at most the allowed one and not much
+// smaller than the one measured here at other points (by a quarter of the allowed error).
 void check_line(const std::string& page, const accuracy::Row& row, const reference::Unary& reference) {
   const std::string head = "\n" + accuracy::head_of_line(row, reference) + " ";
   const std::size_t at = page.find(head);

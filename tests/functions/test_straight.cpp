@@ -20,7 +20,7 @@ namespace {
 
 template <class T> constexpr T kInfinity = std::numeric_limits<T>::infinity();
 
-/// Numbers of all sizes, and those at which formulas change or end.
+// Numbers of all sizes, and those at which formulas change or end.
 template <class T> std::vector<T> arguments() {
   std::vector<T> x{std::numeric_limits<T>::quiet_NaN(),
                    kInfinity<T>,
@@ -46,7 +46,7 @@ template <class T> bool same_bits(T a, T b) {
   return std::bit_cast<Bits>(a) == std::bit_cast<Bits>(b) || (std::isnan(a) && std::isnan(b));
 }
 
-/// Values and slopes of f.
+// Values and slopes of f.
 template <class F> std::vector<Tensor> computed(const F& f, const Tensor& at) {
   Tape tape;
   const Tensor x = tape.variable(at), y = detail::map(f, x, Location::here());
@@ -77,7 +77,7 @@ template <class T, class F> void check_values(const char* name, F&& f, std::init
   }
 }
 
-/// What is exact at the ends of the range, at poles and at zeros of either sign.
+// What is exact at the ends of the range, at poles and at zeros of either sign.
 template <class T> void check_special_values() {
   constexpr double kInf = kInfinity<double>, kNaN = std::numeric_limits<double>::quiet_NaN();
   namespace s = fn::straight;

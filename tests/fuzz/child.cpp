@@ -20,13 +20,13 @@ constexpr int kSignals[] = {SIGSEGV, SIGFPE, SIGBUS, SIGILL, SIGABRT, SIGALRM};
 
 // ---- the child --------------------------------------------------------------------------------------------------------------------
 
-/// Begins a report; choices, marks, lines and the text follow.
+// Begins a report; choices, marks, lines and the text follow.
 struct Sizes {
   int signal;
   std::size_t choices, marks, lines, what;
 };
 
-/// What the child reports, also from its signal handler.
+// What the child reports, also from its signal handler.
 struct Running {
   int pipe = -1;
   const Choices* choices = nullptr;
@@ -42,7 +42,7 @@ void write_all(const void* data, std::size_t bytes) {
   }
 }
 
-/// (Calls nothing that a signal handler may not.)
+// (Calls nothing that a signal handler may not.)
 void send_report(int signal, const char* what, std::size_t length) {
   const ChoiceList& made = running.choices->made();
   const Sizes sizes{signal, made.choices.size(), made.marks.size(), running.lines->size(), length};
@@ -56,7 +56,7 @@ void send_report(int signal, const char* what, std::size_t length) {
 
 extern "C" void report_signal(int signal) { send_report(signal, "", 0); }
 
-/// On a stack of its own: the program's may be full.
+// On a stack of its own: the program's may be full.
 void handle_signals() {
   static std::vector<char> stack(1 << 16);
   const stack_t other{.ss_sp = stack.data(), .ss_flags = 0, .ss_size = stack.size()};
@@ -79,7 +79,7 @@ void handle_signals() {
 
 // ---- its parent -------------------------------------------------------------------------------------------------------------------
 
-/// Reads until the child has closed the pipe.
+// Reads until the child has closed the pipe.
 std::vector<char> read_all(int pipe) {
   std::vector<char> bytes;
   char part[1 << 14];
@@ -93,7 +93,7 @@ std::vector<char> read_all(int pipe) {
 
 std::string name_of(int signal) { return fmt::format("signal {} ({})", signal, signal == SIGALRM ? "it hangs" : strsignal(signal)); }
 
-/// Takes values from the front of the bytes.
+// Takes values from the front of the bytes.
 template <class T> void take(std::span<const char>& bytes, T* to, std::size_t count) {
   if (count == 0) return;
   std::memcpy(to, bytes.data(), count * sizeof(T));

@@ -22,7 +22,7 @@ constexpr std::chrono::seconds kSecondsToShrink{60};
 
 volatile std::uint64_t running = 0;  // the seed
 
-/// After a crash or a hang: prints which program it was.
+// After a crash or a hang: prints which program it was.
 extern "C" void tell_the_seed(int signal) {
   char digits[20];
   std::size_t at = sizeof digits;
@@ -40,7 +40,7 @@ extern "C" void tell_the_seed(int signal) {
   raise(signal);
 }
 
-/// Prints the shortest program that fails as this one does.
+// Prints the shortest program that fails as this one does.
 void shrink_and_print(std::uint64_t seed, Report report) {
   fmt::print("program {}: {}\n", seed, report.what);
   if (report.made.choices.empty()) return fmt::print("It ended without a report, so it is not shrunk.\n\n");
@@ -59,7 +59,7 @@ void shrink_and_print(std::uint64_t seed, Report report) {
              last.failed() ? last.what : "does not fail each time", cpp({&printed, 1}));
 }
 
-/// Prints those programs that have a call that no earlier one has, done or refused.
+// Prints those programs that have a call that no earlier one has, done or refused.
 void print_programs(std::uint64_t first, std::uint64_t count) {
   std::set<std::string> calls;
   std::vector<PrintedProgram> printed;
@@ -86,7 +86,7 @@ struct Options {
   bool shrink = false, print = false;
 };
 
-/// Whether the program passes; if not, what is wrong.
+// Whether the program passes; if not, what is wrong.
 bool passes(std::uint64_t seed, bool in_child) {
   running = seed;
   std::string what;
@@ -105,7 +105,7 @@ bool passes(std::uint64_t seed, bool in_child) {
   return what.empty() && !report.failed();
 }
 
-/// How many failed.
+// How many failed.
 std::uint64_t run(const Options& options) {
   const Clock::time_point start = Clock::now();
   std::uint64_t done = 0, failed = 0;

@@ -12,7 +12,7 @@ namespace {
 
 using Value = Program::Value;
 
-/// Sums terms, and their sizes.
+// Sums terms, and their sizes.
 struct Sum {
   double total = 0, magnitude = 0;
   void add(double term) {
@@ -21,7 +21,7 @@ struct Sum {
   }
 };
 
-/// The array of f(position), which returns a Sum.
+// The array of f(position), which returns a Sum.
 template <class F> Array sums_of(const Shape& shape, Dtype dtype, F&& f) {
   Array y{shape, dtype, {}, {}};
   for_each_position(shape, [&](const Shape& position) {
@@ -34,7 +34,7 @@ template <class F> Array sums_of(const Shape& shape, Dtype dtype, F&& f) {
 
 bool inside(Index i, Index size) { return i >= 0 && i < size; }
 
-/// How many windows fit; refused if there is none.
+// How many windows fit; refused if there is none.
 Index windows(Index size, Index kernel, Index stride, Index padding, Index dilation) {
   const Index reach = dilation * (kernel - 1) + 1;
   need(size + 2 * padding >= reach);

@@ -131,7 +131,7 @@ void conversion(Program& p) {
 
 // ---- reductions -------------------------------------------------------------------------------------------------------------------
 
-/// The dtype of sums and products: booleans are counted.
+// The dtype of sums and products: booleans are counted.
 Dtype counting(Dtype dtype) { return dtype == boolean ? int64 : dtype; }
 
 double total(const std::vector<double>& v) { return std::accumulate(v.begin(), v.end(), 0.0); }
@@ -186,7 +186,7 @@ void products(Program& p) {
       });
 }
 
-/// Refused if x has no elements: then there is no largest or smallest one.
+// Refused if x has no elements: then there is no largest or smallest one.
 Array not_of_nothing(Array y, const Array& x) {
   need(x.size() > 0 || y.size() == 0);
   return y;
@@ -288,7 +288,7 @@ void softmaxes(Program& p) {
 
 // ---- shapes -----------------------------------------------------------------------------------------------------------------------
 
-/// A step whose result consists of elements of x; `from` returns the position of each in x.
+// A step whose result consists of elements of x; `from` returns the position of each in x.
 template <class Library, class Text, class ShapeOf, class From>
 void rearrangement(Program& p, const char* name, const Value& x, Library&& library, Text&& text, ShapeOf&& shape_of, From&& from) {
   p.step(name, library, text, [&] {
@@ -396,7 +396,7 @@ void expansions(Program& p) {
       });
 }
 
-/// Shapes whose number of elements exceeds any memory, and overflows to 0 in 64 bits.
+// Shapes whose number of elements exceeds any memory, and overflows to 0 in 64 bits.
 void huge_shapes(Program& p) {
   const Index size = Index(1) << p.between(31, 33);
   const bool zeros = p.one_in(2);
@@ -641,7 +641,7 @@ void scatters(Program& p) {
 
 // ---- parts and assignments ----------------------------------------------------------------------------------------------------------
 
-/// Indices for some of the first dimensions, and the positions that they select in each dimension. Refused if the indices do not fit.
+// Indices for some of the first dimensions, and the positions that they select in each dimension. Refused if the indices do not fit.
 struct RandomPart {
   std::vector<Subscript> index;
   struct Taken {
@@ -689,7 +689,7 @@ Shape shape_of(const std::vector<RandomPart::Taken>& taken) {
     if (!t.dropped) shape.push_back(static_cast<Index>(t.positions.size()));
   return shape;
 }
-/// The position in the whole tensor of an element of a part.
+// The position in the whole tensor of an element of a part.
 Shape position_of(const std::vector<RandomPart::Taken>& taken, const Shape& in_part) {
   Shape position;
   int k = 0;

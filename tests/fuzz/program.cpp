@@ -10,7 +10,7 @@ namespace wengert::fuzz {
 
 namespace {
 
-/// The bits of k from the last to the first.
+// The bits of k from the last to the first.
 std::uint64_t reversed(std::uint64_t k) {
   k = (k & 0x5555555555555555u) << 1 | (k >> 1 & 0x5555555555555555u);
   k = (k & 0x3333333333333333u) << 2 | (k >> 2 & 0x3333333333333333u);
@@ -154,7 +154,7 @@ Program::Value Program::of_shape(const Shape& shape, Dtype dtype) {
 
 namespace {
 
-/// How far each value may be off: a fraction of its magnitude. (Of an infinite one, where infinities of opposite sign may cancel: any.)
+// How far each value may be off: a fraction of its magnitude. (Of an infinite one, where infinities of opposite sign may cancel: any.)
 std::vector<double> errors_of(const Array& a) {
   if (!is_floating(a.dtype)) return {};
   const double fraction = a.dtype == float64 ? 1e-11 : 2e-5;
@@ -198,7 +198,7 @@ void Program::look_at(const Array& a) {
   for (const double v : a.values) moderate_ &= !is_floating(a.dtype) || std::abs(v) < kLarge;
 }
 
-/// Keeps integers small, because products of large ones would overflow.
+// Keeps integers small, because products of large ones would overflow.
 void Program::keep(Value value) {
   look_at(value.array);
   if (value.array.dtype == int64)
@@ -207,7 +207,7 @@ void Program::keep(Value value) {
   if (value.array.size() <= 2000) values_.push_back(std::move(value));
 }
 
-/// Writes to one element of a value; no other value may change.
+// Writes to one element of a value; no other value may change.
 void Program::write() {
   Value& value = values_[static_cast<std::size_t>(below(static_cast<Index>(values_.size())))];
   if (value.array.size() == 0 || value.array.dtype != float64) return;
@@ -227,7 +227,7 @@ void Program::check_nothing_else_changed() {
   }
 }
 
-/// Checks <w, J v> = <J^T w, v>.
+// Checks <w, J v> = <J^T w, v>.
 void Program::check_derivatives() {
   Tensor target = Tensor::zeros({}, float64);
   print("Tensor target = Tensor::zeros({{}}, float64);");

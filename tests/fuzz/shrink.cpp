@@ -9,7 +9,7 @@ namespace {
 
 using List = std::vector<std::uint64_t>;
 
-/// Shortlex order.
+// Shortlex order.
 bool is_simpler(const List& a, const List& b) { return a.size() != b.size() ? a.size() < b.size() : a < b; }
 
 class Shrinker {
@@ -37,7 +37,7 @@ class Shrinker {
 
   std::size_t size() const { return best_.choices.size(); }
 
-  /// Takes the candidate if it is simpler and fails.
+  // Takes the candidate if it is simpler and fails.
   bool takes(const List& candidate) {
     if (!is_simpler(candidate, best_.choices) || runs_left_ == 0 || !tried_.insert(candidate).second) return false;
     --runs_left_;
@@ -57,7 +57,7 @@ class Shrinker {
     return list;
   }
 
-  /// The positions at which parts begin, and the end.
+  // The positions at which parts begin, and the end.
   std::vector<std::size_t> bounds() const {
     std::vector<std::size_t> all;
     for (const std::size_t mark : best_.marks)
@@ -66,7 +66,7 @@ class Shrinker {
     return all;
   }
 
-  /// Backwards, here and below: later choices depend on earlier ones.
+  // Backwards, here and below: later choices depend on earlier ones.
   void delete_parts() {
     for (std::size_t i = bounds().size(); i-- > 0;)
       for (std::size_t parts = kPartsDeleted; parts > 0; --parts)
@@ -90,7 +90,7 @@ class Shrinker {
   void lower_each() {
     for (std::size_t i = 0; i < size(); ++i) lower(i);
   }
-  /// The small values first, then by halves of the value: a binary search if all from some value on fail.
+  // The small values first, then by halves of the value: a binary search if all from some value on fail.
   void lower(std::size_t i) {
     const auto now = [&] { return i < size() ? best_.choices[i] : 0; };
     for (std::uint64_t value = 0; value < std::min(kSmall, now()); ++value)
@@ -99,7 +99,7 @@ class Shrinker {
       while (now() > step && takes_with(i, now() - step)) continue;
   }
 
-  /// A lower choice may need fewer choices later, as a size does: lowers one, and deletes some at an end of a part after it.
+  // A lower choice may need fewer choices later, as a size does: lowers one, and deletes some at an end of a part after it.
   void lower_and_delete() {
     for (std::size_t i = size(); i-- > 0;)
       for (const std::uint64_t by : {std::uint64_t(1), i < size() ? best_.choices[i] : 0})

@@ -11,7 +11,7 @@ namespace {
 
 using List = std::vector<std::uint64_t>;
 
-/// A program that fails if `f(choices)` is true; f draws what it needs.
+// A program that fails if `f(choices)` is true; f draws what it needs.
 template <class F> Fails failing_if(F f, std::size_t* runs = nullptr) {
   return [=](const List& list) -> std::optional<ChoiceList> {
     if (runs) ++*runs;
@@ -21,7 +21,7 @@ template <class F> Fails failing_if(F f, std::size_t* runs = nullptr) {
   };
 }
 
-/// The first failing program of all seeds, shrunk.
+// The first failing program of all seeds, shrunk.
 template <class F> List shrunk(F f) {
   for (std::uint64_t seed = 0; seed < 10'000; ++seed) {
     Choices choices(seed);
@@ -31,14 +31,14 @@ template <class F> List shrunk(F f) {
   return {};
 }
 
-/// A list of numbers below 1000.
+// A list of numbers below 1000.
 List numbers(Choices& choices) {
   List drawn;
   while (choices.below(20) != 0) drawn.push_back(choices.below(1000));
   return drawn;
 }
 
-/// Steps of kinds 0 to 9, each with up to 4 arguments; its kinds.
+// Steps of kinds 0 to 9, each with up to 4 arguments; its kinds.
 List steps(Choices& choices) {
   List kinds;
   for (;;) {

@@ -86,7 +86,7 @@ const Row kRows[] = {
 };
 #undef ROW
 
-/// x' = a x - x y, y' = x y - y, from (1, 2).
+// x' = a x - x y, y' = x y - y, from (1, 2).
 template <class Time> struct LotkaVolterra {
   T a;
   template <class State> void operator()(const State& x, State& x_dot, Time) const {
@@ -95,7 +95,7 @@ template <class Time> struct LotkaVolterra {
   }
 };
 
-/// The prey after a time of 2 and its derivative with respect to a, by `integrate(system, state)`.
+// The prey after a time of 2 and its derivative with respect to a, by `integrate(system, state)`.
 template <class Time, class State = std::vector<T>, class F> std::array<double, 2> prey(F&& integrate) {
   Tape tape;
   const Scalar a = tape.variable(1.5);

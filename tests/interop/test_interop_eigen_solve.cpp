@@ -15,7 +15,7 @@ namespace tt = boost::test_tools;
 
 namespace {
 
-/// The gradient of c . solve(A, b) by the rule, against  b_bar = A^-T c,  A_bar = -b_bar x^T.
+// The gradient of c . solve(A, b) by the rule, against  b_bar = A^-T c,  A_bar = -b_bar x^T.
 template <class Solve> void check_solve(const Matrix<double>& a, const Solve& solve) {
   const Eigen::Index n = a.rows();
   const std::vector<double> right = numbers(static_cast<std::size_t>(n), 11), weights = numbers(static_cast<std::size_t>(n), 12);

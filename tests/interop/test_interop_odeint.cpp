@@ -26,7 +26,7 @@ const auto kLotkaVolterra = []<class T>(std::span<const T> y, double, std::span<
 };
 const std::vector<double> kPoint{1, 2, 1.5, 1, 1.2, 0.9};  // the first state and the parameters
 
-/// y' = -p y + t,  y = (y_0 + 1/p^2) e^(-p t) + t / p - 1 / p^2 from t = 0
+// y' = -p y + t,  y = (y_0 + 1/p^2) e^(-p t) + t / p - 1 / p^2 from t = 0
 const auto kDecay = []<class T>(std::span<const T> y, double t, std::span<const T> p) { return std::vector<T>{-p[0] * y[0] + t}; };
 const auto kDecayed = [](auto y0, auto p, double t) { return (y0 + 1 / (p * p)) * exp(-p * t) + t / p - 1 / (p * p); };
 
@@ -35,7 +35,7 @@ struct Result {
   std::vector<double> slopes;
   std::size_t statements, nodes, bytes;
 };
-/// The first component at `end` and its derivatives with respect to first state and parameters.
+// The first component at `end` and its derivatives with respect to first state and parameters.
 template <template <class...> class Stepper = ode::runge_kutta_dopri5> Result lotka_volterra(double end, const OdeOptions& options) {
   Tape tape;
   const std::vector<Scalar> x = tape.variables(kPoint);
@@ -52,7 +52,7 @@ double distance(std::span<const double> a, std::span<const double> b) {
   for (std::size_t i = 0; i < a.size(); ++i) most = std::max(most, std::fabs(a[i] - b[i]) / (1 + std::fabs(b[i])));
   return most;
 }
-/// The steps of a run, counted by the calls of f: dopri5 needs six for each, and one for the first.
+// The steps of a run, counted by the calls of f: dopri5 needs six for each, and one for the first.
 double calls_for(double end, const OdeOptions& options) {
   double calls = 0;
   const auto counted = [&](auto y, double t, auto p) {
@@ -84,13 +84,13 @@ BOOST_AUTO_TEST_CASE(adjoint_and_taped_agree_after_ten_thousand_steps) {
 
 namespace {
 
-/// Bytes of the heap that the process has asked for and not given back.
+// Bytes of the heap that the process has asked for and not given back.
 std::size_t heap_in_use() {
   const struct mallinfo2 info = mallinfo2();
   return info.uordblks + info.hblkhd;
 }
 
-/// The most memory that is in use at calls of f during the sweep, beyond what was in use before the recording.
+// The most memory that is in use at calls of f during the sweep, beyond what was in use before the recording.
 std::size_t peak_of_adjoint(double end) {
   std::size_t before = heap_in_use(), peak = 0;
   const auto watched = [&](auto y, double t, auto p) {

@@ -20,7 +20,7 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity(), kNaN = std::numeric_limits<double>::quiet_NaN();
 
-/// Statements as a chunk holds them.
+// Statements as a chunk holds them.
 struct Chunk {
   std::vector<char> args;
   std::vector<std::uint16_t> lengths = {0};  // of scalar 0, which there is not
@@ -29,7 +29,7 @@ struct Chunk {
     lengths.push_back(0);
     return lengths.size() - 1;
   }
-  /// `continued`: 0 for none.
+  // `continued`: 0 for none.
   std::size_t statement(std::uint32_t continued, const std::vector<std::pair<double, std::uint32_t>>& arguments) {
     const std::size_t begin = args.size();
     if (continued) append(continued);
@@ -48,7 +48,7 @@ struct Chunk {
   }
 };
 
-/// The adjoints of all scalars in row k of a sweep over the statements from `variables` + 1 on, and in a sweep of its own: by their bits.
+// The adjoints of all scalars in row k of a sweep over the statements from `variables` + 1 on, and in a sweep of its own: by their bits.
 void compare(Chunk& chunk, std::size_t variables, const std::vector<std::vector<double>>& seeds, bool clear) {
   const std::size_t n = chunk.lengths.size();
   std::vector<RowAdjoints> rows(n);

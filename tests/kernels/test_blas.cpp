@@ -164,14 +164,14 @@ BOOST_AUTO_TEST_CASE(wrong_sizes_are_errors) {
 
 namespace {
 
-/// A well-conditioned n x n matrix, by rows.
+// A well-conditioned n x n matrix, by rows.
 template <class T> std::vector<T> regular(std::int64_t n, std::uint32_t seed) {
   std::vector<T> a = values<T>(n * n, seed);
   for (std::int64_t i = 0; i < n; ++i) a[i * n + i] += static_cast<T>(n);
   return a;
 }
 
-/// a x - b, the largest element, for one vector; `transpose`: a^T x - b.
+// a x - b, the largest element, for one vector; `transpose`: a^T x - b.
 template <class T> double residual(bool transpose, std::int64_t n, const std::vector<T>& a, const T* x, const T* b) {
   double worst = 0;
   for (std::int64_t i = 0; i < n; ++i) {

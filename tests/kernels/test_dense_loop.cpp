@@ -19,7 +19,7 @@ using testing::on_every_isa;
 
 namespace {
 
-/// The elements of one operand and how they are walked.
+// The elements of one operand and how they are walked.
 template <class T> struct Strided {
   std::vector<T> elements;
   Shape strides;
@@ -38,7 +38,7 @@ class Draw {
  public:
   Index below(Index n) { return static_cast<Index>(random_() % static_cast<std::uint64_t>(n)); }
 
-  /// Dimensions of sizes around those at which loops are cut, and rarely empty ones.
+  // Dimensions of sizes around those at which loops are cut, and rarely empty ones.
   Shape shape() {
     constexpr std::array<Index, 14> kSizes{1, 2, 3, 7, 8, 9, 17, 63, 64, 65, 130, 511, 1025, 0};
     Shape s;
@@ -52,7 +52,7 @@ class Draw {
     return s;
   }
 
-  /// Eighths, whose products are exact; dense, transposed, repeated along some dimensions, with gaps, or backwards along one.
+  // Eighths, whose products are exact; dense, transposed, repeated along some dimensions, with gaps, or backwards along one.
   template <class T> Strided<T> operand(const Shape& shape) {
     Strided<T> r;
     r.strides.resize(shape.rank());

@@ -28,7 +28,7 @@ Convolution sizes(Index batch, Index in, Index out, Index height, Index width, I
           {width, width + 2 * padding - kernel_width + 1, kernel_width, 1, padding, 1}};
 }
 
-/// Tails of every kind: channels that fill no vector, odd sizes, kernels that are not square, paddings up to the kernel.
+// Tails of every kind: channels that fill no vector, odd sizes, kernels that are not square, paddings up to the kernel.
 std::vector<Convolution> all_sizes() {
   return {sizes(2, 1, 16, 10, 12, 5, 5, 0), sizes(2, 9, 8, 6, 7, 3, 3, 1),   sizes(1, 33, 17, 5, 9, 3, 3, 1),
           sizes(3, 16, 32, 8, 8, 5, 5, 0),  sizes(2, 3, 40, 7, 6, 3, 2, 1),  sizes(9, 8, 9, 4, 5, 1, 3, 0),
@@ -47,7 +47,7 @@ struct Operands {
   std::vector<float> x, weight, bias, y_bar;
 };
 
-/// f(index of y, index of x, index of the weight) for everything that the formula multiplies.
+// f(index of y, index of x, index of the weight) for everything that the formula multiplies.
 template <class F> void for_each_product(const Convolution& c, F&& f) {
   for (Index n = 0; n < c.batch; ++n)
     for (Index o = 0; o < c.out_channels; ++o)
@@ -181,7 +181,7 @@ void check_same(const Tensor& a, const Tensor& b) {
   for (std::size_t i = 0; i < p.size(); ++i) BOOST_TEST(std::abs(p[i] - q[i]) <= 1e-4 * (1 + std::abs(q[i])));
 }
 
-/// Value, tangent, gradients and gradients of gradients.
+// Value, tangent, gradients and gradients of gradients.
 template <class F> std::vector<Tensor> derivatives(const Images& at, F&& f) {
   Tape tape;
   const Tensor x = tape.variable(at[0]), w = tape.variable(at[1]), b = tape.variable(at[2]);

@@ -23,7 +23,7 @@ using testing::on_every_isa;
 
 namespace {
 
-/// Reproducible values in [-1, 1).
+// Reproducible values in [-1, 1).
 std::vector<float> values(Index count, std::uint32_t seed) {
   std::vector<float> result(static_cast<std::size_t>(count));
   for (float& value : result) {
@@ -73,7 +73,7 @@ std::vector<float> product(const Case& s, Operands o) {
 }
 std::vector<float> product(const Case& s) { return product(s, Operands(s)); }
 
-/// With B packed beforehand.
+// With B packed beforehand.
 std::vector<float> packed_product(const Case& s) {
   Operands o(s);
   const kernels::PackedMatrix b(s.k, s.n, o.b);
@@ -81,7 +81,7 @@ std::vector<float> packed_product(const Case& s) {
   return o.c;
 }
 
-/// By definition, in double; what lies between the rows of C stays.
+// By definition, in double; what lies between the rows of C stays.
 std::vector<float> naive_product(const Case& s) {
   Operands o(s);
   for (Index i = 0; i < s.m; ++i)

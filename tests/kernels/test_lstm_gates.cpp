@@ -22,7 +22,7 @@ std::vector<float> values(Index count, double scale, Generator& generator) {
 }
 std::vector<double> in_double(const std::vector<float>& x) { return {x.begin(), x.end()}; }
 
-/// Largest difference, of numbers of the order of 1; NaN only beside NaN.
+// Largest difference, of numbers of the order of 1; NaN only beside NaN.
 double difference(const std::vector<float>& ours, const std::vector<double>& exact) {
   double worst = 0;
   for (std::size_t i = 0; i < ours.size(); ++i) {

@@ -17,7 +17,7 @@ namespace {
 
 std::vector<float> numbers(Index count, std::uint64_t seed) { return Generator(seed).uniform({count}, -1, 1).to_vector<float>(); }
 
-/// a b + c as the instruction set computes it.
+// a b + c as the instruction set computes it.
 float multiply_add(float a, float b, float c) {
   const bool fuses = kernels::isa() >= kernels::Isa::avx2;
   return fuses ? std::fma(a, b, c) : a * b + c;
@@ -28,7 +28,7 @@ struct Case {
   bool bias, relu;
 };
 
-/// The number of elements that are not those of the sums in order.
+// The number of elements that are not those of the sums in order.
 std::size_t differences(const Case& c) {
   const std::vector<float> w = numbers(c.out * c.in, 1), v = numbers(c.out * c.hidden, 2), bias = numbers(c.out, 3), x = numbers(c.in, 4),
                            h = numbers(c.hidden, 5);

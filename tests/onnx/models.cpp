@@ -12,7 +12,7 @@ using namespace wengert;
 
 namespace {
 
-/// Any function as a model.
+// Any function as a model.
 template <class F> struct Computes : nn::Stateless {
   explicit Computes(F f) : f(f) {}
   Tensor operator()(const Tensor& x) const { return f(x); }
@@ -133,7 +133,7 @@ Tensor shapes(const Tensor& x) {  // (n, 4, 6)
   return concat({flatten(b, 1), flatten(d, 1), flatten(e, 1), flatten(f, 1), flatten(h, 1)}, 1);
 }
 
-/// A Tensor, or the first output of a recurrent layer.
+// A Tensor, or the first output of a recurrent layer.
 std::vector<NamedTensor> run(auto& model, const Tensor& x) { return nn::detail::onnx_outputs(model(x)); }
 
 template <class Model> void write(const std::string& folder, const std::string& name, Model model, const Tensor& x, const Tensor& other,

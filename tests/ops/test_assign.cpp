@@ -10,12 +10,12 @@ using namespace wengert::testing;
 
 namespace {
 
-/// 0, 1, 2, ... in row-major order.
+// 0, 1, 2, ... in row-major order.
 Tensor counted(const Shape& shape) { return reshape(Tensor::arange(0, static_cast<double>(shape.size()), 1, float64), shape); }
 
 Tensor index(std::initializer_list<double> values) { return Tensor::from(values, int64); }
 
-/// The same values with the dimensions in reverse order in memory.
+// The same values with the dimensions in reverse order in memory.
 Tensor strided(const Tensor& x) {
   Dims reverse;
   for (int d = x.rank(); d-- > 0;) reverse.push_back(d);

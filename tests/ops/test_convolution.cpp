@@ -24,7 +24,7 @@ using kernels::WindowAxis;
 
 // ---- a naive version of the kernels ------------------------------------------------------------------------------------------------
 
-/// f(position in x, position in the weight, position in y, output channel) for every product of the form.
+// f(position in x, position in the weight, position in y, output channel) for every product of the form.
 template <class F> void for_each_product(const Convolution& c, F&& f) {
   const Index in = c.in_channels / c.groups, out = c.out_channels / c.groups;
   const WindowAxis &h = c.height, &w = c.width;
@@ -48,7 +48,7 @@ std::mt19937 random_bits(1);
 
 Index below(Index n) { return static_cast<Index>(random_bits() % static_cast<std::uint64_t>(n)); }
 
-/// Multiples of 1/8 up to 1: sums of them are exact in both precisions.
+// Multiples of 1/8 up to 1: sums of them are exact in both precisions.
 Numbers eighths(Index count) {
   Numbers values(static_cast<std::size_t>(count));
   for (double& v : values) v = (static_cast<double>(below(17)) - 8) / 8;
@@ -62,7 +62,7 @@ template <class T> void check_equal(const std::vector<T>& found, const Numbers& 
 
 template <class T> std::vector<T> unset(std::size_t n) { return std::vector<T>(n, std::numeric_limits<T>::quiet_NaN()); }
 
-/// The three kernels against sums in the order of the formula. All sums are exact.
+// The three kernels against sums in the order of the formula. All sums are exact.
 template <class T> void check_kernels(const Convolution& c) {
   const Numbers x = eighths(c.batch * c.image_size()), y = eighths(c.batch * c.output_size()), w = eighths(c.weight_size());
   const Numbers b = eighths(c.out_channels), b_of_x = eighths(c.in_channels);
@@ -259,7 +259,7 @@ const Tensor filters = Tensor::zeros({6, 4, 3, 3});
 const std::string filters_made = "test_convolution.cpp:" + std::to_string(__LINE__ - 1);
 constexpr Index kHuge = std::numeric_limits<Index>::max();
 
-/// The whole message of a ShapeError.
+// The whole message of a ShapeError.
 void check_refused(const std::string& expected, const std::function<Tensor()>& call) {
   Tape tape;
   BOOST_TEST(message_of<ShapeError>(call) == expected);

@@ -32,7 +32,7 @@ constexpr double kInf = std::numeric_limits<double>::infinity(), kNaN = std::num
 Tensor doubles(std::initializer_list<double> values) { return Tensor::from(values, float64); }
 Tensor scalar(double value) { return Tensor::full({}, value, float64); }
 
-/// Equal, NaN to NaN, up to a fraction of the expected size.
+// Equal, NaN to NaN, up to a fraction of the expected size.
 void check_numbers(const Tensor& t, const List& expected, double tolerance = 1e-14) {
   const List got = t.to_vector<double>();
   BOOST_REQUIRE_EQUAL(got.size(), expected.size());
@@ -42,7 +42,7 @@ void check_numbers(const Tensor& t, const List& expected, double tolerance = 1e-
     BOOST_CHECK_MESSAGE(same, "element " << i << ": " << g << " instead of " << e);
   }
 }
-/// f(x), and the gradient of its sum.
+// f(x), and the gradient of its sum.
 template <class F> void check_point(F f, const Tensor& x, const List& value, const List& slope, double tolerance = 1e-14) {
   check_numbers(f(x), value, tolerance);
   check_numbers(gradient([&](const Tensor& v) { return sum(f(v)); }, x), slope, tolerance);

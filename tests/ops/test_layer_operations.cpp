@@ -26,7 +26,7 @@ Tensor random_numbers(const Shape& shape, std::uint64_t seed, Dtype dtype = floa
 
 double logistic(double x) { return 1 / (1 + std::exp(-x)); }
 
-/// The gradient of sum(w y) with respect to x, for distinct weights.
+// The gradient of sum(w y) with respect to x, for distinct weights.
 template <class F> Numbers weighted_gradient(F&& f, const Tensor& x) {
   return testing::gradient_of([&](const Tensor& v) { return f(v) * random_numbers(f(v).shape(), 99, v.dtype()); }, x);
 }
@@ -37,7 +37,7 @@ template <class F> Numbers weighted_gradient(F&& f, const Tensor& x) {
 
 namespace {
 
-/// (x - mean) / sqrt(variance + eps) over the elements for which group_of(flat position) is the same.
+// (x - mean) / sqrt(variance + eps) over the elements for which group_of(flat position) is the same.
 template <class F> Numbers standardized(const Tensor& x, double eps, F&& group_of) {
   const Numbers v = numbers(x);
   Numbers y(v.size());
@@ -291,7 +291,7 @@ RecurrentWeights weights_of(Index gates, Index in, Index hidden, std::uint64_t s
           random_numbers({rows}, seed + 3, dtype)};
 }
 
-/// Row `row` of x W_ih^T + b_ih, or of h W_hh^T + b_hh.
+// Row `row` of x W_ih^T + b_ih, or of h W_hh^T + b_hh.
 double product(const Tensor& x, const Tensor& w, const Tensor& b, Index row, Index gate) {
   double total = b.at({gate});
   for (Index j = 0; j < w.size(1); ++j) total += x.at({row, j}) * w.at({gate, j});

@@ -10,7 +10,7 @@ using namespace wengert;
 
 namespace {
 
-/// The same from matmul, transpose and +.
+// The same from matmul, transpose and +.
 Tensor composed(const Tensor& x, const Tensor& weight, const Tensor& bias) { return matmul(x, transpose(weight)) + bias; }
 
 struct Operands {

@@ -20,7 +20,7 @@ Tensor matrix(Rows rows) { return Tensor::from(rows, float64); }
 const Tensor singular = matrix({{1, 2}, {2, 4}});
 const Tensor regular = matrix({{4, 1, -2}, {0, 3, 5}, {1, -1, 2}});
 
-/// The determinant, by expansion along the first row.
+// The determinant, by expansion along the first row.
 double determinant(const std::vector<Numbers>& a) {
   if (a.empty()) return 1;
   double total = 0;

@@ -26,7 +26,7 @@ namespace {
 
 Generator random_numbers(7);
 
-/// Values that differ by about 0.1 (so that no two tie within a step of the differences) and stay away from 0.
+// Values that differ by about 0.1 (so that no two tie within a step of the differences) and stay away from 0.
 Tensor distinct(const Shape& shape, Dtype dtype = float64) {
   const Tensor order = random_numbers.permutation(shape.size());
   std::vector<double> v(static_cast<std::size_t>(shape.size()));
@@ -37,7 +37,7 @@ Tensor distinct(const Shape& shape, Dtype dtype = float64) {
   return Tensor::from(v, shape).to(dtype);
 }
 
-/// The same values, laid out with the dimensions in reverse order (and every other element skipped).
+// The same values, laid out with the dimensions in reverse order (and every other element skipped).
 Tensor strided(const Tensor& x) {
   if (x.rank() == 0) return select(stack({x, x}), 0, 1);
   Dims reverse;
@@ -53,7 +53,7 @@ double at(const Tensor& t, const Shape& position) {
   return t.element(flat);
 }
 
-/// f(position) for every position of a shape, in row-major order.
+// f(position) for every position of a shape, in row-major order.
 template <class F> void for_each_position(const Shape& shape, F&& f) {
   Shape position = shape;
   for (Index flat = 0; flat < shape.size(); ++flat) {
@@ -63,7 +63,7 @@ template <class F> void for_each_position(const Shape& shape, F&& f) {
   }
 }
 
-/// y[position] must be expected(position), up to a fraction of its size.
+// y[position] must be expected(position), up to a fraction of its size.
 template <class F> void check_values(const Tensor& y, const Shape& shape, F&& expected, double tolerance = 1e-14) {
   BOOST_REQUIRE_MESSAGE(y.shape() == shape, to_string(y.shape()) + " is not " + to_string(shape));
   for_each_position(shape, [&](const Shape& position) {
@@ -74,7 +74,7 @@ template <class F> void check_values(const Tensor& y, const Shape& shape, F&& ex
   });
 }
 
-/// The position of an operand's element that broadcasting pairs with a position of the result.
+// The position of an operand's element that broadcasting pairs with a position of the result.
 Shape source_position(const Shape& position, const Shape& operand) {
   Shape p = operand;
   for (int d = 0; d < operand.rank(); ++d) p[d] = operand[d] == 1 ? 0 : position[position.rank() - operand.rank() + d];
@@ -557,7 +557,7 @@ const std::vector<Case>& cases() {
   return all;
 }
 
-/// Operations of ops.h that have no derivative; each has a test of its values below.
+// Operations of ops.h that have no derivative; each has a test of its values below.
 const std::set<std::string> not_differentiated{
     "operator<", "operator<=", "operator>", "operator>=",  "operator==", "operator!=",  "operator!",   "operator&&", "operator||",
     "operator&", "operator|",  "operator^", "logical_and", "logical_or", "logical_xor", "logical_not", "isnan",      "isinf",
@@ -577,7 +577,7 @@ std::string contents(const std::string& file) {
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-/// Operations that are members of Tensor.
+// Operations that are members of Tensor.
 const std::vector<Case>& members() {
   static const std::vector<Case> all{
       {"to", [](Inputs x) { return x[0].to(x[0].dtype() == float64 ? float32 : float64).to(x[0].dtype()) * x[0]; }, {{2, 3}}},
@@ -586,7 +586,7 @@ const std::vector<Case>& members() {
   return all;
 }
 
-/// Operations that only kernels for float32 record. Their derivatives are checked in test_direct_convolution.
+// Operations that only kernels for float32 record. Their derivatives are checked in test_direct_convolution.
 const std::vector<Case>& float32_cases() {
   static const auto call = [](Inputs x, Index pool) {
     return conv2d_relu(x[0].to(float32), x[1].to(float32), x[2].to(float32), {.padding = 1}, pool);
@@ -598,7 +598,7 @@ const std::vector<Case>& float32_cases() {
   return all;
 }
 
-/// A function that ops.h declares, and the lines from the last empty one up to its own.
+// A function that ops.h declares, and the lines from the last empty one up to its own.
 struct Declaration {
   std::string name, paragraph;
 };
@@ -614,7 +614,7 @@ std::vector<Declaration> declarations() {
   return found;
 }
 
-/// The names in `a` that are not in `b`, with spaces between.
+// The names in `a` that are not in `b`, with spaces between.
 std::string only_in(const std::set<std::string>& a, const std::set<std::string>& b) {
   std::string names;
   for (const std::string& name : a)
@@ -622,7 +622,7 @@ std::string only_in(const std::set<std::string>& a, const std::set<std::string>&
   return names;
 }
 
-/// The names of the operations of autodiff/ops, by their sources.
+// The names of the operations of autodiff/ops, by their sources.
 std::set<std::string> names_in_sources() {
   std::set<std::string> names;
   const std::regex member(R"(name\(\) const override \{ return (.*); \})"), text("\"(\\w+)\"");
@@ -636,8 +636,8 @@ std::set<std::string> names_in_sources() {
   return names;
 }
 
-/// Checks for balanced braces, and that placeholders refer to existing or optional operands. (An operation without LaTeX is its name in
-/// upright letters.)
+// Checks for balanced braces, and that placeholders refer to existing or optional operands. (An operation without LaTeX is its name in
+// upright letters.)
 void check_latex(const std::string& name, const std::string& latex, int inputs) {
   BOOST_CHECK_MESSAGE(!name.empty(), "an operation without a name");
   if (latex.empty()) return;
@@ -1258,7 +1258,7 @@ BOOST_AUTO_TEST_CASE(shapes_that_do_not_fit_are_explained) { check_errors<ShapeE
 BOOST_AUTO_TEST_CASE(values_out_of_range_are_explained) { check_errors<ValueError>(value_errors); }
 BOOST_AUTO_TEST_CASE(dtypes_that_do_not_fit_are_explained) { check_errors<DtypeError>(dtype_errors); }
 
-/// Whether a statement of the text that calls the operation expects an error.
+// Whether a statement of the text that calls the operation expects an error.
 static bool expects_refusal(const std::string& text, const std::string& operation) {
   if (text.find("\"" + operation + ": ") != std::string::npos) return true;
   const std::string call = operation + "(";

@@ -28,7 +28,7 @@ std::mt19937 random_bits(1);
 
 Index below(Index n) { return static_cast<Index>(random_bits() % static_cast<std::uint64_t>(n)); }
 
-/// Multiples of 1/8 up to 1, many of them equal: sums of them are exact in both precisions.
+// Multiples of 1/8 up to 1, many of them equal: sums of them are exact in both precisions.
 Numbers eighths(Index count) {
   Numbers values(static_cast<std::size_t>(count));
   for (double& v : values) v = (static_cast<double>(below(17)) - 8) / 8;
@@ -41,7 +41,7 @@ Index plane_out(const Pooling& p) { return p.height.out * p.width.out; }
 
 // ---- a naive version of the kernels ------------------------------------------------------------------------------------------------
 
-/// Calls f(position in the window, position in x) for every element of the window of an output, except padding, in row-major order.
+// Calls f(position in the window, position in x) for every element of the window of an output, except padding, in row-major order.
 template <class F> void for_each_in_window(const Pooling& p, Index output, F&& f) {
   const Index n = output / plane_out(p), i = output / p.width.out % p.height.out, j = output % p.width.out;
   for (Index r = 0; r < p.height.kernel; ++r)
@@ -97,7 +97,7 @@ void check_maxima_of(const Pooling& p, const Numbers& x) {
   check_maxima<float, std::int32_t>(p, x);
 }
 
-/// [first, last) of the window of output i, and its divisor.
+// [first, last) of the window of output i, and its divisor.
 struct Window {
   Index first, last, divisor;
 };
@@ -150,7 +150,7 @@ std::string text(const Pooling& p) {
   return std::to_string(p.planes) + " planes, " + axis(p.height) + ", " + axis(p.width);
 }
 
-/// A random axis: windows may overlap, leave gaps, or hang over the end.
+// A random axis: windows may overlap, leave gaps, or hang over the end.
 WindowAxis random_axis(bool dilated) {
   for (;;) {
     WindowAxis a{1 + below(11), 1, 1 + below(4), 1 + below(4), 0, dilated ? 1 + below(3) : 1};

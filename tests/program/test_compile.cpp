@@ -151,5 +151,5 @@ BOOST_AUTO_TEST_CASE(misuse_is_an_error) {
   BOOST_TEST(contains(message_of<ValueError>([&] { no_gradient.sum_and_gradient(p, records(3)); }), ".gradient = false"));
   BOOST_TEST(
       contains(message_of<ShapeError>([&] { no_gradient.values(std::vector{1.0}, records(3)); }), "1 parameters for a program of 2"));
-  BOOST_TEST(contains(message_of<ValueError>([] { compile(error(), {.compiler = "  "}); }), "is no command"));
+  BOOST_TEST(contains(message_of<ValueError>([] { compile(error(), {.compiler = "  "}); }), "is not a command"));
 }

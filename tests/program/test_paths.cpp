@@ -31,7 +31,7 @@ std::vector<double> uniform_numbers(std::size_t n, unsigned seed, double low, do
   return values;
 }
 
-/// Newton's iteration for the cube root of d[0], until a step changes nothing to speak of.
+// Newton's iteration for the cube root of d[0], until a step changes nothing to speak of.
 struct CubeRoot {
   template <class T> T operator()(std::span<const T>, std::span<const T> d) const {
     using std::abs;
@@ -44,8 +44,8 @@ struct CubeRoot {
   }
 };
 
-/// Where a ball is at the time 1.5 that falls from the height d[0] with the speed d[1] and bounces: p[0] is gravity, p[1] how much of its
-/// speed a bounce leaves. Time goes in steps, and the one with a bounce is split.
+// Where a ball is at the time 1.5 that falls from the height d[0] with the speed d[1] and bounces: p[0] is gravity, p[1] how much of its
+// speed a bounce leaves. Time goes in steps, and the one with a bounce is split.
 struct BouncingBall {
   template <class T> T operator()(std::span<const T> p, std::span<const T> d) const {
     T height = d[0], speed = d[1];
@@ -68,7 +68,7 @@ struct BouncingBall {
   }
 };
 
-/// An option that is worth nothing once its share, which starts at p[0] and has the volatility p[1], falls below 0.9. d are normal numbers.
+// An option that is worth nothing once its share, which starts at p[0] and has the volatility p[1], falls below 0.9. d are normal numbers.
 struct BarrierOption {
   template <class T> T operator()(std::span<const T> p, std::span<const T> d) const {
     using std::exp;
@@ -82,7 +82,7 @@ struct BarrierOption {
   }
 };
 
-/// Value and derivatives of one lane, by dual numbers.
+// Value and derivatives of one lane, by dual numbers.
 template <int N, class F> Dual<N> one_by_one(const F& f, const std::vector<double>& p, const std::vector<double>& d) {
   std::vector<Dual<N>> parameters(p.begin(), p.end()), data(d.begin(), d.end());
   for (std::size_t i = 0; i < p.size(); ++i) parameters[i].d[i] = 1;

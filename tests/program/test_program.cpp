@@ -209,7 +209,7 @@ BOOST_AUTO_TEST_CASE(the_benchmarks_programs_at_other_inputs) {
 
 namespace {
 
-/// Numbers at which functions are special, and others.
+// Numbers at which functions are special, and others.
 template <class T> std::vector<T> trying_numbers() {
   std::vector<T> x{0,
                    -T(0),
@@ -235,7 +235,7 @@ template <class T> std::vector<T> trying_numbers() {
   return x;
 }
 
-/// Values of a program of one operation on lanes against the function's struct, called for each lane; slopes against its rules.
+// Values of a program of one operation on lanes against the function's struct, called for each lane; slopes against its rules.
 template <class T, class F> void check_operation(const F& f) {
   const std::vector<T> x = trying_numbers<T>();
   const std::size_t n = x.size();

@@ -24,7 +24,7 @@ std::string contents_of(const std::string& path) {
 void write(const std::string& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary).write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
 }
-/// The bytes with the right hash at their end: what a writer with bad intentions would make.
+// The bytes with the right hash at their end: what a writer with bad intentions would make.
 std::string with_hash(std::string bytes) {
   bytes.resize(bytes.size() - 8);
   std::uint64_t h = 0xcbf29ce484222325u;
@@ -57,7 +57,7 @@ struct Fixture {
     write(path, bytes);
     return message_of<DataError>([&] { read_program(path); });
   }
-  /// Behind the opcode names: parameters, data, outputs, paths, then of the first path constants, instructions, guards.
+  // Behind the opcode names: parameters, data, outputs, paths, then of the first path constants, instructions, guards.
   std::size_t counts(const std::string& bytes) {
     std::uint32_t n = 0;
     std::memcpy(&n, bytes.data() + 12, sizeof n);

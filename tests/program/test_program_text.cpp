@@ -12,7 +12,7 @@ using wengert::testing::message_of;
 
 namespace {
 
-/// The node of the slides: E = 1/2 (y - sigmoid(w x + b))^2.
+// The node of the slides: E = 1/2 (y - sigmoid(w x + b))^2.
 Program node() {
   return record([](auto p, auto d) { return 0.5 * square(d[1] - sigmoid(p[0] * d[0] + p[1])); }, {.parameters = 2, .data = 2},
                 {0.5, -0.25, 2.0, 1.0});

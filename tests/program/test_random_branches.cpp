@@ -27,7 +27,7 @@ struct Step {
   double c;
 };
 
-/// Values stay small: no step makes more of them than it was given, up to a factor near 1.
+// Values stay small: no step makes more of them than it was given, up to a factor near 1.
 struct RandomProgram {
   std::vector<Step> steps;
 
@@ -131,7 +131,7 @@ struct RandomProgram {
 bool same_bits(double a, double b) { return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b) || (a != a && b != b); }
 bool close(double a, double b, double tolerance) { return std::abs(a - b) <= tolerance * (1 + std::abs(b)); }
 
-/// The derivatives of the three orders in one direction.
+// The derivatives of the three orders in one direction.
 using First = ForwardNumber<double>;
 using Third = ForwardNumber<ForwardNumber<First>>;
 Third third_in(double value, double change) {
@@ -158,7 +158,7 @@ Lanes random_lanes(std::mt19937_64& random) {
   return lanes;
 }
 
-/// The number of the first lane at which something differs, or kLanes.
+// The number of the first lane at which something differs, or kLanes.
 std::size_t check_first_order(const RandomProgram& f, const Program& program, const Lanes& lanes) {
   const std::vector<double> values = program.values(lanes.parameters, lanes.columns);
   const std::vector<double> y_bar(kLanes, 1.0);
@@ -184,7 +184,7 @@ std::size_t check_first_order(const RandomProgram& f, const Program& program, co
   return kLanes;
 }
 
-/// g(x, v), g = f, (x, v) -> v' f'(x), ... one after the other, by all inputs.
+// g(x, v), g = f, (x, v) -> v' f'(x), ... one after the other, by all inputs.
 std::size_t check_higher_orders(const RandomProgram& f, const Program& program, const Lanes& lanes, std::mt19937_64& random) {
   std::uniform_real_distribution<double> uniform(-1, 1);
   const std::vector<double> direction{uniform(random), uniform(random), uniform(random), uniform(random)};

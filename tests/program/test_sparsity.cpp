@@ -13,7 +13,7 @@ using testing::contains, testing::message_of;
 
 namespace {
 
-/// A random program in which each result reads a few of its predecessors, mostly near ones.
+// A random program in which each result reads a few of its predecessors, mostly near ones.
 class RandomProgram {
  public:
   RandomProgram(unsigned seed, std::size_t inputs, std::size_t outputs) {
@@ -98,7 +98,7 @@ const auto rosenbrock = [](auto x) {
   return y;
 };
 
-/// Whether no path of four vertices has two colours alone, by looking at all of them.
+// Whether no path of four vertices has two colours alone, by looking at all of them.
 bool is_star_colouring(const BitMatrix& pattern, const Colouring& colouring) {
   const auto& colour = colouring.colour_of;
   for (std::uint32_t a = 0; a < pattern.rows(); ++a)

@@ -35,7 +35,7 @@ std::shared_ptr<const detail::SharedObject> built(const std::string& source) {
 auto lines_of(const std::string& text) { return std::ranges::count(text, '\n'); }
 bool same_bits(double a, double b) { return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b) || (a != a && b != b); }
 
-/// The number of outputs that differ from the evaluator's at these inputs.
+// The number of outputs that differ from the evaluator's at these inputs.
 std::size_t differences(const Program& program, Function* f, const std::vector<double>& inputs) {
   std::vector<double> y(static_cast<std::size_t>(program.outputs()));
   BOOST_TEST(f(inputs.data(), inputs.data() + program.parameters(), y.data()) == -1);
@@ -55,7 +55,7 @@ template <class F> Program recorded(const F& f) {
       {.parameters = static_cast<int>(x.size())}, x);
 }
 
-/// A pendulum by `rounds` steps of Euler's method.
+// A pendulum by `rounds` steps of Euler's method.
 Program pendulum(int rounds) {
   return record(
       [rounds](auto p) {
@@ -290,5 +290,5 @@ BOOST_AUTO_TEST_CASE(the_guard_that_fails_is_reported) {
 
 BOOST_AUTO_TEST_CASE(names_must_be_names_of_functions) {
   for (const char* name : {"", "2x", "a b", "f;g", "f()", "a-b", "_f"})
-    BOOST_TEST(contains(message_of<ValueError>([&] { to_cpp(pendulum(1), name); }), "is no name of a function"));
+    BOOST_TEST(contains(message_of<ValueError>([&] { to_cpp(pendulum(1), name); }), "is not a function's name"));
 }

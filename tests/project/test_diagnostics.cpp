@@ -61,7 +61,7 @@ BOOST_AUTO_TEST_CASE(address_sanitizer_sees_misuse_of_a_tensors_elements, *boost
 
 namespace {
 
-/// Causes an error of a later operation, whose message must name the line that made the operand.
+// Causes an error of a later operation, whose message must name the line that made the operand.
 void check_place(const Tensor& made, std::uint32_t line) {
   const std::string told = message_of<ShapeError>([&] { static_cast<void>(reshape(made, {made.size() + 1})); });
   BOOST_TEST(contains(told, "made at test_diagnostics.cpp:" + std::to_string(line) + " "));
@@ -139,7 +139,7 @@ struct Mistake {
   std::string told;  // the whole message, where # stands for " made at test_diagnostics.cpp:" and the line of any tensor
 };
 
-/// The message with places replaced by #.
+// The message with places replaced by #.
 std::string without_places(std::string message) {
   const std::string place = " made at test_diagnostics.cpp:";
   for (std::size_t at = 0; (at = message.find(place, at)) != std::string::npos;) {

@@ -21,7 +21,7 @@ CommandResult run(const std::string& program, std::vector<std::string> arguments
 
 bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
-/// Checks for status 2 and one line on stderr, which names the program and contains all parts, but no internals of the library.
+// Checks for status 2 and one line on stderr, which names the program and contains all parts, but no internals of the library.
 void check_refused(const CommandResult& result, const std::string& program, const std::vector<std::string>& parts) {
   BOOST_TEST(result.status == 2);
   BOOST_TEST(result.error_lines() == 1U);
@@ -31,7 +31,7 @@ void check_refused(const CommandResult& result, const std::string& program, cons
 
 // ---- generated data --------------------------------------------------------------------------------------------------------------
 
-/// IDX: two zeros, 8 for bytes, the rank, sizes of four bytes each, the elements.
+// IDX: two zeros, 8 for bytes, the rank, sizes of four bytes each, the elements.
 std::string idx(const std::vector<unsigned>& sizes, const std::string& elements) {
   std::string bytes{'\0', '\0', '\x08', static_cast<char>(sizes.size())};
   for (const unsigned size : sizes)
@@ -41,7 +41,7 @@ std::string idx(const std::vector<unsigned>& sizes, const std::string& elements)
 
 constexpr unsigned kClasses = 3;
 
-/// Images in which row `label` is white, with some gray that differs from image to image.
+// Images in which row `label` is white, with some gray that differs from image to image.
 void write_images(const TemporaryFolder& folder, const std::string& part, unsigned n, unsigned side) {
   std::string images, labels;
   for (unsigned i = 0; i < n; ++i) {
@@ -58,7 +58,7 @@ void write_image_dataset(const TemporaryFolder& folder, unsigned side = 4) {
   write_images(folder, "t10k", 30, side);
 }
 
-/// Records of CIFAR-10: noise in a colour that depends on the class.
+// Records of CIFAR-10: noise in a colour that depends on the class.
 std::string colour_images(unsigned n) {
   constexpr unsigned kPlane = 32 * 32;
   std::string bytes;
@@ -72,7 +72,7 @@ std::string colour_images(unsigned n) {
   return bytes;
 }
 
-/// Reviews, one per line, whose label depends on which of two words they contain.
+// Reviews, one per line, whose label depends on which of two words they contain.
 void write_reviews(const TemporaryFolder& folder, int n) {
   const char* filler[] = {"the", "film", "was", "long", "and", "we", "saw", "it", "twice"};
   std::string reviews, labels;
@@ -87,14 +87,14 @@ void write_reviews(const TemporaryFolder& folder, int n) {
   folder.write("labels.txt", labels);
 }
 
-/// The number behind the text that a line of the output begins with.
+// The number behind the text that a line of the output begins with.
 double number_behind(const CommandResult& result, const std::string& text) {
   const std::vector<std::string> lines = result.lines(text);
   BOOST_REQUIRE_MESSAGE(lines.size() == 1U, "one line \"" << text << "\" in: " << result.out << result.err);
   return std::stod(lines[0].substr(text.size()));
 }
 
-/// Passengers; all women survived, and no men.
+// Passengers; all women survived, and no men.
 std::string passengers(int n, bool labelled) {
   std::string text = labelled ? "PassengerId,Survived,Pclass,Name,Sex,Age,SibSp,Parch,Fare,Embarked\n"
                               : "PassengerId,Pclass,Name,Sex,Age,SibSp,Parch,Fare,Embarked\n";
@@ -107,7 +107,7 @@ std::string passengers(int n, bool labelled) {
   return text;
 }
 
-/// The path of a file of the shared reference data; empty if it is missing, with a message that the test is skipped.
+// The path of a file of the shared reference data; empty if it is missing, with a message that the test is skipped.
 std::string reference_data(const std::string& file) {
   const char* folder = std::getenv("WENGERT_REFERENCE_DATA");
   const std::string path = folder ? std::string(folder) + "/data/workshop/" + file : "";

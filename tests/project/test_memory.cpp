@@ -61,7 +61,7 @@ void operator delete(void* block, std::size_t) noexcept { std::free(block); }
 
 namespace {
 
-/// Whether f ended. If not, memory ran out, and nothing else went wrong.
+// Whether f ended. If not, memory ran out, and nothing else went wrong.
 bool with_failure(long k, bool and_all_that_follow, const std::function<void()>& f, bool& failed) {
   std::exception_ptr other;
   bool ended = false;
@@ -80,7 +80,7 @@ bool with_failure(long k, bool and_all_that_follow, const std::function<void()>&
   return ended;
 }
 
-/// Runs attempt() until no request fails any more, and check(whether it ended) after each run.
+// Runs attempt() until no request fails any more, and check(whether it ended) after each run.
 void fail_every_request(const std::function<void()>& attempt, const std::function<void(bool)>& check) {
   for (const bool all : {false, true}) {
     long k = 0;

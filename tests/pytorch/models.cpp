@@ -44,7 +44,7 @@ struct Encoder : nn::Module {
   nn::TransformerEncoderLayer encoder;
 };
 
-/// Updates BatchNorm's statistics, which would otherwise have their initial values.
+// Updates BatchNorm's statistics, which would otherwise have their initial values.
 template <class Model> void see_some_data(Model& model, const Tensor& x) {
   model.train();
   static_cast<void>(model(x * 2 + 0.5));

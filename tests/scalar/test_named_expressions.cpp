@@ -17,7 +17,7 @@ namespace tt = boost::test_tools;
 
 namespace {
 
-/// z and dz/dx of a program of two variables at (2, 3).
+// z and dz/dx of a program of two variables at (2, 3).
 struct Result {
   double z, dx, dy;
   bool operator==(const Result&) const = default;
@@ -31,7 +31,7 @@ template <class F> Result at_2_3(F f, const TapeOptions& options = {}) {
   return {z.value(), dx, dy};
 }
 
-/// s y for s = x, and s grows before the product is used: z = x y, so dz/dx = 3 and dz/dy = 2.
+// s y for s = x, and s grows before the product is used: z = x y, so dz/dx = 3 and dz/dy = 2.
 constexpr Result kProduct{6, 3, 2};
 
 auto product_before_growth(Scalar& s, const Scalar& x, const Scalar& y) {

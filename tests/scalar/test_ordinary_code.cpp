@@ -40,7 +40,7 @@ template <class T, class F> void check_type(const char* name, const F& f) {
     BOOST_TEST(std::abs(dy - difference(plain, at_x, at_y, true)) <= 1e-7 * (1 + std::abs(dy)));
   }
 }
-/// For both types, or for the eager one alone.
+// For both types, or for the eager one alone.
 template <class F> void check(const char* name, const F& f) {
   check_type<Scalar>(name, f);
   check_type<EagerScalar>(name, f);

@@ -28,10 +28,10 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 const GradientOptions kRetain{.retain = true};
 
-/// dy/dx; the records are retained.
+// dy/dx; the records are retained.
 double derivative(Tape& tape, const Scalar& y, const Scalar& x) { return tape.gradient(y, wrt(x), {.retain = true}); }
 
-/// Whether f throws a TapeError whose message contains `part`.
+// Whether f throws a TapeError whose message contains `part`.
 template <class F> bool raises(F&& f, const char* part) {
   try {
     f();

@@ -25,7 +25,7 @@ struct Rosenbrock {
     return f;
   }
 };
-/// Analytic, and none of its second derivatives vanishes.
+// Analytic, and none of its second derivatives vanishes.
 struct Analytic {
   template <class T> T operator()(std::span<const T> x) const {
     using std::cos;

@@ -25,7 +25,7 @@ constexpr double kPoint[kInputs] = {0.3, -0.4, 0.7, 1.1};
 
 template <class T> T by_value(T x) { return x; }
 
-/// (a, b, c) -> (tanh(a c) + a, the sum of b times those of the three, c - b), on tensors.
+// (a, b, c) -> (tanh(a c) + a, the sum of b times those of the three, c - b), on tensors.
 template <class T> void through_tensors(T& a, T& b, T& c) {
   const T u = tanh(a * c) + a, v = tanh(b * c) + b, w = tanh(c * c) + c;
   const T sum = (u + v + w) * b, difference = c - b;
@@ -42,7 +42,7 @@ template <> void through_tensors(Scalar& a, Scalar& b, Scalar& c) {
   b = Scalar(s);
 }
 
-/// One of the steps that make up a program. `c` is a factor that keeps values small.
+// One of the steps that make up a program. `c` is a factor that keeps values small.
 template <class T> void step(unsigned which, std::array<T, kValues>& a, T& result, std::size_t i, std::size_t j, std::size_t k, double c) {
   switch (which) {
     case 0:
@@ -196,7 +196,7 @@ bool close(const Row& got, const Row& wanted, double tolerance = 1e-9) {
   return true;
 }
 
-/// All inputs may have been overwritten; then the result is a constant.
+// All inputs may have been overwritten; then the result is a constant.
 Row gradient(Tape& tape, const Scalar& y, const std::array<Scalar, kInputs>& x, bool retain) {
   Row g{};
   if (y.number()) tape.gradient(y, x, g, {.retain = retain, .unreached = Unreached::zero});
@@ -220,7 +220,7 @@ Row recorded(unsigned seed, int length) {
 
 int length_of(unsigned seed) { return 5 + static_cast<int>(seed % 60); }
 
-/// The number of programs that fail.
+// The number of programs that fail.
 int failures(unsigned first, unsigned programs) {
   int wrong = 0;
   for (unsigned seed = first; seed < first + programs; ++seed)
@@ -228,7 +228,7 @@ int failures(unsigned first, unsigned programs) {
   return wrong;
 }
 
-/// Runs f on a new thread, whose tapes have chunks of these sizes.
+// Runs f on a new thread, whose tapes have chunks of these sizes.
 template <class F> void with_chunks(detail::ChunkSizes sizes, F&& f) {
   const detail::ChunkSizes usual = std::exchange(detail::chunk_sizes, sizes);
   std::thread(f).join();

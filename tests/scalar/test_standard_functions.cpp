@@ -16,7 +16,7 @@ namespace {
 constexpr double kInf = std::numeric_limits<double>::infinity();
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-/// Every elementary function, called as in code for doubles. Takes two operands, because some functions need them.
+// Every elementary function, called as in code for doubles. Takes two operands, because some functions need them.
 struct Elementary {
   template <class T> T operator()(std::span<const T> x) const {
     using std::abs, std::acos, std::acosh, std::asin, std::asinh, std::atan, std::atan2, std::atanh, std::ceil, std::cos, std::cosh;
@@ -32,7 +32,7 @@ struct Elementary {
   }
 };
 
-/// Branches on properties of a number, as algorithms do.
+// Branches on properties of a number, as algorithms do.
 struct Branches {
   template <class T> T operator()(std::span<const T> x) const {
     using std::isfinite, std::isinf, std::isnan, std::isnormal, std::signbit;
@@ -64,7 +64,7 @@ template <class F> void check_gradient_and_value(F f, const std::vector<double>&
   BOOST_TEST(gradient(f, x) == slopes, tt::tolerance(1e-13) << tt::per_element());
 }
 
-/// f(a, b) and both slopes, on Scalars, on a tape for higher orders, and on dual numbers, which must agree.
+// f(a, b) and both slopes, on Scalars, on a tape for higher orders, and on dual numbers, which must agree.
 template <class F> std::array<double, 3> value_and_slopes(F f, double a, double b) {
   std::array<double, 3> result{};
   for (const bool higher_order : {false, true}) {

@@ -32,7 +32,7 @@ template <class T> Mine sum(const T&) { return {}; }
 
 template <class T> constexpr bool kMine = std::is_same_v<T, Mine>;
 
-/// Every function, called as generic code calls it.
+// Every function, called as generic code calls it.
 template <class T> void check(T x, const T y) {
 #define WENGERT_USER_FUNCTION(F, name, ...)    \
   static_assert(kMine<decltype(name(x))>);     \

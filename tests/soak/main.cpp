@@ -34,7 +34,7 @@ struct Net : nn::Module {
   nn::Linear hidden, out;
 };
 
-/// The loss after some steps of a training that begins anew. The same seed gives the same bits, whatever runs beside it.
+// The loss after some steps of a training that begins anew. The same seed gives the same bits, whatever runs beside it.
 double train(std::uint64_t seed, int count) {
   Generator g(seed);
   Net net(g);
@@ -83,7 +83,7 @@ void load_batches() {
   }
 }
 
-/// A child that differentiates, and ends with status 0.
+// A child that differentiates, and ends with status 0.
 void fork_a_child() {
   const pid_t child = ::fork();
   if (child == 0) {

@@ -21,7 +21,7 @@ constexpr Index kIn = 220, kOut = 190;  // not a multiple of a vector or a block
 
 std::vector<float> floats(const Tensor& t) { return t.contiguous().to_vector<float>(); }
 
-/// A layer and a batch for it.
+// A layer and a batch for it.
 struct Fixture {
   explicit Fixture(Index batch = 3) {
     Generator random(5);
@@ -39,14 +39,14 @@ struct Fixture {
   }
 };
 
-/// The same gradients, every product multiplied.
+// The same gradients, every product multiplied.
 Gradients multiplied(const Gradients& g) {
   Gradients all;
   for (std::size_t i = 0; i < g.size(); ++i) all.add(g[i], g.parameter(i));
   return all;
 }
 
-/// The weights after three steps, with gradients that are deferred products or have been multiplied as a whole.
+// The weights after three steps, with gradients that are deferred products or have been multiplied as a whole.
 template <class Optimizer, class Options> std::vector<float> train(Index batch, const Options& options, bool multiply) {
   Fixture f(batch);
   Optimizer optimizer(ParameterList{f.w, f.b}, options);

@@ -33,7 +33,7 @@ Gradients gradients_of(std::initializer_list<Tensor> tensors) {
 Gradients doubles(const List& values) { return gradients_of({Tensor::from(values)}); }
 Gradients floats(const List& values) { return gradients_of({Tensor::from(values).to(float32)}); }
 
-/// The elements of all gradients, concatenated.
+// The elements of all gradients, concatenated.
 List values(const Gradients& g) {
   List all;
   for (const Tensor& t : g) {
@@ -43,7 +43,7 @@ List values(const Gradients& g) {
   return all;
 }
 
-/// The definition, in long double, whose exponent has 15 bits.
+// The definition, in long double, whose exponent has 15 bits.
 double naive_norm(const List& values, double p) {
   long double sum = 0, max = 0;
   for (const double v : values) max = std::max<long double>(max, std::fabs(v));
@@ -52,7 +52,7 @@ double naive_norm(const List& values, double p) {
   return static_cast<double>(max * std::pow(sum, 1 / static_cast<long double>(p)));
 }
 
-/// Sizes around those of a vector, the 32 parallel sums and a thread's part, in both dtypes, some not in row-major order.
+// Sizes around those of a vector, the 32 parallel sums and a thread's part, in both dtypes, some not in row-major order.
 Gradients of_many_sizes() {
   Generator random(7);
   Gradients g;
@@ -65,7 +65,7 @@ Gradients of_many_sizes() {
   return g;
 }
 
-/// The gradients of a layer's weights and bias, the former as a deferred product.
+// The gradients of a layer's weights and bias, the former as a deferred product.
 Gradients pending() {
   Generator random(5);
   const Parameter w(random.normal({190, 220}, 0, 0.1)), b(random.normal({190}, 0, 0.1));
@@ -75,7 +75,7 @@ Gradients pending() {
   BOOST_TEST_REQUIRE(g.cotangent(0).is_product());
   return g;
 }
-/// The same values, as tensors.
+// The same values, as tensors.
 Gradients looked_at() {
   const Gradients products = pending();
   Gradients g;

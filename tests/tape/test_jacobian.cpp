@@ -18,7 +18,7 @@ namespace {
 
 using List = std::vector<double>;
 
-/// The rows by `gradient`; the records are kept.
+// The rows by `gradient`; the records are kept.
 List row_by_row(Tape& tape, std::span<const Scalar> targets, std::span<const Scalar> sources) {
   List rows(targets.size() * sources.size());
   for (std::size_t i = 0; i < targets.size(); ++i)
@@ -27,7 +27,7 @@ List row_by_row(Tape& tape, std::span<const Scalar> targets, std::span<const Sca
   return rows;
 }
 
-/// m results of x that share intermediate values, with sums that are extended and continued.
+// m results of x that share intermediate values, with sums that are extended and continued.
 std::vector<Scalar> program(std::span<const Scalar> x, std::size_t m) {
   std::vector<Scalar> y;
   Scalar state = x[0] * 0.5, sum = 0.0;

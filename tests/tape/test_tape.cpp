@@ -687,7 +687,7 @@ BOOST_AUTO_TEST_SUITE(exceptions)
 
 namespace {
 
-/// An operation whose rules throw while `armed`.
+// An operation whose rules throw while `armed`.
 class Throwing : public Operation {
  public:
   explicit Throwing(const bool* armed) : armed_(armed) {}
@@ -713,7 +713,7 @@ Tensor half_square(const Tensor& x, const bool& armed, Location site = Location:
 
 namespace {
 
-/// Declares that its rule reads an input or output that cannot be saved.
+// Declares that its rule reads an input or output that cannot be saved.
 class ReadsTooMuch : public Operation {
  public:
   explicit ReadsTooMuch(int place, bool of_inputs) : place_(place), of_inputs_(of_inputs) {}
@@ -1035,7 +1035,7 @@ BOOST_AUTO_TEST_SUITE(scalars_and_tensors)
 
 namespace {
 
-/// A random program on scalars and vectors of 3 that crosses between them in both directions; the same for the same seed.
+// A random program on scalars and vectors of 3 that crosses between them in both directions; the same for the same seed.
 Tensor random_program(std::uint64_t seed, const Tensor& x, int steps) {
   Generator random(seed);
   std::vector<Tensor> vectors{x, x * 0.5};
@@ -1204,7 +1204,7 @@ double slope_of_square() {
   return tape.gradient(sum(x * x) + s * s, x).element(0);
 }
 
-/// Its destructor opens a tape.
+// Its destructor opens a tape.
 struct OpensATapeAtTheEnd {
   ~OpensATapeAtTheEnd() { *result = slope_of_square(); }
   double* result;

@@ -13,7 +13,7 @@ namespace {
 
 constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
 
-/// 0, 1, 2, ... in row-major order.
+// 0, 1, 2, ... in row-major order.
 Tensor counted(const Shape& shape) { return reshape(Tensor::arange(0, static_cast<double>(shape.size()), 1, float64), shape); }
 
 Tensor index(std::initializer_list<double> values) { return Tensor::from(values, int64); }

@@ -14,10 +14,10 @@ using namespace wengert::testing;
 
 namespace {
 
-/// 0, 1, 2, ... in row-major order.
+// 0, 1, 2, ... in row-major order.
 Tensor counted(const Shape& shape) { return reshape(Tensor::arange(0, static_cast<double>(shape.size()), 1, float64), shape); }
 
-/// What Range(start, stop, step) takes of n positions, by Python's definition of a slice.
+// What Range(start, stop, step) takes of n positions, by Python's definition of a slice.
 std::vector<Index> positions(Index n, const Range& r) {
   const auto clip = [n](Index i) { return i < 0 ? std::max<Index>(0, i + n) : std::min(i, n); };
   std::vector<Index> list;

@@ -29,7 +29,7 @@ Tensor steps(Tensor h, const Tensor& w, int n) {
   return h;
 }
 
-/// The additional memory in bytes that a run of n steps needs: recorded as a whole, or with checkpointed segments.
+// The additional memory in bytes that a run of n steps needs: recorded as a whole, or with checkpointed segments.
 std::int64_t peak_of(int n, int segment) {
   const Tensor wide = Tensor::full({64, 64}, 0.01), first = Tensor::full({64, 64}, 0.1);
   Tape tape;

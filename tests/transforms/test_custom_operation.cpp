@@ -16,7 +16,7 @@ namespace {
 
 const Tensor x = Tensor::from({{0.5, -1.25, 2}, {1.5, 0.25, -0.75}}, float64);
 
-/// x^n, by public operations.
+// x^n, by public operations.
 struct Power {
   static constexpr const char* name = "power";
   double n;
@@ -26,7 +26,7 @@ struct Power {
 };
 Tensor power(const Tensor& x, double n, Location site = Location::here()) { return custom_operation(Power{n})({x, site}); }
 
-/// a b + c, of three inputs.
+// a b + c, of three inputs.
 struct MultiplyAdd {
   static constexpr const char* name = "multiply_add";
   Tensor forward(const Tensor& a, const Tensor& b, const Tensor& c) const { return a * b + c; }
@@ -39,12 +39,12 @@ struct MultiplyAdd {
   }
 };
 
-/// e^x from y, by lambdas.
+// e^x from y, by lambdas.
 const auto exponential = custom_operation(
     "exponential", [](const Tensor& x) { return exp(x); }, [](const Tensor& y_bar, const Tensor& y, const Tensor&) { return y_bar * y; },
     [](const Tensor& x_dot, const Tensor& y, const Tensor&) { return x_dot * y; });
 
-/// x^2 by a loop over the elements.
+// x^2 by a loop over the elements.
 Tensor squares(const Tensor& x, const Tensor& factor) {
   Tensor y = Tensor::uninitialized(x.shape(), float64);
   double* out = y.mutable_data<double>();
@@ -54,7 +54,7 @@ Tensor squares(const Tensor& x, const Tensor& factor) {
 const auto raw_square = custom_operation(
     "raw_square", [](const Tensor& x) { return squares(x, x); },
     [](const Tensor& y_bar, const Tensor&, const Tensor& x) { return squares(y_bar, squares(x, Tensor::full(x.shape(), 2, float64))); });
-/// The same, with only the slope computed from raw data.
+// The same, with only the slope computed from raw data.
 const auto half_raw_square = custom_operation(
     "half_raw_square", [](const Tensor& x) { return squares(x, x); },
     [](const Tensor& y_bar, const Tensor&, const Tensor& x) { return y_bar * squares(x, Tensor::full(x.shape(), 2, float64)); });
@@ -154,6 +154,12 @@ BOOST_AUTO_TEST_CASE(what_rules_return_is_checked) {
   const auto gradient_of = [&](auto operation) { return gradient([&](const Tensor& v) { return sum(operation(v)); }, x); };
   const auto push = [&](auto operation) { return jvp([&](const Tensor& v) { return operation(v); }, x, x); };
   BOOST_TEST(contains(message_of<ShapeError>([&] { gradient_of(with(short_one, good)); }), "custom: the cotangent of input 0 ()"));
+  // The cotangent of what was broadcast must be summed.
+  const auto shifted = custom_operation(
+      "shifted", [](const Tensor& a, const Tensor& b) { return a + b; },
+      [](const Tensor& bar, const Tensor&, const Tensor&, const Tensor&) { return std::array<Tensor, 2>{bar, bar}; });
+  BOOST_TEST(contains(message_of<ShapeError>([&] { gradient([&](const Tensor& b) { return sum(shifted(x, b)); }, x[0]); }),
+                      "; hint: sum_to(cotangent, x.shape()) adds up what broadcasting has repeated"));
   BOOST_TEST(contains(message_of<DtypeError>([&] { gradient_of(with(single, good)); }), "custom: the cotangent of input 0 (2, 3) float32"));
   BOOST_TEST(contains(message_of<ShapeError>([&] { push(with(good, short_one)); }), "custom: the tangent ()"));
   BOOST_TEST(contains(message_of<DtypeError>([&] { push(with(good, single)); }), "custom: the tangent (2, 3) float32"));

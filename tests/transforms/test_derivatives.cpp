@@ -22,7 +22,7 @@ const Tensor x = doubles({1, 2, 3});
 Tensor sum_of_cubes(const Tensor& v) { return sum(v * v * v); }
 Tensor element(const Tensor& v, Index i) { return select(v, 0, i); }
 
-/// d^n/dx^n x^5 by n gradients inside one another.
+// d^n/dx^n x^5 by n gradients inside one another.
 Tensor nested(const Tensor& v, int n) {
   if (n == 0) return sum(pow(v, 5));
   return sum(gradient([n](const Tensor& u) { return nested(u, n - 1); }, v));
@@ -204,7 +204,7 @@ BOOST_AUTO_TEST_CASE(a_sweep_inside_a_sweep_is_refused) {
 
 namespace {
 
-/// y = tanh(W x + b), squared and summed, with a parameter that is not read and one that is frozen.
+// y = tanh(W x + b), squared and summed, with a parameter that is not read and one that is frozen.
 struct Model {
   Parameter W{Tensor::from({{0.5, -1}, {0.25, 0.75}, {-0.5, 1}}, float64)}, b{doubles({0.1, -0.2, 0.3})}, unread{doubles({1, 2})},
       frozen{doubles({2})};
@@ -214,7 +214,7 @@ struct Model {
 };
 const Tensor inputs = Tensor::from({{1, 2}, {-0.5, 0.25}, {0.75, -1}}, float64);
 
-/// The parameters W and b as one vector, for the functions of tensors.
+// The parameters W and b as one vector, for the functions of tensors.
 Tensor flat(const Model& m) { return concat({reshape(m.W.value(), {6}), m.b.value()}); }
 Tensor loss_of(const Tensor& flat, const Tensor& v) {
   const Tensor y = tanh(linear(v, reshape(flat(Range(0, 6)), {3, 2}), flat(Range(6, End)))) * 2;

@@ -26,13 +26,13 @@ const auto huber = elementwise([](auto prediction, auto target) {
   const auto d = prediction - target, size = abs(d);
   return where(size <= 1.0, 0.5 * square(d), size - 0.5);
 });
-/// The same with a branch.
+// The same with a branch.
 const auto branching_huber = elementwise([](auto prediction, auto target) {
   const auto d = prediction - target, size = abs(d);
   if (size <= 1.0) return 0.5 * square(d);
   return size - 0.5;
 });
-/// A root of z^3 + z = x by Newton's method, which takes as many steps as it needs.
+// A root of z^3 + z = x by Newton's method, which takes as many steps as it needs.
 const auto cubic_root = elementwise([](auto x) {
   auto z = x;
   for (;;) {
@@ -49,7 +49,7 @@ template <class T> std::vector<T> numbers(const Tensor& t) {
 
 Tensor swish_of_tensors(const Tensor& x, const Tensor& beta) { return x * sigmoid(beta * x); }
 
-/// Tensor operations have exponentials of their own: equal to four units in the last place.
+// Tensor operations have exponentials of their own: equal to four units in the last place.
 template <class T> bool nearly_equal(const std::vector<T>& a, const std::vector<T>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                     [](T p, T q) { return std::abs(p - q) <= 4 * std::numeric_limits<T>::epsilon() * std::abs(q); });

@@ -16,7 +16,7 @@ namespace tt = boost::test_tools;
 
 namespace {
 
-/// y = (x_0 x_1, sin x_0), with a trace of its life.
+// y = (x_0 x_1, sin x_0), with a trace of its life.
 struct Calls {
   int forward = 0, vjp = 0, jvp = 0, destroyed = 0;
 };
@@ -48,7 +48,7 @@ struct Block {
   }
 };
 
-/// Doubles its operands; no forward mode.
+// Doubles its operands; no forward mode.
 struct Twice {
   static constexpr const char* name = "twice";
   std::vector<double> forward(std::span<const double> x) {
@@ -150,7 +150,7 @@ BOOST_AUTO_TEST_CASE(an_exception_of_the_block_leaves_the_tape_as_it_was) {
 }
 
 BOOST_AUTO_TEST_CASE(a_block_may_open_a_tape_of_its_own) {
-  /// y = x^2, whose reverse pass is a tape's.
+  // y = x^2, whose reverse pass is a tape's.
   struct Inner {
     const char* name = "inner";
     double x = 0;

@@ -21,29 +21,29 @@ namespace tt = boost::test_tools;
 
 namespace {
 
-/// x^2 = p.
+// x^2 = p.
 const auto kSquare = []<class T>(std::span<const T> x, std::span<const T> p) { return std::array<T, 1>{x[0] * x[0] - p[0]}; };
-/// A circle of radius sqrt(p_0) and the line x_1 = p_1 x_0.
+// A circle of radius sqrt(p_0) and the line x_1 = p_1 x_0.
 const auto kCircle = []<class T>(std::span<const T> x, std::span<const T> p) {
   return std::array<T, 2>{x[0] * x[0] + x[1] * x[1] - p[0], x[1] - p[1] * x[0]};
 };
 const std::vector<double> kStart{1, 1};
 const std::vector<double> kPoint{2, 0.5};
 
-/// x_0 exp(x_1) at the root, of any type.
+// x_0 exp(x_1) at the root, of any type.
 const auto kOfRoot = [](auto p) {
   using T = std::remove_cvref_t<decltype(p[0])>;
   const std::vector<T> x = implicit(kCircle, kStart, p);
   return T(x[0] * exp(x[1]));
 };
-/// The same by the formula  x_0 = sqrt(p_0 / (1 + p_1^2)),  x_1 = p_1 x_0.
+// The same by the formula  x_0 = sqrt(p_0 / (1 + p_1^2)),  x_1 = p_1 x_0.
 const auto kByFormula = [](auto p) {
   using T = std::remove_cvref_t<decltype(p[0])>;
   const T x = sqrt(p[0] / (1 + p[1] * p[1]));
   return T(x * exp(p[1] * x));
 };
 
-/// n x n, regular.
+// n x n, regular.
 std::vector<double> regular(std::size_t n) {
   std::vector<double> a = numbers(n * n, 3);
   for (std::size_t i = 0; i < n; ++i) a[i * n + i] += 4;
@@ -301,7 +301,7 @@ BOOST_AUTO_TEST_CASE(mixed_lists) {
 
 BOOST_AUTO_TEST_CASE(what_solve_refuses) {
   const std::vector<double> five(5), four(4), three(3);
-  BOOST_TEST(contains(message_of<ShapeError>([&] { solve(five, three); }), "5 elements, which is no square number"));
+  BOOST_TEST(contains(message_of<ShapeError>([&] { solve(five, three); }), "5 elements, which is not a square number"));
   BOOST_TEST(contains(message_of<ShapeError>([&] { solve(four, three); }), "a multiple of 2 elements, but it has 3"));
   BOOST_TEST(contains(message_of<MatrixError>([&] { solve(four, std::vector<double>(2)); }), "singular"));
   Tape tape;

@@ -15,13 +15,13 @@ namespace {
 
 using List = std::vector<double>;
 
-/// Counts the calls of a program by its scalar type.
+// Counts the calls of a program by its scalar type.
 struct Calls {
   int forward = 0, reverse = 0;
   template <class T> void count() { ++(std::is_same_v<T, Scalar> ? reverse : forward); }
 };
 
-/// m results, y_i = x_i x_{i+1} + sin(x_i) / (i + 1), with indices modulo n.
+// m results, y_i = x_i x_{i+1} + sin(x_i) / (i + 1), with indices modulo n.
 struct Chain {
   std::size_t m;
   Calls* calls = nullptr;
@@ -50,7 +50,7 @@ List points(std::size_t n) {
   return x;
 }
 
-/// As published for Ceres Solver: Powell's function.
+// As published for Ceres Solver: Powell's function.
 struct Powell {
   template <class T> bool operator()(const T* const x, T* residuals) const {
     residuals[0] = x[0] + 10.0 * x[1];
@@ -78,7 +78,7 @@ const List kPowellJacobian = {1,
                               0,
                               -2 * std::sqrt(10.0) * 2};
 
-/// y = m exp(a x) + c, in two blocks of parameters.
+// y = m exp(a x) + c, in two blocks of parameters.
 struct Exponential {
   double x, y;
   template <class T> bool operator()(const T* slope, const T* rest, T* residual) const {

@@ -27,7 +27,7 @@ constexpr rlim_t kMemoryLimit = rlim_t(4) << 30;  // of the process: what no ten
 
 std::string running;  // "npy 17"
 
-/// After a crash or a hang: prints which input it was.
+// After a crash or a hang: prints which input it was.
 extern "C" void tell_the_input(int signal) {
   const std::string_view text = "fuzz_readers: crashed or hung in input ";
   if (write(STDERR_FILENO, text.data(), text.size()) < 0 || write(STDERR_FILENO, running.data(), running.size()) < 0) _exit(3);
@@ -36,7 +36,7 @@ extern "C" void tell_the_input(int signal) {
   raise(signal);
 }
 
-/// splitmix64 (Steele, Lea, Flood 2014)
+// splitmix64 (Steele, Lea, Flood 2014)
 class Random {
  public:
   explicit Random(std::uint64_t seed) : state_(seed) {}
@@ -54,7 +54,7 @@ class Random {
 
 using Input = std::vector<std::uint8_t>;
 
-/// Numbers at which readers err: the ends of types, and sizes that multiply to them.
+// Numbers at which readers err: the ends of types, and sizes that multiply to them.
 constexpr std::uint64_t kNumbers[] = {0,
                                       1,
                                       2,
@@ -120,7 +120,7 @@ void change(Input& input, const std::vector<Input>& seeds, Random& random) {
   if (input.size() > kMostBytes) input.resize(kMostBytes);
 }
 
-/// Input number n: the seeds first, then each with one to eight changes.
+// Input number n: the seeds first, then each with one to eight changes.
 Input input_of(const std::vector<Input>& seeds, std::uint64_t n) {
   if (n < seeds.size()) return seeds[n];
   Random random(n);
@@ -148,7 +148,7 @@ struct Options {
   std::string seeds = "tests/data/fuzz";
 };
 
-/// The number of inputs; a fault is printed and written to a file.
+// The number of inputs; a fault is printed and written to a file.
 std::uint64_t fuzz(const Target& target, const Options& options, bool& failed) {
   const std::string name(target.name);
   const std::vector<Input> seeds = read_seeds(std::filesystem::path(options.seeds) / name);

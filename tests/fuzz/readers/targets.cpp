@@ -23,7 +23,7 @@
 namespace wengert::fuzz {
 namespace {
 
-/// A file in memory that holds the input.
+// A file in memory that holds the input.
 class InputFile {
  public:
   explicit InputFile(Bytes input) : descriptor_(::memfd_create("input", MFD_CLOEXEC)) {
@@ -44,7 +44,7 @@ class InputFile {
   int descriptor_;
 };
 
-/// Looks at every element, so that one that lies outside the file is found.
+// Looks at every element, so that one that lies outside the file is found.
 void use(const Tensor& t) {
   if (t.dtype() == boolean) return static_cast<void>(any(t));
   if (t.size() > 0) static_cast<void>(t.element(t.size() - 1));
@@ -54,7 +54,7 @@ void use(std::span<const NamedTensor> tensors) {
   for (const NamedTensor& t : tensors) use(t.value);
 }
 
-/// What a compressed file of a few bytes may expand to here.
+// What a compressed file of a few bytes may expand to here.
 constexpr std::size_t kExpandedBytes = 1 << 20;
 
 void safetensors(Bytes input) { use(read_safetensors(InputFile(input).path()).tensors); }
@@ -91,7 +91,7 @@ void text(Bytes input) {
   use(words.encode(nn::words(text)));
 }
 
-/// The file's checksum is made right first: otherwise every change ends there.
+// The file's checksum is made right first: otherwise every change ends there.
 void program(Bytes input) {
   std::vector<std::uint8_t> bytes(input.begin(), input.end());
   if (bytes.size() >= 8) {
@@ -130,7 +130,7 @@ void must(bool condition, const char* what) {
   if (!condition) throw std::logic_error(what);
 }
 
-/// Each line is an argument of a program that has an option of every kind.
+// Each line is an argument of a program that has an option of every kind.
 void command_line(Bytes input) {
   std::vector<std::string> arguments{"program"};
   std::istringstream lines(std::string(input.begin(), input.end()));

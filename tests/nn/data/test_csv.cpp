@@ -34,8 +34,8 @@ std::string refusal(std::string_view text, const CsvOptions& options = {}) {
 }
 
 // What the table says when column x is asked for as numbers.
-std::string refused_number(std::string_view text, const nn::NumberOptions& options = {}) {
-  return message_of<DataError>([&] { parse(text).numbers("x", options); });
+std::string refused_number(std::string_view text, const nn::NumberOptions& options = {}, const CsvOptions& form = {}) {
+  return message_of<DataError>([&] { parse(text, form).numbers("x", options); });
 }
 
 }  // namespace
@@ -72,6 +72,16 @@ BOOST_AUTO_TEST_CASE(line_ends_byte_order_mark_and_blank_lines) {
     BOOST_TEST(table.numbers("x") == (Numbers{1, 3}), boost::test_tools::per_element());
     BOOST_TEST(table.numbers("y") == (Numbers{2, 4}), boost::test_tools::per_element());
   }
+}
+
+BOOST_AUTO_TEST_CASE(decimal_commas) {
+  const Table table = parse("x;y\n1,5;-2\n2.5;,5\n", {.separator = ';'});
+  BOOST_TEST(table.numbers("y", {.decimal = ','}) == (Numbers{-2, 0.5}), boost::test_tools::per_element());
+  BOOST_TEST(table.numbers("x", {.decimal = ','}) == (Numbers{1.5, 2.5}), boost::test_tools::per_element());
+  const std::string message = message_of<DataError>([&] { table.numbers("x"); });
+  BOOST_TEST(message.find("\"1,5\" is not a number; hint: NumberOptions::decimal = ',' reads decimal commas") != std::string::npos);
+  BOOST_TEST(refused_number("x;y\n1,000.5;1\n", {.decimal = ','}, {.separator = ';'}).find("is not a number") != std::string::npos);
+  BOOST_CHECK_THROW(table.numbers("x", {.decimal = '5'}), ValueError);
 }
 
 BOOST_AUTO_TEST_CASE(other_separators_and_no_header) {

@@ -189,7 +189,7 @@ BOOST_AUTO_TEST_CASE(images_in_folders) {
   folder.write("root/b/1.png", whole.substr(0, whole.size() / 2));
   BOOST_TEST(contains(message_of<DataError>([&] { (void)images(1); }), "b/1.png"));
   folder.write("root/b/1.png", "no image");
-  BOOST_TEST(contains(message_of<DataError>([&] { (void)images(1); }), "is no PNG image"));
+  BOOST_TEST(contains(message_of<DataError>([&] { (void)images(1); }), "is not a PNG image"));
   BOOST_TEST(contains(message_of<DataError>([&] { nn::read_png(images.path(2), {.max_pixels = 1}); }), "has 2 x 1 pixels"));
   BOOST_CHECK_THROW((void)images(3), ShapeError);
   BOOST_CHECK_THROW(nn::ImageFolder(folder.path("root/a")), DataError);

@@ -20,7 +20,7 @@ namespace {
 
 std::vector<double> values(const Tensor& t) { return t.to_vector<double>(); }
 
-/// Within 1% of the bounds, and not beyond them.
+// Within 1% of the bounds, and not beyond them.
 void check_uniform(const Parameter& p, double bound) {
   const auto v = values(p.value());
   const auto [low, high] = std::minmax_element(v.begin(), v.end());

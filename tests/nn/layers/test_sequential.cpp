@@ -208,6 +208,14 @@ BOOST_AUTO_TEST_CASE(layers_hear_where_the_model_was_called) {
   BOOST_TEST(model(Tensor::from({0})).item() == 2 * here);
 }
 
+BOOST_AUTO_TEST_CASE(an_error_names_its_layer) {
+  const nn::Sequential model(nn::Linear(4, 3), nn::ReLU(), nn::Sequential(nn::Tanh(), nn::Linear(5, 2)));
+  const std::string message = message_of<ShapeError>([&] { model(Tensor::ones({2, 4})); });
+  BOOST_TEST(message.starts_with("Linear(5, 2)"), message);
+  BOOST_TEST(message.ends_with("; in layer 1 of the Sequential, Linear(5, 2); in layer 2 of the Sequential, Sequential"), message);
+  BOOST_TEST(message_of<ShapeError>([&] { model(Tensor::ones({2, 7})); }).ends_with("; in layer 0 of the Sequential, Linear(4, 3)"));
+}
+
 BOOST_AUTO_TEST_CASE(wrong_indices_and_types_are_errors) {
   nn::Sequential model = mlp();
   BOOST_TEST(model[1].label() == "Tanh");

@@ -17,7 +17,7 @@ namespace {
 
 const Tensor input = Tensor::from({{1, -2}, {3, 4}, {0, 1}});
 
-/// A model with two layers, of which `visit` names what a test says.
+// A model with two layers, of which `visit` names what a test says.
 struct Net : nn::Module {
   nn::Linear first{2, 3}, second{3, 1};
   bool names_first = true, names_second = true, reads_second = true;

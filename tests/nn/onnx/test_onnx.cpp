@@ -48,7 +48,7 @@ bool same_bits(const Tensor& a, const Tensor& b) {
   return a.dtype() == float32 ? same(float{}) : same(double{});
 }
 
-/// The model after export and import, in evaluation mode like the model itself.
+// The model after export and import, in evaluation mode like the model itself.
 template <class Model> nn::OnnxModel imported(Model& model, const Tensor& x, const nn::OnnxOptions& options = {}) {
   const TemporaryFolder folder;
   const std::string path = folder.path("model.onnx");
@@ -57,7 +57,7 @@ template <class Model> nn::OnnxModel imported(Model& model, const Tensor& x, con
   return nn::import_onnx(path);
 }
 
-/// A failed check unless both compute the same bits for inputs of several sizes.
+// A failed check unless both compute the same bits for inputs of several sizes.
 template <class Model> void check_round_trip(Model model, const Tensor& x, const Tensor& other, const nn::OnnxOptions& options = {}) {
   const nn::OnnxModel back = imported(model, x, options);
   for (const Tensor* const input : {&x, &other}) {
@@ -95,7 +95,7 @@ nn::Sequential cnn(std::uint64_t seed) {
   return model;
 }
 
-/// A module around a function.
+// A module around a function.
 template <class F> struct Computes : nn::Stateless {
   explicit Computes(F f) : f(f) {}
   Tensor operator()(const Tensor& x) const { return f(x); }
@@ -118,7 +118,7 @@ std::string read(const std::string& path) {
 }
 void write(const std::string& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
 
-/// The message with which the bytes are refused.
+// The message with which the bytes are refused.
 std::string refused(const std::string& bytes) {
   const TemporaryFolder folder;
   const std::string path = folder.path("hostile.onnx");
@@ -126,7 +126,7 @@ std::string refused(const std::string& bytes) {
   return message_of<DataError>([&] { nn::import_onnx(path); });
 }
 
-/// y = Relu(x), and what a test changes of it.
+// y = Relu(x), and what a test changes of it.
 onnx::Graph small_graph() {
   onnx::Graph g;
   g.inputs.push_back({"x", float32, {{.name = "n"}, {.size = 2}}});

@@ -22,7 +22,7 @@ nn::Sequential digits_network(Generator& g) {
                         nn::MaxPool2d(2), nn::Flatten(), nn::Linear(512, 128, {}, g), nn::ReLU(), nn::Linear(128, 10, {}, g));
 }
 
-/// The losses of a few steps on the workshop's network for digits.
+// The losses of a few steps on the workshop's network for digits.
 std::vector<double> train_on_images(int threads) {
   set_num_threads(threads);
   Generator g(1);
@@ -41,7 +41,7 @@ std::vector<double> train_on_images(int threads) {
   return losses;
 }
 
-/// The same on two layers of LSTM with dropout, as for the sonnets.
+// The same on two layers of LSTM with dropout, as for the sonnets.
 std::vector<double> train_on_text(int threads) {
   set_num_threads(threads);
   Generator g(1);
