@@ -1,5 +1,7 @@
 #pragma once
 // Training loops that need not be written.
+#include "autodiff/error.h"  // first: without C++20 its message is the one to see
+
 #include <concepts>
 #include <cstddef>
 #include <cstdint>

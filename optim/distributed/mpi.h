@@ -1,5 +1,7 @@
 #pragma once
 // Training on several processes, on one machine or many, by MPI. (The target wengert::distributed.)
+#include "autodiff/error.h"  // first: without C++20 its message is the one to see
+
 #include "autodiff/tensor/function_ref.h"
 #include "optim/ranks.h"
 

@@ -74,12 +74,12 @@ Scalar choices(bool c, Scalar a) {
 
 // A derivative is never dropped without a cast.
 double values(const Scalar& x) {
-#ifdef WRONG_implicit_value  // error: cannot convert
+#ifdef WRONG_implicit_value  // error: cannot convert | no viable conversion
   const double value = x;
 #else
   const double value = x.value();
 #endif
-#ifdef WRONG_implicit_value_of_an_expression  // error: cannot convert
+#ifdef WRONG_implicit_value_of_an_expression  // error: cannot convert | no viable conversion
   return x * value;
 #else
   return static_cast<double>(x * value);
