@@ -157,7 +157,9 @@ BOOST_AUTO_TEST_CASE(what_rules_return_is_checked) {
   // The cotangent of what was broadcast must be summed.
   const auto shifted = custom_operation(
       "shifted", [](const Tensor& a, const Tensor& b) { return a + b; },
-      [](const Tensor& bar, const Tensor&, const Tensor&, const Tensor&) { return std::array<Tensor, 2>{bar, bar}; });
+      [](const Tensor& bar, const Tensor&, const Tensor&, const Tensor&) {
+        return std::array<Tensor, 2>{bar, bar};
+      });
   BOOST_TEST(contains(message_of<ShapeError>([&] { gradient([&](const Tensor& b) { return sum(shifted(x, b)); }, x[0]); }),
                       "; hint: sum_to(cotangent, x.shape()) adds up what broadcasting has repeated"));
   BOOST_TEST(contains(message_of<DtypeError>([&] { gradient_of(with(single, good)); }), "custom: the cotangent of input 0 (2, 3) float32"));
