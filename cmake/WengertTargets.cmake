@@ -1,8 +1,12 @@
 # How the project's own targets are made: wengert_library, wengert_example, wengert_compile_options.
 
+if(CMAKE_CXX_FLAGS MATCHES "-fsanitize")
+  set(WENGERT_SANITIZED ON)
+endif()
+
 # Options of one target, never of the directory or the user's code (all PRIVATE).
 function(wengert_compile_options target)
-  if(CMAKE_CXX_FLAGS MATCHES fsanitize AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
+  if(WENGERT_SANITIZED AND CMAKE_CXX_COMPILER_ID STREQUAL GNU)
     set(quiet_under_sanitizers -Wno-maybe-uninitialized)
   endif()
   target_compile_features(${target} PRIVATE cxx_std_20)

@@ -29,6 +29,7 @@
 #include <cstdio>
 #include <functional>
 #include <limits>
+#include <memory>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -70,9 +71,10 @@ inline std::string short_text(double x) {
 /// slope = f(y, t, p). Its type does not depend on the user's function, so that each stepper is compiled once.
 template <class T> using OdeFunction = std::function<void(std::span<const T> y, double t, std::span<const T> p, std::vector<T>& slope)>;
 
-template <class T, class F> OdeFunction<T> ode_function(F f) {
+/// Copies share f.
+template <class T, class F> OdeFunction<T> ode_function(std::shared_ptr<const F> f) {
   return [f = std::move(f)](std::span<const T> y, double t, std::span<const T> p, std::vector<T>& slope) {
-    const auto results = std::as_const(f)(y, t, p);
+    const auto results = (*f)(y, t, p);
     if (results.size() != y.size())
       throw ShapeError("integrate_ode: the function returns " + std::to_string(results.size()) + " derivatives for a state of " +
                        std::to_string(y.size()) + " components");
@@ -248,7 +250,7 @@ template <template <class...> class Stepper, class T> std::vector<T> ode_states(
 template <template <class...> class Stepper> class OdeAdjoint {
  public:
   static constexpr const char* name = "integrate_ode";
-  template <class F> OdeAdjoint(const F& f, std::size_t n, std::span<const double> times, const OdeOptions& options)
+  template <class F> OdeAdjoint(const std::shared_ptr<const F>& f, std::size_t n, std::span<const double> times, const OdeOptions& options)
       : f_(ode_function<double>(f)),
         f_of_duals_(ode_function<Dual<1>>(f)),
         f_of_scalars_(ode_function<Scalar>(f)),
@@ -399,12 +401,12 @@ auto integrate_ode(const F& f, const Y& y0, std::span<const double> times, const
     if (options.method == OdeMethod::adjoint) {
       std::vector<Scalar> x = first;
       x.insert(x.end(), parameters.begin(), parameters.end());
-      states = external_function(detail::OdeAdjoint<Stepper>(f, first.size(), times, options), x, site);
+      states = external_function(detail::OdeAdjoint<Stepper>(std::make_shared<const F>(f), first.size(), times, options), x, site);
     }
   }
   if (states.empty()) {
-    const auto by_reference = [&f](const auto& y, double t, const auto& q) { return f(y, t, q); };
-    states = detail::ode_states<Stepper>(detail::ode_function<double>(by_reference), detail::ode_function<T>(by_reference), first, times,
+    const std::shared_ptr<const F> borrowed(std::shared_ptr<const F>(), &f);
+    states = detail::ode_states<Stepper>(detail::ode_function<double>(borrowed), detail::ode_function<T>(borrowed), first, times,
                                          parameters, options);
   }
   std::vector<std::vector<T>> result{first};

@@ -57,7 +57,8 @@ class CustomCall : public Operation {
     }
     for (std::size_t i = 0; i < x.size(); ++i) {
       if (!x_bar.needs(static_cast<int>(i)) || !result[i].defined()) continue;
-      check_like(fmt::format("the cotangent of input {}", i), result[i], x[i]);
+      check_like(fmt::format("the cotangent of input {}", i), result[i], x[i],
+                 "; hint: sum_to(cotangent, x.shape()) adds up what broadcasting has repeated");
       x_bar[static_cast<int>(i)] = result[i];
     }
   }
@@ -85,11 +86,11 @@ class CustomCall : public Operation {
     return x;
   }
 
-  void check_like(const std::string& what, const Tensor& t, const Tensor& like) const {
+  // The hint is for a t to whose shape `like` broadcasts.
+  void check_like(const std::string& what, const Tensor& t, const Tensor& like, const char* hint = "") const {
     if (!(t.shape() == like.shape()))
-      throw ShapeError(
-          fmt::format("{}: {} {} must have the shape of {}{}", name(), what, describe(t), describe(like),
-                      broadcasts_to(like, t.shape()) ? "; hint: sum_to(cotangent, x.shape()) adds up what broadcasting has repeated" : ""));
+      throw ShapeError(fmt::format("{}: {} {} must have the shape of {}{}", name(), what, describe(t), describe(like),
+                                   broadcasts_to(like, t.shape()) ? hint : ""));
     if (t.dtype() != like.dtype())
       throw DtypeError(fmt::format("{}: {} {} must have the dtype of {}", name(), what, describe(t), describe(like)));
   }
