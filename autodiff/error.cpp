@@ -5,6 +5,9 @@
 
 #include <cstdint>
 #include <string_view>
+#include <utility>
+
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -23,6 +26,26 @@ bool is_loaded(const char* address) {
   return dl_iterate_phdr(contains, const_cast<char*>(address)) != 0;
 }
 
+std::string text_of(const ErrorMessage& m) {
+  std::string text = m.what;
+  for (std::size_t i = 0; i < m.operands.size(); ++i) {
+    const ErrorOperand& operand = m.operands[i];
+    text += fmt::format("{}{} {}", i > 0 ? ", " : ": ", operand.name, operand.type);
+    if (operand.made_at.line) text += " made at " + to_string(operand.made_at);
+  }
+  if (!m.hint.empty()) text += "; hint: " + m.hint;
+  return text + m.note;
+}
+
+std::string prefix_of(Location call) { return call.line ? to_string(call) + ": " : std::string(); }
+
+ErrorMessage extended(const ErrorMessage& message, std::string_view before, std::string_view note) {
+  ErrorMessage m = message;
+  m.what.insert(0, before);
+  m.note += note;
+  return m;
+}
+
 }  // namespace
 
 std::string to_string(Location site) {
@@ -32,5 +55,13 @@ std::string to_string(Location site) {
   if (file.empty()) return "?";
   return fmt::format("{}:{}", file, site.line);
 }
+
+Location current_call() noexcept { return CallSite::of({}); }
+
+Error::Error(ErrorMessage message, Location call) : Error(prefix_of(call), std::make_shared<ErrorMessage>(std::move(message)), call) {}
+Error::Error(const Error& caught, std::string_view before, std::string_view note)
+    : Error(extended(caught.message(), before, note), caught.location()) {}
+Error::Error(const std::string& place, std::shared_ptr<const ErrorMessage> message, Location call)
+    : std::runtime_error(place + text_of(*message)), message_(std::move(message)), location_(call), begin_(place.size()) {}
 
 }  // namespace wengert

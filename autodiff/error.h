@@ -15,9 +15,12 @@
 #endif
 
 #include <cstdint>
+#include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <type_traits>
+#include <vector>
 
 // A declaration that explains a mistake: the compiler refuses every use, at the user's line, and prints the text.
 #define WENGERT_UNAVAILABLE(text) __attribute__((unavailable(text)))
@@ -43,9 +46,45 @@ struct Location {
 /// shared object has been unloaded.
 std::string to_string(Location site);
 
-/// The base of every exception that this library throws on purpose.
-struct Error : std::runtime_error {
-  using std::runtime_error::runtime_error;
+/// The line of the user's program that called the library, as far as it is known here (see CallSite); line 0 if it is not.
+Location current_call() noexcept;
+
+/// A tensor that an error is about.
+struct ErrorOperand {
+  std::string name;  ///< its role in the operation: "left"
+  std::string type;  ///< "(2, 3) float32"
+  Location made_at;  ///< line 0 if unknown
+};
+/// The parts of a message.
+struct ErrorMessage {
+  std::string what;  ///< the operation and what is wrong: "matmul: the inner sizes 3 and 2 differ"
+  std::vector<ErrorOperand> operands = {};
+  std::string hint = {};  ///< what the user can write instead
+  std::string note = {};  ///< what was added on the way up, with the sign that separates it: "; in layer 2 of the Sequential"
+};
+
+/// The base of every exception that this library throws on purpose. `what()` begins with the place of the call if that is known:
+/// "model.cpp:41: matmul: the inner sizes 3 and 2 differ: left (2, 3) float32 made at model.cpp:39, ...; hint: ...".
+/// `diagnose(error)` prints the source line, with the operands' shapes below it.
+class Error : public std::runtime_error {
+ public:
+  explicit Error(const std::string& text, Location call = current_call()) : Error(ErrorMessage{text}, call) {}
+  explicit Error(ErrorMessage message, Location call = current_call());
+  /// An error that was caught, with a text before its own and a note after it.
+  Error(const Error& caught, std::string_view before, std::string_view note);
+
+  /// The place of the call; line 0 if unknown.
+  Location location() const noexcept { return location_; }
+  /// `what()` without the place of the call.
+  std::string_view text() const noexcept { return std::string_view(what()).substr(begin_); }
+  const ErrorMessage& message() const noexcept { return *message_; }
+
+ private:
+  Error(const std::string& place, std::shared_ptr<const ErrorMessage> message, Location call);
+
+  std::shared_ptr<const ErrorMessage> message_;
+  Location location_;
+  std::size_t begin_;  // of the text in what()
 };
 /// Shapes, sizes, dimensions or indices that do not fit the operation or each other.
 struct ShapeError : Error {
@@ -79,7 +118,7 @@ struct MemoryError : Error {
 };
 /// A file or a stream that does not hold what its reader expects; the message names the file, the row and the column or offset.
 struct DataError : Error {
-  using Error::Error;
+  explicit DataError(const std::string& text) : Error(text, Location()) {}
 };
 
 }  // namespace wengert

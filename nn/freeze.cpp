@@ -7,6 +7,7 @@
 
 #include "autodiff/error.h"
 #include "autodiff/io/atomic_file.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert::nn::detail {
 
@@ -17,7 +18,7 @@ void EvaluationOnly::asked(const Module& module) {
   mode_observer = nullptr;  // this question is ours
   const bool training = module.training();
   mode_observer = this;
-  if (training) throw ValueError(fmt::format("freeze at {}: {} is in training mode; hint: model.eval()", to_string(site_), module.label()));
+  if (training) throw ValueError(fmt::format("freeze: {} is in training mode; hint: model.eval()", module.label()), CallSite::of(site_));
 }
 
 void write_source(const Frozen& frozen, const std::string& path) {

@@ -16,44 +16,35 @@ namespace {
 using wengert::detail::ErrorText;
 using wengert::detail::weighted, wengert::detail::without_ignored;
 
-// The name of a loss and where it was called, for messages.
-struct Loss {
-  const char* name;
-  Location site;
-
-  std::string to_string() const { return fmt::format("{} at {}", name, wengert::to_string(CallSite::of(site))); }
-};
-
-void check_shapes(const Loss& loss, const Tensor& prediction, const Tensor& target) {
-  wengert::detail::check_defined(loss.name, prediction, "the prediction");
-  wengert::detail::check_defined(loss.name, target, "the target");
+void check_shapes(const char* loss, const Tensor& prediction, const Tensor& target) {
+  wengert::detail::check_defined(loss, prediction, "the prediction");
+  wengert::detail::check_defined(loss, target, "the target");
   if (prediction.shape() == target.shape()) return;
-  throw ShapeError(ErrorText(loss.to_string(), "the shapes differ")
+  throw ShapeError(ErrorText(loss, "the shapes differ")
                        .operand("prediction", prediction)
                        .operand("target", target)
                        .hint(prediction.size() == target.size() ? "reshape(target, prediction.shape())" : ""));
 }
 
 // Losses that consist of several operations check everything first, so that nothing is recorded of a loss that is refused.
-void check_dtypes(const Loss& loss, const char* what, const Tensor& other, const Tensor& prediction) {
+void check_dtypes(const char* loss, const char* what, const Tensor& other, const Tensor& prediction) {
   if (!other.defined() || other.dtype() == prediction.dtype()) return;
-  throw DtypeError(ErrorText(loss.to_string(), "the {} must have the dtype of the prediction", what)
+  throw DtypeError(ErrorText(loss, "the {} must have the dtype of the prediction", what)
                        .operand("prediction", prediction)
                        .operand(what, other)
                        .hint(fmt::format("convert the {} with .to({})", what, to_string(prediction.dtype()))));
 }
 
 // A weight is undefined, or broadcasts to the prediction.
-void check_weight(const Loss& loss, const char* what, const Tensor& weight, const Tensor& prediction) {
+void check_weight(const char* loss, const char* what, const Tensor& weight, const Tensor& prediction) {
   if (!weight.defined()) return;
   check_dtypes(loss, what, weight, prediction);
   const int added = prediction.rank() - weight.rank();
   bool fits = added >= 0;
   for (int d = 0; fits && d < weight.rank(); ++d) fits = weight.shape()[d] == 1 || weight.shape()[d] == prediction.shape()[d + added];
   if (!fits)
-    throw ShapeError(ErrorText(loss.to_string(), "the {} does not broadcast to the prediction", what)
-                         .operand("prediction", prediction)
-                         .operand(what, weight));
+    throw ShapeError(
+        ErrorText(loss, "the {} does not broadcast to the prediction", what).operand("prediction", prediction).operand(what, weight));
 }
 
 Tensor times(const Tensor& losses, const Tensor& weight) { return weight.defined() ? weighted(losses, weight) : losses; }
@@ -74,7 +65,7 @@ Tensor reduce(const Tensor& losses, Reduction reduction) {
   return losses;
 }
 
-template <class T> void check_probabilities(const Loss& loss, const Tensor& prediction) {
+template <class T> void check_probabilities(const char* loss, const Tensor& prediction) {
   const Tensor x = prediction.constant().contiguous();
   const T* const p = x.data<T>();
   bool outside = false;
@@ -82,7 +73,7 @@ template <class T> void check_probabilities(const Loss& loss, const Tensor& pred
   if (!outside) [[likely]]
     return;
   const T* const first = std::find_if(p, p + x.size(), [](T v) { return v < 0 || v > 1; });
-  throw ValueError(ErrorText(loss.to_string(), "the prediction must be probabilities in [0, 1], but it has {}", *first)
+  throw ValueError(ErrorText(loss, "the prediction must be probabilities in [0, 1], but it has {}", *first)
                        .operand("prediction", prediction)
                        .hint("bce_with_logits takes logits of any size, or apply sigmoid first"));
 }
@@ -101,32 +92,32 @@ struct ClampedLogs {
 }  // namespace
 
 Tensor half_squared_error(const Tensor& prediction, const Tensor& target, LossOptions options, Location site) {
-  check_shapes({"half_squared_error", site}, prediction, target);
   const CallSite scope(site);
+  check_shapes("half_squared_error", prediction, target);
   Tensor losses = 0.5 * square(prediction - target);
   if (losses.rank() > 1) losses = sum(flatten(losses, 1), 1);
   return reduce(losses, options.reduction);
 }
 
 Tensor mse(const Tensor& prediction, const Tensor& target, LossOptions options, Location site) {
-  check_shapes({"mse", site}, prediction, target);
   const CallSite scope(site);
+  check_shapes("mse", prediction, target);
   return reduce(square(prediction - target), options.reduction);
 }
 
 Tensor l1(const Tensor& prediction, const Tensor& target, LossOptions options, Location site) {
-  check_shapes({"l1", site}, prediction, target);
   const CallSite scope(site);
+  check_shapes("l1", prediction, target);
   return reduce(abs(prediction - target), options.reduction);
 }
 
 Tensor smooth_l1(const Tensor& prediction, const Tensor& target, SmoothL1Options options, Location site) {
-  const Loss loss{"smooth_l1", site};
+  const CallSite scope(site);
+  const char* const loss = "smooth_l1";
   const double beta = options.beta;
   if (!(beta >= 0 && std::isfinite(beta)))
-    throw ValueError(fmt::format("{}: beta must be finite and not negative, but it is {}", loss.to_string(), beta));
+    throw ValueError(fmt::format("{}: beta must be finite and not negative, but it is {}", loss, beta));
   check_shapes(loss, prediction, target);
-  const CallSite scope(site);
   const Tensor d = prediction - target, size = abs(d);
   if (beta == 0) return reduce(size, options.reduction);
   const Tensor is_near = size < beta;
@@ -135,12 +126,12 @@ Tensor smooth_l1(const Tensor& prediction, const Tensor& target, SmoothL1Options
 }
 
 Tensor huber(const Tensor& prediction, const Tensor& target, HuberOptions options, Location site) {
-  const Loss loss{"huber", site};
+  const CallSite scope(site);
+  const char* const loss = "huber";
   const double delta = options.delta;
   if (!(delta > 0 && std::isfinite(delta)))
-    throw ValueError(fmt::format("{}: delta must be finite and positive, but it is {}", loss.to_string(), delta));
+    throw ValueError(fmt::format("{}: delta must be finite and positive, but it is {}", loss, delta));
   check_shapes(loss, prediction, target);
-  const CallSite scope(site);
   const Tensor d = prediction - target, size = abs(d);
   const Tensor is_near = size <= delta;
   const Tensor near = 0.5 * square(where(is_near, d, 0)), far = delta * (size - 0.5 * delta);
@@ -148,34 +139,34 @@ Tensor huber(const Tensor& prediction, const Tensor& target, HuberOptions option
 }
 
 Tensor bce(const Tensor& prediction, const Tensor& target, const BceOptions& options, Location site) {
-  const Loss loss{"bce", site};
+  const CallSite scope(site);
+  const char* const loss = "bce";
   check_shapes(loss, prediction, target);
   check_dtypes(loss, "target", target, prediction);
   check_weight(loss, "weight", options.weight, prediction);
   prediction.dtype() == float32 ? check_probabilities<float>(loss, prediction) : check_probabilities<double>(loss, prediction);
-  const CallSite scope(site);
   const ClampedLogs log(counted(prediction, options.weight));
   const Tensor t = counted(target, options.weight), yes = t * log.of_x, no = (1 - t) * log.of_rest;
   return reduce(times(-(yes + no), options.weight), options.reduction);
 }
 
 Tensor bce_with_logits(const Tensor& logits, const Tensor& target, const BceWithLogitsOptions& options, Location site) {
-  const Loss loss{"bce_with_logits", site};
+  const CallSite scope(site);
+  const char* const loss = "bce_with_logits";
   check_shapes(loss, logits, target);
   check_dtypes(loss, "target", target, logits);
   check_weight(loss, "weight", options.weight, logits);
   check_weight(loss, "pos_weight", options.pos_weight, logits);
-  const CallSite scope(site);
   const Tensor x = counted(logits, options.weight), t = counted(target, options.weight);
   const Tensor yes = weighted(softplus(-x), t), no = weighted(softplus(x), 1 - t);
   return reduce(times(times(yes, options.pos_weight) + no, options.weight), options.reduction);
 }
 
 Tensor kl_div(const Tensor& log_prediction, const Tensor& target, KlDivOptions options, Location site) {
-  const Loss loss{"kl_div", site};
+  const CallSite scope(site);
+  const char* const loss = "kl_div";
   check_shapes(loss, log_prediction, target);
   check_dtypes(loss, "target", target, log_prediction);
-  const CallSite scope(site);
   if (!options.log_target) return reduce(xlogy(target, target) - weighted(log_prediction, target), options.reduction);
   const Tensor probable = target != -HUGE_VAL;  // elsewhere the target is 0, and so is its loss
   const Tensor difference = where(probable, target, 0) - where(probable, log_prediction, 0);

@@ -119,14 +119,16 @@ run_fuzz() {
   build/release/tests/fuzz "$@"
 }
 
-# run_fuzz_readers [--seconds S] [--target NAME]: each reader under libFuzzer, from the seeds in tests/data/fuzz. What libFuzzer finds on
-# the way is kept in build/fuzz/corpus, and an input with a fault in build/fuzz.
+# run_fuzz_readers [--seconds S] [--inputs N] [--target NAME]: each reader under libFuzzer, from the seeds in tests/data/fuzz, for S seconds
+# or for its share of N inputs. What libFuzzer finds on the way is kept in build/fuzz/corpus, and an input with a fault in build/fuzz.
 run_fuzz_readers() {
-  local seconds=20 only='' folder name
+  local seconds=20 inputs=0 only='' folder name limit log=build/fuzz/fuzz.log status units total=0
   while (($# > 0)); do
     case $1 in
       --seconds) seconds=$2 && shift 2 ;;
       --seconds=*) seconds=${1#*=} && shift ;;
+      --inputs) inputs=$2 && shift 2 ;;
+      --inputs=*) inputs=${1#*=} && shift ;;
       --target) only=$2 && shift 2 ;;
       --target=*) only=${1#*=} && shift ;;
     esac
@@ -138,16 +140,22 @@ run_fuzz_readers() {
   require_packages "${packages_clang[@]}"
   configure fuzz
   cmake --build --preset fuzz
-  for folder in tests/data/fuzz/*/; do
+  local folders=(tests/data/fuzz/${only:-*}/)
+  limit=-max_total_time=$seconds
+  if ((inputs > 0)); then limit=-runs=$(((inputs + ${#folders[@]} - 1) / ${#folders[@]})); fi
+  for folder in "${folders[@]}"; do
     name=$(basename "$folder")
-    [[ -z $only || $only == "$name" ]] || continue
     mkdir -p "build/fuzz/corpus/$name"
     echo "== $name"
-    "build/fuzz/tests/fuzz_$name" -max_total_time="$seconds" -max_len=65536 -timeout=20 -rss_limit_mb=4096 -close_fd_mask=1 \
-      -print_final_stats=1 -artifact_prefix="build/fuzz/$name-" "build/fuzz/corpus/$name" "$folder" 2>&1 |
-      grep -E "ERROR|SUMMARY|Fault|artifact|stat::number_of_executed_units|what\(\)" || true
-    ((PIPESTATUS[0] == 0)) || return 1
+    status=0
+    "build/fuzz/tests/fuzz_$name" "$limit" -max_len=65536 -timeout=20 -rss_limit_mb=4096 -close_fd_mask=1 \
+      -print_final_stats=1 -artifact_prefix="build/fuzz/$name-" "build/fuzz/corpus/$name" "$folder" >"$log" 2>&1 || status=$?
+    grep -E "ERROR|SUMMARY|Fault|artifact|stat::number_of_executed_units|what\(\)" "$log" || true
+    ((status == 0)) || return 1
+    units=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+    total=$((total + ${units:-0}))
   done
+  echo "$total inputs, no finding"
 }
 
 run_soak() {

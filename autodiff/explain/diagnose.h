@@ -1,5 +1,5 @@
 #pragma once
-// Where a NaN or an infinity comes from.
+// Where a NaN or an infinity comes from, and what an exception is about.
 #include <string>
 #include <vector>
 
@@ -28,9 +28,13 @@ struct Diagnosis {
 Diagnosis diagnose(Tape& tape, const Tensor& loss);
 Diagnosis diagnose(Tape& tape, const Scalar& loss);
 
+/// An exception as a compiler would print it: what is wrong, the source line of the call, below it the shapes of the operands with the
+/// lines where they were made, and the remedy. Only `what()`, and a newline, if the source file cannot be read.
+std::string diagnose(const Error& error);
+
 /// What a tape with .check_finite throws.
 struct FoundNotFinite : NotFiniteError {
-  explicit FoundNotFinite(Diagnosis d) : NotFiniteError(d.text), diagnosis(std::move(d)) {}
+  explicit FoundNotFinite(Diagnosis d) : NotFiniteError(d.text, Location()), diagnosis(std::move(d)) {}
   Diagnosis diagnosis;
 };
 

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "autodiff/freeze/read.h"
+#include "autodiff/tensor/call_site.h"
 #include "autodiff/tensor/random.h"
 
 namespace wengert {
@@ -67,13 +68,13 @@ Frozen detail::freeze(FunctionRef<Tensor(const Tensor&)> run, std::span<Tensor* 
   {
     const NoRecord pause;
     const Tensor x = probe();
-    if (x.size() == 0) throw ShapeError(fmt::format("freeze at {}: the input {} has no elements", to_string(site), to_string(input)));
+    if (x.size() == 0) throw ShapeError(fmt::format("freeze: the input {} has no elements", to_string(input)), CallSite::of(site));
     for (Tensor* const part : state) *part = Tensor();
     static_cast<void>(run(x));
     for (const Tensor* const part : state) {
       if (!part->defined())
-        throw ValueError(fmt::format("freeze at {}: the function has a state that is still undefined after a call; it must set all of it",
-                                     to_string(site)));
+        throw ValueError(fmt::format("freeze: the function has a state that is still undefined after a call; it must set all of it"),
+                         CallSite::of(site));
       zeros.push_back(Tensor::zeros(part->shape(), part->dtype(), site));
     }
   }
@@ -86,10 +87,11 @@ Frozen detail::freeze(FunctionRef<Tensor(const Tensor&)> run, std::span<Tensor* 
     const Tensor x = probe();
     const Tensor y = run(x);
     if (!(y.shape() == result.output()) || !is_close(y, result({x.data<float>(), static_cast<std::size_t>(x.size())})))
-      throw ValueError(fmt::format(
-          "freeze at {}: on another input the function computes something else than what was recorded; hint: its result must depend on x "
-          "by operations on tensors alone: not by branches, comparisons or masks, random numbers, or what it keeps between calls",
-          to_string(site)));
+      throw ValueError(
+          fmt::format(
+              "freeze: on another input the function computes something else than what was recorded; hint: its result must depend on x "
+              "by operations on tensors alone: not by branches, comparisons or masks, random numbers, or what it keeps between calls"),
+          CallSite::of(site));
   }
   result.reset();
   return result;

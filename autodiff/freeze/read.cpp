@@ -15,11 +15,12 @@
 #include "autodiff/kernels/direct_convolution.h"
 #include "autodiff/ops.h"
 #include "autodiff/tape/records.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert::detail::frozen {
 namespace {
 
-[[noreturn]] void refuse(Location site, const std::string& what) { throw ValueError(fmt::format("freeze: {}: {}", to_string(site), what)); }
+[[noreturn]] void refuse(Location site, const std::string& what) { throw ValueError("freeze: " + what, site); }
 
 struct Call {
   const Operation* operation;
@@ -527,12 +528,13 @@ Plan read_plan(FunctionRef<Tensor(const Tensor&)> run, std::span<Tensor* const> 
   for (const Tensor* const s : state) reader.count_use(*s);
   for (std::uint32_t k = 0; k < calls.size(); ++k) reader.read(k, calls[k]);
   if (output.dtype() != float32)
-    throw DtypeError(fmt::format("freeze at {}: the result is {}; only float32 can be frozen", to_string(site), describe(output)));
+    throw DtypeError(fmt::format("freeze: the result is {}; only float32 can be frozen", describe(output)), CallSite::of(site));
   plan.y = reader.place(output);
   for (std::size_t i = 0; i < state.size(); ++i) {
     if (!(state[i]->shape() == start[i].shape()))
-      throw ShapeError(fmt::format("freeze at {}: a state of shape {} has become {}; it must keep its shape", to_string(site),
-                                   to_string(start[i].shape()), describe(*state[i])));
+      throw ShapeError(fmt::format("freeze: a state of shape {} has become {}; it must keep its shape", to_string(start[i].shape()),
+                                   describe(*state[i])),
+                       CallSite::of(site));
     const Place next = reader.place(*state[i]);
     if (next.base != kValues || next.offset != states[i].offset)
       plan.kept.push_back({reader.apart_from(states, next, start[i].size()), states[i], start[i].size()});

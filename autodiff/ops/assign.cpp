@@ -8,6 +8,7 @@
 
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/index.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 
@@ -102,6 +103,7 @@ Rows rows_of(const Tensor& x, std::span<const Tensor> indices, Location site) {
 }  // namespace
 
 Tensor scatter(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location site) {
+  const CallSite scope(site);
   const int d = checked_dim("scatter", dim, x);
   detail::check_each("scatter", x, d, index);
   detail::check_same_dtype("scatter", x, source);
@@ -132,6 +134,7 @@ Tensor index_put(const Tensor& x, std::span<const Tensor> indices, Operand&& val
 }
 
 Tensor masked_scatter(const Tensor& x, const Tensor& mask, const Tensor& source, Location site) {
+  const CallSite scope(site);
   detail::check_defined("masked_scatter", x);
   detail::check_defined("masked_scatter", mask, "the mask");
   if (mask.dtype() != boolean)
@@ -139,7 +142,6 @@ Tensor masked_scatter(const Tensor& x, const Tensor& mask, const Tensor& source,
   if (!detail::broadcasts_to(mask, x.shape()))
     throw ShapeError(fmt::format("masked_scatter: the mask {} does not broadcast to {}", describe(mask), describe(x)));
   detail::check_same_dtype("masked_scatter", x, source);
-  const CallSite scope(site);
   const Tensor positions = reshape(nonzero(reshape(expand(mask, x.shape()), {-1})), {-1});
   if (positions.size() != source.size())
     throw ShapeError(fmt::format("masked_scatter: the source {} has {} elements for the {} true elements of the mask {}", describe(source),

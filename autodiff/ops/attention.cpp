@@ -11,6 +11,7 @@
 
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
+#include "autodiff/tensor/call_site.h"
 #include "autodiff/tensor/same_value.h"
 
 namespace wengert {
@@ -180,8 +181,8 @@ void check_multihead(const Tensor& query, const Tensor& key, const Tensor& value
 }  // namespace
 
 Attention scaled_dot_product_attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionOptions& options, Location site) {
-  check_attention(q, k, v, options);
   const CallSite scope(site);
+  check_attention(q, k, v, options);
   const Tensor visible = visible_keys(options, q.size(-2), k.size(-2));
   const Tensor scaled = q * (1 / std::sqrt(static_cast<double>(q.size(-1))));
   const auto product = [&](const Tensor& a, const Tensor& b, const Tensor& keys) {
@@ -196,8 +197,8 @@ Attention scaled_dot_product_attention(const Tensor& q, const Tensor& k, const T
 
 Attention multihead_attention(const Tensor& query, const Tensor& key, const Tensor& value, const MultiheadWeights& weights,
                               const MultiheadOptions& options, Location site) {
-  check_multihead(query, key, value, weights, options);
   const CallSite scope(site);
+  check_multihead(query, key, value, weights, options);
   const Index l = query.size(0), n = query.size(1), e = query.size(2), s = key.size(0), heads = options.heads;
   Tensor in[] = {query, key, value};
   if (options.padding_mask.defined()) {

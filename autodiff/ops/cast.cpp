@@ -2,6 +2,7 @@
 //
 //   y = x.to(dtype):   x_bar = y_bar.to(x's dtype),   y_dot = x_dot.to(dtype)
 #include "autodiff/ops/broadcast.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -21,6 +22,7 @@ class Cast : public Operation {
 }  // namespace
 
 Tensor Tensor::to(Dtype dtype, Location site) const {
+  const CallSite scope(site);
   detail::check_defined("to", *this);
   if (dtype == this->dtype()) return *this;
   Tensor y = uninitialized(shape(), dtype, site);

@@ -8,6 +8,7 @@
 #include "autodiff/kernels/blas.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/matrix.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -50,8 +51,8 @@ template <class T> void factorize(Tensor& y, const Tensor& of, Index n) {
 }  // namespace
 
 Tensor cholesky(const Tensor& a, Location site) {
-  detail::check_square("cholesky", a);
   const CallSite scope(site);
+  detail::check_square("cholesky", a);
   Tensor y = symmetric_part(a.constant());
   detail::dispatch_floating(a.dtype(), [&](auto zero) { factorize<decltype(zero)>(y, a, a.size(-1)); });
   return record(Cholesky(), site, {&a}, std::move(y));

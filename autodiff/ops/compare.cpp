@@ -9,6 +9,7 @@
 #include <optional>
 
 #include "autodiff/ops/broadcast.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -24,6 +25,7 @@ std::optional<double> beyond_int64(const Operand& x) {
 }
 
 template <class Relation> Tensor compare(const char* name, Operand& a, Operand& b) {
+  const CallSite scope(a.site);
   const Dtype dtype = detail::common_dtype(name, a, b);
   if (dtype == int64) {
     // Every element compares with such a number as 0 does.
@@ -65,9 +67,11 @@ Tensor operator==(Operand a, Operand b) { return compare<std::equal_to<>>("==", 
 Tensor operator!=(Operand a, Operand b) { return compare<std::not_equal_to<>>("!=", a, b); }
 
 Tensor where(const Tensor& condition, Operand a, Operand b) {
+  const CallSite scope(a.site);
   detail::check_defined("where", condition, "the condition");
   if (condition.dtype() != boolean)
-    throw DtypeError(detail::ErrorText("where", "the condition {} is not boolean", describe(condition)).hint("compare it, as in x > 0"));
+    throw DtypeError(
+        detail::ErrorText("where", "the condition is not boolean").operand("condition", condition).hint("compare it, as in x > 0"));
   const Dtype dtype = detail::common_dtype("where", a, b);
   const Tensor &s = a.as(dtype, "where"), &t = b.as(dtype, "where");
   detail::check_same_dtype("where", s, t);

@@ -60,7 +60,8 @@ void join(std::span<const Tensor> x, int d, std::span<const Index> starts, Tenso
 }  // namespace
 
 Tensor concat(std::span<const Tensor> x, Index dim, Location site) {
-  if (x.empty()) throw ShapeError(fmt::format("concat at {}: there are no tensors to join", to_string(CallSite::of(site))));
+  const CallSite scope(site);
+  if (x.empty()) throw ShapeError("concat: there are no tensors to join");
   const Tensor& first = x[0];
   const int d = checked_dim("concat", dim, first);
   Shape shape = first.shape();
@@ -90,7 +91,8 @@ Tensor concat(std::span<const Tensor> x, Index dim, Location site) {
 }
 
 Tensor stack(std::span<const Tensor> x, Index dim, Location site) {
-  if (x.empty()) throw ShapeError(fmt::format("stack at {}: there are no tensors to join", to_string(CallSite::of(site))));
+  const CallSite scope(site);
+  if (x.empty()) throw ShapeError("stack: there are no tensors to join");
   const int d = checked_dim("stack", dim, x[0], 1);
   pool::Vector<Tensor> rows(x.size());
   for (std::size_t k = 0; k < x.size(); ++k) {

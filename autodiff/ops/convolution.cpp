@@ -262,31 +262,34 @@ Form checked_transposed(const Operands& o, const ConvTranspose2dOptions& options
 }  // namespace
 
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv1dOptions& options, Location site) {
+  const CallSite scope(site);
   const Conv2dOptions with_height{
       .stride = {1, options.stride}, .padding = {0, options.padding}, .dilation = {1, options.dilation}, .groups = options.groups};
   const Form form = checked_convolution({"conv1d", x, weight, bias}, 1, with_height);
-  const CallSite scope(site);
   return convolve(form, x, weight, bias);
 }
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Conv1dOptions& options, Location site) {
+  const CallSite scope(site);
   return conv1d(x, weight, Tensor(), options, site);
 }
 
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options, Location site) {
-  const Form form = checked_convolution({"conv2d", x, weight, bias}, 2, options);
   const CallSite scope(site);
+  const Form form = checked_convolution({"conv2d", x, weight, bias}, 2, options);
   return convolve(form, x, weight, bias);
 }
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Conv2dOptions& options, Location site) {
+  const CallSite scope(site);
   return conv2d(x, weight, Tensor(), options, site);
 }
 
 Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const ConvTranspose2dOptions& options, Location site) {
-  const Form form = checked_transposed({"conv_transpose2d", x, weight, bias}, options);
   const CallSite scope(site);
+  const Form form = checked_transposed({"conv_transpose2d", x, weight, bias}, options);
   return convolve_transposed(form, x, weight, bias);
 }
 Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const ConvTranspose2dOptions& options, Location site) {
+  const CallSite scope(site);
   return conv_transpose2d(x, weight, Tensor(), options, site);
 }
 

@@ -15,6 +15,7 @@
 #include "autodiff/kernels/direct_convolution.h"
 #include "autodiff/ops/relu_mask.h"
 #include "autodiff/tape/operation_options.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -130,6 +131,7 @@ bool is_supported(const Tensor& x, const Tensor& weight, const Tensor& bias, con
 }  // namespace
 
 Tensor conv2d_relu(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options, Index pool, Location site) {
+  const CallSite scope(site);
   detail::check_defined("conv2d_relu", x, "the input");
   detail::check_defined("conv2d_relu", weight, "the weight");
   if (pool < 1) throw ShapeError(detail::ErrorText("conv2d_relu", "pool must be at least 1, not {}", pool).operand("input", x));

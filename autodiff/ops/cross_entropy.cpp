@@ -17,6 +17,7 @@
 #include "autodiff/kernels/softmax.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -230,6 +231,7 @@ Tensor of_probabilities(const Tensor& logits, const Tensor& target, const CrossE
 }  // namespace
 
 Tensor one_hot(const Tensor& index, Index classes, Location site) {
+  const CallSite scope(site);
   detail::check_defined("one_hot", index, "the index");
   if (index.dtype() != int64)
     throw DtypeError(detail::ErrorText("one_hot", "the index {} is not int64", describe(index)).hint("convert it with .to(int64)"));
@@ -247,6 +249,7 @@ Tensor one_hot(const Tensor& index, Index classes, Location site) {
 }
 
 Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntropyOptions& options, Location site) {
+  const CallSite scope(site);
   constexpr const char* name = "cross_entropy";
   detail::check_floating(name, logits);
   detail::check_defined(name, target, "the target");
@@ -255,7 +258,6 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntr
   check_class_weight(name, logits, options.class_weight);
   if (!(options.label_smoothing >= 0 && options.label_smoothing <= 1))
     throw ValueError(fmt::format("{}: label_smoothing {} is not in [0, 1]", name, options.label_smoothing));
-  const CallSite scope(site);
   if (target.dtype() == int64) {
     const Labels labels = checked_labels(name, logits, target, options.ignore_index);
     const Tensor losses = losses_of_rows(classes_last(logits), labels.values);
@@ -263,13 +265,14 @@ Tensor cross_entropy(const Tensor& logits, const Tensor& target, const CrossEntr
   }
   if (!is_floating(target.dtype()) || !(target.shape() == logits.shape()))
     throw DtypeError(detail::ErrorText(name, "the target must be labels of dtype int64, or probabilities in the shape of the logits")
-                         .operand("target", target)
                          .operand("logits", logits)
+                         .operand("target", target)
                          .hint(target.shape() == positions_of(logits) ? "convert the labels with .to(int64)" : ""));
   return of_probabilities(logits, target, options);
 }
 
 Tensor nll(const Tensor& log_p, const Tensor& labels, const NllOptions& options, Location site) {
+  const CallSite scope(site);
   constexpr const char* name = "nll";
   detail::check_floating(name, log_p);
   detail::check_defined(name, labels, "the labels");
@@ -277,7 +280,6 @@ Tensor nll(const Tensor& log_p, const Tensor& labels, const NllOptions& options,
     throw DtypeError(detail::ErrorText(name, "the labels {} are not int64", describe(labels)).hint("convert them with .to(int64)"));
   if (log_p.rank() == 0) does_not_fit(name, log_p, labels);
   check_class_weight(name, log_p, options.class_weight);
-  const CallSite scope(site);
   const Labels targets = checked_labels(name, log_p, labels, options.ignore_index);
   const Tensor picked = squeeze(gather(classes_last(log_p), 1, unsqueeze(maximum(targets.values, 0), 1)), 1);
   const Tensor losses = targets.all_count ? -picked : where(targets.values != kIgnored, -picked, 0);

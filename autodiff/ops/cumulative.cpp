@@ -10,6 +10,7 @@
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/tape/operation_options.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -99,20 +100,21 @@ template <class Combine> Tensor scan_along(const Tensor& x, int dim, const Combi
 }  // namespace
 
 Tensor cumsum(const Tensor& x, Index dim, Location site) {
+  const CallSite scope(site);
   const int d = checked_dim("cumsum", dim, x);
   return running_sum(x.dtype() == boolean ? x.to(int64, site) : x, d, false, site);
 }
 
 Tensor cumprod(const Tensor& x, Index dim, Location site) {
-  const int d = checked_dim("cumprod", dim, x);
   const CallSite scope(site);
+  const int d = checked_dim("cumprod", dim, x);
   return scan_along(x.dtype() == boolean ? x.to(int64) : x, d, [](const Tensor& a, const Tensor& b) { return a * b; });
 }
 
 Tensor logcumsumexp(const Tensor& x, Index dim, Location site) {
+  const CallSite scope(site);
   detail::check_floating("logcumsumexp", x);
   const int d = checked_dim("logcumsumexp", dim, x);
-  const CallSite scope(site);
   return scan_along(x, d, [](const Tensor& a, const Tensor& b) { return logaddexp(a, b); });
 }
 

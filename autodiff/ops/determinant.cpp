@@ -12,6 +12,7 @@
 
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/matrix.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -127,21 +128,21 @@ class LogDeterminant : public Operation {  // ln |det A|
 }  // namespace
 
 Tensor det(const Tensor& a, Location site) {
-  detail::check_square("det", a);
   const CallSite scope(site);
+  detail::check_square("det", a);
   return record(Determinant(), site, {&a}, determinants_of(a.constant()).value);
 }
 
 SignAndLogarithm slogdet(const Tensor& a, Location site) {
-  detail::check_square("slogdet", a);
   const CallSite scope(site);
+  detail::check_square("slogdet", a);
   Determinants d = determinants_of(a.constant());
   return {std::move(d.sign), record(LogDeterminant(), site, {&a}, std::move(d.logarithm))};
 }
 
 Tensor logdet(const Tensor& a, Location site) {
-  detail::check_square("logdet", a);
   const CallSite scope(site);
+  detail::check_square("logdet", a);
   const auto [sign, logarithm] = slogdet(a);
   return logarithm * where(sign < 0, std::numeric_limits<double>::quiet_NaN(), Tensor::ones({}, a.dtype()));
 }

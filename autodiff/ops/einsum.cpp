@@ -11,6 +11,7 @@
 
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -213,14 +214,14 @@ template <class Needed> Factor contract(const Factor& a, const Factor& b, const 
 }  // namespace
 
 Tensor einsum(std::string_view equation, std::span<const Tensor> x, Location site) {
-  if (x.empty()) wrong_equation(equation, "there are no operands, at " + to_string(CallSite::of(site)));
+  const CallSite scope(site);
+  if (x.empty()) wrong_equation(equation, "there are no operands");
   for (const Tensor& t : x) {
     detail::check_floating("einsum", t);
     detail::check_same_dtype("einsum", x[0], t, "first", "other");
   }
   const Equation e = parse(equation, x);
   const auto sizes = sizes_of(equation, e, x);
-  const CallSite scope(site);
   std::vector<Factor> factors;
   for (std::size_t k = 0; k < x.size(); ++k) factors.push_back(drop_broadcast(take_diagonals({x[k], e.operands[k]}), sizes));
   // Whether a name occurs in the result, or in factor `first` or a later one.

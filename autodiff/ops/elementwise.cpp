@@ -27,9 +27,9 @@ const Tensor& Operand::as(Dtype dtype, const char* operation) {
     return *tensor_;
   }
   if (!is_floating(dtype) && !value_.integer())
-    throw DtypeError(fmt::format(
-        "{} at {}: the number {} cannot be combined with a tensor of {}; hint: convert the tensor with .to(float32) or .to(float64)",
-        operation, to_string(CallSite::of(site)), value_.value(), to_string(dtype)));
+    throw DtypeError(
+        fmt::format("{}: the number {} cannot be combined with a tensor of {}; hint: convert the tensor with .to(float32) or .to(float64)",
+                    operation, value_.value(), to_string(dtype)));
   own_ = number_ ? detail::scalar_to_tensor(value_.value(), number_, dtype, site) : Tensor::full({}, value_, dtype, site);
   tensor_ = &own_;
   return own_;
@@ -38,6 +38,7 @@ const Tensor& Operand::as(Dtype dtype, const char* operation) {
 namespace {
 
 template <class F> Tensor zip(Operand& a, Operand& b) {
+  const CallSite scope(a.site);
   const Dtype dtype = detail::common_dtype(F::name, a, b);
   return detail::zip(F{}, a.as(dtype, F::name), b.as(dtype, F::name), a.site);
 }

@@ -15,6 +15,7 @@
 #include "autodiff/functions/element.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/elementwise_operation.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 
@@ -185,6 +186,7 @@ template <class F> class Zip : public ElementwiseOperation {
 template <class F> constexpr bool kIntegers = requires { F::integers; };
 
 template <class F> Tensor map(const F& f, const Tensor& x, Location site) {
+  const CallSite scope(site);
   if (!(kIntegers<F> && x.dtype() == int64)) check_floating(F::name, x);
   Tensor y = Tensor::uninitialized(x.shape(), x.dtype(), site);
   if constexpr (kIntegers<F>) {
@@ -199,6 +201,7 @@ template <class F> Tensor map(const F& f, const Tensor& x, Location site) {
 }
 
 template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Location site) {
+  const CallSite scope(site);
   check_same_dtype(F::name, a, b);
   if (!(kIntegers<F> && a.dtype() == int64)) check_floating(F::name, a);
   Tensor y = Tensor::uninitialized(broadcast_shape(F::name, a, b), a.dtype(), site);

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "autodiff/ops/broadcast.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -21,6 +22,7 @@ class Expand : public Operation {
 }  // namespace
 
 Tensor expand(const Tensor& x, const Shape& shape, Location site) {
+  const CallSite scope(site);
   detail::check_defined("expand", x);
   if (shape == x.shape()) return x;
   checked_size("expand", shape);

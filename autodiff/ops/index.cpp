@@ -17,6 +17,7 @@
 #include "autodiff/ops/composition_scope.h"
 #include "autodiff/ops/index.h"
 #include "autodiff/tape/operation_options.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace detail {
@@ -201,18 +202,21 @@ void check_adds(const char* name, const Tensor& x) {
 }  // namespace
 
 Tensor index_select(const Tensor& x, Index dim, const Tensor& index, Location site) {
+  const CallSite scope(site);
   const int d = checked_dim("index_select", dim, x);
   check_list("index_select", index);
   return gather_along(x, d, checked_index("index_select", index, x, d, site), Positions::list, site);
 }
 
 Tensor gather(const Tensor& x, Index dim, const Tensor& index, Location site) {
+  const CallSite scope(site);
   const int d = checked_dim("gather", dim, x);
   check_each("gather", x, d, index);
   return gather_along(x, d, checked_index("gather", index, x, d, site), Positions::each, site);
 }
 
 Tensor index_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location site) {
+  const CallSite scope(site);
   const int d = checked_dim("index_add", dim, x);
   check_adds("index_add", x);
   check_list("index_add", index);
@@ -226,6 +230,7 @@ Tensor index_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& 
 }
 
 Tensor scatter_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location site) {
+  const CallSite scope(site);
   const int d = checked_dim("scatter_add", dim, x);
   check_adds("scatter_add", x);
   check_each("scatter_add", x, d, index);
@@ -236,23 +241,23 @@ Tensor scatter_add(const Tensor& x, Index dim, const Tensor& index, const Tensor
 }
 
 Tensor masked_fill(const Tensor& x, const Tensor& mask, ExactNumber value, Location site) {
+  const CallSite scope(site);
   detail::check_defined("masked_fill", x);
   detail::check_defined("masked_fill", mask, "the mask");
   if (mask.dtype() != boolean)
     throw DtypeError(detail::ErrorText("masked_fill", "the mask {} is not boolean", describe(mask)).hint("compare it, as in x > 0"));
   if (!(detail::broadcast_shape("masked_fill", x, mask) == x.shape()))
     throw ShapeError(fmt::format("masked_fill: the mask {} does not broadcast to {}", describe(mask), describe(x)));
-  const CallSite scope(site);
   return value.integer() ? where(mask, *value.integer(), x) : where(mask, value.value(), x);
 }
 
 Tensor masked_select(const Tensor& x, const Tensor& mask, Location site) {
+  const CallSite scope(site);
   detail::check_defined("masked_select", x);
   detail::check_defined("masked_select", mask, "the mask");
   if (mask.dtype() != boolean)
     throw DtypeError(detail::ErrorText("masked_select", "the mask {} is not boolean", describe(mask)).hint("compare it, as in x > 0"));
   const Shape shape = detail::broadcast_shape("masked_select", x, mask);
-  const CallSite scope(site);
   const std::vector<bool> chosen = expand(mask, shape).to_vector<bool>();
   std::vector<std::int64_t> positions;
   for (std::size_t i = 0; i < chosen.size(); ++i)
@@ -261,6 +266,7 @@ Tensor masked_select(const Tensor& x, const Tensor& mask, Location site) {
 }
 
 Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Integer> padding, Location site) {
+  const CallSite scope(site);
   detail::check_defined("embedding", index, "the index");
   detail::check_defined("embedding", weight, "the weight");
   if (weight.rank() != 2) throw ShapeError(fmt::format("embedding: the weight {} must be (rows, features)", describe(weight)));
@@ -268,7 +274,6 @@ Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Intege
     throw ShapeError(
         fmt::format("embedding: the padding row {} is not in [0, {}), the rows of {}", padding->value, weight.size(0), describe(weight)));
   const Tensor positions = checked_index("embedding", index, weight, 0, site);
-  const CallSite scope(site);
   detail::CompositionScope whole("embedding", {&index, &weight},
                                  [&](OperationOptions& to) { to.set("padding", padding ? padding->value : -1); });
   Shape shape = index.shape();

@@ -12,6 +12,7 @@
 
 #include "autodiff/ops/matrix_view.h"
 #include "autodiff/ops/relu_mask.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -72,6 +73,7 @@ Tensor forward(const Tensor& x, const Tensor& weight, const Tensor* bias, bool r
 }
 
 template <bool kRelu> Tensor linear(const char* name, const Tensor& x, const Tensor& weight, const Tensor* bias, Location site) {
+  const CallSite scope(site);
   check(name, x, weight, bias);
   Tensor y = forward(x, weight, bias, kRelu, site);
   if (bias) return record(Linear<kRelu>(), site, {&x, &weight, bias}, std::move(y));
@@ -81,6 +83,7 @@ template <bool kRelu> Tensor linear(const char* name, const Tensor& x, const Ten
 }  // namespace
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Location site) {
+  const CallSite scope(site);
   return linear<false>("linear", x, weight, &bias, site);
 }
 Tensor linear(const Tensor& x, const Tensor& weight, Location site) { return linear<false>("linear", x, weight, nullptr, site); }

@@ -5,6 +5,7 @@
 #include <functional>
 
 #include "autodiff/ops/reduction.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -15,6 +16,7 @@ void check_boolean(const char* operation, const Tensor& x, const char* example) 
 }
 
 template <class F> Tensor combine(const char* operation, const LogicalOperand& a, const LogicalOperand& b, F&& f) {
+  const CallSite scope(a.site);
   check_boolean(operation, a.tensor, "x != 0");
   check_boolean(operation, b.tensor, "x != 0");
   Tensor y = Tensor::uninitialized(detail::broadcast_shape(operation, a.tensor, b.tensor), boolean, a.site);
@@ -33,6 +35,7 @@ template <class F> Tensor classify(const char* operation, const Tensor& x, bool 
 
 // Whether any (or all) of the reduced elements are true.
 Tensor reduce(const char* operation, const Tensor& x, const Dims& dims, const ReductionOptions& options, bool any, Location site) {
+  const CallSite scope(site);
   check_boolean(operation, x, any ? "any(x != 0)" : "all(x != 0)");
   const detail::Reduced r = detail::reduce_over(operation, x, dims);
   Tensor y = Tensor::full(options.keepdim ? r.kept : r.dropped, !any, boolean, site);
@@ -62,12 +65,15 @@ Tensor operator|(const LogicalOperand& a, const LogicalOperand& b) { return logi
 Tensor operator^(const LogicalOperand& a, const LogicalOperand& b) { return logical_xor(a, b); }
 
 Tensor isnan(const Tensor& x, Location site) {
+  const CallSite scope(site);
   return classify("isnan", x, false, site, [](auto v) { return std::isnan(v); });
 }
 Tensor isinf(const Tensor& x, Location site) {
+  const CallSite scope(site);
   return classify("isinf", x, false, site, [](auto v) { return std::isinf(v); });
 }
 Tensor isfinite(const Tensor& x, Location site) {
+  const CallSite scope(site);
   return classify("isfinite", x, true, site, [](auto v) { return std::isfinite(v); });
 }
 
@@ -81,6 +87,7 @@ Tensor all(const Tensor& x, const Dims& dims, const ReductionOptions& options, L
 Tensor all(const Tensor& x, Location site) { return all(x, detail::all_dims("all", x), {}, site); }
 
 Tensor nonzero(const Tensor& x, Location site) {
+  const CallSite scope(site);
   detail::check_defined("nonzero", x);
   const Tensor dense = x.constant().contiguous(site);
   pool::Vector<std::int64_t> found;

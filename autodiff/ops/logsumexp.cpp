@@ -10,6 +10,7 @@
 #include "autodiff/kernels/run_elements.h"
 #include "autodiff/ops/reduction.h"
 #include "autodiff/tape/operation_options.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -92,6 +93,7 @@ template <class T> void logsumexp_lines(const kernels::Lines& l, const T* x, T* 
 }  // namespace
 
 Tensor logsumexp(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
+  const CallSite scope(site);
   detail::check_floating("logsumexp", x);
   const detail::Reduced r = detail::reduce_over("logsumexp", x, dims);
   Tensor y = Tensor::full(options.keepdim ? r.kept : r.dropped, -kInfinity, x.dtype(), site);

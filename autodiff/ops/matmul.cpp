@@ -10,6 +10,7 @@
 #include "autodiff/kernels/strided.h"
 #include "autodiff/ops/matrix_view.h"
 #include "autodiff/tape/sweep_operations.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -165,6 +166,7 @@ bool detail::add_product_in_place(Tensor& into, const MatrixFactor& left, const 
 }
 
 Tensor matmul(const Tensor& a, const Tensor& b, Location site) {
+  const CallSite scope(site);
   detail::check_same_dtype("matmul", a, b);
   detail::check_floating("matmul", a);
   if (a.rank() == 0 || b.rank() == 0 || a.shape().back() != b.shape()[std::max(0, b.rank() - 2)]) does_not_fit(a, b);

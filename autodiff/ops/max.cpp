@@ -9,6 +9,7 @@
 #include "autodiff/kernels/strided.h"
 #include "autodiff/ops/reduction.h"
 #include "autodiff/tape/operation_options.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -88,6 +89,7 @@ template <class T> void extreme_of_lines(Extreme e, const kernels::Lines& l, con
 }
 
 Tensor extreme_over(const char* name, Extreme e, const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
+  const CallSite scope(site);
   const detail::Reduced r = detail::reduce_over(name, x, dims);
   check_not_empty(name, e, x, r);
   Tensor y = Tensor::uninitialized(options.keepdim ? r.kept : r.dropped, x.dtype(), site);
@@ -108,6 +110,7 @@ Tensor extreme_over(const char* name, Extreme e, const Tensor& x, const Dims& di
 }
 
 Tensor position_of(const char* name, Extreme e, const Tensor& x, Index dim, const ReductionOptions& options, Location site) {
+  const CallSite scope(site);
   const detail::Reduced r = detail::reduce_over(name, x, {dim});
   check_not_empty(name, e, x, r);
   const int d = checked_dim(name, dim, x);
@@ -138,12 +141,14 @@ Tensor position_of(const char* name, Extreme e, const Tensor& x, Index dim, cons
 }
 
 Tensor extreme_of_all(const char* name, Extreme e, const Tensor& x, Location site) {
+  const CallSite scope(site);
   detail::check_defined(name, x);
   if (x.size() == 0) throw ShapeError(fmt::format("{}: {} has no elements", name, describe(x)));
   return extreme_over(name, e, x, detail::all_dims(name, x), {}, site);
 }
 
 Tensor position_in_all(const char* name, Extreme e, const Tensor& x, Location site) {
+  const CallSite scope(site);
   detail::check_defined(name, x);
   if (x.size() == 0) throw ShapeError(fmt::format("{}: {} has no elements", name, describe(x)));
   return position_of(name, e, reshape(x.constant(), {-1}, site), 0, {}, site);
@@ -151,6 +156,7 @@ Tensor position_in_all(const char* name, Extreme e, const Tensor& x, Location si
 
 // The first extreme element along a dimension, which takes the whole gradient.
 ValuesAndIndices first_extreme(const char* name, Extreme e, const Tensor& x, Index dim, const ReductionOptions& options, Location site) {
+  const CallSite scope(site);
   const Tensor at = position_of(name, e, x, dim, {.keepdim = true}, site);
   const Tensor values = gather(x, dim, at, site);
   if (options.keepdim) return {values, at};

@@ -11,6 +11,7 @@
 
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/reduction.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -75,10 +76,10 @@ Tensor sqrt_or_zero(const Tensor& x) {
 }  // namespace detail
 
 Tensor norm(const Tensor& x, double p, const Dims& dims, const ReductionOptions& options, Location site) {
+  const CallSite scope(site);
   detail::check_floating("norm", x);
   const detail::Reduced r = detail::reduce_over("norm", x, dims);
   if (!(p >= 1)) throw ValueError(detail::ErrorText("norm", "p must be at least 1 (or infinity), not {}", p).operand("input", x));
-  const CallSite scope(site);
   if (p == 1) return sum(abs(x), dims, options);
   if (std::isinf(p)) return r.count == 0 ? sum(x, dims, options) : max(abs(x), dims, options);
   const Tensor largest = detail::largest_of(x, dims), infinite = isinf(largest);

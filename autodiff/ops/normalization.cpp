@@ -23,6 +23,7 @@
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/composition_scope.h"
 #include "autodiff/tape/operation_options.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -278,6 +279,7 @@ Tensor updated_statistic(const Tensor& running, const PerGroup& batch, double fa
 }  // namespace
 
 Tensor layer_norm(const Tensor& x, const Shape& normalized, const NormalizationOptions& options, Location site) {
+  const CallSite scope(site);
   detail::check_floating("layer_norm", x);
   check_eps("layer_norm", options.eps, x);
   bool fits = normalized.rank() > 0 && normalized.rank() <= x.rank();
@@ -285,7 +287,6 @@ Tensor layer_norm(const Tensor& x, const Shape& normalized, const NormalizationO
   if (!fits)
     throw ShapeError(fmt::format("layer_norm: the input {} does not end in the dimensions {}", describe(x), to_string(normalized)));
   check_affine("layer_norm", options.weight, options.bias, normalized, x);
-  const CallSite scope(site);
   detail::CompositionScope whole("layer_norm", {&x, &options.weight, &options.bias},
                                  [&](OperationOptions& to) { to.set("eps", options.eps), to.set("normalized", normalized); });
   const Index inner = normalized.size(), rows = inner > 0 ? x.size() / inner : 0;
@@ -296,28 +297,29 @@ Tensor layer_norm(const Tensor& x, const Shape& normalized, const NormalizationO
 }
 
 Tensor group_norm(const Tensor& x, Index groups, const NormalizationOptions& options, Location site) {
-  check_channels("group_norm", x);
   const CallSite scope(site);
+  check_channels("group_norm", x);
   return normalized_groups("group_norm", x, groups, options);
 }
 
 Tensor instance_norm(const Tensor& x, const NormalizationOptions& options, Location site) {
-  check_channels("instance_norm", x);
   const CallSite scope(site);
+  check_channels("instance_norm", x);
   return normalized_groups("instance_norm", x, std::max<Index>(x.size(1), 1), options);
 }
 
 Tensor rms_norm(const Tensor& x, const NormalizationOptions& options, Location site) {
+  const CallSite scope(site);
   detail::check_floating("rms_norm", x);
   check_eps("rms_norm", options.eps, x);
   if (x.rank() == 0) throw ShapeError(fmt::format("rms_norm: the input {} has no last dimension", describe(x)));
   check_affine("rms_norm", options.weight, options.bias, {x.shape().back()}, x);
-  const CallSite scope(site);
   return scale_and_shift(over_root_mean_square(x, options.eps), options.weight, options.bias);
 }
 
 BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Tensor& running_var, const BatchNormOptions& options,
                            Location site) {
+  const CallSite scope(site);
   check_channels("batch_norm", x);
   check_eps("batch_norm", options.eps, x);
   if (!(options.momentum >= 0 && options.momentum <= 1))
@@ -326,7 +328,6 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Te
   check_affine("batch_norm", options.weight, options.bias, {channels}, x);
   check_companion("batch_norm", "running mean", running_mean, {channels}, x);
   check_companion("batch_norm", "running variance", running_var, {channels}, x);
-  const CallSite scope(site);
   detail::CompositionScope whole(options.training ? "batch_norm in training" : "batch_norm",
                                  {&x, &options.weight, &options.bias, &running_mean, &running_var},
                                  [&](OperationOptions& to) { to.set("eps", options.eps), to.set("momentum", options.momentum); });

@@ -13,6 +13,7 @@
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/tape/operation_options.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -75,6 +76,7 @@ Index max_width(Padding padding, Index n) {
 }  // namespace
 
 Tensor pad(const Tensor& x, const Dims& before, const Dims& after, ExactNumber value, Location site) {
+  const CallSite scope(site);
   detail::check_defined("pad", x);
   if (!is_floating(x.dtype()) && !value.integer())
     throw DtypeError(detail::ErrorText("pad", "the value {} cannot be an element of {}", value.value(), describe(x))
@@ -102,6 +104,7 @@ Tensor pad(const Tensor& x, const Dims& before, const Dims& after, ExactNumber v
 }
 
 Tensor pad(const Tensor& x, const Dims& before, const Dims& after, Padding padding, Location site) {
+  const CallSite scope(site);
   detail::check_defined("pad", x);
   padded_shape(x, before, after);
   for (int d = 0; d < x.rank(); ++d) {
@@ -111,7 +114,6 @@ Tensor pad(const Tensor& x, const Dims& before, const Dims& after, Padding paddi
           fmt::format("pad: widths {} and {} of dimension {} of {} must be at least 0, and at most as large as its elements can fill",
                       before[d], after[d], d, describe(x)));
   }
-  const CallSite scope(site);
   Tensor y = x;
   for (int d = 0; d < x.rank(); ++d) {
     if (before[d] == 0 && after[d] == 0) continue;

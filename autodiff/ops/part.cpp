@@ -9,6 +9,7 @@
 
 #include "autodiff/kernels/strided.h"
 #include "autodiff/ops/broadcast.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -127,6 +128,7 @@ class SliceUpdate : public Operation {  // x: the tensor, the value
 };
 
 Tensor update_part(const Tensor& x, const Part& part, const Tensor& value, Location site) {
+  const CallSite scope(site);
   Tensor y = x.clone(site);
   const Shape shape = part.shape(), to = part.strides(y.strides()), from = detail::broadcast_strides(value, shape);
   if (shape.size() > 0) {
@@ -146,26 +148,29 @@ Tensor update_part(const Tensor& x, const Part& part, const Tensor& value, Locat
 
 Tensor Tensor::part(Subscripts index) const {
   const std::span<const Subscript> list = index.list();
-  return Part("x(...)", *this, list).of(*this, list.empty() ? made_at() : list[0].site);
+  const Location site = list.empty() ? made_at() : list[0].site;
+  const CallSite scope(site);
+  return Part("x(...)", *this, list).of(*this, site);
 }
 
 RowIterator Tensor::begin(Location site) const {
+  const CallSite scope(site);
   if (rank() == 0) throw ShapeError(fmt::format("rows: {} has rank 0, so it has no rows; hint: item() is its value", describe(*this)));
   return {*this, 0, site};
 }
 
 void Tensor::set(std::initializer_list<Integer> position, ExactNumber value, Location site) {
+  const CallSite scope(site);
   detail::check_defined("set", *this);
   const Tensor* self[] = {this};
   if (detail::any_tracked(self))
     throw TapeError(
-        fmt::format("set at {}: {} is recorded on a tape, where values never change; hint: slice_update(x, {{i, j}}, value) returns a "
+        fmt::format("set: {} is recorded on a tape, where values never change; hint: slice_update(x, {{i, j}}, value) returns a "
                     "tensor with that element replaced, and is differentiable",
-                    to_string(site), describe(*this)));
+                    describe(*this)));
   const Index flat = checked_position("set", Shape(position));
   if (dtype() == int64 && !value.integer())
-    throw DtypeError(fmt::format("set at {}: the number {} is not an int64, as are the elements of {}", to_string(site), value.value(),
-                                 describe(*this)));
+    throw DtypeError(fmt::format("set: the number {} is not an int64, as are the elements of {}", value.value(), describe(*this)));
   make_own();
   detail::dispatch(dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -174,6 +179,7 @@ void Tensor::set(std::initializer_list<Integer> position, ExactNumber value, Loc
 }
 
 Tensor slice_update(const Tensor& x, Subscripts index, Operand value) {
+  const CallSite scope(value.site);
   const Part part("slice_update", x, index.list());
   const Tensor& v = value.as(x.dtype(), "slice_update");
   detail::check_same_dtype("slice_update", x, v);

@@ -8,6 +8,7 @@
 #include "autodiff/ops.h"
 #include "autodiff/tape/operation_options.h"
 #include "autodiff/tape/records.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -48,6 +49,7 @@ class Transpose : public OperationWithOptions {
 }  // namespace
 
 Tensor permute(const Tensor& x, const Dims& dims, Location site) {
+  const CallSite scope(site);
   detail::check_defined("permute", x);
   Dims order = dims;
   Shape shape, strides;
@@ -65,6 +67,7 @@ Tensor permute(const Tensor& x, const Dims& dims, Location site) {
 }
 
 Tensor transpose(const Tensor& x, Index dim0, Index dim1, Location site) {
+  const CallSite scope(site);
   const int p = checked_dim("transpose", dim0, x), q = checked_dim("transpose", dim1, x);
   Shape shape = x.shape(), strides = x.strides();
   std::swap(shape[p], shape[q]);

@@ -4,6 +4,7 @@
 // other elements. They are exact where elements are 0, because there is no division.
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/reduction.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -21,9 +22,9 @@ Tensor product_of_last(Tensor x) {
 }  // namespace
 
 Tensor prod(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
+  const CallSite scope(site);
   const detail::Reduced r = detail::reduce_over("prod", x, dims);
   if (x.dtype() == boolean) return prod(x.to(int64, site), dims, options, site);
-  const CallSite scope(site);
   if (r.count == 0) return sum(x, dims, options) + 1;  // the empty product
   Dims order;                                          // the kept dimensions, then the reduced ones
   for (int d = 0; d < x.rank(); ++d)

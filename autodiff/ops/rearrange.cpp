@@ -8,6 +8,7 @@
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/tape/operation_options.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -36,6 +37,7 @@ Tensor roll_dimension(const Tensor& x, int dim, Index shift) {
 }  // namespace
 
 Tensor flip(const Tensor& x, const Dims& dims, Location site) {
+  const CallSite scope(site);
   detail::check_defined("flip", x);
   Shape strides = x.strides();
   Index offset = 0;
@@ -52,16 +54,17 @@ Tensor flip(const Tensor& x, const Dims& dims, Location site) {
 }
 
 Tensor roll(const Tensor& x, const Dims& shifts, const Dims& dims, Location site) {
+  const CallSite scope(site);
   if (shifts.rank() != dims.rank())
     throw ShapeError(fmt::format("roll: {} shifts for {} dimensions of {}", shifts.rank(), dims.rank(), describe(x)));
   for (const Index d : dims) checked_dim("roll", d, x);
-  const CallSite scope(site);
   Tensor y = x;
   for (int i = 0; i < dims.rank(); ++i) y = roll_dimension(y, checked_dim("roll", dims[i], x), shifts[i]);
   return y;
 }
 
 Tensor repeat(const Tensor& x, const Dims& repeats, Location site) {
+  const CallSite scope(site);
   detail::check_defined("repeat", x);
   if (repeats.rank() < x.rank())
     throw ShapeError(fmt::format("repeat: {} has more dimensions than there are repeats in {}", describe(x), to_string(repeats)));
@@ -75,7 +78,6 @@ Tensor repeat(const Tensor& x, const Dims& repeats, Location site) {
   }
   checked_size("repeat", repeated);
   for (int d = 0; d < repeats.rank(); ++d) shape.push_back(checked_size("repeat", repeated, 2 * d, 2 * d + 2));
-  const CallSite scope(site);
   return reshape(expand(reshape(x, apart), repeated), shape);
 }
 

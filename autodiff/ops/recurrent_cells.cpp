@@ -23,6 +23,7 @@
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/matrix_view.h"
 #include "autodiff/ops/recurrent.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -329,21 +330,21 @@ LstmState lstm_step(const Tensor& x, const LstmState& state, const CellWeights& 
 }  // namespace detail
 
 Tensor rnn_cell(const Tensor& x, const Tensor& h, const RecurrentWeights& w, Nonlinearity f, Location site) {
-  check_cell("rnn_cell", 1, x, h, w);
   const CallSite scope(site);
+  check_cell("rnn_cell", 1, x, h, w);
   return detail::rnn_step(x, h, CellWeights(w), f);
 }
 
 Tensor gru_cell(const Tensor& x, const Tensor& h, const RecurrentWeights& w, Location site) {
-  check_cell("gru_cell", 3, x, h, w);
   const CallSite scope(site);
+  check_cell("gru_cell", 3, x, h, w);
   return detail::gru_step(x, h, w);
 }
 
 LstmState lstm_cell(const Tensor& x, const LstmState& state, const RecurrentWeights& w, Location site) {
+  const CallSite scope(site);
   check_cell("lstm_cell", 4, x, state.h, w);
   detail::check_state("lstm_cell", "c", state.c, {x.size(0), w.weight_hh.size(1)}, x);
-  const CallSite scope(site);
   return detail::lstm_step(x, state, CellWeights(w));
 }
 

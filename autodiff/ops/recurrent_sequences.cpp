@@ -8,6 +8,7 @@
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/composition_scope.h"
 #include "autodiff/ops/recurrent.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -154,6 +155,7 @@ Run<N> run_sequence(const Plan& p, const Tensor& x, const State<N>& initial, Loc
 
 Sequence rnn(const Tensor& x, const Tensor& h, std::span<const RecurrentWeights> w, Nonlinearity f, const RecurrentOptions& options,
              Location site) {
+  const CallSite scope(site);
   const auto direction = [&](const Tensor& in, State<1>& state, bool backward, const RecurrentWeights& weights) {
     const detail::CellWeights cell(weights);
     return run_direction<1>(in, state, backward, options.lengths,
@@ -164,6 +166,7 @@ Sequence rnn(const Tensor& x, const Tensor& h, std::span<const RecurrentWeights>
 }
 
 Sequence gru(const Tensor& x, const Tensor& h, std::span<const RecurrentWeights> w, const RecurrentOptions& options, Location site) {
+  const CallSite scope(site);
   const auto direction = [&](const Tensor& in, State<1>& state, bool backward, const RecurrentWeights& weights) {
     return run_direction<1>(in, state, backward, options.lengths,
                             [&](const Tensor& x_t, const State<1>& s) { return State<1>{detail::gru_step(x_t, s[0], weights)}; });
@@ -174,6 +177,7 @@ Sequence gru(const Tensor& x, const Tensor& h, std::span<const RecurrentWeights>
 
 LstmSequence lstm(const Tensor& x, const LstmState& state, std::span<const RecurrentWeights> w, const RecurrentOptions& options,
                   Location site) {
+  const CallSite scope(site);
   const auto direction = [&](const Tensor& in, State<2>& states, bool backward, const RecurrentWeights& weights) {
     const detail::CellWeights cell(weights);
     if (options.lengths.defined() || in.size(0) == 0 || in.size(1) == 0)

@@ -5,6 +5,7 @@
 
 #include "autodiff/ops.h"
 #include "autodiff/tape/records.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -58,12 +59,14 @@ Shape resolve(const Tensor& x, const Shape& wanted) {
 }  // namespace
 
 Tensor Tensor::contiguous(Location site) const {
+  const CallSite scope(site);
   detail::check_defined("contiguous", *this);
   if (is_row_major()) return *this;
   return record(Contiguous(), site, {this}, clone(site));
 }
 
 Tensor reshape(const Tensor& x, const Shape& wanted, Location site) {
+  const CallSite scope(site);
   detail::check_defined("reshape", x);
   const Shape shape = resolve(x, wanted);
   if (shape == x.shape()) return x;
@@ -72,6 +75,7 @@ Tensor reshape(const Tensor& x, const Shape& wanted, Location site) {
 }
 
 Tensor flatten(const Tensor& x, Index first, Index last, Location site) {
+  const CallSite scope(site);
   detail::check_defined("flatten", x);
   if (x.rank() == 0) return reshape(x, {1}, site);
   const int from = checked_dim("flatten", first, x), to = checked_dim("flatten", last, x);
@@ -84,6 +88,7 @@ Tensor flatten(const Tensor& x, Index first, Index last, Location site) {
 }
 
 Tensor squeeze(const Tensor& x, Index dim, Location site) {
+  const CallSite scope(site);
   const int d = checked_dim("squeeze", dim, x);
   if (x.shape()[d] != 1) throw ShapeError(fmt::format("squeeze: dimension {} of {} has size {}, not 1", dim, describe(x), x.shape()[d]));
   Shape shape, strides;
@@ -96,6 +101,7 @@ Tensor squeeze(const Tensor& x, Index dim, Location site) {
 }
 
 Tensor squeeze(const Tensor& x, Location site) {
+  const CallSite scope(site);
   detail::check_defined("squeeze", x);
   Shape shape, strides;
   for (int d = 0; d < x.rank(); ++d) {
@@ -107,6 +113,7 @@ Tensor squeeze(const Tensor& x, Location site) {
 }
 
 Tensor unsqueeze(const Tensor& x, Index dim, Location site) {
+  const CallSite scope(site);
   const int d = checked_dim("unsqueeze", dim, x, 1);
   Shape shape, strides;
   for (int i = 0; i <= x.rank(); ++i) {

@@ -95,6 +95,7 @@ Tensor scatter_element(const Tensor& x, const Shape& shape, Index flat, Location
 }
 
 Tensor scalar_to_tensor(double value, std::uint64_t number, Dtype dtype, Location site) {
+  const CallSite scope(site);
   const Scalar s(value, number);
   Tensor y = Tensor::full({}, value, dtype, site);
   return number ? record_stack(std::move(y), &s, 1, site) : y;
@@ -124,8 +125,8 @@ Scalar Tensor::element_as_scalar(std::span<const Index> position) const {
 }
 
 Tensor stack(std::span<const Scalar> s, Dtype dtype, Location site) {
-  if (!is_floating(dtype))
-    throw DtypeError(fmt::format("stack of scalars at {}: the dtype {} is not floating", to_string(CallSite::of(site)), to_string(dtype)));
+  const CallSite scope(site);
+  if (!is_floating(dtype)) throw DtypeError(fmt::format("stack of scalars: the dtype {} is not floating", to_string(dtype)));
   Tensor y = Tensor::uninitialized({static_cast<Index>(s.size())}, dtype, site);
   detail::dispatch_floating(dtype, [&](auto zero) {
     using T = decltype(zero);

@@ -9,6 +9,7 @@
 #include "autodiff/kernels/strided.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/tape/operation_options.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -116,6 +117,7 @@ Tensor pad_slice(const Tensor& g, const Shape& shape, const StridedPart& p, Loca
 }  // namespace
 
 Tensor slice(const Tensor& x, Index dim, Index start, Index stop, Index step, Location site) {
+  const CallSite scope(site);
   const int d = checked_dim("slice", dim, x);
   if (step < 1) throw ValueError(detail::ErrorText("slice", "the step must be at least 1, not {}", step).operand("input", x));
   const Index n = x.shape()[d];
@@ -126,6 +128,7 @@ Tensor slice(const Tensor& x, Index dim, Index start, Index stop, Index step, Lo
 }
 
 Tensor narrow(const Tensor& x, Index dim, Index start, Index length, Location site) {
+  const CallSite scope(site);
   const int d = checked_dim("narrow", dim, x);
   const Index n = x.shape()[d], from = start < 0 ? start + n : start;
   if (from < 0 || from > n || length < 0 || length > n - from)
@@ -135,6 +138,7 @@ Tensor narrow(const Tensor& x, Index dim, Index start, Index length, Location si
 }
 
 std::vector<Tensor> split(const Tensor& x, const Shape& sizes, Index dim, Location site) {
+  const CallSite scope(site);
   const int d = checked_dim("split", dim, x);
   Index total = 0;
   bool fits = true;
@@ -152,6 +156,7 @@ std::vector<Tensor> split(const Tensor& x, const Shape& sizes, Index dim, Locati
 }
 
 std::vector<Tensor> chunk(const Tensor& x, Index chunks, Index dim, Location site) {
+  const CallSite scope(site);
   const int d = checked_dim("chunk", dim, x);
   if (chunks < 1)
     throw ValueError(detail::ErrorText("chunk", "the number of parts must be at least 1, not {}", chunks).operand("input", x));
@@ -163,6 +168,7 @@ std::vector<Tensor> chunk(const Tensor& x, Index chunks, Index dim, Location sit
 }
 
 Tensor select(const Tensor& x, Index dim, Index index, Location site) {
+  const CallSite scope(site);
   const int d = checked_dim("select", dim, x);
   const Index n = x.shape()[d], i = index < 0 ? index + n : index;
   if (i < 0 || i >= n)

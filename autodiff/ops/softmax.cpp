@@ -10,6 +10,7 @@
 #include "autodiff/kernels/softmax.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/tape/operation_options.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -89,6 +90,7 @@ class LogSoftmax : public OperationWithOptions {
 
 // [forward]
 template <class Op> Tensor along(const char* name, const Tensor& x, Index dim, bool logarithm, Location site) {
+  const CallSite scope(site);
   detail::check_floating(name, x);
   const int d = checked_dim(name, dim, x);
   const Tensor dense = x.constant().contiguous(site);

@@ -9,6 +9,7 @@
 #include "autodiff/kernels/blas.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/matrix.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -127,6 +128,7 @@ System system_of(const char* name, const Tensor& a, const Tensor& b, Location si
 }  // namespace
 
 Tensor inverse(const Tensor& a, Location site) {
+  const CallSite scope(site);
   detail::check_square("inverse", a);
   const detail::Factors f = regular_factors("inverse", a, site);
   const Index n = a.size(-1);
@@ -144,6 +146,7 @@ Tensor inverse(const Tensor& a, Location site) {
 }
 
 Tensor solve(const Tensor& a, const Tensor& b, Location site) {
+  const CallSite scope(site);
   detail::check_same_dtype("solve", a, b, "the matrix", "the right side");
   if (b.rank() == 1) return squeeze(solve(a, unsqueeze(b, 1, site), site), -1, site);
   const System system = system_of("solve", a, b, site);
@@ -153,6 +156,7 @@ Tensor solve(const Tensor& a, const Tensor& b, Location site) {
 }
 
 Tensor solve_triangular(const Tensor& l, const Tensor& b, bool upper, Location site) {
+  const CallSite scope(site);
   detail::check_same_dtype("solve_triangular", l, b, "the matrix", "the right side");
   if (b.rank() == 1) return squeeze(solve_triangular(l, unsqueeze(b, 1, site), upper, site), -1, site);
   const System system = system_of("solve_triangular", l, b, site);

@@ -7,6 +7,7 @@
 
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -52,11 +53,13 @@ ValuesAndIndices in_order(const Tensor& x, int dim, Index k, bool descending, Lo
 }  // namespace
 
 ValuesAndIndices sort(const Tensor& x, Index dim, bool descending, Location site) {
+  const CallSite scope(site);
   const int d = checked_dim("sort", dim, x);
   return in_order(x, d, x.shape()[d], descending, site);
 }
 
 ValuesAndIndices topk(const Tensor& x, Index k, Index dim, bool largest, Location site) {
+  const CallSite scope(site);
   const int d = checked_dim("topk", dim, x);
   if (k < 0 || k > x.shape()[d])
     throw ShapeError(fmt::format("topk: cannot take {} elements of dimension {} of {}, which has {}", k, dim, describe(x), x.shape()[d]));

@@ -13,6 +13,7 @@
 #include "autodiff/ops/reduction.h"
 #include "autodiff/tape/operation_options.h"
 #include "autodiff/tape/sweep_operations.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -118,6 +119,7 @@ class Mean : public OperationWithOptions {
 }  // namespace
 
 Tensor sum(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
+  const CallSite scope(site);
   const detail::Reduced r = detail::reduce_over("sum", x, dims);
   const Dtype dtype = x.dtype() == boolean ? int64 : x.dtype();  // booleans are counted
   Tensor y = Tensor::uninitialized(options.keepdim ? r.kept : r.dropped, dtype, site);
@@ -130,6 +132,7 @@ Tensor sum(const Tensor& x, const Dims& dims, const ReductionOptions& options, L
 Tensor sum(const Tensor& x, Location site) { return sum(x, detail::all_dims("sum", x), {}, site); }
 
 Tensor mean(const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
+  const CallSite scope(site);
   detail::check_floating("mean", x);
   const detail::Reduced r = detail::reduce_over("mean", x, dims);
   Tensor y = Tensor::uninitialized(options.keepdim ? r.kept : r.dropped, x.dtype(), site);
@@ -142,6 +145,7 @@ Tensor mean(const Tensor& x, const Dims& dims, const ReductionOptions& options, 
 Tensor mean(const Tensor& x, Location site) { return mean(x, detail::all_dims("mean", x), {}, site); }
 
 Tensor sum_to(const Tensor& x, const Shape& shape, Location site) {
+  const CallSite scope(site);
   detail::check_defined("sum_to", x);
   const int added = x.rank() - shape.rank();
   if (added < 0) throw ShapeError(fmt::format("sum_to: {} has fewer dimensions than the shape {}", describe(x), to_string(shape)));

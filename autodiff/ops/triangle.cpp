@@ -5,6 +5,7 @@
 
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
@@ -28,22 +29,22 @@ Tensor on_or_below(const Tensor& x, Index diagonal) {
 }  // namespace
 
 Tensor tril(const Tensor& x, Index diagonal, Location site) {
-  check_matrix("tril", x);
   const CallSite scope(site);
+  check_matrix("tril", x);
   return where(on_or_below(x, diagonal), x, 0);
 }
 
 Tensor triu(const Tensor& x, Index diagonal, Location site) {
-  check_matrix("triu", x);
   const CallSite scope(site);
+  check_matrix("triu", x);
   return where(on_or_below(x, diagonal - 1), 0, x);
 }
 
 Tensor diagonal(const Tensor& x, Index offset, Location site) {
+  const CallSite scope(site);
   check_matrix("diagonal", x);
   const Index m = x.size(-2), n = x.size(-1);
   if (offset < -m || offset > n) throw ShapeError(fmt::format("diagonal: offset {} is outside [{}, {}] of {}", offset, -m, n, describe(x)));
-  const CallSite scope(site);
   const Index count = offset < 0 ? std::min(m + offset, n) : std::min(m, n - offset);
   Shape rows = x.shape();
   rows.resize(x.rank() - 1);
@@ -53,8 +54,8 @@ Tensor diagonal(const Tensor& x, Index offset, Location site) {
 }
 
 Tensor trace(const Tensor& x, Location site) {
-  check_matrix("trace", x);
   const CallSite scope(site);
+  check_matrix("trace", x);
   return sum(diagonal(x), -1);
 }
 

@@ -210,10 +210,11 @@ using detail::innermost, detail::spare_states, detail::TapeState;
 
 Tape::Tape(TapeOptions options, Location site) {
   if (innermost && !options.isolated) {
-    throw TapeError(fmt::format(
-        "tape: opened at {} while the tape opened at {} is live on this thread; hint: for derivatives of derivatives use that one with "
-        ".differentiable = true, for an independent tape pass {{.isolated = true}}",
-        to_string(site), to_string(innermost->opened_at)));
+    throw TapeError(
+        fmt::format("tape: the tape opened at {} is still live on this thread; hint: for derivatives of derivatives use that one with "
+                    ".differentiable = true, for an independent tape pass {{.isolated = true}}",
+                    to_string(innermost->opened_at)),
+        CallSite::of(site));
   }
   std::unique_ptr<TapeState> state = spare_states.take();
   state->begin(options, site);
@@ -244,6 +245,7 @@ Tensor detail::TapeState::variable(const Tensor& value) {
   return Tensor(shared.take(), tensor_base + add_slot(value.shape(), value.dtype()));
 }
 Tensor Tape::variable(const Tensor& value, Location site) {
+  const CallSite scope(site);
   Tensor x = state_->variable(value);
   if (state_->watch) [[unlikely]]
     state_->watch->variable(*state_, x, site);

@@ -15,23 +15,22 @@ class ErrorText {
  public:
   /// The operation, and what is wrong.
   template <class... Args> ErrorText(std::string_view operation, fmt::format_string<Args...> what, Args&&... args)
-      : text_(fmt::format("{}: {}", operation, fmt::format(what, std::forward<Args>(args)...))) {}
+      : message_{fmt::format("{}: {}", operation, fmt::format(what, std::forward<Args>(args)...))} {}
 
   /// An operand with its shape, dtype and location. Undefined operands were not given, and are left out.
   ErrorText& operand(std::string_view name, const Tensor& tensor) {
-    if (tensor.defined()) text_ += fmt::format("{}{} {}", std::exchange(separator_, ", "), name, describe(tensor));
+    if (tensor.defined()) message_.operands.push_back({std::string(name), label_and_type(tensor), tensor.made_at()});
     return *this;
   }
   /// What the user can write instead; "" for no hint.
   ErrorText& hint(std::string_view remedy) {
-    if (!remedy.empty()) text_ += fmt::format("; hint: {}", remedy);
+    message_.hint = remedy;
     return *this;
   }
-  operator const std::string&() const { return text_; }
+  operator const ErrorMessage&() const { return message_; }
 
  private:
-  std::string text_;
-  const char* separator_ = ": ";
+  ErrorMessage message_;
 };
 
 }  // namespace wengert::detail

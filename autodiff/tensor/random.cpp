@@ -10,6 +10,7 @@
 #include <numeric>
 #include <utility>
 
+#include "autodiff/tensor/call_site.h"
 #include "autodiff/tensor/draws.h"
 
 namespace wengert {
@@ -157,6 +158,7 @@ Generator::Position Generator::take(std::uint64_t blocks) {
 // ---- distributions ----------------------------------------------------------------------------------------------------------------
 
 Tensor Generator::uniform(const Shape& shape, double low, double high, Dtype dtype, Location site) {
+  const CallSite scope(site);
   check_dtype("uniform", dtype);
   const Uniform distribution = checked_uniform(low, high);
   Tensor out = Tensor::uninitialized(shape, dtype, site);
@@ -170,6 +172,7 @@ Tensor Generator::uniform(const Shape& shape, double low, double high, Dtype dty
 }
 
 Tensor Generator::normal(const Shape& shape, double mean, double stddev, Dtype dtype, Location site) {
+  const CallSite scope(site);
   check_dtype("normal", dtype);
   const Normal distribution = checked_normal(mean, stddev);
   Tensor out = Tensor::uninitialized(shape, dtype, site);
@@ -183,6 +186,7 @@ Tensor Generator::normal(const Shape& shape, double mean, double stddev, Dtype d
 }
 
 Tensor Generator::bernoulli(const Shape& shape, double probability, Dtype dtype, Location site) {
+  const CallSite scope(site);
   const Bernoulli distribution = checked_bernoulli(probability);
   Tensor out = Tensor::uninitialized(shape, dtype, site);
   const Position at = take(blocks_of(out));
@@ -204,6 +208,7 @@ Tensor Generator::bernoulli(const Shape& shape, double probability, Dtype dtype,
 }
 
 Tensor Generator::integers(const Shape& shape, Index low, Index high, Location site) {
+  const CallSite scope(site);
   const Integers distribution = checked_integers(low, high);
   Tensor out = Tensor::uninitialized(shape, int64, site);
   const Position at = take(blocks_of(out));
@@ -213,6 +218,7 @@ Tensor Generator::integers(const Shape& shape, Index low, Index high, Location s
 
 // The Fisher-Yates shuffle: from the last position i to the first, swaps i with one of 0 to i.
 Tensor Generator::permutation(Index n, Location site) {
+  const CallSite scope(site);
   Tensor out = Tensor::uninitialized({n}, int64, site);
   auto* const order = out.mutable_data<std::int64_t>();
   std::iota(order, order + n, 0);

@@ -31,19 +31,21 @@ const char* to_string(Dtype dtype) {
 }
 
 void detail::throw_undefined(const char* operation, const char* operand) {
-  const Location site = CallSite::of({});
   throw ValueError(
-      fmt::format("{}{}: {} is undefined: default-constructed, moved from, a part that got no share, or one that an option "
+      fmt::format("{}: {} is undefined: default-constructed, moved from, a part that got no share, or one that an option "
                   "leaves out, as {{.bias = false}} does",
-                  operation, site.line ? " at " + to_string(site) : "", operand));
+                  operation, operand));
+}
+
+std::string detail::label_and_type(const Tensor& t) {
+  const std::uint32_t label = t.elements()->label.load(std::memory_order_relaxed);
+  return fmt::format("{}{}{} {}", text_of_label(label), label ? " " : "", to_string(t.shape()), to_string(t.dtype()));
 }
 
 std::string describe(const Tensor& t) {
   if (!t.defined()) return "(undefined)";
-  const std::uint32_t label = t.elements()->label.load(std::memory_order_relaxed);
   const Location made_at = t.made_at();
-  return fmt::format("{}{}{} {}{}", detail::text_of_label(label), label ? " " : "", to_string(t.shape()), to_string(t.dtype()),
-                     made_at.line ? " made at " + to_string(made_at) : "");
+  return detail::label_and_type(t) + (made_at.line ? " made at " + to_string(made_at) : "");
 }
 
 int checked_dim(const char* operation, Index dim, const Tensor& x, int added) {
@@ -66,9 +68,9 @@ std::size_t block_bytes(const Elements& e) {
 }
 
 [[noreturn]] void out_of_memory(const Shape& shape, Index size, Dtype dtype, Location site) {
-  throw MemoryError(fmt::format("tensor at {}: there is not enough memory for {} {}, which takes {:.3g} GB", to_string(CallSite::of(site)),
-                                to_string(shape), to_string(dtype),
-                                static_cast<double>(size) * static_cast<double>(bytes_of(dtype)) / 1e9));
+  throw MemoryError(fmt::format("tensor: there is not enough memory for {} {}, which takes {:.3g} GB", to_string(shape), to_string(dtype),
+                                static_cast<double>(size) * static_cast<double>(bytes_of(dtype)) / 1e9),
+                    CallSite::of(site));
 }
 
 // Memory for a header followed by elements.
@@ -118,6 +120,7 @@ Tensor Tensor::uninitialized(const Shape& shape, Dtype dtype, Location site) {
   return Tensor(new_elements(shape, checked_size("tensor", shape), dtype, site, true), 0);
 }
 Tensor Tensor::zeros(const Shape& shape, Dtype dtype, Location site) {
+  const CallSite scope(site);
   Tensor t = uninitialized(shape, dtype, site);
   std::memset(t.elements_->data, 0, static_cast<std::size_t>(t.size() * bytes_of(dtype)));
   return t;
@@ -125,7 +128,7 @@ Tensor Tensor::zeros(const Shape& shape, Dtype dtype, Location site) {
 namespace {
 
 [[noreturn]] void no_int64(const char* operation, double value, Location site) {
-  throw ValueError(fmt::format("{} at {}: int64 has no {}", operation, to_string(CallSite::of(site)), value));
+  throw ValueError(fmt::format("{}: int64 has no {}", operation, value), CallSite::of(site));
 }
 
 // The number as an element; a ValueError of the operation if the type is int64 and has no such number.
@@ -147,6 +150,7 @@ template <class T> std::int64_t truncated(T value, const char* operation, Locati
 }  // namespace
 
 Tensor Tensor::full(const Shape& shape, ExactNumber value, Dtype dtype, Location site) {
+  const CallSite scope(site);
   return dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);
     const T element = element_of<T>(value, "full", site);
@@ -158,43 +162,45 @@ Tensor Tensor::full(const Shape& shape, ExactNumber value, Dtype dtype, Location
 Tensor Tensor::ones(const Shape& shape, Dtype dtype, Location site) { return full(shape, 1, dtype, site); }
 
 Tensor Tensor::from(std::initializer_list<double> values, const Shape& shape, Dtype dtype, Location site) {
+  const CallSite scope(site);
   return copy_of(values.begin(), values.size(), shape, float64, site).to(dtype, site);
 }
 Tensor Tensor::from(std::initializer_list<std::initializer_list<double>> rows, Dtype dtype, Location site) {
+  const CallSite scope(site);
   const std::size_t columns = rows.size() ? rows.begin()->size() : 0;
   Tensor t = uninitialized({static_cast<Index>(rows.size()), static_cast<Index>(columns)}, float64, site);
   auto* to = static_cast<double*>(t.elements_->data);
   std::size_t number = 0;
   for (const auto& row : rows) {
-    if (row.size() != columns)
-      throw ShapeError(
-          fmt::format("tensor at {}: row {} has {} values, the first row {}", to_string(CallSite::of(site)), number, row.size(), columns));
+    if (row.size() != columns) throw ShapeError(fmt::format("tensor: row {} has {} values, the first row {}", number, row.size(), columns));
     to = std::copy(row.begin(), row.end(), to);
     ++number;
   }
   return t.to(dtype, site);
 }
 
-static void check_count(std::size_t count, const Shape& shape, Location site) {
+static void check_count(std::size_t count, const Shape& shape) {
   const Index size = checked_size("tensor", shape);
   if (size != static_cast<Index>(count))
-    throw ShapeError(fmt::format("tensor at {}: {} values for the shape {}, which has {} elements", to_string(CallSite::of(site)), count,
-                                 to_string(shape), size));
+    throw ShapeError(fmt::format("tensor: {} values for the shape {}, which has {} elements", count, to_string(shape), size));
 }
 Tensor Tensor::copy_of(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location site) {
-  check_count(count, shape, site);
+  const CallSite scope(site);
+  check_count(count, shape);
   Tensor t = uninitialized(shape, dtype, site);
   if (count > 0) std::memcpy(t.elements_->data, values, count * static_cast<std::size_t>(bytes_of(dtype)));
   return t;
 }
 Tensor Tensor::from(const std::vector<bool>& values, const Shape& shape, Location site) {
-  check_count(values.size(), shape, site);
+  const CallSite scope(site);
+  check_count(values.size(), shape);
   Tensor t = uninitialized(shape, boolean, site);
   std::copy(values.begin(), values.end(), static_cast<bool*>(t.elements_->data));
   return t;
 }
 Tensor Tensor::borrowed(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location site) {
-  check_count(count, shape, site);
+  const CallSite scope(site);
+  check_count(count, shape);
   Elements* e = new_elements(shape, static_cast<Index>(count), dtype, site, false);
   e->data = const_cast<void*>(values);  // never written to: mutable_data copies borrowed elements
   e->borrowed = true;
@@ -202,12 +208,11 @@ Tensor Tensor::borrowed(const void* values, std::size_t count, const Shape& shap
 }
 
 Tensor Tensor::arange(double start, double stop, double step, Dtype dtype, Location site) {
+  const CallSite scope(site);
   if (!(step != 0) || !std::isfinite(step) || !std::isfinite(start) || !std::isfinite(stop))
-    throw ValueError(fmt::format("arange at {}: start {}, stop {} and step {} must be finite, and the step not 0",
-                                 to_string(CallSite::of(site)), start, stop, step));
+    throw ValueError(fmt::format("arange: start {}, stop {} and step {} must be finite, and the step not 0", start, stop, step));
   const double steps = std::ceil((stop - start) / step);
-  if (steps > 0x1p53)
-    throw ShapeError(fmt::format("arange at {}: {} elements are more than memory can hold", to_string(CallSite::of(site)), steps));
+  if (steps > 0x1p53) throw ShapeError(fmt::format("arange: {} elements are more than memory can hold", steps));
   const auto n = static_cast<Index>(std::max(0.0, steps));
   Tensor t = uninitialized({n}, dtype, site);
   dispatch(dtype, [&](auto zero) {

@@ -397,5 +397,9 @@ Tensor view(const Tensor& base, const Shape& shape, const Shape& strides, Index 
 /// "(2, 3) float32 made at model.cpp:41", or "parameter hidden.weight (2, 3) float32 made at model.cpp:41" for the value of a Parameter:
 /// how error messages name an operand.
 std::string describe(const Tensor& tensor);
+namespace detail {
+/// The same without the location. The tensor must be defined.
+std::string label_and_type(const Tensor& tensor);
+}  // namespace detail
 
 }  // namespace wengert

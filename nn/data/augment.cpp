@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "autodiff/tensor/call_site.h"
 #include "autodiff/tensor/dispatch.h"
 
 namespace wengert::nn {
@@ -37,7 +38,7 @@ template <class F> Tensor map_rows(const Tensor& images, Location site, F&& f) {
 void check_images(const char* operation, const Tensor& images, Location site) {
   wengert::detail::check_defined(operation, images, "images");
   if (images.rank() < 3)
-    throw ShapeError(fmt::format("{}: {} is not (n, ..., height, width), at {}", operation, describe(images), to_string(site)));
+    throw ShapeError(fmt::format("{}: {} is not (n, ..., height, width)", operation, describe(images)), CallSite::of(site));
 }
 
 }  // namespace
@@ -45,7 +46,7 @@ void check_images(const char* operation, const Tensor& images, Location site) {
 Tensor random_crop(const Tensor& images, CropOptions options, Generator& generator, Location site) {
   check_images("random_crop", images, site);
   const Index padding = options.padding, height = images.size(-2), width = images.size(-1);
-  if (padding < 0) throw ShapeError(fmt::format("random_crop: padding {} is negative, at {}", padding, to_string(site)));
+  if (padding < 0) throw ShapeError(fmt::format("random_crop: padding {} is negative", padding), CallSite::of(site));
   const Tensor moves = generator.integers({images.size(0), 2}, -padding, padding + 1);
   const Index* const move = moves.data<Index>();
   return map_rows(images, site, [&](const auto& row) {

@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "autodiff/tape/tape.h"
+#include "autodiff/tensor/call_site.h"
 #include "nn/data/batch_count.h"
 #include "nn/data/batch_list.h"
 
@@ -67,9 +68,9 @@ void check_examples(const char* operation, const Tensor& x, const Tensor& y) {
 DataLoader::DataLoader(const Tensor& x, const Tensor& y, const LoaderOptions& options, Location site) : options_(options) {
   check_examples("DataLoader", x, y);
   if (options.batch_size <= 0)
-    throw ShapeError(fmt::format("DataLoader: batch_size {} is not positive; made at {}", options.batch_size, to_string(site)));
+    throw ShapeError(fmt::format("DataLoader: batch_size {} is not positive; made", options.batch_size), CallSite::of(site));
   if (options.prefetch < 0)
-    throw ShapeError(fmt::format("DataLoader: prefetch {} is negative; made at {}", options.prefetch, to_string(site)));
+    throw ShapeError(fmt::format("DataLoader: prefetch {} is negative; made", options.prefetch), CallSite::of(site));
   x_ = x.constant().contiguous(site);
   y_ = y.constant().contiguous(site);
 }
@@ -201,8 +202,9 @@ Split split_examples(const Tensor& x, const Tensor& y, SplitOptions options, Loc
   if (train <= 0 || nothing_asked || (options.validation != 0 && validation == 0) || (options.test != 0 && test == 0)) {
     throw ShapeError(
         fmt::format("split_examples: fractions of {} and {} leave {} of {} examples for training, {} for validation, {} for a test; "
-                    "each part that has a fraction needs at least one, at {}",
-                    options.validation, options.test, train, n, validation, test, to_string(site)));
+                    "each part that has a fraction needs at least one",
+                    options.validation, options.test, train, n, validation, test),
+        CallSite::of(site));
   }
   const Tensor order =
       options.shuffle ? generator_or_default(options.generator).permutation(n) : Tensor::arange(0, static_cast<double>(n), 1, int64);
@@ -216,10 +218,10 @@ Split split_examples(const Tensor& x, const Tensor& y, SplitOptions options, Loc
 
 Tensor take_rows(const Tensor& x, std::span<const Index> rows, Location site) {
   wengert::detail::check_defined("take_rows", x);
-  if (x.rank() == 0) throw ShapeError(fmt::format("take_rows: {} has no rows, at {}", describe(x), to_string(site)));
+  if (x.rank() == 0) throw ShapeError(fmt::format("take_rows: {} has no rows", describe(x)), CallSite::of(site));
   for (const Index row : rows) {
     if (row < 0 || row >= x.size(0))
-      throw ShapeError(fmt::format("take_rows: row {} of {} does not exist, at {}", row, describe(x), to_string(site)));
+      throw ShapeError(fmt::format("take_rows: row {} of {} does not exist", row, describe(x)), CallSite::of(site));
   }
   return gather(x.constant().contiguous(site), rows.data(), static_cast<Index>(rows.size()), site);
 }

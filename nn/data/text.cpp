@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "autodiff/io/in_quotes.h"
+#include "autodiff/tensor/call_site.h"
 #include "nn/data/input.h"
 
 namespace wengert::nn {
@@ -185,8 +186,9 @@ Batch windows(const Tensor& sequence, WindowOptions options, Location site) {
   wengert::detail::check_defined("windows", sequence, "the sequence");
   const Index length = options.length, stride = options.stride;
   if (sequence.rank() != 1 || length <= 0 || stride <= 0 || sequence.size() <= length) {
-    throw ShapeError(fmt::format("windows: {} has no window of length {} with a target behind it, stride {}, at {}", describe(sequence),
-                                 length, stride, to_string(site)));
+    throw ShapeError(
+        fmt::format("windows: {} has no window of length {} with a target behind it, stride {}", describe(sequence), length, stride),
+        CallSite::of(site));
   }
   const Index n = (sequence.size() - length - 1) / stride + 1;
   const Tensor dense = sequence.constant().contiguous();

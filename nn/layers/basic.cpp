@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "autodiff/tensor/call_site.h"
+#include "autodiff/tensor/error_text.h"
 #include "nn/layers/layer_checks.h"
 
 namespace wengert::nn {
@@ -18,11 +20,12 @@ Linear::Linear(Index in, Index out, LinearOptions options, Generator& generator,
 }
 
 void Linear::check(const Tensor& x, Location site) const {
+  const CallSite scope(site);
   if (x.rank() > 0 && x.shape().back() == in()) return check_input_dtype(*this, x, weight, "weight", site);
   const Index features = x.rank() > 0 ? x.shape().size(1, x.rank()) : 1;  // of an example
-  const char* const meant = x.rank() > 2 && features == in() ? "; hint: flatten(input, 1), or a Flatten layer before this one" : "";
-  throw ShapeError(fmt::format("{} at {}: the last size of the input must be {}, but the input is {}{}", label(), to_string(site), in(),
-                               describe(x), meant));
+  throw ShapeError(wengert::detail::ErrorText(label(), "the last size of the input must be {}", in())
+                       .operand("input", x)
+                       .hint(x.rank() > 2 && features == in() ? "flatten(input, 1), or a Flatten layer before this one" : ""));
 }
 
 // Y = X W^T + b

@@ -7,6 +7,8 @@
 #include <utility>
 #include <vector>
 
+#include "autodiff/tensor/call_site.h"
+#include "autodiff/tensor/error_text.h"
 #include "nn/layers/layer_checks.h"
 #include "nn/module/optional_parameter.h"
 
@@ -86,6 +88,7 @@ template <class Options> std::string label_of(const char* layer, Index in, Index
 template <class Options> ConvolutionLayer::Plan ConvolutionLayer::plan_of(const char* layer, Index in, Index out, HeightWidth kernel,
                                                                           std::initializer_list<Index> kernel_sizes, const Options& options,
                                                                           bool transposed, Location site) {
+  const CallSite scope(site);
   const std::string label = label_of(layer, in, out, kernel, options);
   return {weight_shape(label, in, out, kernel_sizes, options, transposed, site), out, options.bias, label};
 }
@@ -100,9 +103,10 @@ ConvolutionLayer::ConvolutionLayer(const Plan& plan, Generator& generator, Locat
 void ConvolutionLayer::check_input(const Tensor& x, Index channels, Location site) const {
   const int rank = weight.shape().rank();
   if (x.rank() == rank && x.size(1) == channels) return check_input_dtype(*this, x, weight, "weight", site);
-  const std::string meant = hint(x.shape(), rank, channels);
-  throw ShapeError(fmt::format("{} at {}: the input must be (n, {}, {}), but it is {}{}{}", label(), to_string(site), channels,
-                               rank == 4 ? "height, width" : "length", describe(x), meant.empty() ? "" : "; hint: ", meant));
+  throw ShapeError(wengert::detail::ErrorText(label(), "the input must be (n, {}, {})", channels, rank == 4 ? "height, width" : "length")
+                       .operand("input", x)
+                       .hint(hint(x.shape(), rank, channels)),
+                   CallSite::of(site));
 }
 
 Conv1d::Conv1d(Index in, Index out, Index kernel, Conv1dLayerOptions options, Generator& generator, Location site)

@@ -3,10 +3,11 @@
 #include <fmt/format.h>
 
 #include "autodiff/check_option.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert::nn {
 
-OptionChecks::OptionChecks(std::string_view layer, Location site) : owner_(fmt::format("{} at {}", layer, to_string(site))) {}
+OptionChecks::OptionChecks(std::string_view layer, Location site) : owner_(layer), scope_(site) {}
 
 void OptionChecks::size_error(std::string_view what) const { throw ShapeError(fmt::format("{}: {}", owner_, what)); }
 void OptionChecks::value_error(std::string_view what) const { throw ValueError(fmt::format("{}: {}", owner_, what)); }
@@ -50,9 +51,10 @@ Parameter new_parameter(const Tensor& value, std::string_view name, std::string_
 
 void input_dtype_error(const Module& layer, const Tensor& x, const Parameter& parameter, std::string_view name, Location site) {
   const std::string label = layer.label();
-  throw DtypeError(fmt::format("{} at {}: the dtypes differ: input {}, {} of {} {}; hint: input.to({}), or model.to({})", label,
-                               to_string(site), describe(x), name, label, describe(parameter.value()), to_string(parameter.dtype()),
-                               to_string(is_floating(x.dtype()) ? x.dtype() : float64)));
+  throw DtypeError(
+      fmt::format("{}: the dtypes differ: input {}, {} of {} {}; hint: input.to({}), or model.to({})", label, describe(x), name, label,
+                  describe(parameter.value()), to_string(parameter.dtype()), to_string(is_floating(x.dtype()) ? x.dtype() : float64)),
+      CallSite::of(site));
 }
 
 std::string to_text(HeightWidth size) {

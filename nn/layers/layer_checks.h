@@ -6,11 +6,12 @@
 
 #include "autodiff/ops.h"
 #include "autodiff/tape/parameter.h"
+#include "autodiff/tensor/call_site.h"
 #include "nn/module/module.h"
 
 namespace wengert::nn {
 
-/// The options of a layer that is being made. Each check throws "Dropout(50) at net.cpp:12: p must be in [0, 1], but it is 50".
+/// The options of a layer that is being made. Each check throws "net.cpp:12: Dropout(50): p must be in [0, 1], but it is 50".
 class OptionChecks {
  public:
   /// `layer` is how messages call the layer: "Linear(2, 3)".
@@ -29,6 +30,7 @@ class OptionChecks {
 
  private:
   std::string owner_;
+  CallSite scope_;
 };
 
 /// A layer's new parameter, of the given elements. Messages call it "weight of Linear(2, 1)" until the model's visit gives it a path.

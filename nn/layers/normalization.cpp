@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "autodiff/tensor/call_site.h"
+#include "autodiff/tensor/error_text.h"
 #include "nn/layers/layer_checks.h"
 #include "nn/module/optional_parameter.h"
 
@@ -34,8 +36,8 @@ GroupNorm::GroupNorm(Index groups, Index channels, GroupNormOptions options, Loc
 
 Tensor GroupNorm::operator()(const Tensor& x, Location site) const {
   if (x.rank() < 2 || x.size(1) != channels)
-    throw ShapeError(
-        fmt::format("{} at {}: the input must be (n, {}, ...), but it is {}", label(), to_string(site), channels, describe(x)));
+    throw ShapeError(wengert::detail::ErrorText(label(), "the input must be (n, {}, ...)", channels).operand("input", x),
+                     CallSite::of(site));
   check_input_dtype(*this, x, weight, "weight", site);
   return group_norm(x, groups, {.weight = or_undefined(weight), .bias = or_undefined(bias), .eps = eps}, site);
 }
@@ -58,15 +60,18 @@ BatchNorm::BatchNorm(Index channels, int min_rank, int max_rank, BatchNormLayerO
 }
 
 BatchNormResult BatchNorm::normalized(const Tensor& x, bool by_batch, Location site) const {
+  const CallSite scope(site);
   if (x.rank() < min_rank_ || x.rank() > max_rank_ || x.size(1) != channels) {
     const bool images = max_rank_ == 4, channels_last = x.rank() >= 3 && x.rank() <= max_rank_ && x.shape().back() == channels;
     const std::string form =
         images ? fmt::format("(n, {}, height, width)", channels) : fmt::format("(n, {0}) or (n, {0}, length)", channels);
-    throw ShapeError(fmt::format("{} at {}: the input must be {}, but it is {}{}", label(), to_string(site), form, describe(x),
-                                 !channels_last  ? ""
-                                 : x.rank() == 4 ? "; hint: permute(input, {0, 3, 1, 2})"
-                                 : images        ? ""
-                                                 : "; hint: transpose(input, 1, 2)"));
+    throw ShapeError(wengert::detail::ErrorText(label(), "the input must be {}", form)
+                         .operand("input", x)
+                         .hint(!channels_last  ? ""
+                               : x.rank() == 4 ? "permute(input, {0, 3, 1, 2})"
+                               : images        ? ""
+                                               : "transpose(input, 1, 2)"),
+                     CallSite::of(site));
   }
   check_input_dtype(*this, x, weight, "weight", site);
   return batch_norm(x, running_mean, running_var,
@@ -87,8 +92,8 @@ Tensor BatchNorm::operator()(const Tensor& x, Location site) {
 
 Tensor BatchNorm::operator()(const Tensor& x, Location site) const {
   if (training())
-    throw Error(fmt::format("{} at {}: the layer is const and in training mode, where it would change its running statistics; call eval()",
-                            label(), to_string(site)));
+    throw Error(label() + ": the layer is const and in training mode, where it would change its running statistics; call eval()",
+                CallSite::of(site));
   return normalized(x, !running_mean.defined(), site).y;
 }
 

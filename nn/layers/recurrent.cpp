@@ -6,6 +6,8 @@
 #include <iterator>
 #include <string_view>
 
+#include "autodiff/tensor/call_site.h"
+#include "autodiff/tensor/error_text.h"
 #include "nn/layers/layer_checks.h"
 #include "nn/module/optional_parameter.h"
 
@@ -45,8 +47,10 @@ std::string RecurrentCell::label() const { return fmt::format("{}({}, {})", Modu
 
 void RecurrentCell::check_input(const Tensor& x, Location site) const {
   if (x.rank() != 2 || x.size(1) != in())
-    throw ShapeError(fmt::format("{} at {}: the input must be (n, {}), but it is {}{}", label(), to_string(site), in(), describe(x),
-                                 x.rank() == 1 && x.size() == in() ? "; hint: unsqueeze(input, 0)" : ""));
+    throw ShapeError(wengert::detail::ErrorText(label(), "the input must be (n, {})", in())
+                         .operand("input", x)
+                         .hint(x.rank() == 1 && x.size() == in() ? "unsqueeze(input, 0)" : ""),
+                     CallSite::of(site));
   check_input_dtype(*this, x, weights.weight_ih, "weight_ih", site);
 }
 
@@ -69,12 +73,14 @@ RecurrentLayer::RecurrentLayer(const char* name, Index gates, Index in, Index hi
 
 void RecurrentLayer::check_input(const Tensor& x, Location site) const {
   if (x.rank() != 3 || x.size(2) != in) {
-    const char* const hint = x.rank() == 3 && x.size(1) == in   ? "; hint: transpose(input, 1, 2)"
+    const char* const hint = x.rank() == 3 && x.size(1) == in   ? "transpose(input, 1, 2)"
                              : x.rank() != 2 || x.size(1) != in ? ""
-                             : options.batch_first              ? "; hint: unsqueeze(input, 0)"
-                                                                : "; hint: unsqueeze(input, 1)";
-    throw ShapeError(fmt::format("{} at {}: the input must be ({}, {}), but it is {}{}", label(), to_string(site),
-                                 options.batch_first ? "n, t" : "t, n", in, describe(x), hint));
+                             : options.batch_first              ? "unsqueeze(input, 0)"
+                                                                : "unsqueeze(input, 1)";
+    throw ShapeError(wengert::detail::ErrorText(label(), "the input must be ({}, {})", options.batch_first ? "n, t" : "t, n", in)
+                         .operand("input", x)
+                         .hint(hint),
+                     CallSite::of(site));
   }
   check_input_dtype(*this, x, weights[0].weight_ih, "weight_ih_l0", site);
 }

@@ -1,16 +1,15 @@
 #include "nn/layers/residual.h"
 
-#include <fmt/format.h>
-
 #include "autodiff/tensor/call_site.h"
+#include "autodiff/tensor/error_text.h"
 
 namespace wengert::nn::detail {
 
 Tensor residual_sum(const Tensor& x, const Tensor& y, Location site) {
-  if (!(x.shape() == y.shape()))
-    throw ShapeError(fmt::format("Residual at {}: the inner layer must keep the shape, but its result is {} for {}", to_string(site),
-                                 describe(y), describe(x)));
   const CallSite scope(site);
+  if (!(x.shape() == y.shape()))
+    throw ShapeError(
+        wengert::detail::ErrorText("Residual", "the inner layer must keep the shape").operand("input", x).operand("result", y));
   return x + y;
 }
 

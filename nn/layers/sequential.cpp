@@ -63,12 +63,12 @@ bool is_about_operands(const Error& error) {
   return typeid(error) == typeid(ShapeError) || typeid(error) == typeid(DtypeError) || typeid(error) == typeid(ValueError);
 }
 
-// Throws an error of the same type with another message.
-[[noreturn]] void rethrow_as(const Error& error, const std::string& text) {
-  if (dynamic_cast<const ShapeError*>(&error)) throw ShapeError(text);
-  if (dynamic_cast<const DtypeError*>(&error)) throw DtypeError(text);
-  if (dynamic_cast<const ValueError*>(&error)) throw ValueError(text);
-  throw Error(text);
+// Throws an error of the same type with a note after its message.
+[[noreturn]] void rethrow_with(const Error& error, const std::string& note) {
+  if (dynamic_cast<const ShapeError*>(&error)) throw ShapeError(error, "", note);
+  if (dynamic_cast<const DtypeError*>(&error)) throw DtypeError(error, "", note);
+  if (dynamic_cast<const ValueError*>(&error)) throw ValueError(error, "", note);
+  throw Error(error, "", note);
 }
 
 // Runs the layers on x, one after the other or several as one operation. An error names the layer.
@@ -84,7 +84,7 @@ template <class Layers, class Call> Tensor run_layers(const Layers& layers, cons
     }
   } catch (const Error& error) {
     if (!is_about_operands(error)) throw;
-    rethrow_as(error, fmt::format("{}; in layer {} of the Sequential, {}", error.what(), i, layers[i]->module().label()));
+    rethrow_with(error, fmt::format("; in layer {} of the Sequential, {}", i, layers[i]->module().label()));
   }
   return y;
 }
@@ -177,7 +177,7 @@ std::string Sequential::summary(const Shape& input, Dtype dtype, Location site) 
     const Tensor y = run(copy, Tensor::zeros(input, dtype, site), "", rows, site);
     rows.push_back({"", "total", to_string(y.shape()), std::to_string(parameter_count())});
   } catch (const Error& error) {
-    rethrow_as(error, fmt::format("{}\n{}", error.what(), format_table(rows)));
+    rethrow_with(error, "\n" + format_table(rows));
   }
   return format_table(rows);
 }

@@ -8,6 +8,7 @@
 
 #include "autodiff/error.h"
 #include "autodiff/io/atomic_file.h"
+#include "autodiff/tensor/call_site.h"
 #include "nn/module/state.h"
 #include "nn/onnx/traces.h"
 #include "nn/onnx/translate.h"
@@ -32,11 +33,11 @@ Dims checked_dynamic(const Tensor& x, const Dims& dynamic, Location site) {
   Dims dims = dynamic;
   for (int i = 0; i < dims.rank(); ++i) {
     if (dims[i] < -x.rank() || dims[i] >= x.rank())
-      throw ShapeError(
-          fmt::format("export_onnx at {}: the dynamic dimension {} is none of the example {}", to_string(site), dims[i], describe(x)));
+      throw ShapeError(fmt::format("export_onnx: the dynamic dimension {} is none of the example {}", dims[i], describe(x)),
+                       CallSite::of(site));
     if (dims[i] < 0) dims[i] += x.rank();
     if (std::count(dims.begin(), dims.begin() + i, dims[i]) > 0)
-      throw ShapeError(fmt::format("export_onnx at {}: the dynamic dimension {} is named twice", to_string(site), dims[i]));
+      throw ShapeError(fmt::format("export_onnx: the dynamic dimension {} is named twice", dims[i]), CallSite::of(site));
   }
   return dims;
 }
@@ -45,9 +46,9 @@ Dims checked_dynamic(const Tensor& x, const Dims& dynamic, Location site) {
 
 void detail::export_onnx(Module& copy, onnx::Forward forward, const Tensor& example, const std::string& path, const OnnxOptions& options,
                          Location site) {
-  if (!example.defined()) throw ValueError(fmt::format("export_onnx at {}: the example is undefined", to_string(site)));
+  if (!example.defined()) throw ValueError(fmt::format("export_onnx: the example is undefined"), CallSite::of(site));
   if (example.size() == 0)
-    throw ShapeError(fmt::format("export_onnx at {}: the example {} has no elements", to_string(site), describe(example)));
+    throw ShapeError(fmt::format("export_onnx: the example {} has no elements", describe(example)), CallSite::of(site));
   const Dims dynamic = checked_dynamic(example, options.dynamic, site);
   copy.eval();
   copy.freeze(false);  // what depends on the input by frozen parameters alone is recorded, too
@@ -60,10 +61,10 @@ void detail::export_onnx(Module& copy, onnx::Forward forward, const Tensor& exam
     try {
       runs.push_back(run(x));
     } catch (const Error& error) {
-      throw Error(
-          fmt::format("export_onnx at {}: the model does not take another size of dimension {}, as {} has; hint: name the dimensions "
-                      "whose size may differ, .dynamic = {{}} for none\n{}",
-                      to_string(site), dim, describe(x), error.what()));
+      throw Error(fmt::format("export_onnx: the model does not take another size of dimension {}, as {} has; hint: name the dimensions "
+                              "whose size may differ, .dynamic = {{}} for none\n{}",
+                              dim, describe(x), error.what()),
+                  CallSite::of(site));
     }
   }
   const onnx::Traces traces(std::move(runs), dynamic);

@@ -13,11 +13,11 @@ namespace {
 
 // Throws an error of the same type whose message begins with the file and the node.
 [[noreturn]] void rethrow_with_node(const Error& error, const onnx::Program& program, const onnx::Step& step) {
-  const std::string text = fmt::format("{}: {}: {}", program.path, step.what, error.what());
-  if (dynamic_cast<const ShapeError*>(&error)) throw ShapeError(text);
-  if (dynamic_cast<const DtypeError*>(&error)) throw DtypeError(text);
-  if (dynamic_cast<const ValueError*>(&error)) throw ValueError(text);
-  throw Error(text);
+  const std::string where = fmt::format("{}: {}: ", program.path, step.what);
+  if (dynamic_cast<const ShapeError*>(&error)) throw ShapeError(error, where, "");
+  if (dynamic_cast<const DtypeError*>(&error)) throw DtypeError(error, where, "");
+  if (dynamic_cast<const ValueError*>(&error)) throw ValueError(error, where, "");
+  throw Error(error, where, "");
 }
 
 }  // namespace
@@ -50,16 +50,16 @@ Tensor OnnxModel::operator()(const Tensor& x, Location site) const { return run(
 std::vector<NamedTensor> OnnxModel::run(std::span<const Tensor> inputs, Location site) { return run(inputs, state_, site); }
 std::vector<NamedTensor> OnnxModel::run(std::span<const Tensor> inputs, Location site) const {
   if (training() && !state_.empty())
-    throw Error(fmt::format("{} at {}: the model is const and in training mode, where it would change its statistics; call eval()", label(),
-                            to_string(site)));
+    throw Error(label() + ": the model is const and in training mode, where it would change its statistics; call eval()",
+                CallSite::of(site));
   return run(inputs, std::span<NamedTensor>(), site);
 }
 
 std::vector<NamedTensor> OnnxModel::run(std::span<const Tensor> inputs, std::span<NamedTensor> changing, Location site) const {
   const onnx::Program& p = *program_;
   if (inputs.size() != p.inputs.size())
-    throw ShapeError(
-        fmt::format("{} at {}: {} has {} inputs, but is given {}", label(), to_string(site), p.path, p.inputs.size(), inputs.size()));
+    throw ShapeError(fmt::format("{}: {} has {} inputs, but is given {}", label(), p.path, p.inputs.size(), inputs.size()),
+                     CallSite::of(site));
   const CallSite scope(site);
   std::vector<Tensor> values(static_cast<std::size_t>(p.values));
   const auto value = [&](int v) -> Tensor& { return values[static_cast<std::size_t>(v)]; };

@@ -121,10 +121,10 @@ class Watch final : public wengert::detail::TapeWatch, public wengert::detail::C
   }
 
   [[noreturn]] static void refuse_scalars(Location site) {
-    throw Error(fmt::format(
-        "export_onnx: at {} the model turns elements of tensors into Scalars, or Scalars into a tensor, which has no counterpart in ONNX; "
+    throw Error(
+        "export_onnx: the model turns elements of tensors into Scalars, or Scalars into a tensor, which has no counterpart in ONNX; "
         "hint: compute with tensors there",
-        to_string(site)));
+        site);
   }
 
   Trace& trace_;

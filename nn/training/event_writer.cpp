@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "autodiff/io/protobuf.h"
+#include "autodiff/tensor/call_site.h"
 #include "nn/training/crc32c.h"
 #include "nn/training/png_image.h"
 
@@ -172,9 +173,9 @@ void EventWriter::image(std::string_view tag, const Tensor& image, Index step, L
   wengert::detail::check_defined("EventWriter::image", image, "the image");
   const Index channels = image.rank() == 3 ? image.size(0) : 1;
   if ((image.rank() != 2 && image.rank() != 3) || (channels != 1 && channels != 3) || image.size() == 0) {
-    throw ShapeError(
-        fmt::format("EventWriter::image: {} is not (height, width), (1, height, width) or (3, height, width) with elements, at {}",
-                    describe(image), to_string(site)));
+    throw ShapeError(fmt::format("EventWriter::image: {} is not (height, width), (1, height, width) or (3, height, width) with elements",
+                                 describe(image)),
+                     CallSite::of(site));
   }
   const Index height = image.size(-2), width = image.size(-1);
   const auto plane = static_cast<std::size_t>(height * width);

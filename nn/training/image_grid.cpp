@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "autodiff/io/atomic_file.h"
+#include "autodiff/tensor/call_site.h"
 #include "nn/training/bitmap_font.h"
 #include "nn/training/png_image.h"
 
@@ -95,15 +96,16 @@ Images images_of(const Tensor& images, const ImageGridOptions& options, Location
   const Index channels = rank == 4 ? images.size(1) : 1;
   if ((rank != 3 && rank != 4) || (channels != 1 && channels != 3) || images.size() == 0) {
     throw ShapeError(
-        fmt::format("write_image_grid: {} is not (n, height, width), (n, 1, height, width) or (n, 3, height, width) with elements, at {}",
-                    describe(images), to_string(site)));
+        fmt::format("write_image_grid: {} is not (n, height, width), (n, 1, height, width) or (n, 3, height, width) with elements",
+                    describe(images)),
+        CallSite::of(site));
   }
   if (!options.captions.empty() && static_cast<Index>(options.captions.size()) != images.size(0)) {
-    throw ShapeError(
-        fmt::format("write_image_grid: {} captions for {} images, at {}", options.captions.size(), images.size(0), to_string(site)));
+    throw ShapeError(fmt::format("write_image_grid: {} captions for {} images", options.captions.size(), images.size(0)),
+                     CallSite::of(site));
   }
   if (!(options.high > options.low)) {
-    throw ValueError(fmt::format("write_image_grid: high {} is not above low {}, at {}", options.high, options.low, to_string(site)));
+    throw ValueError(fmt::format("write_image_grid: high {} is not above low {}", options.high, options.low), CallSite::of(site));
   }
   return {images.to_vector<double>(), images.size(0), channels, images.size(-2), images.size(-1), options.low, options.high};
 }
@@ -179,8 +181,9 @@ void write_image_grid(const Tensor& images, const std::string& png_path, const I
   const Images shown = images_of(images, options, site);
   const Layout layout(shown, options);
   if (layout.width() > kMaxSide || layout.height() > kMaxSide) {
-    throw ShapeError(fmt::format("write_image_grid: {} images make a picture of {} x {} pixels, more than {} on a side, at {}; show fewer",
-                                 shown.count, layout.width(), layout.height(), kMaxSide, to_string(site)));
+    throw ShapeError(fmt::format("write_image_grid: {} images make a picture of {} x {} pixels, more than {} on a side; show fewer",
+                                 shown.count, layout.width(), layout.height(), kMaxSide),
+                     CallSite::of(site));
   }
   Picture picture(layout.width(), layout.height());
   for (Index image = 0; image < shown.count; ++image) {
@@ -194,8 +197,7 @@ void write_image_grid(const Tensor& images, const std::string& png_path, const I
 
 void write_filters(const Tensor& weight, const std::string& png_path, const ImageGridOptions& options, Location site) {
   if (weight.rank() != 4 || weight.size() == 0) {
-    throw ShapeError(
-        fmt::format("write_filters: {} is not (out, in, height, width) with elements, at {}", describe(weight), to_string(site)));
+    throw ShapeError(fmt::format("write_filters: {} is not (out, in, height, width) with elements", describe(weight)), CallSite::of(site));
   }
   const bool in_color = weight.size(1) == 3;
   std::vector<double> values = weight.to_vector<double>();
@@ -207,9 +209,9 @@ void write_filters(const Tensor& weight, const std::string& png_path, const Imag
 
 void write_activation_maps(const Tensor& maps, const std::string& png_path, const ImageGridOptions& options, Location site) {
   if ((maps.rank() != 3 && maps.rank() != 4) || maps.size() == 0) {
-    throw ShapeError(
-        fmt::format("write_activation_maps: {} is not (channels, height, width) or (n, channels, height, width) with elements, at {}",
-                    describe(maps), to_string(site)));
+    throw ShapeError(fmt::format("write_activation_maps: {} is not (channels, height, width) or (n, channels, height, width) with elements",
+                                 describe(maps)),
+                     CallSite::of(site));
   }
   std::vector<double> values = maps.to_vector<double>();
   spread(values);

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "autodiff/ops.h"
+#include "autodiff/tensor/call_site.h"
 #include "nn/training/metrics.h"
 
 namespace wengert::nn {
@@ -42,8 +43,9 @@ void add_squares(Metric::Sums& sums, const Tensor& prediction, const Tensor& tar
   wengert::detail::check_defined("r_squared", prediction, "the prediction");
   wengert::detail::check_defined("r_squared", target, "the target");
   if (!(prediction.shape() == target.shape()))
-    throw ShapeError(fmt::format("r_squared: the prediction {} and the target {} must have the same shape, at {}", describe(prediction),
-                                 describe(target), to_string(site)));
+    throw ShapeError(
+        fmt::format("r_squared: the prediction {} and the target {} must have the same shape", describe(prediction), describe(target)),
+        CallSite::of(site));
   sums.resize(4);
   SquaredSums s(sums);
   const std::vector<double> y_hat = prediction.to_vector<double>(), y = target.to_vector<double>();

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "autodiff/ops.h"
+#include "autodiff/tensor/call_site.h"
 #include "nn/training/metric.h"
 #include "nn/training/text.h"
 
@@ -38,12 +39,12 @@ void check_pair(const char* operation, const Tensor& a, const Tensor& labels, in
   wengert::detail::check_defined(operation, a, rank == 2 ? "the logits" : "the predictions");
   wengert::detail::check_defined(operation, labels, "the labels");
   if (a.rank() != rank || labels.rank() != 1 || a.size(0) != labels.size(0)) {
-    throw ShapeError(fmt::format("{}: {} and labels {} do not fit: {} and (n) are needed, at {}", operation, describe(a), describe(labels),
-                                 rank == 2 ? "(n, classes)" : "(n)", to_string(site)));
+    throw ShapeError(fmt::format("{}: {} and labels {} do not fit: {} and (n) are needed", operation, describe(a), describe(labels),
+                                 rank == 2 ? "(n, classes)" : "(n)"),
+                     CallSite::of(site));
   }
   if (labels.dtype() != int64) {
-    throw DtypeError(
-        fmt::format("{}: labels {} must be int64, at {}; hint: labels.to(int64)", operation, describe(labels), to_string(site)));
+    throw DtypeError(fmt::format("{}: labels {} must be int64; hint: labels.to(int64)", operation, describe(labels)), CallSite::of(site));
   }
 }
 
@@ -51,10 +52,10 @@ void check_pair(const char* operation, const Tensor& a, const Tensor& labels, in
 void check_columns(const char* operation, const Tensor& logits, Location site) {
   wengert::detail::check_defined(operation, logits, "the logits");
   if (logits.rank() > 0 && logits.shape().back() == 1)
-    throw ShapeError(
-        fmt::format("{}: {} has one column, and a class is the position of the largest of several, at {}; hint: "
-                    "binary_accuracy(output, labels), or output >= 0.5, for a model with one output",
-                    operation, describe(logits), to_string(site)));
+    throw ShapeError(fmt::format("{}: {} has one column, and a class is the position of the largest of several; hint: "
+                                 "binary_accuracy(output, labels), or output >= 0.5, for a model with one output",
+                                 operation, describe(logits)),
+                     CallSite::of(site));
 }
 
 }  // namespace
@@ -76,8 +77,8 @@ double top_k_accuracy(const Tensor& logits, const Tensor& labels, Index k, Locat
   check_pair("top_k_accuracy", logits, labels, 2, site);
   const Index n = logits.size(0), classes = logits.size(1);
   if (k < 1 || k > classes)
-    throw ShapeError(
-        fmt::format("top_k_accuracy: k must be in [1, {}] for {}, but it is {}, at {}", classes, describe(logits), k, to_string(site)));
+    throw ShapeError(fmt::format("top_k_accuracy: k must be in [1, {}] for {}, but it is {}", classes, describe(logits), k),
+                     CallSite::of(site));
   const std::vector<double> z = logits.to_vector<double>();
   const std::vector<Index> expected = labels.to_vector<Index>();
   Index right = 0;
@@ -85,8 +86,7 @@ double top_k_accuracy(const Tensor& logits, const Tensor& labels, Index k, Locat
     const double* const of_row = z.data() + row * classes;
     const Index label = expected[static_cast<std::size_t>(row)];
     if (label < 0 || label >= classes)
-      throw ShapeError(
-          fmt::format("top_k_accuracy: the label {} of row {} is not in [0, {}), at {}", label, row, classes, to_string(site)));
+      throw ShapeError(fmt::format("top_k_accuracy: the label {} of row {} is not in [0, {})", label, row, classes), CallSite::of(site));
     Index before = 0;  // logits that come before the label's
     for (Index c = 0; c < classes; ++c) before += of_row[c] > of_row[label] || (of_row[c] == of_row[label] && c < label);
     right += before < k && !std::isnan(of_row[label]);
@@ -105,15 +105,16 @@ double binary_accuracy(const Tensor& output, const Tensor& labels, BinaryAccurac
   wengert::detail::check_defined("binary_accuracy", output, "the output");
   wengert::detail::check_defined("binary_accuracy", labels, "the labels");
   if (!(output.shape() == labels.shape()) || output.rank() == 0 || output.rank() > 2 || output.size() != output.size(0)) {
-    throw ShapeError(fmt::format("binary_accuracy: output {} and labels {} do not fit: both must be (n) or (n, 1), at {}", describe(output),
-                                 describe(labels), to_string(site)));
+    throw ShapeError(
+        fmt::format("binary_accuracy: output {} and labels {} do not fit: both must be (n) or (n, 1)", describe(output), describe(labels)),
+        CallSite::of(site));
   }
   const std::vector<double> y = output.to_vector<double>(), t = labels.to_vector<double>();
   Index right = 0;
   for (std::size_t i = 0; i < y.size(); ++i) {
     if (t[i] != 0 && t[i] != 1) {
-      throw ValueError(fmt::format("binary_accuracy: labels must be 0 or 1, but {} has {} at position {}, at {}", describe(labels), t[i], i,
-                                   to_string(site)));
+      throw ValueError(fmt::format("binary_accuracy: labels must be 0 or 1, but {} has {} at position {}", describe(labels), t[i], i),
+                       CallSite::of(site));
     }
     right += (y[i] >= options.threshold) == (t[i] == 1);
   }
@@ -127,14 +128,13 @@ ConfusionMatrix::ConfusionMatrix(std::vector<std::string> names) : names_(std::m
 void ConfusionMatrix::add(const Tensor& predictions, const Tensor& labels, Location site) {
   check_pair("ConfusionMatrix::add", predictions, labels, 1, site);
   if (predictions.dtype() != int64) {
-    throw DtypeError(
-        fmt::format("ConfusionMatrix::add: predictions {} must be int64, at {}", describe(predictions), wengert::to_string(site)));
+    throw DtypeError(fmt::format("ConfusionMatrix::add: predictions {} must be int64", describe(predictions)), CallSite::of(site));
   }
   const std::vector<Index> predicted = predictions.to_vector<Index>(), expected = labels.to_vector<Index>();
   for (const auto* classes_of : {&predicted, &expected}) {
     for (const Index c : *classes_of) {
       if (c < 0 || c >= classes()) {
-        throw ShapeError(fmt::format("ConfusionMatrix::add: class {} is not in [0, {}), at {}", c, classes(), wengert::to_string(site)));
+        throw ShapeError(fmt::format("ConfusionMatrix::add: class {} is not in [0, {})", c, classes()), CallSite::of(site));
       }
     }
   }

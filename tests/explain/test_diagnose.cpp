@@ -483,3 +483,68 @@ BOOST_AUTO_TEST_CASE(what_is_not_on_the_tape_is_an_error) {
   BOOST_CHECK_THROW(diagnose(tape, Tensor::ones({})), TapeError);
   BOOST_CHECK_THROW(diagnose(tape, Scalar(1)), TapeError);
 }
+
+// An error as its message, with "#" for the line of the call.
+template <class F> std::string diagnosis_of(F&& f) {
+  try {
+    f();
+  } catch (const Error& e) {
+    std::string text = diagnose(e);
+    const std::string line = std::to_string(e.location().line);
+    for (std::size_t at; e.location().line && (at = text.find(line)) != std::string::npos;) text.replace(at, line.size(), "#");
+    return text;
+  }
+  return "";
+}
+
+// clang-format off
+BOOST_AUTO_TEST_CASE(an_error_is_shown_with_its_line_and_the_operands_below) {
+  const Tensor x = Tensor::zeros({2, 3}), w = Tensor::zeros({4, 3});
+  const std::string made = std::to_string(__LINE__ - 1);
+  const std::string product = diagnosis_of([&] {
+    matmul(x, w);
+  });
+  BOOST_TEST(product == "test_diagnose.cpp:#: matmul: the inner sizes 3 and 4 differ\n"
+        "   # | matmul(x, w);\n"
+        "       |        |  right (4, 3) float32, made at test_diagnose.cpp:" + made + "\n"
+        "       |        left (2, 3) float32, made at test_diagnose.cpp:" + made + "\n"
+        "  hint: transpose(right)\n");
+  const std::string total = diagnosis_of([&] {
+    sum(square(x) + w);
+  });
+  BOOST_TEST(total == "test_diagnose.cpp:#: add: the shapes do not broadcast: sizes 2 and 4 in dimension -2\n"
+        "   # | sum(square(x) + w);\n"
+        "       |     |           right (4, 3) float32, made at test_diagnose.cpp:" + made + "\n"
+        "       |     left (2, 3) float32, made at test_diagnose.cpp:#\n");
+  // Which argument is which operand is not certain: they are listed.
+  const std::string selection = diagnosis_of([&] {
+    where(x > 0, w, x);
+  });
+  BOOST_TEST(selection == "test_diagnose.cpp:#: where: the shapes do not broadcast: sizes 4 and 2 in dimension -2\n"
+        "   # | where(x > 0, w, x);\n"
+        "       | left (4, 3) float32, made at test_diagnose.cpp:" + made + "\n"
+        "       | right (2, 3) float32, made at test_diagnose.cpp:" + made + "\n");
+  BOOST_TEST(contains(diagnosis_of([&] { matmul(x, w) + matmul(x, w); }), "       | left (2, 3)"));
+}
+// clang-format on
+
+BOOST_AUTO_TEST_CASE(an_error_without_a_place_is_its_message) {
+  BOOST_TEST(diagnosis_of([] { throw DataError("data.csv: row 3: no number"); }) == "data.csv: row 3: no number\n");
+  BOOST_TEST(diagnose(ShapeError("f: too small", Location("no_such_file.cpp", 7))) == "no_such_file.cpp:7: f: too small\n");
+}
+
+BOOST_AUTO_TEST_CASE(an_error_that_is_thrown_again_keeps_its_parts) {
+  const Tensor x = Tensor::zeros({2, 3});
+  try {
+    matmul(x, x);
+  } catch (const ShapeError& e) {
+    const ShapeError again(e, "net: ", "; in layer 2");
+    BOOST_TEST(again.location().line == e.location().line);
+    BOOST_TEST(again.text() == "net: " + std::string(e.text()) + "; in layer 2");
+    BOOST_TEST(std::string_view(again.what()).ends_with(again.text()));
+    BOOST_TEST(again.message().operands.size() == 2u);
+    BOOST_TEST(again.message().hint == "transpose(right)");
+    return;
+  }
+  BOOST_ERROR("nothing was thrown");
+}

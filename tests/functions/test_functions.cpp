@@ -573,7 +573,7 @@ BOOST_AUTO_TEST_CASE(a_message_names_the_operation_and_the_remedy) {
     gelu(Tensor::zeros({2}, int64));
     BOOST_ERROR("no exception");
   } catch (const DtypeError& e) {
-    const std::string_view message = e.what();
+    const std::string_view message = e.text();
     BOOST_TEST_INFO(message);
     BOOST_CHECK(message.starts_with("gelu: (2,) int64 made at test_functions.cpp:"));
     BOOST_CHECK(message.find(".to(float32)") != message.npos);

@@ -12,7 +12,7 @@
 
 using namespace wengert;
 using nn::Reduction;
-using testing::contains, testing::message_of;
+using testing::begins_at, testing::contains, testing::message_of;
 
 namespace {
 
@@ -148,14 +148,14 @@ BOOST_AUTO_TEST_CASE(shapes_must_agree) {
     BOOST_ERROR("no error");
   } catch (const ShapeError& e) {
     const std::string message = e.what();
-    BOOST_TEST(message.find("mse at test_losses.cpp:") == 0u, message);
+    BOOST_TEST(begins_at(message, "test_losses.cpp", "mse: "));
     BOOST_TEST(message.find("prediction (3, 1) float32") != std::string::npos, message);
     BOOST_TEST(message.find("hint: reshape(target, prediction.shape())") != std::string::npos, message);
   }
   BOOST_CHECK_THROW(nn::mse(prediction, Tensor::zeros({3, 2})), DtypeError);
   const auto begins = [](auto&& loss, const std::string& name) {
     const std::string told = testing::message_of<ShapeError>(loss);
-    BOOST_TEST(told.rfind(name + " at test_losses.cpp:", 0) == 0u, told);
+    BOOST_TEST(begins_at(told, "test_losses.cpp", name + ": "));
   };
   const Tensor a = Tensor::zeros({3, 1}), b = Tensor::zeros({3});
   begins([&] { nn::l1(a, b); }, "l1");
@@ -172,9 +172,9 @@ BOOST_AUTO_TEST_CASE(options_must_be_in_range) {
   const Tensor a = Tensor::zeros({3, 1});
   const std::string line = std::to_string(__LINE__ + 1);
   const std::string beta = testing::message_of<ValueError>([&] { nn::smooth_l1(a, a, {.beta = -1}); });
-  BOOST_TEST(beta == "smooth_l1 at test_losses.cpp:" + line + ": beta must be finite and not negative, but it is -1");
+  BOOST_TEST(beta == "test_losses.cpp:" + line + ": smooth_l1: beta must be finite and not negative, but it is -1");
   const std::string delta = testing::message_of<ValueError>([&] { nn::huber(a, a, {.delta = 0}); });
-  BOOST_TEST(delta == "huber at test_losses.cpp:" + std::to_string(__LINE__ - 1) + ": delta must be finite and positive, but it is 0");
+  BOOST_TEST(delta == "test_losses.cpp:" + std::to_string(__LINE__ - 1) + ": huber: delta must be finite and positive, but it is 0");
   BOOST_CHECK_THROW(nn::smooth_l1(a, a, {.beta = std::nan("")}), ValueError);
   BOOST_CHECK_THROW(nn::huber(a, a, {.delta = std::nan("")}), ValueError);
 }
@@ -185,7 +185,7 @@ BOOST_AUTO_TEST_CASE(bce_refuses_what_is_no_probability) {
     for (const Dtype dtype : {float32, float64}) {
       const Tensor x = Tensor::from({0.5, wrong}).to(dtype);
       const std::string message = message_of<ValueError>([&] { nn::bce(x, y.to(dtype)); });
-      BOOST_TEST(contains(message, "bce at test_losses.cpp:"));
+      BOOST_TEST(begins_at(message, "test_losses.cpp", "bce: "));
       BOOST_TEST(contains(message, "the prediction must be probabilities in [0, 1]"));
       BOOST_TEST(contains(message, "bce_with_logits"));
     }

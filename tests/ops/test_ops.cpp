@@ -8,12 +8,14 @@
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <iterator>
 #include <limits>
 #include <map>
 #include <numeric>
 #include <regex>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "autodiff/tape/records.h"
@@ -1234,6 +1236,9 @@ const std::vector<Misuse> dtype_errors{
     {"data", [] { return Tensor::full({}, *wide.data<float>()); }, {"float64", ".to(float32)"}},
 };
 
+// Calls that have no parameter for their place.
+constexpr std::string_view kWithoutPlace[] = {"item", "at", "element", "data"};
+
 template <class E> void check_errors(const std::vector<Misuse>& list) {
   for (const Misuse& misuse : list) {
     std::string message;
@@ -1242,10 +1247,12 @@ template <class E> void check_errors(const std::vector<Misuse>& list) {
       BOOST_ERROR(std::string(misuse.operation) + " accepted what it should not: " + misuse.told[0]);
     } catch (const E& e) {
       message = e.what();
+      BOOST_CHECK_MESSAGE(e.text().starts_with(misuse.operation), "does not begin with " << misuse.operation << ": " << message);
+      const bool has_place = std::count(std::begin(kWithoutPlace), std::end(kWithoutPlace), std::string_view(misuse.operation)) == 0;
+      BOOST_CHECK_MESSAGE(message.starts_with("test_ops.cpp:") == has_place, "the line of the call: " << message);
     } catch (const std::exception& e) {
       BOOST_ERROR(std::string(misuse.operation) + " threw another type: " + e.what());
     }
-    BOOST_CHECK_MESSAGE(message.rfind(misuse.operation, 0) == 0, "does not begin with " << misuse.operation << ": " << message);
     for (const std::string& part : misuse.told)
       BOOST_CHECK_MESSAGE(message.find(part) != std::string::npos, "does not mention " << part << ": " << message);
     BOOST_CHECK_MESSAGE(message.find("/test_ops") == std::string::npos, "shows a path: " << message);

@@ -4,36 +4,37 @@
 #include <optim/optim.h>
 
 #include <cstdio>
-#include <functional>
 #include <sstream>
 #include <string>
 using namespace wengert;
 
+// Prints a line in pieces of at most 110 columns.
 void print_wrapped(const std::string& text) {
-  std::istringstream words(text);
-  std::string line = "  ", word;
-  while (words >> word) {
-    if (line.size() + word.size() > 110) {
-      std::printf("%s\n", line.c_str());
-      line = "    ";
-    }
-    line += (line.back() == ' ' ? "" : " ") + word;
+  std::size_t begin = 0;
+  while (text.size() - begin > 108) {
+    const std::size_t end = text.rfind(' ', begin + 108);
+    std::printf("%s%s\n", begin ? "    " : "  ",
+                text.substr(begin, end - begin).c_str());
+    begin = end + 1;
   }
-  std::printf("%s\n", line.c_str());
+  std::printf("%s%s\n", begin ? "    " : "  ", text.substr(begin).c_str());
 }
 
-void print_mistake(const char* title, const char* code,
-                   const std::function<void()>& mistake) {
-  static int number = 0;
-  std::printf("%d. %s\n  > %s\n", ++number, title, code);
+int number = 0;
+
+template <class F> void mistake(const char* title, const F& call) {
+  std::printf("%d. %s\n", ++number, title);
+  std::string text = "no error";
   try {
-    mistake();
-    std::printf("  no error\n");
-  } catch (const Error& e) {
-    print_wrapped(e.what());
+    call();
+    // [catch]
+  } catch (const Error& error) {
+    text = diagnose(error);
   }
+  // [catch]
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) print_wrapped(line);
 }
-#define MISTAKE(title, ...) print_mistake(title, #__VA_ARGS__, [&] { __VA_ARGS__; })
 
 int main() {
   const Tensor x = Tensor::zeros({32, 784}), W = Tensor::zeros({128, 784});
@@ -44,41 +45,94 @@ int main() {
   nn::LSTM lstm(8, 16);
   nn::BatchNorm1d norm(4);
 
-  MISTAKE("A weight that is transposed", matmul(x, W));
-  MISTAKE("... and in a linear layer", linear(x, transpose(W)));
-  MISTAKE("No batch dimension", convolution(image));
-  MISTAKE("Channels last", convolution(nhwc));
-  MISTAKE("Another size after flattening", layer(flatten(nhwc)));
-  MISTAKE("Labels as floating-point numbers",
-          cross_entropy(logits, labels.to(float32)));
-  MISTAKE("Labels with a dimension too many",
-          cross_entropy(logits, unsqueeze(labels, 1)));
-  MISTAKE("A label outside the classes", cross_entropy(logits, labels + 10));
-  MISTAKE("A column of predictions, a row of targets",
-          nn::mse(Tensor::zeros({32, 1}), Tensor::zeros({32})));
-  MISTAKE("Sizes that do not broadcast", x + Tensor::zeros({32}));
-  MISTAKE("float32 and float64", x + Tensor::zeros({32, 784}, float64));
-  MISTAKE("A shape with another number of elements", reshape(x, {32, 28, 27}));
-  MISTAKE("Parts that do not fit together", concat({x, logits}, 0));
-  MISTAKE("stack of different shapes", stack({x, logits}));
-  MISTAKE("A dimension that is not there", sum(x, 2));
-  MISTAKE("An index beyond the end", x(32, 0));
-  MISTAKE("A mask of another shape", where(logits > 0, x, 0));
-  MISTAKE("One letter, two sizes", einsum("ij,jk->ik", {x, logits}));
-  MISTAKE("Features that are not the last dimension", lstm(Tensor::zeros({32, 8, 20})));
-  MISTAKE("Heads that do not divide the width", nn::MultiheadAttention(10, 3));
-  MISTAKE("Batch normalization of a single example", norm(Tensor::zeros({1, 4})));
+  // The output quotes the lines, so each call has one of its own.
+  // clang-format off
+  mistake("A weight that is transposed", [&] {
+    return matmul(x, W);
+  });
+  mistake("... and in a linear layer", [&] {
+    return linear(x, transpose(W));
+  });
+  mistake("No batch dimension", [&] {
+    return convolution(image);
+  });
+  mistake("Channels last", [&] {
+    return convolution(nhwc);
+  });
+  mistake("Another size after flattening", [&] {
+    return layer(flatten(nhwc));
+  });
+  mistake("Labels as floating-point numbers", [&] {
+    return cross_entropy(logits, labels.to(float32));
+  });
+  mistake("Labels with a dimension too many", [&] {
+    return cross_entropy(logits, unsqueeze(labels, 1));
+  });
+  mistake("A label outside the classes", [&] {
+    return cross_entropy(logits, labels + 10);
+  });
+  mistake("A column of predictions, a row of targets", [&] {
+    return nn::mse(Tensor::zeros({32, 1}), Tensor::zeros({32}));
+  });
+  mistake("Sizes that do not broadcast", [&] {
+    return x + Tensor::zeros({32});
+  });
+  mistake("float32 and float64", [&] {
+    return x + Tensor::zeros({32, 784}, float64);
+  });
+  mistake("A shape with another number of elements", [&] {
+    return reshape(x, {32, 28, 27});
+  });
+  mistake("Parts that do not fit together", [&] {
+    return concat({x, logits}, 0);
+  });
+  mistake("stack of different shapes", [&] {
+    return stack({x, logits});
+  });
+  mistake("A dimension that is not there", [&] {
+    return sum(x, 2);
+  });
+  mistake("An index beyond the end", [&] {
+    return x(32, 0);
+  });
+  mistake("A mask of another shape", [&] {
+    return where(logits > 0, x, 0);
+  });
+  mistake("One letter, two sizes", [&] {
+    return einsum("ij,jk->ik", {x, logits});
+  });
+  mistake("Features that are not the last dimension", [&] {
+    return lstm(Tensor::zeros({32, 8, 20}));
+  });
+  mistake("Heads that do not divide the width", [&] {
+    nn::MultiheadAttention(10, 3);
+  });
+  mistake("Batch normalization of a single example", [&] {
+    return norm(Tensor::zeros({1, 4}));
+  });
   {
     Tape tape;
     const Tensor z = tape.variable(logits);
-    MISTAKE("softmax before cross_entropy", cross_entropy(softmax(z, 1), labels));
-    MISTAKE("A target of many elements", tape.gradient(z * z, z));
-    MISTAKE("A variable of integers", tape.variable(labels));
-    MISTAKE("A tape inside a tape", Tape second);
+    mistake("softmax before cross_entropy", [&] {
+      return cross_entropy(softmax(z, 1), labels);
+    });
+    mistake("A target of many elements", [&] {
+      return tape.gradient(z * z, z);
+    });
+    mistake("A variable of integers", [&] {
+      return tape.variable(labels);
+    });
+    mistake("A tape inside a tape", [&] {
+      Tape second;
+    });
     const Tensor y = sum(z * z);
-    MISTAKE("A parameter that was not used", tape.gradient(y, layer.parameters()));
+    mistake("A parameter that was not used", [&] {
+      return tape.gradient(y, layer.parameters());
+    });
     static_cast<void>(tape.gradient(y, z));
-    MISTAKE("A second gradient from the same records", tape.gradient(y, z));
+    mistake("A second gradient from the same records", [&] {
+      return tape.gradient(y, z);
+    });
   }
   Tensor w, y;
   {
@@ -87,9 +141,13 @@ int main() {
     y = sum(w * w);
   }
   Tape tape;
-  MISTAKE("A gradient after the tape has ended", tape.gradient(y, w));
+  mistake("A gradient after the tape has ended", [&] {
+    return tape.gradient(y, w);
+  });
   optim::SGD sgd(unused.parameters());
   const Tensor loss = sum(layer(Tensor::ones({1, 400})));
-  MISTAKE("An optimizer for another model",
-          sgd.step(tape.gradient(loss, layer.parameters())));
+  mistake("An optimizer for another model", [&] {
+    sgd.step(tape.gradient(loss, layer.parameters()));
+  });
+  // clang-format on
 }

@@ -1,5 +1,6 @@
 #pragma once
 // The messages of errors.
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <string>
 #include <string_view>
@@ -20,11 +21,31 @@ template <class E, class F> std::string message_of(F&& f) {
   return "";
 }
 
+/// The same without the place of the call.
+template <class E, class F> std::string text_of(F&& f) {
+  try {
+    f();
+  } catch (const E& e) {
+    return std::string(e.text());
+  }
+  BOOST_ERROR("nothing was thrown");
+  return "";
+}
+
 /// Whether `text` contains `part`; the failure message shows both.
 inline boost::test_tools::predicate_result contains(std::string_view text, std::string_view part) {
   if (text.find(part) != std::string_view::npos) return true;
   boost::test_tools::predicate_result no(false);
   no.message() << "\"" << text << "\" does not contain \"" << part << "\"";
+  return no;
+}
+
+/// Whether `text` begins with a line of `file`, as in "test_layers.cpp:12: ", and goes on with `rest`.
+inline boost::test_tools::predicate_result begins_at(std::string_view text, std::string_view file, std::string_view rest) {
+  const std::size_t line = file.size() + 1, end = std::min(text.find_first_not_of("0123456789", std::min(line, text.size())), text.size());
+  if (text.starts_with(file) && end > line && text.substr(end).starts_with(": ") && text.substr(end + 2).starts_with(rest)) return true;
+  boost::test_tools::predicate_result no(false);
+  no.message() << "\"" << text << "\" is not \"" << file << ":LINE: " << rest << "...\"";
   return no;
 }
 

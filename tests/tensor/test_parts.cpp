@@ -170,7 +170,7 @@ BOOST_AUTO_TEST_CASE(a_tensor_that_a_tape_has_recorded_is_not_set) {
     Tape tape;
     Tensor v = tape.variable(x), y = v * v;
     BOOST_TEST(contains(message_of<TapeError>([&] { v.set({0}, 1); }), "slice_update"));
-    BOOST_TEST(contains(message_of<TapeError>([&] { y.set({0}, 1); }), "set at test_parts.cpp"));
+    BOOST_TEST(begins_at(message_of<TapeError>([&] { y.set({0}, 1); }), "test_parts.cpp", "set: "));
     std::thread([&] { message_of<TapeError>([&] { y.set({0}, 1); }); }).join();
     x.set({0}, 7);  // a constant: v keeps the value that it has
     check_numbers(numbers(tape.gradient(sum(y), v)), {0, 2, 4}, 0);

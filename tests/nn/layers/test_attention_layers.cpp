@@ -12,8 +12,8 @@
 #include "tests/support/throws.h"
 
 using namespace wengert;
-using testing::check_numbers, testing::contains, testing::message_of, testing::numbers, testing::names_of, testing::random_numbers,
-    testing::check_layer;
+using testing::begins_at, testing::check_numbers, testing::contains, testing::message_of, testing::numbers, testing::names_of,
+    testing::random_numbers, testing::check_layer;
 
 BOOST_AUTO_TEST_CASE(names_are_those_of_pytorch) {
   const std::vector<std::string> attention{"in_proj_weight", "in_proj_bias", "out_proj.weight", "out_proj.bias"};
@@ -88,10 +88,10 @@ BOOST_AUTO_TEST_CASE(the_encoder_layer_has_second_derivatives) {
 
 BOOST_AUTO_TEST_CASE(sizes_that_do_not_fit_are_refused) {
   BOOST_TEST(
-      contains(message_of<ShapeError>([] { nn::MultiheadAttention(4, 3); }), "MultiheadAttention(4, 3) at test_attention_layers.cpp:"));
+      begins_at(message_of<ShapeError>([] { nn::MultiheadAttention(4, 3); }), "test_attention_layers.cpp", "MultiheadAttention(4, 3): "));
   BOOST_TEST(
       contains(message_of<ValueError>([] { nn::MultiheadAttention(4, 2, {.dropout = 2}); }), "dropout must be in [0, 1], but it is 2"));
-  BOOST_TEST(contains(message_of<ValueError>([] { nn::TransformerEncoderLayer(4, 2, {.dropout = 2}); }), " at test_attention_layers.cpp:"));
+  BOOST_TEST(begins_at(message_of<ValueError>([] { nn::TransformerEncoderLayer(4, 2, {.dropout = 2}); }), "test_attention_layers.cpp", ""));
   const nn::MultiheadAttention layer(4, 2);
   const Tensor x = Tensor::zeros({3, 2, 5});
   BOOST_TEST(contains(message_of<ShapeError>([&] { layer(x, x, x); }), "multihead_attention"));
