@@ -68,8 +68,9 @@ struct ErrorMessage {
 /// `diagnose(error)` prints the source line, with the operands' shapes below it.
 class Error : public std::runtime_error {
  public:
+  /// The text, without a place.
   explicit Error(const std::string& text, Location call = current_call()) : Error(ErrorMessage{text}, call) {}
-  explicit Error(ErrorMessage message, Location call = current_call());
+  explicit Error(ErrorMessage message, Location call = current_call());  ///< the parts of the text
   /// An error that was caught, with a text before its own and a note after it.
   Error(const Error& caught, std::string_view before, std::string_view note);
 
@@ -77,7 +78,7 @@ class Error : public std::runtime_error {
   Location location() const noexcept { return location_; }
   /// `what()` without the place of the call.
   std::string_view text() const noexcept { return std::string_view(what()).substr(begin_); }
-  const ErrorMessage& message() const noexcept { return *message_; }
+  const ErrorMessage& message() const noexcept { return *message_; }  ///< its parts
 
  private:
   Error(const std::string& place, std::shared_ptr<const ErrorMessage> message, Location call);
@@ -118,6 +119,7 @@ struct MemoryError : Error {
 };
 /// A file or a stream that does not hold what its reader expects; the message names the file, the row and the column or offset.
 struct DataError : Error {
+  /// The text; it names a file, not a line of the program.
   explicit DataError(const std::string& text) : Error(text, Location()) {}
 };
 
