@@ -22,9 +22,10 @@ namespace wengert {
 namespace detail {
 namespace {
 
-constexpr std::size_t kMaxSize = 80;   // of a formula that another one contains
-constexpr std::size_t kMaxPeriod = 8;  // lines of a loop's body
-constexpr std::size_t kMaxTerms = 6;   // of a sum that is written out
+constexpr std::size_t kMaxSize = 80;        // of a formula that another one contains
+constexpr std::size_t kMaxCollected = 160;  // of a formula from the target to a source
+constexpr std::size_t kMaxPeriod = 8;       // lines of a loop's body
+constexpr std::size_t kMaxTerms = 6;        // of a sum that is written out
 
 // Functions that explanations call f, g, ...: those whose derivative is written with f itself, or in words.
 bool is_activation(std::string_view name) {
@@ -33,11 +34,21 @@ bool is_activation(std::string_view name) {
                        "hardswish", "log_sigmoid", "hardtanh", "softshrink", "erf",        "floor",    "ceil",     "round"});
 }
 
-// The text without its digits: equal for the lines of a loop.
+// The text with # for its numbers: equal for the lines of a loop.
 std::string skeleton(const std::string& text) {
+  const auto digit = [&](std::size_t i) { return i < text.size() && std::isdigit(static_cast<unsigned char>(text[i])); };
   std::string s;
-  for (char c : text)
-    if (!std::isdigit(static_cast<unsigned char>(c)) && c != '.' && c != '-' && c != '+' && c != ' ') s += c;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (!digit(i)) {
+      s += text[i];
+      continue;
+    }
+    while (digit(i) || text[i] == '.') ++i;
+    if (text[i] == 'e' && (digit(i + 1) || digit(i + 2)))  // an exponent, with or without a sign
+      for (i += digit(i + 1) ? 1 : 2; digit(i);) ++i;
+    s += '#';
+    --i;
+  }
   return s;
 }
 
@@ -68,15 +79,20 @@ class Author {
     }
     backward(d);
     for (std::uint32_t source : sources_) {
-      Equation e = equation(adjoint_symbol(source), expanded_sum(source), adjoint_value(source));
+      Term formula = expanded_sum(source);
+      if (formula.size() > kMaxCollected) formula = sum_of_adjoints(source);
+      Equation e = equation(adjoint_symbol(source), formula, adjoint_value(source));
       d.collected.push_back(std::move(e));
     }
     for (std::size_t k = 0; k < pending_.size(); ++k)  // grows while it is read
       d.where.push_back(equation(adjoint_symbol(pending_[k]), expanded_sum(pending_[k]), adjoint_value(pending_[k])));
     d.where.insert(d.where.end(), functions_.begin(), functions_.end());
     d.remarks.assign(remarks_.begin(), remarks_.end());
-    d.forward = folded(std::move(d.forward));
-    d.backward = folded(std::move(d.backward));
+    std::set<std::string> asked_for;  // never left out
+    for (std::uint32_t source : sources_) asked_for.insert(adjoint_symbol(source).text());
+    d.forward = folded(std::move(d.forward), asked_for);
+    d.backward = folded(std::move(d.backward), asked_for);
+    d.where = folded(std::move(d.where), asked_for);
     return d;
   }
 
@@ -91,7 +107,8 @@ class Author {
   }
 
   void name_values() {
-    std::map<std::string, std::vector<std::uint32_t>> by_name;
+    std::map<std::string, std::vector<std::uint32_t>> by_name;  // without subscripts
+    std::map<std::uint32_t, std::string> written;
     std::map<std::pair<std::string, std::string>, std::uint32_t> constants;  // the same constant may have been read often
     names_.resize(trace_.values.size());
     alias_.resize(trace_.values.size());
@@ -113,16 +130,31 @@ class Author {
           continue;
         }
       }
-      by_name[name].push_back(v);
+      written[v] = name;
+      by_name[name.substr(0, name.find('['))].push_back(v);
     }
-    for (const auto& [name, values] : by_name)
+    std::set<std::string> taken;
+    const auto give = [&](std::uint32_t v, std::string name) {
+      while (!taken.insert(name).second) name += "'";
+      names_[v] = std::move(name);
+    };
+    for (const auto& [name, values] : by_name) {
+      std::set<std::string> texts;
+      for (std::uint32_t v : values) texts.insert(written[v]);
+      const bool distinct = texts.size() == values.size();
       for (std::size_t k = 0; k < values.size(); ++k) {
-        const std::size_t bracket = name.find('[');
-        names_[values[k]] = values.size() == 1                 ? name
-                            : bracket != std::string::npos     ? fmt::format("{}[{}]", name.substr(0, bracket), k + 1)
-                            : k + 1 == values.size() || k == 0 ? (k == 0 ? name + "_0" : name)
-                                                               : fmt::format("{}_{}", name, k);
+        const std::uint32_t v = values[k];
+        if (distinct) {
+          give(v, written[v]);
+        } else if (written[v] != name) {  // elements, of whose subscripts only the text is known: numbered as they occur
+          give(v, fmt::format("{}[{}]", name, k + 1));
+        } else if (k + 1 == values.size() && (v == target_ || k < 2)) {  // the last of two is what the name stands for
+          give(v, name);
+        } else {
+          give(v, fmt::format("{}_{}", name, k));
+        }
       }
+    }
   }
 
   std::optional<double> number_of(std::uint32_t v) const {
@@ -181,7 +213,7 @@ class Author {
     if (op == "negative") return Term(-1.0) * x[0];
     if (op == "multiply") return matrix(step) ? Term::elements(x[0], x[1]) : x[0] * x[1];
     if (op == "divide") return x[0] / x[1];
-    if (op == "square") return power(x[0], 2.0);
+    if (op == "square") return matrix(step) ? Term::elements(x[0], x[0]) : power(x[0], 2.0);
     if (op == "pow") return power(x[0], x[1]);
     if (op == "reciprocal") return Term(1.0) / x[0];
     if (op == "matmul") return x[0] * x[1];
@@ -242,7 +274,7 @@ class Author {
     if (!explained_.insert(left.text()).second) return;
     std::optional<Term> right;
     if (op == "sigmoid") right = y ? value * (Term(1.0) - value) : Term::elements(value, Term(1.0) - value);
-    if (op == "tanh") right = Term(1.0) - power(value, 2.0);
+    if (op == "tanh") right = Term(1.0) - (y ? power(value, 2.0) : Term::elements(value, value));
     if (op == "softplus") right = Term::call("sigmoid", "\\sigma(#)", {x}, slope);
     if (one_of(op, {"step", "sign", "floor", "ceil", "round"})) {
       right = 0.0;
@@ -333,7 +365,10 @@ class Author {
       const Term slope = partial(use.step, use.operand);
       return reduced(matrix(step) ? Term::elements(y_bar, slope) : y_bar * slope);
     }
-    return Term::symbol(fmt::format("J_{}^T", op), std::nullopt, fmt::format("J_{{\\mathrm{{{}}}}}^T", op)) * y_bar;
+    remarks_.insert(fmt::format("J_{0},{1} is the Jacobian of {0} with respect to {1}.", op, names_[v]));
+    return Term::symbol(fmt::format("J_{},{}^T", op, names_[v]), std::nullopt,
+                        fmt::format("J_{{\\mathrm{{{}}}, {}}}^{{\\mathsf T}}", op, latex_of_name(names_[v]))) *
+           y_bar;
   }
 
   // The derivative of v, from those of the results that were computed from it.
@@ -349,6 +384,9 @@ class Author {
     Term total = v == target_ ? Term(1.0) : Term(0.0);
     for (const Term& t : terms) total = total + t;
     return total;
+  }
+  Term sum_of_adjoints(std::uint32_t v) {
+    return sum_of_uses(v, [this](std::uint32_t result) { return result == target_ ? Term(1.0) : adjoint_symbol(result); });
   }
   Term expanded_sum(std::uint32_t v) {
     return sum_of_uses(v, [this](std::uint32_t result) { return expanded(result); });
@@ -386,10 +424,7 @@ class Author {
     std::set<std::uint32_t> done;
     const auto add = [&](std::uint32_t v) {
       if (!needed_[v] || !active_[v] || !has_symbol(v) || !done.insert(v).second) return;
-      d.backward.push_back(
-          equation(adjoint_symbol(v),
-                   sum_of_uses(v, [this](std::uint32_t result) { return result == target_ ? Term(1.0) : adjoint_symbol(result); }),
-                   adjoint_value(v)));
+      d.backward.push_back(equation(adjoint_symbol(v), sum_of_adjoints(v), adjoint_value(v)));
       if (!trace_.values[v].scalar && d.backward.back().value.empty()) d.backward.back().value = to_string(trace_.values[v].shape);
     };
     add(target_);
@@ -422,8 +457,10 @@ class Author {
   }
 
   // Three or more repetitions of the same lines: the first and the last of them.
-  static std::vector<Equation> folded(std::vector<Equation> all) {
-    const auto key = [&](std::size_t k) { return skeleton(all[k].left + all[k].symbols) + all[k].note; };
+  static std::vector<Equation> folded(std::vector<Equation> all, const std::set<std::string>& asked_for) {
+    const auto key = [&](std::size_t k) {
+      return asked_for.contains(all[k].left) ? all[k].left : skeleton(all[k].left + " = " + all[k].symbols) + all[k].note;
+    };
     std::vector<Equation> kept;
     for (std::size_t k = 0; k < all.size();) {
       std::size_t best_period = 0, best_count = 0;
@@ -444,7 +481,7 @@ class Author {
       for (const std::size_t n : {std::size_t{1}, best_count})
         for (std::size_t j = 0; j < best_period; ++j) {
           Equation e = all[k + (n - 1) * best_period + j];
-          e.note += fmt::format("{}i = {} of 1 ... {}", e.note.empty() ? "" : ", ", n, best_count);
+          e.note += fmt::format("{}repetition {} of {}", e.note.empty() ? "" : ", ", n, best_count);
           kept.push_back(std::move(e));
         }
       k += best_count * best_period;

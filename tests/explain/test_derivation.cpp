@@ -147,7 +147,7 @@ BOOST_AUTO_TEST_CASE(loops_are_folded) {
   }
   const Derivation d = explain(tape, E, w);
   BOOST_TEST(d.forward.size() < 10u, d.text());
-  BOOST_TEST(contains(d.text(), "of 1 ... "), d.text());
+  BOOST_TEST(contains(d.text(), ", repetition 1 of "), d.text());
 }
 
 BOOST_AUTO_TEST_CASE(names_given_by_the_user_come_first) {
@@ -177,4 +177,48 @@ BOOST_AUTO_TEST_CASE(refusals) {
   Tape with({.isolated = true, .formulas = true});
   const Scalar v = with.variable(1);
   BOOST_CHECK_THROW(explain(with, Scalar(2), v), TapeError);
+}
+
+BOOST_AUTO_TEST_CASE(elements_of_several_rows_have_several_names) {
+  Tape tape({.formulas = true});
+  const double x[2][3] = {{1, 2, 3}, {4, 5, 6}};
+  const Scalar u = tape.variable(0.5), v = tape.variable(0.25);
+  Scalar E = 0;
+  for (int j = 0; j < 2; ++j) {
+    const Scalar h = u * x[0][j + 1] + v * x[1][j + 1];
+    E += square(h);
+  }
+  const Derivation d = explain(tape, E, u, v);
+  BOOST_TEST(d.collected[0].symbols != d.collected[1].symbols, d.text());
+  BOOST_TEST(contains(d.text(), "h_0 = u x[1] + v x[2]"), d.text());
+}
+
+BOOST_AUTO_TEST_CASE(terms_of_different_signs_are_not_alike) {
+  Tape tape({.formulas = true});
+  const Scalar w = tape.variable(0.5);
+  Scalar E = 0;
+  for (int i = 0; i < 8; ++i) E += (i % 2 ? -1.0 : 1.0) * exp(w);
+  const std::string text = explain(tape, E, w).text();
+  BOOST_TEST(text.find("terms such as") == std::string::npos, text);
+}
+
+BOOST_AUTO_TEST_CASE(every_source_is_shown) {
+  Tape tape({.formulas = true});
+  const Scalar a = tape.variable(1), b = tape.variable(2), c = tape.variable(3), d = tape.variable(4);
+  const Scalar E = a * 2 + b * 3 + c * 4 + d * 5;
+  const std::string text = explain(tape, E, a, b, c, d).text();
+  for (const char* name : {"dE/da", "dE/db", "dE/dc", "dE/dd"}) BOOST_TEST(contains(text, std::string(name) + " = "), text);
+  BOOST_TEST(text.find("repetition") == std::string::npos, text);
+}
+
+BOOST_AUTO_TEST_CASE(a_recurrence_is_folded_in_both_directions) {
+  Tape tape({.formulas = true});
+  const Scalar w = tape.variable(0.8);
+  Scalar h = tape.variable(0.5);
+  for (int i = 0; i < 6; ++i) h = tanh(w * h);
+  const Scalar E = square(h);
+  const Derivation d = explain(tape, E, w);
+  BOOST_TEST(d.forward.size() < 5u, d.text());
+  BOOST_TEST(d.backward.size() < 8u, d.text());
+  BOOST_TEST(d.where.size() < 4u, d.text());
 }

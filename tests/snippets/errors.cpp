@@ -8,11 +8,11 @@
 #include <string>
 using namespace wengert;
 
-// Prints a line in pieces of at most 110 columns.
+// Prints a line in pieces of at most 92 columns.
 void print_wrapped(const std::string& text) {
   std::size_t begin = 0;
-  while (text.size() - begin > 108) {
-    const std::size_t end = text.rfind(' ', begin + 108);
+  while (text.size() - begin > 90) {
+    const std::size_t end = text.rfind(' ', begin + 90);
     std::printf("%s%s\n", begin ? "    " : "  ",
                 text.substr(begin, end - begin).c_str());
     begin = end + 1;
@@ -23,7 +23,8 @@ void print_wrapped(const std::string& text) {
 int number = 0;
 
 template <class F> void mistake(const char* title, const F& call) {
-  std::printf("%d. %s\n", ++number, title);
+  std::printf("%s%d. %s\n", number ? "\n" : "", number + 1, title);
+  ++number;
   std::string text = "no error";
   try {
     call();

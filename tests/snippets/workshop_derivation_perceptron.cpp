@@ -12,16 +12,16 @@ template <class F> void derive(F f) {
   const Scalar y_hat = named("y_hat", f(h));
   const Scalar E = 0.5 * square(y - y_hat);
 
-  std::printf("explain_gradient: %s\n",
-              to_string(explain_gradient(tape, E, w).reason));
+  std::printf("explain_gradient: %s\n", to_string(explain_gradient(tape, E, w).reason));
   Derivation d = explain(tape, E, w);
-  d.forward.clear();  // the same for both
-  d.remarks.clear();  // what explain_gradient says, in words
-  std::printf("%s\n", d.text().c_str());
+  d.forward.clear();  // the chain rule only
+  d.remarks.clear();  // the reason, in words
+  std::printf("%s", d.text().c_str());
 }
 
 int main() {
   derive([](const Scalar& h) -> Scalar { return step(h); });
+  std::printf("\n");
   derive([](const Scalar& h) -> Scalar { return sigmoid(h); });
 }
 // [derivation]
