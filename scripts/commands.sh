@@ -158,6 +158,28 @@ run_fuzz_readers() {
   echo "$total inputs, no finding"
 }
 
+# Tests of each part that take seconds under valgrind, which knows neither AVX-512 nor OpenBLAS's kernels for it.
+run_valgrind() {
+  local name log failed=0
+  local tests=(call_site indexing parts jacobian assign custom_operation external_function derivatives diagnose derivation program_file npy
+    safetensors atomic_file optimizer optimizer_state module state csv idx text loader layers recurrent frozen)
+  require_packages "${packages_valgrind[@]}"
+  configure release -DWENGERT_TESTS=ON
+  cmake --build --preset release --target "${tests[@]/#/test_}"
+  log=build/release/valgrind.log
+  for name in "${tests[@]}"; do
+    if WENGERT_MAX_ISA=avx2 OPENBLAS_CORETYPE=Haswell valgrind -q --error-exitcode=9 --leak-check=full --show-leak-kinds=definite \
+      --errors-for-leak-kinds=definite "build/release/tests/test_$name" >"$log" 2>&1; then
+      echo "$name: clean"
+    else
+      cat "$log"
+      failed=$((failed + 1))
+    fi
+  done
+  echo "$((${#tests[@]} - failed)) passed, $failed failed"
+  ((failed == 0))
+}
+
 run_soak() {
   require_packages "${packages_test[@]}"
   configure release -DWENGERT_TESTS=ON

@@ -14,6 +14,7 @@ packages_aarch64_root=(libboost-test-dev libcli11-dev libfmt-dev libhwy-dev libo
 packages_bench=("${packages_library[@]}" libadolc-dev libbenchmark-dev libtorch-dev libtrilinos-sacado-dev)
 packages_docs=(doxygen furo libjs-mathjax node-normalize.css python3-myst-parser python3-sphinx)
 packages_clang=("${packages_test[@]}" clang-14 libclang-rt-14-dev lld-14)  # the presets asan and fuzz
+packages_valgrind=("${packages_test[@]}" valgrind)
 packages_format=(clang-format-14 git)
 packages_check=("${packages_test[@]}" "${packages_format[@]}" clang-tidy-14)
 

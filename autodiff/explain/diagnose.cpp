@@ -32,7 +32,7 @@ std::string advice(const Symptom& s) {
   const bool infinite_operands = std::count_if(s.operands.begin(), s.operands.end(), [](double x) { return std::isinf(x); }) > 0;
   if (s.backward && s.cotangent_is_zero)
     return "0 times infinity: nothing downstream uses this element, as where() does with the side that it does not take, but its slope is "
-           "infinite. Choose the operand, not the result: sqrt(where(x > 0, x, 1)).";
+           "infinite. Apply where to the operand, not to the result: sqrt(where(x > 0, x, 1)).";
   if (one_of(s.operation, {"log", "log2", "log10", "log1p", "logit"}))
     return "The logarithm of 0 or less. Use log_softmax or a loss that takes logits, which never form it, or log(x + 1e-12).";
   if (one_of(s.operation, {"sqrt", "rsqrt", "norm", "std"}))

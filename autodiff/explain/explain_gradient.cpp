@@ -202,20 +202,35 @@ class Search {
                       {"multiply", "matmul", "linear", "linear_relu", "dot", "conv2d", "conv2d_relu", "scale", "divide", "subtract"}) &&
                zero_operand(step, i)) {
       e.reason = GradientReason::zero_factor;
-      why = "multiplies it by an exact zero. Weights that all begin at 0 stay there: initialize them with small random numbers.";
+      const TracedValue& zero = *zero_operand(step, i);
+      why = zero.step < 0 ? std::string(
+                                "multiplies it by an exact zero. Weights that all begin at 0 may stay there: initialize them with "
+                                "small random numbers.")
+                          : fmt::format("multiplies it by a value that is exactly 0, computed by {} at {}.",
+                                        trace_.steps[static_cast<std::size_t>(zero.step)].name,
+                                        place_text(trace_, trace_.steps[static_cast<std::size_t>(zero.step)]));
     } else if (flow.received < (x.dtype == float32 ? 1e-15 : 1e-150) && !share) {
       e.reason = GradientReason::underflow;
       why =
           fmt::format("gets a cotangent of {} at most, and its product with the slope is too small for {}. Scale the loss, or use float64.",
                       number_text(flow.received), to_string(x.dtype));
     } else if (share) {
-      e.reason = GradientReason::dead;
       e.share = *share;
       const Index n = x.scalar ? 1 : x.shape.size();
-      why = fmt::format(
-          "passes nothing on at {:.4g}% of {} element{}: the slope is 0 there, as for relu of negative numbers. A smaller rate, "
-          "another initialization or leaky_relu keeps some alive.",
-          100 * *share, n, n == 1 ? "" : "s");
+      why = fmt::format("passes nothing on at {:.4g}% of {} element{}: the slope is 0 there", 100 * *share, n, n == 1 ? "" : "s");
+      if (one_of(step.name, {"square", "abs", "cosh"})) {
+        why += ", because the operand is 0. That is its minimum.";
+      } else if (step.name == "exp") {
+        e.reason = GradientReason::underflow;
+        why += fmt::format(", because the result is 0: the operand is below {}.", x.dtype == float32 ? -103 : -745);
+      } else if (step.name == "statement") {
+        why += ". To see which function it is, open the tape with {.formulas = true}.";
+      } else if (step.name.find("relu") != std::string::npos || one_of(step.name, {"hardtanh", "hardsigmoid", "hardswish", "softshrink"})) {
+        e.reason = GradientReason::dead;
+        why += ", as for relu of negative numbers. A smaller rate, another initialization or leaky_relu keeps some alive.";
+      } else {
+        why += ".";
+      }
     } else {
       why = "passes nothing on: its derivative is 0 here.";
     }
@@ -254,13 +269,14 @@ class Search {
     if (count == 0) return std::nullopt;
     return static_cast<double>(count) / static_cast<double>(n);
   }
-  bool zero_operand(const TracedStep& step, std::size_t i) const {
+  // Another operand whose elements are all 0; null if there is none.
+  const TracedValue* zero_operand(const TracedStep& step, std::size_t i) const {
     for (std::size_t k = 0; k < step.operands.size(); ++k) {
       const TracedValue& other = trace_.values[step.operands[k]];
       if (k == i || !other.known) continue;
-      if (other.scalar ? other.number == 0 : largest_of(other.tensor) == 0) return true;
+      if (other.scalar ? other.number == 0 : largest_of(other.tensor) == 0) return &other;
     }
-    return false;
+    return nullptr;
   }
 
   // The gradient is there: says how much of it a dead or saturated function holds back.
@@ -330,8 +346,8 @@ GradientExplanation explain_absence(TapeState& tape, const Source& w) {
     return not_recorded(
         GradientReason::not_read, {},
         name +
-            " was never read on this tape. A Tensor that was taken from it before the tape was opened is a constant: read it "
-            "inside the tape's scope.");
+            " was never read on this tape. A Tensor that was taken from it before the tape was opened, or with .value(), is a constant: "
+            "read the parameter itself inside the tape's scope. If the model was copied, ask about the copy's parameter.");
   }
   if (!w.scalar && !is_floating(w.tensor->dtype()))
     return not_recorded(
@@ -375,6 +391,8 @@ GradientExplanation explain_gradient(Tape& tape, const Source& loss, const Tenso
   std::uint32_t source = kNoIndex;
   try {
     source = find(t, w);
+    if (source == kNoIndex && w.parameter && !w.parameter->frozen)
+      static_cast<void>(find(t, loss));  // records gone: so are the parameter's
   } catch (const TapeError& e) {
     // A value of this tape's earlier records, or of another tape.
     const bool consumed = std::string_view(e.what()).find("consumed") != std::string_view::npos;

@@ -79,7 +79,8 @@ void throw_unreached(const Source& s, std::size_t i, Unknown why) {
   const std::string name = name_of(s, i);
   const std::string what = why == Unknown::not_on_tape ? fmt::format("{} is not on this tape, so the target does not depend on it", name)
                                                        : fmt::format("the target does not depend on {}", name);
-  throw TapeError(fmt::format("gradient: {}; hint: pass .unreached = Unreached::zero if that is intended", what));
+  const char* const other = s.parameter ? "read the parameter itself in the forward pass, not its value() and not that of a copy, or " : "";
+  throw TapeError(fmt::format("gradient: {}; hint: {}pass .unreached = Unreached::zero if that is intended", what, other));
 }
 
 std::uint32_t find_target(TapeState& t, const Source& target, const GradientOptions& o) {

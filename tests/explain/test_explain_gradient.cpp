@@ -215,3 +215,42 @@ BOOST_AUTO_TEST_CASE(consumed_records_are_named) {
   static_cast<void>(tape.gradient(loss, x));
   BOOST_TEST(to_string(explain_gradient(tape, loss, x).reason) == std::string("consumed"));
 }
+
+BOOST_AUTO_TEST_CASE(the_advice_fits_the_function) {
+  Tape tape({.formulas = true});
+  const Tensor x = tape.variable(Tensor::from({1, 2}, float64));
+  const GradientExplanation minimum = explain_gradient(tape, sum(square(x - x.constant())), x);
+  BOOST_TEST(to_string(minimum.reason) == std::string("blocked"));
+  BOOST_TEST(contains(minimum.text, "That is its minimum"), minimum.text);
+  const GradientExplanation far = explain_gradient(tape, sum(exp(x * -1000)), x);
+  BOOST_TEST(to_string(far.reason) == std::string("underflow"));
+  BOOST_TEST(contains(far.text, "below -745"), far.text);
+  for (const GradientExplanation* e : {&minimum, &far}) BOOST_TEST(e->text.find("relu") == std::string::npos, e->text);
+}
+
+BOOST_AUTO_TEST_CASE(a_zero_that_was_computed_is_no_matter_of_initial_weights) {
+  const Parameter w1(Tensor::zeros({2, 2}, float64), "w1"), w2(Tensor::ones({2, 1}, float64), "w2");
+  Tape tape({.formulas = true});
+  const Tensor hidden = matmul(Tensor::ones({3, 2}, float64), w1);
+  const GradientExplanation e = explain_gradient(tape, sum(matmul(hidden, w2)), w2);
+  BOOST_TEST(to_string(e.reason) == std::string("zero_factor"));
+  BOOST_TEST(contains(e.text, "exactly 0, computed by matmul at test_explain_gradient.cpp:"), e.text);
+}
+
+BOOST_AUTO_TEST_CASE(a_statement_of_an_ordinary_tape_asks_for_formulas) {
+  Tape tape;
+  const Scalar w = tape.variable(-400);
+  const Scalar h = sigmoid(w * 2);
+  const Scalar loss = h * 3;
+  const GradientExplanation e = explain_gradient(tape, loss, w);
+  BOOST_TEST(contains(e.text, ".formulas = true"), e.text);
+  BOOST_TEST(e.text.find("relu") == std::string::npos, e.text);
+}
+
+BOOST_AUTO_TEST_CASE(records_that_are_gone_are_said_to_be_gone) {
+  const Parameter w(Tensor::ones({2}, float64), "w");
+  Tape tape;
+  const Tensor loss = sum(square(Tensor(w)));
+  static_cast<void>(tape.gradient(loss, w));
+  BOOST_TEST(to_string(explain_gradient(tape, loss, w).reason) == std::string("consumed"));
+}
