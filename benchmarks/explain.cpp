@@ -2,7 +2,6 @@
 // project asks for a ratio of at least 1 / 2 and 1 / 1.03.
 #include <functional>
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -20,16 +19,14 @@ namespace {
 using Step = std::function<void(const TapeOptions&)>;
 
 struct Classifier {
-  Classifier(nn::Sequential network, const Shape& input) : model(std::move(network)), x(Tensor::zeros(input)) {
-    Generator generator{1};
-    x = generator.normal(input);
-    labels = generator.integers({input[0]}, 0, 10);
-  }
+  Classifier(nn::Sequential network, const Shape& input)
+      : model(std::move(network)), x(generator.normal(input)), labels(generator.integers({input[0]}, 0, 10)) {}
   void step(const TapeOptions& options) {
     Tape tape(options);
     const Tensor loss = nn::cross_entropy(model(x), labels);
     descent.step(tape.gradient(loss, model.parameters()));
   }
+  Generator generator{1};
   nn::Sequential model;
   Tensor x, labels;
   optim::SGD descent{model.parameters(), {.lr = 1e-3}};

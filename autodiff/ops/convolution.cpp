@@ -269,7 +269,6 @@ Tensor conv1d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   return convolve(form, x, weight, bias);
 }
 Tensor conv1d(const Tensor& x, const Tensor& weight, const Conv1dOptions& options, Location site) {
-  const CallSite scope(site);
   return conv1d(x, weight, Tensor(), options, site);
 }
 
@@ -279,7 +278,6 @@ Tensor conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   return convolve(form, x, weight, bias);
 }
 Tensor conv2d(const Tensor& x, const Tensor& weight, const Conv2dOptions& options, Location site) {
-  const CallSite scope(site);
   return conv2d(x, weight, Tensor(), options, site);
 }
 
@@ -289,7 +287,6 @@ Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const Tensor& bia
   return convolve_transposed(form, x, weight, bias);
 }
 Tensor conv_transpose2d(const Tensor& x, const Tensor& weight, const ConvTranspose2dOptions& options, Location site) {
-  const CallSite scope(site);
   return conv_transpose2d(x, weight, Tensor(), options, site);
 }
 

@@ -201,7 +201,6 @@ template <class F> Tensor map(const F& f, const Tensor& x, Location site) {
 }
 
 template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Location site) {
-  const CallSite scope(site);
   check_same_dtype(F::name, a, b);
   if (!(kIntegers<F> && a.dtype() == int64)) check_floating(F::name, a);
   Tensor y = Tensor::uninitialized(broadcast_shape(F::name, a, b), a.dtype(), site);

@@ -83,7 +83,6 @@ template <bool kRelu> Tensor linear(const char* name, const Tensor& x, const Ten
 }  // namespace
 
 Tensor linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Location site) {
-  const CallSite scope(site);
   return linear<false>("linear", x, weight, &bias, site);
 }
 Tensor linear(const Tensor& x, const Tensor& weight, Location site) { return linear<false>("linear", x, weight, nullptr, site); }

@@ -26,6 +26,7 @@ template <class F> Tensor combine(const char* operation, const LogicalOperand& a
 
 // f(x) for each element of a floating tensor; `otherwise` for other dtypes.
 template <class F> Tensor classify(const char* operation, const Tensor& x, bool otherwise, Location site, F&& f) {
+  const CallSite scope(site);
   detail::check_defined(operation, x);
   if (!is_floating(x.dtype())) return Tensor::full(x.shape(), otherwise, boolean, site);
   Tensor y = Tensor::uninitialized(x.shape(), boolean, site);
@@ -65,15 +66,12 @@ Tensor operator|(const LogicalOperand& a, const LogicalOperand& b) { return logi
 Tensor operator^(const LogicalOperand& a, const LogicalOperand& b) { return logical_xor(a, b); }
 
 Tensor isnan(const Tensor& x, Location site) {
-  const CallSite scope(site);
   return classify("isnan", x, false, site, [](auto v) { return std::isnan(v); });
 }
 Tensor isinf(const Tensor& x, Location site) {
-  const CallSite scope(site);
   return classify("isinf", x, false, site, [](auto v) { return std::isinf(v); });
 }
 Tensor isfinite(const Tensor& x, Location site) {
-  const CallSite scope(site);
   return classify("isfinite", x, true, site, [](auto v) { return std::isfinite(v); });
 }
 

@@ -156,7 +156,6 @@ Tensor position_in_all(const char* name, Extreme e, const Tensor& x, Location si
 
 // The first extreme element along a dimension, which takes the whole gradient.
 ValuesAndIndices first_extreme(const char* name, Extreme e, const Tensor& x, Index dim, const ReductionOptions& options, Location site) {
-  const CallSite scope(site);
   const Tensor at = position_of(name, e, x, dim, {.keepdim = true}, site);
   const Tensor values = gather(x, dim, at, site);
   if (options.keepdim) return {values, at};

@@ -33,4 +33,12 @@ class ErrorText {
   ErrorMessage message_;
 };
 
+/// Throws an error that was caught once more, of the same type if that is about operands, with a text before its own and a note after it.
+[[noreturn]] inline void throw_again(const Error& caught, std::string_view before, std::string_view note) {
+  if (dynamic_cast<const ShapeError*>(&caught)) throw ShapeError(caught, before, note);
+  if (dynamic_cast<const DtypeError*>(&caught)) throw DtypeError(caught, before, note);
+  if (dynamic_cast<const ValueError*>(&caught)) throw ValueError(caught, before, note);
+  throw Error(caught, before, note);
+}
+
 }  // namespace wengert::detail

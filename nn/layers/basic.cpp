@@ -20,12 +20,12 @@ Linear::Linear(Index in, Index out, LinearOptions options, Generator& generator,
 }
 
 void Linear::check(const Tensor& x, Location site) const {
-  const CallSite scope(site);
   if (x.rank() > 0 && x.shape().back() == in()) return check_input_dtype(*this, x, weight, "weight", site);
   const Index features = x.rank() > 0 ? x.shape().size(1, x.rank()) : 1;  // of an example
   throw ShapeError(wengert::detail::ErrorText(label(), "the last size of the input must be {}", in())
                        .operand("input", x)
-                       .hint(x.rank() > 2 && features == in() ? "flatten(input, 1), or a Flatten layer before this one" : ""));
+                       .hint(x.rank() > 2 && features == in() ? "flatten(input, 1), or a Flatten layer before this one" : ""),
+                   CallSite::of(site));
 }
 
 // Y = X W^T + b

@@ -88,7 +88,6 @@ template <class Options> std::string label_of(const char* layer, Index in, Index
 template <class Options> ConvolutionLayer::Plan ConvolutionLayer::plan_of(const char* layer, Index in, Index out, HeightWidth kernel,
                                                                           std::initializer_list<Index> kernel_sizes, const Options& options,
                                                                           bool transposed, Location site) {
-  const CallSite scope(site);
   const std::string label = label_of(layer, in, out, kernel, options);
   return {weight_shape(label, in, out, kernel_sizes, options, transposed, site), out, options.bias, label};
 }

@@ -60,7 +60,6 @@ BatchNorm::BatchNorm(Index channels, int min_rank, int max_rank, BatchNormLayerO
 }
 
 BatchNormResult BatchNorm::normalized(const Tensor& x, bool by_batch, Location site) const {
-  const CallSite scope(site);
   if (x.rank() < min_rank_ || x.rank() > max_rank_ || x.size(1) != channels) {
     const bool images = max_rank_ == 4, channels_last = x.rank() >= 3 && x.rank() <= max_rank_ && x.shape().back() == channels;
     const std::string form =

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "autodiff/tape/tape.h"
+#include "autodiff/tensor/error_text.h"
 #include "nn/layers/basic.h"
 #include "nn/layers/convolution.h"
 #include "nn/module/table.h"
@@ -63,14 +64,6 @@ bool is_about_operands(const Error& error) {
   return typeid(error) == typeid(ShapeError) || typeid(error) == typeid(DtypeError) || typeid(error) == typeid(ValueError);
 }
 
-// Throws an error of the same type with a note after its message.
-[[noreturn]] void rethrow_with(const Error& error, const std::string& note) {
-  if (dynamic_cast<const ShapeError*>(&error)) throw ShapeError(error, "", note);
-  if (dynamic_cast<const DtypeError*>(&error)) throw DtypeError(error, "", note);
-  if (dynamic_cast<const ValueError*>(&error)) throw ValueError(error, "", note);
-  throw Error(error, "", note);
-}
-
 // Runs the layers on x, one after the other or several as one operation. An error names the layer.
 template <class Layers, class Call> Tensor run_layers(const Layers& layers, const Tensor& x, const Call& call, Location site) {
   Tensor y = x;
@@ -84,7 +77,7 @@ template <class Layers, class Call> Tensor run_layers(const Layers& layers, cons
     }
   } catch (const Error& error) {
     if (!is_about_operands(error)) throw;
-    rethrow_with(error, fmt::format("; in layer {} of the Sequential, {}", i, layers[i]->module().label()));
+    wengert::detail::throw_again(error, "", fmt::format("; in layer {} of the Sequential, {}", i, layers[i]->module().label()));
   }
   return y;
 }
@@ -177,7 +170,7 @@ std::string Sequential::summary(const Shape& input, Dtype dtype, Location site) 
     const Tensor y = run(copy, Tensor::zeros(input, dtype, site), "", rows, site);
     rows.push_back({"", "total", to_string(y.shape()), std::to_string(parameter_count())});
   } catch (const Error& error) {
-    rethrow_with(error, "\n" + format_table(rows));
+    wengert::detail::throw_again(error, "", "\n" + format_table(rows));
   }
   return format_table(rows);
 }

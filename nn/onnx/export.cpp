@@ -46,7 +46,7 @@ Dims checked_dynamic(const Tensor& x, const Dims& dynamic, Location site) {
 
 void detail::export_onnx(Module& copy, onnx::Forward forward, const Tensor& example, const std::string& path, const OnnxOptions& options,
                          Location site) {
-  if (!example.defined()) throw ValueError(fmt::format("export_onnx: the example is undefined"), CallSite::of(site));
+  if (!example.defined()) throw ValueError("export_onnx: the example is undefined", CallSite::of(site));
   if (example.size() == 0)
     throw ShapeError(fmt::format("export_onnx: the example {} has no elements", describe(example)), CallSite::of(site));
   const Dims dynamic = checked_dynamic(example, options.dynamic, site);

@@ -6,21 +6,11 @@
 
 #include "autodiff/error.h"
 #include "autodiff/tensor/call_site.h"
+#include "autodiff/tensor/error_text.h"
 #include "nn/onnx/program.h"
 
 namespace wengert::nn {
-namespace {
-
-// Throws an error of the same type whose message begins with the file and the node.
-[[noreturn]] void rethrow_with_node(const Error& error, const onnx::Program& program, const onnx::Step& step) {
-  const std::string where = fmt::format("{}: {}: ", program.path, step.what);
-  if (dynamic_cast<const ShapeError*>(&error)) throw ShapeError(error, where, "");
-  if (dynamic_cast<const DtypeError*>(&error)) throw DtypeError(error, where, "");
-  if (dynamic_cast<const ValueError*>(&error)) throw ValueError(error, where, "");
-  throw Error(error, where, "");
-}
-
-}  // namespace
+namespace {}  // namespace
 
 OnnxModel::OnnxModel(const std::string& path) {
   onnx::LoadedProgram loaded = onnx::load_program(path, onnx::read_graph(path));
@@ -76,7 +66,7 @@ std::vector<NamedTensor> OnnxModel::run(std::span<const Tensor> inputs, std::spa
     try {
       step.run(x, y, context);
     } catch (const Error& error) {
-      rethrow_with_node(error, p, step);
+      wengert::detail::throw_again(error, fmt::format("{}: {}: ", p.path, step.what), "");
     }
     for (std::size_t k = 0; k < y.size(); ++k)
       if (step.out[k] >= 0) value(step.out[k]) = std::move(y[k]);

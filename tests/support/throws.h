@@ -7,12 +7,12 @@
 
 namespace wengert::testing {
 
-/// Calls `f`, which must throw an E. Returns its message; if it throws no E, fails a check and returns "".
-template <class E, class F> std::string message_of(F&& f) {
+/// Calls `f`, which must throw an E. Returns what `read` finds in it; if it throws no E, fails a check and returns "".
+template <class E, class F, class Read> std::string read_from(F&& f, const Read& read) {
   try {
     f();
   } catch (const E& e) {
-    return e.what();
+    return std::string(read(e));
   } catch (const std::exception& e) {
     BOOST_ERROR("another exception was thrown: " << e.what());
     return "";
@@ -21,15 +21,13 @@ template <class E, class F> std::string message_of(F&& f) {
   return "";
 }
 
+/// The message of the E that `f` must throw.
+template <class E, class F> std::string message_of(F&& f) {
+  return read_from<E>(f, [](const E& e) { return e.what(); });
+}
 /// The same without the place of the call.
 template <class E, class F> std::string text_of(F&& f) {
-  try {
-    f();
-  } catch (const E& e) {
-    return std::string(e.text());
-  }
-  BOOST_ERROR("nothing was thrown");
-  return "";
+  return read_from<E>(f, [](const E& e) { return e.text(); });
 }
 
 /// Whether `text` contains `part`; the failure message shows both.
