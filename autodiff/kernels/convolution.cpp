@@ -14,6 +14,7 @@
 
 #include "autodiff/kernels/direct_convolution.h"
 #include "autodiff/kernels/parallel.h"
+#include "autodiff/kernels/partial_sums.h"
 #include "autodiff/kernels/product.h"
 #include "autodiff/kernels/scratch.h"
 
@@ -156,13 +157,16 @@ template <class T> void add_weight_gradient(const Convolution& c, const Unrolled
   }
 }
 
-// In how many parts the batch is summed: enough for the threads, and not so many that the partial sums need much memory.
-Index parts_of_batch(Index batch, Index sums) {
-  constexpr Index most = 8, elements = Index(1) << 22;
-  return std::min(batch, std::clamp<Index>(elements / std::max<Index>(sums, 1), 1, most));
-}
-
 }  // namespace
+
+Index parts_of_batch(Index batch, Index sums) {
+  constexpr Index kMost = 32, kElements = Index(5) << 18;    // few sums: enough parts for many threads
+  constexpr Index kFew = 8, kMostElements = Index(1) << 23;  // many sums: some parts, as long as there is memory for them
+  if (batch == 0) return 0;
+  const Index size = std::max<Index>(sums, 1);
+  const Index most = std::max(std::min(kElements / size, kMost), std::clamp<Index>(kMostElements / size, 1, kFew));
+  return divided_up(batch, divided_up(batch, most));  // parts of equal size
+}
 
 template <class T> void convolution_forward(const Convolution& c, const T* x, const T* weight, const T* bias, T* y) {
   if constexpr (std::is_same_v<T, float>)
@@ -239,11 +243,8 @@ template <class T> void convolution_weight_gradient(const Convolution& c, const 
       for (Index o = 0; of_bias && o < c.out_channels; ++o) of_bias[o] += static_cast<T>(sum_of(of_y + o * u.positions, u.positions));
     }
   });
-  for (Index part = 1; part < parts; ++part) {
-    const T* const from = others.data() + (part - 1) * sums;
-    for (Index i = 0; i < weights; ++i) weight[i] += from[i];
-    for (Index o = 0; bias && o < c.out_channels; ++o) bias[o] += from[weights + o];
-  }
+  add_parts(others.data(), parts - 1, sums, weights, weight);
+  if (bias) add_parts(others.data() + weights, parts - 1, sums, c.out_channels, bias);
 }
 
 template void convolution_forward(const Convolution&, const float*, const float*, const float*, float*);

@@ -26,8 +26,8 @@ struct Convolution {
   }
 };
 
-// Each function writes all of its results and reads none of their old elements; T is float or double. The batch is cut into blocks by the
-// sizes alone and spread over the thread pool, so the bits do not depend on num_threads(). Scratch memory comes from the pool.
+// Each function writes all of its results and reads none of their old elements; T is float or double. The batch is cut into blocks,
+// those of sums by the sizes alone, and spread over the thread pool: the bits do not depend on num_threads(). Scratch memory comes from the pool.
 
 /// y of the formula above; `bias` may be null.
 template <class T> void convolution_forward(const Convolution& c, const T* x, const T* weight, const T* bias, T* y);
@@ -39,5 +39,8 @@ template <class T> void convolution_data_gradient(const Convolution& c, const T*
 /// weight[o, c, r, s] = the sum over batch and positions of y[n, o, i, j] times the element of x that the formula multiplies with that
 /// weight; bias[o] = the sum over y[:, o], where `bias` is not null.
 template <class T> void convolution_weight_gradient(const Convolution& c, const T* x, const T* y, T* weight, T* bias);
+
+/// In how many parts of the batch `sums` numbers are summed, each part into memory of its own.
+Index parts_of_batch(Index batch, Index sums);
 
 }  // namespace wengert::kernels

@@ -16,6 +16,7 @@
 
 #include "autodiff/kernels/direct_convolution.h"
 #include "autodiff/kernels/parallel.h"
+#include "autodiff/kernels/partial_sums.h"
 #include "autodiff/kernels/scratch.h"
 #include "autodiff/kernels/tile-inl.h"
 #include "autodiff/kernels/transpose-inl.h"
@@ -101,7 +102,7 @@ void convolve_directly(const BufferConvolution& b, const float* x, const float* 
     for (Index r = 0; r < b.kernel_height; r += at_once)
       for (Index h = 0; h < b.height; ++h) {
         const Index first = HWY_MAX(r, b.rows.first - h), last = HWY_MIN(HWY_MIN(r + at_once, b.kernel_height), b.rows.last - h);
-        Tile t;
+        Tile<float> t;
         t.a = x + (h + first) * buffer_row;
         t.a_row = b.in;
         t.a_segment = buffer_row;
@@ -228,7 +229,7 @@ void convolve_by_winograd(const BufferConvolution& b, const float* x, const floa
     transform_pixels(b, x, first, count, scratch);
     for (Index e = 0; e < kWinogradProducts; ++e)
       for (Index o = 0; o < b.out; o += kPanel) {
-        Tile t;
+        Tile<float> t;
         t.a = scratch + e * winograd_plane(b.in);
         t.a_row = b.in;
         t.a_step = 1;
@@ -284,7 +285,7 @@ void add_transformed_gradient(const BufferConvolution& b, const float* x, const 
     transform_gradient(b, y_bar, y_row, first, count, right);
     for (Index e = 0; e < kWinogradProducts; ++e)
       for (Index o = 0; o < b.out; o += kPanel) {
-        Tile t;
+        Tile<float> t;
         t.a = scratch + e * winograd_plane(b.in);
         t.a_row = 1;
         t.a_step = b.in;
@@ -348,7 +349,7 @@ void add_direct_gradient(const BufferConvolution& b, const float* x, const float
       const bool pairs = width == kLanes && b.steps() <= kTileRows;
       for (Index r = 0, rows = 1; r < b.kernel_height; r += rows, c += rows * b.steps() * width) {
         rows = pairs && r + 2 <= b.kernel_height ? 2 : 1;
-        Tile t;
+        Tile<float> t;
         t.a = x + (h + r) * buffer_row;
         t.a_row = 1;
         t.a_segment = buffer_row;
@@ -363,7 +364,7 @@ void add_direct_gradient(const BufferConvolution& b, const float* x, const float
         t.accumulate = true;
         t.a_group = buffer_row;
         if (rows == 2) {
-          kTallTiles[b.steps() - 1](t);
+          kTallTiles<float>[b.steps() - 1](t);
         } else {
           multiply_rows(t, b.steps(), width);
         }
@@ -496,8 +497,14 @@ WeightView weights_backward(const Convolution& c, const float* weight) {
   return {weight + w.in - 1, w.in, w.out, -w.row, -w.column, c.out_channels};
 }
 
-// Parts of a batch, which depend on its size alone; each has buffers of its own. Weights are summed in parts, so these are few.
-constexpr Index kMaxParts = 8;
+// Parts of a batch, each of which has buffers of its own: where nothing is summed over it, some for each thread, so that none waits long
+// for the last.
+Index parts_for_threads(Index batch) {
+  constexpr Index kForEach = 4;
+  const Index threads = usable_threads();
+  if (threads == 1 || batch == 0) return std::min(batch, Index(1));
+  return divided_up(batch, divided_up(batch, kForEach * threads));
+}
 Range part_of_batch(Index batch, Index parts, Index part) { return {part * batch / parts, (part + 1) * batch / parts}; }
 
 bool takes(const WindowAxis& axis) {
@@ -530,7 +537,7 @@ void direct_convolution(const Convolution& c, const ConvolutionTail& tail, const
   const auto put_first = WENGERT_BEST_TARGET(put_channels_first);
   const auto convolve = WENGERT_BEST_TARGET(convolve_buffer);
   const auto pool = WENGERT_BEST_TARGET(pool_with_relu);
-  const Index parts = std::min(c.batch, kMaxParts);
+  const Index parts = parts_for_threads(c.batch);
   parallel_blocks(parts, [&](Index part) {
     Scratch<float> buffer(b.x_size), results(sums + (tail.pool ? pixels * b.y_pixel : 0));
     Scratch<float> scratch(b.forward.scratch());
@@ -556,10 +563,10 @@ void direct_gradients(const Convolution& c, const ConvolutionTail& tail, const f
   const Index height = tail.pool ? c.height.out / 2 : c.height.out, width = tail.pool ? c.width.out / 2 : c.width.out;
   const Index pixels = height * width, y_row = b.y_width * b.y_pixel;
   const Index weights = gradients.weight ? b.forward.prepared_weights() : 0, sums = weights + b.y_pixel;
-  const Index parts = std::min(c.batch, kMaxParts);
+  const Index parts = gradients.weight || gradients.bias ? parts_of_batch(c.batch, sums) : parts_for_threads(c.batch);
   Scratch<float> packed(gradients.x ? b.backward.prepared_weights() : 0), all_sums(std::max<Index>(parts, 1) * sums);
   if (gradients.x) WENGERT_BEST_TARGET(prepare_weights)(b.backward, weights_backward(c, weight), packed.data());
-  std::fill_n(all_sums.data(), std::max<Index>(parts, 1) * sums, 0.0f);
+  std::fill_n(all_sums.data(), parts == 0 ? sums : 0, 0.0f);
   const auto put_last = WENGERT_BEST_TARGET(put_channels_last);
   const auto put_first = WENGERT_BEST_TARGET(put_channels_first);
   const auto convolve = WENGERT_BEST_TARGET(convolve_buffer);
@@ -576,6 +583,7 @@ void direct_gradients(const Convolution& c, const ConvolutionTail& tail, const f
     std::fill_n(y_buffer.data(), b.y_size, 0.0f);
     std::fill_n(turned.data(), c.out_channels * pixels + pixels * b.y_pixel, 0.0f);
     float* const my_sums = all_sums.data() + part * sums;
+    std::fill_n(my_sums, sums, 0.0f);
     float* const inside = b.inside_y(y_buffer.data());
     const Range images = part_of_batch(c.batch, parts, part);
     for (Index n = images.first; n < images.last; ++n) {
@@ -602,8 +610,7 @@ void direct_gradients(const Convolution& c, const ConvolutionTail& tail, const f
       }
     }
   });
-  for (Index part = 1; part < parts; ++part)
-    for (Index i = 0; i < sums; ++i) all_sums.data()[i] += all_sums.data()[part * sums + i];
+  add_parts(all_sums.data() + sums, parts - 1, sums, sums, all_sums.data());
   if (gradients.weight)
     WENGERT_BEST_TARGET(finish_weight_gradient)(b.forward, all_sums.data(), weights_forward(c, nullptr), gradients.weight);
   if (gradients.bias) std::copy_n(all_sums.data() + weights, c.out_channels, gradients.bias);

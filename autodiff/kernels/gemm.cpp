@@ -12,6 +12,7 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "autodiff/kernels/gemm.h"
 #include "autodiff/kernels/parallel.h"
@@ -23,15 +24,15 @@
 #define WENGERT_GEMM_ONCE
 namespace wengert::kernels {
 
-struct Gemm {
+template <class T> struct Gemm {
   Index m, n, k;
-  MatrixView<float> a, b;
-  const float* packed_b;  // in place of b, or null
-  float* c;
+  MatrixView<T> a, b;
+  const T* packed_b;  // in place of b, or null
+  T* c;
   Index c_row;
-  ProductOptions<float> options;
+  ProductOptions<T> options;
   bool descend = false;  // C -= rate * A B
-  float rate = 0;
+  T rate = 0;
 };
 
 // Rows and columns of C from `row` and `column`.
@@ -39,20 +40,24 @@ struct GemmBlock {
   Index row, rows, column, columns;
 };
 
-// The thresholds below are sizes in elements, found by timing matrices on both sides of each. A result's bits
-// depend on kMaxDepth and kDotsBelow, that is on the matrices, and on none of the others.
+// The thresholds below are sizes in elements of float32, found by timing matrices on both sides of each; where they stand for bytes, float64
+// has half as many. A result's bits depend on kMaxDepth and kDotsBelow, that is on the matrices, and on none of the others.
 //
 //   kMaxDepth     steps of k at once         a panel of B (two vectors of columns) has at most 33 KB and stays in the first cache
 //   kMaxRows      rows of a block            what is used of A at once has at most 400 KB and stays in the second cache
 //   kDotsBelow    rows of A                  with fewer, packing a transposed B costs more than the ends of dot products
-//   kLine         16 floats                  rows of B that begin with a cache line may be read in place
-//   kPage         1024 floats = 4 KB         rows of B this far apart share a set of the first cache: packed from kMinRowsForPage on
+//   kLine         64 bytes                   rows of B that begin with a cache line may be read in place
+//   kPage         4 KB                       rows of B this far apart share a set of the first cache: packed from kMinRowsForPage on
 //   kFewSteps     steps of k                 so few rows of B share no set even if they are not packed
 //   kFewRows      rows of A                  with no more, a panel of B is used too seldom to be worth its copy
-//   kBlockWork    multiplications x 2        of a block: some 10 us, so that a thread is worth waking for the second one
-inline constexpr Index kMaxDepth = kMaxDescentDepth, kMaxRows = 384, kDotsBelow = 20;
-inline constexpr Index kLine = 16, kPage = 1024, kMinRowsForPage = 64, kFewSteps = 64, kFewRows = 72;
-inline constexpr double kBlockWork = 2e6;
+//   kLeastWork    multiplications x 2        of a block: some 5 us, so that a thread is worth calling for the second one
+template <class T> constexpr Index kFloats = sizeof(T) / sizeof(float);
+template <class T> constexpr Index kMaxRows = 384 / kFloats<T>;
+template <class T> constexpr Index kLine = 16 / kFloats<T>;
+template <class T> constexpr Index kPage = 1024 / kFloats<T>;
+template <class T> constexpr double kLeastWork = 1e6 / static_cast<double>(kFloats<T>);
+inline constexpr Index kMaxDepth = kMaxDescentDepth, kDotsBelow = 20;
+inline constexpr Index kMinRowsForPage = 64, kFewSteps = 64, kFewRows = 72;
 
 // Of k at once: parts as equal as possible.
 constexpr Index depth_of(Index k) {
@@ -62,11 +67,11 @@ constexpr Index depth_of(Index k) {
 
 // Whether panels of B are copied before they are used. Their rows may be read where they lie if few rows of A use them, or if there
 // are few that begin with a cache line; but rows that lie 4 KB apart share a set of the first cache.
-inline bool packs_b(const Gemm& g) {
+template <class T> bool packs_b(const Gemm<T>& g) {
   if (g.packed_b) return false;
   if (g.b.column != 1) return true;
-  if (g.b.row % kPage == 0) return g.m >= kMinRowsForPage;
-  return g.m > kFewRows && (g.k > kFewSteps || g.b.row % kLine != 0);
+  if (g.b.row % kPage<T> == 0) return g.m >= kMinRowsForPage;
+  return g.m > kFewRows && (g.k > kFewSteps || g.b.row % kLine<T> != 0);
 }
 
 }  // namespace wengert::kernels
@@ -76,21 +81,25 @@ HWY_BEFORE_NAMESPACE();
 namespace wengert::kernels::HWY_NAMESPACE {
 
 // to[k][width] = from(k, column) for `columns` columns, and zeros behind them. Columns of `from` lie one behind the other.
-void pack_rows(const float* from, Index row, Index steps, Index columns, Index width, float* to) {
-  const Floats d;
+template <class T> void pack_rows(const T* from, Index row, Index steps, Index columns, Index width, T* to) {
+  const hn::ScalableTag<T> d;
   for (Index k = 0; k < steps; ++k, from += row, to += width) {
     Index j = 0;
-    for (; j + kLanes <= columns; j += kLanes) hn::StoreU(hn::LoadU(d, from + j), d, to + j);
+    for (; j + kLanesOf<T> <= columns; j += kLanesOf<T>) hn::StoreU(hn::LoadU(d, from + j), d, to + j);
     for (; j < columns; ++j) to[j] = from[j];
     for (; j < width; ++j) to[j] = 0;
   }
 }
 
-void put_transposed(const float* from, Index from_row, Index rows, Index columns, float* to, Index to_row) {
+// Of a tile.
+Index tile_rows() { return kTileRows; }
+template <class T> Index tile_columns() { return kPanelOf<T>; }
+
+template <class T> void put_transposed(const T* from, Index from_row, Index rows, Index columns, T* to, Index to_row) {
   transpose(from, from_row, rows, columns, to, to_row);
 }
 
-void pack(const MatrixView<float>& b, Index steps, Index columns, Index width, float* to) {
+template <class T> void pack(const MatrixView<T>& b, Index steps, Index columns, Index width, T* to) {
   if (b.column == 1) return pack_rows(b.data, b.row, steps, columns, width, to);
   if (b.row == 1) {
     transpose(b.data, b.column, columns, steps, to, width);
@@ -103,63 +112,64 @@ void pack(const MatrixView<float>& b, Index steps, Index columns, Index width, f
 }
 
 // Of packed panels side by side.
-constexpr Index whole_columns(Index n) { return (n + kLanes - 1) / kLanes * kLanes; }
+template <class T> constexpr Index whole_columns(Index n) { return (n + kLanesOf<T> - 1) / kLanesOf<T> * kLanesOf<T>; }
 
-Index packed_size(Index k, Index n) { return k * whole_columns(n); }
+template <class T> Index packed_size(Index k, Index n) { return k * whole_columns<T>(n); }
 
 // packed[part of k][panel][k][column of the panel]
-void pack_matrix(Index k, Index n, const MatrixView<float>& b, float* packed) {
+template <class T> void pack_matrix(Index k, Index n, const MatrixView<T>& b, T* packed) {
   const Index depth = depth_of(k);
   for (Index first = 0; first < k; first += depth)
-    for (Index j = 0; j < n; j += kPanel) {
-      const Index steps = HWY_MIN(k - first, depth), columns = HWY_MIN(n - j, Index(kPanel)), width = columns <= kLanes ? kLanes : kPanel;
+    for (Index j = 0; j < n; j += kPanelOf<T>) {
+      const Index steps = HWY_MIN(k - first, depth), columns = HWY_MIN(n - j, Index(kPanelOf<T>)),
+                  width = columns <= kLanesOf<T> ? kLanesOf<T> : kPanelOf<T>;
       pack({b.data + first * b.row + j * b.column, b.row, b.column}, steps, columns, width, packed);
       packed += steps * width;
     }
 }
 
 // Rows of tiles whose columns are not whole vectors, through a copy of C. B is packed to whole vectors.
-void multiply_last_columns(Tile t, Index rows, Index columns) {
-  HWY_ALIGN float c[kTileRows * kPanel] = {}, bias[kPanel] = {};
-  float* const to = t.c;
-  const float* const a = t.a;
+template <class T> void multiply_last_columns(Tile<T> t, Index rows, Index columns) {
+  HWY_ALIGN T c[kTileRows * kPanelOf<T>] = {}, bias[kPanelOf<T>] = {};
+  T* const to = t.c;
+  const T* const a = t.a;
   const Index to_row = t.c_row;
   if (t.bias) {
     for (Index j = 0; j < columns; ++j) bias[j] = t.bias[j];
     t.bias = bias;
   }
   t.c = c;
-  t.c_row = kPanel;
+  t.c_row = kPanelOf<T>;
   for (Index row = 0; row < rows; row += kTileRows) {
     const Index count = HWY_MIN(rows - row, Index(kTileRows));
     if (t.accumulate || t.descend)
       for (Index r = 0; r < count; ++r)
-        for (Index j = 0; j < columns; ++j) c[r * kPanel + j] = to[(row + r) * to_row + j];
+        for (Index j = 0; j < columns; ++j) c[r * kPanelOf<T> + j] = to[(row + r) * to_row + j];
     t.a = a + row * t.a_row;
-    (columns <= kLanes ? kTiles<1> : kTiles<2>)[count - 1](t);
+    (columns <= kLanesOf<T> ? kTiles<T, 1> : kTiles<T, 2>)[count - 1](t);
     for (Index r = 0; r < count; ++r)
-      for (Index j = 0; j < columns; ++j) to[(row + r) * to_row + j] = c[r * kPanel + j];
+      for (Index j = 0; j < columns; ++j) to[(row + r) * to_row + j] = c[r * kPanelOf<T> + j];
   }
 }
 
-bool copies_a(const Gemm& g, const GemmBlock& block) {
-  return g.a.column != 1 && block.rows >= 2 * kTileRows && block.columns >= 4 * kPanel;
+template <class T> bool copies_a(const Gemm<T>& g, const GemmBlock& block) {
+  return g.a.column != 1 && block.rows >= 2 * kTileRows && block.columns >= 4 * kPanelOf<T>;
 }
 
-// What multiply_block needs for copies, in floats: a panel of B and the rows of A.
-Index scratch_size(const Gemm& g, const GemmBlock& block) {
+// What multiply_block needs for copies, in elements: a panel of B and the rows of A.
+template <class T> Index scratch_size(const Gemm<T>& g, const GemmBlock& block) {
   const bool copies = copies_a(g, block);
-  if (!copies && !packs_b(g) && (g.packed_b || block.columns % kPanel == 0)) return 0;
-  return depth_of(g.k) * (kPanel + (copies ? block.rows : 0));
+  if (!copies && !packs_b(g) && (g.packed_b || block.columns % kPanelOf<T> == 0)) return 0;
+  return depth_of(g.k) * (kPanelOf<T> + (copies ? block.rows : 0));
 }
 
-void multiply_block(const Gemm& g, const GemmBlock& block, float* scratch) {
+template <class T> void multiply_block(const Gemm<T>& g, const GemmBlock& block, T* scratch) {
   const bool packs = packs_b(g), copies = copies_a(g, block);
   const bool wide = !packs && !g.packed_b && block.rows <= kWideRows;
   const Index depth = depth_of(g.k);
-  float* const copy_of_a = scratch + depth * kPanel;
-  const float* const a = g.a.data + block.row * g.a.row;
-  Tile t;
+  T* const copy_of_a = scratch + depth * kPanelOf<T>;
+  const T* const a = g.a.data + block.row * g.a.row;
+  Tile<T> t;
   t.c_row = g.c_row;
   t.descend = g.descend;
   t.rate = g.rate;
@@ -170,27 +180,27 @@ void multiply_block(const Gemm& g, const GemmBlock& block, float* scratch) {
     t.relu = g.options.relu && k + t.steps == g.k;
     t.a_row = copies ? 1 : g.a.row;
     t.a_step = copies ? block.rows : g.a.column;
-    const MatrixView<float> a_here{a + k * g.a.column, g.a.row, g.a.column};
+    const MatrixView<T> a_here{a + k * g.a.column, g.a.row, g.a.column};
     if (copies) pack(a_here.transposed(), t.steps, block.rows, block.rows, copy_of_a);
     const Index end = block.column + block.columns;
     for (Index j = block.column; j < end;) {
       t.a = copies ? copy_of_a : a_here.data;
       t.c = g.c + block.row * g.c_row + j;
       t.bias = g.options.bias ? g.options.bias + j : nullptr;
-      const MatrixView<float> b{g.packed_b ? nullptr : g.b.data + k * g.b.row + j * g.b.column, g.b.row, g.b.column};
-      if (wide && end - j >= kWidePanel) {
+      const MatrixView<T> b{g.packed_b ? nullptr : g.b.data + k * g.b.row + j * g.b.column, g.b.row, g.b.column};
+      if (wide && end - j >= kWidePanelOf<T>) {
         t.b = b.data;
         t.b_step = b.row;
-        multiply_rows(t, block.rows, kWideTiles, kWideRows);
-        j += kWidePanel;
+        multiply_rows(t, block.rows, kWideTiles<T>, kWideRows);
+        j += kWidePanelOf<T>;
         continue;
       }
-      const Index columns = HWY_MIN(end - j, Index(kPanel));
-      const Index width = columns <= kLanes ? kLanes : kPanel;
+      const Index columns = HWY_MIN(end - j, Index(kPanelOf<T>));
+      const Index width = columns <= kLanesOf<T> ? kLanesOf<T> : kPanelOf<T>;
       if (g.packed_b) {
-        t.b = g.packed_b + k * whole_columns(g.n) + j * t.steps;
+        t.b = g.packed_b + k * whole_columns<T>(g.n) + j * t.steps;
         t.b_step = width;
-      } else if (packs || columns < kPanel) {
+      } else if (packs || columns < kPanelOf<T>) {
         pack(b, t.steps, columns, width, scratch);
         t.b = scratch;
         t.b_step = width;
@@ -198,35 +208,35 @@ void multiply_block(const Gemm& g, const GemmBlock& block, float* scratch) {
         t.b = b.data;
         t.b_step = b.row;
       }
-      if (columns == kPanel) {
-        multiply_rows(t, block.rows, kTiles<2>, kTileRows);
+      if (columns == kPanelOf<T>) {
+        multiply_rows(t, block.rows, kTiles<T, 2>, kTileRows);
       } else {
         multiply_last_columns(t, block.rows, columns);
       }
-      j += kPanel;
+      j += kPanelOf<T>;
     }
     k += depth;
   } while (k < g.k);
 }
 
 // k = 1: rows of C are multiples of B's one row, or lose such. Neither bias nor relu.
-void multiply_outer(const Gemm& g, const GemmBlock& block) {
-  const Floats d;
-  const float* const b = g.b.data + block.column;
+template <class T> void multiply_outer(const Gemm<T>& g, const GemmBlock& block) {
+  const hn::ScalableTag<T> d;
+  const T* const b = g.b.data + block.column;
   for (Index i = block.row; i < block.row + block.rows; ++i) {
-    const float a = g.a.data[i * g.a.row];
-    const Vector left = hn::Set(d, a);
-    float* const c = g.c + i * g.c_row + block.column;
+    const T a = g.a.data[i * g.a.row];
+    const VectorOf<T> left = hn::Set(d, a);
+    T* const c = g.c + i * g.c_row + block.column;
     Index j = 0;
     if (g.descend) {
-      const Vector rate = hn::Set(d, g.rate);
-      for (; j + kLanes <= block.columns; j += kLanes)
+      const VectorOf<T> rate = hn::Set(d, g.rate);
+      for (; j + kLanesOf<T> <= block.columns; j += kLanesOf<T>)
         hn::StoreU(hn::Sub(hn::LoadU(d, c + j), hn::Mul(rate, hn::Mul(left, hn::LoadU(d, b + j)))), d, c + j);
       for (; j < block.columns; ++j) c[j] -= g.rate * (a * b[j]);
       continue;
     }
-    for (; j + kLanes <= block.columns; j += kLanes) {
-      const Vector right = hn::LoadU(d, b + j);
+    for (; j + kLanesOf<T> <= block.columns; j += kLanesOf<T>) {
+      const VectorOf<T> right = hn::LoadU(d, b + j);
       hn::StoreU(g.options.accumulate ? hn::MulAdd(left, right, hn::LoadU(d, c + j)) : hn::Mul(left, right), d, c + j);
     }
     for (; j < block.columns; ++j) c[j] = a * b[j] + (g.options.accumulate ? c[j] : 0);
@@ -234,32 +244,32 @@ void multiply_outer(const Gemm& g, const GemmBlock& block) {
 }
 
 // Dot products of `rows` rows of A with `columns` columns of B, all of which lie one element behind the other.
-template <int rows, int columns> HWY_INLINE void dot_tile(const Gemm& g, Index row, Index column) {
-  const Floats d;
-  const float *a = g.a.data + row * g.a.row, *b = g.b.data + column * g.b.column;
-  Vector sum[rows][columns];
+template <class T, int rows, int columns> HWY_INLINE void dot_tile(const Gemm<T>& g, Index row, Index column) {
+  const hn::ScalableTag<T> d;
+  const T *a = g.a.data + row * g.a.row, *b = g.b.data + column * g.b.column;
+  VectorOf<T> sum[rows][columns];
   HWY_UNROLL(4)
   for (int r = 0; r < rows; ++r) {
     HWY_UNROLL(8)
     for (int j = 0; j < columns; ++j) sum[r][j] = hn::Zero(d);
   }
   Index k = 0;
-  for (; k + kLanes <= g.k; k += kLanes) {
-    Vector left[rows];
+  for (; k + kLanesOf<T> <= g.k; k += kLanesOf<T>) {
+    VectorOf<T> left[rows];
     HWY_UNROLL(4)
     for (int r = 0; r < rows; ++r) left[r] = hn::LoadU(d, a + r * g.a.row + k);
     HWY_UNROLL(8)
     for (int j = 0; j < columns; ++j) {
-      const Vector right = hn::LoadU(d, b + j * g.b.column + k);
+      const VectorOf<T> right = hn::LoadU(d, b + j * g.b.column + k);
       HWY_UNROLL(4)
       for (int r = 0; r < rows; ++r) sum[r][j] = hn::MulAdd(left[r], right, sum[r][j]);
     }
   }
   for (int r = 0; r < rows; ++r) {
     for (int j = 0; j < columns; ++j) {
-      float y = hn::GetLane(hn::SumOfLanes(d, sum[r][j]));
+      T y = hn::GetLane(hn::SumOfLanes(d, sum[r][j]));
       for (Index rest = k; rest < g.k; ++rest) y += a[r * g.a.row + rest] * b[j * g.b.column + rest];
-      float* const c = g.c + (row + r) * g.c_row + column + j;
+      T* const c = g.c + (row + r) * g.c_row + column + j;
       if (g.options.accumulate) y += *c;
       if (g.options.bias) y += g.options.bias[column + j];
       *c = g.options.relu && y <= 0 ? 0 : y;
@@ -267,20 +277,20 @@ template <int rows, int columns> HWY_INLINE void dot_tile(const Gemm& g, Index r
   }
 }
 
-void multiply_by_dots(const Gemm& g, const GemmBlock& block) {
+template <class T> void multiply_by_dots(const Gemm<T>& g, const GemmBlock& block) {
   constexpr int most = HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON ? 4 : 2;
   const Index end = block.column + block.columns;
   Index j = block.column;
   for (; j + 8 <= end; j += 8) {
     Index row = block.row, rows = block.rows;
     for (; rows >= most; row += most, rows -= most) {
-      dot_tile<most, 4>(g, row, j);
-      dot_tile<most, 4>(g, row, j + 4);
+      dot_tile<T, most, 4>(g, row, j);
+      dot_tile<T, most, 4>(g, row, j + 4);
     }
-    for (; rows > 0; ++row, --rows) dot_tile<1, 8>(g, row, j);
+    for (; rows > 0; ++row, --rows) dot_tile<T, 1, 8>(g, row, j);
   }
   for (; j < end; ++j)
-    for (Index row = 0; row < block.rows; ++row) dot_tile<1, 1>(g, block.row + row, j);
+    for (Index row = 0; row < block.rows; ++row) dot_tile<T, 1, 1>(g, block.row + row, j);
 }
 
 }  // namespace wengert::kernels::HWY_NAMESPACE
@@ -292,110 +302,146 @@ namespace {
 
 constexpr Index count_of(Index size, Index block) { return (size + block - 1) / block; }
 
-// How C is cut: into blocks of kBlockWork. B is packed for each block of rows and a transposed A copied for each block
-// of columns, so there are blocks of columns unless A alone is copied. Bits do not depend on it.
-void cut(const Gemm& g, Index& rows, Index& columns) {
-  constexpr Index row_unit = 48, column_unit = 64;  // whole tiles of every target, and enough columns to be worth a copy of A
-  rows = g.m;
-  columns = g.n;
-  const double depth = 2.0 * static_cast<double>(std::max(g.k, Index(1)));
-  if (g.m <= kMaxRows && depth * static_cast<double>(g.m) * static_cast<double>(g.n) < 2 * kBlockWork) return;
-  const auto even = [](Index size, Index most, Index unit) {
-    const Index part = count_of(size, count_of(size, std::max(most, unit)));
-    return std::min(size, count_of(part, unit) * unit);
-  };
-  const auto enough = [&](Index across) { return static_cast<Index>(kBlockWork / (depth * static_cast<double>(across))); };
-  rows = even(g.m, kMaxRows, row_unit);
-  if (g.a.column != 1 && !packs_b(g))
-    rows = even(g.m, std::min(enough(g.n), kMaxRows), row_unit);
-  else
-    columns = even(g.n, enough(rows), column_unit);
+// What a block of C costs beside its multiplications, in multiplications and additions that take as long.
+struct CopyCosts {
+  double b = 0;  // of an element of B
+  double a = 0;  // of an element of A
+};
+
+// How C is cut into blocks for `threads` threads: all take equally many of equal size, as nearly as whole tiles and copies allow. B is packed
+// again for each block of rows, and a transposed A copied for each block of columns, which many columns must share. Bits do not depend on it.
+struct Cut {
+  Index rows, columns;
+};
+template <class T> Cut cut(Index m, Index n, Index k, Index least_columns, const CopyCosts& copies, int threads) {
+  constexpr double kUnevenness = 0.25;  // of a block: what threads wait for the last one
+  const auto part_of = [](Index size, Index parts, Index unit) { return std::min(size, count_of(count_of(size, parts), unit) * unit); };
+  const Index height_of_tile = WENGERT_BEST_TARGET(tile_rows)(), width_of_tile = WENGERT_BEST_TARGET(tile_columns<T>)();
+  const Index least_down = count_of(m, kMaxRows<T>);
+  Cut best{part_of(m, least_down, height_of_tile), n};
+  if (threads == 1) return best;
+  const double depth = 2.0 * static_cast<double>(std::max(k, Index(1)));
+  const double work = depth * static_cast<double>(m) * static_cast<double>(n);
+  const Index most = std::min(Index(4) * threads, static_cast<Index>(work / kLeastWork<T>));
+  double least_time = std::numeric_limits<double>::infinity();
+  for (Index down = least_down; down <= std::max(most, least_down); ++down) {
+    const Index rows = part_of(m, down, height_of_tile);
+    if (down > least_down && count_of(m, rows) < down) continue;  // the same as with fewer
+    for (Index across = 1; across == 1 || down * across <= most; ++across) {
+      const Index columns = part_of(n, across, width_of_tile);
+      if (across > 1 && columns < least_columns) break;
+      const auto height = static_cast<double>(rows), width = static_cast<double>(columns);
+      const double block = static_cast<double>(k) * (2 * height * width + copies.b * width + copies.a * height);
+      const double time = block * (static_cast<double>(count_of(down * across, threads)) + kUnevenness);
+      if (time < least_time) {
+        least_time = time;
+        best = {rows, columns};
+      }
+    }
+  }
+  return best;
+}
+
+// A loop over fewer columns reads a transposed A where it lies, as copies_a() has it.
+template <class T> Cut cut(const Gemm<T>& g) {
+  constexpr double kCopyOfRows = 8, kTransposition = 24;
+  const bool a_is_transposed = g.a.column != 1;
+  const CopyCosts copies{packs_b(g) ? (g.b.column == 1 ? kCopyOfRows : kTransposition) : 0, a_is_transposed ? kTransposition : 0};
+  return cut<T>(g.m, g.n, g.k, a_is_transposed ? Index(128) : Index(1), copies, usable_threads());
 }
 
 // Which of the ways multiplies; it depends on the matrices alone.
 enum class Way { tiles, dots, outer };
-Way way_of(const Gemm& g) {
+template <class T> Way way_of(const Gemm<T>& g) {
   const bool few_sums = g.m <= 4 || (g.m < kDotsBelow && g.k >= kMaxDepth);  // what a sum's end costs, compared with packing B
   if (!g.descend && few_sums && g.b.row == 1 && g.b.column != 1 && g.a.column == 1) return Way::dots;
   if (g.k == 1 && g.b.column == 1 && !g.options.bias && !g.options.relu) return Way::outer;
   return Way::tiles;
 }
 
-void multiply(const Gemm& g, const GemmBlock& block) {
+template <class T> void multiply(const Gemm<T>& g, const GemmBlock& block) {
   switch (way_of(g)) {
     case Way::dots:
-      return WENGERT_BEST_TARGET(multiply_by_dots)(g, block);
+      return WENGERT_BEST_TARGET(multiply_by_dots<T>)(g, block);
     case Way::outer:
-      return WENGERT_BEST_TARGET(multiply_outer)(g, block);
+      return WENGERT_BEST_TARGET(multiply_outer<T>)(g, block);
     case Way::tiles:
       break;
   }
-  const Index size = WENGERT_BEST_TARGET(scratch_size)(g, block);
-  if (size == 0) return WENGERT_BEST_TARGET(multiply_block)(g, block, nullptr);
-  WENGERT_BEST_TARGET(multiply_block)(g, block, Scratch<float>(size).data());
+  const Index size = WENGERT_BEST_TARGET(scratch_size<T>)(g, block);
+  if (size == 0) return WENGERT_BEST_TARGET(multiply_block<T>)(g, block, nullptr);
+  WENGERT_BEST_TARGET(multiply_block<T>)(g, block, Scratch<T>(size).data());
 }
 
 // Whether C^T = B^T A^T is faster: A would be packed in place of a transposed B, which is larger, and fills vectors just as well.
-bool is_faster_transposed(const Gemm& g) {
-  constexpr Index vector = 16, least = 32768;  // elements of B
+template <class T> bool is_faster_transposed(const Gemm<T>& g) {
+  constexpr Index vector = kLine<T>, least = 32768 / kFloats<T>;  // elements of B
   const Index empty = count_of(g.m, vector) * vector - g.m;
   return !g.packed_b && !g.descend && g.b.column != 1 && g.a.column == 1 && !g.options.accumulate && g.m >= kDotsBelow &&
          8 * empty <= g.m && g.n >= 4 * g.m && g.n * g.k >= least;
 }
 
 // Every sum is the same as without.
-void multiply_transposed(const Gemm& g) {
-  constexpr Index unit = 48;
-  const double work_of_row = 2.0 * static_cast<double>(g.m) * static_cast<double>(g.k);
-  const Index most = std::max(unit, static_cast<Index>(kBlockWork / work_of_row) / unit * unit), rows = std::min(g.n, most);
-  const PackedMatrix packed(g.k, g.m, g.a.transposed());
+template <class T> void multiply_transposed(const Gemm<T>& g) {
+  const Index rows = cut<T>(g.n, g.m, g.k, g.m, {}, usable_threads()).rows;
+  const PackedMatrix<T> packed(g.k, g.m, g.a.transposed());
   parallel_blocks(count_of(g.n, rows), [&](Index block) {
     const Index first = block * rows, count = std::min(rows, g.n - first);
-    const Scratch<float> c(count * g.m);
+    const Scratch<T> c(count * g.m);
     if (g.options.bias)
       for (Index j = 0; j < count; ++j) std::fill_n(c.data() + j * g.m, g.m, g.options.bias[first + j]);
-    const MatrixView<float> b{g.b.data + first * g.b.column, g.b.column, g.b.row};
-    multiply({count, g.m, g.k, b, {}, packed.data(), c.data(), g.m, {.accumulate = g.options.bias != nullptr, .relu = g.options.relu}},
-             {0, count, 0, g.m});
-    WENGERT_BEST_TARGET(put_transposed)(c.data(), g.m, count, g.m, g.c + first, g.c_row);
+    const MatrixView<T> b{g.b.data + first * g.b.column, g.b.column, g.b.row};
+    multiply<T>({count, g.m, g.k, b, {}, packed.data(), c.data(), g.m, {.accumulate = g.options.bias != nullptr, .relu = g.options.relu}},
+                {0, count, 0, g.m});
+    WENGERT_BEST_TARGET(put_transposed<T>)(c.data(), g.m, count, g.m, g.c + first, g.c_row);
   });
 }
 
 // The whole product.
-void multiply(const Gemm& g) {
+template <class T> void multiply(const Gemm<T>& g) {
   if (is_faster_transposed(g)) return multiply_transposed(g);
-  Index rows, columns;
-  cut(g, rows, columns);
-  if (rows >= g.m && columns >= g.n) return multiply(g, {0, g.m, 0, g.n});
-  const Index across = count_of(g.n, columns);
-  parallel_blocks(count_of(g.m, rows) * across, [&](Index i) {
-    const Index row = i / across * rows, column = i % across * columns;
-    multiply(g, {row, std::min(rows, g.m - row), column, std::min(columns, g.n - column)});
+  const Cut size = cut(g);
+  if (size.rows >= g.m && size.columns >= g.n) return multiply<T>(g, {0, g.m, 0, g.n});
+  const Index across = count_of(g.n, size.columns);
+  parallel_blocks(count_of(g.m, size.rows) * across, [&](Index i) {
+    const Index row = i / across * size.rows, column = i % across * size.columns;
+    multiply<T>(g, {row, std::min(size.rows, g.m - row), column, std::min(size.columns, g.n - column)});
   });
 }
 
 }  // namespace
 
-void gemm(Index m, Index n, Index k, const MatrixView<float>& a, const MatrixView<float>& b, float* c, Index c_row,
-          const ProductOptions<float>& options) {
+template <class T>
+void gemm(Index m, Index n, Index k, const MatrixView<T>& a, const MatrixView<T>& b, T* c, Index c_row, const ProductOptions<T>& options) {
   if (m == 0 || n == 0) return;
-  if (n == 1 && m > 1 && c_row == 1 && !options.bias) return gemm(1, m, k, b.transposed(), a.transposed(), c, m, options);
-  multiply({m, n, k, a, b, nullptr, c, c_row, options});
+  if (n == 1 && m > 1 && c_row == 1 && !options.bias) return gemm<T>(1, m, k, b.transposed(), a.transposed(), c, m, options);
+  multiply<T>({m, n, k, a, b, nullptr, c, c_row, options});
 }
 
-void gemm_descent(Index m, Index n, Index k, const MatrixView<float>& a, const MatrixView<float>& b, float rate, float* c, Index c_row) {
+template <class T> void gemm_descent(Index m, Index n, Index k, const MatrixView<T>& a, const MatrixView<T>& b, T rate, T* c, Index c_row) {
   if (m == 0 || n == 0 || k == 0) return;
-  multiply({m, n, k, a, b, nullptr, c, c_row, {}, true, rate});
+  multiply<T>({m, n, k, a, b, nullptr, c, c_row, {}, true, rate});
 }
 
-PackedMatrix::PackedMatrix(Index k, Index n, const MatrixView<float>& b) : k_(k), n_(n), data_(WENGERT_BEST_TARGET(packed_size)(k, n)) {
-  WENGERT_BEST_TARGET(pack_matrix)(k, n, b, data_.data());
+template <class T> PackedMatrix<T>::PackedMatrix(Index k, Index n, const MatrixView<T>& b)
+    : k_(k), n_(n), data_(WENGERT_BEST_TARGET(packed_size<T>)(k, n)) {
+  WENGERT_BEST_TARGET(pack_matrix<T>)(k, n, b, data_.data());
 }
 
-void gemm(Index m, const MatrixView<float>& a, const PackedMatrix& b, float* c, Index c_row, const ProductOptions<float>& options) {
+template <class T>
+void gemm(Index m, const MatrixView<T>& a, const PackedMatrix<T>& b, T* c, Index c_row, const ProductOptions<T>& options) {
   if (m == 0 || b.columns() == 0) return;
-  multiply({m, b.columns(), b.rows(), a, {}, b.data(), c, c_row, options});
+  multiply<T>({m, b.columns(), b.rows(), a, {}, b.data(), c, c_row, options});
 }
+
+#define WENGERT_INSTANTIATE(T)                                                                                              \
+  template void gemm(Index, Index, Index, const MatrixView<T>&, const MatrixView<T>&, T*, Index, const ProductOptions<T>&); \
+  template void gemm_descent(Index, Index, Index, const MatrixView<T>&, const MatrixView<T>&, T, T*, Index);                \
+  template class PackedMatrix<T>;                                                                                           \
+  template void gemm(Index, const MatrixView<T>&, const PackedMatrix<T>&, T*, Index, const ProductOptions<T>&);
+WENGERT_INSTANTIATE(float)
+WENGERT_INSTANTIATE(double)
+#undef WENGERT_INSTANTIATE
 
 }  // namespace wengert::kernels
 #endif

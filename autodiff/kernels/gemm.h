@@ -1,5 +1,5 @@
 #pragma once
-// Products of float32 matrices of the sizes that networks have.
+// Products of matrices of the sizes that networks have.
 #include "autodiff/kernels/scratch.h"
 #include "autodiff/tensor/shape.h"
 
@@ -20,32 +20,33 @@ template <class T> struct ProductOptions {
   bool relu = false;        ///< C = max(..., 0); NaN stays
 };
 
-/// C = A B, where A is m x k, B is k x n and C is m x n with dense rows at a distance of c_row. Sums run through k in order, so the bits
+/// C = A B, where A is m x k, B is k x n and C is m x n with dense rows at a distance of c_row; T is float or double. Sums run through k in order, so the bits
 /// depend neither on num_threads() nor on how the work is cut. They do depend on isa(). No other kernel is needed for any size; for which
 /// sizes this one is the fastest, product.h knows.
-void gemm(Index m, Index n, Index k, const MatrixView<float>& a, const MatrixView<float>& b, float* c, Index c_row,
-          const ProductOptions<float>& options = {});
+template <class T> void gemm(Index m, Index n, Index k, const MatrixView<T>& a, const MatrixView<T>& b, T* c, Index c_row,
+                             const ProductOptions<T>& options = {});
 
 /// C -= rate * (A B), where each element of A B is rounded before, as if it had been stored. k is at most most_descent_depth.
-void gemm_descent(Index m, Index n, Index k, const MatrixView<float>& a, const MatrixView<float>& b, float rate, float* c, Index c_row);
+template <class T> void gemm_descent(Index m, Index n, Index k, const MatrixView<T>& a, const MatrixView<T>& b, T rate, T* c, Index c_row);
 inline constexpr Index kMaxDescentDepth = 264;
 
-/// The right factor of many products of float32 matrices, copied once into the order in which they read it.
-class PackedMatrix {
+/// The right factor of many products, copied once into the order in which they read it.
+template <class T> class PackedMatrix {
  public:
   /// B is k x n.
-  PackedMatrix(Index k, Index n, const MatrixView<float>& b);
+  PackedMatrix(Index k, Index n, const MatrixView<T>& b);
 
   Index rows() const { return k_; }
   Index columns() const { return n_; }
-  const float* data() const { return data_.data(); }
+  const T* data() const { return data_.data(); }
 
  private:
   Index k_, n_;
-  Scratch<float> data_;
+  Scratch<T> data_;
 };
 
 /// C = A B for an A of m rows.
-void gemm(Index m, const MatrixView<float>& a, const PackedMatrix& b, float* c, Index c_row, const ProductOptions<float>& options = {});
+template <class T>
+void gemm(Index m, const MatrixView<T>& a, const PackedMatrix<T>& b, T* c, Index c_row, const ProductOptions<T>& options = {});
 
 }  // namespace wengert::kernels

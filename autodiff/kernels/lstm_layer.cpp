@@ -15,7 +15,6 @@
 #include "autodiff/kernels/product.h"
 #include "autodiff/kernels/run_elements.h"
 #include "autodiff/kernels/scratch.h"
-#include "autodiff/runtime.h"
 
 namespace wengert::kernels {
 namespace {
@@ -25,16 +24,14 @@ struct RowsOfBatch {
   Index first, count;
 };
 
-// How many rows a thread does at once: few enough for the cache, and some for every thread. A row's bits are the same in any company
-// with our own products, but not with OpenBLAS's.
-template <class T> Index rows_at_once(Index n) {
-  constexpr Index most = 64, unit = 8;
-  if constexpr (!std::is_same_v<T, float>) return std::min(n, most);
-  const Index share = (n + num_threads() - 1) / num_threads();
+// How many rows a thread does at once: few enough for the cache, and some for every thread. A row's bits are the same in any company.
+Index rows_at_once(Index n) {
+  constexpr Index most = 64, unit = 4;  // with fewer rows, a product waits for the latency of its additions
+  const Index share = (n + usable_threads() - 1) / usable_threads();
   return std::min(most, (share + unit - 1) / unit * unit);
 }
-template <class T, class Function> void for_rows(Index n, const Function& function) {
-  const Index size = rows_at_once<T>(n);
+template <class Function> void for_rows(Index n, const Function& function) {
+  const Index size = rows_at_once(n);
   parallel_blocks((n + size - 1) / size, [&](Index block) { function(RowsOfBatch{block * size, std::min(size, n - block * size)}); });
 }
 
@@ -117,7 +114,7 @@ template <class T> class InputSums {
     }
   }
   void write(Index t, RowsOfBatch rows, T* to) const {
-    if (weight_) return product(rows.count, l_.x_rows(t, rows.first), *weight_, to, l_.gate_count, {.bias = l_.bias});
+    if (weight_) return gemm(rows.count, l_.x_rows(t, rows.first), *weight_, to, l_.gate_count, {.bias = l_.bias});
     const Index first = t * l_.n + rows.first;
     for (Index row = 0; row < rows.count; ++row)
       std::copy_n(columns_->data() + symbols_[first + row] * l_.gate_count, l_.gate_count, to + row * l_.gate_count);
@@ -126,8 +123,8 @@ template <class T> class InputSums {
  private:
   const Steps<T>& l_;
   Symbols<T> symbols_;
-  std::optional<Scratch<T>> columns_;     // a row for each symbol
-  std::optional<RightFactor<T>> weight_;  // or else this
+  std::optional<Scratch<T>> columns_;      // a row for each symbol
+  std::optional<PackedMatrix<T>> weight_;  // or else this
 };
 
 // The gradients with respect to x, W, U and the bias from A_bar.
@@ -208,14 +205,14 @@ template <class T> class ProductBars {
 template <class T> void lstm_layer_forward(const LstmLayer<T>& layer) {
   const Steps<T> l(layer);
   const InputSums<T> inputs(l);
-  const RightFactor<T> u_t(l.hidden, l.gate_count, rows_of(l.u, l.hidden).transposed());
-  for_rows<T>(l.n, [&](RowsOfBatch rows) {
+  const PackedMatrix<T> u_t(l.hidden, l.gate_count, rows_of(l.u, l.hidden).transposed());
+  for_rows(l.n, [&](RowsOfBatch rows) {
     const Index state = rows.first * l.hidden;
     for (Index k = 0; k < l.steps; ++k) {
       const Index t = l.position(k), states = t * l.n * l.hidden + state;
       T* const sums = l.gates + 4 * states;
       inputs.write(t, rows, sums);
-      product(rows.count, rows_of(l.h_before(t) + state, l.hidden), u_t, sums, l.gate_count, {.accumulate = true});
+      gemm(rows.count, rows_of(l.h_before(t) + state, l.hidden), u_t, sums, l.gate_count, {.accumulate = true});
       lstm_gates(rows.count, l.hidden, sums, l.c_before(t) + state, sums, l.h + states, l.c + states);
     }
   });
@@ -225,14 +222,14 @@ template <class T> void lstm_layer_backward(const LstmLayer<T>& layer, const T* 
   constexpr Index most_rows = 256;  // of A_bar at once: enough for a product to be fast, few enough to stay in the cache
   const Steps<T> l(layer);
   const ProductBars<T> products(l, bars);
-  const RightFactor<T> u(l.gate_count, l.hidden, rows_of(l.u, l.hidden));
+  const PackedMatrix<T> u(l.gate_count, l.hidden, rows_of(l.u, l.hidden));
   const Index states = l.n * l.hidden, chunk = std::max<Index>(1, most_rows / l.n);
   const Scratch<T> a_bar(chunk * l.n * l.gate_count);
   std::fill_n(bars.h0, states, T(0));
   std::fill_n(bars.c0, states, T(0));
   for (Index end = l.steps; end > 0; end -= std::min(end, chunk)) {
     const Index begin = std::max<Index>(0, end - chunk), low = std::min(l.position(begin), l.position(end - 1));
-    for_rows<T>(l.n, [&](RowsOfBatch rows) {
+    for_rows(l.n, [&](RowsOfBatch rows) {
       const Index state = rows.first * l.hidden, count = rows.count * l.hidden;
       T *const h_sum = bars.h0 + state, *const c_sum = bars.c0 + state;
       for (Index k = end; k-- > begin;) {
@@ -241,7 +238,7 @@ template <class T> void lstm_layer_backward(const LstmLayer<T>& layer, const T* 
         if (h_bar) add_to(h_sum, h_bar + here, count);
         if (c_bar) add_to(c_sum, c_bar + here, count);
         lstm_gates_vjp(rows.count, l.hidden, l.gates + 4 * here, l.c_before(t) + state, l.c + here, h_sum, c_sum, sums_bar, c_sum);
-        product(rows.count, rows_of(sums_bar, l.gate_count), u, h_sum, l.hidden);
+        gemm(rows.count, rows_of(sums_bar, l.gate_count), u, h_sum, l.hidden);
       }
     });
     products.add(low, low + end - begin, a_bar.data());

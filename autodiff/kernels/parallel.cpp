@@ -1,5 +1,9 @@
 // The thread pool. One job at a time: its owner publishes it, workers that are awake in time join in, all claim blocks from one counter,
 // and the owner returns as soon as no worker is left inside. It never waits for a worker that is still asleep.
+//
+// Workers are numbered, and a job takes the first few of them, no more than it has blocks: so the same ones stay awake from job to job and
+// the others sleep. A waiting worker reads one word that changes once for each job; the counters that change more often lie in cache lines
+// of their own, which only those who take part touch. Sleepers are woken along a tree, not one by one by the owner.
 #include "autodiff/kernels/parallel.h"
 
 #include <fmt/format.h>
@@ -15,11 +19,11 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <memory>
 #include <mutex>
 #include <new>
 #include <thread>
 #include <utility>
-#include <vector>
 
 #include "autodiff/error.h"
 #include "autodiff/kernels/denormal_mode.h"
@@ -29,7 +33,7 @@ namespace wengert {
 namespace {
 
 constexpr int kMaxThreads = 1024;
-constexpr auto spin_time = std::chrono::microseconds(30), yield_time = std::chrono::microseconds(120);
+constexpr auto kSpinTime = std::chrono::microseconds(30), kYieldTime = std::chrono::microseconds(120);
 
 void pause() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -50,8 +54,8 @@ template <class Ready> bool spin_until(Ready ready) {
       pause();
     }
     const auto waited = std::chrono::steady_clock::now() - start;
-    if (waited > spin_time + yield_time) return false;
-    if (waited > spin_time) sched_yield();
+    if (waited > kSpinTime + kYieldTime) return false;
+    if (waited > kSpinTime) sched_yield();
   }
 }
 
@@ -63,9 +67,9 @@ struct Job {
   void (*block)(void*, std::int64_t) = nullptr;
   void* context = nullptr;
   kernels::DenormalMode denormals = 0;  // the owner's, for all who work
-  std::atomic<std::int64_t> next{0};
-  std::atomic<bool> failed{false};
   std::exception_ptr error;
+  std::atomic<bool> failed{false};
+  alignas(64) std::atomic<std::int64_t> next{0};
 
   // The claiming loop of owner and workers alike.
   void work() noexcept {
@@ -91,7 +95,7 @@ class Pool {
     job_.failed.store(false, std::memory_order_relaxed);
 
     inside_job = true;
-    open(blocks);
+    open(static_cast<int>(std::min<std::int64_t>(blocks - 1, worker_count_)));
     job_.work();
     close();
     inside_job = false;
@@ -106,7 +110,7 @@ class Pool {
   // Ends workers beyond what `threads` needs at once if the pool is idle; otherwise the next job does.
   void shrink(int threads) {
     if (!acquire()) return;
-    if (worker_count() >= threads) resize(threads - 1);
+    if (worker_count_ >= threads) resize(threads - 1);
     release();
   }
 
@@ -120,73 +124,103 @@ class Pool {
   // In a child process after fork(): the workers exist in the parent alone, and mutexes may be in any state, so everything begins anew
   // without destructors. (A child forked inside a block may only exec or _exit.)
   void begin_anew() {
-    const std::vector<pthread_t> workers_of_parent = std::move(workers_);
+    const std::unique_ptr<Worker[]> workers_of_parent = std::move(workers_);
     new (this) Pool;
   }
 
  private:
-  // The state word: a generation (which job), how many workers are inside, and two flags.
-  static constexpr std::uint64_t is_open = 1;     // workers may enter
-  static constexpr std::uint64_t is_waiting = 2;  // the owner sleeps until the last worker has left
-  static constexpr std::uint64_t one_worker = 4;
-  static constexpr std::uint64_t workers_mask = 0xffff'fffc;
-  static constexpr int generation_shift = 32;
+  struct alignas(64) Worker {
+    Pool* pool = nullptr;
+    int index = 0;
+    pthread_t thread{};
+    std::atomic<int> asleep{0};
+
+    // The announcement is stored before the look at `asleep`, by a worker that goes to sleep the other way around: none sleeps through it.
+    void wake_if_asleep() {
+      if (asleep.load() != 0) wake();
+    }
+    void wake() {
+      asleep.store(0);
+      asleep.notify_one();
+    }
+  };
+
+  // The announcement, which waiting workers read: a job's number, and how many workers it takes. Written by the owner, once for each job.
+  static constexpr std::uint64_t kRoomMask = 0xffff;
+  static constexpr int kNumberShift = 16;
+  static int room_of(std::uint64_t announced) { return static_cast<int>(announced & kRoomMask); }
+  // The entry, which those who take part change: how many are inside, and two flags.
+  static constexpr std::uint64_t kIsOpen = 1;     // workers may enter
+  static constexpr std::uint64_t kIsWaiting = 2;  // the owner sleeps until the last worker has left
+  static constexpr std::uint64_t kOneWorker = 4;
 
   bool acquire() { return !owned_.load(std::memory_order_relaxed) && !owned_.exchange(true, std::memory_order_acquire); }
   void release() { owned_.store(false, std::memory_order_release); }
 
-  // Publishes the job. The store of the state comes before the look at sleepers_, in a worker the other way around: none sleeps through it.
-  void open(std::int64_t blocks) {
-    const std::uint64_t generation = (state_.load(std::memory_order_relaxed) >> generation_shift) + 1;
-    state_.store(generation << generation_shift | is_open);
-    std::int64_t wanted = std::min<std::int64_t>(sleepers_.load(), blocks - 1);
-    if (wanted <= 0) return;
-    { const std::lock_guard lock(mutex_); }
-    while (wanted-- > 0) work_.notify_one();
+  // Publishes the job for the first `room` workers. The entry opens before the job is announced; a worker that is late for the job before
+  // may enter already, which is as good.
+  void open(int room) {
+    entry_.fetch_or(kIsOpen, std::memory_order_release);
+    const std::uint64_t number = (announced_.load(std::memory_order_relaxed) >> kNumberShift) + 1;
+    announced_.store(number << kNumberShift | static_cast<std::uint64_t>(room));
+    wake_children(-1, room);
   }
 
   // Lets no more workers in and waits for those inside.
   void close() {
-    state_.fetch_and(~is_open);
-    const auto is_empty = [this] { return (state_.load(std::memory_order_acquire) & workers_mask) == 0; };
+    entry_.fetch_and(~kIsOpen, std::memory_order_relaxed);
+    const auto is_empty = [this] { return entry_.load(std::memory_order_acquire) < kOneWorker; };
     if (spin_until(is_empty)) return;
     std::unique_lock lock(mutex_);
-    state_.fetch_or(is_waiting);
+    entry_.fetch_or(kIsWaiting, std::memory_order_relaxed);
     done_.wait(lock, is_empty);
+    entry_.fetch_and(~kIsWaiting, std::memory_order_relaxed);
   }
 
-  bool enter(std::uint64_t& generation_done) {
-    std::uint64_t state = state_.load();
-    while ((state & is_open) && state >> generation_shift != generation_done) {
-      if (!state_.compare_exchange_weak(state, state + one_worker, std::memory_order_acquire, std::memory_order_relaxed)) continue;
-      generation_done = state >> generation_shift;
-      return true;
-    }
+  bool enter() {
+    if (entry_.fetch_add(kOneWorker, std::memory_order_acquire) & kIsOpen) return true;
+    leave();
     return false;
   }
 
   void leave() {
-    const std::uint64_t state = state_.fetch_sub(one_worker, std::memory_order_acq_rel) - one_worker;
-    if ((state & workers_mask) != 0 || !(state & is_waiting)) return;
+    const std::uint64_t entry = entry_.fetch_sub(kOneWorker, std::memory_order_acq_rel) - kOneWorker;
+    if (entry >= kOneWorker || !(entry & kIsWaiting)) return;
     { const std::lock_guard lock(mutex_); }
     done_.notify_one();
   }
 
-  void work_until_stopped() {
+  // Wakes those among the first `room` workers that are the children of worker `index` in a tree, whose root is the owner, -1.
+  void wake_children(int index, int room) {
+    constexpr int kChildren = 4;
+    const int first = (index + 1) * kChildren, end = std::min(first + kChildren, room);
+    for (int child = first; child < end; ++child) workers_[child].wake_if_asleep();
+  }
+
+  // Waits for a job that takes this worker; false if it has to end. `seen` is the last announcement that it has looked at.
+  bool wait_for_job(Worker& self, std::uint64_t& seen) {
+    const auto is_called = [&] {
+      const std::uint64_t announced = announced_.load();
+      if (announced == seen) return stopping_.load();
+      seen = announced;
+      return self.index < room_of(announced);
+    };
+    while (!spin_until(is_called)) {
+      self.asleep.store(1);
+      const bool called = is_called();
+      if (!called) self.asleep.wait(1);
+      self.asleep.store(0);
+      if (called) break;
+    }
+    return !stopping_.load();
+  }
+
+  void work_until_stopped(Worker& self) {
     inside_job = true;
     const kernels::DenormalMode denormals = kernels::denormal_mode();
-    std::uint64_t generation_done = 0;
-    bool entered = false;
-    const auto ready = [&] { return (entered = enter(generation_done)) || stopping_.load(std::memory_order_relaxed); };
-    for (;;) {
-      entered = false;
-      if (!spin_until(ready)) {
-        std::unique_lock lock(mutex_);
-        sleepers_.fetch_add(1);
-        work_.wait(lock, ready);
-        sleepers_.fetch_sub(1);
-      }
-      if (!entered) return;
+    for (std::uint64_t seen = 0; wait_for_job(self, seen);) {
+      wake_children(self.index, room_of(seen));
+      if (!enter()) continue;
       const bool other_mode = job_.denormals != denormals;
       if (other_mode) kernels::set_denormal_mode(job_.denormals);
       job_.work();
@@ -195,48 +229,54 @@ class Pool {
     }
   }
 
-  int worker_count() const { return static_cast<int>(workers_.size()); }
-
-  // Only the owner calls this.
+  // Only the owner calls this. Workers look at each other, so they begin and end together.
   void resize(int count) {
-    if (count < worker_count()) stop_workers();
-    if (count > worker_count()) start_workers(count);
+    if (count == wanted_workers_) return;
+    stop_workers();
+    start_workers(count);
   }
 
   void stop_workers() {
-    {
-      const std::lock_guard lock(mutex_);
-      stopping_.store(true, std::memory_order_relaxed);
-    }
-    work_.notify_all();
-    for (const pthread_t worker : workers_) pthread_join(worker, nullptr);
-    workers_.clear();
-    stopping_.store(false, std::memory_order_relaxed);
+    stopping_.store(true);
+    for (int i = 0; i < worker_count_; ++i) workers_[i].wake();
+    for (int i = 0; i < worker_count_; ++i) pthread_join(workers_[i].thread, nullptr);
+    workers_.reset();
+    worker_count_ = wanted_workers_ = 0;
+    announced_.fetch_and(~kRoomMask);  // new workers find a job that takes none of them
+    stopping_.store(false);
   }
 
   // Workers take no signals: handlers run on the program's own threads. Where the system refuses a thread, there are fewer workers.
   void start_workers(int count) {
-    workers_.reserve(static_cast<std::size_t>(count));
+    if (count == 0) return;
+    workers_ = std::make_unique<Worker[]>(static_cast<std::size_t>(count));
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    const auto body = [](void* pool) -> void* {
-      static_cast<Pool*>(pool)->work_until_stopped();
+    const auto body = [](void* worker) -> void* {
+      Worker& self = *static_cast<Worker*>(worker);
+      self.pool->work_until_stopped(self);
       return nullptr;
     };
-    for (pthread_t worker; worker_count() < count && pthread_create(&worker, nullptr, body, this) == 0;) workers_.push_back(worker);
+    for (; worker_count_ < count; ++worker_count_) {
+      Worker& worker = workers_[worker_count_];
+      worker.pool = this;
+      worker.index = worker_count_;
+      if (pthread_create(&worker.thread, nullptr, body, &worker) != 0) break;
+    }
     pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    wanted_workers_ = count;
   }
 
   std::atomic<bool> owned_{false};
-  alignas(64) std::atomic<std::uint64_t> state_{0};
+  alignas(64) std::atomic<std::uint64_t> announced_{0};
+  alignas(64) std::atomic<std::uint64_t> entry_{0};
   alignas(64) Job job_;
   alignas(64) std::mutex mutex_;
-  std::condition_variable work_;  // workers sleep on it
   std::condition_variable done_;  // the owner sleeps on it
-  std::atomic<int> sleepers_{0};
   std::atomic<bool> stopping_{false};
-  std::vector<pthread_t> workers_;  // changed by the owner alone
+  std::unique_ptr<Worker[]> workers_;  // this and the numbers are changed by the owner alone
+  int worker_count_ = 0, wanted_workers_ = 0;
 };
 
 // The pool is made by the first parallel computation and never destroyed, so that a static object's destructor may still compute.
@@ -290,9 +330,10 @@ void set_num_threads(int count) {
   if (pool_exists.load(std::memory_order_acquire)) worker_pool().shrink(count);
 }
 
+int usable_threads() { return inside_job ? 1 : num_threads(); }
+
 bool detail::run_on_pool(std::int64_t blocks, void (*block)(void*, std::int64_t), void* context) {
-  if (inside_job) return false;
-  const int threads = num_threads();
+  const int threads = usable_threads();
   if (threads == 1) return false;
   Pool& shared = worker_pool();
   pool_exists.store(true, std::memory_order_release);

@@ -27,24 +27,6 @@ template <class T> void product_by_openblas(Index m, Index n, Index k, const Mat
     for (Index j = 0; j < n; ++j) c[i * c_row + j] = c[i * c_row + j] <= 0 ? 0 : c[i * c_row + j];
 }
 
-// A product of two vectors (k = 1) that fits into the cache, without the copies that OpenBLAS makes of its operands.
-constexpr Index kOuterProduct = 1 << 17;
-template <class T>
-void outer_product(Index m, Index n, const MatrixView<T>& a, const MatrixView<T>& b, T* c, Index c_row, bool accumulate) {
-  const Scratch<T> right(n);
-  T* __restrict row = right.data();
-  for (Index j = 0; j < n; ++j) row[j] = b.data[j * b.column];
-  for (Index i = 0; i < m; ++i) {
-    const T left = a.data[i * a.row];
-    T* __restrict to = c + i * c_row;
-    if (accumulate) {
-      for (Index j = 0; j < n; ++j) to[j] += left * row[j];
-    } else {
-      for (Index j = 0; j < n; ++j) to[j] = left * row[j];
-    }
-  }
-}
-
 constexpr Index kSpan = 8192;  // terms that are summed in float32
 
 // The sum of a[i] b[i], in double: eight partial sums rather than one long chain of additions.
@@ -85,12 +67,9 @@ void product_by_spans(Index m, Index n, Index k, const MatrixView<float>& a, con
 
 template <class T> void product(Index m, Index n, Index k, const MatrixView<T>& a, const MatrixView<T>& b, T* c, Index c_row,
                                 const ProductOptions<T>& options) {
-  if constexpr (std::is_same_v<T, float>) {
+  if constexpr (std::is_same_v<T, float>)
     if (k > kSpan) return product_by_spans(m, n, k, a, b, c, c_row, options);
-    if (!openblas_is_faster(m, n, k)) return gemm(m, n, k, a, b, c, c_row, options);
-  } else {
-    if (k == 1 && m * n <= kOuterProduct && !options.bias && !options.relu) return outer_product(m, n, a, b, c, c_row, options.accumulate);
-  }
+  if (!openblas_is_faster(m, n, k)) return gemm(m, n, k, a, b, c, c_row, options);
   product_by_openblas(m, n, k, a, b, c, c_row, options);
 }
 

@@ -1,7 +1,5 @@
 #pragma once
 // Matrix products of any floating type, by the kernel that is the fastest for their size.
-#include <type_traits>
-
 #include "autodiff/kernels/gemm.h"
 
 namespace wengert::kernels {
@@ -11,23 +9,5 @@ namespace wengert::kernels {
 /// float32 products are added in double, span by span: one running sum would lose the later terms. Throws what blas::gemm throws.
 template <class T> void product(Index m, Index n, Index k, const MatrixView<T>& a, const MatrixView<T>& b, T* c, Index c_row,
                                 const ProductOptions<T>& options = {});
-
-/// The right factor B of many products, k x n. Its elements must outlive it.
-template <class T> struct RightFactor {
-  RightFactor(Index k, Index n, const MatrixView<T>& b) : k(k), n(n), b(b) {}
-  Index k, n;
-  MatrixView<T> b;
-};
-template <> struct RightFactor<float> : PackedMatrix { using PackedMatrix::PackedMatrix; };
-
-/// C = A B for an A of m rows, as above.
-template <class T>
-void product(Index m, const MatrixView<T>& a, const RightFactor<T>& b, T* c, Index c_row, const ProductOptions<T>& options = {}) {
-  if constexpr (std::is_same_v<T, float>) {
-    gemm(m, a, b, c, c_row, options);
-  } else {
-    product(m, b.n, b.k, a, b.b, c, c_row, options);
-  }
-}
 
 }  // namespace wengert::kernels

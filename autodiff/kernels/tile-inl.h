@@ -22,18 +22,23 @@ HWY_BEFORE_NAMESPACE();
 namespace wengert::kernels::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
+template <class T> using VectorOf = hn::Vec<hn::ScalableTag<T>>;
+template <class T> constexpr int kLanesOf = hn::MaxLanes(hn::ScalableTag<T>());
 using Floats = hn::ScalableTag<float>;
-using Vector = hn::Vec<Floats>;
+using Vector = VectorOf<float>;
+constexpr int kLanes = kLanesOf<float>;
 
-constexpr int kLanes = hn::MaxLanes(Floats());
 constexpr int kTileRows = HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON ? 8 : 6;
-constexpr int kPanel = 2 * kLanes;  // columns of a tile
+template <class T> constexpr int kPanelOf = 2 * kLanesOf<T>;  // columns of a tile
+constexpr int kPanel = kPanelOf<float>;
 constexpr int kWideRows = HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_NEON ? 4 : 3;
-constexpr int kWidePanel = 4 * kLanes;  // of a tile of few rows
+template <class T> constexpr int kWidePanelOf = 4 * kLanesOf<T>;  // of a tile of few rows
 
 /// `groups` times `rows` rows; C's rows lie at equal distances, A's do in each group.
-template <int rows, int vectors, int groups = 1> void multiply_tile(const Tile& t) {
-  const Floats d;
+template <class T, int rows, int vectors, int groups = 1> void multiply_tile(const Tile<T>& t) {
+  using Vector = VectorOf<T>;
+  constexpr int kLanes = kLanesOf<T>;
+  const hn::ScalableTag<T> d;
   Vector c[groups * rows][vectors];
   HWY_UNROLL(16)
   for (int r = 0; r < groups * rows; ++r) {
@@ -52,7 +57,7 @@ template <int rows, int vectors, int groups = 1> void multiply_tile(const Tile& 
   HWY_UNROLL(8)
   for (int r = 0; r < rows; ++r) row[r] = r * t.a_row;
   for (Index s = 0; s < t.segments; ++s) {
-    const float *a = t.a + s * t.a_segment, *b = t.b + s * t.b_segment;
+    const T *a = t.a + s * t.a_segment, *b = t.b + s * t.b_segment;
     for (Index k = t.steps; k > 0; --k, a += a_step, b += b_step) {
       Vector right[vectors];
       HWY_UNROLL(4)
@@ -64,7 +69,7 @@ template <int rows, int vectors, int groups = 1> void multiply_tile(const Tile& 
         for (int v = 0; v < vectors; ++v) c[r][v] = hn::MulAdd(left, right[v], c[r][v]);
       }
       if constexpr (groups == 2) {
-        const float* const other = a + a_group;
+        const T* const other = a + a_group;
         HWY_UNROLL(8)
         for (int r = 0; r < rows; ++r) {
           const Vector left = hn::Set(d, other[row[r]]);
@@ -80,7 +85,7 @@ template <int rows, int vectors, int groups = 1> void multiply_tile(const Tile& 
     for (int r = 0; r < groups * rows; ++r) {
       HWY_UNROLL(4)
       for (int v = 0; v < vectors; ++v) {
-        float* const to = t.c + r * t.c_row + v * kLanes;
+        T* const to = t.c + r * t.c_row + v * kLanes;
         hn::StoreU(hn::Sub(hn::LoadU(d, to), hn::Mul(rate, c[r][v])), d, to);
       }
     }
@@ -96,31 +101,32 @@ template <int rows, int vectors, int groups = 1> void multiply_tile(const Tile& 
   }
 }
 
-using TileFunction = void (*)(const Tile&);
+template <class T> using TileFunction = void (*)(const Tile<T>&);
 /// By rows - 1.
-template <int vectors> constexpr TileFunction kTiles[8] = {multiply_tile<1, vectors>,
-                                                           multiply_tile<2, vectors>,
-                                                           multiply_tile<3, vectors>,
-                                                           multiply_tile<4, vectors>,
-                                                           multiply_tile<5, vectors>,
-                                                           multiply_tile<6, vectors>,
-                                                           multiply_tile<kTileRows == 8 ? 7 : 6, vectors>,
-                                                           multiply_tile<kTileRows, vectors>};
+template <class T, int vectors> constexpr TileFunction<T> kTiles[8] = {multiply_tile<T, 1, vectors>,
+                                                                       multiply_tile<T, 2, vectors>,
+                                                                       multiply_tile<T, 3, vectors>,
+                                                                       multiply_tile<T, 4, vectors>,
+                                                                       multiply_tile<T, 5, vectors>,
+                                                                       multiply_tile<T, 6, vectors>,
+                                                                       multiply_tile<T, kTileRows == 8 ? 7 : 6, vectors>,
+                                                                       multiply_tile<T, kTileRows, vectors>};
 /// One vector wide and two groups of rows high: fewer sums than these would wait for each other. By rows of a group - 1.
-constexpr TileFunction kTallTiles[8] = {multiply_tile<1, 1, 2>,
-                                        multiply_tile<2, 1, 2>,
-                                        multiply_tile<3, 1, 2>,
-                                        multiply_tile<4, 1, 2>,
-                                        multiply_tile<5, 1, 2>,
-                                        multiply_tile<6, 1, 2>,
-                                        multiply_tile<kTileRows == 8 ? 7 : 6, 1, 2>,
-                                        multiply_tile<kTileRows, 1, 2>};
-constexpr TileFunction kWideTiles[4] = {multiply_tile<1, 4>, multiply_tile<2, 4>, multiply_tile<3, 4>, multiply_tile<kWideRows, 4>};
+template <class T> constexpr TileFunction<T> kTallTiles[8] = {multiply_tile<T, 1, 1, 2>,
+                                                              multiply_tile<T, 2, 1, 2>,
+                                                              multiply_tile<T, 3, 1, 2>,
+                                                              multiply_tile<T, 4, 1, 2>,
+                                                              multiply_tile<T, 5, 1, 2>,
+                                                              multiply_tile<T, 6, 1, 2>,
+                                                              multiply_tile<T, kTileRows == 8 ? 7 : 6, 1, 2>,
+                                                              multiply_tile<T, kTileRows, 1, 2>};
+template <class T> constexpr TileFunction<T> kWideTiles[4] = {multiply_tile<T, 1, 4>, multiply_tile<T, 2, 4>, multiply_tile<T, 3, 4>,
+                                                              multiply_tile<T, kWideRows, 4>};
 
 /// The tile repeated down `rows` rows, in parts as equal as possible.
-HWY_INLINE void multiply_rows(Tile t, Index rows, const TileFunction* functions, int most) {
-  const float* const a = t.a;
-  float* const c = t.c;
+template <class T> HWY_INLINE void multiply_rows(Tile<T> t, Index rows, const TileFunction<T>* functions, int most) {
+  const T* const a = t.a;
+  T* const c = t.c;
   const Index parts = (rows + most - 1) / most;
   for (Index part = 0, row = 0; part < parts; ++part) {
     const Index count = (rows - row + parts - part - 1) / (parts - part);
@@ -132,17 +138,17 @@ HWY_INLINE void multiply_rows(Tile t, Index rows, const TileFunction* functions,
 }
 
 /// The same for one or two vectors of columns.
-HWY_INLINE void multiply_rows(Tile t, Index rows, Index columns) {
-  if (columns > kLanes) return multiply_rows(t, rows, kTiles<2>, kTileRows);
+template <class T> HWY_INLINE void multiply_rows(Tile<T> t, Index rows, Index columns) {
+  if (columns > kLanesOf<T>) return multiply_rows(t, rows, kTiles<T, 2>, kTileRows);
   for (Index most = 2 * kTileRows; rows > kTileRows;) {
     const Index parts = (rows + most - 1) / most, half = HWY_MAX(Index(1), rows / parts / 2);
     t.a_group = half * t.a_row;
-    kTallTiles[half - 1](t);
+    kTallTiles<T>[half - 1](t);
     t.a += 2 * half * t.a_row;
     t.c += 2 * half * t.c_row;
     rows -= 2 * half;
   }
-  if (rows > 0) kTiles<1>[rows - 1](t);
+  if (rows > 0) kTiles<T, 1>[rows - 1](t);
 }
 
 }  // namespace wengert::kernels::HWY_NAMESPACE

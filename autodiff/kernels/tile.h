@@ -17,20 +17,20 @@ namespace wengert::kernels {
 ///   a + s a_segment + k a_step +     a_row      ->  A  --   c c c c c c     c +     c_row
 ///   a + s a_segment + k a_step + 2 * a_row      ->  A  --   c c c c c c     c + 2 * c_row
 ///                                    one broadcast each     registers until the last step
-struct Tile {
-  const float* a = nullptr;
+template <class T> struct Tile {
+  const T* a = nullptr;
   Index a_row = 0, a_segment = 0, a_step = 0;
   Index a_group = 0;  ///< of a tile of two groups of rows: from the first of one to the first of the other
-  const float* b = nullptr;
+  const T* b = nullptr;
   Index b_segment = 0, b_step = 0;
-  float* c = nullptr;
+  T* c = nullptr;
   Index c_row = 0;
   Index segments = 1, steps = 0;
-  const float* bias = nullptr;  ///< what a sum begins with, by columns; null: 0
-  bool accumulate = false;      ///< it begins with C instead
-  bool relu = false;            ///< C = max(sum, 0), and NaN stays
-  bool descend = false;         ///< C -= rate * sum instead; with none of the others
-  float rate = 0;
+  const T* bias = nullptr;  ///< what a sum begins with, by columns; null: 0
+  bool accumulate = false;  ///< it begins with C instead
+  bool relu = false;        ///< C = max(sum, 0), and NaN stays
+  bool descend = false;     ///< C -= rate * sum instead; with none of the others
+  T rate = 0;
 };
 
 }  // namespace wengert::kernels

@@ -1,4 +1,4 @@
-// Transposition of matrices of floats, for each SIMD target (see tile-inl.h about the guard).
+// Transposition of matrices, for each SIMD target (see tile-inl.h about the guard).
 #if defined(WENGERT_TRANSPOSE_INL_H) == defined(HWY_TARGET_TOGGLE)
 #ifdef WENGERT_TRANSPOSE_INL_H
 #undef WENGERT_TRANSPOSE_INL_H
@@ -14,13 +14,16 @@ HWY_BEFORE_NAMESPACE();
 namespace wengert::kernels::HWY_NAMESPACE {
 
 #if HWY_TARGET != HWY_SCALAR
-/// Four numbers of each of the rows 0, 4, 8, ... from p, one vector.
-template <class D> HWY_INLINE hn::Vec<D> load_rows(D d, const float* p, Index row) {
-  if constexpr (hn::MaxLanes(D()) == 4) {
+/// Numbers of 16 bytes.
+template <class T> constexpr Index kShortRow = 16 / sizeof(T);
+
+/// So many numbers of each of the rows 0, n, 2 n, ... from p, one vector; n is their number.
+template <class D> HWY_INLINE hn::Vec<D> load_rows(D d, const hn::TFromD<D>* p, Index row) {
+  if constexpr (hn::MaxLanes(D()) == kShortRow<hn::TFromD<D>>) {
     return hn::LoadU(d, p);
   } else {
     const hn::Half<D> half;
-    constexpr Index apart = 4 * (hn::MaxLanes(D()) / 8);
+    constexpr Index apart = hn::MaxLanes(D()) / 2;
     return hn::Combine(d, load_rows(half, p + apart * row, row), load_rows(half, p, row));
   }
 }
@@ -38,15 +41,23 @@ HWY_INLINE void transpose_block(const float* from, Index from_row, float* to, In
   hn::StoreU(hn::BitCast(d, hn::InterleaveLower(pairs, pq_up, rs_up)), d, to + 2 * to_row);
   hn::StoreU(hn::BitCast(d, hn::InterleaveUpper(pairs, pq_up, rs_up)), d, to + 3 * to_row);
 }
+/// The same for 2 values of k.
+HWY_INLINE void transpose_block(const double* from, Index from_row, double* to, Index to_row) {
+  const hn::ScalableTag<double> d;
+  const auto p = load_rows(d, from, from_row), q = load_rows(d, from + from_row, from_row);
+  hn::StoreU(hn::InterleaveLower(d, p, q), d, to);
+  hn::StoreU(hn::InterleaveUpper(d, p, q), d, to + to_row);
+}
 #endif
 
 /// to[k * to_row + j] = from[j * from_row + k] for j below `rows` and k below `columns`.
-inline void transpose(const float* from, Index from_row, Index rows, Index columns, float* to, Index to_row) {
+template <class T> void transpose(const T* from, Index from_row, Index rows, Index columns, T* to, Index to_row) {
   Index j = 0;
 #if HWY_TARGET != HWY_SCALAR
+  constexpr Index kLanes = kLanesOf<T>;
   for (; j + kLanes <= rows; j += kLanes) {
     Index k = 0;
-    for (; k + 4 <= columns; k += 4) transpose_block(from + j * from_row + k, from_row, to + k * to_row + j, to_row);
+    for (; k + kShortRow<T> <= columns; k += kShortRow<T>) transpose_block(from + j * from_row + k, from_row, to + k * to_row + j, to_row);
     for (; k < columns; ++k)
       for (Index i = j; i < j + kLanes; ++i) to[k * to_row + i] = from[i * from_row + k];
   }

@@ -49,7 +49,7 @@ bool Cotangent::is_short() const {
 
 void Cotangent::run_blocks(Use use, void* f) const {
   if (is_product() && is_short()) return run_product_blocks(use, f);
-  constexpr Index kBlock = 32768;  // elements: about 5 us of an update
+  constexpr Index kBlock = 8192;  // elements: about 5 us of an update
   const Tensor whole = value();
   const auto element_bytes = static_cast<std::size_t>(bytes_of(whole.dtype()));
   const char* elements = static_cast<const char*>(whole.elements()->data);

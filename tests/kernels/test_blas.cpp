@@ -113,7 +113,7 @@ BOOST_AUTO_TEST_CASE(bits_do_not_depend_on_the_number_of_threads) {
     const Case s{m, n, k, false, true, 1, 1, 0};
     const auto single = product<float>(s);
     const auto single_double = product<double>(s);
-    for (int threads : {2, 3}) {
+    for (int threads : {2, 3, 16}) {
       set_num_threads(threads);
       for (int repeat = 0; repeat < 5; ++repeat) {
         BOOST_TEST((product<float>(s) == single));

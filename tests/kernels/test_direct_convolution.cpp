@@ -132,7 +132,7 @@ BOOST_AUTO_TEST_CASE(bits_do_not_depend_on_the_number_of_threads) {
   const Operands o(c);
   set_num_threads(1);
   const Results one = results_of(c, o);
-  for (const int threads : {2, 3}) {
+  for (const int threads : {2, 3, 16}) {
     set_num_threads(threads);
     const Results r = results_of(c, o);
     BOOST_TEST((r.y == one.y && r.x_bar == one.x_bar && r.w_bar == one.w_bar && r.b_bar == one.b_bar));

@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <limits>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "autodiff/error.h"
@@ -23,12 +24,14 @@ using testing::on_every_isa;
 
 namespace {
 
+using Types = std::tuple<float, double>;
+
 // Reproducible values in [-1, 1).
-std::vector<float> values(Index count, std::uint32_t seed) {
-  std::vector<float> result(static_cast<std::size_t>(count));
-  for (float& value : result) {
+template <class T> std::vector<T> values(Index count, std::uint32_t seed) {
+  std::vector<T> result(static_cast<std::size_t>(count));
+  for (T& value : result) {
     seed = seed * 1664525u + 1013904223u;
-    value = static_cast<float>(static_cast<double>(seed) / 2147483648.0 - 1.0);
+    value = static_cast<T>(static_cast<double>(seed) / 2147483648.0 - 1.0);
   }
   return result;
 }
@@ -44,53 +47,52 @@ struct Case {
   bool accumulate = false, bias = false, relu = false;
 };
 
-struct Operands {
+template <class T> struct Operands {
   explicit Operands(const Case& s)
       : a(view(s.a, s.m, s.k, a_elements, 1)),
         b(view(s.b, s.k, s.n, b_elements, 2)),
         c_row(s.n + 3),
-        c(values(c_row * s.m, 3)),
-        bias(values(s.n, 4)) {}
-  static kernels::MatrixView<float> view(const Layout& l, Index rows, Index columns, std::vector<float>& elements, std::uint32_t seed) {
+        c(values<T>(c_row * s.m, 3)),
+        bias(values<T>(s.n, 4)) {}
+  static kernels::MatrixView<T> view(const Layout& l, Index rows, Index columns, std::vector<T>& elements, std::uint32_t seed) {
     const Index distance = (l.transposed ? rows : columns) + l.padding;
-    elements = values(distance * (l.transposed ? columns : rows), seed);
-    return l.transposed ? kernels::MatrixView<float>{elements.data(), 1, distance}
-                        : kernels::MatrixView<float>{elements.data(), distance, 1};
+    elements = values<T>(distance * (l.transposed ? columns : rows), seed);
+    return l.transposed ? kernels::MatrixView<T>{elements.data(), 1, distance} : kernels::MatrixView<T>{elements.data(), distance, 1};
   }
-  std::vector<float> a_elements, b_elements;
-  kernels::MatrixView<float> a, b;
+  std::vector<T> a_elements, b_elements;
+  kernels::MatrixView<T> a, b;
   Index c_row;
-  std::vector<float> c, bias;
+  std::vector<T> c, bias;
 };
 
-kernels::ProductOptions<float> options(const Case& s, const Operands& o) {
+template <class T> kernels::ProductOptions<T> options(const Case& s, const Operands<T>& o) {
   return {.accumulate = s.accumulate, .bias = s.bias ? o.bias.data() : nullptr, .relu = s.relu};
 }
 
-std::vector<float> product(const Case& s, Operands o) {
-  kernels::gemm(s.m, s.n, s.k, o.a, o.b, o.c.data(), o.c_row, options(s, o));
+template <class T> std::vector<T> product(const Case& s, Operands<T> o) {
+  kernels::gemm<T>(s.m, s.n, s.k, o.a, o.b, o.c.data(), o.c_row, options(s, o));
   return o.c;
 }
-std::vector<float> product(const Case& s) { return product(s, Operands(s)); }
+template <class T> std::vector<T> product(const Case& s) { return product(s, Operands<T>(s)); }
 
 // With B packed beforehand.
-std::vector<float> packed_product(const Case& s) {
-  Operands o(s);
-  const kernels::PackedMatrix b(s.k, s.n, o.b);
+template <class T> std::vector<T> packed_product(const Case& s) {
+  Operands<T> o(s);
+  const kernels::PackedMatrix<T> b(s.k, s.n, o.b);
   kernels::gemm(s.m, o.a, b, o.c.data(), o.c_row, options(s, o));
   return o.c;
 }
 
-// By definition, in double; what lies between the rows of C stays.
-std::vector<float> naive_product(const Case& s) {
-  Operands o(s);
+// By definition, in long double; what lies between the rows of C stays.
+template <class T> std::vector<T> naive_product(const Case& s) {
+  Operands<T> o(s);
   for (Index i = 0; i < s.m; ++i)
     for (Index j = 0; j < s.n; ++j) {
-      float& c = o.c[static_cast<std::size_t>(i * o.c_row + j)];
-      double sum = s.accumulate ? c : s.bias ? o.bias[static_cast<std::size_t>(j)] : 0;
+      T& c = o.c[static_cast<std::size_t>(i * o.c_row + j)];
+      long double sum = s.accumulate ? c : s.bias ? o.bias[static_cast<std::size_t>(j)] : 0;
       for (Index l = 0; l < s.k; ++l)
-        sum += static_cast<double>(o.a.data[i * o.a.row + l * o.a.column]) * o.b.data[l * o.b.row + j * o.b.column];
-      c = static_cast<float>(s.relu ? std::max(sum, 0.0) : sum);
+        sum += static_cast<long double>(o.a.data[i * o.a.row + l * o.a.column]) * o.b.data[l * o.b.row + j * o.b.column];
+      c = static_cast<T>(s.relu ? std::max(sum, 0.0L) : sum);
     }
   return o.c;
 }
@@ -105,23 +107,23 @@ std::string text(const Case& s) {
   return result;
 }
 
-void compare(const Case& s) {
-  const std::vector<float> expected = naive_product(s);
-  const double tolerance = 1e-7 * (static_cast<double>(s.k) + 4);
-  for (const std::vector<float>& ours : {product(s), packed_product(s)}) {
+template <class T> void compare(const Case& s) {
+  const std::vector<T> expected = naive_product<T>(s);
+  const double tolerance = std::numeric_limits<T>::epsilon() * (static_cast<double>(s.k) + 4);
+  for (const std::vector<T>& ours : {product<T>(s), packed_product<T>(s)}) {
     double worst = 0;
     for (std::size_t i = 0; i < ours.size(); ++i) worst = std::max(worst, static_cast<double>(std::abs(ours[i] - expected[i])));
     BOOST_TEST(worst <= tolerance, text(s) << ": off by " << worst);
   }
 }
 
-bool same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](float x, float y) { return x == y || (std::isnan(x) && std::isnan(y)); });
+template <class T> bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](T x, T y) { return x == y || (std::isnan(x) && std::isnan(y)); });
 }
 
 }  // namespace
 
-BOOST_AUTO_TEST_CASE(it_is_the_naive_product_on_every_instruction_set) {
+BOOST_AUTO_TEST_CASE_TEMPLATE(it_is_the_naive_product_on_every_instruction_set, T, Types) {
   constexpr std::array<std::array<Index, 3>, 16> sizes{{{1, 1, 1},
                                                         {1, 70, 5},
                                                         {3, 129, 33},
@@ -145,38 +147,38 @@ BOOST_AUTO_TEST_CASE(it_is_the_naive_product_on_every_instruction_set) {
           for (const Index padding : {0, 3})
             for (const auto& [accumulate, bias, relu] :
                  {std::array{false, false, false}, {true, false, false}, {false, true, true}, {false, true, false}, {true, false, true}})
-              compare({m, n, k, {transposed_a, padding}, {transposed_b, padding}, accumulate, bias, relu});
+              compare<T>({m, n, k, {transposed_a, padding}, {transposed_b, padding}, accumulate, bias, relu});
   });
 }
 
 // A few rows times the transpose of a large matrix, as in a layer's forward pass.
-BOOST_AUTO_TEST_CASE(rows_of_a_batch_and_of_weights) {
+BOOST_AUTO_TEST_CASE_TEMPLATE(rows_of_a_batch_and_of_weights, T, Types) {
   set_num_threads(2);
-  on_every_isa([] {
+  on_every_isa([&] {
     for (const auto& [m, n, k] : {std::array<Index, 3>{32, 260, 140}, {48, 200, 300}, {31, 190, 200}})
       for (const auto& [bias, relu] : {std::array{false, false}, {true, false}, {true, true}})
-        compare({m, n, k, {false, 2}, {true, 1}, false, bias, relu});
+        compare<T>({m, n, k, {false, 2}, {true, 1}, false, bias, relu});
   });
   set_num_threads(1);
 }
 
-BOOST_AUTO_TEST_CASE(blocks_cover_large_products_exactly) {
+BOOST_AUTO_TEST_CASE_TEMPLATE(blocks_cover_large_products_exactly, T, Types) {
   set_num_threads(3);
   for (const auto& [m, n, k] : {std::array<Index, 3>{300, 200, 600}, {520, 70, 130}, {5, 3000, 300}, {257, 257, 257}})
-    for (const bool transposed : {false, true}) compare({m, n, k, {transposed, 1}, {!transposed, 2}, true});
+    for (const bool transposed : {false, true}) compare<T>({m, n, k, {transposed, 1}, {!transposed, 2}, true});
   set_num_threads(1);
 }
 
-BOOST_AUTO_TEST_CASE(bits_do_not_depend_on_the_number_of_threads) {
-  on_every_isa([] {
+BOOST_AUTO_TEST_CASE_TEMPLATE(bits_do_not_depend_on_the_number_of_threads, T, Types) {
+  on_every_isa([&] {
     for (const auto& [m, n, k] : {std::array<Index, 3>{64, 256, 784}, {300, 70, 300}, {2, 3000, 700}, {520, 11, 513}})
       for (const bool transposed_a : {false, true}) {
         const Case s{m, n, k, {transposed_a, 0}, {true, 0}, false, true, true};
         set_num_threads(1);
-        const auto single = product(s);
-        for (const int threads : {2, 3}) {
+        const auto single = product<T>(s);
+        for (const int threads : {2, 3, 16}) {
           set_num_threads(threads);
-          BOOST_TEST(same_bits(product(s), single), text(s) << " with " << threads << " threads");
+          BOOST_TEST(same_bits(product<T>(s), single), text(s) << " with " << threads << " threads");
         }
       }
   });
@@ -184,13 +186,13 @@ BOOST_AUTO_TEST_CASE(bits_do_not_depend_on_the_number_of_threads) {
 }
 
 // The transposed product sums as the other does, and one that accumulates is never done transposed.
-BOOST_AUTO_TEST_CASE(bits_do_not_depend_on_the_way_of_a_product) {
-  on_every_isa([] {
+BOOST_AUTO_TEST_CASE_TEMPLATE(bits_do_not_depend_on_the_way_of_a_product, T, Types) {
+  on_every_isa([&] {
     const Case s{64, 300, 600, {}, {true, 0}, false, true, false};
-    Operands o(s);
+    Operands<T> o(s);
     for (Index i = 0; i < s.m; ++i) std::copy(o.bias.begin(), o.bias.end(), o.c.begin() + i * o.c_row);
-    kernels::gemm(s.m, s.n, s.k, o.a, o.b, o.c.data(), o.c_row, {.accumulate = true});
-    std::vector<float> once = product(s);
+    kernels::gemm<T>(s.m, s.n, s.k, o.a, o.b, o.c.data(), o.c_row, {.accumulate = true});
+    std::vector<T> once = product<T>(s);
     for (Index i = 0; i < s.m; ++i)
       for (Index j = s.n; j < o.c_row; ++j)
         once[static_cast<std::size_t>(i * o.c_row + j)] = o.c[static_cast<std::size_t>(i * o.c_row + j)];
@@ -198,24 +200,24 @@ BOOST_AUTO_TEST_CASE(bits_do_not_depend_on_the_way_of_a_product) {
   });
 }
 
-BOOST_AUTO_TEST_CASE(a_descent_has_the_bits_of_a_product_and_a_difference) {
-  constexpr float rate = 0.3f;
+BOOST_AUTO_TEST_CASE_TEMPLATE(a_descent_has_the_bits_of_a_product_and_a_difference, T, Types) {
+  constexpr T rate = T(0.3);
   set_num_threads(2);
-  on_every_isa([] {
+  on_every_isa([&] {
     for (const auto& [m, n, k] : {std::array<Index, 3>{256, 784, 1}, {256, 784, 64}, {190, 35, 17}, {7, 5, 264}, {40, 1, 9}, {3, 70, 1}})
       for (const bool transposed_a : {false, true})
         for (const bool transposed_b : {false, true}) {
           const Case s{m, n, k, {transposed_a, 0}, {transposed_b, 0}};
-          Operands o(s);
-          std::vector<float> expected = o.c;
-          const std::vector<float> product_alone = product(s);
+          Operands<T> o(s);
+          std::vector<T> expected = o.c;
+          const std::vector<T> product_alone = product<T>(s);
           for (Index i = 0; i < m; ++i)
             for (Index j = 0; j < n; ++j) {
               const auto at = static_cast<std::size_t>(i * o.c_row + j);
-              const float step = rate * product_alone[at];
+              const T step = rate * product_alone[at];
               expected[at] -= step;
             }
-          kernels::gemm_descent(m, n, k, o.a, o.b, rate, o.c.data(), o.c_row);
+          kernels::gemm_descent<T>(m, n, k, o.a, o.b, rate, o.c.data(), o.c_row);
           double worst = 0;
           for (std::size_t i = 0; i < expected.size(); ++i) worst = std::max(worst, static_cast<double>(std::abs(o.c[i] - expected[i])));
           // As for gradients of weights, whose products are no dot products: those add in another order.
@@ -228,84 +230,84 @@ BOOST_AUTO_TEST_CASE(a_descent_has_the_bits_of_a_product_and_a_difference) {
   set_num_threads(1);
 }
 
-BOOST_AUTO_TEST_CASE(views_without_dense_rows_or_columns) {
-  const std::vector<float> a = values(5 * 7 * 6, 1), b = values(70 * 7 * 4, 2);
+BOOST_AUTO_TEST_CASE_TEMPLATE(views_without_dense_rows_or_columns, T, Types) {
+  const std::vector<T> a = values<T>(5 * 7 * 6, 1), b = values<T>(70 * 7 * 4, 2);
   on_every_isa([&] {
-    std::vector<float> c(5 * 70), expected(5 * 70);
-    kernels::gemm(5, 70, 7, {a.data(), 42, 6}, {b.data(), 280, 4}, c.data(), 70);
+    std::vector<T> c(5 * 70), expected(5 * 70);
+    kernels::gemm<T>(5, 70, 7, {a.data(), 42, 6}, {b.data(), 280, 4}, c.data(), 70);
     for (Index i = 0; i < 5; ++i)
       for (Index j = 0; j < 70; ++j)
         for (Index l = 0; l < 7; ++l)
           expected[static_cast<std::size_t>(i * 70 + j)] +=
               a[static_cast<std::size_t>(i * 42 + l * 6)] * b[static_cast<std::size_t>(l * 280 + j * 4)];
-    for (std::size_t i = 0; i < c.size(); ++i) BOOST_TEST(std::abs(c[i] - expected[i]) < 1e-5f);
+    for (std::size_t i = 0; i < c.size(); ++i) BOOST_TEST(std::abs(c[i] - expected[i]) < T(1e-5));
   });
 }
 
-BOOST_AUTO_TEST_CASE(nan_and_infinity_go_where_the_formula_takes_them) {
-  constexpr float nan = std::numeric_limits<float>::quiet_NaN(), infinity = std::numeric_limits<float>::infinity();
+BOOST_AUTO_TEST_CASE_TEMPLATE(nan_and_infinity_go_where_the_formula_takes_them, T, Types) {
+  constexpr T nan = std::numeric_limits<T>::quiet_NaN(), infinity = std::numeric_limits<T>::infinity();
   on_every_isa([&] {
     for (const Index m : {1, 3, 9, 70})
       for (const Index k : {1, 21, 300})
         for (const bool transposed_b : {false, true})
           for (const bool relu : {false, true}) {
             const Case s{m, 37, k, {}, {transposed_b, 0}, false, false, relu};
-            Operands o(s);
-            std::fill(o.a_elements.begin(), o.a_elements.end(), 1.0f);
-            std::fill(o.b_elements.begin(), o.b_elements.end(), 1.0f);
+            Operands<T> o(s);
+            std::fill(o.a_elements.begin(), o.a_elements.end(), T(1));
+            std::fill(o.b_elements.begin(), o.b_elements.end(), T(1));
             o.a_elements[static_cast<std::size_t>((m - 1) * k)] = infinity;  // the last row, whose neighbours must not see it
-            const auto at_b = [&](Index column) -> float& {
+            const auto at_b = [&](Index column) -> T& {
               return o.b_elements[static_cast<std::size_t>(transposed_b ? column * k : column)];
             };
             at_b(36) = 0;
             at_b(35) = nan;
             at_b(34) = -infinity;
-            kernels::gemm(m, 37, k, {o.a_elements.data(), o.a.row, o.a.column}, {o.b_elements.data(), o.b.row, o.b.column}, o.c.data(),
-                          o.c_row, options(s, o));
+            kernels::gemm<T>(m, 37, k, {o.a_elements.data(), o.a.row, o.a.column}, {o.b_elements.data(), o.b.row, o.b.column}, o.c.data(),
+                             o.c_row, options(s, o));
             const auto c = [&](Index i, Index j) { return o.c[static_cast<std::size_t>(i * o.c_row + j)]; };
             for (Index j = 0; j < 34; ++j) BOOST_TEST(c(m - 1, j) == infinity);
             BOOST_TEST(c(m - 1, 34) == (relu ? 0 : -infinity));
             BOOST_TEST(std::isnan(c(m - 1, 35)));  // relu keeps it
             BOOST_TEST(std::isnan(c(m - 1, 36)));  // infinity times 0
             if (m == 1) continue;
-            for (Index j = 0; j < 34; ++j) BOOST_TEST(c(0, j) == static_cast<float>(k));
+            for (Index j = 0; j < 34; ++j) BOOST_TEST(c(0, j) == static_cast<T>(k));
             BOOST_TEST(std::isnan(c(0, 35)));
-            BOOST_TEST(c(0, 36) == static_cast<float>(k - 1));
+            BOOST_TEST(c(0, 36) == static_cast<T>(k - 1));
           }
   });
 }
 
-BOOST_AUTO_TEST_CASE(denormal_numbers_are_kept) {
-  constexpr float tiny = std::numeric_limits<float>::denorm_min();
+BOOST_AUTO_TEST_CASE_TEMPLATE(denormal_numbers_are_kept, T, Types) {
+  constexpr T tiny = std::numeric_limits<T>::denorm_min();
   on_every_isa([&] {
     for (const Index m : {1, 70})
       for (const bool transposed_b : {false, true}) {
-        const std::vector<float> a(static_cast<std::size_t>(m) * 20, 1), b(20 * 33, tiny);
-        std::vector<float> c(static_cast<std::size_t>(m) * 33);
-        kernels::gemm(m, 33, 20, {a.data(), 20, 1}, {b.data(), transposed_b ? 1 : 33, transposed_b ? 20 : 1}, c.data(), 33);
-        for (const float y : c) BOOST_TEST(y == 20 * tiny);
+        const std::vector<T> a(static_cast<std::size_t>(m) * 20, 1), b(20 * 33, tiny);
+        std::vector<T> c(static_cast<std::size_t>(m) * 33);
+        kernels::gemm<T>(m, 33, 20, {a.data(), 20, 1}, {b.data(), transposed_b ? 1 : 33, transposed_b ? 20 : 1}, c.data(), 33);
+        for (const T y : c) BOOST_TEST(y == 20 * tiny);
       }
   });
 }
 
-BOOST_AUTO_TEST_CASE(relu_gives_no_negative_zero) {
-  on_every_isa([] {
-    const float a = -1, b[20] = {};
+BOOST_AUTO_TEST_CASE_TEMPLATE(relu_gives_no_negative_zero, T, Types) {
+  on_every_isa([&] {
+    const T a = -1, b[20] = {};
     for (const Index n : {1, 20}) {
-      float c[20];
-      std::fill(std::begin(c), std::end(c), 5.0f);
-      kernels::gemm(1, n, 1, {&a, 1, 1}, {b, n, 1}, c, n, {.relu = true});
+      T c[20];
+      std::fill(std::begin(c), std::end(c), T(5));
+      kernels::gemm<T>(1, n, 1, {&a, 1, 1}, {b, n, 1}, c, n, {.relu = true});
       for (Index j = 0; j < n; ++j) BOOST_TEST(!std::signbit(c[j]));
     }
   });
 }
 
-BOOST_AUTO_TEST_CASE(whichever_library_computes_a_product_the_options_hold) {
+BOOST_AUTO_TEST_CASE_TEMPLATE(whichever_library_computes_a_product_the_options_hold, T, Types) {
   for (const Index n : {40, 700}) {
     const Case s{n, n, n, {true, 0}, {}, false, true, true};
-    Operands o(s);
-    kernels::product<float>(n, n, n, o.a, o.b, o.c.data(), o.c_row, options(s, o));
-    const auto expected = naive_product(s);
+    Operands<T> o(s);
+    kernels::product<T>(n, n, n, o.a, o.b, o.c.data(), o.c_row, options(s, o));
+    const auto expected = naive_product<T>(s);
     double worst = 0;
     for (std::size_t i = 0; i < expected.size(); ++i) worst = std::max(worst, static_cast<double>(std::abs(o.c[i] - expected[i])));
     BOOST_TEST(worst <= 1e-7 * static_cast<double>(n));
@@ -317,7 +319,8 @@ BOOST_AUTO_TEST_CASE(whichever_library_computes_a_product_the_options_hold) {
 BOOST_AUTO_TEST_CASE(child_reports_its_instruction_set) {
   if (!testing::is_child()) return;
   std::printf("%s", runtime_report().c_str());
-  compare({70, 33, 17});
+  compare<float>({70, 33, 17});
+  compare<double>({70, 33, 17});
 }
 
 BOOST_AUTO_TEST_CASE(the_environment_lowers_it_and_the_report_says_so) {

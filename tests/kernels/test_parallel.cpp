@@ -111,7 +111,7 @@ BOOST_AUTO_TEST_CASE(nothing_starts_with_one_thread_or_one_block) {  // first: n
 }
 
 BOOST_AUTO_TEST_CASE(every_block_is_called_once) {
-  for (int threads : {1, 2, 3, 8}) {
+  for (int threads : {1, 2, 3, 8, 16}) {
     const Threads scope(threads);
     for (std::int64_t blocks : {0, 1, 2, 3, 7, 64, 10'000}) BOOST_TEST(calls_of(blocks) == once(blocks));
     for (int repeat = 0; repeat < 2000; ++repeat)
@@ -120,11 +120,33 @@ BOOST_AUTO_TEST_CASE(every_block_is_called_once) {
 }
 
 BOOST_AUTO_TEST_CASE(sleeping_workers_wake_for_the_next_job) {
-  const Threads scope(3);
-  for (int repeat = 0; repeat < 50; ++repeat) {
-    std::this_thread::sleep_for(std::chrono::microseconds(20 * repeat));  // from spinning to asleep
-    BOOST_TEST(calls_of(9) == once(9));
+  for (int threads : {3, 16}) {
+    const Threads scope(threads);
+    for (int repeat = 0; repeat < 50; ++repeat) {
+      std::this_thread::sleep_for(std::chrono::microseconds(20 * repeat));  // from spinning to asleep
+      BOOST_TEST(calls_of(40) == once(40));
+    }
   }
+}
+
+// All of 16 threads take part, so all are woken, though each wakes four at most; and a small job wakes no more than it has work for.
+BOOST_AUTO_TEST_CASE(a_job_takes_as_many_workers_as_it_has_blocks_for) {
+  const Threads scope(16);
+  const auto threads_of_jobs = [](int jobs, std::int64_t blocks) {
+    std::mutex mutex;
+    std::set<std::thread::id> seen;
+    for (int job = 0; job < jobs; ++job) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));  // all fall asleep
+      parallel_blocks(blocks, [&](std::int64_t) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        const std::lock_guard lock(mutex);
+        seen.insert(std::this_thread::get_id());
+      });
+    }
+    return seen.size();
+  };
+  BOOST_TEST(threads_of_jobs(1, 400) == 16u);
+  BOOST_TEST(threads_of_jobs(20, 3) == 3u);
 }
 
 BOOST_AUTO_TEST_CASE(several_threads_share_the_work) {

@@ -192,6 +192,7 @@ BOOST_AUTO_TEST_CASE(results_have_the_same_bits_for_any_number_of_threads) {
   const auto one = results(1);
   BOOST_TEST(results(2) == one, boost::test_tools::per_element());
   BOOST_TEST(results(5) == one, boost::test_tools::per_element());
+  BOOST_TEST(results(16) == one, boost::test_tools::per_element());
   set_num_threads(2);
 }
 
