@@ -308,8 +308,9 @@ struct CopyCosts {
   double a = 0;  // of an element of A
 };
 
-// How C is cut into blocks for `threads` threads: all take equally many of equal size, as nearly as whole tiles and copies allow. B is packed
-// again for each block of rows, and a transposed A copied for each block of columns, which many columns must share. Bits do not depend on it.
+// How C is cut into blocks for `threads` threads: all take equally many of equal size, as nearly as whole tiles and copies allow. B is
+// packed again for each block of rows, and a transposed A copied for each block of columns, which many columns must share. Bits do not
+// depend on it.
 struct Cut {
   Index rows, columns;
 };

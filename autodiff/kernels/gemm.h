@@ -20,9 +20,9 @@ template <class T> struct ProductOptions {
   bool relu = false;        ///< C = max(..., 0); NaN stays
 };
 
-/// C = A B, where A is m x k, B is k x n and C is m x n with dense rows at a distance of c_row; T is float or double. Sums run through k in order, so the bits
-/// depend neither on num_threads() nor on how the work is cut. They do depend on isa(). No other kernel is needed for any size; for which
-/// sizes this one is the fastest, product.h knows.
+/// C = A B, where A is m x k, B is k x n and C is m x n with dense rows at a distance of c_row; T is float or double. Sums run through k
+/// in order, so the bits depend neither on num_threads() nor on how the work is cut. They do depend on isa(). No other kernel is needed
+/// for any size; for which sizes this one is the fastest, product.h knows.
 template <class T> void gemm(Index m, Index n, Index k, const MatrixView<T>& a, const MatrixView<T>& b, T* c, Index c_row,
                              const ProductOptions<T>& options = {});
 
