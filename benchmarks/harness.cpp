@@ -87,7 +87,7 @@ void time_calls(Row& row, const std::function<void()>& call, std::size_t calls) 
 
 void report(std::span<const Row> rows, const Options& options) {
   if (!rows.empty())
-    fmt::print("{:<20} {:<10} {:>7} {:>12} {:>12} {:>8} {:>9} {:>8} {:>9} {:>9} {:>10} {:>10}\n", "name", "peer", "threads", "ours, us",
+    fmt::print("{:<26} {:<10} {:>7} {:>12} {:>12} {:>8} {:>9} {:>8} {:>9} {:>9} {:>10} {:>10}\n", "name", "peer", "threads", "ours, us",
                "peer, us", "ratio", "GFLOP/s", "of peak", "ours, MB", "peer, MB", "99.99%, us", "worst, us");
   nlohmann::json list = nlohmann::json::array();
   for (const Row& r : rows) {
@@ -95,7 +95,7 @@ void report(std::span<const Row> rows, const Options& options) {
     const std::string share = r.flops > 0 && r.peak > 0 ? fmt::format("{:.0f}%", 0.1 * r.flops / r.ours_us / r.peak) : "";
     const auto megabytes = [](double mb) { return mb > 0 ? fmt::format("{:.1f}", mb) : ""; };
     const auto microseconds = [](double us) { return us > 0 ? fmt::format("{:.{}f}", us, us < 10 ? 3 : 1) : ""; };
-    fmt::print("{:<20} {:<10} {:>7} {:>12} {:>12} {:>8.2f} {:>9} {:>8} {:>9} {:>9} {:>10} {:>10}\n", r.name, r.peer, r.threads,
+    fmt::print("{:<26} {:<10} {:>7} {:>12} {:>12} {:>8.2f} {:>9} {:>8} {:>9} {:>9} {:>10} {:>10}\n", r.name, r.peer, r.threads,
                microseconds(r.ours_us), microseconds(r.peer_us), r.ratio(), speed, share, megabytes(r.ours_mb), megabytes(r.peer_mb),
                microseconds(r.usual_us), microseconds(r.worst_us));
     list.push_back(

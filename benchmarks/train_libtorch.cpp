@@ -4,7 +4,10 @@
 
 #include <cstdlib>
 #include <memory>
+#include <utility>
 
+#include "benchmarks/libtorch_step.h"
+#include "benchmarks/model_rows.h"
 #include "benchmarks/train_server.h"
 #include "benchmarks/train_work.h"
 
@@ -12,10 +15,6 @@ namespace wengert::benchmark {
 namespace {
 
 using torch::Tensor;
-
-template <class T> Tensor tensor(const std::vector<T>& values, at::IntArrayRef shape) {
-  return torch::from_blob(const_cast<T*>(values.data()), shape, c10::CppTypeToScalarType<T>::value).clone();
-}
 
 struct Mlp {
   explicit Mlp(const MlpWork& work)
@@ -32,12 +31,6 @@ struct Mlp {
   torch::nn::Sequential model;
   Tensor x, labels;
 };
-
-double update(torch::optim::Optimizer& descent, const Tensor& loss) {
-  loss.backward();
-  descent.step();
-  return loss.item<double>();
-}
 
 Step train_mlp(std::int64_t batch) {
   struct Training : Mlp {
@@ -265,6 +258,7 @@ std::vector<ServedRow> rows() {
   list.push_back({"train/unrolled_rnn", UnrolledRnnWork::kFlops, unrolled_rnn});
   list.push_back({"train/tiny_ops", 0, tiny_ops});
   list.push_back({"train/logistic", 0, logistic});
+  for (ServedRow& row : model_rows()) list.push_back(std::move(row));
   return list;
 }
 

@@ -2,9 +2,11 @@
 #include <charconv>
 #include <cstdlib>
 #include <memory>
+#include <utility>
 
 #include "autodiff/autodiff.h"
 #include "autodiff/runtime.h"
+#include "benchmarks/model_rows.h"
 #include "benchmarks/train_server.h"
 #include "benchmarks/train_work.h"
 #include "nn/nn.h"
@@ -259,6 +261,7 @@ std::vector<ServedRow> rows() {
   list.push_back({"train/logistic", 0, logistic});
   for (const std::int64_t batch : MlpWork::kBatches)
     list.push_back({row_name("infer/mlp_b", batch), MlpWork::forward_flops(batch), [=] { return infer_mlp(batch); }});
+  for (ServedRow& row : model_rows()) list.push_back(std::move(row));
   return list;
 }
 

@@ -16,7 +16,7 @@ using Step = std::function<double()>;
 
 struct ServedRow {
   std::string name;
-  double flops;  ///< of the matrix products; 0 if they are negligible
+  double flops;  ///< of the matrix products; 0 if they are negligible or not counted
   std::function<Step()> make;
 };
 
