@@ -26,8 +26,9 @@ struct Convolution {
   }
 };
 
-// Each function writes all of its results and reads none of their old elements; T is float or double. The batch is cut into blocks,
-// those of sums by the sizes alone, and spread over the thread pool: the bits do not depend on num_threads(). Scratch memory comes from the pool.
+// Each function writes all of its results and reads none of their old elements; T is float or double. The batch is cut into blocks, those
+// of sums by the sizes alone, and spread over the thread pool: the bits do not depend on num_threads(). Scratch memory comes from the
+// pool.
 
 /// y of the formula above; `bias` may be null.
 template <class T> void convolution_forward(const Convolution& c, const T* x, const T* weight, const T* bias, T* y);

@@ -40,8 +40,8 @@ struct GemmBlock {
   Index row, rows, column, columns;
 };
 
-// The thresholds below are sizes in elements of float32, found by timing matrices on both sides of each; where they stand for bytes, float64
-// has half as many. A result's bits depend on kMaxDepth and kDotsBelow, that is on the matrices, and on none of the others.
+// The thresholds below are sizes in elements of float32, found by timing matrices on both sides of each; where they stand for bytes,
+// float64 has half as many. A result's bits depend on kMaxDepth and kDotsBelow, that is on the matrices, and on none of the others.
 //
 //   kMaxDepth     steps of k at once         a panel of B (two vectors of columns) has at most 33 KB and stays in the first cache
 //   kMaxRows      rows of a block            what is used of A at once has at most 400 KB and stays in the second cache

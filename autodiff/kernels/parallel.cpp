@@ -293,6 +293,7 @@ Pool& worker_pool() {
 
 std::atomic<int> chosen_threads{0};  // 0: not yet asked for
 std::atomic<bool> pool_exists{false};
+std::atomic<detail::JobRunner> job_runner{nullptr};
 
 int usable_processors() {
   cpu_set_t set;
@@ -332,9 +333,17 @@ void set_num_threads(int count) {
 
 int usable_threads() { return inside_job ? 1 : num_threads(); }
 
+void detail::set_job_runner(JobRunner runner) { job_runner.store(runner); }
+
 bool detail::run_on_pool(std::int64_t blocks, void (*block)(void*, std::int64_t), void* context) {
   const int threads = usable_threads();
   if (threads == 1) return false;
+  if (const JobRunner runner = job_runner.load(std::memory_order_relaxed)) {
+    inside_job = true;
+    runner(blocks, block, context);
+    inside_job = false;
+    return true;
+  }
   Pool& shared = worker_pool();
   pool_exists.store(true, std::memory_order_release);
   return shared.run(blocks, block, context, threads);

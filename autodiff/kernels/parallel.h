@@ -9,6 +9,11 @@ namespace detail {
 /// Runs block(context, i) for every i below `blocks` over the pool and returns true; does nothing and returns false where the calling
 /// thread should do it alone: one thread is set, it is itself inside a block, or the pool works for another thread.
 bool run_on_pool(std::int64_t blocks, void (*block)(void* context, std::int64_t index), void* context);
+
+/// Takes jobs in place of the pool, to measure them: calls block(context, i) for every i below `blocks`. Null: the pool works again. It
+/// serves one thread at a time.
+using JobRunner = void (*)(std::int64_t blocks, void (*block)(void* context, std::int64_t index), void* context);
+void set_job_runner(JobRunner runner);
 }  // namespace detail
 
 /// How many threads a call of parallel_blocks can use here: num_threads(), or 1 inside a block.
