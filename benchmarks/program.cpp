@@ -89,7 +89,7 @@ template <class F> void gradient_by_tape(const F& f, std::span<const double> x, 
   Tape tape;
   tape.variables(x, inputs);
   const Scalar y = f(std::span<const Scalar>(inputs));
-  tape.gradient(y, inputs, x_bar);
+  tape.gradient(y, inputs, x_bar, {.unreached = Unreached::zero});  // a path may end at the barrier
 }
 
 #ifdef WENGERT_WITH_ADOLC
@@ -223,7 +223,7 @@ void bundle(Benchmark& benchmark) {
       tape_of_one.variables(x, inputs);
       const std::array<Scalar, 2> y = B()(inputs);
       for (std::size_t j = 0; j < 2; ++j) {
-        tape_of_one.gradient(y[j], inputs, row, {.retain = j == 0});
+        tape_of_one.gradient(y[j], inputs, row, {.retain = j == 0, .unreached = Unreached::zero});
         std::copy_n(row.begin(), B::kVariables, &tape[(2 * k + j) * B::kVariables]);
       }
     }
