@@ -211,7 +211,10 @@ void add_positions(std::map<std::string, Function>& f) {
   f["scatter_add"] = [](Operands x) { return torch::scatter_add(x[0], 1, x[1], x[2]); };
   f["scatter"] = [](Operands x) { return torch::scatter(x[0], 1, x[1].expand({1024, 1024}), x[2]); };
   f["masked_fill"] = [](Operands x) { return torch::masked_fill(x[0], x[1], 2); };
-  f["masked_scatter"] = [](Operands x) { return torch::masked_scatter(x[0], x[1], x[2]); };
+  f["masked_scatter"] = [](Operands x) {
+    static const std::int64_t count = torch::nonzero(x[1]).size(0);
+    return torch::masked_scatter(x[0], x[1], x[2].reshape({-1}).slice(0, 0, count));
+  };
   f["masked_select"] = [](Operands x) { return torch::masked_select(x[0], x[1]); };
   f["nonzero"] = [](Operands x) { return torch::nonzero(x[0]); };
   f["slice_update"] = [](Operands x) { return torch::slice_scatter(x[0], x[1], 0, 256, 768); };
@@ -228,7 +231,7 @@ void add_images(std::map<std::string, Function>& f) {
   f["max_pool2d"] = [](Operands x) { return torch::max_pool2d(x[0], 2); };
   f["max_pool2d_with_indices"] = [](Operands x) { return std::get<0>(torch::max_pool2d_with_indices(x[0], 3, 2, 1)); };
   f["avg_pool2d"] = [](Operands x) { return torch::avg_pool2d(x[0], 2); };
-  f["adaptive_avg_pool2d"] = [](Operands x) { return torch::adaptive_avg_pool2d(x[0], 7); };
+  f["adaptive_avg_pool2d"] = [](Operands x) { return torch::adaptive_avg_pool2d(x[0], {7, 7}); };
   f["max_pool1d"] = [](Operands x) { return torch::max_pool1d(x[0], 2); };
   f["avg_pool1d"] = [](Operands x) { return torch::avg_pool1d(x[0], 2); };
 }

@@ -142,7 +142,10 @@ void add_positions(std::map<std::string, Function>& f) {
   f["scatter_add"] = [](Operands x) { return scatter_add(x[0], 1, x[1], x[2]); };
   f["scatter"] = [](Operands x) { return scatter(x[0], 1, expand(x[1], {1024, 1024}), x[2]); };
   f["masked_fill"] = [](Operands x) { return masked_fill(x[0], x[1], 2); };
-  f["masked_scatter"] = [](Operands x) { return masked_scatter(x[0], x[1], x[2]); };
+  f["masked_scatter"] = [](Operands x) {  // as many elements as the mask has true ones
+    static const Index count = nonzero(x[1]).size(0);
+    return masked_scatter(x[0], x[1], reshape(x[2], {-1})(Range(0, count)));
+  };
   f["masked_select"] = [](Operands x) { return masked_select(x[0], x[1]); };
   f["nonzero"] = [](Operands x) { return nonzero(x[0]); };
   f["slice_update"] = [](Operands x) { return slice_update(x[0], {Range(256, 768)}, x[1]); };
