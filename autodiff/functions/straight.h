@@ -314,20 +314,17 @@ WENGERT_STRAIGHT double acos(double x) {
 
 // ---- error function --------------------------------------------------------------------------------------------------------------
 
-/// e^(-a^2). The rounding error of a^2 would be multiplied by a^2, so the low part of the square goes to the reduced argument.
-WENGERT_STRAIGHT Exponential<double> exponential_of_negative_square(double a) {
-  const double head = std::bit_cast<double>(bits(a) & ~std::uint64_t(0x7ffffff)), low = (a - head) * (a + head), square = head * head;
-  const double k = rounded(square * -1.4426950408889634);
-  return {small_exponential((-square - k * Format<double>::kLn2High) - (k * Format<double>::kLn2Low + low)), k};
+/// e^(-f a^2) for a power of two f. The rounding error of a^2 would be multiplied by a^2, so the low part of the square goes to the reduced
+/// argument.
+template <class T> WENGERT_STRAIGHT Exponential<T> exponential_of_negative_square(T a, T f = 1) {
+  constexpr BitsOf<T> kLowHalf = (BitsOf<T>(1) << (sizeof(T) == 8 ? 27 : 12)) - 1;
+  const T head = std::bit_cast<T>(bits(a) & ~kLowHalf), low = (a - head) * (a + head) * f, square = head * head * f;
+  const T k = rounded(square * T(-1.4426950408889634));
+  return {small_exponential((-square - k * Format<T>::kLn2High) - (k * Format<T>::kLn2Low + low)), k};
 }
-WENGERT_STRAIGHT Exponential<float> exponential_of_negative_square(float a) {
-  const double square = static_cast<double>(a) * static_cast<double>(a), k = rounded(square * -1.4426950408889634);
-  return {small_exponential(static_cast<float>(-square - k * 0.69314718055994531)), static_cast<float>(k)};
-}
-/// erfc(a), for a >= 0.4: (1 + 2a) e^(a^2) erfc(a) is a polynomial of t = (a - K) / (a + K)
+/// e^(a^2) erfc(a), for a >= 0.4: times 1 + 2a it is a polynomial of t = (a - K) / (a + K)
 /// (M. M. Shepherd and J. G. Laframboise, Mathematics of Computation 36, 1981).
-template <class T> WENGERT_STRAIGHT T tail_of_gaussian(T a) {
-  a = a > (sizeof(T) == 8 ? 28 : 11) ? T(sizeof(T) == 8 ? 28 : 11) : a;  // where it is 0
+template <class T> WENGERT_STRAIGHT T scaled_tail_of_gaussian(T a) {
   const T t = (a - T(3.75)) / (a + T(3.75));
   T p;
   if constexpr (sizeof(T) == 8) {
@@ -341,8 +338,15 @@ template <class T> WENGERT_STRAIGHT T tail_of_gaussian(T a) {
                    0.09232529959209411, -0.05862835398525195, 0.028279328978274246, -0.010047904735871792, 0.0017819092158944524,
                    0.0008041604401161709);
   }
+  return p / (1 + 2 * a);
+}
+/// Where erfc is 0.
+template <class T> constexpr T kEndOfGaussian = sizeof(T) == 8 ? 28 : 11;
+/// erfc(a), for a >= 0.4.
+template <class T> WENGERT_STRAIGHT T tail_of_gaussian(T a) {
+  a = a > kEndOfGaussian<T> ? kEndOfGaussian<T> : a;
   const Exponential<T> e = exponential_of_negative_square(a);
-  const T q = p / (1 + 2 * a);
+  const T q = scaled_tail_of_gaussian(a);
   return scale(q + e.p * q, e.k);
 }
 /// erf(x) for |x| <= 1.

@@ -5,14 +5,16 @@
 //   y = f(a, b):   a_bar = f.left(y_bar, a, b, y),     y_dot = f.left(a_dot, a, b, y) + f.right(b_dot, a, b, y)
 //                  b_bar = f.right(y_bar, a, b, y)
 //
-// Outside recording a rule is one fused loop; while a sweep is recorded, the same formula runs on tensors. The functions of each list of
-// functions.h are instantiated in a file of their own (elementwise_*.cpp).
+// Outside recording a rule is one fused loop; while a sweep is recorded, the same formula runs on tensors, or is one operation if the
+// function has higher derivatives (functions/higher_derivatives.h). The functions of each list of functions.h are instantiated in a file of
+// their own (elementwise_*.cpp).
 #include <array>
 #include <bit>
 #include <cstdint>
 #include <type_traits>
 
 #include "autodiff/functions/element.h"
+#include "autodiff/functions/higher_derivatives.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/elementwise_operation.h"
 #include "autodiff/tensor/call_site.h"
@@ -104,6 +106,12 @@ template <class T, class F> auto pullback_loop(const F& f) {
   }
 }
 
+/// m f'(x), where y = f(x) if the rule reads it: one operation, whose rules of the next two orders are single loops as well
+/// (times_derivative.cpp).
+template <class F> Tensor times_derivative(const Tensor& m, const Tensor& x, const Tensor& y);
+/// Whether the active tape is read by something that translates operations one by one and knows those of ops.h alone.
+bool is_translated();
+
 template <class F> class Map : public ElementwiseOperation {
  public:
   constexpr Map() = default;
@@ -126,7 +134,12 @@ template <class F> class Map : public ElementwiseOperation {
 
  private:
   Tensor carry(const Saved& s, const Tensor& m) const {
-    if (recording()) return f_.pullback(m, s.x(), s.y());
+    if (recording()) {
+      if constexpr (fn::kHasHigherDerivatives<F>) {
+        if (!is_translated()) return times_derivative<F>(m, s.x(), s.y());
+      }
+      return f_.pullback(m, s.x(), s.y());
+    }
     return apply_rule(m, {&m, &s.x(), &s.y()}, pullback_loop<float>(f_), pullback_loop<double>(f_));
   }
   [[no_unique_address]] F f_;
