@@ -1,11 +1,13 @@
-// What direct_convolution.h takes is left to it. Of all else, each image is unrolled in tiles to a matrix of columns, and the rest are
-// products of matrices. For one group of an image, with K = in_channels / groups * kernel height * kernel width rows and a column for each
-// output position,
+// What direct_convolution.h and grouped_convolution.h take is left to them. Of all else, each image is unrolled in tiles to a matrix of
+// columns, and the rest are products of matrices. For one group of an image, with K = in_channels / groups * kernel height * kernel width
+// rows and a column for each output position,
 //
 //   columns[(c, r, s), (i, j)] = x[c, i sh - ph + r dh, j sw - pw + s dw]
 //
 //   y = weight columns,   weight_bar = y_bar columns^T,   columns_bar = weight^T y_bar, of which every element is added to the element of x
 //   where it came from
+//
+// An image is first split into phases along the width if the stride is larger than 1. So a row of columns is a copy of neighbours.
 #include "autodiff/kernels/convolution.h"
 
 #include <algorithm>
@@ -13,10 +15,14 @@
 #include <type_traits>
 
 #include "autodiff/kernels/direct_convolution.h"
+#include "autodiff/kernels/grouped_convolution.h"
 #include "autodiff/kernels/parallel.h"
 #include "autodiff/kernels/partial_sums.h"
 #include "autodiff/kernels/product.h"
+#include "autodiff/kernels/run_elements.h"
 #include "autodiff/kernels/scratch.h"
+
+#define WENGERT_LOOP __attribute__((always_inline)) inline
 
 namespace wengert::kernels {
 namespace {
@@ -35,12 +41,20 @@ struct Unrolled {
         channels(c.in_channels / c.groups),
         outputs(c.out_channels / c.groups),
         rows(channels * c.height.kernel * c.width.kernel),
-        positions(Shape{c.height.out, c.width.out}.size()) {}  // may wrap if the batch is empty
+        positions(Shape{c.height.out, c.width.out}.size()),  // may wrap if the batch is empty
+        phases(c.width),
+        row(is_split() ? phases.count * phases.size : c.width.in) {}
 
   WindowAxis height, width;
   Index channels, outputs;  // of a group
   Index rows;               // of the matrix of columns
   Index positions;          // of an image of y
+  PhaseAxis phases;         // of the width
+  Index row;                // elements of a row of the image that is unrolled
+
+  bool is_split() const { return width.stride > 1; }
+  // Elements of the image when it is split, 0 if it is not.
+  Index split_size() const { return is_split() ? channels * height.in * row : 0; }
 
   // Whether the matrix of columns is x as it lies there.
   bool is_image() const { return is_identity(height) && is_identity(width); }
@@ -63,54 +77,75 @@ struct Unrolled {
       }
   }
 
-  // f(elements of the matrix, elements of the image, how many, distance in the image) for every run of a tile along the width, and
-  // g(elements of the matrix, how many) for the runs in the padding.
+  // f(elements of the matrix, elements of the image, how many) for every run of a tile along the width, and g(elements of the matrix, how
+  // many) for the runs in the padding.
   template <class Columns, class Image, class F, class G>
-  void for_each_run(const Tile& tile, Columns* columns, Image* image, F&& f, G&& g) const {
-    for (Index c = 0; c < channels; ++c, image += height.in * width.in)
+  WENGERT_LOOP void for_each_run(const Tile& tile, Columns* columns, Image* image, const F& f, const G& g) const {
+    for (Index c = 0; c < channels; ++c, image += height.in * row)
       for (Index r = 0; r < height.kernel; ++r) {
         const Range valid_rows = inside(height, r, tile.rows);
         for (Index s = 0; s < width.kernel; ++s) {
-          const Range valid = inside(width, s, tile.columns);
+          // A phase has its padding with it.
+          const Range valid = is_split() ? tile.columns : inside(width, s, tile.columns);
+          const Index first = is_split() ? phases.phase(s) * phases.size + phases.shift(s) + valid.first : width.input(valid.first, s);
           for (Index i = tile.rows.first; i < tile.rows.last; ++i, columns += tile.columns.size()) {
             if (i < valid_rows.first || i >= valid_rows.last || valid.size() == 0) {
               g(columns, tile.columns.size());
               continue;
             }
             g(columns, valid.first - tile.columns.first);
-            f(columns + (valid.first - tile.columns.first), image + height.input(i, r) * width.in + width.input(valid.first, s),
-              valid.size(), width.stride);
+            f(columns + (valid.first - tile.columns.first), image + height.input(i, r) * row + first, valid.size());
             g(columns + (valid.last - tile.columns.first), tile.columns.last - valid.last);
           }
         }
       }
   }
 
+  // `image` is split if it is to be.
   template <class T> void unroll(const Tile& tile, const T* image, T* columns) const {
     for_each_run(
-        tile, columns, image,
-        [](T* to, const T* from, Index n, Index step) {
-          if (step == 1) {
-            std::copy_n(from, n, to);
-          } else {
-            for (Index i = 0; i < n; ++i) to[i] = from[i * step];
-          }
-        },
+        tile, columns, image, [](T* to, const T* from, Index n) { std::copy_n(from, n, to); },
         [](T* to, Index n) { std::fill_n(to, n, T(0)); });
   }
-
   // The transposed map: adds every element of the matrix to the element of the image where it came from.
   template <class T> void add_rolled(const Tile& tile, const T* columns, T* image) const {
-    for_each_run(
-        tile, columns, image,
-        [](const T* from, T* to, Index n, Index step) {
-          if (step == 1) {
+    run_elements<T>([&]() __attribute__((always_inline)) {
+      for_each_run(
+          tile, columns, image, [](const T* from, T* __restrict to, Index n) __attribute__((always_inline)) {
             for (Index i = 0; i < n; ++i) to[i] += from[i];
+          },
+          [](const T*, Index) __attribute__((always_inline)){});
+    });
+  }
+
+  // The image as it is unrolled: in phases, in `to`, or as it is.
+  template <class T> const T* split(const T* image, T* to) const {
+    if (!is_split()) return image;
+    run_elements<T>([&]() __attribute__((always_inline)) {
+      const T* from = image;
+      T* phase = to;
+      for (Index k = 0; k < channels * height.in; ++k, from += width.in)
+        for (Index a = 0; a < phases.count; ++a, phase += phases.size) {
+          const Range valid = phases.inputs(a);
+          for (Index i = 0; i < valid.first; ++i) phase[i] = 0;
+          const T* const inputs = from + phases.input(a, 0);
+          if (width.stride == 2) {  // a distance that the compiler knows
+            for (Index i = valid.first; i < valid.last; ++i) phase[i] = inputs[2 * i];
           } else {
-            for (Index i = 0; i < n; ++i) to[i * step] += from[i];
+            for (Index i = valid.first; i < valid.last; ++i) phase[i] = inputs[i * width.stride];
           }
-        },
-        [](const T*, Index) {});
+          for (Index i = valid.last; i < phases.size; ++i) phase[i] = 0;
+        }
+    });
+    return to;
+  }
+  // The transposed map of split: adds the phases to the image.
+  template <class T> void add_joined(const T* phase, T* image) const {
+    for (Index k = 0; k < channels * height.in; ++k, image += width.in)
+      for (Index a = 0; a < phases.count; ++a, phase += phases.size) {
+        const Range valid = phases.inputs(a);
+        for (Index i = valid.first; i < valid.last; ++i) image[phases.input(a, i)] += phase[i];
+      }
   }
 
  private:
@@ -137,8 +172,9 @@ template <class T> double sum_of(const T* x, Index n) {
   return ((parts[0] + parts[1]) + (parts[2] + parts[3])) + ((parts[4] + parts[5]) + (parts[6] + parts[7]));
 }
 
-// weight += y columns^T for one image. `columns` is scratch for a tile, null if the image needs none.
-template <class T> void add_weight_gradient(const Convolution& c, const Unrolled& u, const T* x, const T* y, T* columns, T* weight) {
+// weight += y columns^T for one image. `columns` is scratch for a tile, null if the image needs none, and `phases` for a split image.
+template <class T>
+void add_weight_gradient(const Convolution& c, const Unrolled& u, const T* x, const T* y, T* columns, T* phases, T* weight) {
   const auto add_product = [&](const T* y_of_group, Index count, const T* matrix, T* of_group) {
     product<T>(u.outputs, u.rows, count, {y_of_group, distance(u.positions), 1}, {matrix, 1, distance(count)}, of_group, distance(u.rows),
                {.accumulate = true});
@@ -150,8 +186,9 @@ template <class T> void add_weight_gradient(const Convolution& c, const Unrolled
       add_product(of_y, u.positions, image, of_group);
       continue;
     }
+    const T* const from = u.split(image, phases);
     u.for_each_tile<T>([&](const Tile& tile) {
-      u.unroll(tile, image, columns);
+      u.unroll(tile, from, columns);
       add_product(of_y + tile.first_position, tile.positions, columns, of_group);
     });
   }
@@ -169,6 +206,7 @@ Index parts_of_batch(Index batch, Index sums) {
 }
 
 template <class T> void convolution_forward(const Convolution& c, const T* x, const T* weight, const T* bias, T* y) {
+  if (has_small_groups(c)) return grouped_forward(c, x, weight, bias, y);
   if constexpr (std::is_same_v<T, float>)
     if (is_direct(c)) return direct_convolution(c, {}, x, weight, bias, y, nullptr);
   const Unrolled u(c);
@@ -177,7 +215,7 @@ template <class T> void convolution_forward(const Convolution& c, const T* x, co
                {.accumulate = bias != nullptr});
   };
   parallel_blocks(c.batch, [&](Index n) {
-    Scratch<T> scratch(u.is_image() ? 0 : u.rows * u.positions_of_tile<T>());
+    Scratch<T> scratch(u.is_image() ? 0 : u.rows * u.positions_of_tile<T>()), phases(u.split_size());
     T* const to = y + n * c.output_size();
     if (bias) fill_planes(c.out_channels, u.positions, bias, to);
     for (Index g = 0; g < c.groups; ++g) {
@@ -187,8 +225,9 @@ template <class T> void convolution_forward(const Convolution& c, const T* x, co
         product_with_columns(of_weight, u.positions, image, of_y);
         continue;
       }
+      const T* const from = u.split(image, phases.data());
       u.for_each_tile<T>([&](const Tile& tile) {
-        u.unroll(tile, image, scratch.data());
+        u.unroll(tile, from, scratch.data());
         product_with_columns(of_weight, tile.positions, scratch.data(), of_y + tile.first_position);
       });
     }
@@ -196,6 +235,7 @@ template <class T> void convolution_forward(const Convolution& c, const T* x, co
 }
 
 template <class T> void convolution_data_gradient(const Convolution& c, const T* y, const T* weight, const T* bias, T* x) {
+  if (has_small_groups(c)) return grouped_data_gradient(c, y, weight, bias, x);
   if constexpr (std::is_same_v<T, float>)
     if (!bias && has_direct_data_gradient(c)) return direct_gradients(c, {}, nullptr, weight, nullptr, nullptr, y, {.x = x});
   const Unrolled u(c);
@@ -205,7 +245,7 @@ template <class T> void convolution_data_gradient(const Convolution& c, const T*
                {.accumulate = accumulate});
   };
   parallel_blocks(c.batch, [&](Index n) {
-    Scratch<T> scratch(u.is_image() ? 0 : u.rows * u.positions_of_tile<T>());
+    Scratch<T> scratch(u.is_image() ? 0 : u.rows * u.positions_of_tile<T>()), phases(u.split_size());
     T* const to = x + n * c.image_size();
     fill_planes(c.in_channels, plane, bias, to);
     for (Index g = 0; g < c.groups; ++g) {
@@ -215,15 +255,18 @@ template <class T> void convolution_data_gradient(const Convolution& c, const T*
         product_with_y(of_weight, u.positions, of_y, true, image);
         continue;
       }
+      std::fill_n(phases.data(), u.split_size(), T(0));
       u.for_each_tile<T>([&](const Tile& tile) {
         product_with_y(of_weight, tile.positions, of_y + tile.first_position, false, scratch.data());
-        u.add_rolled(tile, scratch.data(), image);
+        u.add_rolled(tile, scratch.data(), u.is_split() ? phases.data() : image);
       });
+      if (u.is_split()) u.add_joined(phases.data(), image);
     }
   });
 }
 
 template <class T> void convolution_weight_gradient(const Convolution& c, const T* x, const T* y, T* weight, T* bias) {
+  if (has_small_groups(c)) return grouped_weight_gradient(c, x, y, weight, bias);
   if constexpr (std::is_same_v<T, float>)
     if (is_direct(c)) return direct_gradients(c, {}, x, nullptr, nullptr, nullptr, y, {.weight = weight, .bias = bias});
   const Index weights = c.weight_size(), sums = weights + (bias ? c.out_channels : 0), parts = parts_of_batch(c.batch, sums);
@@ -236,10 +279,10 @@ template <class T> void convolution_weight_gradient(const Convolution& c, const 
     T* const mine = others.data() + (part - 1) * sums;
     T *const of_weight = part == 0 ? weight : mine, *const of_bias = part == 0 || !bias ? bias : mine + weights;
     if (part > 0) std::fill_n(mine, sums, T(0));
-    Scratch<T> columns(u.is_image() ? 0 : u.rows * u.positions_of_tile<T>());
+    Scratch<T> columns(u.is_image() ? 0 : u.rows * u.positions_of_tile<T>()), phases(u.split_size());
     for (Index n = part * c.batch / parts; n < (part + 1) * c.batch / parts; ++n) {
       const T* const of_y = y + n * c.output_size();
-      add_weight_gradient(c, u, x + n * c.image_size(), of_y, u.is_image() ? nullptr : columns.data(), of_weight);
+      add_weight_gradient(c, u, x + n * c.image_size(), of_y, u.is_image() ? nullptr : columns.data(), phases.data(), of_weight);
       for (Index o = 0; of_bias && o < c.out_channels; ++o) of_bias[o] += static_cast<T>(sum_of(of_y + o * u.positions, u.positions));
     }
   });
@@ -255,3 +298,5 @@ template void convolution_weight_gradient(const Convolution&, const float*, cons
 template void convolution_weight_gradient(const Convolution&, const double*, const double*, double*, double*);
 
 }  // namespace wengert::kernels
+
+#undef WENGERT_LOOP

@@ -9,6 +9,7 @@
 #include <limits>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "tests/support/throws.h"
@@ -134,6 +135,11 @@ BOOST_AUTO_TEST_CASE(kernels_against_the_formula) {
     const Index groups = 1 + below(3);
     check_both({1 + below(4), groups * (1 + below(4)), groups * (1 + below(4)), groups, random_axis(), random_axis()});
   }
+  // With more channels in a group.
+  for (int i = 0; i < 40; ++i) {
+    const Index groups = 1 + below(2);
+    check_both({1 + below(3), groups * (1 + below(8)), groups * (5 + below(4)), groups, random_axis(), random_axis()});
+  }
 }
 
 BOOST_AUTO_TEST_CASE(kernels_at_sizes_of_networks) {
@@ -142,6 +148,8 @@ BOOST_AUTO_TEST_CASE(kernels_at_sizes_of_networks) {
   check_both({11, 1, 16, 1, axis(12, 5, 1, 0, 1), axis(12, 5, 1, 0, 1)});
   check_both({2, 32, 16, 1, one, one});     // pointwise
   check_both({2, 24, 24, 24, same, same});  // depthwise
+  check_both({2, 3, 6, 3, axis(70, 3, 1, 1, 1), axis(70, 5, 1, 2, 1)});
+  check_both({2, 3, 3, 3, axis(70, 5, 2, 2, 1), axis(131, 3, 2, 1, 1)});
   check_both({2, 8, 8, 1, axis(16, 4, 2, 1, 1), axis(16, 4, 2, 1, 1)});
 }
 
@@ -175,12 +183,12 @@ BOOST_AUTO_TEST_CASE(sequences_are_images_of_height_1) {
 
 BOOST_AUTO_TEST_CASE(results_have_the_same_bits_for_any_number_of_threads) {
   Generator random(3);
-  const Tensor x = random.normal({9, 8, 14, 14}), w = random.normal({16, 8, 3, 3}), b = random.normal({16});
-  const auto results = [&](int threads) {
+  const Tensor x = random.normal({9, 8, 14, 14}), b = random.normal({16});
+  const auto results = [&](int threads, const Tensor& w, const Conv2dOptions& options) {
     set_num_threads(threads);
     Tape tape;
     const Tensor v = tape.variable(x), u = tape.variable(w), t = tape.variable(b);
-    const Tensor y = max_pool2d(conv2d(v, u, t, {.padding = 1}), 2);
+    const Tensor y = max_pool2d(conv2d(v, u, t, options), 2);
     const auto [dx, dw, db] = tape.gradient(sum(square(y)), v, u, t);
     std::vector<float> all = y.to_vector<float>();
     for (const Tensor& g : {dx, dw, db}) {
@@ -189,10 +197,16 @@ BOOST_AUTO_TEST_CASE(results_have_the_same_bits_for_any_number_of_threads) {
     }
     return all;
   };
-  const auto one = results(1);
-  BOOST_TEST(results(2) == one, boost::test_tools::per_element());
-  BOOST_TEST(results(5) == one, boost::test_tools::per_element());
-  BOOST_TEST(results(16) == one, boost::test_tools::per_element());
+  for (const auto& [channels, options] : {std::pair<Index, Conv2dOptions>{8, {.padding = 1}},
+                                          {8, {.stride = 2, .padding = 1}},
+                                          {1, {.padding = 1, .groups = 8}},
+                                          {1, {.stride = 2, .groups = 8}}}) {
+    const Tensor w = random.normal({16, channels, 3, 3});
+    const auto one = results(1, w, options);
+    BOOST_TEST(results(2, w, options) == one, boost::test_tools::per_element());
+    BOOST_TEST(results(5, w, options) == one, boost::test_tools::per_element());
+    BOOST_TEST(results(16, w, options) == one, boost::test_tools::per_element());
+  }
   set_num_threads(2);
 }
 
