@@ -123,6 +123,19 @@ template <class T> WENGERT_LOOP void add_multiple(Index n, T a, const T* from, T
   for (Index i = 0; i < n; ++i) to[i] += a * from[i];
 }
 
+// The sum of n terms, added to sums in double side by side. A chunk's terms are added in T.
+constexpr Index kLanes = 8;
+template <class T, class Term> WENGERT_LOOP void add_to_lanes(Index n, const Term& term, double* lanes) {
+  constexpr Index kPartial = 4 * kLanes;
+  T partial[kPartial] = {};
+  Index i = 0;
+  for (; i + kPartial <= n; i += kPartial)
+    for (Index k = 0; k < kPartial; ++k) partial[k] += term(i + k);
+  for (Index k = 0; i + k < n; ++k) partial[k] += term(i + k);
+  for (Index k = 0; k < 2 * kLanes; ++k) partial[k] += partial[k + 2 * kLanes];
+  for (Index k = 0; k < kLanes; ++k) lanes[k] += static_cast<double>(partial[k] + partial[k + kLanes]);
+}
+
 // f(first, last) for blocks of `count` items that cost `work` multiplications each, over the thread pool.
 template <class F> void parallel_ranges(Index count, double work, const F& f) {
   constexpr double kBlock = 1 << 17;
@@ -197,16 +210,23 @@ template <class T> void grouped_data_gradient(const Convolution& c, const T* y, 
 }
 
 template <class T> void grouped_weight_gradient(const Convolution& c, const T* x, const T* y, T* weight, T* bias) {
+  // Parts of the batch, so that each reads neighbours, and of the groups where the batch is small.
+  constexpr Index kParts = 8;
   const Planes p(c);
-  const Index weights = p.outputs * p.channels * p.taps;  // of a group
-  parallel_ranges(c.groups, static_cast<double>(c.batch) * work_of_group(p), [&](Index first, Index last) {
+  const Index batch_parts = std::min(c.batch, kParts), group_parts = std::min(kParts / batch_parts, c.groups);
+  const Index weights = p.outputs * p.channels * p.taps, width = weights + p.outputs;  // of a group
+  Scratch<double> sums(batch_parts * c.groups * width * kLanes);
+  parallel_blocks(batch_parts * group_parts, [&](Index block) {
+    const Index part = block / group_parts, of_groups = block % group_parts;
+    const Range groups{of_groups * c.groups / group_parts, (of_groups + 1) * c.groups / group_parts};
+    double* const sums_of_part = sums.data() + part * c.groups * width * kLanes;
+    std::fill_n(sums_of_part + groups.first * width * kLanes, groups.size() * width * kLanes, 0.0);
     Scratch<T> phases(p.plane), ys(p.outputs * p.length);
-    Scratch<double> sums(weights + p.outputs);  // float32 sums of a chunk are added in double
     const auto loop = [&]() __attribute__((always_inline)) {
-      for (Index group = first; group < last; ++group) {
-        for (Index i = 0; i < weights + p.outputs; ++i) sums.data()[i] = 0;
-        for (Index n = 0; n < c.batch; ++n) {
+      for (Index n = part * c.batch / batch_parts; n < (part + 1) * c.batch / batch_parts; ++n)
+        for (Index group = groups.first; group < groups.last; ++group) {
           const Index item = n * c.groups + group;
+          double* const of_group = sums_of_part + group * width * kLanes;
           for (Index o = 0; o < p.outputs; ++o) p.spread(y + (item * p.outputs + o) * p.output, ys.data() + o * p.length);
           for (Index k = 0; k < p.channels; ++k) {
             p.split(x + (item * p.channels + k) * p.image, phases.data());
@@ -215,24 +235,34 @@ template <class T> void grouped_weight_gradient(const Convolution& c, const T* x
                 const T* const of_y = ys.data() + o * p.length + at;
                 p.for_each_tap([&](Index t, Index offset) __attribute__((always_inline)) {
                   const T* const of_x = phases.data() + offset + at;
-                  sums.data()[(o * p.channels + k) * p.taps + t] += static_cast<double>(sum_of_run(
-                      0, count, [ of_x, of_y ](Index i) __attribute__((always_inline)) { return of_x[i] * of_y[i]; }));
+                  add_to_lanes<T>(
+                      count, [ of_x, of_y ](Index i) __attribute__((always_inline)) { return of_x[i] * of_y[i]; },
+                      of_group + ((o * p.channels + k) * p.taps + t) * kLanes);
                 });
               });
           }
           for (Index o = 0; bias && o < p.outputs; ++o)
             p.for_each_chunk([&](Index at, Index count) __attribute__((always_inline)) {
               const T* const of_y = ys.data() + o * p.length + at;
-              sums.data()[weights + o] += static_cast<double>(sum_of_run(
-                  0, count, [of_y](Index i) __attribute__((always_inline)) { return of_y[i]; }));
+              add_to_lanes<T>(
+                  count, [of_y](Index i) __attribute__((always_inline)) { return of_y[i]; }, of_group + (weights + o) * kLanes);
             });
         }
-        for (Index i = 0; i < weights; ++i) weight[group * weights + i] = static_cast<T>(sums.data()[i]);
-        for (Index o = 0; bias && o < p.outputs; ++o) bias[group * p.outputs + o] = static_cast<T>(sums.data()[weights + o]);
-      }
     };
     run_elements<T>(loop);
   });
+  for (Index group = 0; group < c.groups; ++group)
+    for (Index i = 0; i < width; ++i) {
+      double sum = 0;
+      for (Index part = 0; part < batch_parts; ++part) {
+        const double* const lanes = sums.data() + ((part * c.groups + group) * width + i) * kLanes;
+        sum += sum_of_run<kLanes>(0, kLanes, [lanes](Index k) { return lanes[k]; });
+      }
+      if (i < weights)
+        weight[group * weights + i] = static_cast<T>(sum);
+      else if (bias)
+        bias[group * p.outputs + (i - weights)] = static_cast<T>(sum);
+    }
 }
 
 template void grouped_forward(const Convolution&, const float*, const float*, const float*, float*);

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <numeric>
 
+#include "autodiff/kernels/slices.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/composition_scope.h"
@@ -57,29 +58,6 @@ namespace {
 
 // Terms for the same position are added in double, so that a float32 sum of very many of them keeps its digits.
 
-// y[..., index[k], ...] += s[..., k, ...], all dense. Positions are visited in the order of their indices.
-void add_slices(float* y, const Shape& shape, int dim, std::span<const std::int64_t> index, const float* s) {
-  const Index outer = shape.size(0, dim), inner = shape.size(dim + 1, shape.rank());
-  const auto count = static_cast<Index>(index.size());
-  pool::Vector<Index> order(index.size());
-  std::iota(order.begin(), order.end(), Index(0));
-  std::stable_sort(order.begin(), order.end(),
-                   [&](Index p, Index q) { return index[static_cast<std::size_t>(p)] < index[static_cast<std::size_t>(q)]; });
-  pool::Vector<double> sums(static_cast<std::size_t>(inner));
-  for (Index o = 0; o < outer; ++o)
-    for (std::size_t first = 0, last = 0; first < order.size(); first = last) {
-      const std::int64_t position = index[static_cast<std::size_t>(order[first])];
-      while (last < order.size() && index[static_cast<std::size_t>(order[last])] == position) ++last;
-      float* to = y + (o * shape[dim] + position) * inner;
-      std::copy_n(to, inner, sums.begin());
-      for (std::size_t k = first; k < last; ++k) {
-        const float* from = s + (o * count + order[k]) * inner;
-        for (Index i = 0; i < inner; ++i) sums[static_cast<std::size_t>(i)] += static_cast<double>(from[i]);
-      }
-      for (Index i = 0; i < inner; ++i) to[i] = static_cast<float>(sums[static_cast<std::size_t>(i)]);
-    }
-}
-
 // y[positions[k]] += s[k].
 void add_elements(float* y, Index size, std::span<const Index> positions, const float* s) {
   if (size <= 4 * static_cast<Index>(positions.size())) {
@@ -99,14 +77,16 @@ void add_elements(float* y, Index size, std::span<const Index> positions, const 
   }
 }
 
+kernels::Slices slices_of(const Shape& shape, int dim) { return {shape.size(0, dim), shape[dim], shape.size(dim + 1, shape.rank())}; }
+std::span<const std::int64_t> list_of(const Tensor& index) { return {index.data<std::int64_t>(), static_cast<std::size_t>(index.size())}; }
+
 // y[position] += s, for a dense y.
 void add_at(Tensor& y, int dim, const Tensor& index, Positions positions, const Tensor& source) {
   const Tensor s = source.constant().contiguous();
   if (y.dtype() == float32 && s.size() > 0) {
     float* to = detail::data<float>(y);
     if (positions == Positions::list) {
-      const std::span<const std::int64_t> list(index.data<std::int64_t>(), static_cast<std::size_t>(index.size()));
-      return add_slices(to, y.shape(), dim, list, s.data<float>());
+      return kernels::add_slices(slices_of(y.shape(), dim), list_of(index), s.data<float>(), to);
     }
     pool::Vector<Index> where(static_cast<std::size_t>(s.size()));
     for_each_position(y.strides(), dim, index, positions, s.shape(),
@@ -175,6 +155,10 @@ Tensor gather_along(const Tensor& x, int dim, const Tensor& index, Positions pos
     shape[dim] = index.size();
   }
   Tensor y = Tensor::uninitialized(shape, x.dtype(), site);
+  if (positions == Positions::list && x.is_row_major() && y.size() > 0) {
+    kernels::gather_slices(slices_of(x.shape(), dim), list_of(index), x.elements()->data, bytes_of(x.dtype()), y.elements()->data);
+    return record(Take(dim, positions), site, {&x, &index}, std::move(y));
+  }
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T* from = static_cast<const T*>(x.elements()->data);

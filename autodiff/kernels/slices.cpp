@@ -1,0 +1,106 @@
+#include "autodiff/kernels/slices.h"
+
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "autodiff/kernels/parallel.h"
+#include "autodiff/kernels/run_elements.h"
+#include "autodiff/tensor/storage.h"
+
+namespace wengert::kernels {
+namespace {
+
+// f(first, last) for blocks of slices that have some 64 KB together, over the thread pool. No bit depends on what a block covers.
+template <class F> void for_blocks_of_slices(Index count, Index bytes, const F& f) {
+  constexpr Index kBlock = 1 << 16;
+  const Index each = std::clamp<Index>(kBlock / std::max<Index>(bytes, 1), 1, std::max<Index>(count, 1));
+  parallel_blocks((count + each - 1) / each, [&](Index block) { f(block * each, std::min((block + 1) * each, count)); });
+}
+
+// The positions in ascending order: where in `index` each occurs.
+struct Order {
+  Order(std::span<const std::int64_t> index, Index n) : places(index.size()) {
+    if (const auto positions = static_cast<std::size_t>(n); positions / 8 <= index.size()) {
+      pool::Vector<Index> next(positions + 1);  // place of the next term of each position
+      for (const std::int64_t p : index) ++next[static_cast<std::size_t>(p) + 1];
+      std::partial_sum(next.begin(), next.end(), next.begin());
+      for (std::size_t k = 0; k < index.size(); ++k)
+        places[static_cast<std::size_t>(next[static_cast<std::size_t>(index[k])]++)] = static_cast<Index>(k);
+    } else {
+      std::iota(places.begin(), places.end(), Index(0));
+      std::stable_sort(places.begin(), places.end(),
+                       [&](Index p, Index q) { return index[static_cast<std::size_t>(p)] < index[static_cast<std::size_t>(q)]; });
+    }
+    for (std::size_t k = 0; k < places.size(); ++k)
+      if (k == 0 || index[static_cast<std::size_t>(places[k])] != index[static_cast<std::size_t>(places[k - 1])])
+        firsts.push_back(static_cast<Index>(k));
+    firsts.push_back(static_cast<Index>(places.size()));
+  }
+
+  Index positions() const { return static_cast<Index>(firsts.size()) - 1; }
+  // The terms of the kth position that occurs.
+  std::span<const Index> terms(Index k) const {
+    const auto* const first = firsts.data() + k;
+    return {places.data() + first[0], places.data() + first[1]};
+  }
+
+  pool::Vector<Index> places, firsts;
+};
+
+// to += the rows of s at these places, n elements each.
+__attribute__((always_inline)) inline void add_rows(const float* s, Index pitch, std::span<const Index> places, Index n, float* to) {
+  if (places.size() == 1) {  // rounded as the sum in double would be
+    const float* const from = s + places[0] * pitch;
+    for (Index i = 0; i < n; ++i) to[i] += from[i];
+    return;
+  }
+  constexpr Index kStrip = 64;
+  for (Index first = 0; first < n; first += kStrip) {
+    const Index columns = std::min(kStrip, n - first);
+    double sums[kStrip];
+    for (Index i = 0; i < columns; ++i) sums[i] = static_cast<double>(to[first + i]);
+    for (const Index place : places) {
+      const float* const from = s + place * pitch + first;
+      for (Index i = 0; i < columns; ++i) sums[i] += static_cast<double>(from[i]);
+    }
+    for (Index i = 0; i < columns; ++i) to[first + i] = static_cast<float>(sums[i]);
+  }
+}
+
+}  // namespace
+
+void gather_slices(const Slices& l, std::span<const std::int64_t> index, const void* x, Index size, void* y) {
+  const auto count = static_cast<Index>(index.size()), bytes = l.inner * size;
+  const auto gather = [&](const auto& copy) {
+    for_blocks_of_slices(l.outer * count, bytes, [&](Index first, Index last) {
+      for (Index slice = first; slice < last; ++slice) copy(slice, slice / count * l.n + index[static_cast<std::size_t>(slice % count)]);
+    });
+  };
+  const auto elements = [&](auto zero) {
+    using T = decltype(zero);
+    gather([to = static_cast<T*>(y), from = static_cast<const T*>(x)](Index slice, Index position) { to[slice] = from[position]; });
+  };
+  if (bytes == 4) return elements(std::uint32_t());
+  if (bytes == 8) return elements(std::uint64_t());
+  gather([=, to = static_cast<char*>(y), from = static_cast<const char*>(x)](Index slice, Index position) {
+    std::memcpy(to + slice * bytes, from + position * bytes, static_cast<std::size_t>(bytes));
+  });
+}
+
+void add_slices(const Slices& l, std::span<const std::int64_t> index, const float* s, float* y) {
+  const Order order(index, l.n);
+  const auto count = static_cast<Index>(index.size()), positions = order.positions();
+  for_blocks_of_slices(l.outer * positions, l.inner * static_cast<Index>(sizeof(float)), [&](Index first, Index last) {
+    run_elements<float>([&]() __attribute__((always_inline)) {
+      for (Index slice = first; slice < last; ++slice) {
+        const Index o = slice / positions;
+        const std::span<const Index> terms = order.terms(slice % positions);
+        const Index position = index[static_cast<std::size_t>(terms[0])];
+        add_rows(s + o * count * l.inner, l.inner, terms, l.inner, y + (o * l.n + position) * l.inner);
+      }
+    });
+  });
+}
+
+}  // namespace wengert::kernels

@@ -1,0 +1,21 @@
+#pragma once
+// Slices of a dense array (outer, n, inner) at positions along its middle dimension: the rows of a table, if outer is 1.
+#include <cstdint>
+#include <span>
+
+#include "autodiff/tensor/shape.h"
+
+namespace wengert::kernels {
+
+struct Slices {
+  Index outer, n, inner;
+};
+
+/// y[o, k, :] = x[o, index[k], :], for elements of `size` bytes: 1, 4 or 8.
+void gather_slices(const Slices& l, std::span<const std::int64_t> index, const void* x, Index size, void* y);
+
+/// y[o, index[k], :] += s[o, k, :]. The terms for a position are added in the order of k, and in double where there are several, so that
+/// a float32 sum of very many of them keeps its digits.
+void add_slices(const Slices& l, std::span<const std::int64_t> index, const float* s, float* y);
+
+}  // namespace wengert::kernels
