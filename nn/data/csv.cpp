@@ -91,27 +91,6 @@ bool is_tiny(std::string_view number) {
   return exponent + static_cast<double>(point) - static_cast<double>(first) < 0;
 }
 
-std::string read_text(const std::string& path, std::uint64_t max_bytes) {
-  Input input(path);
-  max_bytes = std::min<std::uint64_t>(max_bytes, std::numeric_limits<std::uint32_t>::max() - 1);
-  const auto too_large = [&] {
-    return DataError(fmt::format("{}: larger than {} bytes, the limit CsvOptions::max_bytes for a table", path, max_bytes));
-  };
-  if (input.size() && *input.size() > max_bytes) throw too_large();
-  std::string text;
-  std::size_t have = 0,
-              wanted = input.size() ? static_cast<std::size_t>(*input.size()) + 1 : kFirstRead;  // + 1: so that the read reaches the end
-  while (true) {
-    text.resize(wanted);
-    have += input.read(reinterpret_cast<unsigned char*>(text.data()) + have, wanted - have);
-    if (have > max_bytes) throw too_large();
-    if (have < wanted) break;
-    wanted *= 2;
-  }
-  text.resize(have);
-  return text;
-}
-
 }  // namespace
 
 // Parses the text in one pass. Quoted fields are unquoted in place, which never makes them longer.
@@ -331,7 +310,8 @@ void Table::fail(std::size_t row, std::size_t column, const std::string& what) c
 Table read_csv(const std::string& path, CsvOptions options) {
   Table table;
   table.file_ = path;
-  table.text_ = read_text(path, options.max_bytes);
+  table.text_ = read_whole(path, std::min<std::uint64_t>(options.max_bytes, std::numeric_limits<std::uint32_t>::max() - 1),
+                           "CsvOptions::max_bytes for a table");
   CsvParser(table, options).run();
   return table;
 }

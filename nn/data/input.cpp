@@ -18,13 +18,14 @@
 namespace wengert::nn {
 namespace {
 
-constexpr std::size_t kBufferBytes = 1 << 16;
+constexpr std::size_t kBufferBytes = 1 << 16;  // of a compressed file, inflated at once
+constexpr std::size_t kFirstRead = 1 << 16;    // bytes allocated for a text whose length is not known
 constexpr unsigned char kGzipMagic[] = {0x1f, 0x8b};
 constexpr std::size_t kMagicBytes = sizeof kGzipMagic;
 
 }  // namespace
 
-Input::Input(std::string path) : path_(std::move(path)), buffer_(kBufferBytes) {
+Input::Input(std::string path) : path_(std::move(path)), buffer_(kMagicBytes) {
   do {
     descriptor_ = ::open(path_.c_str(), O_RDONLY | O_CLOEXEC);
   } while (descriptor_ < 0 && errno == EINTR);
@@ -37,7 +38,11 @@ Input::Input(std::string path) : path_(std::move(path)), buffer_(kBufferBytes) {
     stream_.avail_in = static_cast<uInt>(read_file(buffer_.data(), kMagicBytes));
     inflating_ = stream_.avail_in == kMagicBytes && std::equal(std::begin(kGzipMagic), std::end(kGzipMagic), buffer_.begin());
     if (!inflating_ && S_ISREG(status.st_mode)) size_ = static_cast<std::uint64_t>(status.st_size);
-    if (inflating_ && inflateInit2(&stream_, 16 + MAX_WBITS) != Z_OK) throw std::bad_alloc();  // 16: a gzip header, nothing else
+    if (inflating_) {
+      buffer_.resize(kBufferBytes);
+      stream_.next_in = buffer_.data();
+      if (inflateInit2(&stream_, 16 + MAX_WBITS) != Z_OK) throw std::bad_alloc();  // 16: a gzip header, nothing else
+    }
   } catch (...) {
     ::close(descriptor_);
     throw;
@@ -112,6 +117,24 @@ bool Input::next_member() {
     fail(fmt::format("holds something else after its gzip data, at byte {}", offset_ - stream_.avail_in));
   inflateReset(&stream_);
   return true;
+}
+
+std::string read_whole(const std::string& path, std::uint64_t max_bytes, std::string_view limit) {
+  Input input(path);
+  const auto too_large = [&] { return DataError(fmt::format("{}: larger than {} bytes, the limit {}", path, max_bytes, limit)); };
+  if (input.size() && *input.size() > max_bytes) throw too_large();
+  std::string text;
+  std::size_t have = 0,
+              wanted = input.size() ? static_cast<std::size_t>(*input.size()) + 1 : kFirstRead;  // + 1: so that the read reaches the end
+  while (true) {
+    text.resize(wanted);
+    have += input.read(reinterpret_cast<unsigned char*>(text.data()) + have, wanted - have);
+    if (have > max_bytes) throw too_large();
+    if (have < wanted) break;
+    wanted *= 2;
+  }
+  text.resize(have);
+  return text;
 }
 
 }  // namespace wengert::nn

@@ -6,11 +6,10 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace wengert::nn {
-
-constexpr std::size_t kFirstRead = 1 << 16;  // bytes allocated for a text whose length is not known
 
 /// Throws a DataError "path: what".
 [[noreturn]] void refuse_file(const std::string& path, const std::string& what);
@@ -43,11 +42,14 @@ class Input {
   std::string path_;
   int descriptor_ = -1;
   std::optional<std::uint64_t> size_;
-  std::vector<unsigned char> buffer_;  // read ahead: all of it for gzip, the first bytes for a plain file
+  std::vector<unsigned char> buffer_;  // read ahead; of a plain file its first bytes alone
   std::uint64_t offset_ = 0;           // of the file, behind what is in the buffer
   bool inflating_ = false;
   bool ended_ = false;  // gzip's last member is complete
   z_stream stream_{};   // its next_in and avail_in say what of the buffer is left, also for a plain file
 };
+
+/// All bytes of a data file. If there are more than `max_bytes`, plain or inflated, a DataError that calls this limit `limit`.
+std::string read_whole(const std::string& path, std::uint64_t max_bytes, std::string_view limit);
 
 }  // namespace wengert::nn

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 #include <numeric>
 #include <unordered_map>
 #include <utility>
@@ -14,19 +13,6 @@
 
 namespace wengert::nn {
 namespace {
-
-std::string read_bytes(const std::string& path, std::uint64_t max_bytes) {
-  Input input(path);
-  std::string text;
-  std::size_t have = 0;
-  do {
-    text.resize(std::max(kFirstRead, 2 * have));
-    have += input.read(reinterpret_cast<unsigned char*>(text.data()) + have, text.size() - have);
-    if (have > max_bytes) throw DataError(fmt::format("{}: larger than {} bytes, the limit ReadTextOptions::max_bytes", path, max_bytes));
-  } while (have == text.size());
-  text.resize(have);
-  return text;
-}
 
 // How many bytes the character at the beginning of `text` has (RFC 3629); 0 if it is none.
 std::size_t character_bytes(std::string_view text) {
@@ -93,7 +79,7 @@ std::vector<std::string> chosen(std::span<const std::string_view> tokens, const 
 }  // namespace
 
 std::string read_text(const std::string& path, ReadTextOptions options) {
-  std::string text = read_bytes(path, options.max_bytes);
+  std::string text = read_whole(path, options.max_bytes, "ReadTextOptions::max_bytes");
   check_characters(path, text);
   if (text.starts_with("\xef\xbb\xbf")) text.erase(0, 3);
   unify_line_ends(text);
