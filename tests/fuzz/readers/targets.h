@@ -10,14 +10,34 @@ namespace wengert::fuzz {
 
 using Bytes = std::span<const std::uint8_t>;
 
+/// What a compressed file of a few bytes may expand to.
+constexpr std::size_t kExpandedBytes = 1 << 20;
+
 /// A reader did what it must not: took memory beyond its limit, or threw what is no wengert::Error. (Other faults are crashes and hangs.)
 struct ReaderFault : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// What takes the inputs of one target, and returns if they are read, or refused with an Error.
+namespace readers {
+void safetensors(Bytes input);
+void safetensors_mapped(Bytes input);
+void npy(Bytes input);
+void npz(Bytes input);
+void csv(Bytes input);
+void idx(Bytes input);
+void cifar(Bytes input);
+void text(Bytes input);
+void program(Bytes input);
+void model(Bytes input);
+void onnx(Bytes input);
+void optimizer(Bytes input);
+void equation(Bytes input);
+void command_line(Bytes input);
+}  // namespace readers
+
 struct Target {
   std::string_view name;  ///< also of the folder with its seeds
-  /// Returns if the input is read, or refused with an Error.
   void (*read)(Bytes input);
 };
 
