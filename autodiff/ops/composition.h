@@ -18,4 +18,9 @@ Tensor largest_of(const Tensor& x, const Dims& dims);
 /// nothing, and squares of quotients neither overflow nor all vanish.
 Tensor scale_of(const Tensor& largest, double least = 0);
 
+/// f(x), for a function of the last dimension that is to go along `dim`.
+inline Tensor along_last(const Tensor& x, int dim, Tensor (*f)(const Tensor&)) {
+  return dim == x.rank() - 1 ? f(x) : transpose(f(transpose(x, dim, -1)), dim, -1).contiguous();
+}
+
 }  // namespace wengert::detail

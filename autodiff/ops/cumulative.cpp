@@ -1,9 +1,9 @@
-// Running sums, products and logarithms of sums of exponentials.
+// Running sums and products.
 //
 //   y = cumsum(x):   x_bar_j = sum_{i >= j} y_bar_i, the running sum from the other end,   y_dot = cumsum(x_dot)
 //
-// The others combine neighbours, scan the pairs recursively, and fill in the positions between: about 2n recorded combinations in 2 log2(n)
-// steps. Their derivatives follow from those of the parts; those of a running product are exact where elements are 0, to every order.
+// A running product multiplies neighbours, scans the pairs recursively, and fills in the positions between: about 2n recorded products in
+// 2 log2(n) steps. Its derivatives follow from those of the parts, and are exact where elements are 0, to every order.
 #include <algorithm>
 #include <type_traits>
 
@@ -78,23 +78,19 @@ Tensor running_sum(const Tensor& x, int dim, bool backwards, Location site) {
 }
 // [running_sum]
 
-// y_i = x_1 o ... o x_i along the last dimension, for an associative combination o.
-template <class Combine> Tensor scan(const Tensor& x, const Combine& combine) {
+// y_i = x_1 ... x_i along the last dimension.
+Tensor running_product(const Tensor& x) {
   const Index n = x.shape().back();
   if (n < 2) return x;
   const Index even = n / 2 * 2, later = (n - 1) / 2;
-  const Tensor pairs = scan(combine(slice(x, -1, 0, even, 2), slice(x, -1, 1, even, 2)), combine);  // y_2, y_4, ...
+  const Tensor pairs = running_product(slice(x, -1, 0, even, 2) * slice(x, -1, 1, even, 2));  // y_2, y_4, ...
   const Tensor first = slice(x, -1, 0, 1);
   if (later == 0) return concat({first, pairs}, -1);
-  const Tensor between = combine(slice(pairs, -1, 0, later), slice(x, -1, 2, n, 2));  // y_3, y_5, ...
+  const Tensor between = slice(pairs, -1, 0, later) * slice(x, -1, 2, n, 2);  // y_3, y_5, ...
   Shape shape = x.shape();
   shape[x.rank() - 1] = 2 * later;
   const Tensor mixed = reshape(stack({slice(pairs, -1, 0, later), between}, -1), shape);
   return n % 2 ? concat({first, mixed}, -1) : concat({first, mixed, slice(pairs, -1, later, n / 2)}, -1);
-}
-
-template <class Combine> Tensor scan_along(const Tensor& x, int dim, const Combine& combine) {
-  return dim == x.rank() - 1 ? scan(x, combine) : transpose(scan(transpose(x, dim, -1), combine), dim, -1).contiguous();
 }
 
 }  // namespace
@@ -108,14 +104,7 @@ Tensor cumsum(const Tensor& x, Index dim, Location site) {
 Tensor cumprod(const Tensor& x, Index dim, Location site) {
   const CallSite scope(site);
   const int d = checked_dim("cumprod", dim, x);
-  return scan_along(x.dtype() == boolean ? x.to(int64) : x, d, [](const Tensor& a, const Tensor& b) { return a * b; });
-}
-
-Tensor logcumsumexp(const Tensor& x, Index dim, Location site) {
-  const CallSite scope(site);
-  detail::check_floating("logcumsumexp", x);
-  const int d = checked_dim("logcumsumexp", dim, x);
-  return scan_along(x, d, [](const Tensor& a, const Tensor& b) { return logaddexp(a, b); });
+  return detail::along_last(x.dtype() == boolean ? x.to(int64) : x, d, running_product);
 }
 
 }  // namespace wengert

@@ -321,6 +321,17 @@ void running_sum(const Call& c) {
                   {attribute("reverse", std::int64_t{c.options().flag("backwards")})}));
 }
 
+// The logsumexp of each row of a matrix whose elements behind the diagonal are -inf: no operation of ONNX runs along.
+void running_logsumexp(const Call& c) {
+  const int last = c.shape().rank() - 1;
+  if (!is_fixed(c.shapes(), last)) c.refuse("its number of terms depends on the input; hint: name fewer dynamic dimensions (.dynamic)");
+  const Index n = c.shape()[last];
+  const double infinity = std::numeric_limits<double>::infinity();
+  const Tensor zero = Tensor::zeros({n, n}, c.dtype()), later = where(triu(zero + 1, 1) == 0, zero, Tensor::full({}, -infinity, c.dtype()));
+  const std::string terms = c.node("Add", {c.node("Unsqueeze", {c.x(), c.integers({last})}), c.constant(later)});
+  c.result(c.node("ReduceLogSumExp", {terms}, {attribute("axes", Integers{last + 1}), attribute("keepdims", std::int64_t{0})}));
+}
+
 // ---- shapes --------------------------------------------------------------------------------------------------------------------------
 
 void transpose(const Call& c) {
@@ -584,6 +595,7 @@ const Translation kTranslations[] = {
     {"min", reduction<kMin>},
     {"logsumexp", reduction<kLogSumExp>},
     {"cumsum", running_sum},
+    {"logcumsumexp", running_logsumexp},
     {"softmax", [](const Call& c) { c.result(c.node("Softmax", {c.x()}, {attribute("axis", std::int64_t{c.options().integer("dim")})})); }},
     {"log_softmax",
      [](const Call& c) { c.result(c.node("LogSoftmax", {c.x()}, {attribute("axis", std::int64_t{c.options().integer("dim")})})); }},

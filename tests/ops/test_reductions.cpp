@@ -98,6 +98,119 @@ BOOST_AUTO_TEST_CASE(running_reductions_of_every_length) {
   check_numbers(numbers(logcumsumexp(vector({-1e4, 1e4, 1e4}), 0)), {-1e4, 1e4, 1e4 + std::log(2)});
 }
 
+// ---- logcumsumexp ----------------------------------------------------------------------------------------------------------------
+
+namespace {
+
+// The largest error in units in the last place of T. Where a number cancels, in those of `size`.
+template <class T> double worst_error(const std::vector<T>& found, const std::vector<long double>& exact, const std::vector<double>& size) {
+  BOOST_REQUIRE_EQUAL(found.size(), exact.size());
+  double worst = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    if (static_cast<long double>(found[i]) == exact[i]) continue;
+    const T magnitude = std::max(static_cast<T>(size[i]), std::numeric_limits<T>::min());
+    const long double unit = std::nextafter(magnitude, std::numeric_limits<T>::infinity()) - magnitude;
+    worst = std::max(worst, static_cast<double>(std::abs(static_cast<long double>(found[i]) - exact[i]) / unit));
+  }
+  return worst;
+}
+
+// y_i = m + ln(1 + the others' e^(x_j - m)), and sum_i w_i e^(x_j - y_i): what is added to 1 may be below its last digit.
+template <class T> void check_running_logsumexp(const std::string& name, const std::vector<T>& x) {
+  const std::size_t n = x.size();
+  std::vector<T> w(n);
+  for (std::size_t i = 0; i < n; ++i) w[i] = static_cast<T>(0.5 + 0.125 * static_cast<double>(i * 5 % 7));
+  std::vector<long double> y(n), x_bar(n);
+  std::vector<double> size(n), x_bar_size(n);
+  std::size_t top = 0;
+  for (std::size_t i = 0; i < n; ++i) {
+    if (x[i] > x[top]) top = i;
+    const auto m = static_cast<long double>(x[top]);
+    long double others = 0;
+    for (std::size_t j = 0; j <= i; ++j)
+      if (j != top) others += std::exp(x[j] - m);
+    y[i] = std::isinf(m) ? m : m + std::log1p(others);
+    size[i] = static_cast<double>(std::max(std::abs(y[i]), std::abs(m)));
+    for (std::size_t j = 0; j <= i && std::isfinite(m); ++j) x_bar[j] += w[i] * std::exp(x[j] - m) / (1 + others);
+  }
+  for (std::size_t i = 0; i < n; ++i) x_bar_size[i] = static_cast<double>(x_bar[i]);
+  const Tensor weights = Tensor::from(w);
+  const auto f = [&](const Tensor& t) { return sum(weights * logcumsumexp(t, 0)); };
+  const double limit = sizeof(T) == 4 ? 0.51 : 4;
+  const double of_value = worst_error(logcumsumexp(Tensor::from(x), 0).template to_vector<T>(), y, size);
+  const double of_gradient = worst_error(gradient(f, Tensor::from(x)).template to_vector<T>(), x_bar, x_bar_size);
+  BOOST_CHECK_MESSAGE(of_value <= limit, name << ": an error of " << of_value << " ULP");
+  BOOST_CHECK_MESSAGE(of_gradient <= limit, name << ": an error of " << of_gradient << " ULP in the gradient");
+}
+
+template <class T> void check_running_logsumexps() {
+  Generator g(3);
+  const auto list = [](Index n, auto&& element) {
+    std::vector<T> x;
+    for (Index i = 0; i < n; ++i) x.push_back(static_cast<T>(element(static_cast<double>(i))));
+    return x;
+  };
+  const double inf = std::numeric_limits<double>::infinity();
+  for (const Index n : {1, 2, 3, 100, 400}) {
+    const Tensor normal = g.normal({n}, 0, 1, float64);
+    const auto random = [&](double i) { return normal.element(static_cast<Index>(i)); };
+    check_running_logsumexp<T>("random", list(n, random));
+    check_running_logsumexp<T>("spread", list(n, [&](double i) { return 20 * random(i); }));
+    check_running_logsumexp<T>("large", list(n, [&](double i) { return 1e4 + random(i); }));
+    check_running_logsumexp<T>("negative", list(n, [&](double i) { return -1e4 + random(i); }));
+    check_running_logsumexp<T>("equal", list(n, [&](double) { return 1; }));
+    check_running_logsumexp<T>("logarithms of probabilities", list(n, [&](double) { return -std::log(static_cast<double>(n)); }));
+    check_running_logsumexp<T>("rising", list(n, [&](double i) { return 0.01 * i; }));
+    check_running_logsumexp<T>("rising fast", list(n, [&](double i) { return 1.5 * i; }));
+    check_running_logsumexp<T>("falling", list(n, [&](double i) { return -0.01 * i; }));
+    check_running_logsumexp<T>("small additions", list(n, [&](double i) { return i == 0 ? 0 : -20 - 0.01 * i; }));
+    check_running_logsumexp<T>("-inf first", list(n, [&](double i) { return 2 * i < static_cast<double>(n) ? -inf : random(i); }));
+    check_running_logsumexp<T>("-inf between", list(n, [&](double i) { return static_cast<Index>(i) % 3 > 0 ? -inf : random(i); }));
+  }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(logcumsumexp_keeps_its_digits) {
+  check_running_logsumexps<double>();
+  check_running_logsumexps<float>();
+}
+
+BOOST_AUTO_TEST_CASE(logcumsumexp_with_infinities_and_nan) {
+  const auto f = [](const Tensor& x) { return logcumsumexp(x, 0); };
+  const double p = 1 / (1 + std::exp(-1.0));
+  const Tensor masked = vector({-kInfinity, -kInfinity, 0, -kInfinity, 1});
+  check_numbers(numbers(f(masked)), {-kInfinity, -kInfinity, 0, 0, 1 - std::log(p)});
+  check_numbers(gradient_of(f, masked), {0, 0, 2 + (1 - p), 0, p});
+  check_numbers(hessian_times(f, masked, vector({1, 1, 1, 1, 0})), {0, 0, p * (1 - p), 0, -p * (1 - p)});
+  check_numbers(numbers(f(vector({-kInfinity, -kInfinity}))), {-kInfinity, -kInfinity});
+  check_numbers(gradient_of(f, vector({-kInfinity, -kInfinity})), {0, 0});
+
+  const Tensor infinite = vector({0, kInfinity, 1, kInfinity});
+  check_numbers(numbers(f(infinite)), {0, kInfinity, kInfinity, kInfinity});
+  check_numbers(gradient_of(f, infinite), {1, 2.5, 0, 0.5});
+
+  check_numbers(numbers(f(vector({0, kNaN, 1}))), {0, kNaN, kNaN});
+  const Numbers slopes = gradient_of(f, vector({-kInfinity, 0, kNaN, 1}));
+  BOOST_TEST(slopes[0] == 0);
+  BOOST_TEST((std::isnan(slopes[1]) && std::isnan(slopes[2]) && std::isnan(slopes[3])));
+}
+
+BOOST_AUTO_TEST_CASE(logcumsumexp_to_third_order) {
+  // Along any dimension, of any layout.
+  const Tensor x = 2 * sin(reshape(Tensor::arange(0, 24, 1, float64), {2, 3, 4}));
+  for (const Index dim : {0, 1, 2, -1}) {
+    const auto f = [&](const Tensor& t) { return logcumsumexp(transpose(t, 0, 1), dim); };
+    const auto second = [&](const Tensor& t) { return gradient([&](const Tensor& at) { return sum(square(f(at))); }, t); };
+    for (const auto& result : {check_gradient(f, {x}), check_gradient(second, {x})})
+      BOOST_CHECK_MESSAGE(result.passed(), result.to_string());
+    const Tensor v = cos(x), by_reverse = hvp([&](const Tensor&t) { return sum(sin(second(t))); }, x, v);
+    const double step = 1e-4;
+    const auto slope = [&](double h) { return gradient([&](const Tensor& t) { return sum(sin(second(t))); }, x + h * v); };
+    check_numbers(numbers(by_reverse), numbers((slope(step) - slope(-step)) / (2 * step)), 1e-5);
+  }
+}
+
 // ---- logsumexp -------------------------------------------------------------------------------------------------------------------
 
 BOOST_AUTO_TEST_CASE(logsumexp_of_large_and_infinite_numbers) {

@@ -272,6 +272,19 @@ BOOST_AUTO_TEST_CASE(fixed_sizes_need_no_second_one) {
   BOOST_TEST(same_bits(back(x), x + 1));
 }
 
+BOOST_AUTO_TEST_CASE(a_running_logsumexp_is_one_of_rows) {
+  Computes last([](const Tensor& t) { return logcumsumexp(t, 2); });
+  Computes middle([](const Tensor& t) { return logcumsumexp(t, 1); });
+  for (const Dtype dtype : {float32, float64}) {
+    const Tensor x = 50 * random_numbers({3, 4, 5}, 1, dtype), longer = random_numbers({7, 4, 5}, 2, dtype);
+    for (const Tensor& t : {x, longer}) {
+      BOOST_TEST(all(abs(imported(last, x)(t) - last(t)) <= 1e-6 * abs(last(t))).item());
+      BOOST_TEST(all(abs(imported(middle, x)(t) - middle(t)) <= 1e-6 * abs(middle(t))).item());
+    }
+  }
+  BOOST_TEST(contains(refusal([](const Tensor& t) { return logcumsumexp(t, 0); }, random_numbers({3, 4}, 1)), "logcumsumexp at"));
+}
+
 BOOST_AUTO_TEST_CASE(outputs_may_be_inputs_and_constants) {
   const Tensor x = random_numbers({3, 4}, 1);
   Computes same([](const Tensor& t) { return t; });
