@@ -322,32 +322,37 @@ template <class T> WENGERT_STRAIGHT Exponential<T> exponential_of_negative_squar
   const T k = rounded(square * T(-1.4426950408889634));
   return {small_exponential((-square - k * Format<T>::kLn2High) - (k * Format<T>::kLn2Low + low)), k};
 }
-/// e^(a^2) erfc(a), for a >= 0.4: times 1 + 2a it is a polynomial of t = (a - K) / (a + K)
+/// e^(a^2) erfc(a), for a >= 0: times 1 + 2a it is a polynomial of t = (a - K) / (a + K)
 /// (M. M. Shepherd and J. G. Laframboise, Mathematics of Computation 36, 1981).
 template <class T> WENGERT_STRAIGHT T scaled_tail_of_gaussian(T a) {
-  const T t = (a - T(3.75)) / (a + T(3.75));
   T p;
   if constexpr (sizeof(T) == 8) {
-    p = polynomial(t, 1.2375126308378275, -0.14024059858554702, 0.0035854154854636365, 0.08227673849015034, -0.10880393014170514,
-                   0.09230432116023103, -0.058693398590569754, 0.028362277420801867, -0.00974657954794022, 0.0017556258409811545,
-                   0.00029371360330840256, -0.00029015404150446766, 5.164932825798652e-05, 2.238420089395831e-05, -1.1444635233537652e-05,
-                   -9.737262437702993e-07, 1.7521127660238457e-06, -5.6527236422484334e-08, -2.584317330814194e-07, 2.2118502202061845e-08,
-                   3.751631359875892e-08, -2.8076148415864406e-09, -3.995191674991993e-09);
+    const T t = (a - 4) / (a + 4);
+    p = polynomial(t, 1.2329951186255526, -0.13962111684056255, 0.015379652102606133, 0.068097054254702125, -0.10103906603558063,
+                   0.093732834997984626, -0.066330365827292792, 0.037167515542420759, -0.016197733895959854, 0.0050319699523291529,
+                   -0.00075777430616933707, -0.00019925669640425623, 0.00015062567141369432, -2.4398609353512906e-05,
+                   -1.1232086023404734e-05, 5.706827475068264e-06, 3.0994402010831546e-07, -8.1876625629157859e-07, 5.8832306329144349e-08,
+                   1.0181247475149971e-07, -9.4562715249156918e-09, -8.9062086639346217e-09);
   } else {
-    p = polynomial(t, 1.2375126294843886, -0.1402405626906806, 0.0035856279119396315, 0.08227502210992152, -0.10880995233168411,
-                   0.09232529959209411, -0.05862835398525195, 0.028279328978274246, -0.010047904735871792, 0.0017819092158944524,
-                   0.0008041604401161709);
+    const T t = (a - 2) / (a + 2);
+    p = polynomial(t, 1.2769783774738688, -0.092764021557756704, -0.16603053011744243, 0.1640563038024363, -0.054211961230748701,
+                   -0.0080667040304843, 0.0086522872321874566, 0.0013316854285827489, -0.0012467969243424078, -0.00041589707000613162);
   }
   return p / (1 + 2 * a);
 }
 /// Where erfc is 0.
 template <class T> constexpr T kEndOfGaussian = sizeof(T) == 8 ? 28 : 11;
-/// erfc(a), for a >= 0.4.
+/// p 2^k, rounded once, for the exponents k <= 0 of e^(-a^2) up to that end.
+template <class T> WENGERT_STRAIGHT T scale_down(T p, T k) {
+  constexpr T kShift = sizeof(T) == 8 ? 512 : 64, kBack = sizeof(T) == 8 ? T(0x1p-512) : T(0x1p-64);
+  return p * power_of_two(k + kShift) * kBack;
+}
+/// erfc(a), for a >= 0.
 template <class T> WENGERT_STRAIGHT T tail_of_gaussian(T a) {
   a = a > kEndOfGaussian<T> ? kEndOfGaussian<T> : a;
   const Exponential<T> e = exponential_of_negative_square(a);
   const T q = scaled_tail_of_gaussian(a);
-  return scale(q + e.p * q, e.k);
+  return scale_down(q + e.p * q, e.k);
 }
 /// erf(x) for |x| <= 1.
 template <class T> WENGERT_STRAIGHT T erf_near_0(T x) {
@@ -366,8 +371,8 @@ template <class T> WENGERT_STRAIGHT T erf(T x) {
   return a > 1 ? far : near;
 }
 template <class T> WENGERT_STRAIGHT T erfc(T x) {
-  const T a = std::abs(x), near = 1 - erf_near_0(x), right = tail_of_gaussian(a);
-  return a > T(0.46875) ? (x > 0 ? right : 2 - right) : near;
+  const T right = tail_of_gaussian(std::abs(x));
+  return x < 0 ? 2 - right : right;
 }
 
 }  // namespace wengert::fn::straight

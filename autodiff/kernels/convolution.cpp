@@ -7,11 +7,11 @@
 //   y = weight columns,   weight_bar = y_bar columns^T,   columns_bar = weight^T y_bar, of which every element is added to the element of x
 //   where it came from
 //
-// An image is first split into phases along the width if the stride is larger than 1. So a row of columns is a copy of neighbours.
+// An image is first padded, and split into phases along the width if the stride is larger than 1. So a row of columns consists of runs of
+// neighbours, all of the same length.
 #include "autodiff/kernels/convolution.h"
 
 #include <algorithm>
-#include <cstring>
 #include <type_traits>
 
 #include "autodiff/kernels/direct_convolution.h"
@@ -43,18 +43,19 @@ struct Unrolled {
         rows(channels * c.height.kernel * c.width.kernel),
         positions(Shape{c.height.out, c.width.out}.size()),  // may wrap if the batch is empty
         phases(c.width),
-        row(is_split() ? phases.count * phases.size : c.width.in) {}
+        row(phases.count * phases.size),
+        image_rows((c.height.out - 1) * c.height.stride + (c.height.kernel - 1) * c.height.dilation + 1) {}
 
   WindowAxis height, width;
   Index channels, outputs;  // of a group
   Index rows;               // of the matrix of columns
   Index positions;          // of an image of y
   PhaseAxis phases;         // of the width
-  Index row;                // elements of a row of the image that is unrolled
+  Index row;                // elements of a row of the padded image
+  Index image_rows;         // its rows
 
-  bool is_split() const { return width.stride > 1; }
-  // Elements of the image when it is split, 0 if it is not.
-  Index split_size() const { return is_split() ? channels * height.in * row : 0; }
+  // Elements of the padded image, 0 if none is needed.
+  Index padded_size() const { return is_image() ? 0 : channels * image_rows * row; }
 
   // Whether the matrix of columns is x as it lies there.
   bool is_image() const { return is_identity(height) && is_identity(width); }
@@ -77,75 +78,99 @@ struct Unrolled {
       }
   }
 
-  // f(elements of the matrix, elements of the image, how many) for every run of a tile along the width, and g(elements of the matrix, how
-  // many) for the runs in the padding.
-  template <class Columns, class Image, class F, class G>
-  WENGERT_LOOP void for_each_run(const Tile& tile, Columns* columns, Image* image, const F& f, const G& g) const {
-    for (Index c = 0; c < channels; ++c, image += height.in * row)
-      for (Index r = 0; r < height.kernel; ++r) {
-        const Range valid_rows = inside(height, r, tile.rows);
-        for (Index s = 0; s < width.kernel; ++s) {
-          // A phase has its padding with it.
-          const Range valid = is_split() ? tile.columns : inside(width, s, tile.columns);
-          const Index first = is_split() ? phases.phase(s) * phases.size + phases.shift(s) + valid.first : width.input(valid.first, s);
-          for (Index i = tile.rows.first; i < tile.rows.last; ++i, columns += tile.columns.size()) {
-            if (i < valid_rows.first || i >= valid_rows.last || valid.size() == 0) {
-              g(columns, tile.columns.size());
-              continue;
-            }
-            g(columns, valid.first - tile.columns.first);
-            f(columns + (valid.first - tile.columns.first), image + height.input(i, r) * row + first, valid.size());
-            g(columns + (valid.last - tile.columns.first), tile.columns.last - valid.last);
+  // f(elements of the matrix, elements of the padded image, how many) for every run of a tile along the width.
+  template <class Columns, class Image, class F>
+  WENGERT_LOOP void for_each_run(const Tile& tile, Columns* columns, Image* image, const F& f) const {
+    const auto walk = [&](auto n) __attribute__((always_inline)) {
+      for (Index c = 0; c < channels; ++c)
+        for (Index r = 0; r < height.kernel; ++r)
+          for (Index s = 0; s < width.kernel; ++s) {
+            Image* from = image + (c * image_rows + tile.rows.first * height.stride + r * height.dilation) * row +
+                          phases.phase(s) * phases.size + phases.shift(s) + tile.columns.first;
+            for (Index i = tile.rows.first; i < tile.rows.last; ++i, columns += n, from += height.stride * row) f(columns, from, n);
           }
-        }
-      }
+    };
+    // Short runs of a length that the compiler knows take a few instructions.
+    switch (const Index n = tile.columns.size()) {
+      case 4:
+        return walk(std::integral_constant<Index, 4>());
+      case 8:
+        return walk(std::integral_constant<Index, 8>());
+      case 16:
+        return walk(std::integral_constant<Index, 16>());
+      default:
+        return walk(n);
+    }
   }
 
-  // `image` is split if it is to be.
-  template <class T> void unroll(const Tile& tile, const T* image, T* columns) const {
-    for_each_run(
-        tile, columns, image, [](T* to, const T* from, Index n) { std::copy_n(from, n, to); },
-        [](T* to, Index n) { std::fill_n(to, n, T(0)); });
-  }
-  // The transposed map: adds every element of the matrix to the element of the image where it came from.
-  template <class T> void add_rolled(const Tile& tile, const T* columns, T* image) const {
+  template <class T> void unroll(const Tile& tile, const T* padded, T* columns) const {
     run_elements<T>([&]() __attribute__((always_inline)) {
       for_each_run(
-          tile, columns, image, [](const T* from, T* __restrict to, Index n) __attribute__((always_inline)) {
+          tile, columns, padded, [](T* __restrict to, const T* from, auto n) __attribute__((always_inline)) {
+            for (Index i = 0; i < n; ++i) to[i] = from[i];
+          });
+    });
+  }
+  // The transposed map: adds every element of the matrix to the element of the padded image where it came from.
+  template <class T> void add_rolled(const Tile& tile, const T* columns, T* padded) const {
+    run_elements<T>([&]() __attribute__((always_inline)) {
+      for_each_run(
+          tile, columns, padded, [](const T* from, T* __restrict to, auto n) __attribute__((always_inline)) {
             for (Index i = 0; i < n; ++i) to[i] += from[i];
-          },
-          [](const T*, Index) __attribute__((always_inline)){});
+          });
     });
   }
 
-  // The image as it is unrolled: in phases, in `to`, or as it is.
-  template <class T> const T* split(const T* image, T* to) const {
-    if (!is_split()) return image;
-    run_elements<T>([&]() __attribute__((always_inline)) {
-      const T* from = image;
-      T* phase = to;
-      for (Index k = 0; k < channels * height.in; ++k, from += width.in)
-        for (Index a = 0; a < phases.count; ++a, phase += phases.size) {
-          const Range valid = phases.inputs(a);
-          for (Index i = 0; i < valid.first; ++i) phase[i] = 0;
-          const T* const inputs = from + phases.input(a, 0);
-          if (width.stride == 2) {  // a distance that the compiler knows
-            for (Index i = valid.first; i < valid.last; ++i) phase[i] = inputs[2 * i];
-          } else {
-            for (Index i = valid.first; i < valid.last; ++i) phase[i] = inputs[i * width.stride];
-          }
-          for (Index i = valid.last; i < phases.size; ++i) phase[i] = 0;
+  // f(row of the padded image, its first input, the elements of that phase that are no padding) for every phase of every row, and g(row) for
+  // the rows of padding.
+  template <class Padded, class Image, class F, class G>
+  WENGERT_LOOP void for_each_phase(Padded* padded, Image* image, const F& f, const G& g) const {
+    for (Index c = 0; c < channels; ++c, image += height.in * width.in)
+      for (Index i = 0; i < image_rows; ++i, padded += row) {
+        const Index input = i - height.padding;
+        if (input < 0 || input >= height.in) {
+          g(padded);
+          continue;
         }
-    });
-    return to;
-  }
-  // The transposed map of split: adds the phases to the image.
-  template <class T> void add_joined(const T* phase, T* image) const {
-    for (Index k = 0; k < channels * height.in; ++k, image += width.in)
-      for (Index a = 0; a < phases.count; ++a, phase += phases.size) {
-        const Range valid = phases.inputs(a);
-        for (Index i = valid.first; i < valid.last; ++i) image[phases.input(a, i)] += phase[i];
+        for (Index a = 0; a < phases.count; ++a)
+          f(padded + a * phases.size, image + input * width.in + phases.input(a, 0), phases.inputs(a));
       }
+  }
+  // The padded image.
+  template <class T> void pad(const T* image, T* padded) const {
+    run_elements<T>([&]() __attribute__((always_inline)) {
+      for_each_phase(
+          padded, image,
+          [&](T * phase, const T* inputs, Range valid) __attribute__((always_inline)) {
+            for (Index i = 0; i < valid.first; ++i) phase[i] = 0;
+            if (width.stride == 1) {
+              for (Index i = valid.first; i < valid.last; ++i) phase[i] = inputs[i];
+            } else if (width.stride == 2) {  // a distance that the compiler knows
+              for (Index i = valid.first; i < valid.last; ++i) phase[i] = inputs[2 * i];
+            } else {
+              for (Index i = valid.first; i < valid.last; ++i) phase[i] = inputs[i * width.stride];
+            }
+            for (Index i = valid.last; i < phases.size; ++i) phase[i] = 0;
+          },
+          [&](T * of_padding) __attribute__((always_inline)) {
+            for (Index i = 0; i < row; ++i) of_padding[i] = 0;
+          });
+    });
+  }
+  // The transposed map: adds what is no padding to the image.
+  template <class T> void add_unpadded(const T* padded, T* image) const {
+    run_elements<T>([&]() __attribute__((always_inline)) {
+      for_each_phase(
+          padded, image,
+          [&](const T* phase, T* inputs, Range valid) __attribute__((always_inline)) {
+            if (width.stride == 1) {
+              for (Index i = valid.first; i < valid.last; ++i) inputs[i] += phase[i];
+            } else {
+              for (Index i = valid.first; i < valid.last; ++i) inputs[i * width.stride] += phase[i];
+            }
+          },
+          [](const T*) __attribute__((always_inline)){});
+    });
   }
 
  private:
@@ -172,9 +197,9 @@ template <class T> double sum_of(const T* x, Index n) {
   return ((parts[0] + parts[1]) + (parts[2] + parts[3])) + ((parts[4] + parts[5]) + (parts[6] + parts[7]));
 }
 
-// weight += y columns^T for one image. `columns` is scratch for a tile, null if the image needs none, and `phases` for a split image.
+// weight += y columns^T for one image. `columns` is scratch for a tile, null if the image needs none, and `padded` for the padded image.
 template <class T>
-void add_weight_gradient(const Convolution& c, const Unrolled& u, const T* x, const T* y, T* columns, T* phases, T* weight) {
+void add_weight_gradient(const Convolution& c, const Unrolled& u, const T* x, const T* y, T* columns, T* padded, T* weight) {
   const auto add_product = [&](const T* y_of_group, Index count, const T* matrix, T* of_group) {
     product<T>(u.outputs, u.rows, count, {y_of_group, distance(u.positions), 1}, {matrix, 1, distance(count)}, of_group, distance(u.rows),
                {.accumulate = true});
@@ -186,9 +211,9 @@ void add_weight_gradient(const Convolution& c, const Unrolled& u, const T* x, co
       add_product(of_y, u.positions, image, of_group);
       continue;
     }
-    const T* const from = u.split(image, phases);
+    u.pad(image, padded);
     u.for_each_tile<T>([&](const Tile& tile) {
-      u.unroll(tile, from, columns);
+      u.unroll(tile, padded, columns);
       add_product(of_y + tile.first_position, tile.positions, columns, of_group);
     });
   }
@@ -215,7 +240,7 @@ template <class T> void convolution_forward(const Convolution& c, const T* x, co
                {.accumulate = bias != nullptr});
   };
   parallel_blocks(c.batch, [&](Index n) {
-    Scratch<T> scratch(u.is_image() ? 0 : u.rows * u.positions_of_tile<T>()), phases(u.split_size());
+    Scratch<T> scratch(u.is_image() ? 0 : u.rows * u.positions_of_tile<T>()), padded(u.padded_size());
     T* const to = y + n * c.output_size();
     if (bias) fill_planes(c.out_channels, u.positions, bias, to);
     for (Index g = 0; g < c.groups; ++g) {
@@ -225,9 +250,9 @@ template <class T> void convolution_forward(const Convolution& c, const T* x, co
         product_with_columns(of_weight, u.positions, image, of_y);
         continue;
       }
-      const T* const from = u.split(image, phases.data());
+      u.pad(image, padded.data());
       u.for_each_tile<T>([&](const Tile& tile) {
-        u.unroll(tile, from, scratch.data());
+        u.unroll(tile, padded.data(), scratch.data());
         product_with_columns(of_weight, tile.positions, scratch.data(), of_y + tile.first_position);
       });
     }
@@ -245,7 +270,7 @@ template <class T> void convolution_data_gradient(const Convolution& c, const T*
                {.accumulate = accumulate});
   };
   parallel_blocks(c.batch, [&](Index n) {
-    Scratch<T> scratch(u.is_image() ? 0 : u.rows * u.positions_of_tile<T>()), phases(u.split_size());
+    Scratch<T> scratch(u.is_image() ? 0 : u.rows * u.positions_of_tile<T>()), padded(u.padded_size());
     T* const to = x + n * c.image_size();
     fill_planes(c.in_channels, plane, bias, to);
     for (Index g = 0; g < c.groups; ++g) {
@@ -255,12 +280,12 @@ template <class T> void convolution_data_gradient(const Convolution& c, const T*
         product_with_y(of_weight, u.positions, of_y, true, image);
         continue;
       }
-      std::fill_n(phases.data(), u.split_size(), T(0));
+      std::fill_n(padded.data(), u.padded_size(), T(0));
       u.for_each_tile<T>([&](const Tile& tile) {
         product_with_y(of_weight, tile.positions, of_y + tile.first_position, false, scratch.data());
-        u.add_rolled(tile, scratch.data(), u.is_split() ? phases.data() : image);
+        u.add_rolled(tile, scratch.data(), padded.data());
       });
-      if (u.is_split()) u.add_joined(phases.data(), image);
+      u.add_unpadded(padded.data(), image);
     }
   });
 }
@@ -279,10 +304,10 @@ template <class T> void convolution_weight_gradient(const Convolution& c, const 
     T* const mine = others.data() + (part - 1) * sums;
     T *const of_weight = part == 0 ? weight : mine, *const of_bias = part == 0 || !bias ? bias : mine + weights;
     if (part > 0) std::fill_n(mine, sums, T(0));
-    Scratch<T> columns(u.is_image() ? 0 : u.rows * u.positions_of_tile<T>()), phases(u.split_size());
+    Scratch<T> columns(u.is_image() ? 0 : u.rows * u.positions_of_tile<T>()), padded(u.padded_size());
     for (Index n = part * c.batch / parts; n < (part + 1) * c.batch / parts; ++n) {
       const T* const of_y = y + n * c.output_size();
-      add_weight_gradient(c, u, x + n * c.image_size(), of_y, u.is_image() ? nullptr : columns.data(), phases.data(), of_weight);
+      add_weight_gradient(c, u, x + n * c.image_size(), of_y, u.is_image() ? nullptr : columns.data(), padded.data(), of_weight);
       for (Index o = 0; of_bias && o < c.out_channels; ++o) of_bias[o] += static_cast<T>(sum_of(of_y + o * u.positions, u.positions));
     }
   });

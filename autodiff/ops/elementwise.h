@@ -17,6 +17,7 @@
 #include "autodiff/functions/higher_derivatives.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/elementwise_operation.h"
+#include "autodiff/ops/product_sum.h"
 #include "autodiff/tensor/call_site.h"
 
 namespace wengert {
@@ -156,8 +157,13 @@ template <class F> class Zip : public ElementwiseOperation {
   const char* latex() const override { return F::latex; }
   ValueSet saved_for(int i) const override { return values(i == 0 ? F::reads_left : F::reads_right); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    if (x_bar.needs(0)) x_bar[0] = left(s, y_bar[0]);
-    if (x_bar.needs(1)) x_bar[1] = right(s, y_bar[0]);
+    for (int i = 0; i < 2; ++i) {
+      if (!x_bar.needs(i)) continue;
+      if constexpr (std::is_same_v<F, fn::Multiply>) {
+        if (!recording() && s.x_shape(i).size() < y_bar[0].size()) x_bar[i] = sum_of_products(y_bar[0], s.x(1 - i), s.x_shape(i));
+      }
+      if (!x_bar[i].defined()) x_bar[i] = i == 0 ? left(s, y_bar[0]) : right(s, y_bar[0]);
+    }
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     const auto whole = [&](const Tensor& dot) { return expand(dot, s.y_shape()); };
