@@ -18,6 +18,7 @@
 #include "autodiff/kernels/grouped_convolution.h"
 #include "autodiff/kernels/parallel.h"
 #include "autodiff/kernels/partial_sums.h"
+#include "autodiff/kernels/phases.h"
 #include "autodiff/kernels/product.h"
 #include "autodiff/kernels/run_elements.h"
 #include "autodiff/kernels/scratch.h"
@@ -121,55 +122,35 @@ struct Unrolled {
     });
   }
 
-  // f(row of the padded image, its first input, the elements of that phase that are no padding) for every phase of every row, and g(row) for
-  // the rows of padding.
+  // f(row of the padded image, row of the image) for all rows, and g(row of the padded image) for those of padding.
   template <class Padded, class Image, class F, class G>
-  WENGERT_LOOP void for_each_phase(Padded* padded, Image* image, const F& f, const G& g) const {
+  WENGERT_LOOP void for_each_row(Padded* padded, Image* image, const F& f, const G& g) const {
     for (Index c = 0; c < channels; ++c, image += height.in * width.in)
       for (Index i = 0; i < image_rows; ++i, padded += row) {
         const Index input = i - height.padding;
-        if (input < 0 || input >= height.in) {
+        if (input >= 0 && input < height.in) {
+          f(padded, image + input * width.in);
+        } else {
           g(padded);
-          continue;
         }
-        for (Index a = 0; a < phases.count; ++a)
-          f(padded + a * phases.size, image + input * width.in + phases.input(a, 0), phases.inputs(a));
       }
   }
   // The padded image.
   template <class T> void pad(const T* image, T* padded) const {
     run_elements<T>([&]() __attribute__((always_inline)) {
-      for_each_phase(
-          padded, image,
-          [&](T * phase, const T* inputs, Range valid) __attribute__((always_inline)) {
-            for (Index i = 0; i < valid.first; ++i) phase[i] = 0;
-            if (width.stride == 1) {
-              for (Index i = valid.first; i < valid.last; ++i) phase[i] = inputs[i];
-            } else if (width.stride == 2) {  // a distance that the compiler knows
-              for (Index i = valid.first; i < valid.last; ++i) phase[i] = inputs[2 * i];
-            } else {
-              for (Index i = valid.first; i < valid.last; ++i) phase[i] = inputs[i * width.stride];
-            }
-            for (Index i = valid.last; i < phases.size; ++i) phase[i] = 0;
-          },
-          [&](T * of_padding) __attribute__((always_inline)) {
-            for (Index i = 0; i < row; ++i) of_padding[i] = 0;
+      for_each_row(
+          padded, image, [&](T * to, const T* from) __attribute__((always_inline)) { split_row(phases, from, to, phases.size); },
+          [&](T * to) __attribute__((always_inline)) {
+            for (Index i = 0; i < row; ++i) to[i] = 0;
           });
     });
   }
   // The transposed map: adds what is no padding to the image.
-  template <class T> void add_unpadded(const T* padded, T* image) const {
+  template <class T> void add_unpadded(T* padded, T* image) const {
     run_elements<T>([&]() __attribute__((always_inline)) {
-      for_each_phase(
-          padded, image,
-          [&](const T* phase, T* inputs, Range valid) __attribute__((always_inline)) {
-            if (width.stride == 1) {
-              for (Index i = valid.first; i < valid.last; ++i) inputs[i] += phase[i];
-            } else {
-              for (Index i = valid.first; i < valid.last; ++i) inputs[i * width.stride] += phase[i];
-            }
-          },
-          [](const T*) __attribute__((always_inline)){});
+      for_each_row(
+          padded, image, [&](T * from, T * to) __attribute__((always_inline)) { add_row(phases, from, phases.size, to); },
+          [](T*) __attribute__((always_inline)){});
     });
   }
 

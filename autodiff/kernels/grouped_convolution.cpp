@@ -14,6 +14,7 @@
 
 #include "autodiff/kernels/lines.h"
 #include "autodiff/kernels/parallel.h"
+#include "autodiff/kernels/phases.h"
 #include "autodiff/kernels/run_elements.h"
 #include "autodiff/kernels/scratch.h"
 
@@ -61,51 +62,35 @@ struct Planes {
     for (Index first = 0; first < length; first += kChunk) f(first, std::min(kChunk, length - first));
   }
 
-  // f(elements of a row of a phase, elements of the image, how many, distance there) for all runs; g(row of a phase, how many) for those of
-  // padding.
+  // f(row of the phases, row of the image) for all rows, and g(row of the phases) for those of padding. A row's phases begin `distance`
+  // apart.
   template <class Phase, class Image, class F, class G>
-  WENGERT_LOOP void for_each_run(Phase* phases, Image* x, const F& f, const G& g) const {
-    for (Index a = 0; a < height.count; ++a)
-      for (Index b = 0; b < width.count; ++b, phases += height.size * pitch) {
-        const Range rows = height.inputs(a), columns = width.inputs(b);
-        g(phases, rows.first * pitch);
-        for (Index u = rows.first; u < rows.last; ++u) {
-          Phase* const row = phases + u * pitch;
-          g(row, columns.first);
-          if (columns.size() > 0)
-            f(row + columns.first, x + height.input(a, u) * width.axis.in + width.input(b, columns.first), columns.size(),
-              width.axis.stride);
-          g(row + columns.last, pitch - columns.last);
+  WENGERT_LOOP void for_each_row(Phase* phases, Image* x, const F& f, const G& g) const {
+    for (Index a = 0; a < height.count; ++a, phases += width.count * distance()) {
+      const Range rows = height.inputs(a);
+      for (Index u = 0; u < height.size; ++u) {
+        if (u >= rows.first && u < rows.last) {
+          f(phases + u * pitch, x + height.input(a, u) * width.axis.in);
+        } else {
+          g(phases + u * pitch);
         }
-        g(phases + rows.last * pitch, (height.size - rows.last) * pitch);
       }
+    }
   }
+  Index distance() const { return height.size * pitch; }
   template <class T> WENGERT_LOOP void split(const T* x, T* phases) const {
-    for_each_run(
-        phases, x, [](T * to, const T* from, Index n, Index step) __attribute__((always_inline)) {
-          if (step == 1) {
-            for (Index i = 0; i < n; ++i) to[i] = from[i];
-          } else if (step == 2) {
-            for (Index i = 0; i < n; ++i) to[i] = from[2 * i];
-          } else {
-            for (Index i = 0; i < n; ++i) to[i] = from[i * step];
-          }
-        },
-        [](T * to, Index n) __attribute__((always_inline)) {
-          for (Index i = 0; i < n; ++i) to[i] = 0;
+    for_each_row(
+        phases, x, [&](T * to, const T* from) __attribute__((always_inline)) { split_row(width, from, to, distance()); },
+        [&](T * to) __attribute__((always_inline)) {
+          for (Index b = 0; b < width.count; ++b, to += distance())
+            for (Index i = 0; i < pitch; ++i) to[i] = 0;
         });
   }
   // The transposed map, where every element of x is in at most one phase. Elements in none stay.
-  template <class T> WENGERT_LOOP void join(const T* phases, T* x) const {
-    for_each_run(
-        phases, x, [](const T* from, T* to, Index n, Index step) __attribute__((always_inline)) {
-          if (step == 1) {
-            for (Index i = 0; i < n; ++i) to[i] += from[i];
-          } else {
-            for (Index i = 0; i < n; ++i) to[i * step] += from[i];
-          }
-        },
-        [](const T*, Index) __attribute__((always_inline)){});
+  template <class T> WENGERT_LOOP void join(T* phases, T* x) const {
+    for_each_row(
+        phases, x, [&](T * from, T * to) __attribute__((always_inline)) { add_row(width, from, distance(), to); },
+        [](T*) __attribute__((always_inline)){});
   }
   // y with rows of the pitch's length, 0 beyond.
   template <class T> WENGERT_LOOP void spread(const T* y, T* to) const {

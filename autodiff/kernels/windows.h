@@ -40,28 +40,4 @@ inline Range unpadded(const WindowAxis& axis, Index i) {
   return {first, std::clamp(divided_up(axis.in - offset, axis.dilation), first, axis.kernel)};
 }
 
-/// A padded dimension split into as many phases as the stride: phase a has every stride-th position, beginning with position a of the
-/// padded input. What the windows of outputs i and i + 1 read at the same position are neighbours in a phase, whatever the stride is.
-struct PhaseAxis {
-  explicit PhaseAxis(const WindowAxis& axis) : axis(axis), size(axis.out + shift(axis.kernel - 1)) {
-    for (Index k = 0; k < std::min(axis.kernel, axis.stride); ++k) count = std::max(count, phase(k) + 1);
-  }
-
-  /// Output i reads at position k of its window element i + shift(k) of phase(k).
-  Index phase(Index k) const { return k * axis.dilation % axis.stride; }
-  Index shift(Index k) const { return k * axis.dilation / axis.stride; }
-  /// The elements of a phase that are no padding.
-  Range inputs(Index phase) const {
-    const Index offset = phase - axis.padding;
-    const Index first = std::clamp<Index>(divided_up(-offset, axis.stride), 0, size);
-    return {first, std::clamp(divided_up(axis.in - offset, axis.stride), first, size)};
-  }
-  /// The input that is an element of a phase.
-  Index input(Index phase, Index element) const { return element * axis.stride + phase - axis.padding; }
-
-  WindowAxis axis;
-  Index size;       ///< of a phase
-  Index count = 1;  ///< how many phases the windows read, with those between them
-};
-
 }  // namespace wengert::kernels

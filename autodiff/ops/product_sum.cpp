@@ -38,20 +38,21 @@ template <class F> void for_blocks(Index count, Index each, const F& f) {
 template <class T> void sum_products(const Kept& k, const T* x, const T* y, T* to) {
   constexpr Index kBlock = 1 << 16;
   if (k.inner == 1) {  // rows
-    constexpr Index kStrip = kernels::kLinesAbreast;
+    constexpr Index kStrip = 256;
     for_blocks((k.kept + kStrip - 1) / kStrip, kBlock / (k.outer * kStrip), [&](Index first, Index last) {
       kernels::run_elements<T>([&]() __attribute__((always_inline)) {
         for (Index column = first * kStrip; column < std::min(last * kStrip, k.kept); column += kStrip) {
           const Index columns = std::min(kStrip, k.kept - column);
           double sums[kStrip] = {};
-          for (Index row = 0; row < k.outer; ++row) {
-            const T *a = x + row * k.kept + column, *b = y + row * k.kept + column;
-            if (columns == kStrip) {
-              for (Index i = 0; i < kStrip; ++i) sums[i] += static_cast<double>(a[i] * b[i]);
-            } else {
-              for (Index i = 0; i < columns; ++i) sums[i] += static_cast<double>(a[i] * b[i]);
-            }
-          }
+          const T *a = x + column, *b = y + column;
+          Index row = 0;
+          const auto product = [&](Index r, Index i) __attribute__((always_inline)) {
+            return static_cast<double>(a[r * k.kept + i] * b[r * k.kept + i]);
+          };
+          for (; row + 4 <= k.outer; row += 4, a += 4 * k.kept, b += 4 * k.kept)
+            for (Index i = 0; i < columns; ++i) sums[i] = sums[i] + product(0, i) + product(1, i) + product(2, i) + product(3, i);
+          for (; row < k.outer; ++row, a += k.kept, b += k.kept)
+            for (Index i = 0; i < columns; ++i) sums[i] += product(0, i);
           for (Index i = 0; i < columns; ++i) to[column + i] = static_cast<T>(sums[i]);
         }
       });
