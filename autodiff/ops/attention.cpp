@@ -25,9 +25,14 @@ Tensor causal_mask(Index queries, Index keys) {
   return unsqueeze(count(queries), 1) >= count(keys);
 }
 
-// The softmax of each row of scores, and 0 for a row whose elements are all -inf, where softmax would be NaN.
-Tensor attention_weights(const Tensor& scores) {
+// The softmax of each row of scores, and 0 for a row whose elements are all -inf, where softmax would be NaN. Rows of scores that are not
+// masked are hardly ever so.
+Tensor attention_weights(const Tensor& scores, bool masked) {
   if (scores.size() == 0) return scores;
+  if (!masked) {
+    const Tensor weights = softmax(scores);
+    if (std::isfinite(sum(weights.constant()).element(0))) return weights;
+  }
   const Tensor top = max(scores.constant(), -1, {.keepdim = true});
   const Tensor sees_none = top == kHidden;  // false for NaN
   if (max(sees_none.to(int64)).item() == 0) return softmax(scores);
@@ -191,7 +196,8 @@ Attention scaled_dot_product_attention(const Tensor& q, const Tensor& k, const T
   Tensor scores = product(scaled, transpose(k), k);
   if (options.mask.defined() && options.mask.dtype() != boolean) scores = scores + options.mask;
   if (visible.defined()) scores = where(visible, scores, kHidden);
-  const Tensor weights = apply_dropout(attention_weights(scores), options.dropout, options.generator);
+  const Tensor weights =
+      apply_dropout(attention_weights(scores, options.mask.defined() || visible.defined()), options.dropout, options.generator);
   return {product(weights, v, v), weights};
 }
 

@@ -3,6 +3,7 @@
 
 #include <boost/test/unit_test.hpp>
 #include <limits>
+#include <utility>
 
 #include "tests/support/derivatives.h"
 #include "tests/support/throws.h"
@@ -48,6 +49,33 @@ BOOST_AUTO_TEST_CASE(the_sums_of_repeated_uses_add_up) {
   Numbers expected;
   for (Index j = 0; j < n; ++j) expected.push_back(static_cast<double>(2 * (1 + 2 + 3 + 4) * (rows * j + n * rows * (rows - 1) / 2)));
   check_numbers(numbers(b_bar), expected, 0);
+}
+
+BOOST_AUTO_TEST_CASE(gradients_of_factors_that_are_broadcast) {
+  // The gradient of sum(m x w) with respect to w is the sum of m x over what broadcasting w repeats. Sums of eighths are exact.
+  Generator random(5);
+  const auto eighths = [&](const Shape& shape) { return round(random.uniform(shape, -8, 8)) / 8; };
+  const std::pair<Shape, Shape> shapes[] = {{{7, 300}, {300}},          // rows, more than are summed at once
+                                            {{9, 2, 5}, {1, 2, 5}},     // rows of several dimensions
+                                            {{7, 5}, {7, 1}},           // columns
+                                            {{3, 4, 5, 6}, {4, 1, 1}},  // channels
+                                            {{3, 4, 5}, {3, 1, 5}},     // no neighbours
+                                            {{3, 4}, {}},               // one number
+                                            {{3, 1, 4}, {1, 1, 4}},     // a size of 1 that is not repeated
+                                            {{0, 4}, {4}},              // nothing
+                                            {{200000}, {1}}};           // many terms
+  for (const auto& [full, part] : shapes)
+    for (const bool strided : {false, true})
+      for (const bool left : {false, true}) {
+        const auto operand = [&] { return strided ? transpose(eighths({full.size(), 2}))[0] : eighths({full.size()}); };
+        const Tensor x = reshape(operand(), full), m = reshape(operand(), full), v = eighths(part);
+        const Tensor seen = strided && full.rank() == 2 ? transpose(transpose(x).contiguous()) : x;
+        Tape tape;
+        const Tensor w = tape.variable(v);
+        const Tensor w_bar = tape.gradient(sum(m * (left ? w * seen : seen * w)), w);
+        BOOST_TEST((w_bar.shape() == part));
+        check_numbers(numbers(w_bar), numbers(sum_to(m * x, part)), 0);
+      }
 }
 
 // ---- products --------------------------------------------------------------------------------------------------------------------
