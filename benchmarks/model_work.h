@@ -77,8 +77,8 @@ struct AutoencoderWork : TargetData<float> {
   AutoencoderWork() : TargetData(kBatch * kInputs, 0, 0) {}
 };
 
-/// u(x) by a 2-32-32-1 network with tanh, in double, as the solution of Helmholtz' equation: the mean square of (Laplacian of u) + u - f over
-/// points of the plane, the loss of a physics-informed network; Adam.
+/// u(x) by a 2-32-32-1 network with tanh, in double, as the solution of Helmholtz' equation: the mean square of (Laplacian of u) + u - f
+/// over points of the plane, the loss of a physics-informed network; Adam.
 struct LaplacianWork : TargetData<double> {
   static constexpr std::int64_t kPoints = 256, kDimensions = 2, kHidden = 32;
   static constexpr double kRate = 1e-3;

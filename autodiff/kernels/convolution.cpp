@@ -45,15 +45,18 @@ struct Unrolled {
         positions(Shape{c.height.out, c.width.out}.size()),  // may wrap if the batch is empty
         phases(c.width),
         row(phases.count * phases.size),
-        image_rows((c.height.out - 1) * c.height.stride + (c.height.kernel - 1) * c.height.dilation + 1) {}
+        image_rows((c.height.out - 1) * c.height.stride + (c.height.kernel - 1) * c.height.dilation + 1) {
+    for (Index s = 0; s < width.kernel; ++s) first_of_tap.push_back(phases.phase(s) * phases.size + phases.shift(s));
+  }
 
   WindowAxis height, width;
-  Index channels, outputs;  // of a group
-  Index rows;               // of the matrix of columns
-  Index positions;          // of an image of y
-  PhaseAxis phases;         // of the width
-  Index row;                // elements of a row of the padded image
-  Index image_rows;         // its rows
+  Index channels, outputs;           // of a group
+  Index rows;                        // of the matrix of columns
+  Index positions;                   // of an image of y
+  PhaseAxis phases;                  // of the width
+  Index row;                         // elements of a row of the padded image
+  Index image_rows;                  // its rows
+  pool::Vector<Index> first_of_tap;  // where in a row the elements of each position of the kernel begin
 
   // Elements of the padded image, 0 if none is needed.
   Index padded_size() const { return is_image() ? 0 : channels * image_rows * row; }
@@ -87,7 +90,7 @@ struct Unrolled {
         for (Index r = 0; r < height.kernel; ++r)
           for (Index s = 0; s < width.kernel; ++s) {
             Image* from = image + (c * image_rows + tile.rows.first * height.stride + r * height.dilation) * row +
-                          phases.phase(s) * phases.size + phases.shift(s) + tile.columns.first;
+                          first_of_tap[static_cast<std::size_t>(s)] + tile.columns.first;
             for (Index i = tile.rows.first; i < tile.rows.last; ++i, columns += n, from += height.stride * row) f(columns, from, n);
           }
     };

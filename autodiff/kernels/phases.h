@@ -1,6 +1,9 @@
 #pragma once
 // A padded dimension split into as many phases as the stride: phase a has every stride-th position, beginning with position a. What the
 // windows of outputs i and i + 1 read at the same position are neighbours in a phase, whatever the stride is.
+#include <array>
+#include <cstddef>
+
 #include "autodiff/kernels/windows.h"
 
 #define WENGERT_LOOP __attribute__((always_inline)) inline
@@ -11,13 +14,15 @@ struct PhaseAxis {
   explicit PhaseAxis(const WindowAxis& axis) : axis(axis), size(axis.out + shift(axis.kernel - 1)) {
     for (Index k = 0; k < std::min(axis.kernel, axis.stride); ++k) count = std::max(count, phase(k) + 1);
     if (axis.stride == 2 && count == 2) pairs = std::clamp<Index>(std::min(axis.in / 2, size - (axis.padding + 1) / 2), 0, axis.in / 2);
+    for (Index a = 0; a < std::min(count, kKnown); ++a) known[static_cast<std::size_t>(a)] = computed_inputs(a);
   }
 
   /// Output i reads at position k of its window element i + shift(k) of phase(k).
   Index phase(Index k) const { return k * axis.dilation % axis.stride; }
   Index shift(Index k) const { return k * axis.dilation / axis.stride; }
   /// The elements of a phase that are no padding.
-  Range inputs(Index phase) const {
+  Range inputs(Index phase) const { return phase < kKnown ? known[static_cast<std::size_t>(phase)] : computed_inputs(phase); }
+  Range computed_inputs(Index phase) const {
     const Index offset = phase - axis.padding;
     const Index first = std::clamp<Index>(divided_up(-offset, axis.stride), 0, size);
     return {first, std::clamp(divided_up(axis.in - offset, axis.stride), first, size)};
@@ -29,6 +34,9 @@ struct PhaseAxis {
   Index size;       ///< of a phase
   Index count = 1;  ///< how many phases the windows read, with those between them
   Index pairs = 0;  ///< with stride 2: how many of the first inputs are split two by two
+
+  static constexpr Index kKnown = 4;
+  std::array<Range, kKnown> known{};  ///< of the first phases, because divisions are slow
 };
 
 /// The elements with even inputs and those with odd ones, which are in two phases.
@@ -39,7 +47,8 @@ template <class T> struct Pairs {
   T *even, *odd;
 };
 
-/// Splits a row of inputs into its phases, which begin `distance` apart, with zeros for the padding. To be called in a loop of run_elements.
+/// Splits a row of inputs into its phases, which begin `distance` apart, with zeros for the padding. To be called in a loop of
+/// run_elements.
 template <class T> WENGERT_LOOP void split_row(const PhaseAxis& p, const T* inputs, T* phases, Index distance) {
   if (p.pairs > 0) {
     const Pairs<T> to(p, phases, distance);

@@ -30,7 +30,7 @@ Tensor causal_mask(Index queries, Index keys) {
 Tensor attention_weights(const Tensor& scores, bool masked) {
   if (scores.size() == 0) return scores;
   if (!masked) {
-    const Tensor weights = softmax(scores);
+    Tensor weights = softmax(scores);
     if (std::isfinite(sum(weights.constant()).element(0))) return weights;
   }
   const Tensor top = max(scores.constant(), -1, {.keepdim = true});
