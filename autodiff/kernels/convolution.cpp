@@ -7,6 +7,8 @@
 //   y = weight columns,   weight_bar = y_bar columns^T,   columns_bar = weight^T y_bar, of which every element is added to the element of x
 //   where it came from
 //
+// Where an image of y is small, the columns of several images stand side by side, so that the products fill the tiles of their kernel.
+//
 // An image is first padded, and split into phases along the width if the stride is larger than 1. So a row of columns consists of runs of
 // neighbours, all of the same length.
 #include "autodiff/kernels/convolution.h"
@@ -16,6 +18,7 @@
 
 #include "autodiff/kernels/direct_convolution.h"
 #include "autodiff/kernels/grouped_convolution.h"
+#include "autodiff/kernels/lines.h"
 #include "autodiff/kernels/parallel.h"
 #include "autodiff/kernels/partial_sums.h"
 #include "autodiff/kernels/phases.h"
@@ -37,7 +40,8 @@ struct Tile {
 // One group of one image as matrices.
 struct Unrolled {
   explicit Unrolled(const Convolution& c)
-      : height(c.height),
+      : batch(c.batch),
+        height(c.height),
         width(c.width),
         channels(c.in_channels / c.groups),
         outputs(c.out_channels / c.groups),
@@ -49,6 +53,7 @@ struct Unrolled {
     for (Index s = 0; s < width.kernel; ++s) first_of_tap.push_back(phases.phase(s) * phases.size + phases.shift(s));
   }
 
+  Index batch;
   WindowAxis height, width;
   Index channels, outputs;           // of a group
   Index rows;                        // of the matrix of columns
@@ -58,8 +63,7 @@ struct Unrolled {
   Index image_rows;                  // its rows
   pool::Vector<Index> first_of_tap;  // where in a row the elements of each position of the kernel begin
 
-  // Elements of the padded image, 0 if none is needed.
-  Index padded_size() const { return is_image() ? 0 : channels * image_rows * row; }
+  Index padded_size() const { return channels * image_rows * row; }
 
   // Whether the matrix of columns is x as it lies there.
   bool is_image() const { return is_identity(height) && is_identity(width); }
@@ -70,6 +74,15 @@ struct Unrolled {
     const Index fit = std::clamp<Index>(elements / std::max<Index>(rows, 1), 16, std::max<Index>(positions, 16));
     return width.out <= fit ? fit / width.out * width.out : fit;
   }
+
+  // How many images are unrolled at once: more than one if they are small. At least eight blocks of images are left for the threads.
+  template <class T> Index images_together() const {
+    constexpr Index kSmall = 64, kEnough = 128, kBlocks = 8;
+    if (batch <= kBlocks || positions >= kSmall) return 1;
+    const Index fit = std::min(kEnough, (Index(1) << 19) / static_cast<Index>(sizeof(T)) / std::max<Index>(rows, 1));
+    return std::clamp<Index>(fit / positions, 1, (batch + kBlocks - 1) / kBlocks);
+  }
+  Tile whole() const { return {{0, height.out}, {0, width.out}, 0, positions}; }
 
   // f(tile) for all tiles.
   template <class T, class F> void for_each_tile(F&& f) const {
@@ -82,13 +95,14 @@ struct Unrolled {
       }
   }
 
-  // f(elements of the matrix, elements of the padded image, how many) for every run of a tile along the width.
+  // f(elements of the matrix, elements of the padded image, how many) for every run of a tile along the width; a row of the matrix ends
+  // with `gap` elements of other images.
   template <class Columns, class Image, class F>
-  WENGERT_LOOP void for_each_run(const Tile& tile, Columns* columns, Image* image, const F& f) const {
+  WENGERT_LOOP void for_each_run(const Tile& tile, Columns* columns, Index gap, Image* image, const F& f) const {
     const auto walk = [&](auto n) __attribute__((always_inline)) {
       for (Index c = 0; c < channels; ++c)
         for (Index r = 0; r < height.kernel; ++r)
-          for (Index s = 0; s < width.kernel; ++s) {
+          for (Index s = 0; s < width.kernel; ++s, columns += gap) {
             Image* from = image + (c * image_rows + tile.rows.first * height.stride + r * height.dilation) * row +
                           first_of_tap[static_cast<std::size_t>(s)] + tile.columns.first;
             for (Index i = tile.rows.first; i < tile.rows.last; ++i, columns += n, from += height.stride * row) f(columns, from, n);
@@ -107,19 +121,19 @@ struct Unrolled {
     }
   }
 
-  template <class T> void unroll(const Tile& tile, const T* padded, T* columns) const {
+  template <class T> void unroll(const Tile& tile, const T* padded, T* columns, Index gap = 0) const {
     run_elements<T>([&]() __attribute__((always_inline)) {
       for_each_run(
-          tile, columns, padded, [](T* __restrict to, const T* from, auto n) __attribute__((always_inline)) {
+          tile, columns, gap, padded, [](T* __restrict to, const T* from, auto n) __attribute__((always_inline)) {
             for (Index i = 0; i < n; ++i) to[i] = from[i];
           });
     });
   }
   // The transposed map: adds every element of the matrix to the element of the padded image where it came from.
-  template <class T> void add_rolled(const Tile& tile, const T* columns, T* padded) const {
+  template <class T> void add_rolled(const Tile& tile, const T* columns, T* padded, Index gap = 0) const {
     run_elements<T>([&]() __attribute__((always_inline)) {
       for_each_run(
-          tile, columns, padded, [](const T* from, T* __restrict to, auto n) __attribute__((always_inline)) {
+          tile, columns, gap, padded, [](const T* from, T* __restrict to, auto n) __attribute__((always_inline)) {
             for (Index i = 0; i < n; ++i) to[i] += from[i];
           });
     });
@@ -171,14 +185,93 @@ template <class T> void fill_planes(Index planes, Index size, const T* values, T
   for (Index k = 0; k < planes; ++k, to += size) std::fill_n(to, size, values ? values[k] : T(0));
 }
 
-// The sum in double, in eight parts: neither the rounding of float nor one long chain of additions.
+// The sum in double.
 template <class T> double sum_of(const T* x, Index n) {
-  double parts[8] = {};
-  Index i = 0;
-  for (; i + 8 <= n; i += 8)
-    for (Index k = 0; k < 8; ++k) parts[k] += static_cast<double>(x[i + k]);
-  for (; i < n; ++i) parts[0] += static_cast<double>(x[i]);
-  return ((parts[0] + parts[1]) + (parts[2] + parts[3])) + ((parts[4] + parts[5]) + (parts[6] + parts[7]));
+  double sum = 0;
+  run_elements<T>([&]() __attribute__((always_inline)) {
+    sum = sum_of_run(
+        0, n, [x](Index i) __attribute__((always_inline)) { return static_cast<double>(x[i]); });
+  });
+  return sum;
+}
+
+// Images as matrices side by side: their columns, with a row of all images for each row of the matrix, and their planes of y alike.
+template <class T> class Together {
+ public:
+  Together(const Convolution& c, const Unrolled& u)
+      : most(u.images_together<T>()),
+        c_(c),
+        u_(u),
+        columns_(most > 1 ? u.rows * most * u.positions : 0),
+        planes_(most > 1 ? u.outputs * most * u.positions : 0),
+        padded_(most > 1 ? u.padded_size() : 0) {}
+
+  // y of these images of a group, and with x its columns: y = weight columns + bias.
+  void forward(Range images, Index group, const T* x, const T* weight, const T* bias, T* y) const {
+    const Index count = unroll(images, group, x);
+    product<T>(u_.outputs, count, u_.rows, {weight + group * u_.outputs * u_.rows, distance(u_.rows), 1}, {columns_.data(), count, 1},
+               planes_.data(), count);
+    for_each_plane(images, group, [&](Index at, Index of_y, Index output) {
+      const T b = bias ? bias[output] : T(0);
+      for (Index i = 0; i < u_.positions; ++i) y[of_y + i] = planes_.data()[at + i] + b;
+    });
+  }
+  // columns_bar = weight^T y_bar, added to x, which is set.
+  void data_gradient(Range images, Index group, const T* y, const T* weight, T* x) const {
+    const Index count = gather(images, group, y);
+    product<T>(u_.rows, count, u_.outputs, {weight + group * u_.outputs * u_.rows, 1, distance(u_.rows)}, {planes_.data(), count, 1},
+               columns_.data(), count);
+    for (Index n = images.first; n < images.last; ++n) {
+      std::fill_n(padded_.data(), u_.padded_size(), T(0));
+      u_.add_rolled(u_.whole(), columns_.data() + (n - images.first) * u_.positions, padded_.data(), count - u_.positions);
+      u_.add_unpadded(padded_.data(), x + image(n, group));
+    }
+  }
+  // weight += y columns^T
+  void add_weight_gradient(Range images, Index group, const T* x, const T* y, T* weight) const {
+    const Index count = unroll(images, group, x);
+    gather(images, group, y);
+    product<T>(u_.outputs, u_.rows, count, {planes_.data(), count, 1}, {columns_.data(), 1, count}, weight + group * u_.outputs * u_.rows,
+               distance(u_.rows), {.accumulate = true});
+  }
+
+  const Index most;  // images; 1 if they are not to be taken together
+
+ private:
+  Index image(Index n, Index group) const { return n * c_.image_size() + group * u_.channels * c_.height.in * c_.width.in; }
+  // f(position in planes_, position in y, output channel) for each plane of y.
+  template <class F> void for_each_plane(Range images, Index group, const F& f) const {
+    for (Index o = 0, at = 0; o < u_.outputs; ++o)
+      for (Index n = images.first; n < images.last; ++n, at += u_.positions) {
+        const Index output = group * u_.outputs + o;
+        f(at, (n * c_.out_channels + output) * u_.positions, output);
+      }
+  }
+  Index unroll(Range images, Index group, const T* x) const {
+    const Index count = images.size() * u_.positions;
+    for (Index n = images.first; n < images.last; ++n) {
+      u_.pad(x + image(n, group), padded_.data());
+      u_.unroll(u_.whole(), padded_.data(), columns_.data() + (n - images.first) * u_.positions, count - u_.positions);
+    }
+    return count;
+  }
+  Index gather(Range images, Index group, const T* y) const {
+    for_each_plane(images, group, [&](Index at, Index of_y, Index) { std::copy_n(y + of_y, u_.positions, planes_.data() + at); });
+    return images.size() * u_.positions;
+  }
+
+  const Convolution& c_;
+  const Unrolled& u_;
+  Scratch<T> columns_, planes_, padded_;
+};
+
+// f(images, blocks of them as matrices) for blocks of images over the thread pool.
+template <class T, class F> void for_images_together(const Convolution& c, const Unrolled& u, const F& f) {
+  const Index each = u.images_together<T>();
+  parallel_blocks((c.batch + each - 1) / each, [&](Index block) {
+    const Together<T> matrices(c, u);
+    f(Range{block * each, std::min((block + 1) * each, c.batch)}, matrices);
+  });
 }
 
 // weight += y columns^T for one image. `columns` is scratch for a tile, null if the image needs none, and `padded` for the padded image.
@@ -219,12 +312,16 @@ template <class T> void convolution_forward(const Convolution& c, const T* x, co
   if constexpr (std::is_same_v<T, float>)
     if (is_direct(c)) return direct_convolution(c, {}, x, weight, bias, y, nullptr);
   const Unrolled u(c);
+  if (u.images_together<T>() > 1)
+    return for_images_together<T>(c, u, [&](Range images, const Together<T>& matrices) {
+      for (Index g = 0; g < c.groups; ++g) matrices.forward(images, g, x, weight, bias, y);
+    });
   const auto product_with_columns = [&](const T* of_weight, Index count, const T* columns, T* of_y) {
     product<T>(u.outputs, count, u.rows, {of_weight, distance(u.rows), 1}, {columns, count, 1}, of_y, u.positions,
                {.accumulate = bias != nullptr});
   };
   parallel_blocks(c.batch, [&](Index n) {
-    Scratch<T> scratch(u.is_image() ? 0 : u.rows * u.positions_of_tile<T>()), padded(u.padded_size());
+    Scratch<T> scratch(u.is_image() ? 0 : u.rows * u.positions_of_tile<T>()), padded(u.is_image() ? 0 : u.padded_size());
     T* const to = y + n * c.output_size();
     if (bias) fill_planes(c.out_channels, u.positions, bias, to);
     for (Index g = 0; g < c.groups; ++g) {
@@ -249,12 +346,17 @@ template <class T> void convolution_data_gradient(const Convolution& c, const T*
     if (!bias && has_direct_data_gradient(c)) return direct_gradients(c, {}, nullptr, weight, nullptr, nullptr, y, {.x = x});
   const Unrolled u(c);
   const Index plane = c.height.in * c.width.in;
+  if (u.images_together<T>() > 1)
+    return for_images_together<T>(c, u, [&](Range images, const Together<T>& matrices) {
+      for (Index n = images.first; n < images.last; ++n) fill_planes(c.in_channels, plane, bias, x + n * c.image_size());
+      for (Index g = 0; g < c.groups; ++g) matrices.data_gradient(images, g, y, weight, x);
+    });
   const auto product_with_y = [&](const T* of_weight, Index count, const T* of_y, bool accumulate, T* columns) {
     product<T>(u.rows, count, u.outputs, {of_weight, 1, distance(u.rows)}, {of_y, distance(u.positions), 1}, columns, count,
                {.accumulate = accumulate});
   };
   parallel_blocks(c.batch, [&](Index n) {
-    Scratch<T> scratch(u.is_image() ? 0 : u.rows * u.positions_of_tile<T>()), padded(u.padded_size());
+    Scratch<T> scratch(u.is_image() ? 0 : u.rows * u.positions_of_tile<T>()), padded(u.is_image() ? 0 : u.padded_size());
     T* const to = x + n * c.image_size();
     fill_planes(c.in_channels, plane, bias, to);
     for (Index g = 0; g < c.groups; ++g) {
@@ -288,10 +390,16 @@ template <class T> void convolution_weight_gradient(const Convolution& c, const 
     T* const mine = others.data() + (part - 1) * sums;
     T *const of_weight = part == 0 ? weight : mine, *const of_bias = part == 0 || !bias ? bias : mine + weights;
     if (part > 0) std::fill_n(mine, sums, T(0));
-    Scratch<T> columns(u.is_image() ? 0 : u.rows * u.positions_of_tile<T>()), padded(u.padded_size());
-    for (Index n = part * c.batch / parts; n < (part + 1) * c.batch / parts; ++n) {
+    const Range images{part * c.batch / parts, (part + 1) * c.batch / parts};
+    const Together<T> matrices(c, u);
+    for (Index n = images.first; matrices.most > 1 && n < images.last; n += matrices.most)
+      for (Index g = 0; g < c.groups; ++g) matrices.add_weight_gradient({n, std::min(n + matrices.most, images.last)}, g, x, y, of_weight);
+    const bool is_unrolled = !u.is_image() && matrices.most == 1;
+    Scratch<T> columns(is_unrolled ? u.rows * u.positions_of_tile<T>() : 0), padded(is_unrolled ? u.padded_size() : 0);
+    for (Index n = images.first; n < images.last; ++n) {
       const T* const of_y = y + n * c.output_size();
-      add_weight_gradient(c, u, x + n * c.image_size(), of_y, u.is_image() ? nullptr : columns.data(), padded.data(), of_weight);
+      if (matrices.most == 1)
+        add_weight_gradient(c, u, x + n * c.image_size(), of_y, u.is_image() ? nullptr : columns.data(), padded.data(), of_weight);
       for (Index o = 0; of_bias && o < c.out_channels; ++o) of_bias[o] += static_cast<T>(sum_of(of_y + o * u.positions, u.positions));
     }
   });

@@ -151,6 +151,10 @@ BOOST_AUTO_TEST_CASE(kernels_at_sizes_of_networks) {
   check_both({2, 3, 6, 3, axis(70, 3, 1, 1, 1), axis(70, 5, 1, 2, 1)});
   check_both({2, 3, 3, 3, axis(70, 5, 2, 2, 1), axis(131, 3, 2, 1, 1)});
   check_both({2, 8, 8, 1, axis(16, 4, 2, 1, 1), axis(16, 4, 2, 1, 1)});
+  // Batches of images that are so small that several are taken together.
+  check_both({37, 6, 10, 1, axis(8, 4, 2, 1, 1), axis(8, 4, 2, 1, 1)});
+  check_both({20, 10, 20, 2, axis(5, 3, 2, 1, 1), axis(7, 3, 1, 0, 2)});
+  check_both({70, 3, 5, 1, axis(4, 1, 1, 0, 1), axis(3, 1, 1, 0, 1)});
 }
 
 // A single row of the matrix of columns may be too long for a tile.
