@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "autodiff/error.h"
-#include "autodiff/kernels/parallel.h"
+#include "autodiff/kernels/blocks.h"
 #include "autodiff/tape/reverse_sweep.h"
 #include "autodiff/tape/tape.h"
 #include "autodiff/tensor/dispatch.h"
@@ -18,25 +18,15 @@
 namespace wengert::optim {
 namespace {
 
-constexpr Index kElementsOfABlock = 1 << 15;  // of a loop that threads share
-
-// f(first, count) for pieces of [0, n).
-template <class F> void in_pieces(Index n, F&& f) {
-  parallel_blocks((n + kElementsOfABlock - 1) / kElementsOfABlock, [&](Index i) {
-    const Index first = i * kElementsOfABlock;
-    f(first, std::min(kElementsOfABlock, n - first));
-  });
-}
-
 template <class T> void scale(const T* from, T factor, T* to, Index n) {
-  in_pieces(n, [&](Index first, Index count) {
-    for (Index i = first; i < first + count; ++i) to[i] = factor * from[i];
+  kernels::for_blocks_of(n, kernels::cost::kCopy<T>, [=](Index first, Index last) {
+    for (Index i = first; i < last; ++i) to[i] = factor * from[i];
   });
 }
 
 template <class T> void add(T* sum, const T* term, Index n) {
-  in_pieces(n, [&](Index first, Index count) {
-    for (Index i = first; i < first + count; ++i) sum[i] += term[i];
+  kernels::for_blocks_of(n, kernels::cost::kCopy<T>, [=](Index first, Index last) {
+    for (Index i = first; i < last; ++i) sum[i] += term[i];
   });
 }
 

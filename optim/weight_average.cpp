@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "autodiff/check_option.h"
-#include "autodiff/kernels/parallel.h"
+#include "autodiff/kernels/blocks.h"
 #include "autodiff/kernels/target.h"
 #include "autodiff/tape/tape.h"
 #include "autodiff/tensor/dispatch.h"
@@ -18,12 +18,11 @@ namespace {
 
 // a += weight (p - a)
 template <class T> void move_towards(T* a, const T* p, Index size, double weight) {
-  constexpr Index kBlock = 32768;
-  parallel_blocks((size + kBlock - 1) / kBlock, [&](Index block) {
-    const Index first = block * kBlock, end = std::min(first + kBlock, size);
+  constexpr Index kUnit = 1024;
+  kernels::for_blocks_of(size, kernels::cost::kCopy<T>, kUnit, [&](Index first, Index last) {
     kernels::run_on_best_target([&]() __attribute__((always_inline)) {
       const T w(weight);
-      for (Index i = first; i < end; ++i) a[i] += w * (p[i] - a[i]);
+      for (Index i = first; i < last; ++i) a[i] += w * (p[i] - a[i]);
     });
   });
 }

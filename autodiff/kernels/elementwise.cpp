@@ -87,19 +87,19 @@ template <std::size_t N> int repeated_operand(const std::array<PlaneOperand, N>&
 }
 
 template <std::size_t N>
-void run_plane(const std::array<PlaneOperand, N>& x, Index rows, Index n, std::byte* y, Index y_size, DenseLoop loop) {
+void run_plane(const std::array<PlaneOperand, N>& x, Index rows, Index n, std::byte* y, Index pitch, Index y_size, DenseLoop loop) {
   constexpr Index kShortRow = 8;
   ElementwiseRows r;
   r.repeated = repeated_operand(x);
   const bool runs_as_it_is = r.repeated >= 0 || std::all_of(x.begin(), x.end(), [](const PlaneOperand& o) { return o.step == 1; });
   if (runs_as_it_is && (rows == 1 || n > kShortRow)) {
     for (std::size_t k = 0; k < N; ++k) r.x[k] = x[k].data, r.pitch[k] = x[k].row_step;
-    r.rows = rows, r.n = n, r.y = y, r.y_pitch = n;
+    r.rows = rows, r.n = n, r.y = y, r.y_pitch = pitch;
     return loop(r);
   }
   r.repeated = -1;
   const Cut cut = cut_of(x, rows, n);
-  const bool whole_rows = cut.columns == n;
+  const bool whole_rows = cut.columns == n && (rows == 1 || pitch == n);
   // Whether all blocks have the same elements of an operand.
   const auto is_constant = [&](const PlaneOperand& o) { return o.row_step == 0 && (o.step == 0 || whole_rows); };
   // Whether an operand's elements in a block lie as the loop wants them, in one row if the block has whole rows.
@@ -123,29 +123,45 @@ void run_plane(const std::array<PlaneOperand, N>& x, Index rows, Index n, std::b
       }
       r.rows = whole_rows ? 1 : block_rows;
       r.n = whole_rows ? block_rows * n : columns;
-      r.y = y + (row * n + column) * y_size;
-      r.y_pitch = n;
+      r.y = y + (row * pitch + column) * y_size;
+      r.y_pitch = pitch;
       loop(r);
     }
   }
 }
 
 template <std::size_t N> void run(const Shape& shape, const StridedOperand* x, void* y, Index y_size, DenseLoop loop) {
-  alignas(64) std::byte buffers[N][kBlock * 8];
   std::array<const Shape*, N> strides;
   for (std::size_t k = 0; k < N; ++k) strides[k] = x[k].strides;
-  auto* to = static_cast<std::byte*>(y);
+  auto* const to = static_cast<std::byte*>(y);
   Rows<static_cast<int>(N)>(shape, strides)
-      .for_each_plane([&](const auto& offset, Index rows, const auto& row_step, Index n, const auto& step) {
-        std::array<PlaneOperand, N> operands;
-        for (std::size_t k = 0; k < N; ++k)
-          operands[k] = {static_cast<const std::byte*>(x[k].data) + offset[k] * x[k].size, row_step[k], step[k], x[k].size, buffers[k]};
-        run_plane(operands, rows, n, to, y_size, loop);
-        to += rows * n * y_size;
-      });
+      .for_each_plane(
+          loop.ns(y_size), [&](const auto& offset, Index rows, const auto& row_step, Index n, const auto& step, Index at, Index pitch) {
+            alignas(64) std::byte buffers[N][kBlock * 8];
+            std::array<PlaneOperand, N> operands;
+            for (std::size_t k = 0; k < N; ++k)
+              operands[k] = {static_cast<const std::byte*>(x[k].data) + offset[k] * x[k].size, row_step[k], step[k], x[k].size, buffers[k]};
+            run_plane(operands, rows, n, to + at * y_size, pitch, y_size, loop);
+          });
 }
 
 }  // namespace
+
+void elementwise_dense(const ElementwiseRows& row, std::span<const Index> x_sizes, Index y_size, DenseLoop loop) {
+  constexpr Index kUnit = 1024;  // elements: a page of memory
+  for_blocks_of(row.n, loop.ns(y_size), kUnit, [&](Index first, Index last) {
+    ElementwiseRows part;
+    part.n = last - first;
+    part.y = static_cast<std::byte*>(row.y) + first * y_size;
+    part.repeated = row.repeated;
+    for (std::size_t k = 0; k < x_sizes.size(); ++k) {
+      const Index moved = static_cast<int>(k) == row.repeated ? 0 : first * x_sizes[k];
+      part.x[k] = static_cast<const std::byte*>(row.x[k]) + moved;
+      part.pitch[k] = row.pitch[k];
+    }
+    loop(part);
+  });
+}
 
 void elementwise_strided(const Shape& shape, std::span<const StridedOperand> x, void* y, Index y_size, DenseLoop loop) {
   switch (x.size()) {

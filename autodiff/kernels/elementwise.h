@@ -5,10 +5,13 @@
 // second element, rows of a few elements ...), elementwise_strided copies them to a small buffer block by block and runs the same loop on
 // the blocks.
 #include <array>
+#include <concepts>
 #include <cstddef>
 #include <span>
+#include <type_traits>
 #include <utility>
 
+#include "autodiff/kernels/blocks.h"
 #include "autodiff/kernels/run_elements.h"
 #include "autodiff/tensor/function_ref.h"
 #include "autodiff/tensor/shape.h"
@@ -27,8 +30,35 @@ struct ElementwiseRows {
   std::array<Index, kMaxOperands> pitch;
   int repeated = -1;  ///< of two operands the one, 0 or 1, that has one element for each row; -1 if there is none
 };
+/// A loop and what it takes for a float, in nanoseconds (blocks.h): a copy, unless `costing` says otherwise.
+template <class Loop> struct CostlyLoop {
+  Loop loop;
+  double ns;
+  void operator()(const ElementwiseRows& r) const { loop(r); }
+};
+template <class Loop> CostlyLoop<Loop> costing(double ns, Loop loop) { return {loop, ns}; }
+
 /// y = f(x...) for all elements of the rows. Their types are those that the loop was made for.
-using DenseLoop = wengert::detail::FunctionRef<void(const ElementwiseRows&)>;
+class DenseLoop : public wengert::detail::FunctionRef<void(const ElementwiseRows&)> {
+ public:
+  template <class F>
+  requires(!std::same_as<std::remove_cvref_t<F>, DenseLoop>)
+      DenseLoop(F&& f)  // NOLINT(bugprone-forwarding-reference-overload): the requirement keeps copies out
+      : FunctionRef(f), ns_(ns_of(f)) {}
+
+  /// For an element of y that has so many bytes.
+  double ns(Index y_size) const { return y_size > 4 ? 2 * ns_ : ns_; }
+
+ private:
+  template <class F> static double ns_of(const F& f) {
+    if constexpr (requires { f.ns; }) {
+      return f.ns;
+    } else {
+      return cost::kCopy<float>;
+    }
+  }
+  double ns_;
+};
 
 /// Makes what a DenseLoop refers to, of a loop over one row that is always inlined: line(n, to, from...).
 template <class Y, class... X, class Line> auto dense_loop_of(Line line) {
@@ -94,7 +124,10 @@ struct StridedOperand {
   const Shape* strides;  ///< in elements, along each dimension of the result; 0: repeated
   Index size;            ///< of an element in bytes: 1, 4 or 8
 };
-/// Runs the loop for y, dense and of `shape`, whose elements have y_size bytes; of 1 to kMaxOperands operands.
+/// Runs the loop for one row, in blocks over the pool. The elements of y have y_size bytes, those of the operands x_sizes[k], 1 to
+/// kMaxOperands of them.
+void elementwise_dense(const ElementwiseRows& row, std::span<const Index> x_sizes, Index y_size, DenseLoop loop);
+/// The same for y, dense and of `shape`.
 void elementwise_strided(const Shape& shape, std::span<const StridedOperand> x, void* y, Index y_size, DenseLoop loop);
 
 }  // namespace wengert::kernels

@@ -1,9 +1,13 @@
 #pragma once
 // Reductions along one dimension of a dense array, seen as (outer, n, inner): line l = o inner + i has the n elements at
-// (o n + k) inner + i. To be called in a loop of run_elements. The order of sums depends on the sizes alone.
+// (o n + k) inner + i. The loops over some lines are to be called in a loop of run_elements; those at the end do that themselves, in blocks
+// over the pool. The order of sums depends on the sizes alone.
 #include <algorithm>
 #include <limits>
 
+#include "autodiff/kernels/blocks.h"
+#include "autodiff/kernels/scratch.h"
+#include "autodiff/kernels/target.h"
 #include "autodiff/tensor/shape.h"
 
 #define WENGERT_LOOP __attribute__((always_inline)) inline
@@ -13,6 +17,16 @@ namespace wengert::kernels {
 struct Lines {
   Index outer, n, inner;
   Index count() const { return outer * inner; }
+};
+
+/// The lines [first, last), of each the elements k in [begin, end).
+struct SomeLines {
+  Index n, inner, first, last, begin, end;
+  SomeLines(const Lines& all)  // NOLINT(google-explicit-constructor): all of them
+      : SomeLines(all, 0, all.count(), 0, all.n) {}
+  SomeLines(const Lines& all, Index first, Index last) : SomeLines(all, first, last, 0, all.n) {}
+  SomeLines(const Lines& all, Index first, Index last, Index begin, Index end)
+      : n(all.n), inner(all.inner), first(first), last(last), begin(begin), end(end) {}
 };
 
 /// Lines that are reduced side by side where inner > 1.
@@ -34,32 +48,41 @@ template <class Term> WENGERT_LOOP auto sum_of_run(Index first, Index n, const T
   return n < 128 ? sum_of_run<8>(first, n, term) : sum_of_run<32>(first, n, term);
 }
 
-/// f(o, first, columns) for each block of lines that lie side by side: `first` is the position of its first element.
-template <class F> WENGERT_LOOP void for_each_block_of_lines(const Lines& l, const F& f) {
-  for (Index o = 0; o < l.outer; ++o)
-    for (Index c = 0; c < l.inner; c += kLinesAbreast) f(o * l.inner + c, o * l.n * l.inner + c, std::min(kLinesAbreast, l.inner - c));
+/// f(line, position of its element `begin`, columns) for lines that lie side by side, at most `most` at a time.
+template <class F> WENGERT_LOOP void for_each_strip(const SomeLines& l, Index most, const F& f) {
+  for (Index line = l.first; line < l.last;) {
+    const Index o = line / l.inner, i = line - o * l.inner, columns = std::min({most, l.inner - i, l.last - line});
+    f(line, (o * l.n + l.begin) * l.inner + i, columns);
+    line += columns;
+  }
 }
 
-/// to[line] = the sum of term(position, line) over its elements.
-template <class T, class Term> WENGERT_LOOP void sum_lines(const Lines& l, T* to, const Term& term) {
+/// finish(line, sum) with the sum of term(position, line) over its elements, in the type of the terms.
+template <class Term, class Finish> WENGERT_LOOP void sum_lines(const SomeLines& l, const Term& term, const Finish& finish) {
+  const Index n = l.end - l.begin;
   if (l.inner == 1) {
-    for (Index o = 0; o < l.outer; ++o)
-      to[o] = static_cast<T>(sum_of_run(
-          o * l.n, l.n, [&](Index at) __attribute__((always_inline)) { return term(at, o); }));
+    for (Index o = l.first; o < l.last; ++o)
+      finish(o, sum_of_run(
+                    o * l.n + l.begin, n, [&](Index at) __attribute__((always_inline)) { return term(at, o); }));
     return;
   }
-  for_each_block_of_lines(
-      l, [&](Index line, Index first, Index columns) __attribute__((always_inline)) {
-        double sums[kLinesAbreast] = {};
+  for_each_strip(
+      l, kLinesAbreast, [&](Index line, Index first, Index columns) __attribute__((always_inline)) {
+        decltype(term(first, line)) sums[kLinesAbreast] = {};
         if (columns == kLinesAbreast) {
-          for (Index k = 0; k < l.n; ++k)
+          for (Index k = 0; k < n; ++k)
             for (Index i = 0; i < kLinesAbreast; ++i) sums[i] += term(first + k * l.inner + i, line + i);
         } else {
-          for (Index k = 0; k < l.n; ++k)
+          for (Index k = 0; k < n; ++k)
             for (Index i = 0; i < columns; ++i) sums[i] += term(first + k * l.inner + i, line + i);
         }
-        for (Index i = 0; i < columns; ++i) to[line + i] = static_cast<T>(sums[i]);
+        for (Index i = 0; i < columns; ++i) finish(line + i, sums[i]);
       });
+}
+/// to[line] = the sum.
+template <class T, class Term> WENGERT_LOOP void sum_lines(const SomeLines& l, T* to, const Term& term) {
+  sum_lines(
+      l, term, [to](Index line, auto sum) __attribute__((always_inline)) { to[line] = static_cast<T>(sum); });
 }
 
 /// The largest of some numbers side by side; a NaN stays.
@@ -76,14 +99,15 @@ template <class T> struct Largest {
   WENGERT_LOOP T of(Index k) const { return nan[k] == nan[k] ? top[k] : nan[k]; }
 };
 /// to[line] = the largest value(position) of its elements, or NaN if one is; n > 0.
-template <class T, class Value> WENGERT_LOOP void max_lines(const Lines& l, T* to, const Value& value) {
+template <class T, class Value> WENGERT_LOOP void max_lines(const SomeLines& l, T* to, const Value& value) {
   constexpr T kLeast = -std::numeric_limits<T>::infinity();
+  const Index n = l.end - l.begin;
   if (l.inner == 1) {
-    for (Index o = 0; o < l.outer; ++o) {
-      const Index first = o * l.n;
-      if (l.n < kLinesAbreast) {
+    for (Index o = l.first; o < l.last; ++o) {
+      const Index first = o * l.n + l.begin;
+      if (n < kLinesAbreast) {
         T top = kLeast, nan = 0;
-        for (Index i = first; i < first + l.n; ++i) {
+        for (Index i = first; i < first + n; ++i) {
           const T v = value(i);
           top = v > top ? v : top;
           nan = v == v ? nan : v;
@@ -93,23 +117,23 @@ template <class T, class Value> WENGERT_LOOP void max_lines(const Lines& l, T* t
       }
       Largest<T> largest(kLeast);
       Index i = 0;
-      for (; i + kLinesAbreast <= l.n; i += kLinesAbreast)
+      for (; i + kLinesAbreast <= n; i += kLinesAbreast)
         for (Index k = 0; k < kLinesAbreast; ++k) largest.take(k, value(first + i + k));
-      for (Index k = 0; i + k < l.n; ++k) largest.take(k, value(first + i + k));
+      for (Index k = 0; i + k < n; ++k) largest.take(k, value(first + i + k));
       for (Index half = kLinesAbreast / 2; half > 0; half /= 2)
         for (Index k = 0; k < half; ++k) largest.take(k, largest.of(k + half));
       to[o] = largest.of(0);
     }
     return;
   }
-  for_each_block_of_lines(
-      l, [&](Index line, Index first, Index columns) __attribute__((always_inline)) {
+  for_each_strip(
+      l, kLinesAbreast, [&](Index line, Index first, Index columns) __attribute__((always_inline)) {
         Largest<T> largest(kLeast);
         if (columns == kLinesAbreast) {
-          for (Index k = 0; k < l.n; ++k)
+          for (Index k = 0; k < n; ++k)
             for (Index i = 0; i < kLinesAbreast; ++i) largest.take(i, value(first + k * l.inner + i));
         } else {
-          for (Index k = 0; k < l.n; ++k)
+          for (Index k = 0; k < n; ++k)
             for (Index i = 0; i < columns; ++i) largest.take(i, value(first + k * l.inner + i));
         }
         for (Index i = 0; i < columns; ++i) to[line + i] = largest.of(i);
@@ -117,19 +141,101 @@ template <class T, class Value> WENGERT_LOOP void max_lines(const Lines& l, T* t
 }
 
 /// y[position] = f(position, a[line], b[line]) for every element.
-template <class T, class F> WENGERT_LOOP void for_each_in_lines(const Lines& l, T* y, const T* a, const T* b, const F& f) {
+template <class T, class F> WENGERT_LOOP void for_each_in_lines(const SomeLines& l, T* y, const T* a, const T* b, const F& f) {
+  const Index n = l.end - l.begin;
   if (l.inner == 1) {
-    for (Index o = 0; o < l.outer; ++o) {
+    for (Index o = l.first; o < l.last; ++o) {
       const T p = a[o], q = b[o];
-      for (Index at = o * l.n; at < (o + 1) * l.n; ++at) y[at] = f(at, p, q);
+      for (Index at = o * l.n + l.begin; at < o * l.n + l.end; ++at) y[at] = f(at, p, q);
     }
     return;
   }
-  for (Index o = 0; o < l.outer; ++o)
-    for (Index k = 0; k < l.n; ++k) {
-      const Index first = (o * l.n + k) * l.inner, line = o * l.inner;
-      for (Index i = 0; i < l.inner; ++i) y[first + i] = f(first + i, a[line + i], b[line + i]);
+  for_each_strip(
+      l, l.inner, [&](Index line, Index first, Index columns) __attribute__((always_inline)) {
+        for (Index k = 0; k < n; ++k, first += l.inner)
+          for (Index i = 0; i < columns; ++i) y[first + i] = f(first + i, a[line + i], b[line + i]);
+      });
+}
+
+// ---- over the pool ----------------------------------------------------------------------------------------------------------------------
+
+/// f(some lines) for blocks that together are all lines; an element takes `ns` nanoseconds (blocks.h).
+template <class F> void for_blocks_of_lines(const Lines& l, double ns, F&& f) {
+  const Index unit = l.inner == 1 ? 1 : std::min(l.inner, kElementsTogether);
+  for_blocks_of(l.count(), ns * static_cast<double>(l.n), unit, [&](Index first, Index last) { f(SomeLines(l, first, last)); });
+}
+
+// (Loops capture by value: the compiler keeps in registers what nobody else can see.)
+
+/// for_each_in_lines for all lines.
+template <class T, class F> void for_each_in_all_lines(const Lines& l, double ns, T* y, const T* a, const T* b, const F& f) {
+  const auto loop = [&](const SomeLines& some) {
+    run_on_best_target([=]() __attribute__((always_inline)) { for_each_in_lines(some, y, a, b, f); });
+  };
+  if (l.outer >= l.n) {
+    for_blocks_of(l.outer, ns * static_cast<double>(l.n * l.inner),
+                  [&](Index first, Index last) { loop(SomeLines(l, first * l.inner, last * l.inner)); });
+  } else {
+    for_blocks_of(l.n, ns * static_cast<double>(l.count()), [&](Index begin, Index end) { loop(SomeLines(l, 0, l.count(), begin, end)); });
+  }
+}
+
+/// A long line is reduced in parts of `size` elements, and then what is left of these. The size depends on those of the lines alone.
+struct PartsOfLines {
+  explicit PartsOfLines(const Lines& l) {
+    constexpr Index kPart = 32768;
+    const Index part = l.inner == 1 ? kPart : kPart / kLinesAbreast;
+    size = l.n < 2 * part ? std::max(l.n, Index{1}) : part;
+    count = (l.n + size - 1) / size;
+  }
+  Index size, count;
+};
+
+/// f(some lines, p) for the pth parts of all lines, in blocks over the pool.
+template <class F> void for_blocks_of_parts(const Lines& l, double ns, F&& f) {
+  const PartsOfLines parts(l);
+  const Index strip = l.inner == 1 ? 1 : kLinesAbreast, strips = (l.count() + strip - 1) / strip;
+  for_blocks_of(strips * parts.count, ns * static_cast<double>(strip * parts.size), [&](Index at, Index last) {
+    for (Index next; at < last; at = next) {  // strips of the same part
+      const Index p = at / strips, first_strip = at - p * strips;
+      next = std::min(last, (p + 1) * strips);
+      const Index first = first_strip * strip, end = std::min((first_strip + next - at) * strip, l.count());
+      f(SomeLines(l, first, end, p * parts.size, std::min((p + 1) * parts.size, l.n)), p);
     }
+  });
+}
+
+/// finish(line, sum) with the sum of term(position, line). The sums of the parts of a long line are added in their order.
+template <class Term, class Finish> void sum_all_lines(const Lines& l, double ns, const Term& term, const Finish& finish) {
+  using Sum = decltype(term(Index{}, Index{}));
+  const Index count = l.count(), parts = PartsOfLines(l).count;
+  const Scratch<Sum> sums_of_parts(parts * count);
+  Sum* const sums = sums_of_parts.data();
+  for_blocks_of_parts(l, ns, [&](const SomeLines& some, Index p) {
+    run_on_best_target([=]() __attribute__((always_inline)) {
+      sum_lines(some, sums + p * count, term);
+      for (Index line = some.first; parts == 1 && line < some.last; ++line) finish(line, sums[line]);
+    });
+  });
+  for (Index line = 0; parts > 1 && line < count; ++line) {
+    for (Index p = 1; p < parts; ++p) sums[line] += sums[p * count + line];
+    finish(line, sums[line]);
+  }
+}
+
+/// to[line] = the largest value(position), or NaN if one is; n > 0.
+template <class T, class Value> void max_all_lines(const Lines& l, double ns, T* to, const Value& value) {
+  const Index count = l.count(), parts = PartsOfLines(l).count;
+  const Scratch<T> later_parts((parts - 1) * count);
+  for_blocks_of_parts(l, ns, [&](const SomeLines& some, Index p) {
+    T* const largest = p == 0 ? to : later_parts.data() + (p - 1) * count;
+    run_on_best_target([=]() __attribute__((always_inline)) { max_lines(some, largest, value); });
+  });
+  for (Index i = 0; i < (parts - 1) * count; ++i) {
+    const T v = later_parts.data()[i];
+    T& top = to[i % count];
+    if (v > top || v != v) top = v;
+  }
 }
 
 }  // namespace wengert::kernels

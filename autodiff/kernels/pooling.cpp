@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "autodiff/kernels/parallel.h"
+#include "autodiff/kernels/blocks.h"
 #include "autodiff/kernels/scratch.h"
 #include "autodiff/kernels/target.h"
 
@@ -12,9 +12,7 @@ namespace {
 
 // f(first plane, last plane) for blocks of planes, over the thread pool.
 template <class F> void for_blocks_of_planes(const Pooling& p, F&& f) {
-  constexpr Index elements = Index(1) << 15;  // work that is worth waking a thread
-  const Index planes = std::max<Index>(1, elements / (p.height.in * p.width.in));
-  parallel_blocks(divided_up(p.planes, planes), [&](Index block) { f(block * planes, std::min((block + 1) * planes, p.planes)); });
+  for_blocks_of(p.planes, cost::kCopy<double> * static_cast<double>(p.height.in * p.width.in), f);
 }
 
 Index plane_in(const Pooling& p) { return p.height.in * p.width.in; }

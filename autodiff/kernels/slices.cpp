@@ -4,19 +4,12 @@
 #include <cstring>
 #include <numeric>
 
-#include "autodiff/kernels/parallel.h"
+#include "autodiff/kernels/blocks.h"
 #include "autodiff/kernels/run_elements.h"
 #include "autodiff/tensor/storage.h"
 
 namespace wengert::kernels {
 namespace {
-
-// f(first, last) for blocks of slices that have some 64 KB together, over the thread pool. No bit depends on what a block covers.
-template <class F> void for_blocks_of_slices(Index count, Index bytes, const F& f) {
-  constexpr Index kBlock = 1 << 16;
-  const Index each = std::clamp<Index>(kBlock / std::max<Index>(bytes, 1), 1, std::max<Index>(count, 1));
-  parallel_blocks((count + each - 1) / each, [&](Index block) { f(block * each, std::min((block + 1) * each, count)); });
-}
 
 // The positions in ascending order: where in `index` each occurs.
 struct Order {
@@ -49,9 +42,10 @@ struct Order {
 };
 
 // to += the rows of s at these places, n elements each.
-__attribute__((always_inline)) inline void add_rows(const float* s, Index pitch, std::span<const Index> places, Index n, float* to) {
+template <class T>
+__attribute__((always_inline)) inline void add_rows(const T* s, Index pitch, std::span<const Index> places, Index n, T* to) {
   if (places.size() == 1) {  // rounded as the sum in double would be
-    const float* const from = s + places[0] * pitch;
+    const T* const from = s + places[0] * pitch;
     for (Index i = 0; i < n; ++i) to[i] += from[i];
     return;
   }
@@ -61,10 +55,10 @@ __attribute__((always_inline)) inline void add_rows(const float* s, Index pitch,
     double sums[kStrip];
     for (Index i = 0; i < columns; ++i) sums[i] = static_cast<double>(to[first + i]);
     for (const Index place : places) {
-      const float* const from = s + place * pitch + first;
+      const T* const from = s + place * pitch + first;
       for (Index i = 0; i < columns; ++i) sums[i] += static_cast<double>(from[i]);
     }
-    for (Index i = 0; i < columns; ++i) to[first + i] = static_cast<float>(sums[i]);
+    for (Index i = 0; i < columns; ++i) to[first + i] = static_cast<T>(sums[i]);
   }
 }
 
@@ -73,7 +67,7 @@ __attribute__((always_inline)) inline void add_rows(const float* s, Index pitch,
 void gather_slices(const Slices& l, std::span<const std::int64_t> index, const void* x, Index size, void* y) {
   const auto count = static_cast<Index>(index.size()), bytes = l.inner * size;
   const auto gather = [&](const auto& copy) {
-    for_blocks_of_slices(l.outer * count, bytes, [&](Index first, Index last) {
+    for_blocks_of(l.outer * count, cost::kCopy<char> * static_cast<double>(bytes), [&](Index first, Index last) {
       for (Index slice = first; slice < last; ++slice) copy(slice, slice / count * l.n + index[static_cast<std::size_t>(slice % count)]);
     });
   };
@@ -88,11 +82,11 @@ void gather_slices(const Slices& l, std::span<const std::int64_t> index, const v
   });
 }
 
-void add_slices(const Slices& l, std::span<const std::int64_t> index, const float* s, float* y) {
+template <class T> void add_slices(const Slices& l, std::span<const std::int64_t> index, const T* s, T* y) {
   const Order order(index, l.n);
   const auto count = static_cast<Index>(index.size()), positions = order.positions();
-  for_blocks_of_slices(l.outer * positions, l.inner * static_cast<Index>(sizeof(float)), [&](Index first, Index last) {
-    run_elements<float>([&]() __attribute__((always_inline)) {
+  for_blocks_of(l.outer * positions, cost::kCopy<T> * static_cast<double>(l.inner), [&](Index first, Index last) {
+    run_elements<T>([&]() __attribute__((always_inline)) {
       for (Index slice = first; slice < last; ++slice) {
         const Index o = slice / positions;
         const std::span<const Index> terms = order.terms(slice % positions);
@@ -102,5 +96,8 @@ void add_slices(const Slices& l, std::span<const std::int64_t> index, const floa
     });
   });
 }
+
+template void add_slices(const Slices&, std::span<const std::int64_t>, const float*, float*);
+template void add_slices(const Slices&, std::span<const std::int64_t>, const double*, double*);
 
 }  // namespace wengert::kernels

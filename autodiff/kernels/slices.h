@@ -15,7 +15,7 @@ struct Slices {
 void gather_slices(const Slices& l, std::span<const std::int64_t> index, const void* x, Index size, void* y);
 
 /// y[o, index[k], :] += s[o, k, :]. The terms for a position are added in the order of k, and in double where there are several, so that
-/// a float32 sum of very many of them keeps its digits.
-void add_slices(const Slices& l, std::span<const std::int64_t> index, const float* s, float* y);
+/// a float32 sum of very many of them keeps its digits. T is float or double.
+template <class T> void add_slices(const Slices& l, std::span<const std::int64_t> index, const T* s, T* y);
 
 }  // namespace wengert::kernels

@@ -31,22 +31,24 @@ template <class T, class Finish> void for_each_softmax_row(const T* x, T* e, Ind
 template <class T> void softmax_lines(const T* x, T* y, const Lines& l, bool logarithm) {
   pool::Vector<T> top(static_cast<std::size_t>(l.count())), scale(top.size());
   T *tops = top.data(), *scales = scale.data();
-  run_elements<T>([&]() __attribute__((always_inline)) {
-    max_lines(
-        l, tops, [x](Index i) __attribute__((always_inline)) { return x[i]; });
-    for_each_in_lines(
-        l, y, tops, tops, [x](Index i, T t, T) __attribute__((always_inline)) { return fn::straight::exp(x[i] - t); });
-    sum_lines(
-        l, scales, [y](Index i, Index) __attribute__((always_inline)) { return static_cast<double>(y[i]); });
-    if (!logarithm) {
-      for (Index i = 0; i < l.count(); ++i) scales[i] = 1 / scales[i];
+  for_blocks_of_lines(l, cost::kFormula<T>, [&](const SomeLines& some) {
+    run_elements<T>([&]() __attribute__((always_inline)) {
+      max_lines(
+          some, tops, [x](Index i) __attribute__((always_inline)) { return x[i]; });
       for_each_in_lines(
-          l, y, scales, scales, [y](Index i, T s, T) __attribute__((always_inline)) { return y[i] * s; });
-    } else {
-      for (Index i = 0; i < l.count(); ++i) scales[i] = fn::straight::log(scales[i]);
-      for_each_in_lines(
-          l, y, tops, scales, [x](Index i, T t, T s) __attribute__((always_inline)) { return x[i] - t - s; });
-    }
+          some, y, tops, tops, [x](Index i, T t, T) __attribute__((always_inline)) { return fn::straight::exp(x[i] - t); });
+      sum_lines(
+          some, scales, [y](Index i, Index) __attribute__((always_inline)) { return static_cast<double>(y[i]); });
+      if (!logarithm) {
+        for (Index i = some.first; i < some.last; ++i) scales[i] = 1 / scales[i];
+        for_each_in_lines(
+            some, y, scales, scales, [y](Index i, T s, T) __attribute__((always_inline)) { return y[i] * s; });
+      } else {
+        for (Index i = some.first; i < some.last; ++i) scales[i] = fn::straight::log(scales[i]);
+        for_each_in_lines(
+            some, y, tops, scales, [x](Index i, T t, T s) __attribute__((always_inline)) { return x[i] - t - s; });
+      }
+    });
   });
 }
 

@@ -1,8 +1,10 @@
 #pragma once
 // Loops over strided operands with a dense row-major result.
+#include <algorithm>
 #include <array>
 #include <utility>
 
+#include "autodiff/kernels/blocks.h"
 #include "autodiff/tensor/shape.h"
 
 namespace wengert::kernels {
@@ -35,16 +37,45 @@ template <int N> class Rows {
     }
   }
 
-  /// f(offsets of the operands, elements in the row, strides in the row) for every row.
+  /// f(offsets of the operands, elements in the row, strides in the row) for every row, one after the other.
   template <class F> void for_each(F&& f) const {
+    if (empty_) return;
     const int inner = sizes_.rank() - 1;
-    walk(inner, [&](const Strides& offset) { f(offset, size(inner), strides(inner)); });
+    Index rows = 1;
+    for (int d = 0; d < inner; ++d) rows *= sizes_[d];
+    walk(inner, 0, rows, [&](Index, const Strides& offset) { f(offset, size(inner), strides(inner)); });
   }
-  /// f(offsets of the operands, rows, strides from row to row, elements in a row, strides in a row) for every plane: as many rows as
-  /// lie at equal distances.
-  template <class F> void for_each_plane(F&& f) const {
+  /// For every plane, which is as many rows as lie at equal distances, or parts of planes, in blocks over the pool: f(offsets of the
+  /// operands, rows, strides from row to row, elements in a row, strides in a row, position in the dense result, whose rows are `pitch`
+  /// elements apart, pitch). An element takes `ns` nanoseconds (blocks.h).
+  template <class F> void for_each_plane(double ns, F&& f) const {
+    if (empty_) return;
+    constexpr Index kRows = 16, kColumns = 64;  // blocks begin at multiples: of the tiles of what is transposed, and of the cache's lines
     const int inner = sizes_.rank() - 1;
-    walk(inner - 1, [&](const Strides& offset) { f(offset, size(inner - 1), strides(inner - 1), size(inner), strides(inner)); });
+    const Index height = size(inner - 1), pitch = size(inner);
+    const Strides row_step = strides(inner - 1), step = strides(inner);
+    Index planes = 1;
+    for (int d = 0; d < inner - 1; ++d) planes *= sizes_[d];
+    const Index rows = planes * height;
+    const auto part = [&](Index first_row, Index last_row, Index first, Index last) __attribute__((noinline)) {
+      walk(inner - 1, first_row / height, (last_row - 1) / height + 1, [&](Index plane, const Strides& offset) {
+        const Index begin = std::max(first_row - plane * height, Index{0}), end = std::min(last_row - plane * height, height);
+        f(moved(moved(offset, begin, row_step), first, step), end - begin, row_step, last - first, step,
+          (plane * height + begin) * pitch + first, pitch);
+      });
+    };
+    if (pitch > rows) {
+      for_blocks_of(pitch, static_cast<double>(rows) * ns, kColumns, [&](Index first, Index last) { part(0, rows, first, last); });
+    } else {
+      for_blocks_of(rows, static_cast<double>(pitch) * ns, kRows, [&](Index first, Index last) { part(first, last, 0, pitch); });
+    }
+  }
+  /// The same for every row: f(offsets of the operands, elements, strides, position in the dense result).
+  template <class F> void for_each_row(double ns, F&& f) const {
+    for_each_plane(ns,
+                   [&](const Strides& offset, Index rows, const Strides& row_step, Index n, const Strides& step, Index at, Index pitch) {
+                     for (Index r = 0; r < rows; ++r) f(moved(offset, r, row_step), n, step, at + r * pitch);
+                   });
   }
 
  private:
@@ -57,25 +88,28 @@ template <int N> class Rows {
     for (int n = 0; d >= 0 && n < N; ++n) s[n] = strides_[n][d];
     return s;
   }
-  /// f(offsets of the operands) for every position in the first `outer` dimensions.
-  template <class F> void walk(int outer, F&& f) const {
-    if (empty_) return;
+  static Strides moved(Strides offset, Index steps, const Strides& step) {
+    for (int n = 0; n < N; ++n) offset[n] += steps * step[n];
+    return offset;
+  }
+  /// f(i, offsets of the operands) for the ith position in the first `outer` dimensions, i in [first, last).
+  template <class F> void walk(int outer, Index first, Index last, F&& f) const {
     Strides offset{};
-    if (outer <= 0) return f(offset);
+    if (outer <= 0) return f(Index{0}, offset);
     Shape position = sizes_;
-    for (Index& p : position) p = 0;
-    for (;;) {
-      f(offset);
+    Index rest = first;
+    for (int d = outer - 1; d >= 0; rest /= sizes_[d--]) {
+      position[d] = rest % sizes_[d];
+      offset = moved(offset, position[d], strides(d));
+    }
+    for (Index i = first; i < last; ++i) {
+      f(i, offset);
       int d = outer - 1;
-      for (; d >= 0; --d) {
-        if (++position[d] < sizes_[d]) {
-          for (int n = 0; n < N; ++n) offset[n] += strides_[n][d];
-          break;
-        }
+      for (; d >= 0 && ++position[d] == sizes_[d]; --d) {
         position[d] = 0;
         for (int n = 0; n < N; ++n) offset[n] -= strides_[n][d] * (sizes_[d] - 1);
       }
-      if (d < 0) return;
+      for (int n = 0; d >= 0 && n < N; ++n) offset[n] += strides_[n][d];
     }
   }
 
@@ -84,9 +118,10 @@ template <int N> class Rows {
   bool empty_ = false;
 };
 
-/// Copies `rows` rows of n elements, where those of one column lie together, to dense rows: by tiles, of which each line of the cache is
-/// read once and written once.
-template <class From, class To> void copy_transposed(const From* from, Index rows, Index row_step, Index n, Index step, To* to) {
+/// Copies `rows` rows of n elements, where those of one column lie together, to rows that are `pitch` elements apart: by tiles, of which
+/// each line of the cache is read once and written once.
+template <class From, class To>
+void copy_transposed(const From* from, Index rows, Index row_step, Index n, Index step, To* to, Index pitch) {
   constexpr Index kTile = 16;
   To tile[kTile][kTile];
   for (Index r = 0; r < rows; r += kTile)
@@ -101,28 +136,31 @@ template <class From, class To> void copy_transposed(const From* from, Index row
           for (Index j = 0; j < height; ++j) tile[j][k] = static_cast<To>(corner[j * row_step + k * step]);
       }
       for (Index j = 0; j < height; ++j)
-        for (Index k = 0; k < width; ++k) to[(r + j) * n + i + k] = tile[j][k];
+        for (Index k = 0; k < width; ++k) to[(r + j) * pitch + i + k] = tile[j][k];
     }
+}
+
+/// Copies n elements that lie `step` apart to elements behind each other.
+template <class From, class To> void copy_row(const From* from, Index step, Index n, To* to) {
+  if (step == 1) {
+    for (Index i = 0; i < n; ++i) to[i] = static_cast<To>(from[i]);
+  } else if (step == 0) {
+    std::fill_n(to, n, static_cast<To>(*from));
+  } else {
+    for (Index i = 0; i < n; ++i) to[i] = static_cast<To>(from[i * step]);
+  }
 }
 
 /// Copies strided elements to row-major ones, converting them.
 template <class From, class To> void copy_strided(const From* from, const Shape& shape, const Shape& strides, To* to) {
-  Rows<1>(shape, {&strides}).for_each_plane([&](const auto& offset, Index rows, const auto& row_step, Index n, const auto& step) {
-    const From* p = from + offset[0];
-    if (rows > 1 && 0 < row_step[0] && row_step[0] < step[0]) {
-      copy_transposed(p, rows, row_step[0], n, step[0], to);
-    } else {
-      for (Index r = 0; r < rows; ++r, p += row_step[0]) {
-        To* row = to + r * n;
-        if (step[0] == 1) {
-          for (Index i = 0; i < n; ++i) row[i] = static_cast<To>(p[i]);
-        } else {
-          for (Index i = 0; i < n; ++i) row[i] = static_cast<To>(p[i * step[0]]);
-        }
-      }
-    }
-    to += rows * n;
-  });
+  Rows<1>(shape, {&strides})
+      .for_each_plane(cost::kCopy<To>,
+                      [=](const auto& offset, Index rows, const auto& row_step, Index n, const auto& step, Index at, Index pitch) {
+                        const From* const p = from + offset[0];
+                        if (rows > 1 && 0 < row_step[0] && row_step[0] < step[0])
+                          return copy_transposed(p, rows, row_step[0], n, step[0], to + at, pitch);
+                        for (Index r = 0; r < rows; ++r) copy_row(p + r * row_step[0], step[0], n, to + at + r * pitch);
+                      });
 }
 
 }  // namespace wengert::kernels

@@ -73,7 +73,9 @@ Tensor put(const Tensor& x, int dim, const Tensor& index, Positions positions, c
     using T = decltype(zero);
     T* to = detail::data<T>(y);
     const T* from = s.data<T>();
-    detail::for_each_position(y.strides(), dim, index, positions, s.shape(), [&](Index at, Index flat) { to[at] = from[flat]; });
+    detail::PositionsInX(y.strides(), dim, index, positions, s.shape()).for_each_in_order([=](Index at, Index flat) {
+      to[at] = from[flat];
+    });
   });
   return record(PutAt(dim, positions), site, {&x, &index, &source}, std::move(y));
 }

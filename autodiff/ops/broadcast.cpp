@@ -67,6 +67,15 @@ Shape broadcast_strides(const Tensor& x, const Shape& shape) {
 
 namespace {
 
+// The loop for one row of all elements.
+void run_row(const kernels::ElementwiseRows& row, std::span<const Tensor* const> x, const Tensor& y, kernels::DenseLoop loop) {
+  const Index y_size = bytes_of(y.dtype());
+  if (!kernels::fills_blocks(row.n, loop.ns(y_size))) return loop(row);
+  std::array<Index, kernels::kMaxOperands> sizes;
+  const auto end = std::transform(x.begin(), x.end(), sizes.begin(), [](const Tensor* t) { return bytes_of(t->dtype()); });
+  kernels::elementwise_dense(row, std::span(sizes.begin(), end), y_size, loop);
+}
+
 // elementwise_into for operands of which some are not dense or of another shape. (Apart, since its frame is large.)
 [[gnu::noinline]] void broadcast_into(Tensor& y, std::span<const Tensor* const> x, kernels::DenseLoop loop) {
   if (x.size() == 2) {  // beside a dense one, one of a single element
@@ -75,7 +84,7 @@ namespace {
       kernels::ElementwiseRows r;
       r.n = y.size(), r.y = y.elements()->data, r.repeated = k;
       for (const int i : {0, 1}) r.x[i] = x[i]->elements()->data, r.pitch[i] = 0;
-      return loop(r);
+      return run_row(r, x, y, loop);
     }
   }
   std::array<Shape, kernels::kMaxOperands> strides;
@@ -100,7 +109,7 @@ void elementwise_into(Tensor& y, std::span<const Tensor* const> x, kernels::Dens
     r.x[k] = operand.data;
     r.pitch[k] = 0;
   }
-  loop(r);
+  run_row(r, x, y, loop);
 }
 
 void floating_into(Tensor& y, std::initializer_list<const Tensor*> x, kernels::DenseLoop float_loop, kernels::DenseLoop double_loop) {

@@ -4,7 +4,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstddef>
+#include <cstring>
 
+#include "autodiff/kernels/blocks.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/tape/operation_options.h"
 #include "autodiff/tensor/call_site.h"
@@ -44,15 +47,22 @@ class Concat : public OperationWithOptions {
 
 // y = the tensors one behind the other along dimension d, each from its start on.
 void join(std::span<const Tensor> x, int d, std::span<const Index> starts, Tensor& y, Location site) {
-  const Index outer = y.shape().size(0, d), inner = y.shape().size(d + 1, y.rank());
-  detail::dispatch(y.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    T* out = y.mutable_data<T>();
-    for (std::size_t k = 0; k < x.size(); ++k) {
-      const Tensor part = x[k].is_row_major() ? x[k].constant() : x[k].clone(site);
-      const Index row = (starts[k + 1] - starts[k]) * inner;
-      const T* in = part.data<T>();
-      for (Index o = 0; o < outer; ++o) std::copy_n(in + o * row, row, out + (o * y.shape()[d] + starts[k]) * inner);
+  pool::Vector<Tensor> parts(x.begin(), x.end());
+  for (Tensor& part : parts)
+    if (!part.is_row_major()) part = part.constant().clone(site);
+  const Index inner = y.shape().size(d + 1, y.rank()), row = y.shape()[d] * inner;
+  const auto bytes = static_cast<std::size_t>(bytes_of(y.dtype()));
+  auto* const out = static_cast<std::byte*>(y.elements()->data);
+  kernels::for_blocks_of(y.size(), kernels::cost::kCopy<char> * static_cast<double>(bytes), [&](Index at, Index last) {
+    while (at < last) {  // as far as the row o has elements of the tensor k
+      const Index o = at / row, in_row = at - o * row;
+      const auto k = static_cast<std::size_t>(std::upper_bound(starts.begin(), starts.end(), in_row / inner) - starts.begin() - 1);
+      const Index begin = starts[k] * inner, end = starts[k + 1] * inner, count = std::min(end - in_row, last - at);
+      const auto* const in = static_cast<const std::byte*>(parts[k].elements()->data);
+      const Index from = o * (end - begin) + in_row - begin;
+      std::memcpy(out + static_cast<std::size_t>(at) * bytes, in + static_cast<std::size_t>(from) * bytes,
+                  static_cast<std::size_t>(count) * bytes);
+      at += count;
     }
   });
 }

@@ -58,14 +58,19 @@ class CrossEntropy : public Operation {  // x: logits (n, c), labels (n); y: los
       const auto* label = labels.data<std::int64_t>();
       const T *in = from.data<T>(), *scale = m.data<T>();
       T* out = x_bar.mutable_data<T>();
-      for (Index i = 0; i < n; ++i, in += c, out += c) {
-        if (label[i] == kIgnored) {
-          std::fill_n(out, c, T(0));
-        } else {
-          for (Index j = 0; j < c; ++j) out[j] = scale[i] * in[j];
-          out[label[i]] = scale[i] * (in[label[i]] - 1);
+      const double ns = kernels::cost::kCopy<T> * static_cast<double>(c);
+      kernels::for_blocks_of(n, ns, [=](Index first, Index last) {
+        for (Index i = first; i < last; ++i) {
+          const T* const from = in + i * c;
+          T* const to = out + i * c;
+          if (label[i] == kIgnored) {
+            std::fill_n(to, c, T(0));
+          } else {
+            for (Index j = 0; j < c; ++j) to[j] = scale[i] * from[j];
+            to[label[i]] = scale[i] * (from[label[i]] - 1);
+          }
         }
-      }
+      });
     });
     return x_bar;
   }
@@ -81,9 +86,11 @@ Tensor losses_of_rows(const Tensor& logits, const Tensor& labels) {
     const T* in = x.data<T>();
     const auto* label = labels.data<std::int64_t>();
     T *loss = y[0].mutable_data<T>(), *p = y[1].mutable_data<T>();
-    if (c > 0)  // without classes, every label is ignored
-      kernels::for_each_softmax_row(in, p, n, c, [=](Index i, T top, double total) {
+    kernels::for_blocks_of(n, kernels::cost::kFormula<T> * static_cast<double>(c), [=](Index first, Index last) {
+      if (c == 0) return;  // without classes, every label is ignored
+      kernels::for_each_softmax_row(in + first * c, p + first * c, last - first, c, [=](Index row, T top, double total) {
         const T scale = static_cast<T>(1 / total);
+        const Index i = first + row;
         if (label[i] == kIgnored) {
           std::fill_n(p + i * c, c, T(0));
           loss[i] = 0;
@@ -92,6 +99,7 @@ Tensor losses_of_rows(const Tensor& logits, const Tensor& labels) {
         for (Index j = 0; j < c; ++j) p[i * c + j] *= scale;
         loss[i] = static_cast<T>(std::log(total) + (static_cast<double>(top) - static_cast<double>(in[i * c + label[i]])));
       });
+    });
   });
   const Tensor* inputs[] = {&logits, &labels};
   detail::record_all(CrossEntropy(), {}, inputs, y);

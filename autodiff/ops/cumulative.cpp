@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <type_traits>
 
+#include "autodiff/kernels/lines.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/tape/operation_options.h"
@@ -35,9 +36,10 @@ class RunningSum : public OperationWithOptions {
   bool backwards_;
 };
 
-// Along the rows of (outer, n): several at a time, because each addition waits for the one before.
+// Along some rows of (outer, n): several at a time, because each addition waits for the one before.
+constexpr Index kAbreast = 8;
+
 template <class Wide, class T> void sum_lines_abreast(const T* x, T* y, Index outer, Index n, bool backwards) {
-  constexpr Index kAbreast = 8;
   const Index first = backwards ? n - 1 : 0, step = backwards ? -1 : 1;
   Index o = 0;
   for (; o + kAbreast <= outer; o += kAbreast, x += kAbreast * n, y += kAbreast * n) {
@@ -51,28 +53,35 @@ template <class Wide, class T> void sum_lines_abreast(const T* x, T* y, Index ou
   }
 }
 
-// Along the middle of (outer, n, inner); float32 is summed in double.
-template <class T> void sum_rows(const T* x, T* y, Index outer, Index n, Index inner, bool backwards) {
+// Along the middle of (outer, n, inner), where threads share the lines; float32 is summed in double.
+template <class T> void sum_lines(const T* x, T* y, const kernels::Lines& l, bool backwards) {
   using Wide = std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>;
-  if (inner == 1) return sum_lines_abreast<Wide>(x, y, outer, n, backwards);
-  pool::Vector<Wide> sums(static_cast<std::size_t>(inner));
-  for (Index o = 0; o < outer; ++o, x += n * inner, y += n * inner) {
-    std::fill(sums.begin(), sums.end(), Wide(0));
-    for (Index k = 0; k < n; ++k) {
-      const Index row = (backwards ? n - 1 - k : k) * inner;
-      for (Index i = 0; i < inner; ++i) y[row + i] = static_cast<T>(sums[static_cast<std::size_t>(i)] += static_cast<Wide>(x[row + i]));
-    }
+  constexpr double kCost = 2 * kernels::cost::kCopy<T>;
+  if (l.inner == 1) {
+    return kernels::for_blocks_of(l.outer, kCost * static_cast<double>(l.n), kAbreast, [&](Index first, Index last) {
+      sum_lines_abreast<Wide>(x + first * l.n, y + first * l.n, last - first, l.n, backwards);
+    });
   }
+  kernels::for_blocks_of_lines(l, kCost, [&](const kernels::SomeLines& some) {
+    constexpr Index kColumns = kernels::kElementsTogether;
+    for_each_strip(some, kColumns, [&](Index, Index first, Index columns) {
+      Wide sums[kColumns] = {};
+      for (Index k = 0; k < l.n; ++k) {
+        const Index row = first + (backwards ? l.n - 1 - k : k) * l.inner;
+        for (Index i = 0; i < columns; ++i) y[row + i] = static_cast<T>(sums[i] += static_cast<Wide>(x[row + i]));
+      }
+    });
+  });
 }
 
 // [running_sum]
 Tensor running_sum(const Tensor& x, int dim, bool backwards, Location site) {
   const Tensor dense = x.constant().contiguous(site);
   Tensor y = Tensor::uninitialized(x.shape(), x.dtype(), site);
-  const Index outer = x.shape().size(0, dim), inner = x.shape().size(dim + 1, x.rank());
+  const kernels::Lines lines{x.shape().size(0, dim), x.shape()[dim], x.shape().size(dim + 1, x.rank())};
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    if (y.size() > 0) sum_rows<T>(dense.data<T>(), y.mutable_data<T>(), outer, x.shape()[dim], inner, backwards);
+    if (y.size() > 0) sum_lines<T>(dense.data<T>(), y.mutable_data<T>(), lines, backwards);
   });
   return record(RunningSum(dim, backwards), site, {&x}, std::move(y));
 }

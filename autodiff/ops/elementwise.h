@@ -36,6 +36,34 @@ constexpr ValueSet values(fn::Reads reads) {
          (reads & fn::Reads::y ? output() : kNoValues);
 }
 
+/// Whether the function takes int64.
+template <class F> constexpr bool kIntegers = requires { F::integers; };
+
+/// What a loop over the function or one of its rules takes for a float, in nanoseconds (kernels/blocks.h).
+template <class F> constexpr double kCost = kIntegers<F> ? kernels::cost::kCopy<float> : kernels::cost::kFormula<float>;
+#define WENGERT_COST(F, NS) template <> inline constexpr double kCost<fn::F> = kernels::cost::NS;
+WENGERT_COST(Sqrt, kCopy<float>)
+WENGERT_COST(Rsqrt, kCopy<float>)
+WENGERT_COST(Reciprocal, kCopy<float>)
+WENGERT_COST(Floor, kCopy<float>)
+WENGERT_COST(Ceil, kCopy<float>)
+WENGERT_COST(Round, kCopy<float>)
+WENGERT_COST(Step, kCopy<float>)
+WENGERT_COST(Softsign, kCopy<float>)
+WENGERT_COST(HardSigmoid, kCopy<float>)
+WENGERT_COST(HardSwish, kCopy<float>)
+WENGERT_COST(Relu6, kCopy<float>)
+WENGERT_COST(LeakyRelu, kCopy<float>)
+WENGERT_COST(Clamp, kCopy<float>)
+WENGERT_COST(Hardtanh, kCopy<float>)
+WENGERT_COST(Softshrink, kCopy<float>)
+WENGERT_COST(Divide, kCopy<float>)
+WENGERT_COST(Pow, kScalarCall)
+WENGERT_COST(Lgamma, kScalarCall)
+WENGERT_COST(Digamma, kScalarCall)
+WENGERT_COST(Polygamma, kScalarCall)
+#undef WENGERT_COST
+
 template <class F> constexpr bool kHasTail = requires(double y) { F::slope_without_tail(y); };
 
 /// The function of T's that a formula on elements stands for.
@@ -49,9 +77,9 @@ template <class T, class F> auto value_loop(const F& f) {
   if constexpr (fn::kHoldsNearZero<F>) {
     const auto far = [](T x) __attribute__((always_inline)) { return fn::is_far(x); };
     const auto anywhere = [ f, value ](T x) __attribute__((always_inline)) { return fn::is_far(x) ? f.value(x) : value(x); };
-    return kernels::dense_loop_by_blocks<T, T>(far, value, anywhere);
+    return kernels::costing(kCost<F>, kernels::dense_loop_by_blocks<T, T>(far, value, anywhere));
   } else {
-    return kernels::dense_loop<T, T>(value);
+    return kernels::costing(kCost<F>, kernels::dense_loop<T, T>(value));
   }
 }
 
@@ -95,15 +123,15 @@ template <class T, class F> auto pullback_loop(const F& f) {
   if constexpr (kHasTail<F>) {
     const auto rare = [](T, T, T y) __attribute__((always_inline)) { return F::needs_tail(fn::Element<T>{y}); };
     const auto usual = on_elements<T>([](auto m, auto, auto y) __attribute__((always_inline)) { return m * F::slope_without_tail(y); });
-    return kernels::dense_loop_by_blocks<T, T, T, T>(rare, usual, rule);
+    return kernels::costing(kCost<F>, kernels::dense_loop_by_blocks<T, T, T, T>(rare, usual, rule));
   } else if constexpr (fn::kHoldsNearZero<F> && (F::reads & fn::Reads::x)) {
     const auto far = [](T, T x, T) __attribute__((always_inline)) { return fn::is_far(x); };
     const auto anywhere = [ f, rule ](T m, T x, T y) __attribute__((always_inline)) {
       return fn::is_far(x) ? f.pullback(m, x, y) : rule(m, x, y);
     };
-    return kernels::dense_loop_by_blocks<T, T, T, T>(far, rule, anywhere);
+    return kernels::costing(kCost<F>, kernels::dense_loop_by_blocks<T, T, T, T>(far, rule, anywhere));
   } else {
-    return kernels::dense_loop<T, T, T, T>(rule);
+    return kernels::costing(kCost<F>, kernels::dense_loop<T, T, T, T>(rule));
   }
 }
 
@@ -146,8 +174,10 @@ template <class F> class Map : public ElementwiseOperation {
   [[no_unique_address]] F f_;
 };
 
-/// The loop of a rule of two operands.
-template <class T, class Rule> auto partial_loop(Rule rule) { return kernels::dense_loop<T, T, T, T, T>(on_elements<T>(rule)); }
+/// The loop of a rule of F, which has two operands.
+template <class T, class F, class Rule> auto partial_loop(Rule rule) {
+  return kernels::costing(kCost<F>, kernels::dense_loop<T, T, T, T, T>(on_elements<T>(rule)));
+}
 
 template <class F> class Zip : public ElementwiseOperation {
  public:
@@ -191,18 +221,15 @@ template <class F> class Zip : public ElementwiseOperation {
   Tensor left(const Saved& s, const Tensor& m) const {
     if (F::reads_left == fn::Reads::nothing || recording()) return f_.left(m, s.x(0), s.x(1), s.y());
     const auto rule = [f = f_](auto m, auto a, auto b, auto y) __attribute__((always_inline)) { return f.left(m, a, b, y); };
-    return apply_rule(m, {&m, &s.x(0), &s.x(1), &s.y()}, partial_loop<float>(rule), partial_loop<double>(rule));
+    return apply_rule(m, {&m, &s.x(0), &s.x(1), &s.y()}, partial_loop<float, F>(rule), partial_loop<double, F>(rule));
   }
   Tensor right(const Saved& s, const Tensor& m) const {
     if (F::reads_right == fn::Reads::nothing || recording()) return f_.right(m, s.x(0), s.x(1), s.y());
     const auto rule = [f = f_](auto m, auto a, auto b, auto y) __attribute__((always_inline)) { return f.right(m, a, b, y); };
-    return apply_rule(m, {&m, &s.x(0), &s.x(1), &s.y()}, partial_loop<float>(rule), partial_loop<double>(rule));
+    return apply_rule(m, {&m, &s.x(0), &s.x(1), &s.y()}, partial_loop<float, F>(rule), partial_loop<double, F>(rule));
   }
   [[no_unique_address]] F f_;
 };
-
-/// Whether the function takes int64.
-template <class F> constexpr bool kIntegers = requires { F::integers; };
 
 template <class F> Tensor map(const F& f, const Tensor& x, Location site) {
   const CallSite scope(site);
@@ -230,8 +257,8 @@ template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Loca
       return y;
     }
   }
-  floating_into(y, {&a, &b}, kernels::dense_loop<float, float, float>(on_elements<float>(value)),
-                kernels::dense_loop<double, double, double>(on_elements<double>(value)));
+  floating_into(y, {&a, &b}, kernels::costing(kCost<F>, kernels::dense_loop<float, float, float>(on_elements<float>(value))),
+                kernels::costing(kCost<F>, kernels::dense_loop<double, double, double>(on_elements<double>(value))));
   return record(Zip<F>(f), site, {&a, &b}, std::move(y));
 }
 

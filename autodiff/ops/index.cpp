@@ -10,8 +10,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <numeric>
+#include <type_traits>
+#include <utility>
 
+#include "autodiff/kernels/lines.h"
+#include "autodiff/kernels/scratch.h"
 #include "autodiff/kernels/slices.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
@@ -30,7 +35,13 @@ Tensor checked_index(const char* name, const Tensor& index, const Tensor& x, int
   Tensor dense = index.constant().contiguous(site);
   const std::int64_t* at = dense.data<std::int64_t>();
   const Index n = x.shape()[dim];
-  for (Index i = 0; i < dense.size(); ++i)
+  std::atomic<bool> all_fit = true;
+  kernels::for_blocks_of(dense.size(), kernels::cost::kCopy<std::int64_t>, [&](Index first, Index last) {
+    bool fits = true;
+    for (Index i = first; i < last; ++i) fits &= at[i] >= 0 && at[i] < n;
+    if (!fits) all_fit.store(false, std::memory_order_relaxed);
+  });
+  for (Index i = 0; !all_fit && i < dense.size(); ++i)
     if (at[i] < 0 || at[i] >= n)
       throw ShapeError(fmt::format("{}: index {} at position {} of {} is not in [0, {}), the size of dimension {} of {}", name, at[i], i,
                                    describe(index), n, dim, describe(x)));
@@ -51,29 +62,36 @@ void check_each(const char* name, const Tensor& x, int dim, const Tensor& index)
 
 using detail::check_each;
 using detail::checked_index;
-using detail::for_each_position;
 using detail::Positions;
+using detail::PositionsInX;
 
 namespace {
 
 // Terms for the same position are added in double, so that a float32 sum of very many of them keeps its digits.
 
-// y[positions[k]] += s[k].
-void add_elements(float* y, Index size, std::span<const Index> positions, const float* s) {
-  if (size <= 4 * static_cast<Index>(positions.size())) {
-    pool::Vector<double> sums(y, y + size);
-    for (std::size_t k = 0; k < positions.size(); ++k) sums[static_cast<std::size_t>(positions[k])] += static_cast<double>(s[k]);
-    std::transform(sums.begin(), sums.end(), y, [](double v) { return static_cast<float>(v); });
+// y[position] += s for each of `size` elements of y and as many elements of s as there are positions.
+void add_elements(float* y, Index size, const PositionsInX& positions, Index count, const float* s) {
+  if (size <= 4 * count) {
+    const kernels::Scratch<double> all(size);
+    double* const sums = all.data();
+    kernels::for_blocks_of(size, kernels::cost::kCopy<double>,
+                           [=](Index first, Index last) { std::copy(y + first, y + last, sums + first); });
+    positions.for_each_in_order([=](Index at, Index flat) { sums[at] += static_cast<double>(s[flat]); });
+    kernels::for_blocks_of(size, kernels::cost::kCopy<double>, [=](Index first, Index last) {
+      for (Index i = first; i < last; ++i) y[i] = static_cast<float>(sums[i]);
+    });
     return;
   }
-  pool::Vector<std::size_t> order(positions.size());  // far fewer terms than elements
-  std::iota(order.begin(), order.end(), std::size_t(0));
-  std::stable_sort(order.begin(), order.end(), [&](std::size_t p, std::size_t q) { return positions[p] < positions[q]; });
+  pool::Vector<Index> where(static_cast<std::size_t>(count)), order(where.size());  // far fewer terms than elements
+  positions.for_each([&](Index at, Index flat) { where[static_cast<std::size_t>(flat)] = at; });
+  std::iota(order.begin(), order.end(), Index(0));
+  const auto position = [&](Index k) { return where[static_cast<std::size_t>(k)]; };
+  std::sort(order.begin(), order.end(), [&](Index p, Index q) { return std::pair(position(p), p) < std::pair(position(q), q); });
   for (std::size_t k = 0; k < order.size();) {
-    const Index position = positions[order[k]];
-    double sum = static_cast<double>(y[position]);
-    for (; k < order.size() && positions[order[k]] == position; ++k) sum += static_cast<double>(s[order[k]]);
-    y[position] = static_cast<float>(sum);
+    const Index at = position(order[k]);
+    double sum = static_cast<double>(y[at]);
+    for (; k < order.size() && position(order[k]) == at; ++k) sum += static_cast<double>(s[order[k]]);
+    y[at] = static_cast<float>(sum);
   }
 }
 
@@ -83,22 +101,19 @@ std::span<const std::int64_t> list_of(const Tensor& index) { return {index.data<
 // y[position] += s, for a dense y.
 void add_at(Tensor& y, int dim, const Tensor& index, Positions positions, const Tensor& source) {
   const Tensor s = source.constant().contiguous();
-  if (y.dtype() == float32 && s.size() > 0) {
-    float* to = detail::data<float>(y);
-    if (positions == Positions::list) {
-      return kernels::add_slices(slices_of(y.shape(), dim), list_of(index), s.data<float>(), to);
-    }
-    pool::Vector<Index> where(static_cast<std::size_t>(s.size()));
-    for_each_position(y.strides(), dim, index, positions, s.shape(),
-                      [&](Index at, Index flat) { where[static_cast<std::size_t>(flat)] = at; });
-    return add_elements(to, y.size(), where, s.data<float>());
-  }
+  if (s.size() == 0) return;
   detail::dispatch(y.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    T* to = static_cast<T*>(y.elements()->data);
-    const T* from = s.data<T>();
-    for_each_position(y.strides(), dim, index, positions, s.shape(),
-                      [&](Index at, Index flat) { to[at] = static_cast<T>(to[at] + from[flat]); });
+    T* const to = detail::data<T>(y);
+    const T* const from = s.data<T>();
+    if constexpr (std::is_floating_point_v<T>)
+      if (positions == Positions::list) return kernels::add_slices(slices_of(y.shape(), dim), list_of(index), from, to);
+    const PositionsInX in_y(y.strides(), dim, index, positions, s.shape());
+    if constexpr (std::is_same_v<T, float>) {
+      add_elements(to, y.size(), in_y, s.size(), from);
+    } else {
+      in_y.for_each_in_order([=](Index at, Index flat) { to[at] = static_cast<T>(to[at] + from[flat]); });
+    }
   });
 }
 
@@ -163,7 +178,7 @@ Tensor gather_along(const Tensor& x, int dim, const Tensor& index, Positions pos
     using T = decltype(zero);
     const T* from = static_cast<const T*>(x.elements()->data);
     T* to = y.mutable_data<T>();
-    for_each_position(x.strides(), dim, index, positions, shape, [&](Index at, Index flat) { to[flat] = from[at]; });
+    PositionsInX(x.strides(), dim, index, positions, shape).for_each([=](Index at, Index flat) { to[flat] = from[at]; });
   });
   return record(Take(dim, positions), site, {&x, &index}, std::move(y));
 }

@@ -41,6 +41,14 @@ Tensor reduce(const char* operation, const Tensor& x, const Dims& dims, const Re
   const detail::Reduced r = detail::reduce_over(operation, x, dims);
   Tensor y = Tensor::full(options.keepdim ? r.kept : r.dropped, !any, boolean, site);
   bool* out = detail::data<bool>(y);
+  if (const auto lines = detail::lines_of(x, r.kept)) {
+    const bool* in = x.data<bool>();
+    kernels::sum_all_lines(
+        *lines, kernels::cost::kCopy<float>,
+        [ in, any ](Index at, Index) __attribute__((always_inline)) { return static_cast<Index>(in[at] == any); },
+        [ out, any ](Index line, Index found) __attribute__((always_inline)) { out[line] = (found > 0) == any; });
+    return y;
+  }
   detail::for_each_reduced<bool>(x, r, [&](Index at, bool v) {
     if (v == any) out[at] = any;
   });

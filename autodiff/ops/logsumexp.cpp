@@ -7,7 +7,8 @@
 #include <cmath>
 #include <limits>
 
-#include "autodiff/kernels/run_elements.h"
+#include "autodiff/functions/straight.h"
+#include "autodiff/kernels/lines.h"
 #include "autodiff/ops/reduction.h"
 #include "autodiff/tape/operation_options.h"
 #include "autodiff/tensor/call_site.h"
@@ -51,21 +52,19 @@ class LogSumExp : public OperationWithOptions {
     detail::dispatch_floating(x.dtype(), [&](auto zero) {
       using T = decltype(zero);
       pool::Vector<T> per_line(static_cast<std::size_t>(l.count()));
-      pool::Vector<double> sum(static_cast<std::size_t>(l.count()));
       const T *in = x.data<T>(), *from = m.data<T>();
       T *to = x_bar.mutable_data<T>(), *line = per_line.data();
-      double* sums = sum.data();
-      kernels::run_elements<T>([&]() __attribute__((always_inline)) {
-        max_lines(
-            l, line, [in](Index i) __attribute__((always_inline)) { return in[i]; });
-        for_each_in_lines(
-            l, to, line, line, [in](Index i, T top, T) __attribute__((always_inline)) { return fn::straight::exp(in[i] - top); });
-        sum_lines(
-            l, sums, [to](Index i, Index) __attribute__((always_inline)) { return static_cast<double>(to[i]); });
-        for (Index i = 0; i < l.count(); ++i) line[i] = static_cast<T>(static_cast<double>(from[i]) / sums[i]);
-        for_each_in_lines(
-            l, to, line, line, [to](Index i, T factor, T) __attribute__((always_inline)) { return to[i] * factor; });
-      });
+      kernels::max_all_lines(
+          l, kernels::cost::kCopy<T>, line, [in](Index i) __attribute__((always_inline)) { return in[i]; });
+      kernels::for_each_in_all_lines(
+          l, kernels::cost::kFormula<T>, to, line,
+          line, [in](Index i, T top, T) __attribute__((always_inline)) { return fn::straight::exp(in[i] - top); });
+      kernels::sum_all_lines(
+          l, kernels::cost::kCopy<T>, [to](Index i, Index) __attribute__((always_inline)) { return static_cast<double>(to[i]); },
+          [ line, from ](Index i, double sum)
+              __attribute__((always_inline)) { line[i] = static_cast<T>(static_cast<double>(from[i]) / sum); });
+      kernels::for_each_in_all_lines(
+          l, kernels::cost::kCopy<T>, to, line, line, [to](Index i, T factor, T) __attribute__((always_inline)) { return to[i] * factor; });
     });
     return x_bar;
   }
@@ -77,15 +76,13 @@ class LogSumExp : public OperationWithOptions {
 template <class T> void logsumexp_lines(const kernels::Lines& l, const T* x, T* y) {
   pool::Vector<double> sum(static_cast<std::size_t>(l.count()));
   double* sums = sum.data();
-  kernels::run_elements<T>([&]() __attribute__((always_inline)) {
-    max_lines(
-        l, y, [x](Index i) __attribute__((always_inline)) { return x[i]; });
-    const T* top = y;
-    sum_lines(
-        l, sums, [ x, top ](Index i, Index line) __attribute__((always_inline)) {
-          return static_cast<double>(fn::straight::exp(x[i] - top[line]));
-        });
-  });
+  kernels::max_all_lines(
+      l, kernels::cost::kCopy<T>, y, [x](Index i) __attribute__((always_inline)) { return x[i]; });
+  const T* top = y;
+  kernels::sum_all_lines(
+      l, kernels::cost::kFormula<T>,
+      [ x, top ](Index i, Index line) __attribute__((always_inline)) { return static_cast<double>(fn::straight::exp(x[i] - top[line])); },
+      [sums](Index line, double s) __attribute__((always_inline)) { sums[line] = s; });
   for (Index i = 0; i < l.count(); ++i)
     if (std::isfinite(y[i])) y[i] = static_cast<T>(static_cast<double>(y[i]) + std::log(sums[i]));
 }

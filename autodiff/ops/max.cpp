@@ -5,7 +5,7 @@
 
 #include <cmath>
 
-#include "autodiff/kernels/run_elements.h"
+#include "autodiff/kernels/lines.h"
 #include "autodiff/kernels/strided.h"
 #include "autodiff/ops/reduction.h"
 #include "autodiff/tape/operation_options.h"
@@ -61,15 +61,14 @@ class ExtremeOf : public OperationWithOptions {
       T* to = x_bar.mutable_data<T>();
       pool::Vector<T> shares(static_cast<std::size_t>(l.count()));
       T* share = shares.data();
-      kernels::run_elements<T>([&]() __attribute__((always_inline)) {
-        sum_lines(
-            l, share, [ in, top ](Index i, Index line) __attribute__((always_inline)) { return in[i] == top[line] ? 1.0 : 0.0; });
-        for (Index i = 0; i < l.count(); ++i) share[i] = from[i] / share[i];
-        for_each_in_lines(
-            l, to, top, share, [in](Index i, T t, T share) __attribute__((always_inline)) {
-              return in[i] == t ? share : t == t ? T(0) : t;
-            });
-      });
+      kernels::sum_all_lines(
+          l, kernels::cost::kCopy<T>,
+          [ in, top ](Index i, Index line) __attribute__((always_inline)) { return in[i] == top[line] ? 1.0 : 0.0; },
+          [ share, from ](Index line, double ties) __attribute__((always_inline)) { share[line] = from[line] / static_cast<T>(ties); });
+      kernels::for_each_in_all_lines(
+          l, kernels::cost::kCopy<T>, to, top, share, [in](Index i, T t, T share) __attribute__((always_inline)) {
+            return in[i] == t ? share : t == t ? T(0) : t;
+          });
     });
     return x_bar;
   }
@@ -81,11 +80,9 @@ class ExtremeOf : public OperationWithOptions {
 // The extremes of each line.
 template <class T> void extreme_of_lines(Extreme e, const kernels::Lines& l, const T* x, T* to) {
   const T sign = e == Extreme::largest ? 1 : -1;
-  kernels::run_elements<T>([&]() __attribute__((always_inline)) {
-    max_lines(
-        l, to, [ x, sign ](Index i) __attribute__((always_inline)) { return x[i] * sign; });
-    for (Index i = 0; i < l.count(); ++i) to[i] *= sign;
-  });
+  kernels::max_all_lines(
+      l, kernels::cost::kCopy<T>, to, [ x, sign ](Index i) __attribute__((always_inline)) { return x[i] * sign; });
+  for (Index i = 0; i < l.count(); ++i) to[i] *= sign;
 }
 
 Tensor extreme_over(const char* name, Extreme e, const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
@@ -125,13 +122,14 @@ Tensor position_of(const char* name, Extreme e, const Tensor& x, Index dim, cons
     using T = decltype(zero);
     const T* data = static_cast<const T*>(along.elements()->data);
     const Index step = along.strides().back();
-    kernels::Rows<1>(outer, {&outer_strides}).for_each([&](const auto& offset, Index rows, const auto& outer_step) {
+    const double ns = kernels::cost::kScattered * static_cast<double>(n);
+    kernels::Rows<1>(outer, {&outer_strides}).for_each_row(ns, [&](const auto& offset, Index rows, const auto& outer_step, Index at) {
       for (Index i = 0; i < rows; ++i) {
         const T* row = data + offset[0] + i * outer_step[0];
         Index best = 0;
         for (Index k = 1; k < n; ++k)
           if (beats(e, row[k * step], row[best * step])) best = k;
-        *out++ = best;
+        out[at + i] = best;
       }
     });
   });

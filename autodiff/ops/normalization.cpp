@@ -17,8 +17,10 @@
 #include <type_traits>
 #include <utility>
 
+#include "autodiff/kernels/blocks.h"
 #include "autodiff/kernels/lines.h"
 #include "autodiff/kernels/run_elements.h"
+#include "autodiff/kernels/scratch.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/composition_scope.h"
@@ -28,20 +30,37 @@
 namespace wengert {
 namespace {
 
-// The sizes (outer, groups, inner), and a loop over the runs of inner elements.
+// The sizes (outer, groups, inner), and loops over the runs of inner elements.
 struct Layout {
   explicit Layout(const Shape& s) : outer(s[0]), groups(s[1]), inner(s[2]) {}
   Index outer, groups, inner;
   double count() const { return static_cast<double>(outer * inner); }
-  // f(group, offset of its `inner` elements)
-  template <class F> __attribute__((always_inline)) void for_each_run(const F& f) const {
-    for (Index o = 0; o < outer; ++o)
-      for (Index g = 0; g < groups; ++g) f(g, (o * groups + g) * inner);
+  // f(run, group, offset of its `inner` elements) for each run, in a loop over elements of type T on the best instruction set; f must be
+  // always inlined. Threads share the runs.
+  template <class T, class F> void for_each_run(const F& f) const {
+    kernels::for_blocks_of(outer * groups, 2 * kernels::cost::kCopy<T> * static_cast<double>(inner), [&](Index first, Index last) {
+      kernels::run_elements<T>([&]() __attribute__((always_inline)) {
+        for (Index run = first; run < last; ++run) f(run, run % groups, run * inner);
+      });
+    });
   }
 };
 
 // One number for each group.
 using PerGroup = pool::Vector<double>;
+
+// The mean over each group from the sums over its runs, which are added in their order.
+PerGroup means(const Layout& l, const double* sums_of_runs) {
+  PerGroup mean(static_cast<std::size_t>(l.groups));
+  double* const to = mean.data();
+  kernels::for_blocks_of(l.groups, kernels::cost::kCopy<double> * static_cast<double>(l.outer), kernels::kElementsTogether,
+                         [&](Index first, Index last) {
+                           for (Index o = 0; o < l.outer; ++o)
+                             for (Index g = first; g < last; ++g) to[g] += sums_of_runs[o * l.groups + g];
+                           for (Index g = first; g < last; ++g) to[g] /= l.count();
+                         });
+  return mean;
+}
 
 struct Moments {
   explicit Moments(Index groups) : mean(static_cast<std::size_t>(groups)), variance(mean.size()), unit(mean.size(), 1.0) {}
@@ -64,17 +83,16 @@ struct Moments {
 // The mean first, then the squares of the distances from it, so that a large common offset costs no digits.
 template <class T> Moments moments(const T* x, const Layout& l, double eps) {
   Moments m(l.groups);
-  // The sums over each group of what term(group) makes of an element.
-  const auto add = [&](PerGroup& to, const auto& term) {
-    kernels::run_elements<T>([&]() __attribute__((always_inline)) {
-      l.for_each_run([&](Index g, Index at) __attribute__((always_inline)) {
-        const T* run = x + at;
-        const auto of = term(static_cast<std::size_t>(g));
-        to[static_cast<std::size_t>(g)] += kernels::sum_of_run(
-            0, l.inner, [ run, of ](Index i) __attribute__((always_inline)) { return of(static_cast<double>(run[i])); });
-      });
+  const kernels::Scratch<double> sums(l.outer * l.groups);
+  // The means over each group of what term(group) makes of an element.
+  const auto means_of = [&, to = sums.data()](const auto& term) {
+    l.for_each_run<T>([&](Index run, Index g, Index at) __attribute__((always_inline)) {
+      const T* from = x + at;
+      const auto of = term(static_cast<std::size_t>(g));
+      to[run] = kernels::sum_of_run(
+          0, l.inner, [ from, of ](Index i) __attribute__((always_inline)) { return of(static_cast<double>(from[i])); });
     });
-    for (double& v : to) v /= l.count();
+    return means(l, to);
   };
   const auto square_distance = [&](std::size_t g) __attribute__((always_inline)) {
     return [ mean = m.mean[g], per_unit = 1 / m.unit[g] ](double v) __attribute__((always_inline)) {  // exact: the unit is a power of two
@@ -82,11 +100,10 @@ template <class T> Moments moments(const T* x, const Layout& l, double eps) {
       return distance * distance;
     };
   };
-  add(
-      m.mean, [](std::size_t) __attribute__((always_inline)) {
-        return [](double v) __attribute__((always_inline)) { return v; };
-      });
-  add(m.variance, square_distance);
+  m.mean = means_of([](std::size_t) __attribute__((always_inline)) {
+    return [](double v) __attribute__((always_inline)) { return v; };
+  });
+  m.variance = means_of(square_distance);
   if constexpr (std::is_same_v<T, double>) {
     constexpr double kLeast = 0x1p-900;  // below it squares have lost digits
     const auto is_extreme = [&](std::size_t g) { return !std::isfinite(m.variance[g]) || m.variance[g] + eps < kLeast; };
@@ -95,21 +112,19 @@ template <class T> Moments moments(const T* x, const Layout& l, double eps) {
     if (!any) return m;
     // Once more, in units of the largest magnitude.
     PerGroup largest(m.mean.size());
-    l.for_each_run([&](Index group, Index at) {
-      const auto g = static_cast<std::size_t>(group);
-      for (Index i = at; i < at + l.inner; ++i) largest[g] = std::max(largest[g], std::abs(x[i]));
-    });
+    for (Index run = 0; run < l.outer * l.groups; ++run) {
+      double& size = largest[static_cast<std::size_t>(run % l.groups)];
+      for (Index i = run * l.inner; i < (run + 1) * l.inner; ++i) size = std::max(size, std::abs(x[i]));
+    }
     for (std::size_t g = 0; g < largest.size(); ++g)
       if (is_extreme(g) && largest[g] > 0 && std::isfinite(largest[g]))
         m.unit[g] = std::ldexp(1.0, std::clamp(std::ilogb(largest[g]), -1000, 1000));
     const auto in_units = [&](std::size_t g) __attribute__((always_inline)) {
       return [per_unit = 1 / m.unit[g]](double v) __attribute__((always_inline)) { return v * per_unit; };
     };
-    std::fill(m.mean.begin(), m.mean.end(), 0.0);
-    add(m.mean, in_units);
+    m.mean = means_of(in_units);
     for (std::size_t g = 0; g < m.mean.size(); ++g) m.mean[g] *= m.unit[g];
-    std::fill(m.variance.begin(), m.variance.end(), 0.0);
-    add(m.variance, square_distance);
+    m.variance = means_of(square_distance);
   }
   return m;
 }
@@ -147,26 +162,22 @@ class Standardize : public OperationWithOptions {  // y: the standardized x, r o
       using T = decltype(zero);
       const T *p = y.data<T>(), *q = m.data<T>(), *scale = r.data<T>();
       T* out = x_bar.mutable_data<T>();
-      PerGroup mean_m(static_cast<std::size_t>(l.groups)), mean_ym(mean_m.size());
-      kernels::run_elements<T>([&]() __attribute__((always_inline)) {
-        l.for_each_run([&](Index group, Index at) __attribute__((always_inline)) {
-          const auto g = static_cast<std::size_t>(group);
-          const T *y = p + at, *bar = q + at;
-          mean_m[g] += kernels::sum_of_run(
-                           0, l.inner, [bar](Index i) __attribute__((always_inline)) { return static_cast<double>(bar[i]); }) /
-                       l.count();
-          mean_ym[g] += kernels::sum_of_run(
-                            0, l.inner, [ y, bar ](Index i) __attribute__((always_inline)) {
-                              return static_cast<double>(bar[i]) * static_cast<double>(y[i]);
-                            }) /
-                        l.count();
-        });
-        l.for_each_run([&](Index g, Index at) __attribute__((always_inline)) {
-          const T a = static_cast<T>(mean_m[static_cast<std::size_t>(g)]), b = static_cast<T>(mean_ym[static_cast<std::size_t>(g)]);
-          const T *y = p + at, *bar = q + at, by = scale[g];
-          T* to = out + at;
-          for (Index i = 0; i < l.inner; ++i) to[i] = by * (bar[i] - a - y[i] * b);
-        });
+      const kernels::Scratch<double> sums_m(l.outer * l.groups), sums_ym(l.outer * l.groups);
+      double *const to_m = sums_m.data(), *const to_ym = sums_ym.data();
+      l.for_each_run<T>([&](Index run, Index, Index at) __attribute__((always_inline)) {
+        const T *y = p + at, *bar = q + at;
+        to_m[run] = kernels::sum_of_run(
+            0, l.inner, [bar](Index i) __attribute__((always_inline)) { return static_cast<double>(bar[i]); });
+        to_ym[run] = kernels::sum_of_run(
+            0, l.inner,
+            [ y, bar ](Index i) __attribute__((always_inline)) { return static_cast<double>(bar[i]) * static_cast<double>(y[i]); });
+      });
+      const PerGroup mean_m = means(l, to_m), mean_ym = means(l, to_ym);
+      l.for_each_run<T>([&](Index, Index g, Index at) __attribute__((always_inline)) {
+        const T a = static_cast<T>(mean_m[static_cast<std::size_t>(g)]), b = static_cast<T>(mean_ym[static_cast<std::size_t>(g)]);
+        const T *y = p + at, *bar = q + at, by = scale[g];
+        T* to = out + at;
+        for (Index i = 0; i < l.inner; ++i) to[i] = by * (bar[i] - a - y[i] * b);
       });
     });
     return x_bar;
@@ -187,13 +198,11 @@ Tensor standardize(const Tensor& x, double eps, Moments* statistics = nullptr) {
     T *out = y[0].mutable_data<T>(), *r = y[1].mutable_data<T>();
     Moments m = moments(in, l, eps);
     for (Index g = 0; g < l.groups; ++g) r[g] = static_cast<T>(m.scale(g, eps));
-    kernels::run_elements<T>([&]() __attribute__((always_inline)) {
-      l.for_each_run([&](Index g, Index at) __attribute__((always_inline)) {
-        const double mean = m.mean[static_cast<std::size_t>(g)], scale = m.scale(g, eps);
-        const T* from = in + at;
-        T* to = out + at;
-        for (Index i = 0; i < l.inner; ++i) to[i] = static_cast<T>((static_cast<double>(from[i]) - mean) * scale);
-      });
+    l.for_each_run<T>([&](Index, Index g, Index at) __attribute__((always_inline)) {
+      const double mean = m.mean[static_cast<std::size_t>(g)], scale = m.scale(g, eps);
+      const T* from = in + at;
+      T* to = out + at;
+      for (Index i = 0; i < l.inner; ++i) to[i] = static_cast<T>((static_cast<double>(from[i]) - mean) * scale);
     });
     if (statistics) *statistics = std::move(m);
   });

@@ -96,9 +96,10 @@ Tensor pad(const Tensor& x, const Dims& before, const Dims& after, ExactNumber v
     using T = decltype(zero);
     const T* in = static_cast<const T*>(from.elements()->data);
     T* out = static_cast<T*>(y.elements()->data) + (common.size() == 0 ? 0 : first);
-    kernels::Rows<2>(common, {&from.strides(), &to_strides}).for_each([&](const auto& offset, Index n, const auto& step) {
-      for (Index i = 0; i < n; ++i) out[offset[1] + i * step[1]] = in[offset[0] + i * step[0]];
-    });
+    kernels::Rows<2>(common, {&from.strides(), &to_strides})
+        .for_each_row(kernels::cost::kCopy<T>, [&](const auto& offset, Index n, const auto& step, Index) {
+          for (Index i = 0; i < n; ++i) out[offset[1] + i * step[1]] = in[offset[0] + i * step[0]];
+        });
   });
   return record(Pad(before, after, value.value()), site, {&x}, std::move(y));
 }

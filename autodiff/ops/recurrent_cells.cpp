@@ -17,6 +17,7 @@
 
 #include <algorithm>
 
+#include "autodiff/kernels/blocks.h"
 #include "autodiff/kernels/gru_gates.h"
 #include "autodiff/kernels/lstm_gates.h"
 #include "autodiff/kernels/run_elements.h"
@@ -94,8 +95,14 @@ class Lstm : public Operation {  // the sums, c -> h', c', the activated gates
     x_bar[1] = Tensor::uninitialized(c.shape(), c.dtype(), gates.made_at());
     detail::dispatch_floating(c.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      kernels::lstm_gates_vjp(c.size(0), c.size(1), gates.data<T>(), c.data<T>(), c_next.data<T>(), h_bar.data<T>(), c_next_bar.data<T>(),
-                              x_bar[0].mutable_data<T>(), x_bar[1].mutable_data<T>());
+      const Index hidden = c.size(1);
+      const T *s = gates.data<T>(), *before = c.data<T>(), *next = c_next.data<T>(), *h = h_bar.data<T>(), *next_bar = c_next_bar.data<T>();
+      T *sums_bar = x_bar[0].mutable_data<T>(), *c_bar = x_bar[1].mutable_data<T>();
+      kernels::for_blocks_of(c.size(0), 4 * kernels::cost::kFormula<T> * static_cast<double>(hidden), [=](Index first, Index last) {
+        const Index at = first * hidden;
+        kernels::lstm_gates_vjp(last - first, hidden, s + 4 * at, before + at, next + at, h + at, next_bar + at, sums_bar + 4 * at,
+                                c_bar + at);
+      });
     });
   }
 };
@@ -107,8 +114,13 @@ LstmState lstm_activation(const Tensor& sums, const Tensor& c) {
                  Tensor::uninitialized(sums.shape(), c.dtype(), site)};
   detail::dispatch_floating(c.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    kernels::lstm_gates(c.size(0), c.size(1), sums.data<T>(), before.data<T>(), y[2].mutable_data<T>(), y[0].mutable_data<T>(),
-                        y[1].mutable_data<T>());
+    const Index hidden = c.size(1);
+    const T *in = sums.data<T>(), *from = before.data<T>();
+    T *gates = y[2].mutable_data<T>(), *h_next = y[0].mutable_data<T>(), *c_next = y[1].mutable_data<T>();
+    kernels::for_blocks_of(c.size(0), 4 * kernels::cost::kFormula<T> * static_cast<double>(hidden), [=](Index first, Index last) {
+      const Index at = first * hidden;
+      kernels::lstm_gates(last - first, hidden, in + 4 * at, from + at, gates + 4 * at, h_next + at, c_next + at);
+    });
   });
   const Tensor* inputs[] = {&sums, &c};
   detail::record_all(Lstm(), site, inputs, y);
@@ -179,21 +191,23 @@ class Gru : public Operation {  // A (of x), B (of h), h -> h', the activated ga
       const Index rows = h.size(0), hidden = h.size(1);
       const T *gate = gates.data<T>(), *right = b.data<T>(), *before = h.data<T>(), *bar = y_bar.data<T>();
       T *to_a = a_bar.mutable_data<T>(), *to_b = b_bar.mutable_data<T>(), *to_h = h_bar.mutable_data<T>();
-      run_elements<T>([&]() __attribute__((always_inline)) {
-        for (Index row = 0; row < rows; ++row) {
-          const T* __restrict r = gate + row * 3 * hidden, * __restrict z = r + hidden, * __restrict n = z + hidden;
-          const T* __restrict b_n = right + row * 3 * hidden + 2 * hidden;
-          T* __restrict pa = to_a + row * 3 * hidden, * __restrict pb = to_b + row * 3 * hidden;
-          for (Index j = 0; j < hidden; ++j) {
-            const Index at = row * hidden + j;
-            const T m = bar[at] * (1 - z[j]) * (1 - n[j] * n[j]);
-            pa[j] = pb[j] = m * b_n[j] * r[j] * (1 - r[j]);
-            pa[hidden + j] = pb[hidden + j] = bar[at] * (before[at] - n[j]) * z[j] * (1 - z[j]);
-            pa[2 * hidden + j] = m;
-            pb[2 * hidden + j] = m * r[j];
-            to_h[at] = bar[at] * z[j];
+      kernels::for_blocks_of(rows, 3 * kernels::cost::kFormula<T> * static_cast<double>(hidden), [&](Index first, Index last) {
+        run_elements<T>([&]() __attribute__((always_inline)) {
+          for (Index row = first; row < last; ++row) {
+            const T* __restrict r = gate + row * 3 * hidden, * __restrict z = r + hidden, * __restrict n = z + hidden;
+            const T* __restrict b_n = right + row * 3 * hidden + 2 * hidden;
+            T* __restrict pa = to_a + row * 3 * hidden, * __restrict pb = to_b + row * 3 * hidden;
+            for (Index j = 0; j < hidden; ++j) {
+              const Index at = row * hidden + j;
+              const T m = bar[at] * (1 - z[j]) * (1 - n[j] * n[j]);
+              pa[j] = pb[j] = m * b_n[j] * r[j] * (1 - r[j]);
+              pa[hidden + j] = pb[hidden + j] = bar[at] * (before[at] - n[j]) * z[j] * (1 - z[j]);
+              pa[2 * hidden + j] = m;
+              pb[2 * hidden + j] = m * r[j];
+              to_h[at] = bar[at] * z[j];
+            }
           }
-        }
+        });
       });
     });
     x_bar[0] = std::move(a_bar);
@@ -208,7 +222,13 @@ Tensor gru_activation(const Tensor& a, const Tensor& b, const Tensor& h) {
   Tensor y[2] = {Tensor::uninitialized(h.shape(), h.dtype(), site), Tensor::uninitialized(a.shape(), h.dtype(), site)};
   detail::dispatch_floating(h.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    kernels::gru_gates(h.size(0), h.size(1), a.data<T>(), b.data<T>(), before.data<T>(), y[1].mutable_data<T>(), y[0].mutable_data<T>());
+    const Index rows = h.size(0), hidden = h.size(1);
+    const T *in = a.data<T>(), *recurrent = b.data<T>(), *from = before.data<T>();
+    T *gates = y[1].mutable_data<T>(), *to = y[0].mutable_data<T>();
+    kernels::for_blocks_of(rows, 3 * kernels::cost::kFormula<T> * static_cast<double>(hidden), [=](Index first, Index last) {
+      const Index at = first * hidden;
+      kernels::gru_gates(last - first, hidden, in + 3 * at, recurrent + 3 * at, from + at, gates + 3 * at, to + at);
+    });
   });
   const Tensor* inputs[] = {&a, &b, &h};
   detail::record_all(Gru(), site, inputs, y);

@@ -39,6 +39,7 @@ std::optional<kernels::Lines> lines_of(const Tensor& x, const Shape& kept) {
       (l.n == 1 ? l.outer : l.inner) *= size;
     }
   }
+  if (l.n == 1) return kernels::Lines{1, 1, x.size()};  // lines of one element are done side by side
   return l;
 }
 

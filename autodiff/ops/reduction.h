@@ -21,11 +21,29 @@ Dims all_dims(const char* operation, const Tensor& x);
 /// The lines that the reduction of a dense x runs along, if its dimensions lie together; nothing otherwise, or if x is not dense or empty.
 std::optional<kernels::Lines> lines_of(const Tensor& x, const Shape& kept);
 
-/// Calls f(position in the dense result, element) for every element of x.
-template <class T, class F> void for_each_reduced(const Tensor& x, const Reduced& r, F&& f) {
+/// f(row of x, position in the dense result, elements, their distance in x, in the result) for every row of x. Threads share the largest
+/// dimension that is kept, so each element of the result is reduced by one of them, in the order of x's positions.
+template <class T, class F> void for_each_reduced_row(const Tensor& x, const Reduced& r, F&& f) {
+  if (x.size() == 0) return;
+  int cut = -1;
+  for (int d = 0; d < x.rank(); ++d)
+    if (r.strides[d] != 0 && (cut < 0 || x.shape()[d] > x.shape()[cut])) cut = d;
   const T* data = static_cast<const T*>(x.elements()->data);
-  kernels::Rows<2>(x.shape(), {&x.strides(), &r.strides}).for_each([&](const auto& offset, Index n, const auto& step) {
-    for (Index i = 0; i < n; ++i) f(offset[1] + i * step[1], data[offset[0] + i * step[0]]);
+  const auto part = [&](Index first, Index last) {
+    Shape shape = x.shape();
+    if (cut >= 0) shape[cut] = last - first;
+    const Index in_x = cut < 0 ? 0 : first * x.strides()[cut], in_y = cut < 0 ? 0 : first * r.strides[cut];
+    kernels::Rows<2>(shape, {&x.strides(), &r.strides}).for_each([&](const auto& offset, Index n, const auto& step) {
+      f(data + in_x + offset[0], in_y + offset[1], n, step[0], step[1]);
+    });
+  };
+  const Index parts = cut < 0 ? 1 : x.shape()[cut], unit = cut >= 0 && x.strides()[cut] == 1 ? kernels::kElementsTogether : 1;
+  kernels::for_blocks_of(parts, kernels::cost::kScattered * static_cast<double>(x.size() / parts), unit, part);
+}
+/// f(position in the dense result, element) for every element of x, in the same order.
+template <class T, class F> void for_each_reduced(const Tensor& x, const Reduced& r, F&& f) {
+  for_each_reduced_row<T>(x, r, [&](const T* row, Index at, Index n, Index x_step, Index y_step) {
+    for (Index i = 0; i < n; ++i) f(at + i * y_step, row[i * x_step]);
   });
 }
 

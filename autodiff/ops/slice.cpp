@@ -36,9 +36,10 @@ void add_to_part(Tensor& whole, const StridedPart& p, const Tensor& g) {
     using T = decltype(zero);
     T* out = static_cast<T*>(whole.elements()->data) + offset;
     const T* in = static_cast<const T*>(g.elements()->data);
-    kernels::Rows<2>(shape, {&to_strides, &g_strides}).for_each([&](const auto& at, Index n, const auto& step) {
-      for (Index i = 0; i < n; ++i) out[at[0] + i * step[0]] += in[at[1] + i * step[1]];
-    });
+    kernels::Rows<2>(shape, {&to_strides, &g_strides})
+        .for_each_row(kernels::cost::kCopy<T>, [&](const auto& at, Index n, const auto& step, Index) {
+          for (Index i = 0; i < n; ++i) out[at[0] + i * step[0]] += in[at[1] + i * step[1]];
+        });
   });
 }
 

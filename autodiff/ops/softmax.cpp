@@ -33,12 +33,14 @@ template <class Term, class Combine> Tensor rule(const Tensor& y, const Tensor& 
     const T *p = y.data<T>(), *q = m.data<T>();
     T* to = r.mutable_data<T>();
     pool::Vector<T> sums(static_cast<std::size_t>(l.count()));
-    kernels::run_elements<T>([&]() __attribute__((always_inline)) {
-      sum_lines(
-          l, sums.data(), [ p, q, term ](Index i, Index) __attribute__((always_inline)) { return term(p[i], q[i]); });
-      for_each_in_lines(
-          l, to, sums.data(), sums.data(),
-          [ p, q, combine ](Index i, T s, T) __attribute__((always_inline)) { return combine(p[i], q[i], s); });
+    kernels::for_blocks_of_lines(l, kernels::cost::kFormula<T>, [&](const kernels::SomeLines& some) {
+      kernels::run_elements<T>([&]() __attribute__((always_inline)) {
+        sum_lines(
+            some, sums.data(), [ p, q, term ](Index i, Index) __attribute__((always_inline)) { return term(p[i], q[i]); });
+        for_each_in_lines(
+            some, to, sums.data(), sums.data(),
+            [ p, q, combine ](Index i, T s, T) __attribute__((always_inline)) { return combine(p[i], q[i], s); });
+      });
     });
   });
   return r;

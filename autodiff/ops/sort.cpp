@@ -5,6 +5,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "autodiff/kernels/blocks.h"
+#include "autodiff/kernels/scratch.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/tensor/call_site.h"
@@ -25,21 +27,26 @@ Tensor order_of(const Tensor& x, int dim, Index k, bool descending) {
   Shape shape = rows.shape();
   shape[shape.rank() - 1] = k;
   Tensor y = Tensor::uninitialized(shape, int64);
-  pool::Vector<std::int64_t> order(static_cast<std::size_t>(rows.size() > 0 ? n : 0));
+  if (rows.size() == 0) return transpose(y, dim, -1).contiguous();
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const T* row = rows.data<T>();
-    std::int64_t* out = y.mutable_data<std::int64_t>();
-    for (Index r = 0; rows.size() > 0 && r < rows.size() / n; ++r, row += n, out += k) {
-      std::iota(order.begin(), order.end(), 0);
-      const auto before = [&](std::int64_t a, std::int64_t b) {
-        if (precedes(row[a], row[b])) return !descending;
-        if (precedes(row[b], row[a])) return descending;
-        return a < b;
-      };
-      std::partial_sort(order.begin(), order.begin() + k, order.end(), before);
-      std::copy_n(order.begin(), k, out);
-    }
+    const T* const elements = rows.data<T>();
+    std::int64_t* const out = y.mutable_data<std::int64_t>();
+    kernels::for_blocks_of(rows.size() / n, kernels::cost::kScalarCall * static_cast<double>(n), [=](Index first, Index last) {
+      const kernels::Scratch<std::int64_t> order(n);
+      std::int64_t *const begin = order.data(), *const end = begin + n;
+      for (Index r = first; r < last; ++r) {
+        const T* const row = elements + r * n;
+        const auto before = [=](std::int64_t a, std::int64_t b) {
+          if (precedes(row[a], row[b])) return !descending;
+          if (precedes(row[b], row[a])) return descending;
+          return a < b;
+        };
+        std::iota(begin, end, 0);
+        std::partial_sort(begin, begin + k, end, before);
+        std::copy_n(begin, k, out + r * k);
+      }
+    });
   });
   return transpose(y, dim, -1).contiguous();
 }

@@ -9,7 +9,6 @@
 #include <type_traits>
 
 #include "autodiff/kernels/lines.h"
-#include "autodiff/kernels/target.h"
 #include "autodiff/ops/reduction.h"
 #include "autodiff/tape/operation_options.h"
 #include "autodiff/tape/sweep_operations.h"
@@ -35,46 +34,27 @@ template <class T> Wide<T> sum_row(const T* x, Index n, Index step) {
       0, n, [ x, step ](Index i) __attribute__((always_inline)) { return static_cast<Wide<T>>(x[i * step]); });
 }
 
-// y (+)= the sum of `rows` dense rows of n elements over the divisor, each column from its first row on.
-template <class T, class R> void sum_rows(const T* x, Index rows, Index n, R* y, Wide<T> divisor, bool accumulate) {
-  constexpr Index kColumns = 32;
-  const auto add_columns = [=](Index j, Index columns) __attribute__((always_inline)) {
-    Wide<T> sums[kColumns] = {};
-    for (Index i = 0; i < rows; ++i)
-      for (Index k = 0; k < columns; ++k) sums[k] += static_cast<Wide<T>>(x[i * n + j + k]);
-    for (Index k = 0; k < columns; ++k) y[j + k] = static_cast<R>(sums[k] / divisor) + (accumulate ? y[j + k] : R(0));
-  };
-  kernels::run_on_best_target([&]() __attribute__((always_inline)) {
-    Index j = 0;
-    for (; j + kColumns <= n; j += kColumns) add_columns(j, kColumns);
-    if (j < n) add_columns(j, n - j);
-  });
-}
-// Whether summing x to `shape` sums rows: without its leading sizes of 1, the shape is the end of x's.
-bool sums_rows(const Tensor& x, const Shape& shape) {
-  int d = shape.rank(), e = x.rank();
-  while (d > 0 && e > 0 && shape[d - 1] == x.shape()[e - 1]) --d, --e;
-  while (d > 0 && shape[d - 1] == 1) --d;
-  return d == 0 && x.is_row_major();
+// finish(i, sum) for each element i of the result.
+template <class T, class Finish> void sum_all_lines(const kernels::Lines& lines, const T* x, const Finish& finish) {
+  kernels::sum_all_lines(
+      lines, kernels::cost::kCopy<T>, [x](Index at, Index) __attribute__((always_inline)) { return static_cast<Wide<T>>(x[at]); }, finish);
 }
 
 // y = the sums of x over the divisor.
 template <class T, class R> void sum_into(const Tensor& x, const detail::Reduced& r, Tensor& y, Wide<T> divisor = 1) {
-  if (y.size() > 1 && sums_rows(x, r.kept))
-    return sum_rows(x.data<T>(), x.size() / y.size(), y.size(), static_cast<R*>(y.elements()->data), divisor, false);
+  R* const out = y.mutable_data<R>();
+  const auto finish = [ out, divisor ](Index i, Wide<T> sum) __attribute__((always_inline)) { out[i] = static_cast<R>(sum / divisor); };
+  if (const auto lines = detail::lines_of(x, r.kept)) return sum_all_lines(*lines, x.data<T>(), finish);
   pool::Vector<Wide<T>> sums(static_cast<std::size_t>(y.size()), Wide<T>(0));
-  const T* data = static_cast<const T*>(x.elements()->data);
-  kernels::Rows<2>(x.shape(), {&x.strides(), &r.strides}).for_each([&](const auto& offset, Index n, const auto& step) {
-    const T* row = data + offset[0];
-    Wide<T>* to = sums.data() + offset[1];
-    if (step[1] == 0) {
-      *to += sum_row(row, n, step[0]);
+  detail::for_each_reduced_row<T>(x, r, [&](const T* row, Index at, Index n, Index x_step, Index y_step) {
+    Wide<T>* const to = sums.data() + at;
+    if (y_step == 0) {
+      *to += sum_row(row, n, x_step);
     } else {
-      for (Index i = 0; i < n; ++i) to[i * step[1]] += static_cast<Wide<T>>(row[i * step[0]]);
+      for (Index i = 0; i < n; ++i) to[i * y_step] += static_cast<Wide<T>>(row[i * x_step]);
     }
   });
-  R* out = y.mutable_data<R>();
-  for (Index i = 0; i < y.size(); ++i) out[i] = static_cast<R>(sums[static_cast<std::size_t>(i)] / divisor);
+  for (Index i = 0; i < y.size(); ++i) finish(i, sums[static_cast<std::size_t>(i)]);
 }
 
 class Sum : public OperationWithOptions {
@@ -162,11 +142,26 @@ Tensor sum_to(const Tensor& x, const Shape& shape, Location site) {
   return y.shape() == shape ? y : reshape(y, shape, site);
 }
 
+namespace {
+
+// Whether summing x to `shape` sums rows: without its leading sizes of 1, the shape is the end of x's.
+bool sums_rows(const Tensor& x, const Shape& shape) {
+  int d = shape.rank(), e = x.rank();
+  while (d > 0 && e > 0 && shape[d - 1] == x.shape()[e - 1]) --d, --e;
+  while (d > 0 && shape[d - 1] == 1) --d;
+  return d == 0 && x.is_row_major();
+}
+
+}  // namespace
+
 void detail::add_sum_in_place(Tensor& into, const Tensor& x, Location site) {
-  if (into.size() <= 1 || !sums_rows(x, into.shape())) return add_in_place(into, sum_to(x, into.shape(), site));
+  if (into.size() == 0 || !sums_rows(x, into.shape())) return add_in_place(into, sum_to(x, into.shape(), site));
   dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    sum_rows(x.data<T>(), x.size() / into.size(), into.size(), static_cast<T*>(into.elements()->data), Wide<T>(1), true);
+    T* const to = static_cast<T*>(into.elements()->data);
+    sum_all_lines(
+        {1, x.size() / into.size(), into.size()},
+        x.data<T>(), [to](Index i, double sum) __attribute__((always_inline)) { to[i] += static_cast<T>(sum); });
   });
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "autodiff/kernels/blocks.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/tensor/call_site.h"
@@ -21,8 +22,10 @@ Tensor on_or_below(const Tensor& x, Index diagonal) {
   Tensor mask = Tensor::uninitialized({m, n}, boolean);
   if (mask.size() == 0) return mask;  // m may be huge
   bool* out = mask.mutable_data<bool>();
-  for (Index i = 0; i < m; ++i)
-    for (Index j = 0; j < n; ++j) *out++ = j - i <= diagonal;
+  kernels::for_blocks_of(m, kernels::cost::kCopy<float> * static_cast<double>(n), [=](Index first, Index last) {
+    for (Index i = first; i < last; ++i)
+      for (Index j = 0; j < n; ++j) out[i * n + j] = j - i <= diagonal;
+  });
   return mask;
 }
 

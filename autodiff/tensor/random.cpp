@@ -10,6 +10,7 @@
 #include <numeric>
 #include <utility>
 
+#include "autodiff/kernels/blocks.h"
 #include "autodiff/tensor/call_site.h"
 #include "autodiff/tensor/draws.h"
 
@@ -113,13 +114,17 @@ template <class T> struct Rounded {
 std::uint64_t blocks_of(const Tensor& out) { return (static_cast<std::uint64_t>(out.size()) + 1) / 2; }
 
 template <class T> void fill(Tensor& out, Generator::Position at, const auto& distribution, const auto& convert) {
+  constexpr Index kUnit = 64;  // even: blocks begin with a block of the stream
   const Index n = out.size();
   T* const to = out.mutable_data<T>();
-  for (Index i = 0; i < n; i += 2, ++at.counter) {
-    const auto pair = distribution(block(at));
-    to[i] = convert(pair[0]);
-    if (i + 1 < n) to[i + 1] = convert(pair[1]);
-  }
+  kernels::for_blocks_of(n, kernels::cost::kScalarCall, kUnit, [&](Index first, Index last) {
+    Generator::Position here{at.seed, at.counter + static_cast<std::uint64_t>(first / 2)};
+    for (Index i = first; i < last; i += 2, ++here.counter) {
+      const auto pair = distribution(block(here));
+      to[i] = convert(pair[0]);
+      if (i + 1 < last) to[i + 1] = convert(pair[1]);
+    }
+  });
 }
 
 }  // namespace

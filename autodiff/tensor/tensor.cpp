@@ -6,6 +6,7 @@
 #include <cmath>
 #include <new>
 
+#include "autodiff/kernels/blocks.h"
 #include "autodiff/kernels/strided.h"
 #include "autodiff/tensor/call_site.h"
 #include "autodiff/tensor/dispatch.h"
@@ -119,10 +120,16 @@ Tensor view(const Tensor& of, const Shape& shape, const Shape& strides, Index of
 Tensor Tensor::uninitialized(const Shape& shape, Dtype dtype, Location site) {
   return Tensor(new_elements(shape, checked_size("tensor", shape), dtype, site, true), 0);
 }
+
+static constexpr double kFillCost = kernels::cost::kCopy<char> / 2;  // of a byte, which is only written
+static constexpr Index kPage = 4096;
+
 Tensor Tensor::zeros(const Shape& shape, Dtype dtype, Location site) {
   const CallSite scope(site);
   Tensor t = uninitialized(shape, dtype, site);
-  std::memset(t.elements_->data, 0, static_cast<std::size_t>(t.size() * bytes_of(dtype)));
+  auto* const bytes = static_cast<char*>(t.elements_->data);
+  kernels::for_blocks_of(t.size() * bytes_of(dtype), kFillCost, kPage,
+                         [=](Index first, Index last) { std::memset(bytes + first, 0, static_cast<std::size_t>(last - first)); });
   return t;
 }
 namespace {
@@ -155,7 +162,9 @@ Tensor Tensor::full(const Shape& shape, ExactNumber value, Dtype dtype, Location
     using T = decltype(zero);
     const T element = element_of<T>(value, "full", site);
     Tensor t = uninitialized(shape, dtype, site);
-    std::fill_n(static_cast<T*>(t.elements_->data), t.size(), element);
+    T* const to = static_cast<T*>(t.elements_->data);
+    kernels::for_blocks_of(t.size(), kFillCost * sizeof(T), kPage,
+                           [=](Index first, Index last) { std::fill_n(to + first, last - first, element); });
     return t;
   });
 }

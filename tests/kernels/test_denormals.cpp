@@ -21,8 +21,10 @@
 #include "autodiff/kernels/denormal_mode.h"
 #include "autodiff/kernels/parallel.h"
 #include "autodiff/runtime.h"
+#include "tests/support/threads.h"
 
 using namespace wengert;
+using wengert::testing::Threads;
 using kernels::control_register;
 using kernels::kFlushedDenormals;
 
@@ -30,12 +32,6 @@ static_assert(!std::is_copy_constructible_v<FlushDenormals> && !std::is_copy_ass
 static_assert(!std::is_move_constructible_v<FlushDenormals> && !std::is_move_assignable_v<FlushDenormals>);
 
 namespace {
-
-struct Threads {  // a number of threads for one scope
-  explicit Threads(int count) : before(num_threads()) { set_num_threads(count); }
-  ~Threads() { set_num_threads(before); }
-  int before;
-};
 
 // The control register without the flags of past operations, which x86 keeps in its lowest bits.
 std::uint64_t settings() {

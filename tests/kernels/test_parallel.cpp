@@ -22,6 +22,7 @@
 #include "autodiff/error.h"
 #include "autodiff/runtime.h"
 #include "tests/support/child_process.h"
+#include "tests/support/threads.h"
 
 // ThreadSanitizer and qemu let no child of a process with threads start threads.
 #define CHILDREN_HAVE_THREADS 1
@@ -34,14 +35,9 @@
 #endif
 
 using namespace wengert;
+using wengert::testing::Threads;
 
 namespace {
-
-struct Threads {  // a number of threads for one scope
-  explicit Threads(int count) : before(num_threads()) { set_num_threads(count); }
-  ~Threads() { set_num_threads(before); }
-  int before;
-};
 
 // How often each block was called.
 std::vector<int> calls_of(std::int64_t blocks) {

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "autodiff/autodiff.h"
-#include "autodiff/runtime.h"
 #include "tests/support/every_isa.h"
+#include "tests/support/threads.h"
 #include "tests/support/throws.h"
 
 using namespace wengert;
@@ -83,11 +83,6 @@ Gradients looked_at() {
   BOOST_TEST_REQUIRE(!g.cotangent(0).is_product());
   return g;
 }
-
-struct RestoreThreads {
-  ~RestoreThreads() { set_num_threads(before); }
-  int before = num_threads();
-};
 
 }  // namespace
 
@@ -267,10 +262,9 @@ BOOST_AUTO_TEST_CASE(products_that_nobody_has_multiplied_yet_are_the_same_to_eve
 }
 
 BOOST_AUTO_TEST_CASE(the_same_bits_on_any_number_of_threads_and_every_instruction_set) {
-  const RestoreThreads restore;
   List norms, clipped;
   for (const int threads : {1, 2, 3, 8}) {
-    set_num_threads(threads);
+    const testing::Threads scope(threads);
     testing::on_every_isa([&] {
       List now;
       for (const double p : kOrders) now.push_back(of_many_sizes().norm(p));

@@ -80,6 +80,22 @@ BOOST_AUTO_TEST_CASE(a_training_step_of_recurrent_networks) {
   BOOST_TEST(heap_calls(step, 20) == 0);
 }
 
+BOOST_AUTO_TEST_CASE(a_step_whose_loops_are_shared_by_threads) {
+  set_num_threads(3);
+  Generator random(1);
+  const Parameter w(random.normal({400, 300})), gain(random.normal({300}));
+  const ParameterList list{w, gain};
+  const Tensor index = random.integers({500}, 0, 400), each = random.integers({500, 300}, 0, 300);
+  const auto step = [&] {
+    Tape tape;
+    const Tensor x = index_select(w, 0, index), y = layer_norm(gelu(x), {300}, {.weight = gain}), z = dropout(softmax(y), 0.1, random);
+    const Tensor moved = concat({transpose(cumsum(z, 0)), transpose(sort(y, 1).values)}, 0) * 2;
+    const Tensor loss = sum(gather(x, 1, each) * max(y, {1}, {.keepdim = true})) + mean(moved) + logsumexp(y);
+    static_cast<void>(tape.gradient(loss, list));
+  };
+  BOOST_TEST(heap_calls(step, 10) == 0);
+}
+
 BOOST_AUTO_TEST_CASE(a_step_of_scalars_and_of_scalars_with_tensors) {
   const Parameter p(Tensor::from({0.5, -0.25}, float64));
   double slope = 0;
