@@ -1,5 +1,6 @@
-// How training steps scale with the number of threads: measured as far as the machine has processors, and computed from a trace of one thread
-// for more. The trace has the jobs of a step, cut for so many threads, with the time of each of their blocks and of what lies between them.
+// How training steps scale with the number of threads: measured as far as the machine has processors, and computed from a trace of one
+// thread for more. The trace has the jobs of a step, cut for so many threads, with the time of each of their blocks and of what lies
+// between them.
 #include <fmt/format.h>
 
 #include <algorithm>
