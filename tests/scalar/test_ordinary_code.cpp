@@ -127,7 +127,8 @@ BOOST_AUTO_TEST_CASE(cmath) {
 }
 
 BOOST_AUTO_TEST_CASE(complex_numbers) {
-  PROGRAM(complex_arithmetic, std::complex<T> z(x, y); z = z * z / std::complex<T>(y, 1.0) - z; return T(z.real() * z.imag()););
+  // No part cancels: complex doubles are divided by libgcc, which fuses products and sums on AArch64.
+  PROGRAM(complex_arithmetic, std::complex<T> z(x, y); z = z * z / std::complex<T>(y, 1.0) + z; return T(z.real() * z.imag()););
   PROGRAM(complex_abs, std::complex<T> z(x, y); return T(std::abs(z)););
   PROGRAM(complex_sqrt, std::complex<T> z(x, y); z = std::sqrt(z); return T(z.real() + 2 * z.imag()););
   PROGRAM(complex_exp, std::complex<T> z(x, y); z = std::exp(z); return T(z.real() + 2 * z.imag()););
