@@ -116,10 +116,10 @@ template <class E> WENGERT_INLINE E pullback(const Silu&, const E& m, const E& x
 /// The normal distribution function and its density share the exponential of z^2 / 2. Beyond `end` it is 0.
 template <class T> WENGERT_INLINE Element<T> pullback(const Gelu&, Element<T> m, Element<T> x, Element<T>) {
   const T end = straight::kEndOfGaussian<T> * T(1.4142135623730951);
-  const T z = x.v > end ? end : x.v < -end ? -end : x.v, a = std::abs(z) * T(0.70710678118654752);
+  const T z = x.v > end ? end : x.v < -end ? -end : x.v, u = z * T(0.70710678118654752), a = std::abs(u);
   const auto [p, k] = straight::exponential_of_negative_square(z, T(0.5));
   const T e = straight::scale_down(1 + p, k), tail = straight::scaled_tail_of_gaussian(a) * T(0.5) * e;
-  const T left = z > 0 ? 1 - tail : tail;
+  const T left = a > T(0.46875) ? (z > 0 ? 1 - tail : tail) : (1 + straight::erf_near_0(u)) * T(0.5);
   return {m.v * (left + z * T(0.39894228040143268) * e)};
 }
 template <class E> WENGERT_INLINE E pullback(const GeluTanh&, const E& m, const E& x, const E&) {
