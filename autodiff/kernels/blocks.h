@@ -25,12 +25,9 @@ inline constexpr double kBlockTime = 8000;
 /// Neighbouring elements that a thread should have where rows are cut: memory is read more slowly in shorter runs.
 inline constexpr Index kElementsTogether = 256;
 
-/// Whether so many pieces of work, each of `ns` nanoseconds, are more than one block.
-inline bool fills_blocks(Index count, double ns) { return static_cast<double>(count) * ns >= 2 * kBlockTime; }
-
-/// How many of `count` pieces a block covers, a multiple of `unit`, where they fill more than one; otherwise at least `count`.
+/// How many of `count` pieces, each of `ns` nanoseconds, a block covers: a multiple of `unit`, or all where they do not fill two blocks.
 inline Index block_size(Index count, double ns, Index unit) {
-  if (!fills_blocks(count, ns)) return std::max(count, Index{1});
+  if (static_cast<double>(count) * ns < 2 * kBlockTime) return std::max(count, Index{1});
   const auto blocks = static_cast<Index>(static_cast<double>(count) * std::min(ns / kBlockTime, 1.0));
   const Index size = (count + blocks - 1) / blocks;
   return (size + unit - 1) / unit * unit;

@@ -13,7 +13,6 @@
 
 #include "autodiff/kernels/blocks.h"
 #include "autodiff/kernels/run_elements.h"
-#include "autodiff/tensor/function_ref.h"
 #include "autodiff/tensor/shape.h"
 
 namespace wengert::kernels {
@@ -30,34 +29,37 @@ struct ElementwiseRows {
   std::array<Index, kMaxOperands> pitch;
   int repeated = -1;  ///< of two operands the one, 0 or 1, that has one element for each row; -1 if there is none
 };
-/// A loop and what it takes for a float, in nanoseconds (blocks.h): a copy, unless `costing` says otherwise.
-template <class Loop> struct CostlyLoop {
-  Loop loop;
-  double ns;
-  void operator()(const ElementwiseRows& r) const { loop(r); }
-};
-template <class Loop> CostlyLoop<Loop> costing(double ns, Loop loop) { return {loop, ns}; }
+/// A loop that takes Cost::ns nanoseconds for a float (blocks.h); others take as long as a copy.
+template <class Cost, class Loop> struct CostlyLoop : Loop { static constexpr double ns = Cost::ns; };
+template <class Cost, class Loop> CostlyLoop<Cost, Loop> costing(Loop loop) { return {loop}; }
 
-/// y = f(x...) for all elements of the rows. Their types are those that the loop was made for.
-class DenseLoop : public wengert::detail::FunctionRef<void(const ElementwiseRows&)> {
+/// Refers to a loop: y = f(x...) for all elements of the rows. Their types are those that the loop was made for.
+class DenseLoop {
  public:
-  template <class F>
-  requires(!std::same_as<std::remove_cvref_t<F>, DenseLoop>)
-      DenseLoop(F&& f)  // NOLINT(bugprone-forwarding-reference-overload): the requirement keeps copies out
-      : FunctionRef(f), ns_(ns_of(f)) {}
+  template <class Loop>
+  requires(!std::same_as<Loop, DenseLoop>) DenseLoop(const Loop& loop) : loop_(&loop), kind_(&kKind<Loop>) {}
 
-  /// For an element of y that has so many bytes.
-  double ns(Index y_size) const { return y_size > 4 ? 2 * ns_ : ns_; }
+  void operator()(const ElementwiseRows& r) const { kind_->run(loop_, r); }
+  /// What it takes for an element of y that has so many bytes, in nanoseconds.
+  double ns(Index y_size) const { return y_size > 4 ? 2 * kind_->ns : kind_->ns; }
 
  private:
-  template <class F> static double ns_of(const F& f) {
-    if constexpr (requires { f.ns; }) {
-      return f.ns;
+  struct Kind {
+    void (*run)(const void* loop, const ElementwiseRows& r);
+    double ns;  // for a float
+  };
+  template <class Loop> static constexpr double ns_of() {
+    if constexpr (requires { Loop::ns; }) {
+      return Loop::ns;
     } else {
       return cost::kCopy<float>;
     }
   }
-  double ns_;
+  template <class Loop>
+  static constexpr Kind kKind{[](const void* loop, const ElementwiseRows& r) { (*static_cast<const Loop*>(loop))(r); }, ns_of<Loop>()};
+
+  const void* loop_;
+  const Kind* kind_;
 };
 
 /// Makes what a DenseLoop refers to, of a loop over one row that is always inlined: line(n, to, from...).

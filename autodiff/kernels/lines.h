@@ -22,8 +22,7 @@ struct Lines {
 /// The lines [first, last), of each the elements k in [begin, end).
 struct SomeLines {
   Index n, inner, first, last, begin, end;
-  SomeLines(const Lines& all)  // NOLINT(google-explicit-constructor): all of them
-      : SomeLines(all, 0, all.count(), 0, all.n) {}
+  SomeLines(const Lines& all) : SomeLines(all, 0, all.count()) {}  // all of them
   SomeLines(const Lines& all, Index first, Index last) : SomeLines(all, first, last, 0, all.n) {}
   SomeLines(const Lines& all, Index first, Index last, Index begin, Index end)
       : n(all.n), inner(all.inner), first(first), last(last), begin(begin), end(end) {}

@@ -69,11 +69,11 @@ namespace {
 
 // The loop for one row of all elements.
 void run_row(const kernels::ElementwiseRows& row, std::span<const Tensor* const> x, const Tensor& y, kernels::DenseLoop loop) {
-  const Index y_size = bytes_of(y.dtype());
-  if (!kernels::fills_blocks(row.n, loop.ns(y_size))) return loop(row);
+  constexpr Index kFew = 1024;  // not to be shared, whatever they take
+  if (row.n <= kFew) return loop(row);
   std::array<Index, kernels::kMaxOperands> sizes;
   const auto end = std::transform(x.begin(), x.end(), sizes.begin(), [](const Tensor* t) { return bytes_of(t->dtype()); });
-  kernels::elementwise_dense(row, std::span(sizes.begin(), end), y_size, loop);
+  kernels::elementwise_dense(row, std::span(sizes.begin(), end), bytes_of(y.dtype()), loop);
 }
 
 // elementwise_into for operands of which some are not dense or of another shape. (Apart, since its frame is large.)

@@ -40,8 +40,11 @@ constexpr ValueSet values(fn::Reads reads) {
 template <class F> constexpr bool kIntegers = requires { F::integers; };
 
 /// What a loop over the function or one of its rules takes for a float, in nanoseconds (kernels/blocks.h).
-template <class F> constexpr double kCost = kIntegers<F> ? kernels::cost::kCopy<float> : kernels::cost::kFormula<float>;
-#define WENGERT_COST(F, NS) template <> inline constexpr double kCost<fn::F> = kernels::cost::NS;
+template <class F> struct Cost {
+  static constexpr double ns = kIntegers<F> ? kernels::cost::kCopy<float> : kernels::cost::kFormula<float>;
+};
+#define WENGERT_COST(F, NS) \
+  template <> struct Cost<fn::F> { static constexpr double ns = kernels::cost::NS; };
 WENGERT_COST(Sqrt, kCopy<float>)
 WENGERT_COST(Rsqrt, kCopy<float>)
 WENGERT_COST(Reciprocal, kCopy<float>)
@@ -77,9 +80,9 @@ template <class T, class F> auto value_loop(const F& f) {
   if constexpr (fn::kHoldsNearZero<F>) {
     const auto far = [](T x) __attribute__((always_inline)) { return fn::is_far(x); };
     const auto anywhere = [ f, value ](T x) __attribute__((always_inline)) { return fn::is_far(x) ? f.value(x) : value(x); };
-    return kernels::costing(kCost<F>, kernels::dense_loop_by_blocks<T, T>(far, value, anywhere));
+    return kernels::costing<Cost<F>>(kernels::dense_loop_by_blocks<T, T>(far, value, anywhere));
   } else {
-    return kernels::costing(kCost<F>, kernels::dense_loop<T, T>(value));
+    return kernels::costing<Cost<F>>(kernels::dense_loop<T, T>(value));
   }
 }
 
@@ -123,15 +126,15 @@ template <class T, class F> auto pullback_loop(const F& f) {
   if constexpr (kHasTail<F>) {
     const auto rare = [](T, T, T y) __attribute__((always_inline)) { return F::needs_tail(fn::Element<T>{y}); };
     const auto usual = on_elements<T>([](auto m, auto, auto y) __attribute__((always_inline)) { return m * F::slope_without_tail(y); });
-    return kernels::costing(kCost<F>, kernels::dense_loop_by_blocks<T, T, T, T>(rare, usual, rule));
+    return kernels::costing<Cost<F>>(kernels::dense_loop_by_blocks<T, T, T, T>(rare, usual, rule));
   } else if constexpr (fn::kHoldsNearZero<F> && (F::reads & fn::Reads::x)) {
     const auto far = [](T, T x, T) __attribute__((always_inline)) { return fn::is_far(x); };
     const auto anywhere = [ f, rule ](T m, T x, T y) __attribute__((always_inline)) {
       return fn::is_far(x) ? f.pullback(m, x, y) : rule(m, x, y);
     };
-    return kernels::costing(kCost<F>, kernels::dense_loop_by_blocks<T, T, T, T>(far, rule, anywhere));
+    return kernels::costing<Cost<F>>(kernels::dense_loop_by_blocks<T, T, T, T>(far, rule, anywhere));
   } else {
-    return kernels::costing(kCost<F>, kernels::dense_loop<T, T, T, T>(rule));
+    return kernels::costing<Cost<F>>(kernels::dense_loop<T, T, T, T>(rule));
   }
 }
 
@@ -176,7 +179,7 @@ template <class F> class Map : public ElementwiseOperation {
 
 /// The loop of a rule of F, which has two operands.
 template <class T, class F, class Rule> auto partial_loop(Rule rule) {
-  return kernels::costing(kCost<F>, kernels::dense_loop<T, T, T, T, T>(on_elements<T>(rule)));
+  return kernels::costing<Cost<F>>(kernels::dense_loop<T, T, T, T, T>(on_elements<T>(rule)));
 }
 
 template <class F> class Zip : public ElementwiseOperation {
@@ -257,8 +260,8 @@ template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Loca
       return y;
     }
   }
-  floating_into(y, {&a, &b}, kernels::costing(kCost<F>, kernels::dense_loop<float, float, float>(on_elements<float>(value))),
-                kernels::costing(kCost<F>, kernels::dense_loop<double, double, double>(on_elements<double>(value))));
+  floating_into(y, {&a, &b}, kernels::costing<Cost<F>>(kernels::dense_loop<float, float, float>(on_elements<float>(value))),
+                kernels::costing<Cost<F>>(kernels::dense_loop<double, double, double>(on_elements<double>(value))));
   return record(Zip<F>(f), site, {&a, &b}, std::move(y));
 }
 
