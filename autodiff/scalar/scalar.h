@@ -106,6 +106,8 @@ template <class V> struct StatementWriter {
   bool higher_order = false;  ///< expressions are recorded as operations on tensors (higher_order.h)
   bool watched = false;       ///< expressions with a value or slope that is not finite are shown to the tape's watch (higher_order.h)
   bool formulas = false;      ///< all expressions are
+  /// In place of args_limit where a tape is watched and keeps no formulas: expressions whose numbers are finite need no more than room.
+  char* checked_limit = nullptr;
 
   std::uint32_t next() const { return static_cast<std::uint32_t>(position); }
   std::uint64_t open_statement() const { return position >> 32; }
@@ -175,6 +177,12 @@ template <class T> WENGERT_INLINE char* write(char* p, const T& value) {
 }
 template <class V> WENGERT_INLINE char* write_argument(char* p, const V& partial, std::uint32_t index) {
   return write(write(p, partial), index);
+}
+
+/// Whether x is finite. (std::isfinite would be true for everything in a program that is compiled with -ffinite-math-only.)
+WENGERT_INLINE bool finite(double x) {
+  constexpr std::uint64_t kInfinity = std::bit_cast<std::uint64_t>(std::numeric_limits<double>::infinity());
+  return std::bit_cast<std::uint64_t>(x) << 1 < kInfinity << 1;
 }
 
 /// The arguments of one statement.
@@ -269,8 +277,15 @@ template <class V> struct Leaf : Expression {
     if (was_open(writer.base)) number = writer.number_then(number, then.args);
   }
   WENGERT_INLINE std::uint64_t any_number() const { return detail::opaque(number); }
-  using Source = Leaf;
+  struct Source {
+    V v;
+    std::uint64_t number;
+    detail::WrittenUpTo<V> then;
+  };
   WENGERT_INLINE Source source() const { return {detail::opaque(v), detail::opaque(number), then}; }
+  // (Word by word: see the beginning of this file.)
+  WENGERT_INLINE explicit Leaf(const Source& s)
+      : v(s.v), number(s.number), then{detail::opaque(s.then.args), detail::opaque(s.then.position)} {}
   void list(auto& to) const { to.leaf(v, number); }
 };
 struct Literal : Expression {
@@ -305,7 +320,7 @@ template <class F, class E> struct Unary : Expression {
   WENGERT_INLINE Unary(Number auto c) requires kFromNumber : e(E::of(1)), v(static_cast<double>(c)) {}
   WENGERT_UNAVAILABLE(WENGERT_TERNARY) Unary(Number auto) requires(!kFromNumber);
   WENGERT_INLINE Unary(const F& f, const E& e) : e(e), v(fn::call(f, e.v)), f(f) {}
-  explicit Unary(const Source& s) : e(s.e), v(s.v), f(s.f) {}
+  WENGERT_INLINE explicit Unary(const Source& s) : e(s.e), v(s.v), f(s.f) {}
   WENGERT_INLINE Source source() const { return {e.source(), detail::opaque(v), f}; }
   WENGERT_INLINE Unary(const Unary& o) : Expression(), e(o.e), v(o.v), f(o.f) {}
   WENGERT_INLINE void push(auto& to, const Value& m) const { e.push(to, f.pullback(m, e.v, v)); }
@@ -347,7 +362,7 @@ template <class F, class L, class R> struct Binary : Expression {
   WENGERT_INLINE Binary(Number auto c) requires kFromNumber : l(L::of(static_cast<double>(c))), r(R::of(kNeutral<F>)), v(l.v) {}
   WENGERT_UNAVAILABLE(WENGERT_TERNARY) Binary(Number auto) requires(!kFromNumber);
   WENGERT_INLINE Binary(const F& f, const L& l, const R& r) : l(l), r(r), v(f.value(l.v, r.v)), f(f) {}
-  explicit Binary(const Source& s) : l(s.l), r(s.r), v(s.f.value(l.v, r.v)), f(s.f) {}
+  WENGERT_INLINE explicit Binary(const Source& s) : l(s.l), r(s.r), v(s.f.value(l.v, r.v)), f(s.f) {}
   WENGERT_INLINE Source source() const { return {l.source(), r.source(), f}; }
   WENGERT_INLINE Binary(const Binary& o) : Expression(), l(o.l), r(o.r), v(o.v), f(o.f) {}
   WENGERT_INLINE void push(auto& to, const Value& m) const {
@@ -500,12 +515,19 @@ template <class V> class BasicScalar {
     if (detail::never(!writer)) return e.any_number() ? detail::valid(record_slowly<E>(e.source(), detail::opaque(site))) : 0;
     char* const begin = writer->args;
     if (!detail::never(begin > writer->args_limit) && !detail::never(e.moved(begin) && e.was_open(writer->base))) {
-      const detail::Arguments<V, n> a(e, V(1));
-      const std::uint32_t next = writer->next();
-      char* p = begin;
-      if (!detail::never(!write_arguments(a, p, writer->base, next))) return writer->commit(next, begin, p, false);
+      std::uint64_t number;
+      if (write_statement(*writer, begin, detail::Arguments<V, n>(e, V(1)), number)) return number;
     }
     return detail::valid(record_slowly<E>(e.source(), detail::opaque(site)));
+  }
+  /// Writes a statement at `begin`. Returns false, and leaves the tape as it was, if an argument is not a scalar of this tape.
+  template <int n> WENGERT_INLINE static bool write_statement(StatementWriter<V>& writer, char* begin, const detail::Arguments<V, n>& a,
+                                                              std::uint64_t& number) {
+    const std::uint32_t next = writer.next();
+    char* p = begin;
+    if (detail::never(!write_arguments(a, p, writer.base, next))) return false;
+    number = writer.commit(next, begin, p, false);
+    return true;
   }
   /// `value += sign * e`: extends the last statement if only this Scalar refers to it; otherwise starts one that continues this scalar.
   template <int kSign, class E> WENGERT_INLINE void accumulate(const E& e) {
@@ -521,21 +543,28 @@ template <class V> class BasicScalar {
       return number_ | e.any_number() ? detail::valid(accumulate_slowly<kSign, E>(e.source(), value_, number_)) : 0;
     char* const begin = writer->args;
     if (!detail::never(begin > writer->args_limit) && !detail::never(e.moved(begin) && e.was_open(writer->base))) {
-      const detail::Arguments<V, E::kArguments> a(e, V(kSign));
-      const std::uint64_t base = writer->base, own = number_ - base;
-      if (own == writer->open_statement()) {
-        char* p = begin;
-        const bool ours = write_arguments(a, p, base, own);  // no self-reference: only smaller indices
-        if (!detail::never(!ours || !writer->extend(p))) return number_;
-      }
-      const std::uint32_t next = writer->next();
-      const bool continues = own < next;
-      if (!detail::never(!continues && number_ != 0)) {
-        char* p = continues ? detail::write(begin, static_cast<std::uint32_t>(own)) : begin;
-        if (!detail::never(!write_arguments(a, p, base, next))) return writer->commit(next, begin, p, true);
-      }
+      std::uint64_t number;
+      if (write_sum(*writer, begin, number_, detail::Arguments<V, E::kArguments>(e, V(kSign)), number)) return number;
     }
     return detail::valid(accumulate_slowly<kSign, E>(e.source(), value_, number_));
+  }
+  /// The same for a statement that continues the scalar `continued`, or extends its statement if that is open.
+  template <int n> WENGERT_INLINE static bool write_sum(StatementWriter<V>& writer, char* begin, std::uint64_t continued,
+                                                        const detail::Arguments<V, n>& a, std::uint64_t& number) {
+    const std::uint64_t base = writer.base, own = continued - base;
+    if (own == writer.open_statement()) {
+      char* p = begin;
+      const bool ours = write_arguments(a, p, base, own);  // no self-reference: only smaller indices
+      number = continued;
+      if (!detail::never(!ours || !writer.extend(p))) return true;
+    }
+    const std::uint32_t next = writer.next();
+    const bool continues = own < next;
+    if (detail::never(!continues && continued != 0)) return false;
+    char* p = continues ? detail::write(begin, static_cast<std::uint32_t>(own)) : begin;
+    if (detail::never(!write_arguments(a, p, base, next))) return false;
+    number = writer.commit(next, begin, p, true);
+    return true;
   }
   /// Writes the arguments at p; false if one of them is not a scalar below `limit` of this tape.
   template <int n>
@@ -552,12 +581,51 @@ template <class V> class BasicScalar {
 
   // ---- out of line: no tape, no room, constants among the arguments, values of ended tapes, values that are errors (kFailed) ----
 
+  // A tape with .check_finite comes here for each expression. Where all numbers are finite, it is recorded as quickly as it can be here.
+
   template <class E> __attribute__((noinline, cold)) static std::uint64_t record_slowly(typename E::Source source, Location site) noexcept {
-    E e(source);
-    return record_slowly(e, V(1), 0, false, e, site);
+    if constexpr (std::same_as<V, double>) {
+      StatementWriter<V>* const writer = active_writer<V>;
+      const E e(source);
+      if (writer && may_be_checked(*writer, e)) {
+        const detail::Arguments<V, E::kArguments> a(e, V(1));
+        std::uint64_t number;
+        if (all_finite(e.v, a) && write_statement(*writer, writer->args, a, number)) return number;
+      }
+    }
+    return record_otherwise<E>(source, site);
   }
   template <int kSign, class E> __attribute__((noinline, cold)) static std::uint64_t accumulate_slowly(typename E::Source source, V value,
                                                                                                        std::uint64_t number) noexcept {
+    if constexpr (std::same_as<V, double>) {
+      StatementWriter<V>* const writer = active_writer<V>;
+      const E e(source);
+      if (writer && may_be_checked(*writer, e)) {
+        const detail::Arguments<V, E::kArguments> a(e, V(kSign));
+        if (all_finite(value + kSign * e.v, a) && write_sum(*writer, writer->args, number, a, number)) return number;
+      }
+    }
+    return accumulate_otherwise<kSign, E>(source, value, number);
+  }
+  template <class E> WENGERT_INLINE static bool may_be_checked(const StatementWriter<V>& writer, const E& e) {
+    return writer.args <= writer.checked_limit && !(e.moved(writer.args) && e.was_open(writer.base));
+  }
+  template <int n> WENGERT_INLINE static bool all_finite(double value, const detail::Arguments<V, n>& a) {
+    bool all = detail::finite(value);
+#pragma GCC unroll 16
+    for (int i = 0; i < n; ++i) all &= detail::finite(a.partial[i]);
+    return all;
+  }
+
+  // (Functions of their own: these need e in memory.)
+  template <class E>
+  __attribute__((noinline, cold)) static std::uint64_t record_otherwise(const typename E::Source& source, Location site) noexcept {
+    E e(source);
+    return record_slowly(e, V(1), 0, false, e, site);
+  }
+  template <int kSign, class E> __attribute__((noinline, cold)) static std::uint64_t accumulate_otherwise(const typename E::Source& source,
+                                                                                                          V value,
+                                                                                                          std::uint64_t number) noexcept {
     using F = std::conditional_t<(kSign > 0), fn::Add, fn::Subtract>;
     E e(source);
     Binary<F, Leaf<V>, E> sum(F{}, Leaf<V>(value, number), e);

@@ -71,8 +71,8 @@ inline constinit ChunkSizes chunk_sizes{};
 template <class V> class StatementList : public StatementWriter<V> {
  public:
   using StatementWriter<V>::kArgumentBytes, StatementWriter<V>::kMaxArguments, typename StatementWriter<V>::Length;
-  using StatementWriter<V>::args, StatementWriter<V>::args_limit, StatementWriter<V>::lengths, StatementWriter<V>::position,
-      StatementWriter<V>::base, StatementWriter<V>::next, StatementWriter<V>::close;
+  using StatementWriter<V>::args, StatementWriter<V>::args_limit, StatementWriter<V>::checked_limit, StatementWriter<V>::lengths,
+      StatementWriter<V>::position, StatementWriter<V>::base, StatementWriter<V>::next, StatementWriter<V>::close;
 
   bool reject_outer_values = false;  ///< values of the outer tape are errors, not constants
 
@@ -205,7 +205,7 @@ template <class V> class StatementList : public StatementWriter<V> {
   void make_room_for_statement() {
     if (next() >= kMaxStatements) detail::throw_too_many_statements();
     const bool full = args > chunk_limit();
-    if (this->watched && !full && !variables_limit_) return;  // a watched tape comes here for each statement
+    if (this->watched && !full && !variables_limit_) return;  // a watched tape comes here whatever the room
     if (full && chunk_ + 1 == chunks_.size()) add_chunk();
     close_segment();
     if (full) args = chunks_[++chunk_];
@@ -270,13 +270,14 @@ template <class V> class StatementList : public StatementWriter<V> {
     const std::size_t used = static_cast<std::size_t>(args - chunks_[chunk_]);
     lengths = reinterpret_cast<std::uintptr_t>(chunks_[chunk_]) + chunk_arguments() + (used / kArgumentBytes - next()) * sizeof(Length);
     args_limit = this->higher_order || this->watched ? nullptr : chunk_limit();
+    checked_limit = this->watched && !this->formulas ? chunk_limit() : nullptr;
   }
   void begin_variables(std::size_t n) {
     if (n > kMaxStatements - next()) detail::throw_too_many_statements();
     if (variables_limit_) return;
     close_segment();
     variables_limit_ = kMaxStatements;
-    args_limit = nullptr;
+    args_limit = checked_limit = nullptr;
   }
   void rewind() {
     position = 1;
