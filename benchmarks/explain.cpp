@@ -66,6 +66,7 @@ void scalar_program(const TapeOptions& options) {
 struct Work {
   const char* name;
   std::function<Step()> make;
+  int steps;  // under one Profile
 };
 
 void run(const Options& options) {
@@ -75,36 +76,41 @@ void run(const Options& options) {
        [] {
          return classifier(nn::Sequential(nn::Linear(784, 256), nn::ReLU(), nn::Linear(256, 128), nn::ReLU(), nn::Linear(128, 10)),
                            {64, 784});
-       }},
+       },
+       20},
       {"cnn_b32",
        [] {
          return classifier(nn::Sequential(nn::Conv2d(1, 16, 5), nn::ReLU(), nn::MaxPool2d(2), nn::Conv2d(16, 32, 5), nn::ReLU(),
                                           nn::MaxPool2d(2), nn::Flatten(), nn::Linear(512, 10)),
                            {32, 1, 28, 28});
-       }},
-      {"rnn_b8", recurrence},
-      {"scalars", [] { return Step(scalar_program); }},
+       },
+       5},
+      {"rnn_b8", recurrence, 200},
+      {"scalars", [] { return Step(scalar_program); }, 2000},
   };
   std::vector<Row> rows;
   for (const Work& work : works) {
-    const auto add = [&](const std::string& name, const std::function<void()>& told, const std::function<void()>& plain) {
+    const auto add = [&](const std::string& name, int steps, const std::function<void()>& told, const std::function<void()>& plain) {
       const std::vector<std::function<void()>> contestants{told, plain};
       const std::vector<double> us = medians_in_turns(contestants, Time::of_this_thread, options.quick);
-      rows.push_back({.name = name, .peer = "off", .ours_us = us[0], .peer_us = us[1]});
+      rows.push_back({.name = name, .peer = "off", .ours_us = us[0] / steps, .peer_us = us[1] / steps});
     };
     const std::string checked = std::string("explain/check_finite/") + work.name, profiled = std::string("explain/profile/") + work.name;
     if (options.wants(checked)) {
       const Step with = work.make(), without = work.make();
       add(
-          checked, [&] { with({.check_finite = true}); }, [&] { without({}); });
+          checked, 1, [&] { with({.check_finite = true}); }, [&] { without({}); });
     }
     if (options.wants(profiled)) {
       const Step with = work.make(), without = work.make();
+      const auto repeated = [&](const Step& step) {
+        for (int k = 0; k < work.steps; ++k) step({});
+      };
       const auto under_profile = [&] {
         const Profile profile;
-        with({});
+        repeated(with);
       };
-      add(profiled, under_profile, [&] { without({}); });
+      add(profiled, work.steps, under_profile, [&] { repeated(without); });
     }
   }
   report(rows, options);

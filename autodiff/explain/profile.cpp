@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <map>
 #include <new>
 #include <nlohmann/json.hpp>
@@ -28,6 +29,7 @@ double seconds_of(Duration d) { return std::chrono::duration<double>(d).count();
 
 // What calls have in common that are counted together.
 struct Key {
+  std::uint32_t steps;  // of the tape that they were made under
   const char* file;
   std::uint32_t line;
   std::uint32_t label;  // of the parameter that is read first; 0: none
@@ -38,7 +40,7 @@ struct Key {
 struct KeyHash {
   std::size_t operator()(const Key& k) const {
     std::size_t h = reinterpret_cast<std::uintptr_t>(k.file) ^ reinterpret_cast<std::uintptr_t>(k.operation) << 1;
-    h ^= std::size_t(k.line) << 32 ^ k.label;
+    h ^= std::size_t(k.line) << 32 ^ std::size_t(k.steps) << 20 ^ k.label;
     return h * 0x9e3779b97f4a7c15u >> 17;
   }
 };
@@ -49,6 +51,37 @@ struct Total {
   std::size_t kept = 0;
   double flops = 0;
 };
+
+// The steps of the tapes that one line of the program opens. A step that is measured counts for those left out before it.
+struct Steps {
+  Location site;
+  bool after_gradient = false;  // of a tape that goes on after more than one gradient
+  std::uint64_t seen = 0, measured = 0, counted = 0;
+  std::uint64_t left_out = 0;      // since the last one that was measured
+  std::uint64_t to_leave_out = 0;  // before the next one
+  Duration cost{};                 // of measuring, for which none has been left out yet
+  Duration between{}, sweeping{}, outside{};
+  std::uint64_t sweeps = 0;
+
+  // The sums are of `counted` steps; this makes them sums of all.
+  double scale() const { return counted ? static_cast<double>(seen) / static_cast<double>(counted) : 1; }
+};
+constexpr std::uint64_t kAlwaysMeasured = 3;  // steps of each line
+constexpr double kMostCost = 0.01;            // of measuring, as a share of the time of all steps
+constexpr double kMostLeftOut = 1e5;          // steps in a row
+constexpr int kLongest = 50;                  // looks at the clock: what takes longer was interrupted
+
+// The time that a look at the clock takes.
+Duration cost_of_clock() {
+  constexpr int kReads = 32;
+  Duration least = Duration::max();
+  for (int k = 0; k < 3; ++k) {
+    const Time begin = Clock::now();
+    for (int r = 1; r < kReads; ++r) static_cast<void>(Clock::now());
+    least = std::min(least, Clock::now() - begin);
+  }
+  return least / kReads;
+}
 
 struct Event {
   std::uint32_t row;
@@ -71,13 +104,27 @@ std::string module_of_label(std::uint32_t label) {
 
 class Profile::Recorder final : public detail::TapeTimer {
  public:
-  explicit Recorder(bool events) : keeps_events(events), begin(Clock::now()), last_(begin) {}
+  explicit Recorder(const ProfileOptions& options)
+      : keeps_events(options.events), every_step(options.events || options.every_step), steps(1), begin(Clock::now()), last_(begin) {}
 
-  void started(const detail::TapeState& tape) noexcept override {
+  bool started(const detail::TapeState& tape, bool anew) noexcept override {
+    // A tape inside another one belongs to its step. So does what follows a gradient up to the next tape: the optimizer, for example.
+    const bool goes_on = tape.outer || (anew && !anew_before_);
+    const bool was_measured = tape.outer ? tape.outer->timer == this : tape.timer == this;
+    if (!tape.outer) anew_before_ = anew;
+    if (goes_on && !was_measured) return false;
+    try {
+      if (!goes_on && !begin_step(tape.opened_at, anew)) return false;
+    } catch (const std::bad_alloc&) {
+      ++lost;
+      return false;
+    }
     const Time now = Clock::now();
-    if (depth_ == 0) outside += now - last_;
+    if (depth_ == 0 && goes_on) at_step().outside += weighted(now - last_);
     last_ = now;
+    cost_ += clock_;
     if (const auto found = tapes_.find(&tape); found != tapes_.end()) found->second.clear();
+    return true;
   }
 
   void recorded(const detail::TapeState& tape, std::span<const Tensor* const> x) noexcept override {
@@ -86,48 +133,53 @@ class Profile::Recorder final : public detail::TapeTimer {
     try {
       const detail::TapeNode& node = tape.nodes[tape.nodes.size() - 1];
       TapeTotals& of_tape = tapes_[&tape];
-      const std::uint32_t row = row_of({node.file, node.line, label_of(x), node.operation->name()});
+      const std::uint32_t row = row_of({step_, node.file, node.line, label_of(x), node.operation->name()});
       of_tape.set_row(node, row);
       Total& total = totals[row];
-      (tape.in_sweep ? total.backward : total.forward) += length;
-      ++total.calls;
+      (tape.in_sweep ? total.backward : total.forward) += weighted(length);
+      total.calls += weight_;
       total.kept = std::max(total.kept, of_tape.add_kept(row, newly_kept(tape, node, of_tape.known)));
-      total.flops += 2 * node.operation->multiply_adds(Saved(tape, node));
+      total.flops += static_cast<double>(weight_) * 2 * node.operation->multiply_adds(Saved(tape, node));
       if (keeps_events) events.push_back({row, tape.in_sweep, last_, length});
     } catch (const std::bad_alloc&) {
       ++lost;
     }
     attributed_ += length;
-    last_ = Clock::now();  // what this function took is nobody's
+    leave(now);
   }
 
   void before_sweep() noexcept override {
     const Time now = Clock::now();
-    if (depth_ == 0) between += now - last_;
+    if (depth_ == 0) at_step().between += weighted(now - last_);
     open(now, true);
-    ++sweeps;
+    at_step().sweeps += weight_;
+    cost_ += clock_;
   }
-  void before_rule() noexcept override { open(Clock::now(), false); }
+  void before_rule() noexcept override {
+    open(Clock::now(), false);
+    cost_ += clock_;
+  }
   void after_rule(const detail::TapeState& tape, const detail::TapeNode& node) noexcept override {
     const Closed rule = close();
     try {
       const std::optional<std::uint32_t> known = tapes_[&tape].row_of(node);
-      const std::uint32_t row = known ? *known : row_of({node.file, node.line, 0, node.operation->name()});
+      const std::uint32_t row = known ? *known : row_of({step_, node.file, node.line, 0, node.operation->name()});
       Total& total = totals[row];
-      total.backward += rule.own;
-      total.flops += 2 * products_of(tape, node) * node.operation->multiply_adds(Saved(tape, node));
+      total.backward += weighted(rule.own);
+      total.flops += static_cast<double>(weight_) * 2 * products_of(tape, node) * node.operation->multiply_adds(Saved(tape, node));
       if (keeps_events) events.push_back({row, true, rule.start, rule.length});
     } catch (const std::bad_alloc&) {
       ++lost;
     }
-    last_ = Clock::now();
+    leave(last_);
   }
   void after_sweep() noexcept override {
+    cost_ += clock_;
     while (depth_ > 0) {
       const bool is_sweep = depth_ > kMaxDepth || stack_[depth_ - 1].is_sweep;
       const Closed closed = close();
       if (is_sweep) {
-        sweeping += closed.own;
+        at_step().sweeping += weighted(closed.own);
         return;
       }
       // A rule that threw an exception: its time is nobody's.
@@ -140,18 +192,20 @@ class Profile::Recorder final : public detail::TapeTimer {
     totals.clear();
     events.clear();
     tapes_.clear();
-    between = sweeping = outside = {};
-    sweeps = lost = 0;
+    steps.assign(1, {});
+    step_ = 0;
+    weight_ = 1;
+    lost = 0;
     begin = last_ = Clock::now();
   }
 
-  bool keeps_events;
+  bool keeps_events, every_step;
   std::unordered_map<Key, std::uint32_t, KeyHash> rows;
   std::vector<Key> keys;      // by row
   std::vector<Total> totals;  // by row
   std::vector<Event> events;
-  Duration between{}, sweeping{}, outside{};
-  std::uint64_t sweeps = 0, lost = 0;
+  std::vector<Steps> steps;  // the first one: of tapes that were open before
+  std::uint64_t lost = 0;
   Time begin;
 
  private:
@@ -191,6 +245,58 @@ class Profile::Recorder final : public detail::TapeTimer {
     Time start;
     Duration length, own;  // `own`: without what belongs to others inside
   };
+
+  Steps& at_step() { return steps[step_]; }
+  Duration weighted(Duration d) const { return d * static_cast<Duration::rep>(weight_); }
+
+  // Ends the step that was under way. Returns whether the one that begins is measured.
+  bool begin_step(Location site, bool after_gradient) {
+    if (measuring_) end_step(Clock::now());
+    if (const Steps& s = at_step(); s.site.line != site.line || s.site.file != site.file || s.after_gradient != after_gradient)
+      step_ = place_of(site, after_gradient);
+    Steps& s = at_step();
+    ++s.seen;
+    measuring_ = s.to_leave_out == 0;
+    if (!measuring_) {
+      --s.to_leave_out;
+      ++s.left_out;
+      return false;
+    }
+    weight_ = s.left_out + 1;
+    s.left_out = 0;
+    s.counted += weight_;
+    ++s.measured;
+    cost_ = {};
+    step_begin_ = Clock::now();
+    return true;
+  }
+  std::uint32_t place_of(Location site, bool after_gradient) {
+    std::size_t k = 1;
+    while (k < steps.size() &&
+           (steps[k].site.line != site.line || steps[k].site.file != site.file || steps[k].after_gradient != after_gradient))
+      ++k;
+    if (k == steps.size()) steps.push_back({.site = site, .after_gradient = after_gradient});
+    return static_cast<std::uint32_t>(k);
+  }
+  // As many steps are left out as make up for the time that looking at the clock took. Their number is drawn from an interval, so that
+  // measuring does not fall into step with what the program repeats.
+  void end_step(Time now) {
+    Steps& s = at_step();
+    if (depth_ == 0) s.outside += weighted(now - last_);
+    s.cost += cost_;
+    if (every_step || s.measured < kAlwaysMeasured) return;
+    const double plain = std::max(seconds_of(now - step_begin_ - cost_), 1e-9);
+    random_ = random_ * 6364136223846793005u + 1442695040888963407u;  // D. Knuth, The Art of Computer Programming 2, 3.3.4
+    const double share = 0.5 + static_cast<double>(random_ >> 40) * 0x1p-24;
+    s.to_leave_out = static_cast<std::uint64_t>(std::min(share * seconds_of(s.cost) / (kMostCost * plain), kMostLeftOut));
+    s.cost = {};
+  }
+
+  // At the end of a callback that began at `now`: what it took is nobody's.
+  void leave(Time now) {
+    last_ = Clock::now();
+    cost_ += std::min(last_ - now, kLongest * clock_) + clock_;
+  }
 
   void open(Time now, bool is_sweep) {
     if (depth_ < kMaxDepth) stack_[depth_] = {now, attributed_, is_sweep};
@@ -248,6 +354,13 @@ class Profile::Recorder final : public detail::TapeTimer {
     return count;
   }
 
+  std::uint32_t step_ = 0;    // the place in `steps` of the step under way
+  std::uint64_t weight_ = 1;  // how many steps it counts for
+  bool measuring_ = false, anew_before_ = false;
+  Time step_begin_;
+  Duration cost_{};  // of measuring the step
+  const Duration clock_ = cost_of_clock();
+  std::uint64_t random_ = 1;
   Time last_;              // of the last event
   Duration attributed_{};  // everything that has been counted so far
   Open stack_[kMaxDepth];
@@ -259,10 +372,17 @@ class Profile::Recorder final : public detail::TapeTimer {
 
 namespace {
 
+std::uint64_t scaled(std::uint64_t count, double scale) {
+  return static_cast<std::uint64_t>(std::llround(static_cast<double>(count) * scale));
+}
+
 // Sums rows by a name, which is empty for those that are left out; the most expensive first.
-template <class NameOf> std::vector<ProfileRow> grouped(std::span<const Key> keys, std::span<const Total> totals, NameOf&& name_of) {
+template <class NameOf>
+std::vector<ProfileRow> grouped(std::span<const Key> keys, std::span<const Total> totals, std::span<const Steps> steps, NameOf&& name_of) {
   std::map<std::string, ProfileRow> groups;
+  std::map<std::string, std::vector<double>> kept;  // by the line of the tape: what one tape keeps, another one keeps again
   for (std::size_t k = 0; k < keys.size(); ++k) {
+    const double scale = steps[keys[k].steps].scale();
     const std::string name = name_of(keys[k]);
     if (name.empty()) continue;
     ProfileRow& row = groups[name];
@@ -270,15 +390,19 @@ template <class NameOf> std::vector<ProfileRow> grouped(std::span<const Key> key
     const std::string_view operation = keys[k].operation;
     if ((", " + row.operations + ",").find(fmt::format(", {},", operation)) == std::string::npos)
       row.operations += fmt::format("{}{}", row.operations.empty() ? "" : ", ", operation);
-    row.calls += totals[k].calls;
-    row.forward += seconds_of(totals[k].forward);
-    row.backward += seconds_of(totals[k].backward);
-    row.kept += static_cast<double>(totals[k].kept);
-    row.flops += totals[k].flops;
+    row.calls += scaled(totals[k].calls, scale);
+    row.forward += scale * seconds_of(totals[k].forward);
+    row.backward += scale * seconds_of(totals[k].backward);
+    kept[name].resize(steps.size());
+    kept[name][keys[k].steps] += static_cast<double>(totals[k].kept);
+    row.flops += scale * totals[k].flops;
   }
   std::vector<ProfileRow> result;
   result.reserve(groups.size());
-  for (auto& [name, row] : groups) result.push_back(std::move(row));
+  for (auto& [name, row] : groups) {
+    row.kept = *std::max_element(kept[name].begin(), kept[name].end());
+    result.push_back(std::move(row));
+  }
   std::stable_sort(result.begin(), result.end(), [](const ProfileRow& a, const ProfileRow& b) { return a.seconds() > b.seconds(); });
   return result;
 }
@@ -313,24 +437,39 @@ std::string table(const char* title, const std::vector<ProfileRow>& rows, double
 
 Profile::Profile(const ProfileOptions& options) {
   if (detail::current_timer()) throw Error("profile: this thread has a Profile already; reset() begins a new measurement");
-  recorder_ = std::make_unique<Recorder>(options.events);
+  recorder_ = std::make_unique<Recorder>(options);
   detail::set_timer(recorder_.get());
 }
 
 Profile::~Profile() { detail::set_timer(nullptr); }
 
-std::vector<ProfileRow> Profile::lines() const { return grouped(recorder_->keys, recorder_->totals, line_of); }
+std::vector<ProfileRow> Profile::lines() const { return grouped(recorder_->keys, recorder_->totals, recorder_->steps, line_of); }
 std::vector<ProfileRow> Profile::operations() const {
-  return grouped(recorder_->keys, recorder_->totals, [](const Key& key) { return std::string(key.operation); });
+  return grouped(recorder_->keys, recorder_->totals, recorder_->steps, [](const Key& key) { return std::string(key.operation); });
 }
 std::vector<ProfileRow> Profile::modules() const {
-  return grouped(recorder_->keys, recorder_->totals, [](const Key& key) { return module_of_label(key.label); });
+  return grouped(recorder_->keys, recorder_->totals, recorder_->steps, [](const Key& key) { return module_of_label(key.label); });
 }
 
-double Profile::between() const { return seconds_of(recorder_->between); }
-double Profile::sweeping() const { return seconds_of(recorder_->sweeping); }
-double Profile::outside() const { return seconds_of(recorder_->outside); }
-std::uint64_t Profile::sweeps() const { return recorder_->sweeps; }
+// The sum over the steps of all lines.
+static double sum_of(const std::vector<Steps>& steps, Duration Steps::*part) {
+  double sum = 0;
+  for (const Steps& s : steps) sum += s.scale() * seconds_of(s.*part);
+  return sum;
+}
+double Profile::between() const { return sum_of(recorder_->steps, &Steps::between); }
+double Profile::sweeping() const { return sum_of(recorder_->steps, &Steps::sweeping); }
+double Profile::outside() const { return sum_of(recorder_->steps, &Steps::outside); }
+std::uint64_t Profile::sweeps() const {
+  std::uint64_t sum = 0;
+  for (const Steps& s : recorder_->steps) sum += scaled(s.sweeps, s.scale());
+  return sum;
+}
+double Profile::measured() const {
+  std::uint64_t seen = 0, measured = 0;
+  for (const Steps& s : recorder_->steps) seen += s.seen, measured += s.measured;
+  return seen ? static_cast<double>(measured) / static_cast<double>(seen) : 1;
+}
 
 std::string Profile::report() const {
   const std::vector<ProfileRow> all = operations();
@@ -342,6 +481,10 @@ std::string Profile::report() const {
     return fmt::format("  {:<40} {:>11.3f} ms  {:>5.1f}%\n", what, seconds * 1e3, 100 * seconds / whole);
   };
   std::string text = fmt::format("{} sweeps, {:.3f} ms\n", sweeps(), total * 1e3);
+  if (measured() < 1)
+    text +=
+        fmt::format("  {:.2g}% of the steps were measured, and count for all: looking at the clock takes long beside short operations\n",
+                    100 * measured());
   text += part("operations, forwards", forward) + part("operations, backwards", backward);
   text += part("sweeps without the rules of operations", sweeping());
   text += part("from the last operation to the sweep", between());

@@ -9,7 +9,8 @@
 namespace wengert {
 
 struct ProfileOptions {
-  bool events = false;  ///< keep each call with its time, for `trace_json`: 32 bytes a call
+  bool events = false;      ///< keep each call with its time, for `trace_json`: 32 bytes a call. Measures every step.
+  bool every_step = false;  ///< measure every step, also where that takes more than 3% of its time
 };
 
 /// The cost of a line, an operation or a module.
@@ -30,6 +31,10 @@ struct ProfileRow {
 ///     Profile profile;
 ///     for (int step = 0; step < 100; ++step) train_step();
 ///     std::puts(profile.report().c_str());
+///
+/// Where operations are short, looking at the clock takes a good part of their time. Then only some of the steps are measured, a step being
+/// what a tape records until its gradient is taken, so that the program takes at most 3% longer. Each of them counts for the steps left out
+/// before it, for each line with a `Tape` by itself, and `measured()` says how many there were. The first three are always measured.
 ///
 /// Times are wall-clock times. The time of an operation, forwards, begins with the end of the one before it, so it contains what your
 /// program does in between. What is recorded by a sweep (`.differentiable`) counts as backward time of its line. The gradient of a large
@@ -59,6 +64,7 @@ class Profile {
   double outside() const;   ///< between the end of a sweep and the next tape: optimizer, data
   /// @}
   std::uint64_t sweeps() const;  ///< how many there were, those inside checkpoints included
+  double measured() const;       ///< the share of the steps that were measured; what is told counts for all
 
   /// Three tables: lines, operations and modules.
   std::string report() const;

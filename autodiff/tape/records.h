@@ -94,7 +94,7 @@ class TapeState : public StatementList<double> {
   Location opened_at;
   bool in_sweep = false;
   std::unique_ptr<TapeWatch> watch;  // null unless the tape's options ask for one
-  TapeTimer* timer = nullptr;        // null unless the thread has a Profile
+  TapeTimer* timer = nullptr;        // null unless the thread has a Profile that measures this tape
 
   void begin(const TapeOptions& options, Location site);
   void end() noexcept;
@@ -122,6 +122,8 @@ class TapeState : public StatementList<double> {
   std::uint32_t find_leaf(const ParameterState& p) const;
   /// Fixes the value that a parameter has on this tape, whatever is assigned to it later. The tape must not have read it yet.
   Tensor bind_parameter(const ParameterState& p, const Tensor& value);
+  /// Makes a variable of this tape the leaf of a parameter of the same value. The tape must not have read it yet.
+  void read_as(const ParameterState& p, const Tensor& variable) { leaves.add(&p, slot_of(variable)); }
 
   Input& input(const TapeNode& n, std::uint32_t i) { return inputs[n.first_input + i]; }
   const Input& input(const TapeNode& n, std::uint32_t i) const { return inputs[n.first_input + i]; }
@@ -157,6 +159,7 @@ class TapeState : public StatementList<double> {
  private:
   std::uint32_t resolve_other_tensor(const Tensor& t) const;
   void release_nodes();
+  void start_timer(bool anew) noexcept;
   NumberRange tensor_numbers_;
 };
 

@@ -76,9 +76,12 @@ void TapeState::begin(const TapeOptions& options, Location site) {
   if (active_writer<double>) active_writer<double>->close();  // only the active writer may have an open statement
   outer = std::exchange(innermost, this);
   resume = std::exchange(active_writer<double>, this);
-  timer = timer_of_thread;
-  if (timer) [[unlikely]]
-    timer->started(*this);
+  start_timer(false);
+}
+
+void TapeState::start_timer(bool anew) noexcept {
+  const bool measured = timer_of_thread && timer_of_thread->started(*this, anew);
+  timer = measured ? timer_of_thread : nullptr;
 }
 
 void set_timer(TapeTimer* timer) noexcept {
@@ -112,8 +115,7 @@ void TapeState::discard_records() {
   release_nodes();
   tensor_base = tensor_numbers_.reserve_from(tensor_base + used);
   StatementList::discard_records();
-  if (timer) [[unlikely]]
-    timer->started(*this);
+  start_timer(true);
 }
 
 void TapeState::release_nodes() {

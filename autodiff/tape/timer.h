@@ -16,8 +16,8 @@ struct TapeNode;
 /// Calls may nest: the rule of a checkpoint opens a tape and sweeps over it.
 class TapeTimer {
  public:
-  /// A tape begins, or begins anew after its records were dropped.
-  virtual void started(const TapeState& tape) noexcept = 0;
+  /// A tape begins, or begins anew after its records were dropped. Returns whether to measure it from here on.
+  virtual bool started(const TapeState& tape, bool anew) noexcept = 0;
   /// The last node of the tape has been recorded: an operation on x.
   virtual void recorded(const TapeState& tape, std::span<const Tensor* const> x) noexcept = 0;
   virtual void before_sweep() noexcept = 0;

@@ -94,7 +94,7 @@ BOOST_AUTO_TEST_CASE(convolutions_products_and_recurrence_count_their_products) 
 
 BOOST_AUTO_TEST_CASE(no_time_is_counted_twice) {
   const auto begin = std::chrono::steady_clock::now();
-  Profile profile;
+  const Profile profile({.every_step = true});
   for (int step = 0; step < 20; ++step) {
     Tape tape;
     Tensor x = tape.variable(Tensor::ones({64, 64}, float64));
@@ -209,6 +209,76 @@ BOOST_AUTO_TEST_CASE(a_trace_holds_every_call) {
   }
   BOOST_TEST(events[0].at("name") == "exp");
   BOOST_TEST(events[2].at("cat") == "backward");
+}
+
+namespace {
+
+// One step of a program whose operations take less time than a look at the clock, as often as asked.
+void many_short_steps(int steps, int operations) {
+  for (int step = 0; step < steps; ++step) {
+    Tape tape;
+    Tensor x = tape.variable(Tensor::ones({1}, float64));
+    const Tensor x0 = x;
+    for (int k = 0; k < operations; ++k) x = -x;
+    static_cast<void>(tape.gradient(x, x0));
+  }
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(steps_that_are_left_out_count_as_well) {
+  constexpr int kSteps = 3000, kOperations = 40;
+  const Profile profile;
+  many_short_steps(kSteps, kOperations);
+  BOOST_TEST(profile.measured() < 0.9);
+  BOOST_TEST(profile.measured() >= 3.0 / kSteps);
+  BOOST_TEST(profile.sweeps() == std::uint64_t(kSteps));
+  const std::vector<ProfileRow> rows = profile.operations();
+  const ProfileRow* const row = find(rows, "negative");
+  BOOST_REQUIRE(row);
+  BOOST_TEST(row->calls == std::uint64_t(kSteps * kOperations));
+  BOOST_TEST(row->forward > 0);
+  BOOST_TEST(row->backward > 0);
+  BOOST_TEST(contains(profile.report(), "% of the steps were measured"));
+}
+
+BOOST_AUTO_TEST_CASE(each_line_that_opens_tapes_counts_for_itself) {
+  const Profile profile;
+  for (int step = 0; step < 1000; ++step) {
+    many_short_steps(2, 40);
+    Tape tape;
+    const Tensor x = tape.variable(Tensor::ones({1}, float64));
+    static_cast<void>(tape.gradient(exp(x), x));
+  }
+  BOOST_TEST(find(profile.operations(), "negative")->calls == 80'000u);
+  BOOST_TEST(find(profile.operations(), "exp")->calls == 1000u);
+}
+
+BOOST_AUTO_TEST_CASE(a_tape_that_goes_on_after_its_gradients_has_steps_too) {
+  Profile profile;
+  Tape tape;
+  for (int step = 0; step < 3000; ++step) {
+    const Tensor x = tape.variable(Tensor::ones({1}, float64));
+    Tensor y = x;
+    for (int k = 0; k < 40; ++k) y = -y;
+    static_cast<void>(tape.gradient(y, x));
+  }
+  BOOST_TEST(profile.measured() < 0.9);
+  // The first two gradients belong to one step, so counts are not exact.
+  BOOST_TEST(static_cast<double>(profile.sweeps()) == 3000.0, boost::test_tools::tolerance(0.01));
+  profile.reset();
+  BOOST_TEST(profile.sweeps() == 0u);
+  BOOST_TEST(profile.measured() == 1.0);
+}
+
+BOOST_AUTO_TEST_CASE(every_step_is_measured_where_that_is_asked_for) {
+  for (const ProfileOptions& options : {ProfileOptions{.every_step = true}, ProfileOptions{.events = true}}) {
+    const Profile profile(options);
+    many_short_steps(200, 40);
+    BOOST_TEST(profile.measured() == 1.0);
+    BOOST_TEST(find(profile.operations(), "negative")->calls == 8000u);
+    BOOST_TEST(!contains(profile.report(), "were measured"));
+  }
 }
 
 BOOST_AUTO_TEST_CASE(a_trace_needs_events) {
