@@ -7,6 +7,7 @@
 #include <type_traits>
 
 #include "autodiff/check_option.h"
+#include "autodiff/tensor/call_site.h"
 #include "optim/parameter_checks.h"
 #include "optim/state_reader.h"
 
@@ -42,7 +43,8 @@ void Optimizer::check_group(std::size_t group) const {
 }
 
 // Everything that can be wrong is looked at before anything changes.
-void Optimizer::step(const Gradients& gradients, const StepOptions& options) {
+void Optimizer::step(const Gradients& gradients, const StepOptions& options, Location site) {
+  const CallSite scope(site);
   const NoRecord pause;
   Given g = given(gradients);
   apply_options(g, options);

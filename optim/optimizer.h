@@ -43,7 +43,7 @@ class Optimizer {
   /// their values. Frozen parameters and their state stay as they are. The gradients may be of more parameters and in another order. An
   /// Error names a parameter that has no gradient, or that does not fit its gradient or its state; then nothing has changed. If memory runs
   /// out nothing has changed either, unless that is while the gradient of a large weight is multiplied, as the step reaches it.
-  void step(const Gradients& gradients, const StepOptions& options = {});
+  void step(const Gradients& gradients, const StepOptions& options = {}, Location site = Location::here());
 
   /// Of a group.
   virtual double learning_rate(std::size_t group = 0) const = 0;

@@ -7,6 +7,7 @@
 
 #include "autodiff/tape/reverse_sweep.h"
 #include "autodiff/tape/sources.h"
+#include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace detail {
@@ -127,24 +128,23 @@ Gradients sweep_back(TapeState& t, const Source& target, std::span<const Source>
 
 using namespace detail;
 
-Gradients Tape::sweep_sources(const Source& target, std::span<const Source> sources, const GradientOptions& o) {
-  return sweep_back(*state_, target, sources, o);
+Gradients Tape::sweep_sources(const GradientTarget& target, std::span<const Source> sources, const GradientOptions& o) {
+  const CallSite scope(target.site());
+  return sweep_back(*state_, target.source(), sources, o);
 }
-Gradients Tape::gradient(const Tensor& target, const ParameterList& sources, const GradientOptions& options) {
+Gradients Tape::gradient(const GradientTarget& target, const ParameterList& sources, const GradientOptions& options) {
+  const CallSite scope(target.site());
   const pool::Vector<Source> list(sources.begin(), sources.end());
-  return sweep_back(*state_, Source(target), list, options, true);
+  return sweep_back(*state_, target.source(), list, options, true);
 }
-Gradients Tape::gradient(const Scalar& target, const ParameterList& sources, const GradientOptions& options) {
+std::vector<Tensor> Tape::gradient(const GradientTarget& target, std::span<const Tensor> sources, const GradientOptions& options) {
   const pool::Vector<Source> list(sources.begin(), sources.end());
-  return sweep_back(*state_, Source(target), list, options, true);
-}
-std::vector<Tensor> Tape::gradient(const Tensor& target, std::span<const Tensor> sources, const GradientOptions& options) {
-  const pool::Vector<Source> list(sources.begin(), sources.end());
-  const Gradients g = sweep_sources(Source(target), list, options);
+  const Gradients g = sweep_sources(target, list, options);
   return {g.begin(), g.end()};
 }
 
-void Tape::gradient(const Scalar& target, std::span<const Scalar> sources, std::span<double> out, const GradientOptions& o) {
+void Tape::gradient(const Scalar& target, std::span<const Scalar> sources, std::span<double> out, const GradientOptions& o, Location site) {
+  const CallSite scope(site);
   TapeState& t = *state_;
   if (sources.size() != out.size())
     throw ShapeError(fmt::format("gradient: {} sources, but room for {} derivatives", sources.size(), out.size()));

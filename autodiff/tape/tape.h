@@ -69,6 +69,40 @@ struct Source {
 
 }  // namespace detail
 
+/// What to differentiate: a Scalar, a Tensor or what converts to one of them, and the line that asks for it.
+class GradientTarget {
+ public:
+  GradientTarget(const Scalar& scalar, Location site = Location::here()) : source_(scalar), site_(site) {}
+  GradientTarget(const Tensor& tensor, Location site = Location::here()) : source_(tensor), site_(site) {}
+  /// An expression, which is recorded here.
+  template <class T>
+  requires std::convertible_to<const T&, Scalar> GradientTarget(const T& expression, Location site = Location::here())
+      : scalar_(recorded(expression, site)), source_(scalar_), site_(site) {}
+  /// A Parameter.
+  template <class T>
+  requires std::convertible_to<const T&, Tensor> GradientTarget(const T& value, Location site = Location::here())
+      : tensor_(value), source_(tensor_), site_(site) {}
+  GradientTarget(const GradientTarget&) = delete;
+  GradientTarget& operator=(const GradientTarget&) = delete;
+
+  const detail::Source& source() const { return source_; }
+  Location site() const { return site_; }
+
+ private:
+  template <class T> static Scalar recorded(const T& expression, Location site) {
+    if constexpr (ScalarExpression<T>) {
+      return Scalar(expression, site);
+    } else {
+      return expression;
+    }
+  }
+
+  Scalar scalar_;
+  Tensor tensor_;
+  detail::Source source_;
+  Location site_;
+};
+
 /// Types accepted as individual sources.
 template <class T> concept Differentiable = std::is_same_v<T, Tensor> || std::is_same_v<T, Scalar> || std::is_same_v<T, Parameter>;
 template <Differentiable... S> struct Sources { std::tuple<const S&...> sources; };
@@ -101,29 +135,21 @@ class Tape {
   /// d target / d source for every source. A source may be any value of this tape, not only an input. The call consumes the records (a
   /// second call, or using a value recorded before, is a TapeError) unless `.retain` or `.differentiable` is set.
   /// @{
-  Gradients gradient(const Tensor& target, const ParameterList& sources, const GradientOptions& options = {});
-  Gradients gradient(const Scalar& target, const ParameterList& sources, const GradientOptions& options = {});
-  std::vector<Tensor> gradient(const Tensor& target, std::span<const Tensor> sources, const GradientOptions& options = {});
+  Gradients gradient(const GradientTarget& target, const ParameterList& sources, const GradientOptions& options = {});
+  std::vector<Tensor> gradient(const GradientTarget& target, std::span<const Tensor> sources, const GradientOptions& options = {});
   /// Many scalars at once; `out` must have the length of `sources`.
-  void gradient(const Scalar& target, std::span<const Scalar> sources, std::span<double> out, const GradientOptions& options = {});
+  void gradient(const Scalar& target, std::span<const Scalar> sources, std::span<double> out, const GradientOptions& options = {},
+                Location site = Location::here());
   /// One source: its gradient. More: a tuple for `auto [dw, db] = ...`. Scalars give double, tensors and parameters give Tensor. With
   /// Scalars among the sources `.differentiable` is a TapeError: differentiable_gradient() gives Scalars.
-  template <class... S> auto gradient(const Scalar& target, const Sources<S...>& s, const GradientOptions& options = {}) {
-    return numbers_and_tensors(target, s, options);
-  }
-  template <class... S> auto gradient(const Tensor& target, const Sources<S...>& s, const GradientOptions& options = {}) {
+  template <class... S> auto gradient(const GradientTarget& target, const Sources<S...>& s, const GradientOptions& options = {}) {
     return numbers_and_tensors(target, s, options);
   }
   template <Differentiable... S>
-  requires(sizeof...(S) > 0) auto gradient(const Scalar& target, const S&... s) { return gradient(target, wrt(s...)); }
-  template <Differentiable... S>
-  requires(sizeof...(S) > 0) auto gradient(const Tensor& target, const S&... s) { return gradient(target, wrt(s...)); }
+  requires(sizeof...(S) > 0) auto gradient(const GradientTarget& target, const S&... s) { return gradient(target, wrt(s...)); }
   /// The same, recorded: Scalars give Scalar, and all results can be differentiated again. Scalars need a tape opened with
   /// `{.higher_order = true}`.
-  template <Differentiable... S> auto differentiable_gradient(const Scalar& target, const S&... s) {
-    return unpack<true>(sweep(target, wrt(s...), {.differentiable = true}), wrt(s...));
-  }
-  template <Differentiable... S> auto differentiable_gradient(const Tensor& target, const S&... s) {
+  template <Differentiable... S> auto differentiable_gradient(const GradientTarget& target, const S&... s) {
     return unpack<true>(sweep(target, wrt(s...), {.differentiable = true}), wrt(s...));
   }
   /// d targets[i] / d sources[j] for several targets: a matrix with a row for each target, row by row. A sweep computes eight rows at once,
@@ -158,7 +184,7 @@ class Tape {
 
  private:
   friend struct detail::TapeAccess;
-  Gradients sweep_sources(const detail::Source& target, std::span<const detail::Source> sources, const GradientOptions& options);
+  Gradients sweep_sources(const GradientTarget& target, std::span<const detail::Source> sources, const GradientOptions& options);
   Tensor jvp_of(const detail::Source& target, std::span<const detail::Source> sources, std::span<const Tensor> tangents);
   template <class Y, class... S> Tensor jvp_of(const Y& target, const Sources<S...>& s, std::initializer_list<Tensor> tangents) {
     return std::apply(
@@ -168,15 +194,15 @@ class Tape {
         },
         s.sources);
   }
-  template <class Y, class... S> Gradients sweep(const Y& target, const Sources<S...>& s, const GradientOptions& options) {
+  template <class... S> Gradients sweep(const GradientTarget& target, const Sources<S...>& s, const GradientOptions& options) {
     return std::apply(
         [&](const S&... e) {
           const detail::Source list[] = {detail::Source(e)...};
-          return sweep_sources(detail::Source(target), list, options);
+          return sweep_sources(target, list, options);
         },
         s.sources);
   }
-  template <class Y, class... S> auto numbers_and_tensors(const Y& target, const Sources<S...>& s, const GradientOptions& options) {
+  template <class... S> auto numbers_and_tensors(const GradientTarget& target, const Sources<S...>& s, const GradientOptions& options) {
     if constexpr ((std::is_same_v<S, Scalar> || ...))
       if (options.differentiable) detail::throw_numbers_have_no_derivatives();
     return unpack<false>(sweep(target, s, options), s);

@@ -278,7 +278,8 @@ double Tensor::element(Index flat) const {
   return dispatch(dtype(), [&](auto zero) { return static_cast<double>(static_cast<const decltype(zero)*>(elements_->data)[offset]); });
 }
 
-double Tensor::item() const {
+double Tensor::item(Location site) const {
+  const CallSite scope(site);
   detail::check_defined("item", *this);
   if (size() != 1) throw ShapeError(fmt::format("item: {} has {} elements, not one", describe(*this), size()));
   return element(0);
@@ -299,7 +300,10 @@ static Index flat_position(const Tensor& t, std::span<const Index> position, con
   return flat;
 }
 
-double Tensor::at(std::initializer_list<Integer> position) const { return element(flat_position(*this, Shape(position), "at")); }
+double Tensor::at(std::initializer_list<Integer> position, Location site) const {
+  const CallSite scope(site);
+  return element(flat_position(*this, Shape(position), "at"));
+}
 Index Tensor::checked_position(const char* operation, std::span<const Index> position) const {
   return flat_position(*this, position, operation);
 }

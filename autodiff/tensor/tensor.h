@@ -230,9 +230,9 @@ class Tensor {
     return static_cast<T*>(elements_->data);
   }
   /// The value of a tensor of one element, whatever its dtype.
-  double item() const;
+  double item(Location site = Location::here()) const;
   /// The value at one position (one index for each dimension; negative ones count from the end), not recorded.
-  double at(std::initializer_list<Integer> position) const;
+  double at(std::initializer_list<Integer> position, Location site = Location::here()) const;
   /// Sets the value at one position: for building data, element by element. Not differentiable (`slice_update` is): a TapeError if a tape
   /// has recorded this tensor. Elements that other handles share are copied first, so nobody else sees the change.
   void set(std::initializer_list<Integer> position, ExactNumber value, Location site = Location::here());

@@ -1,10 +1,12 @@
 #include <autodiff/autodiff.h>
 #include <autodiff/tensor/call_site.h>
 #include <nn/losses.h>
+#include <optim/sgd.h>
 
 #include <boost/test/unit_test.hpp>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "tests/support/throws.h"
 
@@ -105,6 +107,37 @@ BOOST_AUTO_TEST_CASE(operators_name_their_own_line) {
   BOOST_TEST(made_at(sum) == line(__LINE__ - 1));
   const std::string message = message_of<ShapeError>([&] { matmul(-a, Tensor::ones({3, 3}, float64)); });
   BOOST_TEST(message.find("left (2, 2) float64 made at " + line(__LINE__ - 1)) != std::string::npos, message);
+}
+
+BOOST_AUTO_TEST_CASE(errors_of_gradients_of_elements_and_of_steps_name_their_line) {
+  const auto place_of = [](auto&& f) {
+    try {
+      f();
+    } catch (const Error& e) {
+      return to_string(e.location());
+    }
+    return std::string("no error");
+  };
+  Tape tape;
+  const Tensor v = tape.variable(x), unread = tape.variable(x);
+  const Scalar s = tape.variable(2.0), t = tape.variable(3.0);
+  const Parameter w(x, "w");
+  const std::vector<Tensor> tensors{unread};
+  const std::vector<Scalar> scalars{t};
+  std::vector<double> out(1);
+  // clang-format off
+  BOOST_TEST(place_of([&] { static_cast<void>(tape.gradient(v * v, v)); }) == line(__LINE__));
+  BOOST_TEST(place_of([&] { static_cast<void>(tape.gradient(sum(v), wrt(unread), {.retain = true})); }) == line(__LINE__));
+  BOOST_TEST(place_of([&] { static_cast<void>(tape.gradient(sum(v), tensors, {.retain = true})); }) == line(__LINE__));
+  BOOST_TEST(place_of([&] { static_cast<void>(tape.gradient(sum(v), ParameterList{w}, {.retain = true})); }) == line(__LINE__));
+  BOOST_TEST(place_of([&] { static_cast<void>(tape.gradient(s * s, wrt(t), {.retain = true})); }) == line(__LINE__));
+  BOOST_TEST(place_of([&] { tape.gradient(s, scalars, out, {.retain = true}); }) == line(__LINE__));
+  BOOST_TEST(place_of([&] { static_cast<void>(tape.differentiable_gradient(sum(v), unread)); }) == line(__LINE__));
+  BOOST_TEST(place_of([&] { static_cast<void>(x.item()); }) == line(__LINE__));
+  BOOST_TEST(place_of([&] { static_cast<void>(x.at({2, 0})); }) == line(__LINE__));
+  optim::SGD sgd(ParameterList{w});
+  BOOST_TEST(place_of([&] { sgd.step({}); }) == line(__LINE__));
+  // clang-format on
 }
 
 BOOST_AUTO_TEST_CASE(losses_name_their_caller) {
