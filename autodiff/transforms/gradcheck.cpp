@@ -419,6 +419,50 @@ GradientCheck check_gradient(FunctionOfTensors f, std::span<const Tensor> x, con
   return Checker(f, x, options).run();
 }
 
+namespace {
+
+// Parameters in the place of the inputs of a function: while this lives they have other values, and on a tape they are its variables.
+class Substitution {
+ public:
+  explicit Substitution(const ParameterList& parameters) {
+    for (const ParameterRef& p : parameters) {
+      if (p->frozen) continue;
+      parameters_.push_back(p);
+      values.push_back(p->value);
+    }
+    if (values.empty()) throw ShapeError("check_gradient: there are no parameters, or all are frozen");
+  }
+  ~Substitution() {
+    for (std::size_t k = 0; k < values.size(); ++k) parameters_[k]->value = values[k];
+  }
+  Substitution(const Substitution&) = delete;
+  Substitution& operator=(const Substitution&) = delete;
+
+  void set(std::span<const Tensor> x) const {
+    for (std::size_t k = 0; k < x.size(); ++k) {
+      ParameterState& p = *parameters_[k].get();
+      p.value = x[k].constant();
+      if (recording() && x[k].number()) active_tape()->read_as(p, x[k]);
+    }
+  }
+
+  TensorList values;  // their own
+
+ private:
+  std::vector<ParameterRef> parameters_;
+};
+
+}  // namespace
+
+GradientCheck check_gradient(FunctionOfParameters f, const ParameterList& parameters, const GradientCheckOptions& options) {
+  const Substitution substitution(parameters);
+  const auto with_values = [&](std::span<const Tensor> x) {
+    substitution.set(x);
+    return f();
+  };
+  return Checker(with_values, substitution.values, options).run();
+}
+
 void wrong_number_of_inputs(int wanted, std::size_t given) {
   throw ShapeError(fmt::format("check_gradient: the function takes {} inputs, but {} were given", wanted, given));
 }

@@ -9,6 +9,7 @@
 
 #include "autodiff/ops.h"
 #include "autodiff/tensor/function_ref.h"
+#include "autodiff/transforms/derivatives.h"
 
 namespace wengert {
 
@@ -66,6 +67,7 @@ namespace detail {
 using FunctionOfTensors = FunctionRef<Tensor(std::span<const Tensor>)>;
 
 GradientCheck check_gradient(FunctionOfTensors f, std::span<const Tensor> x, const GradientCheckOptions& options);
+GradientCheck check_gradient(FunctionOfParameters f, const ParameterList& parameters, const GradientCheckOptions& options);
 /// Throws a ShapeError: f takes `wanted` arguments, but `given` were given.
 [[noreturn]] void wrong_number_of_inputs(int wanted, std::size_t given);
 
@@ -116,6 +118,18 @@ template <class F> GradientCheck check_gradient(F&& f, std::span<const double> x
 }
 template <class F> GradientCheck check_gradient(F&& f, std::initializer_list<double> x, const GradientCheckOptions& options = {}) {
   return check_gradient(f, std::span(x.begin(), x.size()), options);
+}
+
+/// The same with respect to the parameters of a model, for a function without arguments that reads them through it:
+///
+///     check_gradient([&] { return nn::mse(net(x), y); }, net.parameters())
+///
+/// Frozen parameters are constants and are left out. The function must compute the same each time: check a model with dropout after
+/// eval(). Parameters have their values again afterwards. Convert model and data to float64 for a sharp check: what captures float32
+/// tensors is compared with differences in float32.
+template <class F, std::same_as<ParameterList> P>
+requires ParameterFunction<F> GradientCheck check_gradient(F&& f, const P& parameters, const GradientCheckOptions& options = {}) {
+  return detail::check_gradient(detail::FunctionOfParameters(f), parameters, options);
 }
 
 }  // namespace wengert

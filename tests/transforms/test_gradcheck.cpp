@@ -4,6 +4,7 @@
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <stdexcept>
 
 #include "tests/support/faulty.h"
 #include "tests/support/throws.h"
@@ -60,6 +61,42 @@ BOOST_AUTO_TEST_CASE(the_complex_step_and_the_hand_formula_may_be_given) {
   BOOST_TEST(!wrong.passed());
   BOOST_TEST(failed_row(wrong, "tape / by hand"));
   BOOST_TEST(!failed_row(wrong, "tape / differences"));
+}
+
+BOOST_AUTO_TEST_CASE(parameters_are_checked_through_the_function_that_reads_them) {
+  Parameter w(x, "w"), b(Tensor::from({0.5, -1, 2}, float64), "b"), fixed(x + 1, "fixed");
+  fixed.freeze();
+  const auto f = [&] { return sum(sin(w * fixed + b) * w); };
+  const ParameterList parameters{w, b, fixed};
+  WENGERT_CHECK_GRADIENT(f, parameters);
+  WENGERT_CHECK_GRADIENT([&] { return checkpoint([&](const Tensor& t) { return sum(tanh(w * t)); })(x); }, ParameterList{w});
+  const Tensor slope = cos(w.value() * fixed.value() + b.value()), by_hand = sum(slope * w.value(), 0);
+  const Tensor of_w = slope * fixed.value() * w.value() + sin(w.value() * fixed.value() + b.value());
+  WENGERT_CHECK_GRADIENT(f, parameters, {.by_hand = {of_w, by_hand}});
+  BOOST_TEST(w.value().to_vector<double>() == x.to_vector<double>());
+  BOOST_TEST(w.value().elements() == x.elements());  // its own again, not a copy
+
+  const GradientCheck wrong = check_gradient([&] { return sum(faulty(Tensor(w), Fault::reverse)); }, parameters);
+  BOOST_TEST(!wrong.passed());
+  const GradientCheck::Row* row = failed_row(wrong, "tape / differences");
+  BOOST_REQUIRE(row);
+  BOOST_TEST(row->input == 0);
+  BOOST_TEST(contains(row->where, "parameter w"), row->where);
+}
+
+BOOST_AUTO_TEST_CASE(parameters_keep_their_values_if_the_function_throws) {
+  const Parameter w(x, "w");
+  int calls = 0;
+  const auto f = [&]() -> Tensor {
+    if (++calls == 5) throw std::runtime_error("planted");
+    return sum(w * w);
+  };
+  BOOST_CHECK_THROW(static_cast<void>(check_gradient(f, ParameterList{w})), std::runtime_error);
+  BOOST_TEST(w.value().elements() == x.elements());
+  Parameter frozen(x);
+  frozen.freeze();
+  BOOST_TEST(contains(message_of<ShapeError>([&] { static_cast<void>(check_gradient(f, ParameterList{frozen})); }),
+                      "check_gradient: there are no parameters, or all are frozen"));
 }
 
 BOOST_AUTO_TEST_CASE(a_wrong_reverse_rule_is_told_by_its_worst_element) {
