@@ -17,7 +17,8 @@ Tensor residual_sum(const Tensor& x, const Tensor& y, Location site);
 /// x + inner(x), for an inner layer (a module, a lambda or a function) that keeps the shape.
 ///
 ///     nn::Residual block(nn::Sequential(nn::Linear(8, 8), nn::ReLU()));
-template <Layer F> struct Residual : Module {
+template <class F> struct Residual : Module {
+  static_assert(detail::LayerCheck<F>::kPassed);
   explicit Residual(F inner) : inner(std::move(inner)) {}
 
   Tensor operator()(const Tensor& x, Location site = Location::here()) {

@@ -19,6 +19,22 @@ template <class L> concept Layer = std::copy_constructible<std::remove_const_t<L
   { layer(x) } -> std::convertible_to<Tensor>;
 };
 
+namespace detail {
+
+/// Says, in one sentence, why something is no layer.
+template <class L> struct LayerCheck {
+  static_assert(
+      requires(L & layer, const Tensor& x) { layer(x); },
+      "a layer has `Tensor operator()(const Tensor& x)`, but this cannot be called with one Tensor");
+  static_assert(
+      requires(L & layer, const Tensor& x) { Tensor(layer(x)); },
+      "a layer returns a Tensor; take one out of what returns more: [lstm](const Tensor& x) { return lstm(x).output; }");
+  static_assert(std::copy_constructible<std::remove_const_t<L>>, "a layer can be copied, as a copy of the model copies its layers");
+  static constexpr bool kPassed = true;
+};
+
+}  // namespace detail
+
 /// A lambda or a function as a module.
 template <Layer F> class Function final : public Stateless {
  public:
@@ -111,10 +127,9 @@ template <class L> std::unique_ptr<AnyLayer> make_layer(L&& layer) {
 class Sequential : public Module {
  public:
   Sequential() = default;
-  // A single Sequential is excluded first, because whether it is a Layer depends on its copy constructor.
   template <class... L>
-  requires(sizeof...(L) > 0 && !(sizeof...(L) == 1 && (std::derived_from<std::decay_t<L>, Sequential> && ...)) &&
-           (Layer<std::decay_t<L>> && ...)) explicit Sequential(L&&... layers) {
+  requires(sizeof...(L) > 0 &&
+           !(sizeof...(L) == 1 && (std::derived_from<std::decay_t<L>, Sequential> && ...))) explicit Sequential(L&&... layers) {
     layers_.reserve(sizeof...(L));
     (add(std::forward<L>(layers)), ...);
   }
@@ -124,8 +139,8 @@ class Sequential : public Module {
   ~Sequential() override = default;
 
   /// Appends a layer.
-  template <class L>
-  requires Layer<std::decay_t<L>> Sequential& add(L&& layer) {
+  template <class L> Sequential& add(L&& layer) {
+    static_assert(detail::LayerCheck<std::decay_t<L>>::kPassed);
     layers_.push_back(detail::make_layer(std::forward<L>(layer)));
     return *this;
   }

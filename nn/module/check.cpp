@@ -44,6 +44,17 @@ std::string text_of(std::string_view name, const Tensor& value) {
                      to_string(value.dtype()), to_string(value.made_at()));
 }
 
+// ", read by multiply at net.cpp:15": the first operation that reads the leaf, which tells of a parameter without a name where it belongs.
+std::string first_reader(const wengert::detail::TapeState& tape, std::uint32_t slot) {
+  for (std::uint32_t k = 0; k < tape.nodes.size(); ++k) {
+    const wengert::detail::TapeNode& node = tape.nodes[k];
+    const auto reads = [&](const wengert::detail::Input& x) { return !x.scalar && x.index == slot; };
+    if (tape.any_input(node, reads))
+      return fmt::format(", read by {} at {}", node.operation ? node.operation->name() : "x(i, ...)", to_string(node.site()));
+  }
+  return "";
+}
+
 struct CollectModes final : Visitor {
   std::vector<char> modes;
   explicit CollectModes(Module& model) { CollectModes::module(model); }
@@ -112,8 +123,9 @@ void ModelCheck::begin(Module&) {
 void ModelCheck::end(Module& model) {
   mode_observer = seen_->outer;
   const Members members(model);
+  const wengert::detail::TapeState& tape = *wengert::detail::active_tape();
   std::set<const ParameterState*> read;
-  for (const auto& leaf : wengert::detail::active_tape()->leaves.all()) read.insert(leaf.parameter.get());
+  for (const auto& leaf : tape.leaves.all()) read.insert(leaf.parameter.get());
   std::vector<std::string> unread;
   for (const auto& [path, parameter] : members.parameters) {
     if (!read.contains(parameter) && !parameter->frozen) unread.push_back(text_of(path, parameter->value));
@@ -122,8 +134,9 @@ void ModelCheck::end(Module& model) {
   const auto add_once = [](std::vector<std::string>& list, std::string text) {
     if (std::find(list.begin(), list.end(), text) == list.end()) list.push_back(std::move(text));
   };
-  for (const auto& leaf : wengert::detail::active_tape()->leaves.all())  // in the order of reading
-    if (read.contains(leaf.parameter.get())) add_once(seen_->forgotten_parameters, text_of(leaf.parameter->name, leaf.parameter->value));
+  for (const auto& leaf : tape.leaves.all())  // in the order of reading
+    if (read.contains(leaf.parameter.get()))
+      add_once(seen_->forgotten_parameters, text_of(leaf.parameter->name, leaf.parameter->value) + first_reader(tape, leaf.slot));
   if (seen_->never_read) {
     std::erase_if(*seen_->never_read,
                   [&](const std::string& text) { return std::find(unread.begin(), unread.end(), text) == unread.end(); });

@@ -44,6 +44,34 @@ nn::Conv2d convolution() {
 #endif
 }
 
+// A layer is called with one Tensor and returns one.
+nn::Sequential layers() {
+#ifdef WRONG_no_call  // error: this cannot be called with one Tensor
+  return nn::Sequential(nn::Linear(2, 8), 0.5);
+#else
+  return nn::Sequential(nn::Linear(2, 8), [](const Tensor& x) { return 0.5 * x; });
+#endif
+}
+void recurrent_layer(nn::Sequential& model) {
+#ifdef WRONG_more_than_a_tensor  // error: a layer returns a Tensor; take one out of what returns more
+  model.add(nn::LSTM(4, 8));
+#else
+  model.add([lstm = nn::LSTM(4, 8)](const Tensor& x) mutable { return lstm(x).output; });
+#endif
+}
+#ifdef WRONG_residual  // error: a layer returns a Tensor; take one out of what returns more
+nn::Residual shortcut(nn::LSTM(4, 4));
+#else
+nn::Residual shortcut(nn::Linear(4, 4));
+#endif
+void owner(nn::Sequential& model, std::unique_ptr<nn::Linear> inner) {
+#ifdef WRONG_no_copy  // error: a layer can be copied
+  model.add([inner = std::move(inner)](const Tensor& x) { return (*inner)(x); });
+#else
+  model.add([inner = *inner](const Tensor& x) { return inner(x); });
+#endif
+}
+
 // Options of operations and of layers have different names, so that both namespaces can be used at once.
 using namespace wengert::nn;
 Conv2dOptions of_operation;

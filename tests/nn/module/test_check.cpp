@@ -70,6 +70,18 @@ BOOST_AUTO_TEST_CASE(a_parameter_that_visit_forgets) {
   BOOST_TEST(contains(complaint(Scaled()), "the forward pass reads, but visit does not name: scale, "));
 }
 
+BOOST_AUTO_TEST_CASE(a_parameter_without_a_name_is_told_by_the_line_that_reads_it) {
+  struct Scaled : nn::Module {
+    nn::Linear layer{2, 1};
+    Parameter scale{Tensor::ones({1})};
+    Tensor operator()(const Tensor& x) const { return scale * layer(x); }
+    void visit(nn::Visitor& v) override { v("layer", layer); }
+  };
+  const std::string line = std::to_string(__LINE__ - 3), text = complaint(Scaled());
+  BOOST_TEST(contains(text, "a parameter without a name, (1,) float32 made at"), text);
+  BOOST_TEST(contains(text, ", read by multiply at test_check.cpp:" + line), text);
+}
+
 BOOST_AUTO_TEST_CASE(a_layer_that_the_forward_pass_forgets) {
   Net model;
   model.reads_second = false;
