@@ -28,26 +28,60 @@ struct Symptom {
   bool cotangent_is_zero = false;
 };
 
+constexpr const char* kSmallNumber = "Add a small number to the denominator, or choose the denominator with where().";
+
+std::string advice_for_logarithm(const Symptom& s) {
+  const char* cause = "The logarithm of 0 or less.";
+  if (s.operands.size() == 1 && s.operation != "logit") {
+    const double x = s.operation == "log1p" ? 1 + s.operands[0] : s.operands[0];
+    if (x == 0) cause = "The logarithm of 0.";
+    if (x < 0) cause = "The logarithm of a negative number.";
+  }
+  return fmt::format("{} Use log_softmax or a loss that takes logits, which never form it, or log(x + 1e-12).", cause);
+}
+
+std::string advice_for_root(const Symptom& s) {
+  if (s.backward) return "The slope of the square root is infinite at 0: sqrt(x + 1e-12).";
+  if (s.operation == "rsqrt" && s.operands.size() == 1 && s.operands[0] == 0) return "1 / sqrt(0): rsqrt(x + 1e-12).";
+  const char* cause = s.operands.size() == 1 && s.operands[0] < 0 ? "The square root of a negative number."
+                                                                  : "The square root of a negative number, or 1 / sqrt(0).";
+  return fmt::format("{} A difference of equal numbers may be -1e-17: clamp it at 0.", cause);
+}
+
+std::string advice_for_quotient(const Symptom& s) {
+  const bool known = !s.backward && s.operands.size() == (s.operation == "divide" ? 2 : 1);
+  if (!known) return fmt::format("A division by 0, or by a number so small that the quotient overflows. {}", kSmallNumber);
+  const double above = s.operation == "divide" ? s.operands[0] : 1, below = s.operands.back();
+  if (above == 0 && below == 0)
+    return "0 / 0. Where the quotient has a limit there, choose both with where(): where(d == 0, limit, n / where(d == 0, 1, d)).";
+  if (below == 0) return fmt::format("A division by 0. {}", kSmallNumber);
+  return fmt::format("The quotient overflows, because the denominator is so small. {}", kSmallNumber);
+}
+
+std::string advice_for_power(const Symptom& s) {
+  if (s.backward || s.operands.size() != 2) return "The power of a negative number, of 0 with a negative exponent, or one that overflows.";
+  if (s.operands[0] == 0) return "0 to a negative power, which is a division by 0.";
+  return std::isnan(s.value) ? "A negative number to a power that is no integer: take the power of its magnitude." : "The power overflows.";
+}
+
 std::string advice(const Symptom& s) {
   const bool infinite_operands = std::count_if(s.operands.begin(), s.operands.end(), [](double x) { return std::isinf(x); }) > 0;
   if (s.backward && s.cotangent_is_zero)
     return "0 times infinity: nothing downstream uses this element, as where() does with the side that it does not take, but its slope is "
            "infinite. Apply where to the operand, not to the result: sqrt(where(x > 0, x, 1)).";
-  if (one_of(s.operation, {"log", "log2", "log10", "log1p", "logit"}))
-    return "The logarithm of 0 or less. Use log_softmax or a loss that takes logits, which never form it, or log(x + 1e-12).";
-  if (one_of(s.operation, {"sqrt", "rsqrt", "norm", "std"}))
-    return s.backward ? "The slope of the square root is infinite at 0: sqrt(x + 1e-12)."
-                      : "The square root of a negative number, or 1 / sqrt(0). A difference of equal numbers may be -1e-17: clamp it at 0.";
-  if (one_of(s.operation, {"divide", "reciprocal"}) && !infinite_operands)
-    return "A division by 0, or by a number so small that the quotient overflows: add a small number to the denominator, or choose the "
-           "denominator with where().";
-  if (one_of(s.operation, {"pow", "power"})) return "The power of a negative number, of 0 with a negative exponent, or one that overflows.";
+  if (infinite_operands && std::isnan(s.value) && one_of(s.operation, {"add", "subtract", "multiply", "divide"})) {
+    if (s.operation == "multiply") return "0 times infinity. Look for what made the infinity.";
+    return fmt::format("Infinity {} infinity. Look for what made them, an overflow of exp as a rule.",
+                       s.operation == "divide" ? "divided by" : "minus");
+  }
+  if (one_of(s.operation, {"log", "log2", "log10", "log1p", "logit"})) return advice_for_logarithm(s);
+  if (one_of(s.operation, {"sqrt", "rsqrt", "norm", "std"})) return advice_for_root(s);
+  if (one_of(s.operation, {"divide", "reciprocal"})) return advice_for_quotient(s);
+  if (one_of(s.operation, {"pow", "power"})) return advice_for_power(s);
   if (one_of(s.operation, {"exp", "exp2", "expm1", "sinh", "cosh"}))
     return "exp overflows above 709 in float64 and above 88 in float32: subtract the maximum first, as softmax and logsumexp do.";
-  if (infinite_operands && std::isnan(s.value)) {
-    if (one_of(s.operation, {"multiply"})) return "0 times infinity. Look for what made the infinity.";
-    return "Infinity minus infinity, or a quotient of infinities. Look for what made them, an overflow of exp as a rule.";
-  }
+  if (infinite_operands && std::isnan(s.value))
+    return "Infinity minus infinity, 0 times infinity or a quotient of infinities. Look for what made them, an overflow of exp as a rule.";
   if (s.backward) return "The slope is not finite at these operands.";
   return "The result overflows. Where parameters have grown over the last steps, the rate was too large some steps ago.";
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cstddef>
 #include <iterator>
 #include <optional>
 #include <string_view>
@@ -15,64 +16,56 @@
 namespace wengert {
 namespace {
 
+using detail::SourceToken;
+using Tokens = std::vector<SourceToken>;
 using Columns = std::vector<std::size_t>;
+constexpr std::size_t kNone = ~std::size_t(0);
 
-bool in_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; }
-
-// The only place of `text` in the line that `fits` accepts; npos if there is none, or more than one.
-template <class Fits> std::size_t only_place(std::string_view line, std::string_view text, const Fits& fits) {
-  std::size_t found = std::string_view::npos;
-  for (std::size_t at = line.find(text); at != std::string_view::npos; at = line.find(text, at + 1)) {
-    if (!fits(at)) continue;
-    if (found != std::string_view::npos) return std::string_view::npos;
-    found = at;
+// The only token that `fits` accepts; none if there are several.
+template <class Fits> std::size_t only_token(const Tokens& tokens, const Fits& fits) {
+  std::size_t found = kNone;
+  for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
+    if (!fits(i)) continue;
+    if (found != kNone) return kNone;
+    found = i;
   }
   return found;
 }
 
-// Where the arguments of the call whose "(" is at `open` begin; empty if the call goes on in the next line.
-Columns arguments_of(std::string_view line, std::size_t open) {
-  Columns begin;
+// The first tokens of the arguments of the call whose "(" is at `open`; none if the call goes on in the next line.
+std::vector<std::size_t> arguments_of(const Tokens& tokens, std::size_t open) {
+  std::vector<std::size_t> first;
   int depth = 0;
-  bool quoted = false, expected = true;
-  for (std::size_t i = open; i < line.size(); ++i) {
-    const char c = line[i];
-    if (c == '"' && line[i - 1] != '\\') quoted = !quoted;
-    const bool closes = !quoted && (c == ')' || c == ']' || c == '}');
-    if (depth == 1 && expected && c != ' ' && !closes) {
-      begin.push_back(i);
-      expected = false;
-    }
-    if (quoted) continue;
-    if (c == '(' || c == '[' || c == '{') ++depth;
-    if (closes && --depth == 0) return begin;
-    if (c == ',' && depth == 1) expected = true;
+  for (std::size_t i = open; tokens[i].kind != SourceToken::Kind::end; ++i) {
+    if (tokens[i].closes() && --depth == 0) return first;
+    if (depth == 1 && !tokens[i].closes() && (i == open + 1 || tokens[i - 1].is_sign(","))) first.push_back(i);
+    if (tokens[i].opens()) ++depth;
   }
   return {};
 }
 
-// Where the operand that ends before `end` begins: a name, a call, or an expression in parentheses.
-std::size_t operand_before(std::string_view line, std::size_t end) {
-  std::size_t i = end;
-  int depth = 0;
-  for (; i > 0; --i) {
-    const char c = line[i - 1];
-    if (c == ')' || c == ']' || c == '}') ++depth;
-    if (c == '(' || c == '[' || c == '{') {
-      if (depth == 0) break;
-      --depth;
-      continue;
+// The first token of the operand that ends before `end`: a name, a call, or an expression in parentheses.
+std::size_t operand_before(const Tokens& tokens, std::size_t end) {
+  std::size_t first = end;
+  for (int depth = 0; first > 0; --first) {
+    const SourceToken& t = tokens[first - 1];
+    if (depth == 0 && first < end && tokens[first].spaced) break;
+    if (t.closes()) {
+      ++depth;
+    } else if (t.opens()) {
+      if (depth-- == 0) break;
+    } else if (depth == 0 && t.kind == SourceToken::Kind::sign && !t.is_sign(".") && !t.is_sign("->")) {
+      break;
     }
-    if (depth == 0 && !in_word(c) && c != '.' && c != ':' && c != ')' && c != ']') break;
   }
-  return i;
+  return first;
 }
 
 // Whether messages list these operands in the order of the arguments, from the first argument on.
 bool are_first_arguments(const std::vector<ErrorOperand>& operands) {
-  static constexpr std::string_view kFirstArguments[][3] = {{"left", "right", ""},        {"input", "weight", "bias"},
-                                                            {"prediction", "target", ""}, {"logits", "target", ""},
-                                                            {"logits", "labels", ""},     {"query", "key", "value"}};
+  static constexpr std::string_view kFirstArguments[][3] = {
+      {"left", "right", ""},    {"input", "weight", "bias"}, {"prediction", "target", ""}, {"logits", "target", ""},
+      {"logits", "labels", ""}, {"query", "key", "value"},   {"condition", "a", "b"}};
   return std::any_of(std::begin(kFirstArguments), std::end(kFirstArguments), [&](const auto& names) {
     return operands.size() <= std::size(names) &&
            std::equal(operands.begin(), operands.end(), names, [](const ErrorOperand& o, std::string_view name) { return o.name == name; });
@@ -81,26 +74,29 @@ bool are_first_arguments(const std::vector<ErrorOperand>& operands) {
 
 // Where the line names the operands; empty if that is not certain.
 Columns columns_of(std::string_view line, std::string_view operation, const std::vector<ErrorOperand>& listed) {
-  if (!are_first_arguments(listed)) return {};
+  if (!are_first_arguments(listed) || operation.empty()) return {};
+  const Tokens tokens = detail::source_tokens(line);
   const std::size_t operands = listed.size();
   constexpr std::array<std::array<std::string_view, 2>, 4> kSigns{{{"add", "+"}, {"subtract", "-"}, {"multiply", "*"}, {"divide", "/"}}};
   const auto sign = std::find_if(kSigns.begin(), kSigns.end(), [&](const auto& s) { return s[0] == operation; });
-  if (sign != kSigns.end() || (!operation.empty() && std::ispunct(static_cast<unsigned char>(operation[0])))) {
-    const std::string spaced = fmt::format(" {} ", sign != kSigns.end() ? (*sign)[1] : operation);
-    const std::size_t at = only_place(line, spaced, [](std::size_t) { return true; });
-    if (at == std::string_view::npos || operands != 2) return {};
-    return {operand_before(line, at), at + spaced.size()};
+  if (sign != kSigns.end() || std::ispunct(static_cast<unsigned char>(operation[0]))) {
+    const std::string_view text = sign != kSigns.end() ? (*sign)[1] : operation;
+    const std::size_t at =
+        only_token(tokens, [&](std::size_t i) { return tokens[i].is_sign(text) && tokens[i].spaced && tokens[i + 1].spaced; });
+    if (at == kNone || operands != 2) return {};
+    return {tokens[operand_before(tokens, at)].begin, tokens[at + 1].begin};
   }
-  const std::size_t at = only_place(line, fmt::format("{}(", operation), [&](std::size_t i) { return i == 0 || !in_word(line[i - 1]); });
-  if (at == std::string_view::npos) return {};
-  Columns begin = arguments_of(line, at + operation.size());
-  if (begin.size() < operands) return {};
+  const std::size_t at = only_token(tokens, [&](std::size_t i) { return tokens[i].text == operation && tokens[i + 1].is_sign("("); });
+  if (at == kNone) return {};
+  const std::vector<std::size_t> first = arguments_of(tokens, at + 1);
+  if (first.size() < operands) return {};
   // Operands are the first arguments only if no list is among them, and nothing but options comes after them.
-  const auto is_list = [&](std::size_t column) { return line[column] == '{'; };
-  const auto rest = begin.begin() + static_cast<std::ptrdiff_t>(operands);
-  if (std::any_of(begin.begin(), rest, is_list) || !std::all_of(rest, begin.end(), is_list)) return {};
-  begin.erase(rest, begin.end());
-  return begin;
+  Columns columns;
+  for (std::size_t k = 0; k < first.size(); ++k) {
+    if (tokens[first[k]].is_sign("{") == (k < operands)) return {};
+    if (k < operands) columns.push_back(tokens[first[k]].begin);
+  }
+  return columns;
 }
 
 }  // namespace

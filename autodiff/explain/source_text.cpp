@@ -1,5 +1,6 @@
 #include "autodiff/explain/source_text.h"
 
+#include <algorithm>
 #include <cctype>
 #include <fstream>
 #include <map>
@@ -43,100 +44,54 @@ const Lines& lines_of(const char* file) {
 
 std::string without_comment(const std::string& line) { return line.substr(0, line.find("//")); }
 
-struct Token {
-  enum class Kind { word, number, sign, end } kind = Kind::end;
-  std::string text;
-  bool spaced = false;  // a space comes before it
-};
-
 bool begins_word(char c) { return std::isalpha(static_cast<unsigned char>(c)) || c == '_'; }
 bool in_word(char c) { return begins_word(c) || std::isdigit(static_cast<unsigned char>(c)); }
-
-std::vector<Token> tokens_of(const std::string& text) {
-  std::vector<Token> tokens;
-  bool spaced = false;
-  for (std::size_t i = 0; i < text.size();) {
-    const char c = text[i];
-    if (std::isspace(static_cast<unsigned char>(c))) {
-      spaced = true;
-      ++i;
-      continue;
-    }
-    std::size_t end = i + 1;
-    Token::Kind kind = Token::Kind::sign;
-    if (begins_word(c)) {
-      kind = Token::Kind::word;
-      while (end < text.size() && in_word(text[end])) ++end;
-      if (text.compare(end, 2, "::") == 0) {  // a name in a namespace: its last part
-        i = end + 2;
-        continue;
-      }
-    } else if (std::isdigit(static_cast<unsigned char>(c)) || (c == '.' && i + 1 < text.size() && std::isdigit(text[i + 1]))) {
-      kind = Token::Kind::number;
-      while (end < text.size() && (in_word(text[end]) || text[end] == '.' ||
-                                   ((text[end] == '+' || text[end] == '-') && (text[end - 1] == 'e' || text[end - 1] == 'E'))))
-        ++end;
-    } else if (std::string_view("+-*/=<>!").find(c) != std::string_view::npos && end < text.size() &&
-               (text[end] == '=' || text.compare(i, 2, "->") == 0)) {
-      ++end;
-    } else if (c == '"') {
-      while (end < text.size() && text[end] != '"') end += text[end] == '\\' ? 2 : 1;
-      end = end < text.size() ? end + 1 : text.size();
-      kind = Token::Kind::number;  // a literal
-    }
-    tokens.push_back({kind, text.substr(i, end - i), spaced});
-    spaced = false;
-    i = end;
-  }
-  tokens.push_back({});
-  return tokens;
-}
 
 using Kind = SourceExpression::Kind;
 
 // A parser by recursive descent. What it does not know ends the expression, and the statement is left out.
 class Parser {
  public:
-  explicit Parser(std::vector<Token> tokens) : tokens_(std::move(tokens)) {}
+  explicit Parser(std::vector<SourceToken> tokens) : tokens_(std::move(tokens)) {}
 
   std::vector<SourceStatement> statements() {
     std::vector<SourceStatement> all;
-    while (peek().kind != Token::Kind::end) {
+    while (peek().kind != SourceToken::Kind::end) {
       std::optional<SourceStatement> statement = one();
       if (statement) all.push_back(std::move(*statement));
-      while (peek().kind != Token::Kind::end && !is(",") && !is(";")) skip();
-      if (peek().kind != Token::Kind::end) ++at_;
+      while (peek().kind != SourceToken::Kind::end && !is(",") && !is(";")) skip();
+      if (peek().kind != SourceToken::Kind::end) ++at_;
     }
     return all;
   }
 
  private:
-  const Token& peek(std::size_t ahead = 0) const { return tokens_[std::min(at_ + ahead, tokens_.size() - 1)]; }
-  bool is(std::string_view text, std::size_t ahead = 0) const { return peek(ahead).kind == Token::Kind::sign && peek(ahead).text == text; }
+  const SourceToken& peek(std::size_t ahead = 0) const { return tokens_[std::min(at_ + ahead, tokens_.size() - 1)]; }
+  bool is(std::string_view text, std::size_t ahead = 0) const { return peek(ahead).is_sign(text); }
 
   // One token, or a pair of brackets with all in it.
   void skip() {
     int depth = 0;
     do {
-      if (is("(") || is("[") || is("{")) ++depth;
-      if (is(")") || is("]") || is("}")) --depth;
+      if (peek().opens()) ++depth;
+      if (peek().closes()) --depth;
       ++at_;
-    } while (depth > 0 && peek().kind != Token::Kind::end);
+    } while (depth > 0 && peek().kind != SourceToken::Kind::end);
   }
 
   // From here to the next `,` or `;` outside brackets. The words of a type before the name are passed over.
   std::optional<SourceStatement> one() {
     const std::size_t begin = at_;
     // Find `name =`, `name +=` or `name(` `{`: the last word before the sign.
-    for (std::size_t depth = 0; peek().kind != Token::Kind::end; ++at_) {
-      if (is("(") || is("[") || is("{")) ++depth;
-      if (is(")") || is("]") || is("}")) {
+    for (std::size_t depth = 0; peek().kind != SourceToken::Kind::end; ++at_) {
+      if (peek().opens()) ++depth;
+      if (peek().closes()) {
         if (depth == 0) break;
         --depth;
       }
       if (depth > 0) continue;
       if (is(",") || is(";")) break;
-      if (peek().kind == Token::Kind::sign && peek().text.size() <= 2 && peek().text.back() == '=' &&
+      if (peek().kind == SourceToken::Kind::sign && peek().text.size() <= 2 && peek().text.back() == '=' &&
           std::string_view("=+-*/").find(peek().text[0]) != std::string_view::npos && peek().text != "==") {
         const char sign = peek().text.size() == 2 ? peek().text[0] : '\0';
         const std::string name = name_before(begin);
@@ -147,7 +102,7 @@ class Parser {
       }
     }
     at_ = begin;
-    while (peek().kind == Token::Kind::word && peek(1).kind == Token::Kind::word) ++at_;  // `return`, or a type
+    while (peek().kind == SourceToken::Kind::word && peek(1).kind == SourceToken::Kind::word) ++at_;  // `return`, or a type
     std::optional<SourceExpression> e = sum();
     if (!e) return std::nullopt;
     return SourceStatement{"", '\0', std::move(*e)};
@@ -156,14 +111,14 @@ class Parser {
   std::string name_before(std::size_t begin) const {
     std::size_t first = at_;
     while (first > begin) {
-      const Token& t = tokens_[first - 1];
-      if (t.kind == Token::Kind::sign && (t.text == "]" || t.text == ")")) {
+      const SourceToken& t = tokens_[first - 1];
+      if (t.kind == SourceToken::Kind::sign && (t.text == "]" || t.text == ")")) {
         const std::string open = t.text == "]" ? "[" : "(";
         while (first > begin && tokens_[first - 1].text != open) --first;
         if (first > begin) --first;
         continue;
       }
-      if (t.kind != Token::Kind::word) return "";
+      if (t.kind != SourceToken::Kind::word) return "";
       --first;
       if (first > begin && (tokens_[first - 1].text == "." || tokens_[first - 1].text == "->")) {
         --first;
@@ -216,11 +171,11 @@ class Parser {
       ++at_;
       return e;
     }
-    if (peek().kind == Token::Kind::number) return SourceExpression{Kind::number, tokens_[at_++].text, {}};
-    if (peek().kind != Token::Kind::word) return std::nullopt;
+    if (peek().kind == SourceToken::Kind::literal) return SourceExpression{Kind::number, tokens_[at_++].text, {}};
+    if (peek().kind != SourceToken::Kind::word) return std::nullopt;
     const std::size_t first = at_++;
     while (true) {
-      if ((is(".") || is("->")) && peek(1).kind == Token::Kind::word) {
+      if ((is(".") || is("->")) && peek(1).kind == SourceToken::Kind::word) {
         at_ += 2;
       } else if (is("[")) {
         skip();
@@ -234,17 +189,17 @@ class Parser {
     SourceExpression call{Kind::call, method ? text_between(first, open) : tokens_[first].text, {}};
     ++at_;
     bool known = true;
-    while (!is(")") && !is("}") && peek().kind != Token::Kind::end) {
+    while (!is(")") && !is("}") && peek().kind != SourceToken::Kind::end) {
       std::optional<SourceExpression> e = sum();
       if (e && (is(",") || is(")") || is("}"))) {
         call.operands.push_back(std::move(*e));
       } else {
         known = false;
-        while (!is(",") && !is(")") && !is("}") && peek().kind != Token::Kind::end) skip();
+        while (!is(",") && !is(")") && !is("}") && peek().kind != SourceToken::Kind::end) skip();
       }
       if (is(",")) ++at_;
     }
-    if (peek().kind != Token::Kind::end) ++at_;
+    if (peek().kind != SourceToken::Kind::end) ++at_;
     // `Scalar(e)` is e, and the value of a member function, or an element x(i), is called by its text.
     if ((call.text == "Scalar" || call.text == "Tensor" || call.text == "named") && known && !call.operands.empty())
       return call.operands.back();
@@ -258,7 +213,7 @@ class Parser {
     return call;
   }
 
-  std::vector<Token> tokens_;
+  std::vector<SourceToken> tokens_;
   std::size_t at_ = 0;
 };
 
@@ -274,7 +229,56 @@ std::optional<std::string> source_line(Location site) {
   return line.substr(first, last - first + 1);
 }
 
-std::vector<SourceStatement> parse_statements(const std::string& text) { return Parser(tokens_of(text)).statements(); }
+std::vector<SourceToken> source_tokens(std::string_view text) {
+  std::vector<SourceToken> tokens;
+  bool spaced = false;
+  std::size_t begin = std::string_view::npos;  // of a name whose last part has not come yet
+  for (std::size_t i = 0; i < text.size();) {
+    const char c = text[i];
+    if (text.substr(i, 2) == "//") {
+      i = std::min(text.find('\n', i), text.size());
+      continue;
+    }
+    if (std::isspace(static_cast<unsigned char>(c))) {
+      spaced = true;
+      ++i;
+      continue;
+    }
+    std::size_t end = i + 1;
+    SourceToken::Kind kind = SourceToken::Kind::sign;
+    if (begins_word(c)) {
+      kind = SourceToken::Kind::word;
+      while (end < text.size() && in_word(text[end])) ++end;
+      begin = std::min(begin, i);
+      if (text.substr(end, 2) == "::") {
+        i = end + 2;
+        continue;
+      }
+    } else if (std::isdigit(static_cast<unsigned char>(c)) ||
+               (c == '.' && i + 1 < text.size() && std::isdigit(static_cast<unsigned char>(text[i + 1])))) {
+      kind = SourceToken::Kind::literal;
+      while (end < text.size() && (in_word(text[end]) || text[end] == '.' ||
+                                   ((text[end] == '+' || text[end] == '-') && (text[end - 1] == 'e' || text[end - 1] == 'E'))))
+        ++end;
+    } else if (c == '"') {
+      kind = SourceToken::Kind::literal;
+      while (end < text.size() && text[end] != '"') end += text[end] == '\\' ? 2 : 1;
+      end = std::min(end + 1, text.size());
+    } else {
+      const std::string_view two = text.substr(i, 2);
+      const bool assigns = two.size() == 2 && two[1] == '=' && std::string_view("+-*/=<>!").find(c) != std::string_view::npos;
+      if (assigns || two == "->" || two == "&&" || two == "||") ++end;
+    }
+    tokens.push_back({kind, std::string(text.substr(i, end - i)), std::min(begin, i), spaced});
+    spaced = false;
+    begin = std::string_view::npos;
+    i = end;
+  }
+  tokens.push_back({.begin = text.size()});
+  return tokens;
+}
+
+std::vector<SourceStatement> parse_statements(const std::string& text) { return Parser(source_tokens(text)).statements(); }
 
 std::vector<SourceStatement> statements_at(Location site) {
   if (site.line == 0) return {};

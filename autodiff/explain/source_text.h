@@ -5,6 +5,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "autodiff/error.h"
@@ -13,6 +14,20 @@ namespace wengert::detail {
 
 /// A line of a source file, without spaces around it; nothing if the file cannot be read or has no such line.
 std::optional<std::string> source_line(Location site);
+
+/// A word, a literal or a sign of C++. A name in a namespace is its last part.
+struct SourceToken {
+  enum class Kind { word, literal, sign, end } kind = Kind::end;
+  std::string text = {};
+  std::size_t begin = 0;  ///< of the whole name, in the text
+  bool spaced = false;    ///< a space comes before it
+
+  bool is_sign(std::string_view which) const { return kind == Kind::sign && text == which; }
+  bool opens() const { return is_sign("(") || is_sign("[") || is_sign("{"); }
+  bool closes() const { return is_sign(")") || is_sign("]") || is_sign("}"); }
+};
+/// The tokens of a text, and one of the kind `end` behind them. Comments are left out.
+std::vector<SourceToken> source_tokens(std::string_view text);
 
 /// An expression of C++ as far as explanations need it: names, numbers, calls and the operators + - * /.
 struct SourceExpression {

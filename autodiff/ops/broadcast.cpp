@@ -27,10 +27,10 @@ std::optional<Shape> broadcast(const Shape& a, const Shape& b) {
   return r;
 }
 
-Dtype common_dtype(const char* operation, const Operand& a, const Operand& b) {
+Dtype common_dtype(const char* operation, const Operand& a, const Operand& b, const char* a_name, const char* b_name) {
   for (const Operand* operand : {&a, &b})
     if (operand->is_tensor()) {
-      check_defined(operation, operand->tensor(), operand == &a ? "left" : "right");
+      check_defined(operation, operand->tensor(), operand == &a ? a_name : b_name);
       return operand->tensor().dtype();
     }
   return float64;
@@ -43,9 +43,9 @@ bool broadcasts_to(const Tensor& x, const Shape& shape) {
   return fits;
 }
 
-Shape broadcast_shape(const char* operation, const Tensor& a, const Tensor& b) {
-  check_defined(operation, a, "left");
-  check_defined(operation, b, "right");
+Shape broadcast_shape(const char* operation, const Tensor& a, const Tensor& b, const char* a_name, const char* b_name) {
+  check_defined(operation, a, a_name);
+  check_defined(operation, b, b_name);
   if (a.shape() == b.shape()) return a.shape();
   if (const auto shape = broadcast(a.shape(), b.shape())) return *shape;
   int i = 1;
@@ -53,8 +53,8 @@ Shape broadcast_shape(const char* operation, const Tensor& a, const Tensor& b) {
   while (!differ(size_from_last(a.shape(), i), size_from_last(b.shape(), i))) ++i;
   throw ShapeError(ErrorText(operation, "the shapes do not broadcast: sizes {} and {} in dimension {}", size_from_last(a.shape(), i),
                              size_from_last(b.shape(), i), -i)
-                       .operand("left", a)
-                       .operand("right", b));
+                       .operand(a_name, a)
+                       .operand(b_name, b));
 }
 
 Shape broadcast_strides(const Tensor& x, const Shape& shape) {

@@ -17,9 +17,9 @@ namespace wengert::detail {
 /// The common shape of a and b, if they broadcast.
 std::optional<Shape> broadcast(const Shape& a, const Shape& b);
 /// The common shape of a and b. If they do not broadcast, a ShapeError that names `operation` and both operands.
-Shape broadcast_shape(const char* operation, const Tensor& a, const Tensor& b);
+Shape broadcast_shape(const char* operation, const Tensor& a, const Tensor& b, const char* a_name = "left", const char* b_name = "right");
 /// The dtype in which two operands are combined: a tensor's, float64 for two numbers. A ValueError if a tensor is undefined.
-Dtype common_dtype(const char* operation, const Operand& a, const Operand& b);
+Dtype common_dtype(const char* operation, const Operand& a, const Operand& b, const char* a_name = "left", const char* b_name = "right");
 /// Whether x broadcasts to the shape.
 bool broadcasts_to(const Tensor& x, const Shape& shape);
 /// Strides of x broadcast to the shape: 0 in repeated dimensions.

@@ -82,11 +82,16 @@ Tensor where(const Tensor& condition, Operand a, Operand b) {
   if (condition.dtype() != boolean)
     throw DtypeError(
         detail::ErrorText("where", "the condition is not boolean").operand("condition", condition).hint("compare it, as in x > 0"));
-  const Dtype dtype = detail::common_dtype("where", a, b);
+  const Dtype dtype = detail::common_dtype("where", a, b, "a", "b");
   const Tensor &s = a.as(dtype, "where"), &t = b.as(dtype, "where");
-  detail::check_same_dtype("where", s, t);
-  const Tensor both = expand(s.constant(), detail::broadcast_shape("where", s, t), a.site);
-  Tensor y = Tensor::uninitialized(detail::broadcast_shape("where", condition, both), dtype, a.site);
+  detail::check_same_dtype("where", s, t, "a", "b");
+  const Shape both = detail::broadcast_shape("where", s, t, "a", "b");
+  const std::optional<Shape> shape = detail::broadcast(condition.shape(), both);
+  if (!shape) {  // then the condition does not broadcast with one of them
+    detail::broadcast_shape("where", condition, s, "condition", "a");
+    detail::broadcast_shape("where", condition, t, "condition", "b");
+  }
+  Tensor y = Tensor::uninitialized(*shape, dtype, a.site);
   detail::dispatch(dtype, [&](auto zero) {
     using T = decltype(zero);
     const auto select = [](bool c, T p, T q) __attribute__((always_inline)) { return selected(c, p, q); };

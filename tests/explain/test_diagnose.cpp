@@ -478,6 +478,113 @@ BOOST_AUTO_TEST_CASE(the_report_has_line_shapes_and_road) {
   BOOST_TEST(contains(d.text, "sum at test_diagnose.cpp:"), d.text);
 }
 
+BOOST_AUTO_TEST_CASE(the_advice_says_what_it_was_where_the_operands_decide) {
+  const auto advice = [](Tensor (*f)(const Tensor& x), double at) {
+    Tape tape({.formulas = true});
+    const Tensor x = tape.variable(Tensor::from({1, at}, float64));
+    return diagnose(tape, sum(f(x))).text;
+  };
+  constexpr auto quotient = [](const Tensor& x) { return (x - 1) / (x * x - 1); };
+  BOOST_TEST(contains(advice([](const Tensor& x) { return x / x; }, 0), "\n  0 / 0. "));
+  BOOST_TEST(contains(advice([](const Tensor& x) { return 1 / x; }, 0), "\n  A division by 0. Add a small number"));
+  BOOST_TEST(contains(advice([](const Tensor& x) { return 1 / x; }, 1e-310), "\n  The quotient overflows"));
+  BOOST_TEST(contains(advice([](const Tensor& x) { return reciprocal(x); }, 0), "\n  A division by 0. "));
+  BOOST_TEST(contains(advice(quotient, -1), "\n  0 / 0. "));  // element (0,) comes first
+  BOOST_TEST(contains(advice([](const Tensor& x) { return log(x); }, 0), "\n  The logarithm of 0. "));
+  BOOST_TEST(contains(advice([](const Tensor& x) { return log1p(x); }, -1), "\n  The logarithm of 0. "));
+  BOOST_TEST(contains(advice([](const Tensor& x) { return log(x); }, -2), "\n  The logarithm of a negative number. "));
+  BOOST_TEST(contains(advice([](const Tensor& x) { return sqrt(x); }, -2), "\n  The square root of a negative number. "));
+  BOOST_TEST(contains(advice([](const Tensor& x) { return rsqrt(x); }, 0), "\n  1 / sqrt(0): "));
+  BOOST_TEST(contains(advice([](const Tensor& x) { return pow(x, -1.5); }, 0), "\n  0 to a negative power"));
+  BOOST_TEST(contains(advice([](const Tensor& x) { return pow(x, 0.5); }, -2), "\n  A negative number to a power that is no integer"));
+  BOOST_TEST(contains(advice([](const Tensor& x) { return pow(x, 300); }, 1e3), "\n  The power overflows."));
+  BOOST_TEST(contains(advice([](const Tensor& x) { return x * kInf; }, 0), "\n  0 times infinity. "));
+  BOOST_TEST(contains(advice([](const Tensor& x) { return exp(x) * x; }, 800), "\n  exp overflows"));
+}
+
+namespace {
+
+// Sums, products and functions of scalars without a fault, and its value.
+struct Computed {
+  std::size_t statements, arguments;
+  double value, dw, db;
+};
+Computed run_program(const TapeOptions& options) {
+  Tape tape(options);
+  const Scalar w = tape.variable(0.5), b = tape.variable(-0.25), unused = tape.variable(1);
+  Scalar loss = 0, other = w;
+  for (int i = 0; i < 100; ++i) {
+    const Scalar h = w * (0.01 * i) + b * 2;
+    loss += exp(h) / (1 + other);
+    if (i % 3 == 0) other = 0.5 * other + tanh(h);
+    if (i % 7 == 0) loss -= h * Scalar(3);  // a constant among the operands
+    loss += sqrt(square(h) + 1);
+  }
+  const Scalar end = loss + other;
+  const std::size_t statements = tape.statements(), arguments = tape.arguments();
+  const auto [dw, db] = tape.gradient(end, w, b);
+  static_cast<void>(unused);
+  return {statements, arguments, end.value(), dw, db};
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_CASE(checked_scalars_are_recorded_as_any_others) {
+  const Computed plain = run_program({}), checked = run_program({.check_finite = true});
+  BOOST_TEST(checked.value == plain.value);
+  BOOST_TEST(checked.dw == plain.dw);
+  BOOST_TEST(checked.db == plain.db);
+  BOOST_TEST(checked.statements == plain.statements);
+  BOOST_TEST(checked.arguments == plain.arguments);
+}
+
+BOOST_AUTO_TEST_CASE(a_checked_expression_is_recorded_as_it_was_written) {
+  const auto derivative = [](const TapeOptions& options) {
+    Tape tape(options);
+    const Scalar w = tape.variable(0.5);
+    Scalar sum = 0;
+    for (int i = 0; i < 5; ++i) {
+      sum += w * i;
+      const auto kept = sum * w;
+      sum += tanh(kept);  // sum has grown when `kept` is recorded once more
+      if (i % 2 == 0) sum += kept;
+    }
+    return tape.gradient(sum, w);
+  };
+  BOOST_TEST(derivative({.check_finite = true}) == derivative({}), boost::test_tools::tolerance(1e-14));
+}
+
+BOOST_AUTO_TEST_CASE(each_number_of_a_checked_statement_is_looked_at) {
+  const auto text_of = [](Scalar (*f)(const Scalar& x), double at) {
+    Tape tape({.check_finite = true});
+    const Scalar x = tape.variable(at);
+    try {
+      static_cast<void>(tape.gradient(f(x), x));
+    } catch (const FoundNotFinite& e) {
+      return e.diagnosis.operation + (e.diagnosis.backward ? " backward" : "");
+    }
+    return std::string("nothing");
+  };
+  BOOST_TEST(text_of([](const Scalar& x) -> Scalar { return x * 1e308; }, 10) == "multiply");
+  BOOST_TEST(text_of([](const Scalar& x) -> Scalar { return sqrt(x) + 1; }, 0) == "sqrt backward");  // the slope alone
+  BOOST_TEST(text_of([](const Scalar& x) -> Scalar { return log(x) * 2 + x; }, 0) == "log");
+  BOOST_TEST(text_of(
+                 [](const Scalar& x) {
+                   Scalar sum = 1e308;
+                   sum += x * 1e308;  // the value of the sum alone
+                   return sum;
+                 },
+                 1) == "add");
+  BOOST_TEST(text_of(
+                 [](const Scalar& x) {
+                   Scalar sum = x;
+                   for (int i = 0; i < 5; ++i) sum -= x / (3 - i);
+                   return sum;
+                 },
+                 1) == "divide");
+  BOOST_TEST(text_of([](const Scalar& x) -> Scalar { return exp(x) * x; }, 1) == "nothing");
+}
+
 BOOST_AUTO_TEST_CASE(what_is_not_on_the_tape_is_an_error) {
   Tape tape;
   BOOST_CHECK_THROW(diagnose(tape, Tensor::ones({})), TapeError);
@@ -522,8 +629,8 @@ BOOST_AUTO_TEST_CASE(an_error_is_shown_with_its_line_and_the_operands_below) {
   });
   BOOST_TEST(selection == "test_diagnose.cpp:#: where: the shapes do not broadcast: sizes 4 and 2 in dimension -2\n"
         "   # | where(x > 0, w, x);\n"
-        "       | left (4, 3) float32, made at test_diagnose.cpp:" + made + "\n"
-        "       | right (2, 3) float32, made at test_diagnose.cpp:" + made + "\n");
+        "       | a (4, 3) float32, made at test_diagnose.cpp:" + made + "\n"
+        "       | b (2, 3) float32, made at test_diagnose.cpp:" + made + "\n");
   BOOST_TEST(contains(diagnosis_of([&] { matmul(x, w) + matmul(x, w); }), "       | left (2, 3)"));
 }
 // clang-format on
