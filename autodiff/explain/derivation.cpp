@@ -71,6 +71,13 @@ class Author {
 
   Derivation write() {
     Derivation d;
+    for (const std::uint32_t v : unnamed_constants_) {
+      const TracedValue& value = trace_.values[v];
+      Equation e{.left = symbol(v).text(), .symbols = "a constant", .left_latex = symbol(v).latex(), .symbols_latex = "\\text{a constant}"};
+      e.value = to_string(value.shape);
+      if (value.site.line) e.note = to_string(value.site);
+      d.forward.push_back(std::move(e));
+    }
     for (std::size_t s = 0; s < trace_.steps.size(); ++s) {
       const TracedStep& step = trace_.steps[s];
       if (!step.last || !needed_[step.results[0]] || step.in_sweep) continue;
@@ -129,6 +136,7 @@ class Author {
           alias_[v] = known.first->second;
           continue;
         }
+        if (value.name.empty()) unnamed_constants_.push_back(v);
       }
       written[v] = name;
       by_name[name.substr(0, name.find('['))].push_back(v);
@@ -148,10 +156,12 @@ class Author {
           give(v, written[v]);
         } else if (written[v] != name) {  // elements, of whose subscripts only the text is known: numbered as they occur
           give(v, fmt::format("{}[{}]", name, k + 1));
+          remarks_.insert(fmt::format("{0}[1], {0}[2], ... are numbered in the order of their use, not by their subscripts.", name));
         } else if (k + 1 == values.size() && (v == target_ || k < 2)) {  // the last of two is what the name stands for
           give(v, name);
         } else {
           give(v, fmt::format("{}_{}", name, k));
+          remarks_.insert(fmt::format("{0}_0, {0}_1, ... are the values that {0} has had, in this order.", name));
         }
       }
     }
@@ -345,30 +355,76 @@ class Author {
     if (!step.node) return y_bar * through_expression(use.step, v);
     const TracedValue &x = trace_.values[v], &y = trace_.values[step.results[0]];
     const std::string& op = step.name;
-    const auto reduced = [&](const Term& t) {
-      if (x.scalar || x.shape == y.shape || t.kind() == Term::Kind::number) return t;
-      return Term::call("sum_rows", "\\sum_i #_i", {t}, std::nullopt);
-    };
+    const auto reduced = [&](const Term& t) { return sum_to(t, x, y); };
     if (op == "matmul") return use.operand == 0 ? y_bar * transposed(term(step.operands[1])) : transposed(term(step.operands[0])) * y_bar;
     if (op == "linear")
       return use.operand == 0   ? y_bar * term(step.operands[1])
              : use.operand == 1 ? transposed(y_bar) * term(step.operands[0])
                                 : reduced(y_bar);
-    if (op == "sum") return y_bar;
-    if (op == "mean") return y_bar * Term(static_cast<double>(y.shape.size()) / static_cast<double>(x.shape.size()));
-    if (op == "reshape" || op == "flatten" || op == "to" || op == "expand") return y_bar;
+    if (op == "sum") return spread(y_bar, x, y);
+    if (op == "mean") return Term(static_cast<double>(y.shape.size()) / static_cast<double>(x.shape.size())) * spread(y_bar, x, y);
+    if (op == "expand") return reduced(y_bar);
+    if (op == "to") return y_bar;
+    if (op == "reshape" || op == "flatten") {
+      if (x.shape == y.shape) return y_bar;
+      if (y_bar.kind() == Term::Kind::filled) return Term::filled(y_bar.part(0), x.shape);
+      return Term::call("reshape", "\\operatorname{reshape}(#)", {y_bar}, std::nullopt);
+    }
     if (op == "transpose") return transposed(y_bar);
-    if (op == "element") return Term::call("at", "#", {y_bar}, std::nullopt);
+    if (op == "element") {
+      const std::string position = position_text(x.shape, step.node->flat);
+      remarks_.insert(fmt::format("e{0} is 1 at position {0} and 0 elsewhere.", position));
+      return y_bar * Term::symbol("e" + position, std::nullopt, fmt::format("e_{{{}}}", position));
+    }
+    if (op == "conv1d" || op == "conv2d") return through_convolution(step, use.operand, y_bar);
     if (op == "stack") return Term::symbol(fmt::format("{}_bar[{}]", names_[step.results[0]], use.operand), adjoint_value(v));
     const std::optional<Opcode> opcode = opcode_named(op);
     if (opcode && info(*opcode).operands == static_cast<int>(step.operands.size())) {
       const Term slope = partial(use.step, use.operand);
+      const bool whole = std::all_of(step.operands.begin(), step.operands.end(),
+                                     [&](std::uint32_t operand) { return trace_.values[operand].shape == y.shape; });
+      if (matrix(step) && !whole && y_bar.kind() == Term::Kind::filled && slope.kind() != Term::Kind::number)
+        return reduced(y_bar.part(0) * Term::elements(y_bar.ones(), slope));  // the slope may be smaller than y
       return reduced(matrix(step) ? Term::elements(y_bar, slope) : y_bar * slope);
     }
     remarks_.insert(fmt::format("J_{0},{1} is the Jacobian of {0} with respect to {1}.", op, names_[v]));
     return Term::symbol(fmt::format("J_{},{}^T", op, names_[v]), std::nullopt,
                         fmt::format("J_{{\\mathrm{{{}}}, {}}}^{{\\mathsf T}}", op, latex_of_name(names_[v]))) *
            y_bar;
+  }
+
+  // What a sum passes on: the same to each element.
+  static Term spread(const Term& y_bar, const TracedValue& x, const TracedValue& y) {
+    if (x.shape == y.shape) return y_bar;
+    if (y.shape.size() == 1) return Term::filled(y_bar, x.shape);
+    return Term::call("broadcast", "\\operatorname{broadcast}(#)", {y_bar}, std::nullopt);
+  }
+  // A cotangent in y's shape as one for x, which was repeated to that shape: the sum over the repetitions.
+  static Term sum_to(const Term& t, const TracedValue& x, const TracedValue& y) {
+    if (x.scalar || x.shape == y.shape || t.kind() == Term::Kind::number) return t;
+    if (t.kind() == Term::Kind::filled) {
+      const Term sum = Term(static_cast<double>(y.shape.size()) / static_cast<double>(x.shape.size())) * t.part(0);
+      return x.shape.size() == 1 ? sum : Term::filled(sum, x.shape);
+    }
+    if (x.shape.size() == 1) return Term::call("sum", "\\sum #", {t}, std::nullopt);
+    const bool rows = x.shape.rank() == y.shape.rank() - 1 && std::equal(x.shape.begin(), x.shape.end(), y.shape.begin() + 1);
+    if (rows) return Term::call("sum_rows", "\\sum_i #_i", {t}, std::nullopt);
+    return Term::call("sum_to" + to_string(x.shape), fmt::format("\\operatorname{{sum}}_{{{}}} #", to_string(x.shape)), {t}, std::nullopt);
+  }
+  Term through_convolution(const TracedStep& step, std::size_t operand, const Term& y_bar) {
+    const std::string transpose = step.name == "conv1d" ? "conv_transpose1d" : "conv_transpose2d";
+    if (operand == 0) {
+      remarks_.insert(fmt::format("{} carries a cotangent back through {}: the convolution with the kernel flipped in every direction.",
+                                  transpose, step.name));
+      return Term::call(transpose, "", {y_bar, term(step.operands[1])}, std::nullopt);
+    }
+    if (operand == 1) {
+      remarks_.insert(
+          "correlate(x, y_bar) is, for each weight, the sum over all examples and positions of y_bar times what the weight multiplies "
+          "there.");
+      return Term::call("correlate", "", {term(step.operands[0]), y_bar}, std::nullopt);
+    }
+    return Term::call("sum_positions", "\\sum_{n, i} #_{n, i}", {y_bar}, std::nullopt);
   }
 
   // The derivative of v, from those of the results that were computed from it.
@@ -425,7 +481,7 @@ class Author {
     const auto add = [&](std::uint32_t v) {
       if (!needed_[v] || !active_[v] || !has_symbol(v) || !done.insert(v).second) return;
       d.backward.push_back(equation(adjoint_symbol(v), sum_of_adjoints(v), adjoint_value(v)));
-      if (!trace_.values[v].scalar && d.backward.back().value.empty()) d.backward.back().value = to_string(trace_.values[v].shape);
+      if (trace_.values[v].shape.size() > 1 && d.backward.back().value.empty()) d.backward.back().value = to_string(trace_.values[v].shape);
     };
     add(target_);
     for (std::size_t s = trace_.steps.size(); s-- > 0;) {
@@ -497,6 +553,7 @@ class Author {
   std::vector<std::vector<Use>> uses_;
   std::vector<std::string> names_;
   std::vector<std::uint32_t> alias_;
+  std::vector<std::uint32_t> unnamed_constants_;
   mutable std::map<std::string, std::string> letters_;
   std::map<std::uint32_t, Term> expansions_;
   std::vector<std::uint32_t> pending_;

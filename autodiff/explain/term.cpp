@@ -31,6 +31,15 @@ std::string latex_of_word(const std::string& word) {
   return fmt::format("\\mathrm{{{}}}", escaped);
 }
 
+// "conv2d" is a word; "f" and "f'" are letters.
+std::string latex_of_function(const std::string& name) {
+  const auto in_words = [](unsigned char c) { return std::isalnum(c) || c == '_'; };
+  if (name.size() == 1 || !std::all_of(name.begin(), name.end(), in_words)) return name;
+  std::string escaped;
+  for (char c : name) escaped += (c == '_' ? "\\_" : std::string(1, c));
+  return fmt::format("\\operatorname{{{}}}", escaped);
+}
+
 }  // namespace
 
 std::string latex_of_name(const std::string& name) {
@@ -72,9 +81,22 @@ Term Term::call(const std::string& name, const std::string& pattern, Formulas op
   t.value_ = value;
   return t;
 }
+Term Term::filled(const Term& scalar, const Shape& shape) {
+  if (scalar.is(0)) return scalar;
+  Term t(Kind::filled, {scalar});
+  t.shape_ = shape;
+  return t;
+}
+Term Term::ones() const {
+  std::string sizes;
+  for (const Index size : shape_) sizes += fmt::format("{}{}", sizes.empty() ? "" : " \\times ", size);
+  return symbol("ones" + to_string(shape_), std::nullopt, fmt::format("\\mathbf{{1}}_{{{}}}", sizes));
+}
 Term Term::elements(const Term& a, const Term& b) {
   if (a.is(0) || b.is(0)) return 0.0;
   if (a.kind_ == Kind::number || b.kind_ == Kind::number) return a * b;
+  if (a.kind_ == Kind::filled) return a.parts_[0] * b;
+  if (b.kind_ == Kind::filled) return b.parts_[0] * a;
   // Numbers go to the front.
   double factor = 1;
   Formulas parts;
@@ -112,6 +134,10 @@ Term operator*(const Term& a, const Term& b) {
   if (a.is(0) || b.is(0)) return 0.0;
   if (a.is(1)) return b;
   if (b.is(1)) return a;
+  if (a.kind_ == Term::Kind::filled)
+    return b.kind_ == Term::Kind::number ? Term::filled(b * a.parts_[0], a.shape_) : a.parts_[0] * a.ones() * b;
+  if (b.kind_ == Term::Kind::filled)
+    return a.kind_ == Term::Kind::number ? Term::filled(a * b.parts_[0], b.shape_) : a * b.parts_[0] * b.ones();
   Term product(Term::Kind::product, {});
   product.number_ = 1;
   for (const Term* each : {&a, &b}) {
@@ -146,6 +172,16 @@ Term power(const Term& base, const Term& exponent) {
 Term transposed(const Term& a) {
   if (a.kind_ == Term::Kind::number) return a;
   if (a.kind_ == Term::Kind::transpose) return Term(a.parts_[0]);
+  if (a.kind_ == Term::Kind::product && a.number_ != 1) {
+    Term rest = a;
+    const double factor = std::exchange(rest.number_, 1);
+    return Term(factor) * transposed(rest.parts_.size() == 1 ? Term(rest.parts_[0]) : rest);
+  }
+  if (a.kind_ == Term::Kind::filled) {
+    Shape shape = a.shape_;
+    std::reverse(shape.begin(), shape.end());
+    return Term::filled(a.parts_[0], shape);
+  }
   return Term(Term::Kind::transpose, {a});
 }
 
@@ -156,7 +192,7 @@ std::size_t Term::size() const {
 }
 bool Term::has_numbers() const {
   if (kind_ == Kind::symbol) return value_.has_value();
-  if (kind_ == Kind::transpose || kind_ == Kind::elements) return false;
+  if (kind_ == Kind::transpose || kind_ == Kind::elements || kind_ == Kind::filled) return false;
   if (kind_ == Kind::call && value_) return true;
   return std::all_of(parts_.begin(), parts_.end(), [](const Term& part) { return part.has_numbers(); });
 }
@@ -199,7 +235,8 @@ Term::Written Term::write_product(Form form) const {
   if (factor != 1) before = factor == 0.5 && in_latex ? "\\tfrac{1}{2}" : digits_of(factor);
   for (const Term& part : parts_) {
     std::string next = parts_.size() == 1 && part.kind_ == Kind::elements ? part.write(form).text : part.at_least(kPower, form);
-    if (with_numbers && !next.empty() && next[0] == '-') next = fmt::format("({})", next);
+    const bool leads = before.empty() && text.empty();
+    if (with_numbers && !leads && !next.empty() && next[0] == '-') next = fmt::format("({})", next);
     if (before.empty()) {
       before = next;
     } else if (with_numbers) {
@@ -246,6 +283,8 @@ Term::Written Term::write(Form form) const {
       for (const Term& part : parts_) text += (text.empty() ? "" : in_latex ? " \\odot " : " .* ") + part.at_least(kPower, form);
       return {text, kProduct};
     }
+    case Kind::filled:
+      return (parts_[0] * ones()).write(form);
     case Kind::call:
       break;
   }
@@ -261,7 +300,7 @@ Term::Written Term::write(Form form) const {
                        : std::string(1, c);
     return {text, kPower};
   }
-  return {fmt::format("{}({})", name_, arguments), kAtom};
+  return {fmt::format("{}({})", in_latex ? latex_of_function(name_) : name_, arguments), kAtom};
 }
 
 }  // namespace wengert::detail

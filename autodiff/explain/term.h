@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "autodiff/tensor/shape.h"
+
 namespace wengert::detail {
 
 class Term;
@@ -23,6 +25,7 @@ class Term {
     call,       ///< a function of the parts
     elements,   ///< the elementwise product of the parts
     transpose,  ///< of part 0
+    filled,     ///< a tensor of a shape, all of whose elements are part 0, a scalar
   };
 
   Term() : Term(0.0) {}
@@ -31,7 +34,9 @@ class Term {
   static Term symbol(const std::string& name, std::optional<double> value, const std::string& latex = {});
   /// `name` is LaTeX and text at once, as f or f'; `pattern`: LaTeX with # for the operand, which goes before the name.
   static Term call(const std::string& name, const std::string& pattern, Formulas operands, std::optional<double> value);
+  /// Of two terms of the same shape.
   static Term elements(const Term& a, const Term& b);
+  static Term filled(const Term& scalar, const Shape& shape);
 
   friend Term operator+(const Term& a, const Term& b);
   friend Term operator-(const Term& a, const Term& b) { return a + Term(-1.0) * b; }
@@ -42,6 +47,9 @@ class Term {
 
   bool is(double x) const { return kind_ == Kind::number && number_ == x; }
   Kind kind() const { return kind_; }
+  const Term& part(std::size_t i) const { return parts_[i]; }
+  /// The tensor of ones that a filled one is a multiple of: "ones(4, 1)".
+  Term ones() const;
   std::size_t size() const;
 
   std::string latex() const { return write(Form::latex).text; }
@@ -70,6 +78,7 @@ class Term {
   std::string name_, pattern_;
   std::optional<double> value_;
   Formulas parts_;
+  Shape shape_;  ///< of `filled`
 };
 
 /// "y_hat" as LaTeX: "\hat y"; "h1" as "h_1", "x[i]" as "x_{i}", "eta" as "\eta".

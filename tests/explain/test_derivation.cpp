@@ -133,8 +133,74 @@ BOOST_AUTO_TEST_CASE(layers_of_tensors_in_matrix_form) {
     bool found = false;
     for (const Equation& e : d.backward) found |= formula(e) == normal(R"(\bar W = \bar H^T X)");
     BOOST_TEST(found);
-    BOOST_TEST(formula(d.collected[0]) == normal(R"(\bar W = (2 Y \odot f'(H))^T X)"));
+    BOOST_TEST(formula(d.collected[0]) == normal(R"(\bar W = 2 (Y \odot f'(H))^T X)"));
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_change_of_shape_is_shown) {
+  Tape tape({.formulas = true});
+  const Tensor X = Tensor::from({{1, 2}, {3, 4}, {5, 6}}, float64);
+  const Parameter W(Tensor::from({{0.1, 0.2}, {0.3, 0.4}}, float64), "W"), b(Tensor::from({0.5, 0.25}, float64), "b");
+  const Parameter c(Tensor::from({{0.5}}, float64), "c");
+  const Tensor H = matmul(X, W);
+  const Tensor Z = H + b;
+  const Tensor R = reshape(Z, {6, 1});
+  const Tensor M = R * c;
+  const Tensor L = mean(M);
+  const Tensor E = 2 * L;
+  const Derivation d = explain(tape, E, W, b, c);
+  std::string backward;
+  for (const Equation& e : d.backward) backward += normal(e.left_latex + " = " + e.symbols_latex) + "\n";
+  BOOST_TEST_CONTEXT(d.text() << backward) {
+    for (const char* line : {R"(\bar M = 0.166667 \bar L \mathbf{1}_{6 \times 1})", R"(\bar Z = \operatorname{reshape}(\bar R))",
+                             R"(\bar b = \sum_i \bar Z_i)", R"(\bar c = \sum (\bar M \odot R))", R"(\bar W = X^T \bar H)"})
+      BOOST_TEST(contains(backward, normal(line) + "\n"), line);
+    BOOST_TEST(contains(d.text(), "M_bar = 0.166667 L_bar ones(6, 1)"));
+    BOOST_TEST(!contains(d.text(), "of shape ()"));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(sums_of_ones_are_numbers) {
+  Tape tape({.formulas = true});
+  const Tensor X = Tensor::ones({3, 2}, float64);
+  const Parameter b(Tensor::from({0.5, 0.25}, float64), "b");
+  const Tensor Z = X + b;
+  const Tensor E = sum(Z);
+  const Derivation d = explain(tape, E, b);
+  BOOST_TEST(d.collected[0].symbols == "3 ones(2,)", d.text());
+}
+
+BOOST_AUTO_TEST_CASE(convolutions_say_what_they_pass_back) {
+  Tape tape({.formulas = true});
+  const Tensor x = tape.variable(Tensor::ones({1, 1, 4, 4}, float64));
+  const Parameter w(Tensor::ones({1, 1, 2, 2}, float64), "w"), b(Tensor::ones({1}, float64), "b");
+  const Tensor y = conv2d(x, w, b);
+  const Tensor E = sum(y * y);
+  const Derivation d = explain(tape, E, x, w, b);
+  const std::string text = d.text();
+  for (const char* part : {"x_bar = conv_transpose2d(y_bar, w)", "w_bar = correlate(x, y_bar)", "b_bar = sum_positions(y_bar)",
+                           "the convolution with the kernel flipped", "correlate(x, y_bar) is, for each weight"})
+    BOOST_TEST(contains(text, part), text);
+  BOOST_TEST(!contains(text, "J_"), text);
+  BOOST_TEST(contains(d.latex(), R"(\operatorname{conv\_transpose2d}(\bar y, w))"), d.latex());
+}
+
+BOOST_AUTO_TEST_CASE(constants_without_a_name_are_listed) {
+  Tape tape({.formulas = true});
+  const Parameter w(Tensor::from({{0.5}}, float64), "w");
+  const Tensor x = Tensor::from({1, 2}, float64);
+  const Tensor E = sum(matmul(unsqueeze(x, 1), w));
+  const std::string text = explain(tape, E, w).text();
+  BOOST_TEST(contains(text, " = a constant, of shape (2, 1)"), text);
+}
+
+BOOST_AUTO_TEST_CASE(numbering_is_explained) {
+  Tape tape({.formulas = true});
+  const Scalar w = tape.variable(0.8);
+  Scalar h = w;
+  for (int i = 0; i < 3; ++i) h = h * w;
+  const Scalar E = square(h);
+  BOOST_TEST(contains(explain(tape, E, w).text(), "h_0, h_1, ... are the values that h has had, in this order."));
 }
 
 BOOST_AUTO_TEST_CASE(loops_are_folded) {
