@@ -15,7 +15,8 @@ int main() {
   const auto [by_W, by_b] = tape.gradient(sum(H * H_bar), W, b);
   const Tensor yours_W = W_bar(X, H_value, H_bar), yours_b = b_bar(H_value, H_bar);
   for (Index i = 0; i < 3; ++i)
-    for (Index j = 0; j < 2; ++j) verdict.compare("W_bar", yours_W.at({i, j}), by_W.at({i, j}));
-  for (Index j = 0; j < 2; ++j) verdict.compare("b_bar", yours_b.at({j}), by_b.at({j}));
+    for (Index j = 0; j < 2; ++j)
+      verdict.compare("W_bar(" + std::to_string(i) + ", " + std::to_string(j) + ")", yours_W.at({i, j}), by_W.at({i, j}));
+  for (Index j = 0; j < 2; ++j) verdict.compare("b_bar(" + std::to_string(j) + ")", yours_b.at({j}), by_b.at({j}));
   return verdict.status();
 }

@@ -15,7 +15,7 @@ int main() {
   std::vector<double> by_w(2), by_x(4);
   tape.gradient(E, W, by_w, {.retain = true});
   tape.gradient(E, X, by_x);
-  for (int k = 0; k < 2; ++k) verdict.compare("dE/dw", dE_dw(k, x, h_bar), by_w[k]);
-  for (int j = 0; j < 4; ++j) verdict.compare("dE/dx", dE_dx(j, w, h_bar), by_x[j]);
+  for (int k = 0; k < 2; ++k) verdict.compare("dE/dw[" + std::to_string(k) + "]", dE_dw(k, x, h_bar), by_w[k]);
+  for (int j = 0; j < 4; ++j) verdict.compare("dE/dx[" + std::to_string(j) + "]", dE_dx(j, w, h_bar), by_x[j]);
   return verdict.status();
 }

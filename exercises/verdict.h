@@ -2,17 +2,26 @@
 // What every exercise ends with: your numbers beside the tape's.
 #include <cmath>
 #include <cstdio>
+#include <initializer_list>
+#include <string>
+#include <utility>
 
 /// Compares numbers and says in the end whether all were right.
 class Verdict {
  public:
   explicit Verdict(int exercise) : exercise_(exercise) {}
 
-  /// One number of yours and the tape's, and where it was computed. Only the first three differences are printed.
-  void compare(const char* name, double yours, double tape) {
-    const bool right = std::abs(yours - tape) <= 1e-9 * (1 + std::abs(tape));
-    if (!right && ++wrong_ <= 3) std::printf("  %s: your formula gives %.6g, the tape %.6g\n", name, yours, tape);
+  /// One number of yours and the tape's, and the inputs that it was computed from. Only the first three differences are printed.
+  void compare(const std::string& name, double yours, double tape, std::initializer_list<std::pair<const char*, double>> inputs = {}) {
     ++compared_;
+    if (std::abs(yours - tape) <= 1e-9 * (1 + std::abs(tape)) || ++wrong_ > 3) return;
+    std::printf("  %s", name.c_str());
+    const char* before = " at ";
+    for (const auto& [input, value] : inputs) {
+      std::printf("%s%s = %g", before, input, value);
+      before = ", ";
+    }
+    std::printf(": your formula gives %.6g, the tape %.6g\n", yours, tape);
   }
 
   /// Prints the verdict and returns the program's status.
