@@ -72,6 +72,7 @@ struct Source {
 /// What to differentiate: a Scalar, a Tensor or what converts to one of them, and the line that asks for it.
 class GradientTarget {
  public:
+  /// A value of the tape, which it refers to.
   GradientTarget(const Scalar& scalar, Location site = Location::here()) : source_(scalar), site_(site) {}
   GradientTarget(const Tensor& tensor, Location site = Location::here()) : source_(tensor), site_(site) {}
   /// An expression, which is recorded here.
@@ -85,8 +86,8 @@ class GradientTarget {
   GradientTarget(const GradientTarget&) = delete;
   GradientTarget& operator=(const GradientTarget&) = delete;
 
-  const detail::Source& source() const { return source_; }
-  Location site() const { return site_; }
+  const detail::Source& source() const { return source_; }  ///< for sweeps
+  Location site() const { return site_; }                   ///< the line that asks
 
  private:
   template <class T> static Scalar recorded(const T& expression, Location site) {
