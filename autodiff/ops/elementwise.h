@@ -141,8 +141,6 @@ template <class T, class F> auto pullback_loop(const F& f) {
 /// m f'(x), where y = f(x) if the rule reads it: one operation, whose rules of the next two orders are single loops as well
 /// (times_derivative.cpp).
 template <class F> Tensor times_derivative(const Tensor& m, const Tensor& x, const Tensor& y);
-/// Whether the active tape is read by something that translates operations one by one and knows those of ops.h alone.
-bool is_translated();
 
 template <class F> class Map : public ElementwiseOperation {
  public:
@@ -168,9 +166,10 @@ template <class F> class Map : public ElementwiseOperation {
   Tensor carry(const Saved& s, const Tensor& m) const {
     if (recording()) {
       if constexpr (fn::kHasHigherDerivatives<F>) {
-        if (!is_translated()) return times_derivative<F>(m, s.x(), s.y());
+        return times_derivative<F>(m, s.x(), s.y());
+      } else {
+        return f_.pullback(m, s.x(), s.y());
       }
-      return f_.pullback(m, s.x(), s.y());
     }
     return apply_rule(m, {&m, &s.x(), &s.y()}, pullback_loop<float>(f_), pullback_loop<double>(f_));
   }

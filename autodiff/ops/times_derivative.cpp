@@ -93,9 +93,4 @@ template Tensor times_derivative<fn::Sigmoid>(const Tensor&, const Tensor&, cons
 template Tensor times_derivative<fn::Silu>(const Tensor&, const Tensor&, const Tensor&);
 template Tensor times_derivative<fn::Gelu>(const Tensor&, const Tensor&, const Tensor&);
 
-bool is_translated() {
-  const TapeWatch* watch = active_tape()->watch.get();
-  return watch && !watch->formulas && !watch->check_finite;
-}
-
 }  // namespace wengert::detail

@@ -11,7 +11,6 @@
 
 #include "autodiff/ops.h"
 #include "autodiff/tape/tape.h"
-#include "autodiff/transforms/derivatives.h"
 #include "nn/layers/attention.h"
 #include "nn/layers/basic.h"
 #include "nn/layers/convolution.h"
@@ -170,24 +169,6 @@ BOOST_AUTO_TEST_CASE(round_trips_give_the_same_bits) {
   nn::Sequential wide = mlp(13);
   wide.to(float64);
   check_round_trip(wide, random_numbers({4, 5}, 2, float64), random_numbers({2, 5}, 3, float64));
-}
-
-// A field that is the gradient of a network: its operations are those of the rules, of which ONNX knows the elementary ones.
-struct Field : nn::Module {
-  explicit Field(Generator& g) : first(2, 9, {}, g), second(9, 1, {}, g) {}
-  Tensor operator()(const Tensor& x) const {
-    return gradient([&](const Tensor& v) { return sum(second(sigmoid(tanh(first(v))))); }, x);
-  }
-  void visit(nn::Visitor& v) override {
-    v("first", first);
-    v("second", second);
-  }
-  nn::Linear first, second;
-};
-
-BOOST_AUTO_TEST_CASE(gradients_of_networks_are_networks) {
-  Generator g(11);
-  check_round_trip(Field(g), 3 * random_numbers({4, 2}, 1), 3 * random_numbers({4, 2}, 2));
 }
 
 BOOST_AUTO_TEST_CASE(embeddings_take_integers) {
