@@ -24,9 +24,9 @@
 #include "tests/support/threads.h"
 
 using namespace wengert;
-using wengert::testing::Threads;
 using kernels::control_register;
 using kernels::kFlushedDenormals;
+using wengert::testing::Threads;
 
 static_assert(!std::is_copy_constructible_v<FlushDenormals> && !std::is_copy_assignable_v<FlushDenormals>);
 static_assert(!std::is_move_constructible_v<FlushDenormals> && !std::is_move_assignable_v<FlushDenormals>);
