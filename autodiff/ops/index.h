@@ -53,7 +53,7 @@ class PositionsInX {
       });
     };
     const Index parts = cut < 0 ? 1 : shape_[cut], unit = cut >= 0 && result[cut] == 1 ? kernels::kElementsTogether : 1;
-    kernels::for_blocks_of(parts, kernels::cost::kScattered * static_cast<double>(shape_.size() / parts), unit, part);
+    kernels::for_blocks_of(parts, kernels::cost::kScattered * static_cast<double>(shape_.size()) / static_cast<double>(parts), unit, part);
   }
 
  private:

@@ -38,7 +38,7 @@ template <class T, class F> void for_each_reduced_row(const Tensor& x, const Red
     });
   };
   const Index parts = cut < 0 ? 1 : x.shape()[cut], unit = cut >= 0 && x.strides()[cut] == 1 ? kernels::kElementsTogether : 1;
-  kernels::for_blocks_of(parts, kernels::cost::kScattered * static_cast<double>(x.size() / parts), unit, part);
+  kernels::for_blocks_of(parts, kernels::cost::kScattered * static_cast<double>(x.size()) / static_cast<double>(parts), unit, part);
 }
 /// f(position in the dense result, element) for every element of x, in the same order.
 template <class T, class F> void for_each_reduced(const Tensor& x, const Reduced& r, F&& f) {
