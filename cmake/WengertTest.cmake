@@ -71,11 +71,14 @@ set(WENGERT_SANITIZER_OPTIONS
   UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
   TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1)
 
-# What every test has: a time limit, a status that means skipped, the sanitizers' options.
+# What every test has: a time limit (ten times as long under an emulator), a status that means skipped, the sanitizers' options.
 function(wengert_test_properties name)
   cmake_parse_arguments(PARSE_ARGV 1 arg "" "TIMEOUT" "LABELS")
   if(NOT arg_TIMEOUT)
     set(arg_TIMEOUT 120)
+  endif()
+  if(CMAKE_CROSSCOMPILING_EMULATOR)
+    math(EXPR arg_TIMEOUT "10 * ${arg_TIMEOUT}")
   endif()
   set_tests_properties(${name} PROPERTIES
     TIMEOUT ${arg_TIMEOUT}
