@@ -277,15 +277,12 @@ template <class V> struct Leaf : Expression {
     if (was_open(writer.base)) number = writer.number_then(number, then.args);
   }
   WENGERT_INLINE std::uint64_t any_number() const { return detail::opaque(number); }
-  struct Source {
-    V v;
-    std::uint64_t number;
-    detail::WrittenUpTo<V> then;
-  };
+  using Source = Leaf;
   WENGERT_INLINE Source source() const { return {detail::opaque(v), detail::opaque(number), then}; }
   // (Word by word: see the beginning of this file.)
-  WENGERT_INLINE explicit Leaf(const Source& s)
-      : v(s.v), number(s.number), then{detail::opaque(s.then.args), detail::opaque(s.then.position)} {}
+  WENGERT_INLINE static Leaf from(const Source& s) {
+    return {s.v, s.number, {detail::opaque(s.then.args), detail::opaque(s.then.position)}};
+  }
   void list(auto& to) const { to.leaf(v, number); }
 };
 struct Literal : Expression {
@@ -301,6 +298,7 @@ struct Literal : Expression {
   WENGERT_INLINE bool was_open(std::uint64_t) const { return false; }
   void settle(auto&) {}
   using Source = Literal;
+  WENGERT_INLINE static Literal from(const Source& s) { return Literal(s.v); }
   WENGERT_INLINE Source source() const { return Literal(detail::opaque(v)); }
   WENGERT_INLINE std::uint64_t any_number() const { return 0; }
   void list(auto& to) const { to.literal(v); }
@@ -320,7 +318,8 @@ template <class F, class E> struct Unary : Expression {
   WENGERT_INLINE Unary(Number auto c) requires kFromNumber : e(E::of(1)), v(static_cast<double>(c)) {}
   WENGERT_UNAVAILABLE(WENGERT_TERNARY) Unary(Number auto) requires(!kFromNumber);
   WENGERT_INLINE Unary(const F& f, const E& e) : e(e), v(fn::call(f, e.v)), f(f) {}
-  WENGERT_INLINE explicit Unary(const Source& s) : e(s.e), v(s.v), f(s.f) {}
+  WENGERT_INLINE explicit Unary(const Source& s) : e(E::from(s.e)), v(s.v), f(s.f) {}
+  WENGERT_INLINE static Unary from(const Source& s) { return Unary(s); }
   WENGERT_INLINE Source source() const { return {e.source(), detail::opaque(v), f}; }
   WENGERT_INLINE Unary(const Unary& o) : Expression(), e(o.e), v(o.v), f(o.f) {}
   WENGERT_INLINE void push(auto& to, const Value& m) const { e.push(to, f.pullback(m, e.v, v)); }
@@ -362,7 +361,8 @@ template <class F, class L, class R> struct Binary : Expression {
   WENGERT_INLINE Binary(Number auto c) requires kFromNumber : l(L::of(static_cast<double>(c))), r(R::of(kNeutral<F>)), v(l.v) {}
   WENGERT_UNAVAILABLE(WENGERT_TERNARY) Binary(Number auto) requires(!kFromNumber);
   WENGERT_INLINE Binary(const F& f, const L& l, const R& r) : l(l), r(r), v(f.value(l.v, r.v)), f(f) {}
-  WENGERT_INLINE explicit Binary(const Source& s) : l(s.l), r(s.r), v(s.f.value(l.v, r.v)), f(s.f) {}
+  WENGERT_INLINE explicit Binary(const Source& s) : l(L::from(s.l)), r(R::from(s.r)), v(s.f.value(l.v, r.v)), f(s.f) {}
+  WENGERT_INLINE static Binary from(const Source& s) { return Binary(s); }
   WENGERT_INLINE Source source() const { return {l.source(), r.source(), f}; }
   WENGERT_INLINE Binary(const Binary& o) : Expression(), l(o.l), r(o.r), v(o.v), f(o.f) {}
   WENGERT_INLINE void push(auto& to, const Value& m) const {
@@ -586,7 +586,7 @@ template <class V> class BasicScalar {
   template <class E> __attribute__((noinline, cold)) static std::uint64_t record_slowly(typename E::Source source, Location site) noexcept {
     if constexpr (std::same_as<V, double>) {
       StatementWriter<V>* const writer = active_writer<V>;
-      const E e(source);
+      const E e = E::from(source);
       if (writer && may_be_checked(*writer, e)) {
         const detail::Arguments<V, E::kArguments> a(e, V(1));
         std::uint64_t number;
@@ -599,7 +599,7 @@ template <class V> class BasicScalar {
                                                                                                        std::uint64_t number) noexcept {
     if constexpr (std::same_as<V, double>) {
       StatementWriter<V>* const writer = active_writer<V>;
-      const E e(source);
+      const E e = E::from(source);
       if (writer && may_be_checked(*writer, e)) {
         const detail::Arguments<V, E::kArguments> a(e, V(kSign));
         if (all_finite(value + kSign * e.v, a) && write_sum(*writer, writer->args, number, a, number)) return number;
@@ -620,14 +620,14 @@ template <class V> class BasicScalar {
   // (Functions of their own: these need e in memory.)
   template <class E>
   __attribute__((noinline, cold)) static std::uint64_t record_otherwise(const typename E::Source& source, Location site) noexcept {
-    E e(source);
+    E e = E::from(source);
     return record_slowly(e, V(1), 0, false, e, site);
   }
   template <int kSign, class E> __attribute__((noinline, cold)) static std::uint64_t accumulate_otherwise(const typename E::Source& source,
                                                                                                           V value,
                                                                                                           std::uint64_t number) noexcept {
     using F = std::conditional_t<(kSign > 0), fn::Add, fn::Subtract>;
-    E e(source);
+    E e = E::from(source);
     Binary<F, Leaf<V>, E> sum(F{}, Leaf<V>(value, number), e);
     return record_slowly(e, V(kSign), number, true, sum, Location());
   }

@@ -1238,7 +1238,7 @@ const std::vector<Misuse> dtype_errors{
 };
 
 // Calls that have no parameter for their place.
-constexpr std::string_view kWithoutPlace[] = {"item", "at", "element", "data"};
+constexpr std::string_view kWithoutPlace[] = {"element", "data"};
 
 template <class E> void check_errors(const std::vector<Misuse>& list) {
   for (const Misuse& misuse : list) {
