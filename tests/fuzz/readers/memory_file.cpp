@@ -25,7 +25,7 @@ struct OpenFile {
 };
 
 // What exists, as in a kernel there is one.
-bool exists = false;
+bool exists = false, opened = false;
 std::span<const std::uint8_t> contents;
 std::array<OpenFile, kMostOpen> descriptors;
 int mappings = 0;
@@ -70,6 +70,7 @@ int __wrap_open(const char* path, int flags, ...) {
   const auto free = std::find_if(descriptors.begin(), descriptors.end(), [](const OpenFile& file) { return !file.open; });
   if (free == descriptors.end()) fail("too many descriptors are open");
   *free = {.open = true};
+  opened = true;
   return kFirstDescriptor + static_cast<int>(free - descriptors.begin());
 }
 
@@ -120,10 +121,12 @@ namespace wengert::fuzz {
 MemoryFile::MemoryFile(std::span<const std::uint8_t> bytes) {
   if (exists) fail("there is one file in memory already");
   exists = true;
+  opened = false;
   contents = bytes;
 }
 
 MemoryFile::~MemoryFile() {
+  if (!opened) fail("nobody opened the file; the calls of a shared library are not seen here");
   if (mappings != 0) fail("a mapping is left");
   if (std::any_of(descriptors.begin(), descriptors.end(), [](const OpenFile& file) { return file.open; }))
     fail("a descriptor is left open");

@@ -14,7 +14,7 @@ class MemoryFile {
   explicit MemoryFile(std::span<const std::uint8_t> bytes);
   MemoryFile(const MemoryFile&) = delete;
   MemoryFile& operator=(const MemoryFile&) = delete;
-  /// A descriptor or a mapping that is left ends the program.
+  /// A descriptor or a mapping that is left ends the program, and a file that was never opened.
   ~MemoryFile();
 
   const char* path() const;
