@@ -201,9 +201,9 @@ class Pool {
   bool wait_for_job(Worker& self, std::uint64_t& seen) {
     const auto is_called = [&] {
       const std::uint64_t announced = announced_.load();
-      if (announced == seen) return stopping_.load();
+      const bool is_new = announced != seen;
       seen = announced;
-      return self.index < room_of(announced);
+      return (is_new && self.index < room_of(announced)) || stopping_.load();
     };
     while (!spin_until(is_called)) {
       self.asleep.store(1);

@@ -125,6 +125,18 @@ BOOST_AUTO_TEST_CASE(sleeping_workers_wake_for_the_next_job) {
   }
 }
 
+// A worker that falls asleep just when it is told to end, having missed a job that took others.
+BOOST_AUTO_TEST_CASE(workers_end_at_any_moment) {
+  for (int repeat = 0; repeat < 500; ++repeat) {
+    const Threads scope(16);  // more than processors, so that some are interrupted anywhere
+    calls_of(32);
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(140 + repeat % 40);
+    while (std::chrono::steady_clock::now() < until) {
+    }
+    calls_of(2);
+  }
+}
+
 // All of 16 threads take part, so all are woken, though each wakes four at most; and a small job wakes no more than it has work for.
 BOOST_AUTO_TEST_CASE(a_job_takes_as_many_workers_as_it_has_blocks_for) {
   const Threads scope(16);
