@@ -76,8 +76,8 @@ class GradientTarget {
   GradientTarget(const Scalar& scalar, Location site = Location::here()) : source_(scalar), site_(site) {}
   GradientTarget(const Tensor& tensor, Location site = Location::here()) : source_(tensor), site_(site) {}
   /// An expression, which is recorded here.
-  template <class T>
-  requires std::convertible_to<const T&, Scalar> GradientTarget(const T& expression, Location site = Location::here())
+  template <class E>
+  requires std::convertible_to<const E&, Scalar> GradientTarget(const E& expression, Location site = Location::here())
       : scalar_(recorded(expression, site)), source_(scalar_), site_(site) {}
   /// A Parameter.
   template <class T>
