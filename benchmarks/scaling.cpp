@@ -32,7 +32,7 @@ struct Trace {
 
 Trace* trace = nullptr;
 
-void run_traced(std::int64_t blocks, void (*block)(void*, std::int64_t), void* context) {
+void run_traced(std::int64_t blocks, void (*block)(void*, std::int64_t), void* context) noexcept {
   std::vector<double>& times = trace->jobs.emplace_back(static_cast<std::size_t>(blocks));
   double before = now();
   trace->between += before;

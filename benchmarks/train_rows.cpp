@@ -1,13 +1,10 @@
-// Our side of the training benchmark, as a user would write it. Its only argument is the number of threads.
-#include <charconv>
-#include <cstdlib>
+// Our side of the training benchmark, as a user would write it.
 #include <memory>
 #include <utility>
 
 #include "autodiff/autodiff.h"
-#include "autodiff/runtime.h"
 #include "benchmarks/model_rows.h"
-#include "benchmarks/train_server.h"
+#include "benchmarks/train_rows.h"
 #include "benchmarks/train_work.h"
 #include "nn/nn.h"
 #include "optim/optim.h"
@@ -30,30 +27,31 @@ struct Mlp {
   Tensor x, labels;
 };
 
-Step train_mlp(std::int64_t batch) {
-  struct Training : Mlp {
-    using Mlp::Mlp;
-    optim::SGD descent{model.parameters(), {.lr = MlpWork::kRate}};
-  };
-  return [t = std::make_shared<Training>(MlpWork(batch))] {
+// A network with its optimizer.
+template <class Network, class Optimizer> struct Training : Network {
+  template <class Work> explicit Training(const Work& work) : Network(work), optimizer(this->model.parameters(), {.lr = Work::kRate}) {}
+  Optimizer optimizer;
+};
+
+// Steps of what has a model, x, labels and an optimizer.
+template <class T> Step steps_of(std::shared_ptr<T> t) {
+  return [t = std::move(t)] {
     Tape tape;
     const Tensor loss = nn::cross_entropy(t->model(t->x), t->labels);
-    t->descent.step(tape.gradient(loss, t->model.parameters()));
+    t->optimizer.step(tape.gradient(loss, t->model.parameters()));
     return loss.item();
   };
 }
 
+Step train_mlp(std::int64_t batch) { return steps_of(std::make_shared<Training<Mlp, optim::SGD>>(MlpWork(batch))); }
+
 Step train_mlp_with_clipping(std::int64_t batch) {
-  struct Training : Mlp {
-    using Mlp::Mlp;
-    optim::SGD descent{model.parameters(), {.lr = MlpWork::kRate}};
-  };
-  return [t = std::make_shared<Training>(MlpWork(batch))] {
+  return [t = std::make_shared<Training<Mlp, optim::SGD>>(MlpWork(batch))] {
     Tape tape;
     const Tensor loss = nn::cross_entropy(t->model(t->x), t->labels);
     Gradients gradients = tape.gradient(loss, t->model.parameters());
     gradients.clip_norm(MlpWork::kMaxNorm);
-    t->descent.step(gradients);
+    t->optimizer.step(gradients);
     return loss.item();
   };
 }
@@ -77,7 +75,7 @@ struct Cnn {
   ImageWork work;
   nn::Sequential model;
   Tensor x, labels;
-  optim::Adam adam{model.parameters(), {.lr = ImageWork::kRate}};
+  optim::Adam optimizer{model.parameters(), {.lr = ImageWork::kRate}};
 };
 
 std::shared_ptr<Cnn> make_mnist_cnn(std::int64_t batch = 128) {
@@ -92,15 +90,6 @@ std::shared_ptr<Cnn> make_rgb_cnn() {
       rgb_cnn(), nn::Sequential(nn::Conv2d(3, 32, 3, same), nn::ReLU(), nn::Conv2d(32, 32, 3, same), nn::ReLU(), nn::MaxPool2d(2),
                                 nn::Conv2d(32, 64, 3, same), nn::ReLU(), nn::Conv2d(64, 64, 3, same), nn::ReLU(), nn::MaxPool2d(2),
                                 nn::Flatten(), nn::Linear(4096, 256), nn::ReLU(), nn::Linear(256, 10)));
-}
-
-Step train_cnn(const std::shared_ptr<Cnn>& cnn) {
-  return [cnn] {
-    Tape tape;
-    const Tensor loss = nn::cross_entropy(cnn->model(cnn->x), cnn->labels);
-    cnn->adam.step(tape.gradient(loss, cnn->model.parameters()));
-    return loss.item();
-  };
 }
 
 Step infer_cnn(const std::shared_ptr<Cnn>& cnn) {
@@ -166,18 +155,7 @@ struct Lstm {
   Tensor x, labels;
 };
 
-Step train_lstm(std::int64_t batch) {
-  struct Training : Lstm {
-    using Lstm::Lstm;
-    optim::RMSprop descent{model.parameters(), {.lr = LstmWork::kRate}};
-  };
-  return [t = std::make_shared<Training>(LstmWork(batch))] {
-    Tape tape;
-    const Tensor loss = nn::cross_entropy(t->model(t->x), t->labels);
-    t->descent.step(tape.gradient(loss, t->model.parameters()));
-    return loss.item();
-  };
-}
+Step train_lstm(std::int64_t batch) { return steps_of(std::make_shared<Training<Lstm, optim::RMSprop>>(LstmWork(batch))); }
 
 Step infer_lstm(std::int64_t batch) {
   return [l = std::make_shared<Lstm>(LstmWork(batch))] { return l->model(l->x).at({0, 0}); };
@@ -246,9 +224,9 @@ std::vector<ServedRow> train_rows() {
     list.push_back({row_name("train/mlp_b", batch), MlpWork::flops(batch), [=] { return train_mlp(batch); }});
   for (const std::int64_t batch : MlpWork::kClippedBatches)
     list.push_back({row_name("train/mlp_clip_b", batch), MlpWork::flops(batch), [=] { return train_mlp_with_clipping(batch); }});
-  list.push_back({"train/mnist_cnn_b128", mnist_cnn().flops(), [] { return train_cnn(make_mnist_cnn()); }});
+  list.push_back({"train/mnist_cnn_b128", mnist_cnn().flops(), [] { return steps_of(make_mnist_cnn()); }});
   list.push_back({"infer/mnist_cnn_b128", mnist_cnn().forward_flops(), [] { return infer_cnn(make_mnist_cnn()); }});
-  list.push_back({"train/rgb_cnn_b64", rgb_cnn().flops(), [] { return train_cnn(make_rgb_cnn()); }});
+  list.push_back({"train/rgb_cnn_b64", rgb_cnn().flops(), [] { return steps_of(make_rgb_cnn()); }});
   list.push_back({"infer/rgb_cnn_b64", rgb_cnn().forward_flops(), [] { return infer_cnn(make_rgb_cnn()); }});
   list.push_back({"infer/mnist_cnn_b1", mnist_cnn(1).forward_flops(), infer_one_image});
   list.push_back({"infer/dense_64_b1", dense_64().flops(), [] { return infer_layers(dense_64()); }});

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "autodiff/kernels/blocks.h"
 #include "autodiff/kernels/lines.h"
 #include "autodiff/kernels/parallel.h"
 #include "autodiff/kernels/phases.h"
@@ -121,13 +122,11 @@ template <class T, class Term> WENGERT_LOOP void add_to_lanes(Index n, const Ter
   for (Index k = 0; k < kLanes; ++k) lanes[k] += static_cast<double>(partial[k] + partial[k + kLanes]);
 }
 
-// f(first, last) for blocks of `count` items that cost `work` multiplications each, over the thread pool.
-template <class F> void parallel_ranges(Index count, double work, const F& f) {
-  constexpr double kBlock = 1 << 17;
-  const Index each = std::clamp<Index>(static_cast<Index>(kBlock / std::max(work, 1.0)), 1, std::max<Index>(count, 1));
-  parallel_blocks((count + each - 1) / each, [&](Index block) { f(block * each, std::min((block + 1) * each, count)); });
+// What a group of an image takes, in nanoseconds (blocks.h).
+template <class T> double time_of_group(const Planes& p) {
+  constexpr double kMultiplyAdd = 0.06 * sizeof(T) / sizeof(float);
+  return kMultiplyAdd * static_cast<double>(p.channels * p.outputs * p.taps) * static_cast<double>(p.length);
 }
-double work_of_group(const Planes& p) { return static_cast<double>(p.channels * p.outputs * p.taps) * static_cast<double>(p.length); }
 
 }  // namespace
 
@@ -138,7 +137,7 @@ bool has_small_groups(const Convolution& c) {
 
 template <class T> void grouped_forward(const Convolution& c, const T* x, const T* weight, const T* bias, T* y) {
   const Planes p(c);
-  parallel_ranges(c.batch * c.groups, work_of_group(p), [&](Index first, Index last) {
+  for_blocks_of(c.batch * c.groups, time_of_group<T>(p), [&](Index first, Index last) {
     Scratch<T> phases(p.channels * p.plane), sums(p.length);
     const auto loop = [&]() __attribute__((always_inline)) {
       for (Index item = first; item < last; ++item) {
@@ -168,7 +167,7 @@ template <class T> void grouped_forward(const Convolution& c, const T* x, const 
 
 template <class T> void grouped_data_gradient(const Convolution& c, const T* y, const T* weight, const T* bias, T* x) {
   const Planes p(c);
-  parallel_ranges(c.batch * c.groups, work_of_group(p), [&](Index first, Index last) {
+  for_blocks_of(c.batch * c.groups, time_of_group<T>(p), [&](Index first, Index last) {
     Scratch<T> phases(p.plane), ys(p.outputs * p.length);
     const auto loop = [&]() __attribute__((always_inline)) {
       for (Index item = first; item < last; ++item) {

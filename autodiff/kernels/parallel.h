@@ -12,7 +12,7 @@ bool run_on_pool(std::int64_t blocks, void (*block)(void* context, std::int64_t 
 
 /// Takes jobs in place of the pool, to measure them: calls block(context, i) for every i below `blocks`. Null: the pool works again. It
 /// serves one thread at a time.
-using JobRunner = void (*)(std::int64_t blocks, void (*block)(void* context, std::int64_t index), void* context);
+using JobRunner = void (*)(std::int64_t blocks, void (*block)(void* context, std::int64_t index), void* context) noexcept;
 void set_job_runner(JobRunner runner);
 }  // namespace detail
 

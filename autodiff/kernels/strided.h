@@ -118,6 +118,30 @@ template <int N> class Rows {
   bool empty_ = false;
 };
 
+/// f(offsets of the operands, elements in the row, strides in the row) for every row, in row-major order but for the largest dimension that
+/// `may_cut(d)` allows, of which threads take parts: so what differs in other dimensions alone is done by one of them, in order. An element
+/// takes `ns` nanoseconds; where operand number `dense` has neighbours along that dimension, parts have several of them.
+template <int N, class MayCut, class F> void for_each_row_in_parts(const Shape& shape, const std::array<const Shape*, N>& strides,
+                                                                   int dense, double ns, const MayCut& may_cut, const F& f) {
+  if (shape.size() == 0) return;
+  int cut = -1;
+  for (int d = 0; d < shape.rank(); ++d)
+    if (may_cut(d) && (cut < 0 || shape[d] > shape[cut])) cut = d;
+  const Index parts = cut < 0 ? 1 : shape[cut], unit = cut >= 0 && (*strides[dense])[cut] == 1 ? kElementsTogether : 1;
+  for_blocks_of(parts, ns * static_cast<double>(shape.size()) / static_cast<double>(parts), unit, [&](Index first, Index last) {
+    Shape part = shape;
+    std::array<Index, N> start{};
+    if (cut >= 0) {
+      part[cut] = last - first;
+      for (int n = 0; n < N; ++n) start[n] = first * (*strides[n])[cut];
+    }
+    Rows<N>(part, strides).for_each([&](std::array<Index, N> offset, Index n, const std::array<Index, N>& step) {
+      for (int k = 0; k < N; ++k) offset[k] += start[k];
+      f(offset, n, step);
+    });
+  });
+}
+
 /// Copies `rows` rows of n elements, where those of one column lie together, to rows that are `pitch` elements apart: by tiles, of which
 /// each line of the cache is read once and written once.
 template <class From, class To>

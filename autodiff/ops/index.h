@@ -35,25 +35,12 @@ class PositionsInX {
   /// The same where several elements may have the same position in x: one thread calls f for all of these, in their order. So threads share
   /// the largest dimension but the one that the index is for.
   template <class F> void for_each_in_order(F&& f) const {
-    if (shape_.size() == 0) return;
-    int cut = -1;
-    for (int d = 0; d < shape_.rank(); ++d)
-      if (d != dim_ && (cut < 0 || shape_[d] > shape_[cut])) cut = d;
     const Shape result = row_major_strides(shape_);
-    const auto part = [&](Index first, Index last) {
-      Shape shape = shape_;
-      if (cut >= 0) shape[cut] = last - first;
-      const auto skipped = [&](const Shape& strides) { return cut < 0 ? 0 : first * strides[cut]; };
-      const Index in_x = skipped(x_), in_index = skipped(index_), in_result = skipped(result);
-      kernels::Rows<3>(shape, {&x_, &index_, &result}).for_each([&](const auto& offset, Index n, const auto& step) {
-        for (Index i = 0; i < n; ++i) {
-          const Index along = at_[in_index + offset[1] + i * step[1]] * along_;
-          f(in_x + offset[0] + i * step[0] + along, in_result + offset[2] + i * step[2]);
-        }
-      });
-    };
-    const Index parts = cut < 0 ? 1 : shape_[cut], unit = cut >= 0 && result[cut] == 1 ? kernels::kElementsTogether : 1;
-    kernels::for_blocks_of(parts, kernels::cost::kScattered * static_cast<double>(shape_.size()) / static_cast<double>(parts), unit, part);
+    kernels::for_each_row_in_parts<3>(
+        shape_, {&x_, &index_, &result}, 2, kernels::cost::kScattered, [&](int d) { return d != dim_; },
+        [&](const auto& offset, Index n, const auto& step) {
+          for (Index i = 0; i < n; ++i) f(offset[0] + i * step[0] + at_[offset[1] + i * step[1]] * along_, offset[2] + i * step[2]);
+        });
   }
 
  private:

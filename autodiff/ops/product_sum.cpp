@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "autodiff/kernels/blocks.h"
 #include "autodiff/kernels/lines.h"
-#include "autodiff/kernels/parallel.h"
 #include "autodiff/kernels/run_elements.h"
 #include "autodiff/tensor/dispatch.h"
 
@@ -28,18 +28,13 @@ std::optional<Kept> kept_of(const Shape& shape, const Shape& full) {
   return Kept{full.size(0, first), full.size(first, last), full.size(last, full.rank())};
 }
 
-// f(first, last) for blocks of items that have some `each` of them together, over the thread pool. No bit depends on what a block covers.
-template <class F> void for_blocks(Index count, Index each, const F& f) {
-  each = std::max<Index>(each, 1);
-  parallel_blocks((count + each - 1) / each, [&](Index block) { f(block * each, std::min((block + 1) * each, count)); });
-}
-
 // The products are rounded to T, their sums are in double.
 template <class T> void sum_products(const Kept& k, const T* x, const T* y, T* to) {
-  constexpr Index kBlock = 1 << 16;
+  constexpr double kCost = 2 * kernels::cost::kCopy<T>;
   if (k.inner == 1) {  // rows
     constexpr Index kStrip = 256;
-    for_blocks((k.kept + kStrip - 1) / kStrip, kBlock / (k.outer * kStrip), [&](Index first, Index last) {
+    const double ns = kCost * static_cast<double>(k.outer * kStrip);
+    kernels::for_blocks_of((k.kept + kStrip - 1) / kStrip, ns, [&](Index first, Index last) {
       kernels::run_elements<T>([&]() __attribute__((always_inline)) {
         for (Index column = first * kStrip; column < std::min(last * kStrip, k.kept); column += kStrip) {
           const Index columns = std::min(kStrip, k.kept - column);
@@ -59,7 +54,7 @@ template <class T> void sum_products(const Kept& k, const T* x, const T* y, T* t
     });
     return;
   }
-  for_blocks(k.kept, kBlock / (k.outer * k.inner), [&](Index first, Index last) {
+  kernels::for_blocks_of(k.kept, kCost * static_cast<double>(k.outer * k.inner), [&](Index first, Index last) {
     kernels::run_elements<T>([&]() __attribute__((always_inline)) {
       for (Index group = first; group < last; ++group) {
         double sum = 0;

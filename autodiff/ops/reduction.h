@@ -25,20 +25,10 @@ std::optional<kernels::Lines> lines_of(const Tensor& x, const Shape& kept);
 /// dimension that is kept, so each element of the result is reduced by one of them, in the order of x's positions.
 template <class T, class F> void for_each_reduced_row(const Tensor& x, const Reduced& r, F&& f) {
   if (x.size() == 0) return;
-  int cut = -1;
-  for (int d = 0; d < x.rank(); ++d)
-    if (r.strides[d] != 0 && (cut < 0 || x.shape()[d] > x.shape()[cut])) cut = d;
   const T* data = static_cast<const T*>(x.elements()->data);
-  const auto part = [&](Index first, Index last) {
-    Shape shape = x.shape();
-    if (cut >= 0) shape[cut] = last - first;
-    const Index in_x = cut < 0 ? 0 : first * x.strides()[cut], in_y = cut < 0 ? 0 : first * r.strides[cut];
-    kernels::Rows<2>(shape, {&x.strides(), &r.strides}).for_each([&](const auto& offset, Index n, const auto& step) {
-      f(data + in_x + offset[0], in_y + offset[1], n, step[0], step[1]);
-    });
-  };
-  const Index parts = cut < 0 ? 1 : x.shape()[cut], unit = cut >= 0 && x.strides()[cut] == 1 ? kernels::kElementsTogether : 1;
-  kernels::for_blocks_of(parts, kernels::cost::kScattered * static_cast<double>(x.size()) / static_cast<double>(parts), unit, part);
+  kernels::for_each_row_in_parts<2>(
+      x.shape(), {&x.strides(), &r.strides}, 0, kernels::cost::kScattered, [&](int d) { return r.strides[d] != 0; },
+      [&](const auto& offset, Index n, const auto& step) { f(data + offset[0], offset[1], n, step[0], step[1]); });
 }
 /// f(position in the dense result, element) for every element of x, in the same order.
 template <class T, class F> void for_each_reduced(const Tensor& x, const Reduced& r, F&& f) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "autodiff/kernels/blocks.h"
 #include "autodiff/kernels/gemm.h"
 #include "autodiff/kernels/parallel.h"
 
@@ -49,13 +50,12 @@ bool Cotangent::is_short() const {
 
 void Cotangent::run_blocks(Use use, void* f) const {
   if (is_product() && is_short()) return run_product_blocks(use, f);
-  constexpr Index kBlock = 8192;  // elements: about 5 us of an update
+  constexpr Index kLine = 16;  // elements: a line of the cache has no more
   const Tensor whole = value();
   const auto element_bytes = static_cast<std::size_t>(bytes_of(whole.dtype()));
   const char* elements = static_cast<const char*>(whole.elements()->data);
-  parallel_blocks((whole.size() + kBlock - 1) / kBlock, [&](Index block) {
-    const Index first = block * kBlock;
-    use(f, first, std::min(kBlock, whole.size() - first), elements + static_cast<std::size_t>(first) * element_bytes);
+  kernels::for_blocks_of(whole.size(), kernels::cost::kFormula<float>, kLine, [&](Index first, Index last) {
+    use(f, first, last - first, elements + static_cast<std::size_t>(first) * element_bytes);
   });
 }
 
