@@ -64,11 +64,12 @@ BOOST_AUTO_TEST_CASE(gradients_of_factors_that_are_broadcast) {
                                             {{3, 1, 4}, {1, 1, 4}},     // a size of 1 that is not repeated
                                             {{0, 4}, {4}},              // nothing
                                             {{200000}, {1}}};           // many terms
+  const auto vector_of = [&](Index count, bool strided) { return strided ? transpose(eighths({count, 2}))[0] : eighths({count}); };
   for (const auto& [full, part] : shapes)
     for (const bool strided : {false, true})
       for (const bool left : {false, true}) {
-        const auto operand = [&] { return strided ? transpose(eighths({full.size(), 2}))[0] : eighths({full.size()}); };
-        const Tensor x = reshape(operand(), full), m = reshape(operand(), full), v = eighths(part);
+        const Tensor x = reshape(vector_of(full.size(), strided), full), m = reshape(vector_of(full.size(), strided), full);
+        const Tensor v = eighths(part);
         const Tensor seen = strided && full.rank() == 2 ? transpose(transpose(x).contiguous()) : x;
         Tape tape;
         const Tensor w = tape.variable(v);
