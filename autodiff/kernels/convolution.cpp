@@ -103,9 +103,10 @@ struct Unrolled {
       for (Index c = 0; c < channels; ++c)
         for (Index r = 0; r < height.kernel; ++r)
           for (Index s = 0; s < width.kernel; ++s, columns += gap) {
-            Image* from = image + (c * image_rows + tile.rows.first * height.stride + r * height.dilation) * row +
-                          first_of_tap[static_cast<std::size_t>(s)] + tile.columns.first;
-            for (Index i = tile.rows.first; i < tile.rows.last; ++i, columns += n, from += height.stride * row) f(columns, from, n);
+            // (No pointer steps from row to row: behind a single one, the stride may lead anywhere.)
+            Image* const tap =
+                image + (c * image_rows + r * height.dilation) * row + first_of_tap[static_cast<std::size_t>(s)] + tile.columns.first;
+            for (Index i = tile.rows.first; i < tile.rows.last; ++i, columns += n) f(columns, tap + i * height.stride * row, n);
           }
     };
     // Short runs of a length that the compiler knows take a few instructions.

@@ -6,6 +6,7 @@
 
 #include "autodiff/kernels/blocks.h"
 #include "autodiff/kernels/run_elements.h"
+#include "autodiff/kernels/scratch.h"
 #include "autodiff/tensor/storage.h"
 
 namespace wengert::kernels {
@@ -62,23 +63,71 @@ __attribute__((always_inline)) inline void add_rows(const T* s, Index pitch, std
   }
 }
 
+// Where each position occurs last.
+class LastOfEach {
+ public:
+  LastOfEach(std::span<const std::int64_t> index, Index n) : index_(index.data()), last_(n) {
+    for (std::size_t k = 0; k < index.size(); ++k) last_.data()[index[k]] = static_cast<Index>(k);
+  }
+  bool operator()(Index k) const { return last_.data()[index_[k]] == k; }
+
+ private:
+  const std::int64_t* index_;
+  Scratch<Index> last_;  // set for the positions that occur
+};
+
+// Slices of one number, and of any bytes.
+template <class T> struct Numbers {
+  void copy(const void* from, Index i, void* to, Index j) const { static_cast<T*>(to)[j] = static_cast<const T*>(from)[i]; }
+  void zero(void* to, Index j) const { static_cast<T*>(to)[j] = 0; }
+};
+struct Bytes {
+  void copy(const void* from, Index i, void* to, Index j) const {
+    std::memcpy(static_cast<char*>(to) + j * size, static_cast<const char*>(from) + i * size, static_cast<std::size_t>(size));
+  }
+  void zero(void* to, Index j) const { std::memset(static_cast<char*>(to) + j * size, 0, static_cast<std::size_t>(size)); }
+
+  Index size;
+};
+
+// f(slices, k, number of the slice (o, k) of the dense ones, of (o, index[k])) for each o and k, in blocks over the pool; `slices` copies them.
+template <class F> void for_each_slice(const Slices& l, std::span<const std::int64_t> index, Index size, const F& f) {
+  const auto count = static_cast<Index>(index.size()), bytes = l.inner * size;
+  const auto run = [&](const auto& slices) {
+    for_blocks_of(l.outer * count, cost::kCopy<char> * static_cast<double>(bytes), [&](Index first, Index last) {
+      Index o = first / count, k = first - o * count;
+      for (Index at = first; at < last; ++at) {
+        f(slices, k, at, o * l.n + index[static_cast<std::size_t>(k)]);
+        if (++k == count) ++o, k = 0;
+      }
+    });
+  };
+  if (bytes == 4) return run(Numbers<std::uint32_t>());
+  if (bytes == 8) return run(Numbers<std::uint64_t>());
+  run(Bytes{bytes});
+}
+
 }  // namespace
 
 void gather_slices(const Slices& l, std::span<const std::int64_t> index, const void* x, Index size, void* y) {
-  const auto count = static_cast<Index>(index.size()), bytes = l.inner * size;
-  const auto gather = [&](const auto& copy) {
-    for_blocks_of(l.outer * count, cost::kCopy<char> * static_cast<double>(bytes), [&](Index first, Index last) {
-      for (Index slice = first; slice < last; ++slice) copy(slice, slice / count * l.n + index[static_cast<std::size_t>(slice % count)]);
-    });
-  };
-  const auto elements = [&](auto zero) {
-    using T = decltype(zero);
-    gather([to = static_cast<T*>(y), from = static_cast<const T*>(x)](Index slice, Index position) { to[slice] = from[position]; });
-  };
-  if (bytes == 4) return elements(std::uint32_t());
-  if (bytes == 8) return elements(std::uint64_t());
-  gather([=, to = static_cast<char*>(y), from = static_cast<const char*>(x)](Index slice, Index position) {
-    std::memcpy(to + slice * bytes, from + position * bytes, static_cast<std::size_t>(bytes));
+  for_each_slice(l, index, size, [=](const auto& slices, Index, Index at, Index position) { slices.copy(x, position, y, at); });
+}
+
+void gather_last_slices(const Slices& l, std::span<const std::int64_t> index, const void* x, Index size, void* y) {
+  const LastOfEach is_last(index, l.n);
+  for_each_slice(l, index, size, [&is_last, x, y](const auto& slices, Index k, Index at, Index position) {
+    if (is_last(k)) {
+      slices.copy(x, position, y, at);
+    } else {
+      slices.zero(y, at);
+    }
+  });
+}
+
+void put_slices(const Slices& l, std::span<const std::int64_t> index, const void* s, bool one_slice, Index size, void* y) {
+  const LastOfEach is_last(index, l.n);
+  for_each_slice(l, index, size, [&is_last, s, y, one_slice](const auto& slices, Index k, Index at, Index position) {
+    if (is_last(k)) slices.copy(s, one_slice ? 0 : at, y, position);
   });
 }
 

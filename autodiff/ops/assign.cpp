@@ -6,6 +6,11 @@
 // Indices are checked before anything is computed.
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <utility>
+
+#include "autodiff/kernels/scratch.h"
+#include "autodiff/kernels/slices.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/index.h"
 #include "autodiff/tensor/call_site.h"
@@ -17,67 +22,93 @@ using detail::Positions;
 namespace {
 
 Tensor put(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location site);
+Tensor take_last(const Tensor& x, int dim, const Tensor& index, Positions positions, const Shape& shape, Location site);
+
+// As many zeros as the source has elements, in the memory of one.
+Tensor no_source(const Shape& shape, Dtype dtype, Location site) { return expand(Tensor::zeros({}, dtype, site), shape, site); }
 
 class PutAt : public Operation {  // x: the tensor, the index, the new elements
  public:
-  PutAt(int dim, Positions positions) : dim_(dim), positions_(positions) {}
+  PutAt(int dim, Positions positions, const Shape& source) : dim_(dim), positions_(positions), source_(source) {}
   const char* name() const override { return positions_ == Positions::list ? "index_put" : "scatter"; }
   ValueSet saved_for(int) const override { return input(1); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const Location site = y_bar[0].made_at();
-    if (x_bar.needs(0)) {
-      const Tensor nothing = expand(Tensor::zeros({}, y_bar[0].dtype(), site), source_shape(s), site);
-      x_bar[0] = put(y_bar[0], dim_, s.x(1), positions_, nothing, site);
-    }
-    if (x_bar.needs(2)) x_bar[2] = where(last_for_its_position(s), gather_at(y_bar[0], s.x(1)), Operand(0, site));
+    if (x_bar.needs(0)) x_bar[0] = put(y_bar[0], dim_, s.x(1), positions_, no_source(source_, y_bar[0].dtype(), site), site);
+    if (x_bar.needs(2)) x_bar[2] = take_last(y_bar[0], dim_, s.x(1), positions_, source_, site);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    const Dtype dtype = (x_dot[0].defined() ? x_dot[0] : x_dot[2]).dtype();
-    const Tensor around = x_dot[0].defined() ? x_dot[0] : Tensor::zeros(s.y_shape(), dtype);
-    const Tensor source = x_dot[2].defined() ? x_dot[2] : expand(Tensor::zeros({}, dtype), source_shape(s));
-    y_dot[0] = put(around, dim_, s.x(1), positions_, source, around.made_at());
+    const Tensor& given = x_dot[0].defined() ? x_dot[0] : x_dot[2];
+    const Location site = given.made_at();
+    const Tensor around = x_dot[0].defined() ? x_dot[0] : Tensor::zeros(s.y_shape(), given.dtype(), site);
+    y_dot[0] = put(around, dim_, s.x(1), positions_, x_dot[2].defined() ? x_dot[2] : no_source(source_, given.dtype(), site), site);
   }
 
  private:
-  Shape source_shape(const Saved& s) const {
-    if (positions_ == Positions::each) return s.x(1).shape();
-    Shape shape = s.y_shape();
-    shape[dim_] = s.x(1).size();
-    return shape;
+  int dim_;
+  Positions positions_;
+  Shape source_;
+};
+
+// y_k = x[i_k] if the kth element is the last for its position, else 0: the transpose of what puts elements.
+class TakeLast : public Operation {  // x: the tensor, the index
+ public:
+  TakeLast(int dim, Positions positions) : dim_(dim), positions_(positions) {}
+  const char* name() const override { return "take_last"; }
+  ValueSet saved_for(int) const override { return input(1); }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    const Location site = y_bar[0].made_at();
+    x_bar[0] = put(Tensor::zeros(s.x_shape(), y_bar[0].dtype(), site), dim_, s.x(1), positions_, y_bar[0], site);
   }
-  Tensor gather_at(const Tensor& x, const Tensor& index) const {
-    return positions_ == Positions::list ? index_select(x, dim_, index) : gather(x, dim_, index);
-  }
-  // True for each element that is the last one for its position: numbers the elements, puts the numbers and reads them back.
-  Tensor last_for_its_position(const Saved& s) const {
-    const Tensor& index = s.x(1);
-    const Tensor numbers = reshape(Tensor::arange(0, static_cast<double>(index.size()), 1, int64), index.shape());
-    if (positions_ == Positions::each)
-      return numbers == gather(put(Tensor::zeros(s.y_shape(), int64), dim_, index, positions_, numbers, index.made_at()), dim_, index);
-    const Tensor found = put(Tensor::zeros({s.y_shape()[dim_]}, int64), 0, index, positions_, numbers, index.made_at());
-    Shape along;
-    along.resize(s.y_shape().rank());
-    for (Index& size : along) size = 1;
-    along[dim_] = index.size();
-    return reshape(numbers == index_select(found, 0, index), along);
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    y_dot[0] = take_last(x_dot[0], dim_, s.x(1), positions_, s.y_shape(), x_dot[0].made_at());
   }
 
+ private:
   int dim_;
   Positions positions_;
 };
 
 Tensor put(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location site) {
   Tensor y = x.clone(site);
-  const Tensor s = source.constant().contiguous(site);
+  const bool one_number = std::ranges::all_of(source.strides(), [](Index s) { return s == 0; });
+  if (source.size() == 0) return record(PutAt(dim, positions, source.shape()), site, {&x, &index, &source}, std::move(y));
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    T* to = detail::data<T>(y);
-    const T* from = s.data<T>();
-    detail::PositionsInX(y.strides(), dim, index, positions, s.shape()).for_each_in_order([=](Index at, Index flat) {
-      to[at] = from[flat];
+    T* const to = detail::data<T>(y);
+    if (positions == Positions::list) {
+      const kernels::Slices l = detail::slices_of(y.shape(), dim);
+      const Tensor given = source.constant();
+      const Tensor s = (one_number ? view(given, {l.inner}, {0}, 0, site) : given).contiguous(site);
+      return kernels::put_slices(l, detail::list_of(index), s.data<T>(), one_number, sizeof(T), to);
+    }
+    const T* const from = detail::data<T>(source);
+    detail::PositionsInX(y.strides(), dim, index, positions, source.shape(), source.strides())
+        .for_each_strip([=](detail::PositionsInX::Strip l) { l.for_each([&](Index k, Index c) { to[l.at(k, c)] = from[l.from(k, c)]; }); });
+  });
+  return record(PutAt(dim, positions, source.shape()), site, {&x, &index, &source}, std::move(y));
+}
+
+Tensor take_last(const Tensor& x, int dim, const Tensor& index, Positions positions, const Shape& shape, Location site) {
+  Tensor y = Tensor::uninitialized(shape, x.dtype(), site);
+  detail::dispatch(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    T* const to = y.mutable_data<T>();
+    if (y.size() == 0) return;
+    if (positions == Positions::list) {
+      const Tensor dense = x.constant().contiguous(site);
+      return kernels::gather_last_slices(detail::slices_of(x.shape(), dim), detail::list_of(index), dense.data<T>(), sizeof(T), to);
+    }
+    const T* const from = detail::data<T>(x);
+    const Index n = x.shape()[dim];
+    detail::PositionsInX(x.strides(), dim, index, positions, shape).for_each_strip([=](detail::PositionsInX::Strip l) {
+      const kernels::Scratch<Index> scratch(n * l.columns);  // of each position that occurs, the last element for it
+      Index* const last = scratch.data();
+      l.for_each([&](Index k, Index c) { last[l.position(k, c) * l.columns + c] = k; });
+      l.for_each([&](Index k, Index c) { to[l.from(k, c)] = last[l.position(k, c) * l.columns + c] == k ? from[l.at(k, c)] : T(0); });
     });
   });
-  return record(PutAt(dim, positions), site, {&x, &index, &source}, std::move(y));
+  return record(TakeLast(dim, positions), site, {&x, &index}, std::move(y));
 }
 
 // The positions in the first dimensions of x as one list of row numbers, and the broadcast shape of the indices.

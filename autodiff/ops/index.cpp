@@ -32,20 +32,31 @@ Tensor checked_index(const char* name, const Tensor& index, const Tensor& x, int
   check_defined(name, index, "the index");
   if (index.dtype() != int64)
     throw DtypeError(detail::ErrorText(name, "the index {} is not int64", describe(index)).hint("convert it with .to(int64)"));
-  Tensor dense = index.constant().contiguous(site);
-  const std::int64_t* at = dense.data<std::int64_t>();
-  const Index n = x.shape()[dim];
+  const Tensor at = index.rank() == 1 ? index.constant().contiguous(site) : index.constant();
+  const auto n = static_cast<std::uint64_t>(x.shape()[dim]);
+  Shape shape = at.shape();
+  for (int d = 0; d < at.rank(); ++d)
+    if (at.strides()[d] == 0 && shape[d] > 0) shape[d] = 1;  // what is repeated is read once
   std::atomic<bool> all_fit = true;
-  kernels::for_blocks_of(dense.size(), kernels::cost::kCopy<std::int64_t>, [&](Index first, Index last) {
-    bool fits = true;
-    for (Index i = first; i < last; ++i) fits &= at[i] >= 0 && at[i] < n;
-    if (!fits) all_fit.store(false, std::memory_order_relaxed);
-  });
-  for (Index i = 0; !all_fit && i < dense.size(); ++i)
-    if (at[i] < 0 || at[i] >= n)
-      throw ShapeError(fmt::format("{}: index {} at position {} of {} is not in [0, {}), the size of dimension {} of {}", name, at[i], i,
+  const auto* const positions = static_cast<const std::int64_t*>(at.elements()->data);
+  kernels::Rows<1>(shape, {&at.strides()})
+      .for_each_row(kernels::cost::kCopy<std::int64_t>, [&](const auto& offset, Index count, const auto& step, Index) {
+        std::uint64_t outside = 0;  // the highest bit of p | (n - 1 - p) is set unless 0 <= p < n
+        kernels::run_on_best_target([&, from = positions + offset[0], by = step[0] ]() __attribute__((always_inline)) {
+          for (Index i = 0; i < count; ++i) {
+            const auto p = static_cast<std::uint64_t>(from[i * by]);
+            outside |= p | (n - 1 - p);
+          }
+        });
+        if (outside >> 63) all_fit.store(false, std::memory_order_relaxed);
+      });
+  if (all_fit) return at;
+  const std::vector<std::int64_t> all = index.to_vector<std::int64_t>();
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (static_cast<std::uint64_t>(all[i]) >= n)
+      throw ShapeError(fmt::format("{}: index {} at position {} of {} is not in [0, {}), the size of dimension {} of {}", name, all[i], i,
                                    describe(index), n, dim, describe(x)));
-  return dense;
+  return at;
 }
 
 void check_each(const char* name, const Tensor& x, int dim, const Tensor& index) {
@@ -62,41 +73,44 @@ void check_each(const char* name, const Tensor& x, int dim, const Tensor& index)
 
 using detail::check_each;
 using detail::checked_index;
+using detail::list_of;
 using detail::Positions;
 using detail::PositionsInX;
+using detail::slices_of;
 
 namespace {
 
-// Terms for the same position are added in double, so that a float32 sum of very many of them keeps its digits.
-
-// y[position] += s for each of `size` elements of y and as many elements of s as there are positions.
-void add_elements(float* y, Index size, const PositionsInX& positions, Index count, const float* s) {
-  if (size <= 4 * count) {
-    const kernels::Scratch<double> all(size);
-    double* const sums = all.data();
-    kernels::for_blocks_of(size, kernels::cost::kCopy<double>,
-                           [=](Index first, Index last) { std::copy(y + first, y + last, sums + first); });
-    positions.for_each_in_order([=](Index at, Index flat) { sums[at] += static_cast<double>(s[flat]); });
-    kernels::for_blocks_of(size, kernels::cost::kCopy<double>, [=](Index first, Index last) {
-      for (Index i = first; i < last; ++i) y[i] = static_cast<float>(sums[i]);
-    });
+// y[position] += s for the lines of a strip. Terms for the same position are added in double, so that a float32 sum of very many of them
+// keeps its digits. n is the size of y along these lines.
+void add_strip(PositionsInX::Strip l, Index n, const float* s, float* y) {
+  if (n <= 4 * l.count) {
+    constexpr Index kFew = 256;
+    double few[kFew];
+    std::optional<kernels::Scratch<double>> many;
+    double* const sums = n * l.columns <= kFew ? few : many.emplace(n * l.columns).data();
+    const auto for_each_in_y = [&](const auto& f) {
+      for (Index i = 0; i < n; ++i)
+        for (Index c = 0; c < l.columns; ++c) f(y[l.x + i * l.x_step + c * l.x_column], sums[i * l.columns + c]);
+    };
+    for_each_in_y([](float v, double& sum) { sum = static_cast<double>(v); });
+    l.for_each([=](Index k, Index c) { sums[l.position(k, c) * l.columns + c] += static_cast<double>(s[l.from(k, c)]); });
+    for_each_in_y([](float& v, double sum) { v = static_cast<float>(sum); });
     return;
   }
-  pool::Vector<Index> where(static_cast<std::size_t>(count)), order(where.size());  // far fewer terms than elements
-  positions.for_each([&](Index at, Index flat) { where[static_cast<std::size_t>(flat)] = at; });
-  std::iota(order.begin(), order.end(), Index(0));
-  const auto position = [&](Index k) { return where[static_cast<std::size_t>(k)]; };
-  std::sort(order.begin(), order.end(), [&](Index p, Index q) { return std::pair(position(p), p) < std::pair(position(q), q); });
-  for (std::size_t k = 0; k < order.size();) {
-    const Index at = position(order[k]);
-    double sum = static_cast<double>(y[at]);
-    for (; k < order.size() && position(order[k]) == at; ++k) sum += static_cast<double>(s[order[k]]);
-    y[at] = static_cast<float>(sum);
+  pool::Vector<Index> order(static_cast<std::size_t>(l.count));  // far fewer terms than elements
+  for (Index c = 0; c < l.columns; ++c) {
+    std::iota(order.begin(), order.end(), Index(0));
+    std::sort(order.begin(), order.end(),
+              [&](Index p, Index q) { return std::pair(l.position(p, c), p) < std::pair(l.position(q, c), q); });
+    for (std::size_t k = 0; k < order.size();) {
+      float& to = y[l.at(order[k], c)];
+      auto sum = static_cast<double>(to);
+      for (const Index at = l.position(order[k], c); k < order.size() && l.position(order[k], c) == at; ++k)
+        sum += static_cast<double>(s[l.from(order[k], c)]);
+      to = static_cast<float>(sum);
+    }
   }
 }
-
-kernels::Slices slices_of(const Shape& shape, int dim) { return {shape.size(0, dim), shape[dim], shape.size(dim + 1, shape.rank())}; }
-std::span<const std::int64_t> list_of(const Tensor& index) { return {index.data<std::int64_t>(), static_cast<std::size_t>(index.size())}; }
 
 // y[position] += s, for a dense y.
 void add_at(Tensor& y, int dim, const Tensor& index, Positions positions, const Tensor& source) {
@@ -109,11 +123,13 @@ void add_at(Tensor& y, int dim, const Tensor& index, Positions positions, const 
     if constexpr (std::is_floating_point_v<T>)
       if (positions == Positions::list) return kernels::add_slices(slices_of(y.shape(), dim), list_of(index), from, to);
     const PositionsInX in_y(y.strides(), dim, index, positions, s.shape());
-    if constexpr (std::is_same_v<T, float>) {
-      add_elements(to, y.size(), in_y, s.size(), from);
-    } else {
-      in_y.for_each_in_order([=](Index at, Index flat) { to[at] = static_cast<T>(to[at] + from[flat]); });
-    }
+    in_y.for_each_strip([&, n = y.shape()[dim]](PositionsInX::Strip l) {
+      if constexpr (std::is_same_v<T, float>) {
+        add_strip(l, n, from, to);
+      } else {
+        l.for_each([&](Index k, Index c) { to[l.at(k, c)] = static_cast<T>(to[l.at(k, c)] + from[l.from(k, c)]); });
+      }
+    });
   });
 }
 
