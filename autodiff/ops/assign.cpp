@@ -83,8 +83,9 @@ Tensor put(const Tensor& x, int dim, const Tensor& index, Positions positions, c
       return kernels::put_slices(l, detail::list_of(index), s.data<T>(), one_number, sizeof(T), to);
     }
     const T* const from = detail::data<T>(source);
-    detail::PositionsInX(y.strides(), dim, index, positions, source.shape(), source.strides())
-        .for_each_strip([=](detail::PositionsInX::Strip l) { l.for_each([&](Index k, Index c) { to[l.at(k, c)] = from[l.from(k, c)]; }); });
+    detail::PositionsInX(y.strides(), dim, index, positions, source.shape(), source.strides()).for_each_strip([=](auto l) {
+      l.for_each([&](Index k, Index c) { to[l.at(k, c)] = from[l.from(k, c)]; });
+    });
   });
   return record(PutAt(dim, positions, source.shape()), site, {&x, &index, &source}, std::move(y));
 }
@@ -101,11 +102,11 @@ Tensor take_last(const Tensor& x, int dim, const Tensor& index, Positions positi
     }
     const T* const from = detail::data<T>(x);
     const Index n = x.shape()[dim];
-    detail::PositionsInX(x.strides(), dim, index, positions, shape).for_each_strip([=](detail::PositionsInX::Strip l) {
-      const kernels::Scratch<Index> scratch(n * l.columns);  // of each position that occurs, the last element for it
+    detail::PositionsInX(x.strides(), dim, index, positions, shape).for_each_strip([=](auto l) {
+      const kernels::Scratch<Index> scratch(n * l.width());  // of each position that occurs, the last element for it
       Index* const last = scratch.data();
-      l.for_each([&](Index k, Index c) { last[l.position(k, c) * l.columns + c] = k; });
-      l.for_each([&](Index k, Index c) { to[l.from(k, c)] = last[l.position(k, c) * l.columns + c] == k ? from[l.at(k, c)] : T(0); });
+      l.for_each([&](Index k, Index c) { last[l.position(k, c) * l.width() + c] = k; });
+      l.for_each([&](Index k, Index c) { to[l.from(k, c)] = last[l.position(k, c) * l.width() + c] == k ? from[l.at(k, c)] : T(0); });
     });
   });
   return record(TakeLast(dim, positions), site, {&x, &index}, std::move(y));
@@ -164,22 +165,6 @@ Tensor index_put(const Tensor& x, std::span<const Tensor> indices, Operand&& val
   const Tensor y =
       options.accumulate ? index_add(matrix, 0, rows.numbers, source) : put(matrix, 0, rows.numbers, Positions::list, source, values.site);
   return reshape(y, x.shape());
-}
-
-Tensor masked_scatter(const Tensor& x, const Tensor& mask, const Tensor& source, Location site) {
-  const CallSite scope(site);
-  detail::check_defined("masked_scatter", x);
-  detail::check_defined("masked_scatter", mask, "the mask");
-  if (mask.dtype() != boolean)
-    throw DtypeError(fmt::format("masked_scatter: the mask {} is not boolean; hint: compare it, as in x > 0", describe(mask)));
-  if (!detail::broadcasts_to(mask, x.shape()))
-    throw ShapeError(fmt::format("masked_scatter: the mask {} does not broadcast to {}", describe(mask), describe(x)));
-  detail::check_same_dtype("masked_scatter", x, source);
-  const Tensor positions = reshape(nonzero(reshape(expand(mask, x.shape()), {-1})), {-1});
-  if (positions.size() != source.size())
-    throw ShapeError(fmt::format("masked_scatter: the source {} has {} elements for the {} true elements of the mask {}", describe(source),
-                                 source.size(), positions.size(), describe(mask)));
-  return reshape(put(reshape(x, {-1}), 0, positions, Positions::list, reshape(source, {-1}), site), x.shape());
 }
 
 }  // namespace wengert

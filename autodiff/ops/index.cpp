@@ -82,23 +82,23 @@ namespace {
 
 // y[position] += s for the lines of a strip. Terms for the same position are added in double, so that a float32 sum of very many of them
 // keeps its digits. n is the size of y along these lines.
-void add_strip(PositionsInX::Strip l, Index n, const float* s, float* y) {
+template <class Strip> void add_strip(Strip l, Index n, const float* s, float* y) {
   if (n <= 4 * l.count) {
     constexpr Index kFew = 256;
     double few[kFew];
     std::optional<kernels::Scratch<double>> many;
-    double* const sums = n * l.columns <= kFew ? few : many.emplace(n * l.columns).data();
+    double* const sums = n * l.width() <= kFew ? few : many.emplace(n * l.width()).data();
     const auto for_each_in_y = [&](const auto& f) {
       for (Index i = 0; i < n; ++i)
-        for (Index c = 0; c < l.columns; ++c) f(y[l.x + i * l.x_step + c * l.x_column], sums[i * l.columns + c]);
+        for (Index c = 0; c < l.width(); ++c) f(y[l.in_x(i, c)], sums[i * l.width() + c]);
     };
     for_each_in_y([](float v, double& sum) { sum = static_cast<double>(v); });
-    l.for_each([=](Index k, Index c) { sums[l.position(k, c) * l.columns + c] += static_cast<double>(s[l.from(k, c)]); });
+    l.for_each([=](Index k, Index c) { sums[l.position(k, c) * l.width() + c] += static_cast<double>(s[l.from(k, c)]); });
     for_each_in_y([](float& v, double sum) { v = static_cast<float>(sum); });
     return;
   }
   pool::Vector<Index> order(static_cast<std::size_t>(l.count));  // far fewer terms than elements
-  for (Index c = 0; c < l.columns; ++c) {
+  for (Index c = 0; c < l.width(); ++c) {
     std::iota(order.begin(), order.end(), Index(0));
     std::sort(order.begin(), order.end(),
               [&](Index p, Index q) { return std::pair(l.position(p, c), p) < std::pair(l.position(q, c), q); });
@@ -123,7 +123,7 @@ void add_at(Tensor& y, int dim, const Tensor& index, Positions positions, const 
     if constexpr (std::is_floating_point_v<T>)
       if (positions == Positions::list) return kernels::add_slices(slices_of(y.shape(), dim), list_of(index), from, to);
     const PositionsInX in_y(y.strides(), dim, index, positions, s.shape());
-    in_y.for_each_strip([&, n = y.shape()[dim]](PositionsInX::Strip l) {
+    in_y.for_each_strip([=, n = y.shape()[dim]](auto l) {
       if constexpr (std::is_same_v<T, float>) {
         add_strip(l, n, from, to);
       } else {
@@ -253,31 +253,6 @@ Tensor scatter_add(const Tensor& x, Index dim, const Tensor& index, const Tensor
   if (!(source.shape() == index.shape()))
     throw ShapeError(fmt::format("scatter_add: {} must have the shape of the index {}", describe(source), describe(index)));
   return add_along(x, d, checked_index("scatter_add", index, x, d, site), Positions::each, source, site);
-}
-
-Tensor masked_fill(const Tensor& x, const Tensor& mask, ExactNumber value, Location site) {
-  const CallSite scope(site);
-  detail::check_defined("masked_fill", x);
-  detail::check_defined("masked_fill", mask, "the mask");
-  if (mask.dtype() != boolean)
-    throw DtypeError(detail::ErrorText("masked_fill", "the mask {} is not boolean", describe(mask)).hint("compare it, as in x > 0"));
-  if (!(detail::broadcast_shape("masked_fill", x, mask) == x.shape()))
-    throw ShapeError(fmt::format("masked_fill: the mask {} does not broadcast to {}", describe(mask), describe(x)));
-  return value.integer() ? where(mask, *value.integer(), x) : where(mask, value.value(), x);
-}
-
-Tensor masked_select(const Tensor& x, const Tensor& mask, Location site) {
-  const CallSite scope(site);
-  detail::check_defined("masked_select", x);
-  detail::check_defined("masked_select", mask, "the mask");
-  if (mask.dtype() != boolean)
-    throw DtypeError(detail::ErrorText("masked_select", "the mask {} is not boolean", describe(mask)).hint("compare it, as in x > 0"));
-  const Shape shape = detail::broadcast_shape("masked_select", x, mask);
-  const std::vector<bool> chosen = expand(mask, shape).to_vector<bool>();
-  std::vector<std::int64_t> positions;
-  for (std::size_t i = 0; i < chosen.size(); ++i)
-    if (chosen[i]) positions.push_back(static_cast<std::int64_t>(i));
-  return index_select(reshape(expand(x, shape), {shape.size()}), 0, Tensor::from(positions));
 }
 
 Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Integer> padding, Location site) {

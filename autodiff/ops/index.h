@@ -50,42 +50,66 @@ class PositionsInX {
   /// f(offset in x, offset in the other tensor) for every element, on any threads.
   template <class F> void for_each(F&& f) const {
     kernels::Rows<3>(shape_, {&x_, &index_, &other_})
-        .for_each_row(kernels::cost::kScattered, [&](const auto& offset, Index n, const auto& step, Index) {
-          for (Index i = 0; i < n; ++i) f(offset[0] + i * step[0] + at_[offset[1] + i * step[1]] * along_, offset[2] + i * step[2]);
+        .for_each_row(kernels::cost::kScattered, [&, at = at_, along = along_](const auto& offset, Index n, const auto& step, Index) {
+          const std::int64_t* const positions = at + offset[1];
+          const Index x = offset[0], other = offset[2];
+          if (step[0] == 0 && step[1] == 1 && step[2] == 1 && along == 1) {  // along dense lines: nothing to multiply
+            for (Index i = 0; i < n; ++i) f(x + positions[i], other + i);
+          } else {
+            for (Index i = 0; i < n; ++i) f(x + i * step[0] + positions[i * step[1]] * along, other + i * step[2]);
+          }
         });
   }
 
-  /// Some lines along `dim`, that lie at equal distances: element k of line c is at position `positions[k * index_step + c * index_column]`.
-  struct Strip {
+  /// Some lines along `dim` that lie at equal distances; or, so that the compiler knows it, a single one that is dense everywhere.
+  template <bool kDenseLine> struct Strip {
     const std::int64_t* positions;
-    Index columns, count;                   // lines, elements of each
-    Index index_step, index_column;         // in the index
-    Index x, x_step, x_column;              // offset in x of position 0 of the first line, strides
-    Index other, other_step, other_column;  // the same in the other tensor
+    Index lines, count;                   // count: elements of each
+    Index index_step, index_line;         // strides in the index: along the lines, and from one to the next
+    Index x, x_step, x_line;              // offset in x of position 0 of the first line, strides
+    Index other, other_step, other_line;  // the same in the other tensor
 
-    Index position(Index k, Index c) const { return positions[k * index_step + c * index_column]; }
-    Index at(Index k, Index c) const { return x + position(k, c) * x_step + c * x_column; }
-    Index from(Index k, Index c) const { return other + k * other_step + c * other_column; }
+    Index width() const { return kDenseLine ? 1 : lines; }
+    /// Offset in x of position i of line c.
+    Index in_x(Index i, Index c) const { return kDenseLine ? x + i : x + i * x_step + c * x_line; }
+    /// Of element k of line c: its position along `dim`, its offsets in x and in the other tensor.
+    Index position(Index k, Index c) const { return kDenseLine ? positions[k] : positions[k * index_step + c * index_line]; }
+    Index at(Index k, Index c) const { return in_x(position(k, c), c); }
+    Index from(Index k, Index c) const { return kDenseLine ? other + k : other + k * other_step + c * other_line; }
     /// f(k, c), so that the elements of each line come in their order.
     template <class F> void for_each(F&& f) const {
-      for (Index k = 0; columns == 1 && k < count; ++k) f(k, Index{0});
-      if (columns == 1) return;
       for (Index k = 0; k < count; ++k)
-        for (Index c = 0; c < columns; ++c) f(k, c);
+        for (Index c = 0; c < width(); ++c) f(k, c);
     }
   };
-  static constexpr Index kMostColumns = 16;
+  static constexpr Index kMostLines = 16;
   /// f(strip) for all lines, on any threads: lines whose elements in x are neighbours come side by side.
   template <class F> void for_each_strip(F&& f) const {
     const Index count = shape_[dim_];
     Shape across = shape_;
     across[dim_] = 1;
+    const bool dense = along_ == 1 && index_[dim_] == 1 && other_[dim_] == 1;
     kernels::Rows<3>(across, {&x_, &index_, &other_})
         .for_each_row(kernels::cost::kScattered * static_cast<double>(count), [&](const auto& offset, Index n, const auto& step, Index) {
-          const Index most = step[0] == 1 ? kMostColumns : 1;
-          for (Index c = 0; c < n; c += most)
-            f(Strip{at_ + offset[1] + c * step[1], std::min(most, n - c), count, index_[dim_], step[1], offset[0] + c * step[0], along_,
-                    step[0], offset[2] + c * step[2], other_[dim_], step[2]});
+          const Index most = step[0] == 1 ? kMostLines : 1;
+          for (Index c = 0; c < n; c += most) {
+            const Strip<false> l{at_ + offset[1] + c * step[1],
+                                 std::min(most, n - c),
+                                 count,
+                                 index_[dim_],
+                                 step[1],
+                                 offset[0] + c * step[0],
+                                 along_,
+                                 step[0],
+                                 offset[2] + c * step[2],
+                                 other_[dim_],
+                                 step[2]};
+            if (dense && l.lines == 1) {
+              f(Strip<true>{l.positions, 1, count, 1, 0, l.x, 1, 0, l.other, 1, 0});
+            } else {
+              f(l);
+            }
+          }
         });
   }
 

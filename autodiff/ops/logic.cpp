@@ -1,9 +1,11 @@
 // Operations on boolean tensors: logic, any, all, and the positions of true elements. None of them is differentiated.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 
+#include "autodiff/kernels/nonzero.h"
 #include "autodiff/ops/reduction.h"
 #include "autodiff/tensor/call_site.h"
 
@@ -96,21 +98,28 @@ Tensor nonzero(const Tensor& x, Location site) {
   const CallSite scope(site);
   detail::check_defined("nonzero", x);
   const Tensor dense = x.constant().contiguous(site);
-  pool::Vector<std::int64_t> found;
-  detail::dispatch(x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const T* v = dense.data<T>();
-    for (Index i = 0; i < dense.size(); ++i)
-      if (v[i] != T(0)) found.push_back(i);
-  });
   const int rank = x.rank();
-  Tensor y = Tensor::uninitialized({found.size(), rank}, int64, site);
-  std::int64_t* out = y.mutable_data<std::int64_t>();
-  for (std::size_t k = 0; k < found.size(); ++k) {
-    Index rest = found[k];
-    for (int d = rank; d-- > 0; rest /= x.shape()[d]) out[static_cast<Index>(k) * rank + d] = rest % x.shape()[d];
-  }
-  return y;
+  return detail::dispatch(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T* const v = dense.data<T>();
+    const kernels::Nonzero<T> found(v, dense.size());
+    Tensor y = Tensor::uninitialized({found.count(), rank}, int64, site);
+    std::int64_t* const out = y.mutable_data<std::int64_t>();
+    found.for_each_block([&, out](Index i, Index, Index k, Index end) {
+      if (rank == 1) {
+        for (; k < end; k += v[i++] != T(0)) out[k] = i;
+        return;
+      }
+      Shape at = x.shape();  // where element i stands
+      Index rest = i;
+      for (int d = rank; d-- > 0; rest /= x.shape()[d]) at[d] = rest % x.shape()[d];
+      for (; k < end; k += v[i++] != T(0)) {
+        std::copy(at.begin(), at.end(), out + k * rank);
+        for (int d = rank; d-- > 0 && ++at[d] == x.shape()[d];) at[d] = 0;
+      }
+    });
+    return y;
+  });
 }
 
 }  // namespace wengert
