@@ -1,5 +1,5 @@
 #pragma once
-// The elements of an array that are not zero, in their order. They are counted first, so that each thread knows where those of its block go.
+// The elements of an array that are not zero, in their order. They are counted first, so that threads know where those of a block go.
 #include <numeric>
 
 #include "autodiff/kernels/blocks.h"

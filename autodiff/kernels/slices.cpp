@@ -90,7 +90,8 @@ struct Bytes {
   Index size;
 };
 
-// f(slices, k, number of the slice (o, k) of the dense ones, of (o, index[k])) for each o and k, in blocks over the pool; `slices` copies them.
+// f(slices, k, number of the dense slice (o, k), of the slice (o, index[k])) for each o and k, in blocks over the pool; `slices` copies
+// them.
 template <class F> void for_each_slice(const Slices& l, std::span<const std::int64_t> index, Index size, const F& f) {
   const auto count = static_cast<Index>(index.size()), bytes = l.inner * size;
   const auto run = [&](const auto& slices) {

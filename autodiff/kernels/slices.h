@@ -17,7 +17,7 @@ void gather_slices(const Slices& l, std::span<const std::int64_t> index, const v
 /// The same, but 0 for each k of which another one that follows has the same position: the transpose of put_slices.
 void gather_last_slices(const Slices& l, std::span<const std::int64_t> index, const void* x, Index size, void* y);
 
-/// y[o, index[k], :] = s[o, k, :]: where a position occurs more than once, its last slice counts. If s is `one_slice`, it is put everywhere.
+/// y[o, index[k], :] = s[o, k, :], or s[:] if that is `one_slice`. Where a position occurs more than once, its last slice counts.
 void put_slices(const Slices& l, std::span<const std::int64_t> index, const void* s, bool one_slice, Index size, void* y);
 
 /// y[o, index[k], :] += s[o, k, :]. The terms for a position are added in the order of k, and in double where there are several, so that

@@ -12,8 +12,8 @@ namespace wengert::detail {
 /// How positions along one dimension are given: one list for all rows, or one position for each element.
 enum class Positions { list, each };
 
-/// The index without its history; dense if it is a list. A DtypeError unless it is int64; a ShapeError unless every element is in [0, n), n the
-/// dimension's size.
+/// The index without its history; dense if it is a list. A DtypeError unless it is int64; a ShapeError unless every element is in [0, n), n
+/// the dimension's size.
 Tensor checked_index(const char* name, const Tensor& index, const Tensor& x, int dim, Location site);
 /// A ShapeError unless the index has the rank of x and is no larger than x, except along `dim`.
 void check_each(const char* name, const Tensor& x, int dim, const Tensor& index);
