@@ -4,6 +4,9 @@
 
 #include <Eigen/Dense>
 #include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <limits>
+#include <utility>
 #include <vector>
 
 #include "tests/interop/eigen_matrices.h"
@@ -65,6 +68,27 @@ BOOST_AUTO_TEST_CASE(a_small_product_is_a_statement_for_each_element) {
   const Scalar dot = v.dot(v);
   BOOST_TEST(tape.statements() == before + 13);
   BOOST_TEST(dot.value() == v.squaredNorm().value(), tt::tolerance(1e-14));
+}
+
+BOOST_AUTO_TEST_CASE(a_product_is_watched) {
+  const double infinity = std::numeric_limits<double>::infinity();
+  const auto product = [&](double corner, const TapeOptions& options) {
+    Tape tape(options);
+    const Scalar x = tape.variable(2);
+    Matrix<Scalar> a = Matrix<Scalar>::Ones(3, 3) * x, b = a;
+    a(1, 2) = x * 1e200;
+    b(2, 0) = x * corner;
+    const Matrix<Scalar> c = a * b;
+    if (!std::isfinite(c(1, 0).value())) return std::pair(c(1, 0).value(), 0.0);
+    const Scalar y = c.sum();
+    return std::pair(y.value(), tape.gradient(y, x));
+  };
+  BOOST_CHECK_THROW(product(1e200, {.check_finite = true}), Error);
+  BOOST_TEST(product(1e200, {}).first == infinity);
+  const auto [y, slope] = product(3, {.check_finite = true});
+  BOOST_TEST(y == product(3, {}).first, tt::tolerance(1e-14));
+  BOOST_TEST(slope == product(3, {}).second, tt::tolerance(1e-14));
+  BOOST_TEST(product(3, {.formulas = true}).second == slope, tt::tolerance(1e-14));
 }
 
 BOOST_AUTO_TEST_CASE(a_large_product_is_an_operation_on_tensors) {
