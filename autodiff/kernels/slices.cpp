@@ -96,10 +96,9 @@ template <class F> void for_each_slice(const Slices& l, std::span<const std::int
   const auto count = static_cast<Index>(index.size()), bytes = l.inner * size;
   const auto run = [&](const auto& slices) {
     for_blocks_of(l.outer * count, cost::kCopy<char> * static_cast<double>(bytes), [&](Index first, Index last) {
-      Index o = first / count, k = first - o * count;
-      for (Index at = first; at < last; ++at) {
-        f(slices, k, at, o * l.n + index[static_cast<std::size_t>(k)]);
-        if (++k == count) ++o, k = 0;
+      for (Index at = first, o = first / count; at < last; ++o) {
+        const Index before = o * count, end = std::min(last, before + count), base = o * l.n;
+        for (; at < end; ++at) f(slices, at - before, at, base + index[static_cast<std::size_t>(at - before)]);
       }
     });
   };

@@ -3,10 +3,9 @@
 //   y = x, except y[i_k] = s_k:   x_bar = y_bar, except x_bar[i_k] = 0,   s_bar_k = y_bar[i_k] if s_k is the last for its position, else 0
 //                                 y_dot = x_dot, except y_dot[i_k] = s_dot_k
 //
-// Indices are checked before anything is computed.
+// No index is used before it is checked.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <utility>
 
 #include "autodiff/kernels/scratch.h"
@@ -21,11 +20,9 @@ using detail::Positions;
 
 namespace {
 
-Tensor put(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location site);
+Tensor put(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location site,
+           detail::IndexCheck* check = nullptr);
 Tensor take_last(const Tensor& x, int dim, const Tensor& index, Positions positions, const Shape& shape, Location site);
-
-// As many zeros as the source has elements, in the memory of one.
-Tensor no_source(const Shape& shape, Dtype dtype, Location site) { return expand(Tensor::zeros({}, dtype, site), shape, site); }
 
 class PutAt : public Operation {  // x: the tensor, the index, the new elements
  public:
@@ -34,14 +31,15 @@ class PutAt : public Operation {  // x: the tensor, the index, the new elements
   ValueSet saved_for(int) const override { return input(1); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const Location site = y_bar[0].made_at();
-    if (x_bar.needs(0)) x_bar[0] = put(y_bar[0], dim_, s.x(1), positions_, no_source(source_, y_bar[0].dtype(), site), site);
+    if (x_bar.needs(0)) x_bar[0] = put(y_bar[0], dim_, s.x(1), positions_, detail::repeated_zero(source_, y_bar[0].dtype(), site), site);
     if (x_bar.needs(2)) x_bar[2] = take_last(y_bar[0], dim_, s.x(1), positions_, source_, site);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     const Tensor& given = x_dot[0].defined() ? x_dot[0] : x_dot[2];
     const Location site = given.made_at();
-    const Tensor around = x_dot[0].defined() ? x_dot[0] : Tensor::zeros(s.y_shape(), given.dtype(), site);
-    y_dot[0] = put(around, dim_, s.x(1), positions_, x_dot[2].defined() ? x_dot[2] : no_source(source_, given.dtype(), site), site);
+    const Tensor around = x_dot[0].defined() ? x_dot[0] : detail::repeated_zero(s.y_shape(), given.dtype(), site);
+    y_dot[0] =
+        put(around, dim_, s.x(1), positions_, x_dot[2].defined() ? x_dot[2] : detail::repeated_zero(source_, given.dtype(), site), site);
   }
 
  private:
@@ -58,7 +56,7 @@ class TakeLast : public Operation {  // x: the tensor, the index
   ValueSet saved_for(int) const override { return input(1); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const Location site = y_bar[0].made_at();
-    x_bar[0] = put(Tensor::zeros(s.x_shape(), y_bar[0].dtype(), site), dim_, s.x(1), positions_, y_bar[0], site);
+    x_bar[0] = put(detail::repeated_zero(s.x_shape(), y_bar[0].dtype(), site), dim_, s.x(1), positions_, y_bar[0], site);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = take_last(x_dot[0], dim_, s.x(1), positions_, s.y_shape(), x_dot[0].made_at());
@@ -69,9 +67,10 @@ class TakeLast : public Operation {  // x: the tensor, the index
   Positions positions_;
 };
 
-Tensor put(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location site) {
+Tensor put(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location site,
+           detail::IndexCheck* check) {
   Tensor y = x.clone(site);
-  const bool one_number = std::ranges::all_of(source.strides(), [](Index s) { return s == 0; });
+  const bool one_number = detail::is_repeated_number(source);
   if (source.size() == 0) return record(PutAt(dim, positions, source.shape()), site, {&x, &index, &source}, std::move(y));
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -83,10 +82,11 @@ Tensor put(const Tensor& x, int dim, const Tensor& index, Positions positions, c
       return kernels::put_slices(l, detail::list_of(index), s.data<T>(), one_number, sizeof(T), to);
     }
     const T* const from = detail::data<T>(source);
-    detail::PositionsInX(y.strides(), dim, index, positions, source.shape(), source.strides()).for_each_strip([=](auto l) {
+    detail::PositionsInX(y.strides(), dim, index, positions, source.shape(), source.strides()).for_each_strip(check, [=](auto l) {
       l.for_each([&](Index k, Index c) { to[l.at(k, c)] = from[l.from(k, c)]; });
     });
   });
+  if (check) check->end();
   return record(PutAt(dim, positions, source.shape()), site, {&x, &index, &source}, std::move(y));
 }
 
@@ -102,7 +102,7 @@ Tensor take_last(const Tensor& x, int dim, const Tensor& index, Positions positi
     }
     const T* const from = detail::data<T>(x);
     const Index n = x.shape()[dim];
-    detail::PositionsInX(x.strides(), dim, index, positions, shape).for_each_strip([=](auto l) {
+    detail::PositionsInX(x.strides(), dim, index, positions, shape).for_each_strip(nullptr, [=](auto l) {
       const kernels::Scratch<Index> scratch(n * l.width());  // of each position that occurs, the last element for it
       Index* const last = scratch.data();
       l.for_each([&](Index k, Index c) { last[l.position(k, c) * l.width() + c] = k; });
@@ -127,7 +127,7 @@ Rows rows_of(const Tensor& x, std::span<const Tensor> indices, Location site) {
     detail::check_defined("index_put", indices[d], "an index");
     if (indices[d].dtype() == boolean)
       throw DtypeError(fmt::format("index_put: the index {} is boolean; hint: masked_scatter takes masks", describe(indices[d])));
-    const Tensor index = detail::checked_index("index_put", indices[d], x, static_cast<int>(d), site);
+    const Tensor index = detail::checked_list("index_put", indices[d], x, static_cast<int>(d), site);
     if (d > 0) detail::broadcast_shape("index_put", numbers, index);
     numbers = d == 0 ? index : numbers * x.shape()[static_cast<int>(d)] + index;
   }
@@ -143,7 +143,8 @@ Tensor scatter(const Tensor& x, Index dim, const Tensor& index, const Tensor& so
   detail::check_same_dtype("scatter", x, source);
   if (!(source.shape() == index.shape()))
     throw ShapeError(fmt::format("scatter: {} must have the shape of the index {}", describe(source), describe(index)));
-  return put(x, d, detail::checked_index("scatter", index, x, d, site), Positions::each, source, site);
+  detail::IndexCheck check("scatter", index, x, d);
+  return put(x, d, detail::index_of("scatter", index), Positions::each, source, site, &check);
 }
 
 Tensor index_put(const Tensor& x, std::span<const Tensor> indices, Operand&& values, const IndexPutOptions& options) {

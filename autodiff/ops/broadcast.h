@@ -1,5 +1,6 @@
 #pragma once
 // Shapes and loops of elementwise operations.
+#include <algorithm>
 #include <array>
 #include <initializer_list>
 #include <optional>
@@ -34,6 +35,15 @@ void check_probability(const char* operation, double p, const Tensor& x);
 
 /// a + b, where an undefined operand counts as zero.
 inline Tensor plus(const Tensor& a, const Tensor& b) { return !a.defined() ? b : !b.defined() ? a : a + b; }
+
+/// A tensor of zeros in the memory of one.
+inline Tensor repeated_zero(const Shape& shape, Dtype dtype, Location site = {}) {
+  return expand(Tensor::zeros({}, dtype, site), shape, site);
+}
+/// Whether all elements of x are one number in memory.
+inline bool is_repeated_number(const Tensor& x) {
+  return std::ranges::all_of(x.strides(), [](Index stride) { return stride == 0; });
+}
 
 /// The first element of a tensor of dtype T, whatever its strides.
 template <class T> T* data(Tensor& t) { return static_cast<T*>(t.elements()->data); }

@@ -6,7 +6,7 @@
 //   y = scatter_add(x, d, i, s):      x_bar = y_bar,  s_bar = gather(y_bar, d, i)
 //
 // Each is linear in x and s, and the functions of each pair are each other's transpose. The sweep adds in place where possible, so that a
-// loop over parts of a tensor takes linear time. Indices are checked before anything is read or written.
+// loop over parts of a tensor takes linear time. No index is used before it is checked.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -28,35 +28,31 @@
 namespace wengert {
 namespace detail {
 
-Tensor checked_index(const char* name, const Tensor& index, const Tensor& x, int dim, Location site) {
+Tensor index_of(const char* name, const Tensor& index) {
   check_defined(name, index, "the index");
   if (index.dtype() != int64)
     throw DtypeError(detail::ErrorText(name, "the index {} is not int64", describe(index)).hint("convert it with .to(int64)"));
-  const Tensor at = index.rank() == 1 ? index.constant().contiguous(site) : index.constant();
-  const auto n = static_cast<std::uint64_t>(x.shape()[dim]);
-  Shape shape = at.shape();
-  for (int d = 0; d < at.rank(); ++d)
-    if (at.strides()[d] == 0 && shape[d] > 0) shape[d] = 1;  // what is repeated is read once
-  std::atomic<bool> all_fit = true;
-  const auto* const positions = static_cast<const std::int64_t*>(at.elements()->data);
-  kernels::Rows<1>(shape, {&at.strides()})
-      .for_each_row(kernels::cost::kCopy<std::int64_t>, [&](const auto& offset, Index count, const auto& step, Index) {
-        std::uint64_t outside = 0;  // the highest bit of p | (n - 1 - p) is set unless 0 <= p < n
-        kernels::run_on_best_target([&, from = positions + offset[0], by = step[0] ]() __attribute__((always_inline)) {
-          for (Index i = 0; i < count; ++i) {
-            const auto p = static_cast<std::uint64_t>(from[i * by]);
-            outside |= p | (n - 1 - p);
-          }
-        });
-        if (outside >> 63) all_fit.store(false, std::memory_order_relaxed);
-      });
-  if (all_fit) return at;
-  const std::vector<std::int64_t> all = index.to_vector<std::int64_t>();
+  return index.constant();
+}
+
+Tensor checked_list(const char* name, const Tensor& index, const Tensor& x, int dim, Location site) {
+  const Tensor dense = index_of(name, index).contiguous(site);
+  const std::int64_t* const at = dense.data<std::int64_t>();
+  IndexCheck check(name, index, x, dim);
+  kernels::for_blocks_of(dense.size(), kernels::cost::kCopy<std::int64_t>,
+                         [&](Index first, Index last) { check.fit(at + first, last - first, 1); });
+  check.end();
+  return dense;
+}
+
+void IndexCheck::end() const {
+  if (!failed_) return;
+  const std::vector<std::int64_t> all = index_.to_vector<std::int64_t>();
+  const Index n = x_.shape()[dim_];
   for (std::size_t i = 0; i < all.size(); ++i)
-    if (static_cast<std::uint64_t>(all[i]) >= n)
-      throw ShapeError(fmt::format("{}: index {} at position {} of {} is not in [0, {}), the size of dimension {} of {}", name, all[i], i,
-                                   describe(index), n, dim, describe(x)));
-  return at;
+    if (all[i] < 0 || all[i] >= n)
+      throw ShapeError(fmt::format("{}: index {} at position {} of {} is not in [0, {}), the size of dimension {} of {}", name_, all[i], i,
+                                   describe(index_), n, dim_, describe(x_)));
 }
 
 void check_each(const char* name, const Tensor& x, int dim, const Tensor& index) {
@@ -72,7 +68,9 @@ void check_each(const char* name, const Tensor& x, int dim, const Tensor& index)
 }  // namespace detail
 
 using detail::check_each;
-using detail::checked_index;
+using detail::checked_list;
+using detail::index_of;
+using detail::IndexCheck;
 using detail::list_of;
 using detail::Positions;
 using detail::PositionsInX;
@@ -112,8 +110,8 @@ template <class Strip> void add_strip(Strip l, Index n, const float* s, float* y
   }
 }
 
-// y[position] += s, for a dense y.
-void add_at(Tensor& y, int dim, const Tensor& index, Positions positions, const Tensor& source) {
+// y[position] += s, for a dense y. Positions in y are checked on the way, if there is a check.
+void add_at(Tensor& y, int dim, const Tensor& index, Positions positions, const Tensor& source, IndexCheck* check = nullptr) {
   const Tensor s = source.constant().contiguous();
   if (s.size() == 0) return;
   detail::dispatch(y.dtype(), [&](auto zero) {
@@ -123,7 +121,7 @@ void add_at(Tensor& y, int dim, const Tensor& index, Positions positions, const 
     if constexpr (std::is_floating_point_v<T>)
       if (positions == Positions::list) return kernels::add_slices(slices_of(y.shape(), dim), list_of(index), from, to);
     const PositionsInX in_y(y.strides(), dim, index, positions, s.shape());
-    in_y.for_each_strip([=, n = y.shape()[dim]](auto l) {
+    in_y.for_each_strip(check, [=, n = y.shape()[dim]](auto l) {
       if constexpr (std::is_same_v<T, float>) {
         add_strip(l, n, from, to);
       } else {
@@ -133,8 +131,9 @@ void add_at(Tensor& y, int dim, const Tensor& index, Positions positions, const 
   });
 }
 
-Tensor gather_along(const Tensor& x, int dim, const Tensor& index, Positions positions, Location site = {});
-Tensor add_along(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location site = {});
+Tensor gather_along(const Tensor& x, int dim, const Tensor& index, Positions positions, Location site = {}, IndexCheck* check = nullptr);
+Tensor add_along(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location site = {},
+                 IndexCheck* check = nullptr);
 
 class Take : public OperationWithOptions {  // x: the tensor, the index
  public:
@@ -145,7 +144,7 @@ class Take : public OperationWithOptions {  // x: the tensor, the index
   ValueSet saved_for(int) const override { return input(1); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     if (Tensor* sum = x_bar.accumulator(0)) return add_at(*sum, dim_, s.x(1), positions_, y_bar[0]);
-    x_bar[0] = add_along(Tensor::zeros(s.x_shape(), y_bar[0].dtype()), dim_, s.x(1), positions_, y_bar[0]);
+    x_bar[0] = add_along(detail::repeated_zero(s.x_shape(), y_bar[0].dtype()), dim_, s.x(1), positions_, y_bar[0]);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = gather_along(x_dot[0], dim_, s.x(1), positions_);
@@ -170,7 +169,7 @@ class AddAt : public Operation {  // x: the tensor, the index, the terms
       y_dot[0] = x_dot[0];
       return;
     }
-    const Tensor start = x_dot[0].defined() ? x_dot[0] : Tensor::zeros(s.y_shape(), x_dot[2].dtype());
+    const Tensor start = x_dot[0].defined() ? x_dot[0] : detail::repeated_zero(s.y_shape(), x_dot[2].dtype());
     y_dot[0] = add_along(start, dim_, s.x(1), positions_, x_dot[2]);
   }
 
@@ -179,7 +178,7 @@ class AddAt : public Operation {  // x: the tensor, the index, the terms
   Positions positions_;
 };
 
-Tensor gather_along(const Tensor& x, int dim, const Tensor& index, Positions positions, Location site) {
+Tensor gather_along(const Tensor& x, int dim, const Tensor& index, Positions positions, Location site, IndexCheck* check) {
   Shape shape = index.shape();
   if (positions == Positions::list) {
     shape = x.shape();
@@ -194,14 +193,17 @@ Tensor gather_along(const Tensor& x, int dim, const Tensor& index, Positions pos
     using T = decltype(zero);
     const T* from = static_cast<const T*>(x.elements()->data);
     T* to = y.mutable_data<T>();
-    PositionsInX(x.strides(), dim, index, positions, shape).for_each([=](Index at, Index flat) { to[flat] = from[at]; });
+    PositionsInX(x.strides(), dim, index, positions, shape).for_each(check, [=](Index at, Index flat) { to[flat] = from[at]; });
   });
+  if (check) check->end();
   return record(Take(dim, positions), site, {&x, &index}, std::move(y));
 }
 
-Tensor add_along(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location site) {
+Tensor add_along(const Tensor& x, int dim, const Tensor& index, Positions positions, const Tensor& source, Location site,
+                 IndexCheck* check) {
   Tensor y = x.clone(site);
-  add_at(y, dim, index, positions, source);
+  add_at(y, dim, index, positions, source, check);
+  if (check) check->end();
   return record(AddAt(dim, positions), site, {&x, &index, &source}, std::move(y));
 }
 
@@ -220,14 +222,15 @@ Tensor index_select(const Tensor& x, Index dim, const Tensor& index, Location si
   const CallSite scope(site);
   const int d = checked_dim("index_select", dim, x);
   check_list("index_select", index);
-  return gather_along(x, d, checked_index("index_select", index, x, d, site), Positions::list, site);
+  return gather_along(x, d, checked_list("index_select", index, x, d, site), Positions::list, site);
 }
 
 Tensor gather(const Tensor& x, Index dim, const Tensor& index, Location site) {
   const CallSite scope(site);
   const int d = checked_dim("gather", dim, x);
   check_each("gather", x, d, index);
-  return gather_along(x, d, checked_index("gather", index, x, d, site), Positions::each, site);
+  IndexCheck check("gather", index, x, d);
+  return gather_along(x, d, index_of("gather", index), Positions::each, site, &check);
 }
 
 Tensor index_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location site) {
@@ -241,7 +244,7 @@ Tensor index_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& 
   if (!(source.shape() == wanted))
     throw ShapeError(fmt::format("index_add: {} cannot be added to {} at {} positions of dimension {}: it must have the shape {}",
                                  describe(source), describe(x), index.size(), dim, to_string(wanted)));
-  return add_along(x, d, checked_index("index_add", index, x, d, site), Positions::list, source, site);
+  return add_along(x, d, checked_list("index_add", index, x, d, site), Positions::list, source, site);
 }
 
 Tensor scatter_add(const Tensor& x, Index dim, const Tensor& index, const Tensor& source, Location site) {
@@ -252,7 +255,8 @@ Tensor scatter_add(const Tensor& x, Index dim, const Tensor& index, const Tensor
   detail::check_same_dtype("scatter_add", x, source, "x", "source");
   if (!(source.shape() == index.shape()))
     throw ShapeError(fmt::format("scatter_add: {} must have the shape of the index {}", describe(source), describe(index)));
-  return add_along(x, d, checked_index("scatter_add", index, x, d, site), Positions::each, source, site);
+  IndexCheck check("scatter_add", index, x, d);
+  return add_along(x, d, index_of("scatter_add", index), Positions::each, source, site, &check);
 }
 
 Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Integer> padding, Location site) {
@@ -263,7 +267,7 @@ Tensor embedding(const Tensor& index, const Tensor& weight, std::optional<Intege
   if (padding && (*padding < 0 || *padding >= weight.size(0)))
     throw ShapeError(
         fmt::format("embedding: the padding row {} is not in [0, {}), the rows of {}", padding->value, weight.size(0), describe(weight)));
-  const Tensor positions = checked_index("embedding", index, weight, 0, site);
+  const Tensor positions = checked_list("embedding", index, weight, 0, site);
   detail::CompositionScope whole("embedding", {&index, &weight},
                                  [&](OperationOptions& to) { to.set("padding", padding ? padding->value : -1); });
   Shape shape = index.shape();

@@ -1,6 +1,7 @@
 #pragma once
 // Positions along one dimension: of what takes elements, adds to them or replaces them.
 #include <algorithm>
+#include <atomic>
 #include <span>
 
 #include "autodiff/kernels/slices.h"
@@ -12,9 +13,51 @@ namespace wengert::detail {
 /// How positions along one dimension are given: one list for all rows, or one position for each element.
 enum class Positions { list, each };
 
-/// The index without its history; dense if it is a list. A DtypeError unless it is int64; a ShapeError unless every element is in [0, n), n
-/// the dimension's size.
-Tensor checked_index(const char* name, const Tensor& index, const Tensor& x, int dim, Location site);
+/// The index of an operation, without its history. A DtypeError unless it is int64.
+Tensor index_of(const char* name, const Tensor& index);
+/// The same, dense. A ShapeError unless every element is in [0, n), n the dimension's size.
+Tensor checked_list(const char* name, const Tensor& index, const Tensor& x, int dim, Location site);
+
+/// Finds elements of an index that are not positions along a dimension, on any threads, where a loop over them goes by: a second pass over
+/// a large index takes as long as what it is for.
+class IndexCheck {
+ public:
+  /// The arguments live as long as the check.
+  IndexCheck(const char* name, const Tensor& index, const Tensor& x, int dim) : name_(name), index_(index), x_(x), dim_(dim) {}
+
+  /// Whether all of these elements are; those after a false must not be used.
+  bool fit(const std::int64_t* positions, Index count, Index step) {
+    std::uint64_t outside = 0;
+    if (step == 1) {
+      kernels::run_on_best_target([&, n = x_.shape()[dim_] ]()
+                                      __attribute__((always_inline)) { outside = bits_outside(positions, count, 1, n); });
+    } else {
+      outside = bits_outside(positions, count, step, x_.shape()[dim_]);
+    }
+    if (outside >> 63 == 0) return true;
+    failed_.store(true, std::memory_order_relaxed);
+    return false;
+  }
+  /// A ShapeError that names the first one that does not, if there is any.
+  void end() const;
+
+ private:
+  // The highest bit is set unless 0 <= p < n for each p: it is that of p or that of n - 1 - p where it is not.
+  __attribute__((always_inline)) static std::uint64_t bits_outside(const std::int64_t* positions, Index count, Index step, Index n) {
+    std::uint64_t bits = 0;
+    for (Index i = 0; i < count; ++i) {
+      const auto p = static_cast<std::uint64_t>(positions[i * step]);
+      bits |= p | (static_cast<std::uint64_t>(n) - 1 - p);
+    }
+    return bits;
+  }
+
+  const char* name_;
+  const Tensor &index_, &x_;
+  int dim_;
+  std::atomic<bool> failed_ = false;
+};
+
 /// A ShapeError unless the index has the rank of x and is no larger than x, except along `dim`.
 void check_each(const char* name, const Tensor& x, int dim, const Tensor& index);
 
@@ -47,11 +90,12 @@ class PositionsInX {
     index_[dim] = 1;
   }
 
-  /// f(offset in x, offset in the other tensor) for every element, on any threads.
-  template <class F> void for_each(F&& f) const {
+  /// f(offset in x, offset in the other tensor) for every element, on any threads; but for those of rows that do not pass the check, if any.
+  template <class F> void for_each(IndexCheck* check, F&& f) const {
     kernels::Rows<3>(shape_, {&x_, &index_, &other_})
         .for_each_row(kernels::cost::kScattered, [&, at = at_, along = along_](const auto& offset, Index n, const auto& step, Index) {
           const std::int64_t* const positions = at + offset[1];
+          if (check && !check->fit(positions, n, step[1])) return;
           const Index x = offset[0], other = offset[2];
           if (step[0] == 0 && step[1] == 1 && step[2] == 1 && along == 1) {  // along dense lines: nothing to multiply
             for (Index i = 0; i < n; ++i) f(x + positions[i], other + i);
@@ -83,8 +127,9 @@ class PositionsInX {
     }
   };
   static constexpr Index kMostLines = 16;
-  /// f(strip) for all lines, on any threads: lines whose elements in x are neighbours come side by side.
-  template <class F> void for_each_strip(F&& f) const {
+  /// f(strip) for all lines, on any threads: lines whose elements in x are neighbours come side by side. Those that do not pass the check, if
+  /// any, are left out.
+  template <class F> void for_each_strip(IndexCheck* check, F&& f) const {
     const Index count = shape_[dim_];
     Shape across = shape_;
     across[dim_] = 1;
@@ -104,6 +149,10 @@ class PositionsInX {
                                  offset[2] + c * step[2],
                                  other_[dim_],
                                  step[2]};
+            bool fits = true;
+            for (Index line = 0; check && fits && line < l.lines; ++line)
+              fits = check->fit(l.positions + line * l.index_line, count, l.index_step);
+            if (!fits) continue;
             if (dense && l.lines == 1) {
               f(Strip<true>{l.positions, 1, count, 1, 0, l.x, 1, 0, l.other, 1, 0});
             } else {

@@ -1,9 +1,9 @@
 // Operations on boolean tensors: logic, any, all, and the positions of true elements. None of them is differentiated.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cmath>
 #include <functional>
+#include <utility>
 
 #include "autodiff/kernels/nonzero.h"
 #include "autodiff/ops/reduction.h"
@@ -110,12 +110,16 @@ Tensor nonzero(const Tensor& x, Location site) {
         for (; k < end; k += v[i++] != T(0)) out[k] = i;
         return;
       }
-      Shape at = x.shape();  // where element i stands
+      Shape at = x.shape();  // where the row with element i begins
       Index rest = i;
       for (int d = rank; d-- > 0; rest /= x.shape()[d]) at[d] = rest % x.shape()[d];
-      for (; k < end; k += v[i++] != T(0)) {
-        std::copy(at.begin(), at.end(), out + k * rank);
-        for (int d = rank; d-- > 0 && ++at[d] == x.shape()[d];) at[d] = 0;
+      const Index n = x.shape()[rank - 1];
+      for (Index column = std::exchange(at[rank - 1], 0); k < end; column = 0) {
+        for (; column < n && k < end; k += v[i++] != T(0), ++column) {
+          for (int d = 0; d < rank - 1; ++d) out[k * rank + d] = at[d];
+          out[k * rank + rank - 1] = column;
+        }
+        for (int d = rank - 1; d-- > 0 && ++at[d] == x.shape()[d];) at[d] = 0;
       }
     });
     return y;

@@ -6,7 +6,7 @@
 // The two are each other's transpose, and the mask is all that they keep.
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <cstdint>
 #include <utility>
 
 #include "autodiff/kernels/nonzero.h"
@@ -21,7 +21,6 @@ using Chosen = kernels::Nonzero<bool>;
 
 Tensor select(const Tensor& x, const Tensor& mask, Location site);
 Tensor put(const Tensor& x, const Tensor& mask, const Tensor& source, Location site);
-Tensor no_elements(const Shape& shape, Dtype dtype, Location site) { return expand(Tensor::zeros({}, dtype, site), shape, site); }
 
 class MaskedSelect : public Operation {  // x: the tensor, the mask
  public:
@@ -29,7 +28,7 @@ class MaskedSelect : public Operation {  // x: the tensor, the mask
   ValueSet saved_for(int) const override { return input(1); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const Location site = y_bar[0].made_at();
-    x_bar[0] = put(no_elements(s.x_shape(), y_bar[0].dtype(), site), s.x(1), y_bar[0], site);
+    x_bar[0] = put(detail::repeated_zero(s.x_shape(), y_bar[0].dtype(), site), s.x(1), y_bar[0], site);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = select(x_dot[0], s.x(1), x_dot[0].made_at());
@@ -49,7 +48,7 @@ class MaskedScatter : public Operation {  // x: the tensor, the mask, the new el
     const Tensor& given = x_dot[0].defined() ? x_dot[0] : x_dot[2];
     const Location site = given.made_at();
     y_dot[0] = x_dot[2].defined()
-                   ? put(x_dot[0].defined() ? x_dot[0] : no_elements(s.y_shape(), given.dtype(), site), s.x(1), x_dot[2], site)
+                   ? put(x_dot[0].defined() ? x_dot[0] : detail::repeated_zero(s.y_shape(), given.dtype(), site), s.x(1), x_dot[2], site)
                    : where(s.x(1), Operand(0, site), x_dot[0]);
   }
 };
@@ -76,7 +75,7 @@ Tensor put(const Tensor& x, const Tensor& mask, const Tensor& source, Location s
   Tensor y = Tensor::uninitialized(x.shape(), x.dtype(), site);
   const bool* const m = mask.data<bool>();
   const Chosen chosen(m, mask.size());
-  const bool one_number = std::ranges::all_of(x.strides(), [](Index stride) { return stride == 0; });
+  const bool one_number = detail::is_repeated_number(x);
   const Tensor around = one_number ? x.constant() : x.constant().contiguous(site), dense = source.constant().contiguous(site);
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
@@ -84,7 +83,11 @@ Tensor put(const Tensor& x, const Tensor& mask, const Tensor& source, Location s
     const T *const x0 = detail::data<T>(around), *const s = dense.data<T>();
     const Index step = one_number ? 0 : 1;
     chosen.for_each_block([=](Index first, Index last, Index k, Index) {
-      for (Index i = first; i < last; k += m[i++]) to[i] = *(m[i] ? s + k : x0 + i * step);
+      for (Index i = first; i < last; k += m[i++]) {  // without a branch, which a mask that has no pattern would mislead
+        const auto a = reinterpret_cast<std::uintptr_t>(x0 + i * step), b = reinterpret_cast<std::uintptr_t>(s + k);
+        const auto all_bits_if_chosen = -static_cast<std::uintptr_t>(m[i]);
+        to[i] = *reinterpret_cast<const T*>(a ^ ((a ^ b) & all_bits_if_chosen));
+      }
     });
   });
   return record(MaskedScatter(), site, {&x, &mask, &source}, std::move(y));

@@ -119,7 +119,7 @@ class SliceUpdate : public Operation {  // x: the tensor, the value
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     const Dtype dtype = (x_dot[0].defined() ? x_dot[0] : x_dot[1]).dtype();
-    const Tensor around = x_dot[0].defined() ? x_dot[0] : Tensor::zeros(s.y_shape(), dtype);
+    const Tensor around = x_dot[0].defined() ? x_dot[0] : detail::repeated_zero(s.y_shape(), dtype);
     y_dot[0] = update_part(around, part_, x_dot[1].defined() ? x_dot[1] : Tensor::zeros({}, dtype), around.made_at());
   }
 
@@ -137,6 +137,7 @@ Tensor update_part(const Tensor& x, const Part& part, const Tensor& value, Locat
       T* out = detail::data<T>(y) + part.offset(y.strides());
       const T* in = detail::data<T>(value);
       kernels::Rows<2>(shape, {&to, &from}).for_each_row(kernels::cost::kCopy<T>, [&](const auto& at, Index n, const auto& step, Index) {
+        if (step[0] == 1) return kernels::copy_row(in + at[1], step[1], n, out + at[0]);
         for (Index i = 0; i < n; ++i) out[at[0] + i * step[0]] = in[at[1] + i * step[1]];
       });
     });
