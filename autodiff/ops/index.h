@@ -90,7 +90,7 @@ class PositionsInX {
     index_[dim] = 1;
   }
 
-  /// f(offset in x, offset in the other tensor) for every element, on any threads; but for those of rows that do not pass the check, if any.
+  /// f(offset in x, offset in the other tensor) for every element, on any threads. Rows that do not pass the check, if any, are left out.
   template <class F> void for_each(IndexCheck* check, F&& f) const {
     kernels::Rows<3>(shape_, {&x_, &index_, &other_})
         .for_each_row(kernels::cost::kScattered, [&, at = at_, along = along_](const auto& offset, Index n, const auto& step, Index) {
@@ -127,8 +127,8 @@ class PositionsInX {
     }
   };
   static constexpr Index kMostLines = 16;
-  /// f(strip) for all lines, on any threads: lines whose elements in x are neighbours come side by side. Those that do not pass the check, if
-  /// any, are left out.
+  /// f(strip) for all lines, on any threads: lines whose elements in x are neighbours come side by side. Those that do not pass the check,
+  /// if any, are left out.
   template <class F> void for_each_strip(IndexCheck* check, F&& f) const {
     const Index count = shape_[dim_];
     Shape across = shape_;
