@@ -4,6 +4,7 @@
 #include <type_traits>
 
 #include "autodiff/kernels/blas.h"
+#include "autodiff/kernels/lines.h"
 #include "autodiff/kernels/scratch.h"
 
 namespace wengert::kernels {
@@ -29,30 +30,32 @@ template <class T> void product_by_openblas(Index m, Index n, Index k, const Mat
 
 constexpr Index kSpan = 8192;  // terms that are summed in float32
 
-// The sum of a[i] b[i], in double: eight partial sums rather than one long chain of additions.
-double dot(Index k, const float* a, Index a_step, const float* b, Index b_step) {
-  double partial[8] = {};
-  Index i = 0;
-  for (; i + 8 <= k; i += 8)
-    for (Index j = 0; j < 8; ++j) partial[j] += static_cast<double>(a[(i + j) * a_step]) * static_cast<double>(b[(i + j) * b_step]);
-  for (; i < k; ++i) partial[0] += static_cast<double>(a[i * a_step]) * static_cast<double>(b[i * b_step]);
-  return ((partial[0] + partial[1]) + (partial[2] + partial[3])) + ((partial[4] + partial[5]) + (partial[6] + partial[7]));
+// One row times one column, summed in double.
+template <class T> void inner_product(Index k, const T* a, Index a_step, const T* b, Index b_step, T& c, const ProductOptions<T>& options) {
+  const auto finish = [&](Index, double sum) {
+    const double start = options.bias ? static_cast<double>(*options.bias) : options.accumulate ? static_cast<double>(c) : 0;
+    c = static_cast<T>(start + sum);
+    if (options.relu && c <= 0) c = 0;
+  };
+  const auto sum_up = [&](const auto& term) { sum_all_lines({1, k, 1}, 2 * cost::kCopy<T>, term, finish); };
+  if (a_step == 1 && b_step == 1) {
+    sum_up([ a, b ](Index i, Index) __attribute__((always_inline)) { return static_cast<double>(a[i]) * static_cast<double>(b[i]); });
+  } else {
+    sum_up([=](Index i, Index)
+               __attribute__((always_inline)) { return static_cast<double>(a[i * a_step]) * static_cast<double>(b[i * b_step]); });
+  }
 }
 
 // Of long rows and columns: in spans, which are added in double.
 void product_by_spans(Index m, Index n, Index k, const MatrixView<float>& a, const MatrixView<float>& b, float* c, Index c_row,
                       const ProductOptions<float>& options) {
   const Scratch<double> sums(m * n);
-  if (m == 1 && n == 1) {
-    sums.data()[0] = dot(k, a.data, a.column, b.data, b.row);
-  } else {
-    const Scratch<float> part(m * n);
-    std::fill_n(sums.data(), m * n, 0.0);
-    for (Index first = 0; first < k; first += kSpan) {
-      product<float>(m, n, std::min(kSpan, k - first), {a.data + first * a.column, a.row, a.column},
-                     {b.data + first * b.row, b.row, b.column}, part.data(), n);
-      for (Index i = 0; i < m * n; ++i) sums.data()[i] += static_cast<double>(part.data()[i]);
-    }
+  const Scratch<float> part(m * n);
+  std::fill_n(sums.data(), m * n, 0.0);
+  for (Index first = 0; first < k; first += kSpan) {
+    product<float>(m, n, std::min(kSpan, k - first), {a.data + first * a.column, a.row, a.column},
+                   {b.data + first * b.row, b.row, b.column}, part.data(), n);
+    for (Index i = 0; i < m * n; ++i) sums.data()[i] += static_cast<double>(part.data()[i]);
   }
   for (Index i = 0; i < m; ++i)
     for (Index j = 0; j < n; ++j) {
@@ -67,6 +70,7 @@ void product_by_spans(Index m, Index n, Index k, const MatrixView<float>& a, con
 
 template <class T> void product(Index m, Index n, Index k, const MatrixView<T>& a, const MatrixView<T>& b, T* c, Index c_row,
                                 const ProductOptions<T>& options) {
+  if (m == 1 && n == 1 && k > 0) return inner_product(k, a.data, a.column, b.data, b.row, *c, options);
   if constexpr (std::is_same_v<T, float>)
     if (k > kSpan) return product_by_spans(m, n, k, a, b, c, c_row, options);
   if (!openblas_is_faster(m, n, k)) return gemm(m, n, k, a, b, c, c_row, options);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstdint>
 #include <functional>
 #include <utility>
 
@@ -59,13 +60,20 @@ Tensor reduce(const char* operation, const Tensor& x, const Dims& dims, const Re
 
 }  // namespace
 
-Tensor logical_and(const LogicalOperand& a, const LogicalOperand& b) { return combine("logical_and", a, b, std::logical_and<>()); }
-Tensor logical_or(const LogicalOperand& a, const LogicalOperand& b) { return combine("logical_or", a, b, std::logical_or<>()); }
+// (Without short circuits, loops over them are SIMD.)
+Tensor logical_and(const LogicalOperand& a, const LogicalOperand& b) {
+  return combine("logical_and", a, b, [](bool p, bool q) -> bool { return p & q; });
+}
+Tensor logical_or(const LogicalOperand& a, const LogicalOperand& b) {
+  return combine("logical_or", a, b, [](bool p, bool q) -> bool { return p | q; });
+}
 Tensor logical_xor(const LogicalOperand& a, const LogicalOperand& b) { return combine("logical_xor", a, b, std::not_equal_to<>()); }
 Tensor logical_not(const LogicalOperand& a) {
   check_boolean("logical_not", a.tensor, "x == 0");
   Tensor y = Tensor::uninitialized(a.tensor.shape(), boolean, a.site);
-  detail::elementwise_into<bool, bool>(y, std::logical_not<>(), a.tensor);
+  using Byte = std::uint8_t;  // of which the compiler makes SIMD
+  detail::elementwise_into<Byte, Byte>(
+      y, [](Byte p) -> Byte { return p ^ 1; }, a.tensor);
   return y;
 }
 Tensor operator&&(const LogicalOperand& a, const LogicalOperand& b) { return logical_and(a, b); }

@@ -1,22 +1,111 @@
 // Products of elements.
 //
-// A product is a binary tree: log2(n) recorded multiplications of one half by the other. Its derivatives of every order are products of the
-// other elements. They are exact where elements are 0, because there is no division.
+//   y = prod_d x:   x_bar_i = y_bar p_i,   y_dot = sum_d p x_dot,   where p_i = prod_{j != i} x_j
+//
+// p_i is what stands before i times what stands after it, so derivatives of every order are exact where elements are 0.
+#include <algorithm>
+#include <cmath>
+#include <type_traits>
+
+#include "autodiff/kernels/lines.h"
 #include "autodiff/ops/composition.h"
+#include "autodiff/ops/linear_recurrence.h"
 #include "autodiff/ops/reduction.h"
+#include "autodiff/tape/operation_options.h"
 #include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
 
-// (..., n) -> (...), n > 0.
-Tensor product_of_last(Tensor x) {
-  while (x.shape().back() > 1) {
-    const Index n = x.shape().back(), even = n / 2 * 2;
-    const Tensor halves = slice(x, -1, 0, even, 2) * slice(x, -1, 1, even, 2);
-    x = even == n ? halves : concat({halves, slice(x, -1, even, n)}, -1);
+Tensor product_along(const Tensor& x, int dim, Location site);
+
+class Product : public OperationWithOptions {  // along a dimension that is not empty
+ public:
+  explicit Product(int dim) : dim_(dim) {}
+  const char* name() const override { return "prod"; }
+  const char* latex() const override { return R"(\prod #)"; }
+  void options(OperationOptions& to) const override { to.set("dim", dim_); }
+  ValueSet saved_for(int) const override { return input(0); }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    x_bar[0] = others(s.x(), y_bar[0].made_at()) * unsqueeze(y_bar[0], dim_);
   }
-  return select(x, -1, 0);
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    y_dot[0] = sum(others(s.x(), x_dot[0].made_at()) * x_dot[0], {dim_});
+  }
+
+ private:
+  // p
+  Tensor others(const Tensor& x, Location site) const {
+    const auto before = [&](bool backwards) {
+      return detail::linear_recurrence(x, {}, {.dim = dim_, .backwards = backwards, .lagging = true, .initial = 1}, site);
+    };
+    return before(false) * before(true);
+  }
+
+  int dim_;
+};
+
+// The type that products are accumulated in.
+template <class T> using Wide = std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>;
+
+// The product of n numbers: by several side by side, unless one of these may have lost digits or left the range. Then one by one: large and
+// small numbers in turns have a product, though not all the large ones among them do.
+template <class T> Wide<T> product_of_run(const T* x, Index n) {
+  constexpr Index kAbreast = 32;
+  if (n >= 4 * kAbreast) {
+    Wide<T> all = 1;
+    bool exact = true;
+    kernels::run_on_best_target([&]() __attribute__((always_inline)) {
+      Wide<T> partial[kAbreast];
+      std::fill_n(partial, kAbreast, Wide<T>(1));
+      Index i = 0;
+      for (; i + kAbreast <= n; i += kAbreast)
+        for (Index k = 0; k < kAbreast; ++k) partial[k] *= static_cast<Wide<T>>(x[i + k]);
+      for (Index k = 0; i + k < n; ++k) partial[k] *= static_cast<Wide<T>>(x[i + k]);
+      for (const Wide<T> p : partial) {
+        if constexpr (std::is_floating_point_v<T>) exact &= std::isnormal(p);
+        all *= p;
+      }
+    });
+    if (exact) return all;
+  }
+  Wide<T> all = 1;
+  for (Index i = 0; i < n; ++i) all *= static_cast<Wide<T>>(x[i]);
+  return all;
+}
+
+template <class T> void product_lines(const kernels::Lines& l, const T* x, T* y) {
+  if (l.inner == 1) {
+    return kernels::for_blocks_of(l.outer, kernels::cost::kCopy<T> * static_cast<double>(l.n), [=](Index first, Index last) {
+      for (Index o = first; o < last; ++o) y[o] = static_cast<T>(product_of_run(x + o * l.n, l.n));
+    });
+  }
+  kernels::for_blocks_of_lines(l, kernels::cost::kCopy<T>, [=](const kernels::SomeLines& some) {
+    kernels::run_on_best_target([=]() __attribute__((always_inline)) {
+      for_each_strip(
+          some, kernels::kLinesAbreast, [=](Index line, Index first, Index columns) __attribute__((always_inline)) {
+            Wide<T> products[kernels::kLinesAbreast];
+            for (Wide<T>& p : products) p = 1;
+            for (Index k = 0; k < l.n; ++k)
+              for (Index i = 0; i < columns; ++i) products[i] *= static_cast<Wide<T>>(x[first + k * l.inner + i]);
+            for (Index i = 0; i < columns; ++i) y[line + i] = static_cast<T>(products[i]);
+          });
+    });
+  });
+}
+
+Tensor product_along(const Tensor& x, int dim, Location site) {
+  const Tensor dense = x.constant().contiguous(site);
+  Shape shape;
+  for (int d = 0; d < x.rank(); ++d)
+    if (d != dim) shape.push_back(x.shape()[d]);
+  Tensor y = Tensor::uninitialized(shape, x.dtype(), site);
+  const kernels::Lines lines{x.shape().size(0, dim), x.shape()[dim], x.shape().size(dim + 1, x.rank())};
+  detail::dispatch(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    if (y.size() > 0) product_lines(lines, dense.data<T>(), y.mutable_data<T>());
+  });
+  return record(Product(dim), site, {&x}, std::move(y));
 }
 
 }  // namespace
@@ -26,14 +115,20 @@ Tensor prod(const Tensor& x, const Dims& dims, const ReductionOptions& options, 
   const detail::Reduced r = detail::reduce_over("prod", x, dims);
   if (x.dtype() == boolean) return prod(x.to(int64, site), dims, options, site);
   if (r.count == 0) return sum(x, dims, options) + 1;  // the empty product
-  Dims order;                                          // the kept dimensions, then the reduced ones
-  for (int d = 0; d < x.rank(); ++d)
-    if (r.strides[d] != 0) order.push_back(d);
-  for (int d = 0; d < x.rank(); ++d)
-    if (r.strides[d] == 0) order.push_back(d);
-  Shape rows = r.dropped;
-  rows.push_back(r.count);
-  return reshape(product_of_last(reshape(permute(x, order), rows)), options.keepdim ? r.kept : r.dropped);
+  Tensor y;
+  if (const auto lines = detail::lines_of(x, r.kept)) {
+    y = product_along(reshape(x, {lines->outer, lines->n, lines->inner}), 1, site);
+  } else {
+    Dims order;  // the kept dimensions, then the reduced ones
+    for (int d = 0; d < x.rank(); ++d)
+      if (r.strides[d] != 0) order.push_back(d);
+    for (int d = 0; d < x.rank(); ++d)
+      if (r.strides[d] == 0) order.push_back(d);
+    Shape rows = r.dropped;
+    rows.push_back(r.count);
+    y = product_along(reshape(permute(x, order), rows), rows.rank() - 1, site);
+  }
+  return reshape(y, options.keepdim ? r.kept : r.dropped);
 }
 Tensor prod(const Tensor& x, Location site) { return prod(x, detail::all_dims("prod", x), {}, site); }
 
