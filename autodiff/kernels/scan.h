@@ -10,8 +10,8 @@ namespace wengert::kernels {
 /// cache where the lengths of lines are powers of two: it holds eight lines of one address modulo 4096.)
 inline constexpr Index kScansAbreast = 4;
 
-/// y[at] = state = next(state, at, k) for the kth element of each line, from its first one on or from its last one on; the state is `initial`
-/// before. Threads share the lines; an element takes `ns` nanoseconds (blocks.h).
+/// y[at] = state = next(state, at, k) for the kth element of each line, from its first one on or from its last one on, where the state is
+/// `initial`. Threads share the lines; an element takes `ns` nanoseconds (blocks.h).
 template <class State, class T, class Next>
 void scan_lines(const Lines& l, double ns, bool backwards, State initial, T* y, const Next& next) {
   const Index n = l.n;

@@ -11,8 +11,8 @@ struct LinearRecurrence {
   double initial = 0;      ///< before the first element
 };
 
-/// y_i = a_i y_{i-1} + b_i, or y_i = a_{i-1} y_{i-1} + b_i where it is lagging: of the shape of a. An undefined b is 0. Differentiable to every
-/// order, without a division: elements of a may be 0.
+/// y_i = a_i y_{i-1} + b_i, or y_i = a_{i-1} y_{i-1} + b_i where it is lagging: of the shape of a. An undefined b is 0. Differentiable to
+/// every order, without a division: elements of a may be 0.
 Tensor linear_recurrence(const Tensor& a, const Tensor& b, const LinearRecurrence& recurrence, Location site);
 
 }  // namespace wengert::detail

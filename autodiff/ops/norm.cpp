@@ -1,5 +1,9 @@
 // Norms, with gradient 0 at the zero vector.
 //
+//   y = |x|_2:   x_bar = y_bar x / y,   y_dot = sum_d x_dot x / y
+//
+// where the squares and their sum, in double, stay in range. Otherwise, and for other p, norms are composed:
+//
 //   |x|_p = s (sum_d |x / s|^p)^(1/p), where s is a power of two near the largest |x|, so that no |x|^p overflows and they do not all
 //   underflow. s cancels out of the value and of every derivative, so it is a constant, and dividing by it is exact.
 //
@@ -8,13 +12,76 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
+#include <type_traits>
+#include <utility>
 
+#include "autodiff/kernels/lines.h"
+#include "autodiff/kernels/scratch.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/reduction.h"
+#include "autodiff/tape/operation_options.h"
 #include "autodiff/tensor/call_site.h"
 
 namespace wengert {
 namespace {
+
+class EuclideanNorm : public OperationWithOptions {
+ public:
+  EuclideanNorm(const Dims& dims, const Shape& kept) : dims_(dims), kept_(kept) {}
+  const char* name() const override { return "norm"; }
+  const char* latex() const override { return R"(\lVert#\rVert_2)"; }
+  void options(OperationOptions& to) const override { to.set("dims", dims_); }
+  ValueSet saved_for(int) const override { return input(0) | output(); }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    x_bar[0] = direction(s) * reshape(y_bar[0], kept_);
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    y_dot[0] = reshape(sum(direction(s) * x_dot[0], dims_), s.y_shape());
+  }
+
+ private:
+  // x / y, and 0 with all derivatives at the zero vector.
+  Tensor direction(const Saved& s) const {
+    const Tensor y = reshape(s.y(), kept_), zero = y == 0;
+    if (any(zero).element(0) == 0) return s.x() / y;
+    return where(zero, 0 * s.x(), s.x() / where(zero, 1, y));
+  }
+
+  Dims dims_;
+  Shape kept_;
+};
+
+// The norm of the lines of a dense x from the sums of their squares in double; nothing if one of these may have lost digits: if it has left
+// double's range, or an infinity is among the elements.
+std::optional<Tensor> euclidean_norm(const Tensor& x, const Dims& dims, const detail::Reduced& r, const Shape& shape, Location site) {
+  const auto lines = detail::lines_of(x, r.kept);
+  if (!lines) return std::nullopt;
+  Tensor y = Tensor::uninitialized(shape, x.dtype(), site);
+  const bool exact = detail::dispatch_floating(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    // Squares of float32 are in range. Those of float64 lose digits below 2^-1022: in a sum above 2^-900 these are too small to matter.
+    constexpr double kLeast = std::is_same_v<T, float> ? 0x1p-252 : 0x1p-900, kMost = std::is_same_v<T, float> ? 0x1p254 : 0x1p1020;
+    const kernels::Scratch<double> sums(y.size());
+    kernels::sum_all_lines(
+        *lines, kernels::cost::kCopy<T>,
+        [from = x.data<T>()](Index at, Index) __attribute__((always_inline)) {
+          const auto v = static_cast<double>(from[at]);
+          return v * v;
+        },
+        [to = sums.data()](Index line, double sum) __attribute__((always_inline)) { to[line] = sum; });
+    T* const to = y.mutable_data<T>();
+    bool all = true;
+    for (Index i = 0; i < y.size(); ++i) {
+      const double sum = sums.data()[i];
+      all &= (sum >= kLeast && sum <= kMost) || (sum == 0 && std::is_same_v<T, float>);
+      to[i] = static_cast<T>(std::sqrt(sum));
+    }
+    return all;
+  });
+  if (!exact) return std::nullopt;
+  return record(EuclideanNorm(dims, r.kept), site, {&x}, std::move(y));
+}
 
 // x^p where x > 0, and 0 (with all derivatives) where x = 0.
 Tensor power_or_zero(const Tensor& x, double p) {
@@ -82,6 +149,8 @@ Tensor norm(const Tensor& x, double p, const Dims& dims, const ReductionOptions&
   if (!(p >= 1)) throw ValueError(detail::ErrorText("norm", "p must be at least 1 (or infinity), not {}", p).operand("input", x));
   if (p == 1) return sum(abs(x), dims, options);
   if (std::isinf(p)) return r.count == 0 ? sum(x, dims, options) : max(abs(x), dims, options);
+  if (p == 2)
+    if (const auto y = euclidean_norm(x, dims, r, options.keepdim ? r.kept : r.dropped, site)) return *y;
   const Tensor largest = detail::largest_of(x, dims), infinite = isinf(largest);
   Tensor y;
   if (any(infinite).element(0) != 0) [[unlikely]] {
