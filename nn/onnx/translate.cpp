@@ -698,8 +698,7 @@ const Translation kTranslations[] = {
     {"logaddexp", logaddexp},
 };
 
-constexpr std::string_view kCompositions[] = {"embedding",  "prelu", "layer_norm", "group_norm", "instance_norm",
-                                              "batch_norm", "lstm",  "gru",        "rnn"};
+constexpr std::string_view kCompositions[] = {"embedding", "layer_norm", "group_norm", "instance_norm", "batch_norm", "lstm", "gru", "rnn"};
 
 }  // namespace
 
