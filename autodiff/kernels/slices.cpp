@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <numeric>
+#include <type_traits>
 
 #include "autodiff/kernels/blocks.h"
 #include "autodiff/kernels/run_elements.h"
@@ -134,15 +135,19 @@ void put_slices(const Slices& l, std::span<const std::int64_t> index, const void
 template <class T> void add_slices(const Slices& l, std::span<const std::int64_t> index, const T* s, T* y) {
   const Order order(index, l.n);
   const auto count = static_cast<Index>(index.size()), positions = order.positions();
-  for_blocks_of(l.outer * positions, cost::kCopy<T> * static_cast<double>(l.inner), [&](Index first, Index last) {
-    run_elements<T>([&]() __attribute__((always_inline)) {
-      for (Index slice = first; slice < last; ++slice) {
-        const Index o = slice / positions;
-        const std::span<const Index> terms = order.terms(slice % positions);
+  const auto add = [&](Index first, Index last, auto inner) __attribute__((always_inline)) {
+    for (Index slice = first, o = first / positions; slice < last; ++o) {
+      const Index before = o * positions, end = std::min(last, before + positions);
+      for (; slice < end; ++slice) {
+        const std::span<const Index> terms = order.terms(slice - before);
         const Index position = index[static_cast<std::size_t>(terms[0])];
-        add_rows(s + o * count * l.inner, l.inner, terms, l.inner, y + (o * l.n + position) * l.inner);
+        add_rows(s + o * count * inner, inner, terms, inner, y + (o * l.n + position) * inner);
       }
-    });
+    }
+  };
+  for_blocks_of(l.outer * positions, cost::kCopy<T> * static_cast<double>(l.inner), [&](Index first, Index last) {
+    if (l.inner == 1) return add(first, last, std::integral_constant<Index, 1>());  // nothing to multiply, no loop
+    run_elements<T>([&]() __attribute__((always_inline)) { add(first, last, l.inner); });
   });
 }
 

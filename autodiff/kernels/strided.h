@@ -175,6 +175,12 @@ template <class From, class To> void copy_row(const From* from, Index step, Inde
   }
 }
 
+/// The same to elements that lie `to_step` apart.
+template <class From, class To> void copy_row(const From* from, Index step, Index n, To* to, Index to_step) {
+  if (to_step == 1) return copy_row(from, step, n, to);
+  for (Index i = 0; i < n; ++i) to[i * to_step] = static_cast<To>(from[i * step]);
+}
+
 /// Copies strided elements to row-major ones, converting them.
 template <class From, class To> void copy_strided(const From* from, const Shape& shape, const Shape& strides, To* to) {
   Rows<1>(shape, {&strides})

@@ -98,7 +98,7 @@ Tensor pad(const Tensor& x, const Dims& before, const Dims& after, ExactNumber v
     T* out = static_cast<T*>(y.elements()->data) + (common.size() == 0 ? 0 : first);
     kernels::Rows<2>(common, {&from.strides(), &to_strides})
         .for_each_row(kernels::cost::kCopy<T>, [&](const auto& offset, Index n, const auto& step, Index) {
-          for (Index i = 0; i < n; ++i) out[offset[1] + i * step[1]] = in[offset[0] + i * step[0]];
+          kernels::copy_row(in + offset[0], step[0], n, out + offset[1], step[1]);
         });
   });
   return record(Pad(before, after, value.value()), site, {&x}, std::move(y));

@@ -137,8 +137,7 @@ Tensor update_part(const Tensor& x, const Part& part, const Tensor& value, Locat
       T* out = detail::data<T>(y) + part.offset(y.strides());
       const T* in = detail::data<T>(value);
       kernels::Rows<2>(shape, {&to, &from}).for_each_row(kernels::cost::kCopy<T>, [&](const auto& at, Index n, const auto& step, Index) {
-        if (step[0] == 1) return kernels::copy_row(in + at[1], step[1], n, out + at[0]);
-        for (Index i = 0; i < n; ++i) out[at[0] + i * step[0]] = in[at[1] + i * step[1]];
+        kernels::copy_row(in + at[1], step[1], n, out + at[0], step[0]);
       });
     });
   }
