@@ -2,6 +2,8 @@
 #define HWY_TARGET_INCLUDE "autodiff/kernels/lstm_gates.cpp"
 #include "autodiff/kernels/simd.h"
 
+#include <algorithm>
+
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -90,38 +92,44 @@ template <> void lstm_gates_vjp(Index rows, Index hidden, const float* s, const 
   WENGERT_BEST_TARGET(gates_vjp)(rows, hidden, {s, c, c_next, h_next_bar, c_next_bar, sums_bar, c_bar});
 }
 
+// float64, of which the compiler makes SIMD: short loops that each write one array.
+
 template <> void lstm_gates(Index rows, Index hidden, const double* sums, const double* c, double* s, double* h_next, double* c_next) {
-  for (Index row = 0; row < rows; ++row) {
-    const double *in = sums + row * 4 * hidden, *before = c + row * hidden;
-    double *gate = s + row * 4 * hidden, *h = h_next + row * hidden, *after = c_next + row * hidden;
-    for (Index j = 0; j < hidden; ++j) {
-      const double i = logistic(in[j]), f = logistic(in[hidden + j]), g = std::tanh(in[2 * hidden + j]), o = logistic(in[3 * hidden + j]);
-      gate[j] = i;
-      gate[hidden + j] = f;
-      gate[2 * hidden + j] = g;
-      gate[3 * hidden + j] = o;
-      after[j] = f * before[j] + i * g;
-      h[j] = o * std::tanh(after[j]);
+  if (s != sums) std::copy_n(sums, rows * 4 * hidden, s);
+  run_elements<double>([=]() __attribute__((always_inline)) {
+    for (Index row = 0; row < rows; ++row) {
+      double *const i = s + row * 4 * hidden, *const f = i + hidden, *const g = f + hidden, *const o = g + hidden;
+      for (Index j = 0; j < 2 * hidden; ++j) i[j] = logistic(i[j]);
+      for (Index j = 0; j < hidden; ++j) g[j] = fn::straight::tanh(g[j]);
+      for (Index j = 0; j < hidden; ++j) o[j] = logistic(o[j]);
+      const double* const before = c + row * hidden;
+      double *const h = h_next + row * hidden, *const after = c_next + row * hidden;
+      for (Index j = 0; j < hidden; ++j) after[j] = f[j] * before[j] + i[j] * g[j];
+      for (Index j = 0; j < hidden; ++j) h[j] = o[j] * fn::straight::tanh(after[j]);
     }
-  }
+  });
 }
 
 template <> void lstm_gates_vjp(Index rows, Index hidden, const double* s, const double* c, const double* c_next, const double* h_next_bar,
                                 const double* c_next_bar, double* sums_bar, double* c_bar) {
-  for (Index row = 0; row < rows; ++row) {
-    const double *gate = s + row * 4 * hidden, *before = c + row * hidden, *after = c_next + row * hidden;
-    const double *h_bar = h_next_bar + row * hidden, *after_bar = c_next_bar + row * hidden;
-    double *bar = sums_bar + row * 4 * hidden, *before_bar = c_bar + row * hidden;
-    for (Index j = 0; j < hidden; ++j) {
-      const double i = gate[j], f = gate[hidden + j], g = gate[2 * hidden + j], o = gate[3 * hidden + j], t = std::tanh(after[j]);
-      const double total = after_bar[j] + h_bar[j] * o * (1 - t * t);
-      bar[j] = total * g * i * (1 - i);
-      bar[hidden + j] = total * before[j] * f * (1 - f);
-      bar[2 * hidden + j] = total * i * (1 - g * g);
-      bar[3 * hidden + j] = h_bar[j] * t * o * (1 - o);
-      before_bar[j] = total * f;
-    }
-  }
+  run_elements<double>([=]() __attribute__((always_inline)) {
+    constexpr Index kBlock = 64;
+    for (Index row = 0; row < rows; ++row)
+      for (Index begin = 0; begin < hidden; begin += kBlock) {
+        const Index n = std::min(kBlock, hidden - begin), at = row * hidden + begin, gate = row * 4 * hidden + begin;
+        const double *const i = s + gate, *const f = i + hidden, *const g = f + hidden, *const o = g + hidden;
+        const double *const before = c + at, *const after = c_next + at, *const h_bar = h_next_bar + at, *const after_bar = c_next_bar + at;
+        double t[kBlock], total[kBlock];
+        for (Index j = 0; j < n; ++j) t[j] = fn::straight::tanh(after[j]);
+        for (Index j = 0; j < n; ++j) total[j] = after_bar[j] + h_bar[j] * o[j] * (1 - t[j] * t[j]);
+        double* const bar = sums_bar + gate;
+        for (Index j = 0; j < n; ++j) bar[j] = total[j] * g[j] * i[j] * (1 - i[j]);
+        for (Index j = 0; j < n; ++j) bar[hidden + j] = total[j] * before[j] * f[j] * (1 - f[j]);
+        for (Index j = 0; j < n; ++j) bar[2 * hidden + j] = total[j] * i[j] * (1 - g[j] * g[j]);
+        for (Index j = 0; j < n; ++j) bar[3 * hidden + j] = h_bar[j] * t[j] * o[j] * (1 - o[j]);
+        for (Index j = 0; j < n; ++j) c_bar[at + j] = total[j] * f[j];
+      }
+  });
 }
 
 }  // namespace wengert::kernels
