@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 
 #include "autodiff/kernels/blocks.h"
 #include "autodiff/kernels/scratch.h"
@@ -30,6 +31,29 @@ class ColumnPart {
     for (Index s = 0; s < width.kernel; ++s) inside_.data()[s] = inside(width, s, outputs_);
   }
 
+  // y of these outputs in row i of a plane x.
+  template <class T> [[gnu::always_inline]] void values(const WindowAxis& height, Index i, const T* x, T* y) const {
+    T best[most];
+    for (T& b : best) b = -std::numeric_limits<T>::infinity();
+    const Range rows = unpadded(height, i);
+    for (Index r = rows.first; r < rows.last; ++r)
+      for (Index s = 0; s < axis_.kernel; ++s) {
+        const Index first = inside_.data()[s].first - outputs_.first, last = inside_.data()[s].last - outputs_.first;
+        const T* const from = x + height.input(i, r) * axis_.in + axis_.input(outputs_.first, s);
+        const auto take = [&](auto step) __attribute__((always_inline)) {
+          for (Index j = first; j < last; ++j) {
+            const T v = from[j * step], larger = v > best[j] ? v : best[j];  // a NaN in `best` stays
+            best[j] = v == v ? larger : v;
+          }
+        };
+        if (axis_.stride == 2) {  // known to the compiler, it reads vectors
+          take(std::integral_constant<Index, 2>());
+        } else {
+          take(axis_.stride);
+        }
+      }
+    std::copy_n(best, outputs_.size(), y);
+  }
   // y and `at` of these outputs in row i of a plane x.
   template <class T, class Position>
   [[gnu::always_inline]] void maxima(const WindowAxis& height, Index i, const T* x, T* y, Position* at) const {
@@ -75,6 +99,24 @@ class ColumnPart {
   Range outputs_;
   Scratch<Range> inside_;
 };
+
+// f(some columns, plane, row i of its outputs, number of the first of them) for all outputs, in a loop on the best instruction set.
+template <class F> void for_each_row_of_outputs(const Pooling& p, const F& f) {
+  constexpr Index kCached = 8192;  // elements of planes that stay near while their columns take turns
+  const Index together = std::max<Index>(kCached / std::max<Index>(plane_in(p), 1), 1);
+  for_blocks_of_planes(p, [&](Index first, Index last) {
+    for (Index begin = first; begin < last; begin += together) {
+      const Index end = std::min(begin + together, last);
+      for (Index j = 0; j < p.width.out; j += ColumnPart::most) {
+        const ColumnPart part(p.width, j);
+        run_on_best_target([&]() __attribute__((always_inline)) {
+          for (Index n = begin; n < end; ++n)
+            for (Index i = 0; i < p.height.out; ++i) f(part, n, i, n * plane_out(p) + i * p.width.out + j);
+        });
+      }
+    }
+  });
+}
 
 // How far the positions of a window are from its first one, in a plane of x.
 class WindowOffsets {
@@ -142,18 +184,14 @@ template <class T> void add_row(Index n, const T* from, T* to) {
 }  // namespace
 
 template <class T, class Position> void max_pool(const Pooling& p, const T* x, T* y, Position* at) {
-  for_blocks_of_planes(p, [&](Index first, Index last) {
-    for (Index j = 0; j < p.width.out; j += ColumnPart::most) {
-      const ColumnPart part(p.width, j);
-      run_on_best_target([&]() __attribute__((always_inline)) {
-        for (Index n = first; n < last; ++n)
-          for (Index i = 0; i < p.height.out; ++i) {
-            const Index output = n * plane_out(p) + i * p.width.out + j;
-            part.maxima(p.height, i, x + n * plane_in(p), y + output, at + output);
-          }
-      });
-    }
-  });
+  for_each_row_of_outputs(
+      p, [ =, &p ](const ColumnPart& part, Index plane, Index i, Index output)
+             __attribute__((always_inline)) { part.maxima(p.height, i, x + plane * plane_in(p), y + output, at + output); });
+}
+template <class T> void max_pool(const Pooling& p, const T* x, T* y) {
+  for_each_row_of_outputs(
+      p, [ =, &p ](const ColumnPart& part, Index plane, Index i, Index output)
+             __attribute__((always_inline)) { part.values(p.height, i, x + plane * plane_in(p), y + output); });
 }
 
 template <class T, class Position> void take_pooled(const Pooling& p, const T* x, const Position* at, T* y) {
@@ -232,6 +270,8 @@ WENGERT_POOLING(float, std::int32_t)
 WENGERT_POOLING(double, std::uint8_t)
 WENGERT_POOLING(double, std::int32_t)
 #undef WENGERT_POOLING
+template void max_pool(const Pooling&, const float*, float*);
+template void max_pool(const Pooling&, const double*, double*);
 template void pooled_indices(const Pooling&, const std::uint8_t*, std::int64_t*);
 template void pooled_indices(const Pooling&, const std::int32_t*, std::int64_t*);
 template void average_pool(const Pooling&, Divisor, const float*, float*);

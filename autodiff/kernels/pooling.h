@@ -22,6 +22,8 @@ struct Pooling {
 /// @{
 /// y = the largest element, the first one in row-major order where several are equal; NaN is larger than every number.
 template <class T, class Position> void max_pool(const Pooling& p, const T* x, T* y, Position* at);
+/// The same without the positions.
+template <class T> void max_pool(const Pooling& p, const T* x, T* y);
 /// y = x where `at` says.
 template <class T, class Position> void take_pooled(const Pooling& p, const T* x, const Position* at, T* y);
 /// The transposed map of take_pooled: x = 0, and y added where `at` says.

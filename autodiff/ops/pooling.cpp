@@ -115,18 +115,29 @@ Tensor put(const PoolingForm& form, const Tensor& y, const Tensor& positions) {
   return record(Put(form), {}, {&y, &positions}, std::move(x));
 }
 
+void check_positions(const PoolingForm& form, const Tensor& x) {
+  const Index height = form.sizes.height.kernel, width = form.sizes.width.kernel;
+  if (height > std::numeric_limits<std::int32_t>::max() / width)
+    throw ShapeError(fmt::format("{}: {}: a window of {} x {} has too many positions", form.name, describe(x), height, width));
+}
+
 struct Maxima {
   Tensor values, positions;
 };
 Maxima maxima(const PoolingForm& form, const Tensor& x) {
-  const Index height = form.sizes.height.kernel, width = form.sizes.width.kernel;
-  if (height > std::numeric_limits<std::int32_t>::max() / width)
-    throw ShapeError(fmt::format("{}: {}: a window of {} x {} has too many positions", form.name, describe(x), height, width));
+  check_positions(form, x);
   Tensor positions = uninitialized_positions(form);
   Tensor y = compute(x, form.y_shape, [&](const auto* from, auto* to) {
     with_positions(positions, [&](auto* at) { kernels::max_pool(form.sizes, from, to, at); });
   });
   return {record(TakePooled(form.name, form), {}, {&x, &positions}, std::move(y)), std::move(positions)};
+}
+
+// The same, without the positions where no rule needs them.
+Tensor values_of_maxima(const PoolingForm& form, const Tensor& x) {
+  if (const Tensor* const operands[] = {&x}; detail::any_tracked(operands)) return maxima(form, x).values;
+  check_positions(form, x);
+  return compute(x, form.y_shape, [&](const auto* from, auto* to) { kernels::max_pool(form.sizes, from, to); });
 }
 
 // ---- means -------------------------------------------------------------------------------------------------------------------------
@@ -226,7 +237,7 @@ PoolingForm max_pool_form(const char* name, const Tensor& x, HeightWidth kernel,
 
 Tensor max_pool2d(const Tensor& x, HeightWidth kernel, const MaxPool2dOptions& options, Location site) {
   const CallSite scope(site);
-  return maxima(max_pool_form("max_pool2d", x, kernel, options), x).values;
+  return values_of_maxima(max_pool_form("max_pool2d", x, kernel, options), x);
 }
 
 ValuesAndIndices max_pool2d_with_indices(const Tensor& x, HeightWidth kernel, const MaxPool2dOptions& options, Location site) {
@@ -243,7 +254,7 @@ Tensor max_pool1d(const Tensor& x, Index kernel, const MaxPool1dOptions& o, Loca
   const CallSite scope(site);
   check_operand("max_pool1d", x, 1);
   const auto axis = checked_axis("max_pool1d", "length", x, {x.size(2), 1, kernel, o.stride, o.padding, o.dilation}, o.ceil_mode);
-  return maxima(form_of("max_pool1d", x, {}, axis), x).values;
+  return values_of_maxima(form_of("max_pool1d", x, {}, axis), x);
 }
 
 Tensor avg_pool2d(const Tensor& x, HeightWidth kernel, const AvgPool2dOptions& o, Location site) {
