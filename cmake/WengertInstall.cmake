@@ -5,8 +5,13 @@ include(GNUInstallDirs)
 set(headers ${CMAKE_INSTALL_INCLUDEDIR}/wengert)  # the exported include directory: the bare names autodiff/, nn/ belong to others
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/wengert)
 
+# Components for packages (WengertPackage.cmake): shared objects are `runtime`, all else is `development`.
+set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME development)
+set(shared_objects LIBRARY COMPONENT runtime NAMELINK_COMPONENT development)
+
 install(TARGETS wengert wengert_autodiff wengert_nn wengert_optim
   EXPORT wengertTargets
+  ${shared_objects}
   FILE_SET HEADERS DESTINATION ${headers}
   FILE_SET interop DESTINATION ${headers}
   INCLUDES DESTINATION ${headers})
@@ -14,6 +19,7 @@ install(EXPORT wengertTargets NAMESPACE wengert:: DESTINATION ${package})
 if(TARGET wengert_distributed)  # a component of its own, so that nobody else needs MPI
   install(TARGETS wengert_distributed
     EXPORT wengertDistributedTargets
+    ${shared_objects}
     FILE_SET HEADERS DESTINATION ${headers}
     FILE_SET interop DESTINATION ${headers}
     INCLUDES DESTINATION ${headers})

@@ -1,0 +1,31 @@
+# Packages by CPack: `cpack --config build/release/CPackConfig.cmake -G DEB` makes .deb files, -G TGZ an archive that can be unpacked anywhere.
+# A static library is one package, libwengert-dev. With -DBUILD_SHARED_LIBS=ON the shared objects are a second one, on which it depends.
+# -DCMAKE_INSTALL_PREFIX=/usr puts libraries where Debian looks for those of the architecture.
+set(CPACK_PACKAGE_NAME wengert)
+set(CPACK_PACKAGE_VENDOR wengert)
+set(CPACK_PACKAGE_CONTACT "The Wengert developers <wengert@invalid>" CACHE STRING "Maintainer of the packages: name and address")
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY ${PROJECT_DESCRIPTION})
+set(CPACK_RESOURCE_FILE_README ${PROJECT_SOURCE_DIR}/README.md)
+set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
+set(CPACK_GENERATOR TGZ)
+set(CPACK_VERBATIM_VARIABLES ON)
+
+set(CPACK_COMPONENTS_ALL development)
+set(CPACK_DEB_COMPONENT_INSTALL ON)
+set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_NAME libwengert-dev)
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SECTION libdevel)
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS "libfmt-dev (>= 9), libpng-dev, zlib1g-dev")
+set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_SUGGESTS "libeigen3-dev, libopenmpi-dev")
+set(openblas "libopenblas0-pthread | libopenblas0")  # loaded at run time, for large matrices alone
+if(BUILD_SHARED_LIBS)
+  list(APPEND CPACK_COMPONENTS_ALL runtime)
+  set(CPACK_DEBIAN_RUNTIME_PACKAGE_NAME libwengert${PROJECT_VERSION_MAJOR})
+  set(CPACK_DEBIAN_RUNTIME_PACKAGE_SECTION libs)
+  set(CPACK_DEBIAN_RUNTIME_PACKAGE_SHLIBDEPS ON)
+  set(CPACK_DEBIAN_RUNTIME_PACKAGE_RECOMMENDS ${openblas})
+  string(APPEND CPACK_DEBIAN_DEVELOPMENT_PACKAGE_DEPENDS ", ${CPACK_DEBIAN_RUNTIME_PACKAGE_NAME} (= ${PROJECT_VERSION})")
+else()
+  set(CPACK_DEBIAN_DEVELOPMENT_PACKAGE_RECOMMENDS ${openblas})
+endif()
+include(CPack)
