@@ -1,4 +1,4 @@
-# Packages by CPack: `cpack --config build/release/CPackConfig.cmake -G DEB` makes .deb files, -G TGZ an archive that can be unpacked anywhere.
+# Packages by CPack: `cpack --config build/release/CPackConfig.cmake -G DEB` makes .deb files, -G TGZ an archive to unpack anywhere.
 # A static library is one package, libwengert-dev. With -DBUILD_SHARED_LIBS=ON the shared objects are a second one, on which it depends.
 # -DCMAKE_INSTALL_PREFIX=/usr puts libraries where Debian looks for those of the architecture.
 set(CPACK_PACKAGE_NAME wengert)

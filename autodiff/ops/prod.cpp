@@ -24,7 +24,7 @@ class Product : public OperationWithOptions {  // along a dimension that is not 
   explicit Product(int dim) : dim_(dim) {}
   const char* name() const override { return "prod"; }
   const char* latex() const override { return R"(\prod #)"; }
-  void options(OperationOptions& to) const override { to.set("dim", dim_); }
+  void options(OperationOptions& to) const override { to.set("dims", Dims{dim_}); }
   ValueSet saved_for(int) const override { return input(0); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     x_bar[0] = others(s.x(), y_bar[0].made_at()) * unsqueeze(y_bar[0], dim_);
@@ -116,7 +116,9 @@ Tensor prod(const Tensor& x, const Dims& dims, const ReductionOptions& options, 
   if (x.dtype() == boolean) return prod(x.to(int64, site), dims, options, site);
   if (r.count == 0) return sum(x, dims, options) + 1;  // the empty product
   Tensor y;
-  if (const auto lines = detail::lines_of(x, r.kept)) {
+  if (dims.rank() == 1) {
+    y = product_along(x, checked_dim("prod", dims[0], x), site);
+  } else if (const auto lines = detail::lines_of(x, r.kept)) {
     y = product_along(reshape(x, {lines->outer, lines->n, lines->inner}), 1, site);
   } else {
     Dims order;  // the kept dimensions, then the reduced ones

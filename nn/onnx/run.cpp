@@ -335,6 +335,7 @@ template <class F> Run reduction(NodeReader& n, F f) {
     return f(x[0], dims, ReductionOptions{.keepdim = keep});
   });
 }
+Tensor euclidean_norm(const Tensor& x, const Dims& dims, const ReductionOptions& options) { return norm(x, 2, dims, options); }
 template <class F> Run along(NodeReader& n, std::int64_t otherwise, F f) {
   n.arity(1, 1);
   return one([f, axis = n.integer("axis", otherwise)](Operands x) { return f(x[0], axis); });
@@ -735,6 +736,7 @@ const Maker kMakers[] = {
        return recurrence(n, {"RNN", 1, {0}});
      }},
     WENGERT_UNARY(Reciprocal, reciprocal),
+    WENGERT_REDUCTION(ReduceL2, euclidean_norm),
     WENGERT_REDUCTION(ReduceLogSumExp, logsumexp),
     WENGERT_REDUCTION(ReduceMax, max),
     WENGERT_REDUCTION(ReduceMean, mean),

@@ -314,22 +314,39 @@ template <const char* const& kName> void reduction(const Call& c) {
   if (dims_of(c).empty()) return c.result(c.x());
   c.result(c.node(kName, {c.x()}, {attribute("axes", dims_of(c)), attribute("keepdims", std::int64_t{keeps_dims(c)})}));
 }
-const char *const kMean = "ReduceMean", *const kMax = "ReduceMax", *const kMin = "ReduceMin", *const kLogSumExp = "ReduceLogSumExp";
+const char *const kMean = "ReduceMean", *const kMax = "ReduceMax", *const kMin = "ReduceMin", *const kLogSumExp = "ReduceLogSumExp",
+                  *const kProd = "ReduceProd", *const kL2 = "ReduceL2";
+
+void norm(const Call& c) {
+  if (dims_of(c).empty()) return c.result(c.node("Abs", {c.x()}));
+  reduction<kL2>(c);
+}
 
 void running_sum(const Call& c) {
   c.result(c.node("CumSum", {c.x(), c.constant(Tensor::full({}, c.options().integer("dim"), int64))},
                   {attribute("reverse", std::int64_t{c.options().flag("backwards")})}));
 }
 
-// The logsumexp of each row of a matrix whose elements behind the diagonal are -inf: no operation of ONNX runs along.
+// A reduction for each element of a dimension, of it and those before: no operation of ONNX runs along. So the elements stand in rows, in
+// which those that come later are replaced by `neutral`.
+std::string rows_so_far(const Call& c, int dim, double neutral) {
+  if (!is_fixed(c.shapes(), dim)) c.refuse("its number of terms depends on the input; hint: name fewer dynamic dimensions (.dynamic)");
+  const Index n = c.shape()[dim];
+  Shape rows{n, n};
+  for (int d = dim + 1; d < c.shape().rank(); ++d) rows.push_back(1);
+  const Tensor later = reshape(triu(Tensor::ones({n, n}), 1) != 0, rows);
+  return c.node("Where",
+                {c.constant(later), c.constant(Tensor::full({}, neutral, c.dtype())), c.node("Unsqueeze", {c.x(), c.integers({dim})})});
+}
 void running_logsumexp(const Call& c) {
   const int last = c.shape().rank() - 1;
-  if (!is_fixed(c.shapes(), last)) c.refuse("its number of terms depends on the input; hint: name fewer dynamic dimensions (.dynamic)");
-  const Index n = c.shape()[last];
-  const double infinity = std::numeric_limits<double>::infinity();
-  const Tensor zero = Tensor::zeros({n, n}, c.dtype()), later = where(triu(zero + 1, 1) == 0, zero, Tensor::full({}, -infinity, c.dtype()));
-  const std::string terms = c.node("Add", {c.node("Unsqueeze", {c.x(), c.integers({last})}), c.constant(later)});
-  c.result(c.node("ReduceLogSumExp", {terms}, {attribute("axes", Integers{last + 1}), attribute("keepdims", std::int64_t{0})}));
+  const std::string rows = rows_so_far(c, last, -std::numeric_limits<double>::infinity());
+  c.result(c.node(kLogSumExp, {rows}, {attribute("axes", Integers{last + 1}), attribute("keepdims", std::int64_t{0})}));
+}
+void running_product(const Call& c) {
+  const auto dim = static_cast<int>(c.options().integer("dim"));
+  const std::string rows = rows_so_far(c, dim, 1);
+  c.result(c.node(kProd, {rows}, {attribute("axes", Integers{dim + 1}), attribute("keepdims", std::int64_t{0})}));
 }
 
 // ---- shapes --------------------------------------------------------------------------------------------------------------------------
@@ -594,7 +611,10 @@ const Translation kTranslations[] = {
     {"max", reduction<kMax>},
     {"min", reduction<kMin>},
     {"logsumexp", reduction<kLogSumExp>},
+    {"prod", reduction<kProd>},
+    {"norm", norm},
     {"cumsum", running_sum},
+    {"cumprod", running_product},
     {"logcumsumexp", running_logsumexp},
     {"softmax", [](const Call& c) { c.result(c.node("Softmax", {c.x()}, {attribute("axis", std::int64_t{c.options().integer("dim")})})); }},
     {"log_softmax",

@@ -125,9 +125,9 @@ Tensor shapes(const Tensor& x) {  // (n, 4, 6)
   const Tensor a = permute(flip(x, {2}), {0, 2, 1});
   const Tensor b = pad(slice(a, 1, 1, 6, 2), {0, 1, 0}, {0, 1, 2}, 0.5);
   const Tensor c = concat({cumsum(x, 2), narrow(x, 2, 0, 3)}, 2);
-  const Tensor d = sum(c, {1}) + mean(c, 1) + max(c, 1) + min(c, 1) + logsumexp(c, {-2});
+  const Tensor d = sum(c, {1}) + mean(c, 1) + max(c, 1) + min(c, 1) + logsumexp(c, {-2}) + prod(c, {1}) + norm(c, 2, {1});
   const Tensor e = einsum("nij,nkj->nik", {x, x});
-  const Tensor f = sqrt(var(x, 2, {.keepdim = true})) * softmax(x, 1) + log_softmax(x, 2) + tril(Tensor::ones({4, 6}));
+  const Tensor f = sqrt(var(x, 2, {.keepdim = true})) * softmax(x, 1) + log_softmax(x, 2) + tril(Tensor::ones({4, 6})) + cumprod(x, 2);
   const Tensor g = select(x, 0, -1) - select(x, 0, 0);
   const Tensor h = expand(unsqueeze(g, 0), {1, 4, 6}) + x;
   return concat({flatten(b, 1), flatten(d, 1), flatten(e, 1), flatten(f, 1), flatten(h, 1)}, 1);

@@ -285,6 +285,19 @@ BOOST_AUTO_TEST_CASE(a_running_logsumexp_is_one_of_rows) {
   BOOST_TEST(contains(refusal([](const Tensor& t) { return logcumsumexp(t, 0); }, random_numbers({3, 4}, 1)), "logcumsumexp at"));
 }
 
+BOOST_AUTO_TEST_CASE(products_and_norms) {
+  const std::function<Tensor(const Tensor&)> functions[] = {
+      [](const Tensor& t) { return cumprod(t, 1); },      [](const Tensor& t) { return cumprod(t, 2); },
+      [](const Tensor& t) { return prod(t, {1}); },       [](const Tensor& t) { return prod(t, {-1}, {.keepdim = true}); },
+      [](const Tensor& t) { return norm(t, 2, {1, 2}); }, [](const Tensor& t) { return norm(t, 2, {-1}, {.keepdim = true}); },
+      [](const Tensor& t) { return norm(t, 2, Dims{}); }};
+  const Tensor x = random_numbers({3, 4, 5}, 1), longer = random_numbers({7, 4, 5}, 2);
+  for (const auto& f : functions) {
+    Computes model(f);
+    for (const Tensor& t : {x, longer}) BOOST_TEST(all(abs(imported(model, x)(t) - f(t)) <= 1e-6 * abs(f(t))).item());
+  }
+}
+
 BOOST_AUTO_TEST_CASE(outputs_may_be_inputs_and_constants) {
   const Tensor x = random_numbers({3, 4}, 1);
   Computes same([](const Tensor& t) { return t; });
