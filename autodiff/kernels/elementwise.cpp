@@ -29,30 +29,8 @@ using Bytes1 [[gnu::may_alias]] = std::uint8_t;
 using Bytes4 [[gnu::may_alias]] = std::uint32_t;
 using Bytes8 [[gnu::may_alias]] = std::uint64_t;
 
-// Whether a row's elements lie further apart than the rows.
-bool is_transposed(Index row_step, Index step) { return 0 < row_step && row_step < step; }
-
-constexpr Index kAhead = 16;  // columns that are fetched before they are read
-
 template <class T> void gather(const std::byte* from, Index rows, Index row_step, Index n, Index step, std::byte* to) {
-  const T* x = reinterpret_cast<const T*>(from);
-  T* __restrict y = reinterpret_cast<T*>(to);
-  if (is_transposed(row_step, step)) {  // what lies together is read together
-    for (Index i = 0; i < n; ++i) {
-      __builtin_prefetch(x + (i + kAhead) * step);
-      for (Index r = 0; r < rows; ++r) y[r * n + i] = x[r * row_step + i * step];
-    }
-    return;
-  }
-  for (Index r = 0; r < rows; ++r, x += row_step, y += n) {
-    if (step == 0) {
-      std::fill_n(y, n, *x);
-    } else if (step == 1) {
-      std::copy_n(x, n, y);
-    } else {
-      for (Index i = 0; i < n; ++i) y[i] = x[i * step];
-    }
-  }
+  copy_rows(reinterpret_cast<const T*>(from), rows, row_step, n, step, reinterpret_cast<T*>(to), n);
 }
 
 void gather(const PlaneOperand& x, Index row, Index rows, Index column, Index columns) {

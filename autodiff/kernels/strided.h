@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "autodiff/kernels/blocks.h"
+#include "autodiff/kernels/target.h"
 #include "autodiff/tensor/shape.h"
 
 namespace wengert::kernels {
@@ -142,26 +143,49 @@ template <int N, class MayCut, class F> void for_each_row_in_parts(const Shape& 
   });
 }
 
+/// Whether the elements of a row lie further apart than the rows.
+inline bool is_transposed(Index row_step, Index step) { return 0 < row_step && row_step < step; }
+
 /// Copies `rows` rows of n elements, where those of one column lie together, to rows that are `pitch` elements apart: by tiles, of which
 /// each line of the cache is read once and written once.
 template <class From, class To>
 void copy_transposed(const From* from, Index rows, Index row_step, Index n, Index step, To* to, Index pitch) {
-  constexpr Index kTile = 16;
-  To tile[kTile][kTile];
-  for (Index r = 0; r < rows; r += kTile)
-    for (Index i = 0; i < n; i += kTile) {
-      const Index height = rows - r < kTile ? rows - r : kTile, width = n - i < kTile ? n - i : kTile;
-      const From* corner = from + r * row_step + i * step;
-      if (height == kTile && width == kTile && row_step == 1) {
-        for (Index k = 0; k < kTile; ++k)
-          for (Index j = 0; j < kTile; ++j) tile[j][k] = static_cast<To>(corner[j + k * step]);
-      } else {
-        for (Index k = 0; k < width; ++k)
-          for (Index j = 0; j < height; ++j) tile[j][k] = static_cast<To>(corner[j * row_step + k * step]);
+  run_on_best_target([=]() __attribute__((always_inline)) {
+    constexpr Index kTile = 16, kArea = kTile * kTile;
+    To tile[kArea] = {}, other[kArea];
+    // Element 16 a + b of a tile goes to 2 (16 a + b) modulo 255: four times this is 16 b + a. Loops of this form are SIMD.
+    const auto shuffle = [](const To* x, To* y) __attribute__((always_inline)) {
+      for (Index i = 0; i < kArea / 2; ++i) {
+        y[2 * i] = x[i];
+        y[2 * i + 1] = x[i + kArea / 2];
       }
-      for (Index j = 0; j < height; ++j)
-        for (Index k = 0; k < width; ++k) to[(r + j) * pitch + i + k] = tile[j][k];
-    }
+    };
+    for (Index r = 0; r < rows; r += kTile)
+      for (Index i = 0; i < n; i += kTile) {
+        const Index height = rows - r < kTile ? rows - r : kTile, width = n - i < kTile ? n - i : kTile;
+        const bool is_whole = height == kTile && width == kTile;
+        const From* const corner = from + r * row_step + i * step;
+        if (is_whole && row_step == 1) {
+          for (Index k = 0; k < kTile; ++k)
+            for (Index j = 0; j < kTile; ++j) tile[k * kTile + j] = static_cast<To>(corner[j + k * step]);
+        } else {
+          for (Index k = 0; k < width; ++k)
+            for (Index j = 0; j < height; ++j) tile[k * kTile + j] = static_cast<To>(corner[j * row_step + k * step]);
+        }
+        shuffle(tile, other);
+        shuffle(other, tile);
+        shuffle(tile, other);
+        shuffle(other, tile);
+        To* const out = to + r * pitch + i;
+        if (is_whole) {
+          for (Index j = 0; j < kTile; ++j)
+            for (Index k = 0; k < kTile; ++k) out[j * pitch + k] = tile[j * kTile + k];
+        } else {
+          for (Index j = 0; j < height; ++j)
+            for (Index k = 0; k < width; ++k) out[j * pitch + k] = tile[j * kTile + k];
+        }
+      }
+  });
 }
 
 /// Copies n elements that lie `step` apart to elements behind each other.
@@ -170,6 +194,8 @@ template <class From, class To> void copy_row(const From* from, Index step, Inde
     for (Index i = 0; i < n; ++i) to[i] = static_cast<To>(from[i]);
   } else if (step == 0) {
     std::fill_n(to, n, static_cast<To>(*from));
+  } else if (step == -1) {
+    for (Index i = 0; i < n; ++i) to[i] = static_cast<To>(from[-i]);
   } else {
     for (Index i = 0; i < n; ++i) to[i] = static_cast<To>(from[i * step]);
   }
@@ -181,15 +207,18 @@ template <class From, class To> void copy_row(const From* from, Index step, Inde
   for (Index i = 0; i < n; ++i) to[i * to_step] = static_cast<To>(from[i * step]);
 }
 
+/// Copies `rows` rows, of which each is as above, to rows that are `pitch` elements apart.
+template <class From, class To> void copy_rows(const From* from, Index rows, Index row_step, Index n, Index step, To* to, Index pitch) {
+  if (rows > 1 && is_transposed(row_step, step)) return copy_transposed(from, rows, row_step, n, step, to, pitch);
+  for (Index r = 0; r < rows; ++r) copy_row(from + r * row_step, step, n, to + r * pitch);
+}
+
 /// Copies strided elements to row-major ones, converting them.
 template <class From, class To> void copy_strided(const From* from, const Shape& shape, const Shape& strides, To* to) {
   Rows<1>(shape, {&strides})
       .for_each_plane(cost::kCopy<To>,
                       [=](const auto& offset, Index rows, const auto& row_step, Index n, const auto& step, Index at, Index pitch) {
-                        const From* const p = from + offset[0];
-                        if (rows > 1 && 0 < row_step[0] && row_step[0] < step[0])
-                          return copy_transposed(p, rows, row_step[0], n, step[0], to + at, pitch);
-                        for (Index r = 0; r < rows; ++r) copy_row(p + r * row_step[0], step[0], n, to + at + r * pitch);
+                        copy_rows(from + offset[0], rows, row_step[0], n, step[0], to + at, pitch);
                       });
 }
 

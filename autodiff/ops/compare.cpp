@@ -47,7 +47,7 @@ template <class Relation> Tensor compare(const char* name, Operand& a, Operand& 
 }
 
 // c ? p : q without a branch, so that the loop becomes SIMD and does not wait for conditions that no predictor knows.
-template <class T> __attribute__((always_inline)) inline T selected(std::uint8_t c, T p, T q) {  // (of a bool the compiler makes no SIMD)
+template <class T> __attribute__((always_inline)) inline T selected(std::uint8_t c, T p, T q) {
   using Bits = std::conditional_t<sizeof(T) == 1, std::uint8_t, std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>>;
   const Bits mask = static_cast<Bits>(-static_cast<Bits>(c));
   return std::bit_cast<T>(static_cast<Bits>((std::bit_cast<Bits>(p) & mask) | (std::bit_cast<Bits>(q) & ~mask)));

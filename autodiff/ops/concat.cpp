@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <optional>
 
 #include "autodiff/kernels/blocks.h"
 #include "autodiff/ops/broadcast.h"
@@ -45,11 +46,30 @@ class Concat : public OperationWithOptions {
   pool::Vector<Index> starts_;  // offsets of the inputs along dim_, and the total size
 };
 
+// How far apart the first elements are of x[i0, ..., i(d-1)], of which each is dense: nothing if that is no one distance, or one is not.
+std::optional<Index> distance_of_parts(const Tensor& x, int d) {
+  Index dense = 1, next = 0;
+  for (int i = x.rank(); i-- > d; dense *= x.shape()[i])
+    if (x.shape()[i] != 1 && x.strides()[i] != dense) return std::nullopt;
+  std::optional<Index> distance;
+  for (int i = d; i-- > 0;) {
+    if (x.shape()[i] == 1) continue;
+    if (distance && x.strides()[i] != next) return std::nullopt;
+    if (!distance) distance = x.strides()[i];
+    next = x.strides()[i] * x.shape()[i];
+  }
+  return distance.value_or(0);
+}
+
 // y = the tensors one behind the other along dimension d, each from its start on.
 void join(std::span<const Tensor> x, int d, std::span<const Index> starts, Tensor& y, Location site) {
   pool::Vector<Tensor> parts(x.begin(), x.end());
-  for (Tensor& part : parts)
-    if (!part.is_row_major()) part = part.constant().clone(site);
+  pool::Vector<Index> distances(x.size());
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    std::optional<Index> distance = distance_of_parts(parts[k], d);
+    if (!distance) distance = distance_of_parts(parts[k] = parts[k].constant().clone(site), d);
+    distances[k] = *distance;
+  }
   const Index inner = y.shape().size(d + 1, y.rank()), row = y.shape()[d] * inner;
   const auto bytes = static_cast<std::size_t>(bytes_of(y.dtype()));
   auto* const out = static_cast<std::byte*>(y.elements()->data);
@@ -59,9 +79,8 @@ void join(std::span<const Tensor> x, int d, std::span<const Index> starts, Tenso
       const auto k = static_cast<std::size_t>(std::upper_bound(starts.begin(), starts.end(), in_row / inner) - starts.begin() - 1);
       const Index begin = starts[k] * inner, end = starts[k + 1] * inner, count = std::min(end - in_row, last - at);
       const auto* const in = static_cast<const std::byte*>(parts[k].elements()->data);
-      const Index from = o * (end - begin) + in_row - begin;
-      std::memcpy(out + static_cast<std::size_t>(at) * bytes, in + static_cast<std::size_t>(from) * bytes,
-                  static_cast<std::size_t>(count) * bytes);
+      const Index from = (o * distances[k] + in_row - begin) * static_cast<Index>(bytes);
+      std::memcpy(out + static_cast<std::size_t>(at) * bytes, in + from, static_cast<std::size_t>(count) * bytes);
       at += count;
     }
   });

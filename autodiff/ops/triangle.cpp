@@ -22,9 +22,13 @@ Tensor on_or_below(const Tensor& x, Index diagonal) {
   Tensor mask = Tensor::uninitialized({m, n}, boolean);
   if (mask.size() == 0) return mask;  // m may be huge
   bool* out = mask.mutable_data<bool>();
+  diagonal = std::clamp(diagonal, -m, n);
   kernels::for_blocks_of(m, kernels::cost::kCopy<float> * static_cast<double>(n), [=](Index first, Index last) {
-    for (Index i = first; i < last; ++i)
-      for (Index j = 0; j < n; ++j) out[i * n + j] = j - i <= diagonal;
+    for (Index i = first; i < last; ++i) {
+      const Index below = std::clamp(diagonal + i + 1, Index{0}, n);
+      std::fill_n(out + i * n, below, true);
+      std::fill_n(out + i * n + below, n - below, false);
+    }
   });
   return mask;
 }
