@@ -181,6 +181,7 @@ class Reader {
       return pool(call);
     if (is_one_of(name, "softmax", "log_softmax")) return softmax(call, name == "log_softmax");
     if (name == "normalization") return normalization(call);
+    if (name == "scale_and_shift") return scale_and_shift(call);
     if (is_one_of(name, "sum", "mean")) return sum(call, name == "mean");
     if (is_one_of(name, "reshape", "contiguous", "permute", "transpose", "expand", "slice", "pad_slice", "select", "concat", "pad", "flip",
                   "index_select", "gather", "slice_update", "index_put", "scatter"))
@@ -284,27 +285,51 @@ class Reader {
         return;
       }
     }
+    auto step = elementwise_step(f, call);
+    step->operands = static_cast<int>(call.x.size());
+    for (std::size_t i = 0; i < call.x.size(); ++i) set_operand(*step, i, call.x[i], call.y[0].shape());
+    if (call.x.size() == 1) step->x[1] = step->x[0];
+    step->y = result(call);
+    add(std::move(step));
+  }
+  // (x - center) weight + bias: the operands x, weight, bias, and the center if there is one.
+  void scale_and_shift(const Call& call) {
+    std::vector<std::pair<const ElementwiseOperation*, std::size_t>> parts{{&multiplication(), 1}, {&addition(), 2}};
+    if (call.x.size() > 3) parts.insert(parts.begin(), {&subtraction(), 3});
+    std::optional<Place> so_far;
+    for (const auto& [f, i] : parts) {
+      auto step = elementwise_step(*f, call);
+      step->operands = 2;
+      if (so_far) {
+        step->x[0] = *so_far;
+      } else {
+        set_operand(*step, 0, call.x[0], call.y[0].shape());
+      }
+      set_operand(*step, 1, call.x[i], call.y[0].shape());
+      step->y = i == 2 ? result(call) : value(step->size);
+      so_far = step->y;
+      add(std::move(step));
+    }
+  }
+  static std::unique_ptr<Elementwise> elementwise_step(const ElementwiseOperation& f, const Call& call) {
     auto step = std::make_unique<Elementwise>();
     step->name = f.name();
     step->call = f.call();
     step->options = f.numbers();
-    step->operands = static_cast<int>(call.x.size());
     step->size = call.y[0].size();
-    for (std::size_t i = 0; i < call.x.size(); ++i) {
-      const Tensor& x = call.x[i];
-      if (!depends(x)) {
-        step->x[i] = constant(elements_of(expand(x.constant(), call.y[0].shape())));
-        step->repeated[i] = repeated(x, call.y[0].shape());
-      } else if (x.shape() == call.y[0].shape()) {
-        step->x[i] = place(x);
-      } else {
-        step->x[i] = value(step->size);
-        add_move(places_of(place(x), elements_of<std::int64_t>(expand(numbered(x.shape()), call.y[0].shape()))), step->x[i]);
-      }
+    return step;
+  }
+  // Operand i is x, broadcast to the given shape.
+  void set_operand(Elementwise& step, std::size_t i, const Tensor& x, const Shape& shape) {
+    if (!depends(x)) {
+      step.x[i] = constant(elements_of(expand(x.constant(), shape)));
+      step.repeated[i] = repeated(x, shape);
+    } else if (x.shape() == shape) {
+      step.x[i] = place(x);
+    } else {
+      step.x[i] = value(step.size);
+      add_move(places_of(place(x), elements_of<std::int64_t>(expand(numbered(x.shape()), shape))), step.x[i]);
     }
-    if (call.x.size() == 1) step->x[1] = step->x[0];
-    step->y = result(call);
-    add(std::move(step));
   }
   // How a constant is repeated in the given shape: whole dimensions in front, whole ones behind; else as it is.
   static Repeated repeated(const Tensor& x, const Shape& shape) {

@@ -151,7 +151,7 @@ inline bool is_transposed(Index row_step, Index step) { return 0 < row_step && r
 template <class From, class To>
 void copy_transposed(const From* from, Index rows, Index row_step, Index n, Index step, To* to, Index pitch) {
   run_on_best_target([=]() __attribute__((always_inline)) {
-    constexpr Index kTile = 16, kArea = kTile * kTile;
+    constexpr Index kTile = 16, kArea = kTile * kTile, kLine = 64 / sizeof(From);
     To tile[kArea] = {}, other[kArea];
     // Element 16 a + b of a tile goes to 2 (16 a + b) modulo 255: four times this is 16 b + a. Loops of this form are SIMD.
     const auto shuffle = [](const To* x, To* y) __attribute__((always_inline)) {
@@ -166,8 +166,10 @@ void copy_transposed(const From* from, Index rows, Index row_step, Index n, Inde
         const bool is_whole = height == kTile && width == kTile;
         const From* const corner = from + r * row_step + i * step;
         if (is_whole && row_step == 1) {
-          for (Index k = 0; k < kTile; ++k)
+          for (Index k = 0; k < kTile; ++k) {
+            for (Index j = 0; j < kTile; j += kLine) __builtin_prefetch(corner + j + (k + kTile) * step, 0, 1);  // of the next tile
             for (Index j = 0; j < kTile; ++j) tile[k * kTile + j] = static_cast<To>(corner[j + k * step]);
+          }
         } else {
           for (Index k = 0; k < width; ++k)
             for (Index j = 0; j < height; ++j) tile[k * kTile + j] = static_cast<To>(corner[j * row_step + k * step]);

@@ -22,4 +22,9 @@ class ElementwiseOperation : public OperationWithOptions {
   ~ElementwiseOperation() = default;
 };
 
+/// Those that are parts of other operations.
+const ElementwiseOperation& addition();
+const ElementwiseOperation& subtraction();
+const ElementwiseOperation& multiplication();
+
 }  // namespace wengert::detail

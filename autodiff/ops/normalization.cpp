@@ -8,8 +8,8 @@
 //     x_bar = r (y_bar - mean y_bar - y mean(y y_bar)) - r_bar r^2 y / n          (the Jacobian of y is symmetric)
 //     y_dot = r (x_dot - mean x_dot - y mean(y x_dot)),   r_dot = -r^2 mean(y x_dot)
 //
-// The rules read only the outputs y and r, so x is not saved; r has its own cotangent, for the next order. Scaling and shifting are
-// composed.
+// The rules read only the outputs y and r, so x is not saved; r has its own cotangent, for the next order. Scaling and shifting by a
+// weight and a bias are a second one.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -24,6 +24,7 @@
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/composition_scope.h"
+#include "autodiff/ops/product_sum.h"
 #include "autodiff/tape/operation_options.h"
 #include "autodiff/tensor/call_site.h"
 
@@ -32,7 +33,8 @@ namespace {
 
 // The sizes (outer, groups, inner), and loops over the runs of inner elements.
 struct Layout {
-  explicit Layout(const Shape& s) : outer(s[0]), groups(s[1]), inner(s[2]) {}
+  Layout(Index outer, Index groups, Index inner) : outer(outer), groups(groups), inner(inner) {}
+  explicit Layout(const Shape& s) : Layout(s[0], s[1], s[2]) {}
   Index outer, groups, inner;
   double count() const { return static_cast<double>(outer * inner); }
   // f(run, group, offset of its `inner` elements) for each run, in a loop over elements of type T on the best instruction set; f must be
@@ -43,6 +45,13 @@ struct Layout {
         for (Index run = first; run < last; ++run) f(run, run % groups, run * inner);
       });
     });
+  }
+  // f(first group, layout of some groups) for blocks of groups over the pool, so small that their elements stay in the cache from one loop
+  // to the next; for all groups at once if they have several runs.
+  template <class T, class F> void for_blocks_of_groups(const F& f) const {
+    const auto some = [&](Index first, Index last) { f(first, Layout(outer, last - first, inner)); };
+    if (outer > 1) return some(0, groups);
+    kernels::for_blocks_of(groups, 6 * kernels::cost::kCopy<T> * static_cast<double>(inner), some);
   }
 };
 
@@ -71,6 +80,12 @@ struct Moments {
   double scale(Index group, double eps) const {
     const auto g = static_cast<std::size_t>(group);
     return 1 / std::sqrt(variance[g] + eps / unit[g] / unit[g]) / unit[g];
+  }
+  // Those of some groups.
+  void set(Index first, const Moments& some) {
+    std::copy(some.mean.begin(), some.mean.end(), mean.begin() + first);
+    std::copy(some.variance.begin(), some.variance.end(), variance.begin() + first);
+    std::copy(some.unit.begin(), some.unit.end(), unit.begin() + first);
   }
   // Of all groups, in units of 1.
   PerGroup variances() const {
@@ -162,22 +177,25 @@ class Standardize : public OperationWithOptions {  // y: the standardized x, r o
       using T = decltype(zero);
       const T *p = y.data<T>(), *q = m.data<T>(), *scale = r.data<T>();
       T* out = x_bar.mutable_data<T>();
-      const kernels::Scratch<double> sums_m(l.outer * l.groups), sums_ym(l.outer * l.groups);
-      double *const to_m = sums_m.data(), *const to_ym = sums_ym.data();
-      l.for_each_run<T>([&](Index run, Index, Index at) __attribute__((always_inline)) {
-        const T *y = p + at, *bar = q + at;
-        to_m[run] = kernels::sum_of_run(
-            0, l.inner, [bar](Index i) __attribute__((always_inline)) { return static_cast<double>(bar[i]); });
-        to_ym[run] = kernels::sum_of_run(
-            0, l.inner,
-            [ y, bar ](Index i) __attribute__((always_inline)) { return static_cast<double>(bar[i]) * static_cast<double>(y[i]); });
-      });
-      const PerGroup mean_m = means(l, to_m), mean_ym = means(l, to_ym);
-      l.for_each_run<T>([&](Index, Index g, Index at) __attribute__((always_inline)) {
-        const T a = static_cast<T>(mean_m[static_cast<std::size_t>(g)]), b = static_cast<T>(mean_ym[static_cast<std::size_t>(g)]);
-        const T *y = p + at, *bar = q + at, by = scale[g];
-        T* to = out + at;
-        for (Index i = 0; i < l.inner; ++i) to[i] = by * (bar[i] - a - y[i] * b);
+      l.for_blocks_of_groups<T>([&](Index first, const Layout& some) {
+        const kernels::Scratch<double> sums_m(some.outer * some.groups), sums_ym(some.outer * some.groups);
+        double *const to_m = sums_m.data(), *const to_ym = sums_ym.data();
+        const Index start = first * l.inner;
+        some.for_each_run<T>([&](Index run, Index, Index at) __attribute__((always_inline)) {
+          const T *y = p + start + at, *bar = q + start + at;
+          to_m[run] = kernels::sum_of_run(
+              0, l.inner, [bar](Index i) __attribute__((always_inline)) { return static_cast<double>(bar[i]); });
+          to_ym[run] = kernels::sum_of_run(
+              0, l.inner,
+              [ y, bar ](Index i) __attribute__((always_inline)) { return static_cast<double>(bar[i]) * static_cast<double>(y[i]); });
+        });
+        const PerGroup mean_m = means(some, to_m), mean_ym = means(some, to_ym);
+        some.for_each_run<T>([&](Index, Index g, Index at) __attribute__((always_inline)) {
+          const T a = static_cast<T>(mean_m[static_cast<std::size_t>(g)]), b = static_cast<T>(mean_ym[static_cast<std::size_t>(g)]);
+          const T *y = p + start + at, *bar = q + start + at, by = scale[first + g];
+          T* to = out + start + at;
+          for (Index i = 0; i < some.inner; ++i) to[i] = by * (bar[i] - a - y[i] * b);
+        });
       });
     });
     return x_bar;
@@ -186,8 +204,8 @@ class Standardize : public OperationWithOptions {  // y: the standardized x, r o
   double eps_;
 };
 
-// Shifts and scales x, of shape (outer, groups, inner), to mean 0 and variance 1 in each group. Stores the moments in `*statistics` if
-// given.
+// Shifts and scales x, of shape (outer, groups, inner), to mean 0 and variance 1 in each group. Stores the moments in `*statistics`,
+// which has room for those of all groups, if given.
 Tensor standardize(const Tensor& x, double eps, Moments* statistics = nullptr) {
   const Tensor dense = x.constant().contiguous();
   const Layout l(x.shape());
@@ -196,25 +214,95 @@ Tensor standardize(const Tensor& x, double eps, Moments* statistics = nullptr) {
     using T = decltype(zero);
     const T* in = dense.data<T>();
     T *out = y[0].mutable_data<T>(), *r = y[1].mutable_data<T>();
-    Moments m = moments(in, l, eps);
-    for (Index g = 0; g < l.groups; ++g) r[g] = static_cast<T>(m.scale(g, eps));
-    l.for_each_run<T>([&](Index, Index g, Index at) __attribute__((always_inline)) {
-      const double mean = m.mean[static_cast<std::size_t>(g)], scale = m.scale(g, eps);
-      const T* from = in + at;
-      T* to = out + at;
-      for (Index i = 0; i < l.inner; ++i) to[i] = static_cast<T>((static_cast<double>(from[i]) - mean) * scale);
+    l.for_blocks_of_groups<T>([&](Index first, const Layout& some) {
+      const Index start = first * l.inner;
+      const Moments m = moments(in + start, some, eps);
+      for (Index g = 0; g < some.groups; ++g) r[first + g] = static_cast<T>(m.scale(g, eps));
+      some.for_each_run<T>([&](Index, Index g, Index at) __attribute__((always_inline)) {
+        const double mean = m.mean[static_cast<std::size_t>(g)], scale = m.scale(g, eps);
+        const T* from = in + start + at;
+        T* to = out + start + at;
+        for (Index i = 0; i < some.inner; ++i) to[i] = static_cast<T>((static_cast<double>(from[i]) - mean) * scale);
+      });
+      if (statistics) statistics->set(first, m);
     });
-    if (statistics) *statistics = std::move(m);
   });
   const Tensor* inputs[] = {&x};
   detail::record_all(Standardize(eps), {}, inputs, y);
   return y[0];
 }
 
-// y weight + bias. Weight and bias broadcast to y's shape, or are undefined.
-Tensor scale_and_shift(const Tensor& y, const Tensor& weight, const Tensor& bias) {
-  const Tensor product = weight.defined() ? y * weight : y;
-  return bias.defined() ? product + bias : product;
+// y = (x - center) weight + bias, or without the center, in one pass:
+//
+//   x_bar = y_bar weight,   weight_bar = y_bar (x - center),   bias_bar = y_bar
+template <bool kCentered> class ScaleAndShift : public Operation {  // x: the tensor, weight, bias, the center, which is a constant
+ public:
+  const char* name() const override { return "scale_and_shift"; }
+  const char* latex() const override { return kCentered ? R"((#1 - #4) \cdot #2 + #3)" : R"(#1 \cdot #2 + #3)"; }
+  ValueSet saved_for(int i) const override {
+    if (i == 1) return kCentered ? input(0) | input(3) : input(0);
+    return i == 0 ? input(1) : kNoValues;
+  }
+  void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    if (x_bar.needs(0)) x_bar[0] = y_bar[0] * s.x(1);
+    if (x_bar.needs(1)) {
+      const Tensor from_center = centered(s);
+      if (!recording()) x_bar[1] = detail::sum_of_products(y_bar[0], from_center, s.x_shape(1));
+      if (!x_bar[1].defined()) x_bar[1] = y_bar[0] * from_center;
+    }
+    if (x_bar.needs(2)) x_bar[2] = y_bar[0];
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
+    if (x_dot[0].defined()) y_dot[0] = x_dot[0] * s.x(1);
+    if (x_dot[1].defined()) y_dot[0] = detail::plus(y_dot[0], centered(s) * x_dot[1]);
+    if (x_dot[2].defined()) y_dot[0] = detail::plus(y_dot[0], expand(x_dot[2], s.y_shape()));
+  }
+
+ private:
+  static Tensor centered(const Saved& s) { return kCentered ? s.x(0) - s.x(3) : s.x(0); }
+};
+
+// result = (x - center) weight + bias, where all but x have one number for each channel, (c, 1, ...): false if they have not, or x is not
+// dense.
+bool scale_channels(Tensor& result, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& center) {
+  if (weight.rank() < 2 || weight.size() != weight.size(0) || !x.is_row_major()) return false;
+  const int channel = x.rank() - weight.rank();
+  const Layout l(x.shape().size(0, channel), weight.size(), x.shape().size(channel + 1, x.rank()));
+  const Tensor scales = weight.constant().contiguous(), shifts = bias.constant().contiguous(),
+               centers = center.defined() ? center.constant().contiguous() : Tensor::zeros(weight.shape(), x.dtype());
+  detail::dispatch_floating(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    const T *in = x.data<T>(), *w = scales.data<T>(), *b = shifts.data<T>(), *c = centers.data<T>();
+    T* out = result.mutable_data<T>();
+    l.for_each_run<T>([&](Index, Index g, Index at) __attribute__((always_inline)) {
+      const T scale = w[g], shift = b[g], middle = c[g], *from = in + at;
+      T* to = out + at;
+      for (Index i = 0; i < l.inner; ++i) to[i] = (from[i] - middle) * scale + shift;
+    });
+  });
+  return true;
+}
+
+// (x - center) weight + bias. The others broadcast to x's shape, or are undefined.
+Tensor scale_and_shift(const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& center = {}) {
+  if (!weight.defined() || !bias.defined()) {
+    const Tensor from_center = center.defined() ? x - center : x, product = weight.defined() ? from_center * weight : from_center;
+    return bias.defined() ? product + bias : product;
+  }
+  Tensor y = Tensor::uninitialized(x.shape(), x.dtype());
+  const bool done = scale_channels(y, x, weight, bias, center);
+  if (!center.defined()) {
+    const auto value = [](auto x, auto w, auto b) __attribute__((always_inline)) { return x * w + b; };
+    if (!done)
+      detail::floating_into(y, {&x, &weight, &bias}, kernels::dense_loop<float, float, float, float>(value),
+                            kernels::dense_loop<double, double, double, double>(value));
+    return record(ScaleAndShift<false>(), {}, {&x, &weight, &bias}, std::move(y));
+  }
+  const auto value = [](auto x, auto w, auto b, auto c) __attribute__((always_inline)) { return (x - c) * w + b; };
+  if (!done)
+    detail::floating_into(y, {&x, &weight, &bias, &center}, kernels::dense_loop<float, float, float, float, float>(value),
+                          kernels::dense_loop<double, double, double, double, double>(value));
+  return record(ScaleAndShift<true>(), {}, {&x, &weight, &bias, &center}, std::move(y));
 }
 
 // (c) as (c, 1, ...), which broadcasts along the channels of x; undefined stays undefined.
@@ -345,9 +433,8 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Te
     if (!running_mean.defined() || !running_var.defined())
       throw ValueError(
           detail::ErrorText("batch_norm", "evaluation needs the running mean and variance").operand("input", x).hint(".training = true"));
-    const Tensor centered = x - along_channels(running_mean.constant(), x);
     const Tensor scale = rsqrt(along_channels(running_var.constant(), x) + options.eps);
-    Tensor result = scale_and_shift(centered, weight.defined() ? weight * scale : scale, bias);
+    Tensor result = scale_and_shift(x, weight.defined() ? weight * scale : scale, bias, along_channels(running_mean.constant(), x));
     whole.end({&result});
     return {result, running_mean, running_var};
   }

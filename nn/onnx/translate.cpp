@@ -641,6 +641,11 @@ const Translation kTranslations[] = {
     {"to", [](const Call& c) { c.result(c.node("Cast", {c.x()}, {attribute("to", std::int64_t{c.dtype() == float32 ? 1 : 11})})); }},
     {"embedding", embedding},
     {"prelu", prelu},
+    {"scale_and_shift",
+     [](const Call& c) {
+       const std::string from_center = c.operands() > 3 ? c.node("Sub", {c.x(0), c.x(3)}) : c.x(0);
+       c.result(c.node("Add", {c.node("Mul", {from_center, c.x(1)}), c.x(2)}));
+     }},
     {"layer_norm", layer_norm},
     {"group_norm", group_norm},
     {"instance_norm", group_norm},
