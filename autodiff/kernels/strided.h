@@ -152,7 +152,7 @@ template <class From, class To>
 void copy_transposed(const From* from, Index rows, Index row_step, Index n, Index step, To* to, Index pitch) {
   run_on_best_target([=]() __attribute__((always_inline)) {
     constexpr Index kTile = 16, kArea = kTile * kTile, kLine = 64 / sizeof(From);
-    To tile[kArea] = {}, other[kArea];
+    To tile[kArea], other[kArea];
     // Element 16 a + b of a tile goes to 2 (16 a + b) modulo 255: four times this is 16 b + a. Loops of this form are SIMD.
     const auto shuffle = [](const To* x, To* y) __attribute__((always_inline)) {
       for (Index i = 0; i < kArea / 2; ++i) {
@@ -163,29 +163,28 @@ void copy_transposed(const From* from, Index rows, Index row_step, Index n, Inde
     for (Index r = 0; r < rows; r += kTile)
       for (Index i = 0; i < n; i += kTile) {
         const Index height = rows - r < kTile ? rows - r : kTile, width = n - i < kTile ? n - i : kTile;
-        const bool is_whole = height == kTile && width == kTile;
         const From* const corner = from + r * row_step + i * step;
-        if (is_whole && row_step == 1) {
+        To* const out = to + r * pitch + i;
+        if (height < kTile || width < kTile) {
+          for (Index k = 0; k < width; ++k)
+            for (Index j = 0; j < height; ++j) out[j * pitch + k] = static_cast<To>(corner[j * row_step + k * step]);
+          continue;
+        }
+        if (row_step == 1) {
           for (Index k = 0; k < kTile; ++k) {
             for (Index j = 0; j < kTile; j += kLine) __builtin_prefetch(corner + j + (k + kTile) * step, 0, 1);  // of the next tile
             for (Index j = 0; j < kTile; ++j) tile[k * kTile + j] = static_cast<To>(corner[j + k * step]);
           }
         } else {
-          for (Index k = 0; k < width; ++k)
-            for (Index j = 0; j < height; ++j) tile[k * kTile + j] = static_cast<To>(corner[j * row_step + k * step]);
+          for (Index k = 0; k < kTile; ++k)
+            for (Index j = 0; j < kTile; ++j) tile[k * kTile + j] = static_cast<To>(corner[j * row_step + k * step]);
         }
         shuffle(tile, other);
         shuffle(other, tile);
         shuffle(tile, other);
         shuffle(other, tile);
-        To* const out = to + r * pitch + i;
-        if (is_whole) {
-          for (Index j = 0; j < kTile; ++j)
-            for (Index k = 0; k < kTile; ++k) out[j * pitch + k] = tile[j * kTile + k];
-        } else {
-          for (Index j = 0; j < height; ++j)
-            for (Index k = 0; k < width; ++k) out[j * pitch + k] = tile[j * kTile + k];
-        }
+        for (Index j = 0; j < kTile; ++j)
+          for (Index k = 0; k < kTile; ++k) out[j * pitch + k] = tile[j * kTile + k];
       }
   });
 }
@@ -218,10 +217,8 @@ template <class From, class To> void copy_rows(const From* from, Index rows, Ind
 /// Copies strided elements to row-major ones, converting them.
 template <class From, class To> void copy_strided(const From* from, const Shape& shape, const Shape& strides, To* to) {
   Rows<1>(shape, {&strides})
-      .for_each_plane(cost::kCopy<To>,
-                      [=](const auto& offset, Index rows, const auto& row_step, Index n, const auto& step, Index at, Index pitch) {
-                        copy_rows(from + offset[0], rows, row_step[0], n, step[0], to + at, pitch);
-                      });
+      .for_each_plane(cost::kCopy<To>, [=](const auto& offset, Index rows, const auto& row_step, Index n, const auto& step, Index at,
+                                           Index pitch) { copy_rows(from + offset[0], rows, row_step[0], n, step[0], to + at, pitch); });
 }
 
 }  // namespace wengert::kernels

@@ -68,6 +68,28 @@ BOOST_AUTO_TEST_CASE(normalisation_against_loops) {
   }
 }
 
+// Of rows and of channels, with runs of one element and of more, of a tensor that is dense and of one that is not.
+BOOST_AUTO_TEST_CASE(scaling_and_shifting_against_what_it_is_composed_of) {
+  for (const Dtype dtype : {float64, float32})
+    for (const Shape& shape : {Shape{3, 4}, Shape{3, 4, 5}, Shape{40, 4, 20, 7}})
+      for (const bool dense : {true, false}) {
+        const Tensor given = random_numbers(shape, 1, dtype), x = dense ? given : transpose(transpose(given, 0, -1).contiguous(), 0, -1);
+        const Index n = shape[shape.rank() - 1];
+        const Tensor row_scale = random_numbers({n}, 2, dtype), row_shift = random_numbers({2 * n}, 3, dtype)(Range(0, 2 * n, 2));
+        check_numbers(numbers(layer_norm(x, {n}, {.weight = row_scale, .bias = row_shift})),
+                      numbers(layer_norm(x, {n}) * row_scale + row_shift), 0);
+        const Tensor scale = random_numbers({4}, 4, dtype), shift = random_numbers({8}, 5, dtype)(Range(0, 8, 2)),
+                     mean = random_numbers({4}, 6, dtype), variance = random_numbers({4}, 7, dtype) + 2;
+        Shape channels{4};
+        for (int d = 2; d < shape.rank(); ++d) channels.push_back(1);
+        const auto along = [&](const Tensor& v) { return reshape(v, channels); };
+        check_numbers(numbers(group_norm(x, 2, {.weight = scale, .bias = shift})), numbers(group_norm(x, 2) * along(scale) + along(shift)),
+                      0);
+        check_numbers(numbers(batch_norm(x, mean, variance, {.weight = scale, .bias = shift}).y),
+                      numbers((x - along(mean)) * (along(scale) * rsqrt(along(variance) + 1e-5)) + along(shift)), 0);
+      }
+}
+
 BOOST_AUTO_TEST_CASE(a_large_common_offset_costs_no_digits) {
   const Tensor x = Tensor::from({1e9 + 1, 1e9 + 2, 1e9 + 3, 1e9 + 4}, float64);
   check_numbers(numbers(layer_norm(x, {4}, {.eps = 0})), numbers(layer_norm(x - 1e9, {4}, {.eps = 0})), 1e-12);

@@ -901,6 +901,37 @@ BOOST_AUTO_TEST_CASE(matmul_against_loops) {
   BOOST_TEST((matmul(Tensor::ones({3}), Tensor::ones({2, 3, 4})).shape() == Shape{2, 4}));
 }
 
+BOOST_AUTO_TEST_CASE(transposed_and_flipped_copies_of_any_size) {
+  for (const Dtype dtype : {float64, float32, int64, boolean})
+    for (const Index rows : {1, 15, 16, 35, 64})
+      for (const Index n : {3, 16, 33, 130})
+        for (const Index step : {1, 2}) {
+          const Tensor number = Tensor::arange(0, static_cast<double>(rows * n * step)),
+                       whole = dtype == boolean ? sin(number) > 0 : number.to(dtype);
+          const Tensor x = slice(reshape(whole, {n, rows * step}), 1, 0, rows * step, step), y = transpose(x).contiguous();
+          const Tensor z = flip(x, {1}).contiguous();
+          bool same = true;
+          for (Index i = 0; i < n; ++i)
+            for (Index r = 0; r < rows; ++r) same &= y.at({r, i}) == x.at({i, r}) && z.at({i, rows - 1 - r}) == x.at({i, r});
+          BOOST_TEST(same, to_string(dtype) << " " << rows << " " << n << " " << step);
+          if (is_floating(dtype)) BOOST_TEST(all(exp(-transpose(x)) == exp(-y)).element(0) != 0);
+        }
+}
+
+BOOST_AUTO_TEST_CASE(joined_parts_of_tensors) {
+  const Tensor x = reshape(Tensor::arange(0, 120, 1, float64), {2, 3, 4, 5});
+  for (const Index dim : {0, 1, 2, 3})
+    for (const Tensor& whole : {x, strided(x), flip(x, {0}), transpose(transpose(x, 0, 1).contiguous(), 0, 1)}) {
+      const Tensor parts[] = {slice(whole, dim, 1, 2), whole, narrow(whole, dim, 0, 1), expand(select(whole, 0, 1), {2, 3, 4, 5})};
+      const Tensor y = concat(parts, dim);
+      Index start = 0;
+      for (const Tensor& part : parts) {
+        BOOST_TEST(all(narrow(y, dim, start, part.size(dim)) == part).element(0) != 0);
+        start += part.size(dim);
+      }
+    }
+}
+
 BOOST_AUTO_TEST_CASE(views_against_loops) {
   for (const bool dense : {true, false}) {
     const Tensor values = distinct({2, 3, 4}), x = dense ? values : strided(values);
