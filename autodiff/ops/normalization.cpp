@@ -204,9 +204,30 @@ class Standardize : public OperationWithOptions {  // y: the standardized x, r o
   double eps_;
 };
 
+// A weight and a bias for elements of a dense tensor: one for each of `count` channels, which are runs of `each` elements; or, where that
+// is 0, for each element of a run.
+struct Affine {
+  // In place, for the n elements at position `at`.
+  template <class T> __attribute__((always_inline)) void apply(T* to, Index at, Index n) const {
+    const T *w = weight.data<T>(), *b = bias.data<T>();
+    if (each == 0) {
+      for (Index i = 0; i < n; ++i) to[i] = to[i] * w[i] + b[i];
+      return;
+    }
+    for (T* const end = to + n; to < end; to += each, at += each) {
+      const Index channel = at / each % weight.size(), m = each;
+      const T scale = w[channel], shift = b[channel];
+      for (Index i = 0; i < m; ++i) to[i] = to[i] * scale + shift;
+    }
+  }
+  Tensor weight, bias;
+  Index each;
+};
+
 // Shifts and scales x, of shape (outer, groups, inner), to mean 0 and variance 1 in each group. Stores the moments in `*statistics`,
-// which has room for those of all groups, if given.
-Tensor standardize(const Tensor& x, double eps, Moments* statistics = nullptr) {
+// which has room for those of all groups, if given. An affine
+// map of what is not recorded follows.
+Tensor standardize(const Tensor& x, double eps, Moments* statistics = nullptr, const Affine* affine = nullptr) {
   const Tensor dense = x.constant().contiguous();
   const Layout l(x.shape());
   Tensor y[2] = {Tensor::uninitialized(x.shape(), x.dtype()), Tensor::uninitialized({1, l.groups, 1}, x.dtype())};
@@ -223,6 +244,7 @@ Tensor standardize(const Tensor& x, double eps, Moments* statistics = nullptr) {
         const T* from = in + start + at;
         T* to = out + start + at;
         for (Index i = 0; i < some.inner; ++i) to[i] = static_cast<T>((static_cast<double>(from[i]) - mean) * scale);
+        if (affine) affine->apply(to, start + at, some.inner);
       });
       if (statistics) statistics->set(first, m);
     });
@@ -262,12 +284,18 @@ template <bool kCentered> class ScaleAndShift : public Operation {  // x: the te
   static Tensor centered(const Saved& s) { return kCentered ? s.x(0) - s.x(3) : s.x(0); }
 };
 
+// The elements of each channel, if the weights are (c, 1, ...) and so one for each channel of x; 0 otherwise.
+Index channel_size(const Tensor& x, const Tensor& weight) {
+  if (weight.rank() < 2 || weight.size() != weight.size(0)) return 0;
+  return x.shape().size(x.rank() - weight.rank() + 1, x.rank());
+}
+
 // result = (x - center) weight + bias, where all but x have one number for each channel, (c, 1, ...): false if they have not, or x is not
 // dense.
 bool scale_channels(Tensor& result, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& center) {
-  if (weight.rank() < 2 || weight.size() != weight.size(0) || !x.is_row_major()) return false;
-  const int channel = x.rank() - weight.rank();
-  const Layout l(x.shape().size(0, channel), weight.size(), x.shape().size(channel + 1, x.rank()));
+  const Index each = channel_size(x, weight);
+  if (each == 0 || !x.is_row_major()) return false;
+  const Layout l(x.size() / (weight.size() * each), weight.size(), each);
   const Tensor scales = weight.constant().contiguous(), shifts = bias.constant().contiguous(),
                centers = center.defined() ? center.constant().contiguous() : Tensor::zeros(weight.shape(), x.dtype());
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
@@ -303,6 +331,21 @@ Tensor scale_and_shift(const Tensor& x, const Tensor& weight, const Tensor& bias
     detail::floating_into(y, {&x, &weight, &bias, &center}, kernels::dense_loop<float, float, float, float, float>(value),
                           kernels::dense_loop<double, double, double, double, double>(value));
   return record(ScaleAndShift<true>(), {}, {&x, &weight, &bias, &center}, std::move(y));
+}
+
+// x, seen in the shape (outer, groups, inner), standardized, times the weight plus the bias.
+Tensor standardize_and_scale(const Tensor& x, const Shape& groups, double eps, const Tensor& weight, const Tensor& bias,
+                             Moments* statistics = nullptr) {
+  const Tensor seen = reshape(x, groups);
+  if (weight.defined() && bias.defined()) {
+    const Tensor* const inputs[] = {&x, &weight, &bias};
+    const Index each = channel_size(x, weight);
+    if ((each > 0 || weight.size() == groups[2]) && !detail::any_tracked(inputs)) {
+      const Affine affine{weight.constant().contiguous(), bias.constant().contiguous(), each};
+      return reshape(standardize(seen, eps, statistics, &affine), x.shape());
+    }
+  }
+  return scale_and_shift(reshape(standardize(seen, eps, statistics), x.shape()), weight, bias);
 }
 
 // (c) as (c, 1, ...), which broadcasts along the channels of x; undefined stays undefined.
@@ -346,8 +389,8 @@ Tensor normalized_groups(const char* name, const Tensor& x, Index groups, const 
   detail::CompositionScope whole(name, {&x, &options.weight, &options.bias},
                                  [&](OperationOptions& to) { to.set("eps", options.eps), to.set("groups", groups); });
   const Index all = n * groups;
-  const Tensor y = standardize(reshape(x, {1, all, all > 0 ? x.size() / all : 0}), options.eps);
-  Tensor result = scale_and_shift(reshape(y, x.shape()), along_channels(options.weight, x), along_channels(options.bias, x));
+  Tensor result = standardize_and_scale(x, {1, all, all > 0 ? x.size() / all : 0}, options.eps, along_channels(options.weight, x),
+                                        along_channels(options.bias, x));
   whole.end({&result});
   return result;
 }
@@ -387,8 +430,7 @@ Tensor layer_norm(const Tensor& x, const Shape& normalized, const NormalizationO
   detail::CompositionScope whole("layer_norm", {&x, &options.weight, &options.bias},
                                  [&](OperationOptions& to) { to.set("eps", options.eps), to.set("normalized", normalized); });
   const Index inner = normalized.size(), rows = inner > 0 ? x.size() / inner : 0;
-  const Tensor y = reshape(standardize(reshape(x, {1, rows, inner}), options.eps), x.shape());
-  Tensor result = scale_and_shift(y, options.weight, options.bias);
+  Tensor result = standardize_and_scale(x, {1, rows, inner}, options.eps, options.weight, options.bias);
   whole.end({&result});
   return result;
 }
@@ -445,9 +487,9 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Te
                          .hint("use a larger batch, or evaluate with the running statistics: eval()"));
   Moments m(channels);
   const Index n = x.size(0);
-  const Tensor y = standardize(reshape(x, {n, channels, values / n}), options.eps, &m);
+  Tensor y = standardize_and_scale(x, {n, channels, values / n}, options.eps, weight, bias, &m);
   const double unbiased = static_cast<double>(values) / static_cast<double>(values - 1);
-  return {scale_and_shift(reshape(y, x.shape()), weight, bias), updated_statistic(running_mean, m.mean, 1, options.momentum),
+  return {std::move(y), updated_statistic(running_mean, m.mean, 1, options.momentum),
           updated_statistic(running_var, m.variances(), unbiased, options.momentum)};
 }
 

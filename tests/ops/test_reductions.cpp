@@ -423,3 +423,18 @@ BOOST_AUTO_TEST_CASE(results_are_made_where_the_user_called) {
                           min(x), argmin(x), max_dim(x, 0).values})
     BOOST_TEST(to_string(y.made_at()).rfind("test_reductions.cpp:", 0) == 0u, to_string(y.made_at()));
 }
+
+// Outside recording they are two passes, of the same numbers.
+BOOST_AUTO_TEST_CASE(variances_have_the_same_bits_whether_they_are_recorded_or_not) {
+  for (const Dtype dtype : {float64, float32})
+    for (const double size : {1.0, 1e-30, 1e30})
+      for (const Dims& dims : {Dims{0}, Dims{1}, Dims{2}, Dims{0, 2}, Dims{1, 2}, Dims{0, 1, 2}}) {
+        const Tensor x = Generator(1).uniform({37, 5, 200}, -1, 3, dtype) * size;
+        Tape tape;
+        const Tensor v = tape.variable(x);
+        const Tensor variance = var(x, dims), deviation = stddev(x, dims, {.keepdim = true});
+        BOOST_TEST(variance.to_vector<double>() == var(v, dims).to_vector<double>(), boost::test_tools::per_element());
+        BOOST_TEST(deviation.to_vector<double>() == stddev(v, dims, {.keepdim = true}).to_vector<double>(),
+                   boost::test_tools::per_element());
+      }
+}
