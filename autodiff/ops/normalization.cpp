@@ -14,6 +14,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <type_traits>
 #include <utility>
 
@@ -58,18 +59,19 @@ struct Layout {
 // One number for each group.
 using PerGroup = pool::Vector<double>;
 
-// The mean over each group from the sums over its runs, which are added in their order.
-PerGroup means(const Layout& l, const double* sums_of_runs) {
-  PerGroup mean(static_cast<std::size_t>(l.groups));
-  double* const to = mean.data();
+// The sum over each group from those over its runs, which are added in their order, over the divisor.
+PerGroup sums(const Layout& l, const double* sums_of_runs, double divisor = 1) {
+  PerGroup sum(static_cast<std::size_t>(l.groups));
+  double* const to = sum.data();
   kernels::for_blocks_of(l.groups, kernels::cost::kCopy<double> * static_cast<double>(l.outer), kernels::kElementsTogether,
                          [&](Index first, Index last) {
                            for (Index o = 0; o < l.outer; ++o)
                              for (Index g = first; g < last; ++g) to[g] += sums_of_runs[o * l.groups + g];
-                           for (Index g = first; g < last; ++g) to[g] /= l.count();
+                           for (Index g = first; g < last; ++g) to[g] /= divisor;
                          });
-  return mean;
+  return sum;
 }
+PerGroup means(const Layout& l, const double* sums_of_runs) { return sums(l, sums_of_runs, l.count()); }
 
 struct Moments {
   explicit Moments(Index groups) : mean(static_cast<std::size_t>(groups)), variance(mean.size()), unit(mean.size(), 1.0) {}
@@ -254,6 +256,19 @@ Tensor standardize(const Tensor& x, double eps, Moments* statistics = nullptr, c
   return y[0];
 }
 
+// The elements of each channel, if the weights are (c, 1, ...) and so one for each channel of x; 0 otherwise.
+Index channel_size(const Tensor& x, const Tensor& weight) {
+  if (weight.rank() < 2 || weight.size() != weight.size(0)) return 0;
+  return x.shape().size(x.rank() - weight.rank() + 1, x.rank());
+}
+
+// x as (outer, channels, inner), if the weights are one for each channel and x is dense.
+std::optional<Layout> channels_of(const Tensor& x, const Tensor& weight) {
+  const Index each = channel_size(x, weight);
+  if (each == 0 || weight.size() == 0 || !x.is_row_major()) return std::nullopt;
+  return Layout(x.size() / (weight.size() * each), weight.size(), each);
+}
+
 // y = (x - center) weight + bias, or without the center, in one pass:
 //
 //   x_bar = y_bar weight,   weight_bar = y_bar (x - center),   bias_bar = y_bar
@@ -266,6 +281,7 @@ template <bool kCentered> class ScaleAndShift : public Operation {  // x: the te
     return i == 0 ? input(1) : kNoValues;
   }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
+    if (!recording() && x_bar.needs(0) && x_bar.needs(1) && x_bar.needs(2) && of_channels(s, y_bar[0], x_bar)) return;
     if (x_bar.needs(0)) x_bar[0] = y_bar[0] * s.x(1);
     if (x_bar.needs(1)) {
       const Tensor from_center = centered(s);
@@ -281,31 +297,58 @@ template <bool kCentered> class ScaleAndShift : public Operation {  // x: the te
   }
 
  private:
+  // All of them in one pass, if there is one weight for each channel; false if not.
+  static bool of_channels(const Saved& s, const Tensor& y_bar, Cotangents& x_bar) {
+    const Tensor& x = s.x(0);
+    const std::optional<Layout> l = channels_of(x, s.x(1));
+    if (!l || !y_bar.is_row_major()) return false;
+    const Tensor scales = s.x(1).constant().contiguous();
+    const Tensor centers = kCentered ? s.x(3).constant().contiguous() : Tensor::zeros(scales.shape(), x.dtype());
+    x_bar[0] = Tensor::uninitialized(x.shape(), x.dtype());
+    for (const int i : {1, 2}) x_bar[i] = Tensor::uninitialized(s.x_shape(i), x.dtype());
+    detail::dispatch_floating(x.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const T *in = x.data<T>(), *m = y_bar.data<T>(), *w = scales.data<T>(), *c = centers.data<T>();
+      T* out = x_bar[0].template mutable_data<T>();
+      const kernels::Scratch<double> products(l->outer * l->groups), numbers(l->outer * l->groups);
+      double *const to_products = products.data(), *const to_numbers = numbers.data();
+      l->for_each_run<T>([&](Index run, Index g, Index at) __attribute__((always_inline)) {
+        const T scale = w[g], middle = c[g], *from = in + at, *bar = m + at;
+        T* to = out + at;
+        const Index n = l->inner;
+        for (Index i = 0; i < n; ++i) to[i] = bar[i] * scale;
+        to_products[run] = kernels::sum_of_run(
+            0, n,
+            [ bar, from, middle ](Index i) __attribute__((always_inline)) { return static_cast<double>(bar[i] * (from[i] - middle)); });
+        to_numbers[run] = kernels::sum_of_run(
+            0, n, [bar](Index i) __attribute__((always_inline)) { return static_cast<double>(bar[i]); });
+      });
+      for (const int i : {1, 2}) {
+        const PerGroup sum = sums(*l, i == 1 ? to_products : to_numbers);
+        std::transform(sum.begin(), sum.end(), x_bar[i].template mutable_data<T>(), [](double v) { return static_cast<T>(v); });
+      }
+    });
+    return true;
+  }
   static Tensor centered(const Saved& s) { return kCentered ? s.x(0) - s.x(3) : s.x(0); }
 };
-
-// The elements of each channel, if the weights are (c, 1, ...) and so one for each channel of x; 0 otherwise.
-Index channel_size(const Tensor& x, const Tensor& weight) {
-  if (weight.rank() < 2 || weight.size() != weight.size(0)) return 0;
-  return x.shape().size(x.rank() - weight.rank() + 1, x.rank());
-}
 
 // result = (x - center) weight + bias, where all but x have one number for each channel, (c, 1, ...): false if they have not, or x is not
 // dense.
 bool scale_channels(Tensor& result, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& center) {
-  const Index each = channel_size(x, weight);
-  if (each == 0 || !x.is_row_major()) return false;
-  const Layout l(x.size() / (weight.size() * each), weight.size(), each);
+  const std::optional<Layout> l = channels_of(x, weight);
+  if (!l) return false;
   const Tensor scales = weight.constant().contiguous(), shifts = bias.constant().contiguous(),
                centers = center.defined() ? center.constant().contiguous() : Tensor::zeros(weight.shape(), x.dtype());
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T *in = x.data<T>(), *w = scales.data<T>(), *b = shifts.data<T>(), *c = centers.data<T>();
     T* out = result.mutable_data<T>();
-    l.for_each_run<T>([&](Index, Index g, Index at) __attribute__((always_inline)) {
+    l->for_each_run<T>([&](Index, Index g, Index at) __attribute__((always_inline)) {
       const T scale = w[g], shift = b[g], middle = c[g], *from = in + at;
+      const Index n = l->inner;
       T* to = out + at;
-      for (Index i = 0; i < l.inner; ++i) to[i] = (from[i] - middle) * scale + shift;
+      for (Index i = 0; i < n; ++i) to[i] = (from[i] - middle) * scale + shift;
     });
   });
   return true;
