@@ -461,6 +461,12 @@ const std::vector<Case>& cases() {
       {"instance_norm", [](Inputs x) { return instance_norm(x[0], {.weight = x[1]}); }, {{2, 2, 3}, {2}}},
       {"rms_norm", [](Inputs x) { return rms_norm(x[0], {.weight = x[1]}); }, {{2, 3}, {3}}},
       {"batch_norm",
+       [](Inputs x) {
+         const Tensor mean = Tensor::from({0.5, -0.5}, x[0].dtype()), var = Tensor::from({0.5, 2.0}, x[0].dtype());
+         return batch_norm(x[0], mean, var, {.weight = x[1], .bias = x[2]}).y;
+       },
+       {{2, 2, 3}, {2}, {2}}},
+      {"batch_norm",
        [](Inputs x) { return batch_norm(x[0], {}, {}, {.weight = x[1], .bias = x[2], .training = true}).y; },
        {{3, 2, 2}, {2}, {2}}},
       {"batch_norm",
