@@ -75,10 +75,6 @@ const char* pattern_of(Opcode opcode) {
       return "std::rint(#1)";
     case Opcode::pow:
       return "std::pow(#1, #2)";
-    case Opcode::atan2:
-      return "std::atan2(#1, #2)";
-    case Opcode::hypot:
-      return "std::hypot(#1, #2)";
     case Opcode::where:
       return "#1 ? #2 : #3";
     case Opcode::less:
@@ -112,6 +108,9 @@ const char* pattern_of(Opcode opcode) {
     case Opcode::erf:
     case Opcode::erfc:
       return "straight::@(#1)";
+    case Opcode::atan2:
+    case Opcode::hypot:
+      return "straight::@(#1, #2)";
     case Opcode::sin:
     case Opcode::cos:
     case Opcode::tan:

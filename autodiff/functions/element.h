@@ -93,15 +93,28 @@ WENGERT_FUNCTION(atan)
 #undef WENGERT_FUNCTION
 // One at a time.
 template <class T> WENGERT_INLINE Element<T> lgamma(Element<T> x) { return {fn::lgamma(x.v)}; }
-template <class T> WENGERT_INLINE Element<T> digamma(Element<T> x) { return {fn::digamma(x.v)}; }
-template <class T> WENGERT_INLINE Element<T> polygamma(double n, Element<T> x) { return {fn::polygamma(static_cast<T>(n), x.v)}; }
 template <class T> WENGERT_INLINE Element<T> pow(Element<T> a, Element<T> b) { return {std::pow(a.v, b.v)}; }
-template <class T> WENGERT_INLINE Element<T> atan2(Element<T> a, Element<T> b) { return {std::atan2(a.v, b.v)}; }
-template <class T> WENGERT_INLINE Element<T> hypot(Element<T> a, Element<T> b) { return {std::hypot(a.v, b.v)}; }
+template <class T> WENGERT_INLINE Element<T> atan2(Element<T> a, Element<T> b) { return {straight::atan2(a.v, b.v)}; }
+template <class T> WENGERT_INLINE Element<T> hypot(Element<T> a, Element<T> b) { return {straight::hypot(a.v, b.v)}; }
+/// For x > 0.
+template <class T> WENGERT_INLINE Element<T> digamma(Element<T> x) {
+  return {static_cast<T>(straight::digamma_of_positive(static_cast<double>(x.v)))};
+}
+/// For x > 0. An order that the compiler does not know keeps the loop from the SIMD units.
+template <class T> WENGERT_INLINE Element<T> polygamma(double n, Element<T> x) {
+  if (n == 0) return digamma(x);
+  if (n == 1) return {static_cast<T>(straight::trigamma_of_positive(static_cast<double>(x.v)))};
+  if (n == 2) return {static_cast<T>(straight::tetragamma_of_positive(static_cast<double>(x.v)))};
+  return {fn::polygamma(static_cast<T>(n), x.v)};
+}
 
 // Rules for elements, which share what the formulas of functions.h compute more than once. (Those are for recorded tensors, too, whose
 // next order needs functions without a corner.)
 template <class F, class E> WENGERT_INLINE E pullback(const F& f, const E& m, const E& x, const E& y) { return f.pullback(m, x, y); }
+template <class F, class E> WENGERT_INLINE E left(const F& f, const E& m, const E& a, const E& b, const E& y) { return f.left(m, a, b, y); }
+template <class F, class E> WENGERT_INLINE E right(const F& f, const E& m, const E& a, const E& b, const E& y) {
+  return f.right(m, a, b, y);
+}
 /// 1 / (1 + e^-x) and 1 / (1 + e^x).
 template <class E> struct BothSigmoids { E left, right; };
 template <class E> WENGERT_INLINE BothSigmoids<E> both_sigmoids(const E& x) {
@@ -135,12 +148,36 @@ template <class E> WENGERT_INLINE E pullback(const Mish&, const E& m, const E& x
   return m * (p * d + z * (4 * q * (p + q) * d * d) * (where(z < 0, n, 1) / (1 + n)));
 }
 
-/// Functions whose straight formulas hold near 0 alone: beyond, an element takes the C library's.
+/// Without the length hypot(a, b), which would only be squared.
+template <class T> WENGERT_INLINE Element<T> left(const Atan2&, Element<T> m, Element<T> a, Element<T> b, Element<T>) {
+  return {m.v * straight::over_square(b.v, a.v, b.v)};
+}
+template <class T> WENGERT_INLINE Element<T> right(const Atan2&, Element<T> m, Element<T> a, Element<T> b, Element<T>) {
+  return {-m.v * straight::over_square(a.v, a.v, b.v)};
+}
+
+/// Polygamma of an order that the compiler knows.
+template <int n> struct PolygammaOfOrder : Polygamma {
+  WENGERT_INLINE auto value(const auto& x) const { return polygamma(constant(n, x), x); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m * polygamma(constant(n + 1, x), x); }
+};
+
+/// Functions whose straight formulas, or those of their slopes, do not hold everywhere: beyond, an element takes the function of numbers.
 template <class F> constexpr bool kHoldsNearZero = false;
 template <> inline constexpr bool kHoldsNearZero<Sin> = true;
 template <> inline constexpr bool kHoldsNearZero<Cos> = true;
 template <> inline constexpr bool kHoldsNearZero<Tan> = true;
+template <class F> constexpr bool kHoldsForPositive = std::is_base_of_v<Polygamma, F>;
+template <> inline constexpr bool kHoldsForPositive<Digamma> = true;
+template <> inline constexpr bool kHoldsForPositive<Lgamma> = true;
+template <class F> constexpr bool kHoldsInPart = kHoldsNearZero<F> || kHoldsForPositive<F>;
 /// Whether x is beyond.
-template <class T> WENGERT_INLINE bool is_far(T x) { return !(std::abs(x) <= static_cast<T>(straight::kTrigonometricLimit)); }
+template <class F, class T> WENGERT_INLINE bool is_beyond(T x) {
+  if constexpr (kHoldsForPositive<F>) {
+    return !(x > 0);
+  } else {
+    return !(std::abs(x) <= static_cast<T>(straight::kTrigonometricLimit));
+  }
+}
 
 }  // namespace wengert::fn

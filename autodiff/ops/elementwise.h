@@ -77,13 +77,24 @@ template <class T, class Formula> auto on_elements(Formula formula) {
 /// The loop of y = f(x) for floating T.
 template <class T, class F> auto value_loop(const F& f) {
   const auto value = on_elements<T>([f](auto x) __attribute__((always_inline)) { return f.value(x); });
-  if constexpr (fn::kHoldsNearZero<F>) {
-    const auto far = [](T x) __attribute__((always_inline)) { return fn::is_far(x); };
-    const auto anywhere = [ f, value ](T x) __attribute__((always_inline)) { return fn::is_far(x) ? f.value(x) : value(x); };
+  if constexpr (fn::kHoldsInPart<F>) {
+    const auto far = [](T x) __attribute__((always_inline)) { return fn::is_beyond<F>(x); };
+    const auto anywhere = [ f, value ](T x) __attribute__((always_inline)) { return fn::is_beyond<F>(x) ? f.value(x) : value(x); };
     return kernels::costing<Cost<F>>(kernels::dense_loop_by_blocks<T, T>(far, value, anywhere));
   } else {
     return kernels::costing<Cost<F>>(kernels::dense_loop<T, T>(value));
   }
+}
+
+/// The loop that `make` makes of a Polygamma, from orders that the compiler knows if there is a formula.
+template <class Make> auto loop_of_order(const fn::Polygamma& f, Make make) {
+  const auto zero = make(fn::PolygammaOfOrder<0>{0}), one = make(fn::PolygammaOfOrder<1>{1}), two = make(fn::PolygammaOfOrder<2>{2});
+  const auto any = make(f);
+  return kernels::costing<Cost<fn::Polygamma>>([n = f.n, zero, one, two, any](const kernels::ElementwiseRows& r) {
+    if (n == 0) return zero(r);
+    if (n == 1) return one(r);
+    return n == 2 ? two(r) : any(r);
+  });
 }
 
 /// The numbers that the object of a function holds, and the object again.
@@ -111,8 +122,8 @@ template <class F, class... X> void call_function(const F& f, Index n, float* __
   const auto value = on_elements<float>([f](auto... v) __attribute__((always_inline)) { return f.value(v...); });
   kernels::run_elements<float>([&]() __attribute__((always_inline)) {
     for (Index i = 0; i < n; ++i) {
-      if constexpr (fn::kHoldsNearZero<F>) {
-        y[i] = (fn::is_far(x[i]) || ...) ? f.value(x[i]...) : value(x[i]...);
+      if constexpr (fn::kHoldsInPart<F>) {
+        y[i] = (fn::is_beyond<F>(x[i]) || ...) ? f.value(x[i]...) : value(x[i]...);
       } else {
         y[i] = value(x[i]...);
       }
@@ -127,10 +138,10 @@ template <class T, class F> auto pullback_loop(const F& f) {
     const auto rare = [](T, T, T y) __attribute__((always_inline)) { return F::needs_tail(fn::Element<T>{y}); };
     const auto usual = on_elements<T>([](auto m, auto, auto y) __attribute__((always_inline)) { return m * F::slope_without_tail(y); });
     return kernels::costing<Cost<F>>(kernels::dense_loop_by_blocks<T, T, T, T>(rare, usual, rule));
-  } else if constexpr (fn::kHoldsNearZero<F> && (F::reads & fn::Reads::x)) {
-    const auto far = [](T, T x, T) __attribute__((always_inline)) { return fn::is_far(x); };
+  } else if constexpr (fn::kHoldsInPart<F> && (F::reads & fn::Reads::x)) {
+    const auto far = [](T, T x, T) __attribute__((always_inline)) { return fn::is_beyond<F>(x); };
     const auto anywhere = [ f, rule ](T m, T x, T y) __attribute__((always_inline)) {
-      return fn::is_far(x) ? f.pullback(m, x, y) : rule(m, x, y);
+      return fn::is_beyond<F>(x) ? f.pullback(m, x, y) : rule(m, x, y);
     };
     return kernels::costing<Cost<F>>(kernels::dense_loop_by_blocks<T, T, T, T>(far, rule, anywhere));
   } else {
@@ -171,7 +182,12 @@ template <class F> class Map : public ElementwiseOperation {
         return f_.pullback(m, s.x(), s.y());
       }
     }
-    return apply_rule(m, {&m, &s.x(), &s.y()}, pullback_loop<float>(f_), pullback_loop<double>(f_));
+    if constexpr (std::is_same_v<F, fn::Polygamma>) {
+      return apply_rule(m, {&m, &s.x(), &s.y()}, loop_of_order(f_, [](const auto& f) { return pullback_loop<float>(f); }),
+                        loop_of_order(f_, [](const auto& f) { return pullback_loop<double>(f); }));
+    } else {
+      return apply_rule(m, {&m, &s.x(), &s.y()}, pullback_loop<float>(f_), pullback_loop<double>(f_));
+    }
   }
   [[no_unique_address]] F f_;
 };
@@ -222,12 +238,12 @@ template <class F> class Zip : public ElementwiseOperation {
   /// m has the shape of the result; so has what these return.
   Tensor left(const Saved& s, const Tensor& m) const {
     if (F::reads_left == fn::Reads::nothing || recording()) return f_.left(m, s.x(0), s.x(1), s.y());
-    const auto rule = [f = f_](auto m, auto a, auto b, auto y) __attribute__((always_inline)) { return f.left(m, a, b, y); };
+    const auto rule = [f = f_](auto m, auto a, auto b, auto y) __attribute__((always_inline)) { return fn::left(f, m, a, b, y); };
     return apply_rule(m, {&m, &s.x(0), &s.x(1), &s.y()}, partial_loop<float, F>(rule), partial_loop<double, F>(rule));
   }
   Tensor right(const Saved& s, const Tensor& m) const {
     if (F::reads_right == fn::Reads::nothing || recording()) return f_.right(m, s.x(0), s.x(1), s.y());
-    const auto rule = [f = f_](auto m, auto a, auto b, auto y) __attribute__((always_inline)) { return f.right(m, a, b, y); };
+    const auto rule = [f = f_](auto m, auto a, auto b, auto y) __attribute__((always_inline)) { return fn::right(f, m, a, b, y); };
     return apply_rule(m, {&m, &s.x(0), &s.x(1), &s.y()}, partial_loop<float, F>(rule), partial_loop<double, F>(rule));
   }
   [[no_unique_address]] F f_;
@@ -244,7 +260,12 @@ template <class F> Tensor map(const F& f, const Tensor& x, Location site) {
       return y;
     }
   }
-  floating_into(y, {&x}, value_loop<float>(f), value_loop<double>(f));
+  if constexpr (std::is_same_v<F, fn::Polygamma>) {
+    floating_into(y, {&x}, loop_of_order(f, [](const auto& g) { return value_loop<float>(g); }),
+                  loop_of_order(f, [](const auto& g) { return value_loop<double>(g); }));
+  } else {
+    floating_into(y, {&x}, value_loop<float>(f), value_loop<double>(f));
+  }
   return record(Map<F>(f), site, {&x}, std::move(y));
 }
 

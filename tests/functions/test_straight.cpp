@@ -1,17 +1,23 @@
 // The straight formulas of loops over tensors: special values, and the same bits on every instruction set and however a loop is cut.
-// (Their accuracy is tested with that of Scalars, in test_functions.)
+// (The accuracy of those of one operand is tested with that of Scalars, in test_functions.)
 #include "autodiff/functions/straight.h"
 
 #include <autodiff/autodiff.h>
 
+#include <algorithm>
 #include <bit>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <cstdint>
+#include <initializer_list>
 #include <limits>
+#include <random>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "tests/support/every_isa.h"
+#include "tests/support/reference_functions.h"
 
 using namespace wengert;
 using testing::on_every_isa;
@@ -47,27 +53,48 @@ template <class T> bool same_bits(T a, T b) {
 }
 
 // Values and slopes of f.
-template <class F> std::vector<Tensor> computed(const F& f, const Tensor& at) {
+template <class F> std::vector<Tensor> computed(const F& f, std::span<const Tensor> at) {
   Tape tape;
-  const Tensor x = tape.variable(at), y = detail::map(f, x, Location::here());
-  return {y.constant(), tape.gradient(y, wrt(x), {.seed = Tensor::full(x.shape(), 1.25, x.dtype()), .unreached = Unreached::zero})};
+  const GradientOptions options{.seed = Tensor::full(at[0].shape(), 1.25, at[0].dtype()), .unreached = Unreached::zero};
+  const Tensor a = tape.variable(at[0]);
+  if (at.size() == 1) {
+    if constexpr (requires { F::reads; }) {
+      const Tensor y = detail::map(f, a, Location::here());
+      return {y.constant(), tape.gradient(y, wrt(a), options)};
+    }
+  } else if constexpr (requires { F::reads_left; }) {
+    const Tensor b = tape.variable(at[1]), y = detail::zip(f, a, b, Location::here());
+    const auto [a_bar, b_bar] = tape.gradient(y, wrt(a, b), options);
+    return {y.constant(), a_bar, b_bar};
+  }
+  return {};
 }
 
-template <class T, class F> void check_cuts(const F& f) {
-  const std::vector<T> values = arguments<T>();
-  const Tensor x = Tensor::from(values);
+template <class T, class F> void check_cuts(const F& f, const std::vector<Tensor>& x) {
   const std::vector<Tensor> expected = computed(f, x);
   on_every_isa([&] {
-    for (const Index length : {Index(1), Index(7), Index(63), Index(65), x.size()}) {
+    const Index n = x[0].size();
+    for (const Index length : {Index(1), Index(7), Index(63), Index(65), n}) {
       Index wrong = 0;
-      for (Index start = 0; start + length <= x.size(); start += length) {
-        const std::vector<Tensor> part = computed(f, narrow(x, 0, start, length).contiguous());
+      for (Index start = 0; start + length <= n; start += length) {
+        std::vector<Tensor> piece;
+        for (const Tensor& operand : x) piece.push_back(narrow(operand, 0, start, length).contiguous());
+        const std::vector<Tensor> part = computed(f, piece);
         for (std::size_t k = 0; k < part.size(); ++k)
           for (Index i = 0; i < length; ++i) wrong += !same_bits(part[k].data<T>()[i], expected[k].data<T>()[start + i]);
       }
       BOOST_CHECK_MESSAGE(wrong == 0, F::name << " of pieces of " << length << ": " << wrong << " values or slopes differ");
     }
   });
+}
+
+template <class T, class F> void check_cuts(const F& f) { check_cuts<T>(f, {Tensor::from(arguments<T>())}); }
+/// Each argument beside one of another size.
+template <class T, class F> void check_cuts_of_two(const F& f) {
+  const std::vector<T> a = arguments<T>();
+  std::vector<T> b = a;
+  for (std::size_t i = 0; i < b.size(); ++i) b[i] = a[(i + 41) % a.size()];
+  check_cuts<T>(f, {Tensor::from(a), Tensor::from(b)});
 }
 
 template <class T, class F> void check_values(const char* name, F&& f, std::initializer_list<std::pair<double, double>> points) {
@@ -109,11 +136,129 @@ template <class T> void check_special_values() {
   BOOST_TEST(static_cast<T>(s::asin(1)) == static_cast<T>(std::asin(1)));
 }
 
+/// |got - expected| in units in the last place of T.
+template <class T> double ulps(T got, long double expected) {
+  if (static_cast<T>(expected) == got) return 0;
+  if (!std::isfinite(got)) return std::numeric_limits<double>::infinity();
+  const long double size = std::max(std::abs(expected), static_cast<long double>(std::numeric_limits<T>::min()));
+  return static_cast<double>(std::abs(got - expected) / std::scalbn(1.0L, std::ilogb(size) - std::numeric_limits<T>::digits + 1));
+}
+
+struct Worst {
+  double ulps = 0, a = 0, b = 0;
+  void note(double error, double at_a, double at_b) {
+    if (error > ulps) *this = {error, at_a, at_b};
+  }
+};
+
+/// Pairs of all sizes, subnormal ones too, of neighbouring sizes, and of moderate ones.
+template <class T, class F> void for_pairs(F&& f) {
+  constexpr int kLeast = std::numeric_limits<T>::min_exponent - std::numeric_limits<T>::digits,
+                kMost = std::numeric_limits<T>::max_exponent - 2;
+  std::mt19937_64 random(7);
+  std::uniform_real_distribution<double> mantissa(1, 2), moderate(-3, 3);
+  std::uniform_int_distribution<int> exponent(kLeast, kMost), beside(-6, 6);
+  const auto number = [&](int e) { return static_cast<T>(std::scalbn(random() & 1 ? -mantissa(random) : mantissa(random), e)); };
+  for (int i = 0; i < 200000; ++i) {
+    const int e = exponent(random);
+    f(number(e), number(exponent(random)));
+    f(number(e), number(std::clamp(e + beside(random), kLeast, kMost)));
+    f(static_cast<T>(moderate(random)), static_cast<T>(moderate(random)));
+  }
+}
+
+template <class T> void check_accuracy_of_two(double of_angle, double of_length, double of_slope) {
+  Worst angle, length, slope;
+  for_pairs<T>([&](T a, T b) {
+    const long double r = std::hypot(static_cast<long double>(a), static_cast<long double>(b));
+    angle.note(ulps(fn::straight::atan2(a, b), std::atan2(static_cast<long double>(a), static_cast<long double>(b))), a, b);
+    length.note(ulps(fn::straight::hypot(a, b), r), a, b);
+    if (r > 0) slope.note(ulps(fn::straight::over_square(b, a, b), b / r / r), a, b);
+  });
+  BOOST_CHECK_MESSAGE(angle.ulps <= of_angle, "atan2(" << angle.a << ", " << angle.b << "): " << angle.ulps << " ULP");
+  BOOST_CHECK_MESSAGE(length.ulps <= of_length, "hypot(" << length.a << ", " << length.b << "): " << length.ulps << " ULP");
+  BOOST_CHECK_MESSAGE(slope.ulps <= of_slope, "slope of atan2 at " << slope.a << ", " << slope.b << ": " << slope.ulps << " ULP");
+}
+
+template <class T> void check_special_values_of_two() {
+  constexpr T kInf = kInfinity<T>, kLeast = std::numeric_limits<T>::denorm_min(), kMost = std::numeric_limits<T>::max();
+  const std::vector<T> ends{0, kLeast, std::numeric_limits<T>::min(), 1, kMost, kInf, std::numeric_limits<T>::quiet_NaN()};
+  const auto check = [](const char* name, T a, T b, T got, T expected) {
+    const bool same = std::isnan(expected) ? std::isnan(got) : ulps<T>(got, expected) <= 1 && std::signbit(got) == std::signbit(expected);
+    BOOST_CHECK_MESSAGE(same, name << '(' << a << ", " << b << ") is " << got << ", not " << expected);
+  };
+  for (const T x : ends) {
+    for (const T y : ends) {
+      for (const T a : {x, -x}) {
+        for (const T b : {y, -y}) {
+          check("atan2", a, b, fn::straight::atan2(a, b), std::atan2(a, b));
+          check("hypot", a, b, fn::straight::hypot(a, b), std::hypot(a, b));
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 
 BOOST_AUTO_TEST_CASE(special_values) {
   check_special_values<float>();
   check_special_values<double>();
+  check_special_values_of_two<float>();
+  check_special_values_of_two<double>();
+}
+
+BOOST_AUTO_TEST_CASE(atan2_hypot_and_slopes_are_within_a_few_ulp_of_the_exact_values) {
+  check_accuracy_of_two<float>(2, 0.51, 0.51);
+  if (std::numeric_limits<long double>::digits < 64) return;  // nothing to measure with
+  check_accuracy_of_two<double>(2, 1.3, 2.5);
+}
+
+// Near 0, and at its end, to which the value tends.
+BOOST_AUTO_TEST_CASE(digamma_and_its_derivatives) {
+  namespace s = fn::straight;
+  const auto check = [](const char* name, auto&& f, std::initializer_list<std::pair<double, double>> points) {
+    check_values<double>(name, f, points);
+  };
+  check("digamma", [](double x) { return s::digamma_of_positive(x); },
+        {{kInfinity<double>, kInfinity<double>}, {5e-324, -kInfinity<double>}, {0x1p-1000, -0x1p1000}});
+  check("trigamma", [](double x) { return s::trigamma_of_positive(x); },
+        {{kInfinity<double>, 0}, {1e-200, kInfinity<double>}, {0x1p-500, 0x1p1000}});
+  check("tetragamma", [](double x) { return s::tetragamma_of_positive(x); },
+        {{kInfinity<double>, -0.0}, {1e-200, -kInfinity<double>}, {0x1p-300, -0x1p901}});
+  if (std::numeric_limits<long double>::digits < 64) return;  // nothing to measure with
+  Worst of_digamma, first, second;
+  const auto measure = [&](double x) {
+    const double y = s::digamma_of_positive(x);
+    const long double exact = reference::digamma(x);
+    const double condition = std::abs(x * s::trigamma_of_positive(x) / y);
+    of_digamma.note(ulps(y, exact) / std::max(3.0, 2 * condition), x, y);
+    first.note(ulps(s::trigamma_of_positive(x), reference::hurwitz_zeta(2, x)), x, 0);
+    second.note(ulps(s::tetragamma_of_positive(x), -2 * reference::hurwitz_zeta(3, x)), x, 0);
+  };
+  for (int i = 1; i < 4000; ++i) measure(0.1 + 0.001 * i);
+  for (int i = 0; i < 400; ++i) measure(4 * std::pow(1.05, i));
+  BOOST_CHECK_MESSAGE(of_digamma.ulps <= 1, "digamma(" << of_digamma.a << "): " << of_digamma.ulps << " of the allowed error");
+  BOOST_CHECK_MESSAGE(first.ulps <= 3, "polygamma(1, " << first.a << "): " << first.ulps << " ULP");
+  BOOST_CHECK_MESSAGE(second.ulps <= 4, "polygamma(2, " << second.a << "): " << second.ulps << " ULP");
+}
+
+// Those of numbers where the straight formulas do not hold, in blocks with others and alone.
+BOOST_AUTO_TEST_CASE(polygamma_of_any_order_and_argument) {
+  std::vector<double> x{-0.5, -3.25, 0, -0.0, -2, -kInfinity<double>, std::numeric_limits<double>::quiet_NaN(), 0.5, 1, 30};
+  for (const int length : {10, 7}) {
+    x.resize(static_cast<std::size_t>(length));
+    for (int n = 0; n < 5; ++n) {
+      const std::vector<Tensor> found = computed(fn::Polygamma{static_cast<double>(n)}, std::vector{Tensor::from(x)});
+      for (std::size_t k = 0; k < 2; ++k) {
+        for (std::size_t i = 0; i < x.size(); ++i) {
+          const double got = found[k].data<double>()[i], expected = (k == 0 ? 1 : 1.25) * fn::polygamma(n + static_cast<double>(k), x[i]);
+          BOOST_CHECK_MESSAGE((x[i] > 0 ? ulps<double>(got, expected) <= 4.5 : same_bits(got, expected)),
+                              "polygamma(" << n + static_cast<int>(k) << ", " << x[i] << ") is " << got << ", not " << expected);
+        }
+      }
+    }
+  }
 }
 
 BOOST_AUTO_TEST_CASE(the_same_bits_on_every_instruction_set_and_in_pieces) {
@@ -123,6 +268,15 @@ BOOST_AUTO_TEST_CASE(the_same_bits_on_every_instruction_set_and_in_pieces) {
   WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
   WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
   WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
+  for (const double n : {0, 2, 3}) {
+    check_cuts<float>(fn::Polygamma{n});
+    check_cuts<double>(fn::Polygamma{n});
+  }
+#define WENGERT_FUNCTION(F, ...)     \
+  check_cuts_of_two<float>(fn::F{}); \
+  check_cuts_of_two<double>(fn::F{});
+  WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
 }
 

@@ -70,7 +70,7 @@ template <class F> Computed of_number(double x) {
   return {y, F{}.pullback(1.0, x, y)};
 }
 template <class F> Computed of_element(double x) {
-  if (fn::kHoldsNearZero<F> && fn::is_far(x)) return of_number<F>(x);
+  if (fn::kHoldsInPart<F> && fn::is_beyond<F>(x)) return of_number<F>(x);
   using E = fn::Element<double>;
   const E y = F{}.value(E{x});
   return {y.v, fn::pullback(F{}, E{1}, E{x}, y).v};
