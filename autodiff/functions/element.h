@@ -91,11 +91,18 @@ WENGERT_FUNCTION(asin)
 WENGERT_FUNCTION(acos)
 WENGERT_FUNCTION(atan)
 #undef WENGERT_FUNCTION
-// One at a time.
-template <class T> WENGERT_INLINE Element<T> lgamma(Element<T> x) { return {fn::lgamma(x.v)}; }
-template <class T> WENGERT_INLINE Element<T> pow(Element<T> a, Element<T> b) { return {std::pow(a.v, b.v)}; }
 template <class T> WENGERT_INLINE Element<T> atan2(Element<T> a, Element<T> b) { return {straight::atan2(a.v, b.v)}; }
 template <class T> WENGERT_INLINE Element<T> hypot(Element<T> a, Element<T> b) { return {straight::hypot(a.v, b.v)}; }
+/// One at a time.
+template <class T> WENGERT_INLINE Element<T> pow(Element<T> a, Element<T> b) { return {std::pow(a.v, b.v)}; }
+/// For x > 0. One at a time in double.
+template <class T> WENGERT_INLINE Element<T> lgamma(Element<T> x) {
+  if constexpr (sizeof(T) == 4) {
+    return {straight::lgamma_of_positive(x.v)};
+  } else {
+    return {fn::lgamma(x.v)};
+  }
+}
 /// For x > 0.
 template <class T> WENGERT_INLINE Element<T> digamma(Element<T> x) {
   return {static_cast<T>(straight::digamma_of_positive(static_cast<double>(x.v)))};

@@ -2,7 +2,7 @@
 // Internal.
 // Elementary functions as straight formulas: no branch on a value, no table, no call, no fused product. Compilers make SIMD of loops over
 // them, and they have the same bits on every machine and however a loop is cut. Each is right for all arguments (NaN, infinities, zeros of
-// either sign, results that underflow), except that sin, cos and tan want |x| <= kTrigonometricLimit, and digamma and its derivatives want
+// either sign, results that underflow), except that sin, cos and tan want |x| <= kTrigonometricLimit, and lgamma and its derivatives want
 // x > 0. Errors of the float64 formulas of one operand are in docs/functions.md; those of atan2 and hypot are below 1.9 and 1.2 ULP, those
 // of the float32 formulas below 2 ULP.
 //
@@ -378,7 +378,23 @@ WENGERT_STRAIGHT float over_square(float c, float a, float b) {
   return std::abs(a) == kInfinity ? 0.f : std::abs(b) == kInfinity ? 0.f : r;
 }
 
-// ---- derivatives of the logarithm of the gamma function --------------------------------------------------------------------------
+// ---- gamma function -------------------------------------------------------------------------------------------------------------
+
+/// ln Gamma(x) for x > 0, in double, whose digits make up for what cancels near the zeros 1 and 2. From 8 on it is Stirling's series
+/// (DLMF 5.11.1), before ln Gamma(x + 8) - ln(x (x + 1) ... (x + 7)).
+WENGERT_STRAIGHT float lgamma_of_positive(float argument) {
+  const double x = argument;
+  const bool moved = x < 8;
+  const double product = (x * (x + 1)) * ((x + 2) * (x + 3)) * (((x + 4) * (x + 5)) * ((x + 6) * (x + 7)));
+  const double y = moved ? x + 8 : x, w = 1 / y;
+  const double series =
+      w * polynomial(w * w, 1 / 12., -1 / 360., 1 / 1260., -1 / 1680., 1 / 1188., -691 / 360360., 1 / 156., -3617 / 122400.);
+  const double sum = (y - 0.5) * (log(y) - 1) + (0.41893853320467274 + series);
+  const double r = moved ? sum - log(product) : sum;
+  return static_cast<float>((x - 1) * (x - 2) == 0 ? 0.0 : r);
+}
+
+// Derivatives of ln Gamma.
 //
 // For x > 0 alone. Beyond 2 they are the first terms of the asymptotic series (DLMF 5.11.2, 5.15.8) and, in place of the others, a rational
 // function of 1/x^2. Up to 2, a rational function of x stands for what is smooth once the pole at 0 is taken out. Both interpolate at

@@ -214,6 +214,20 @@ BOOST_AUTO_TEST_CASE(atan2_hypot_and_slopes_are_within_a_few_ulp_of_the_exact_va
   check_accuracy_of_two<double>(2, 1.3, 2.5);
 }
 
+BOOST_AUTO_TEST_CASE(lgamma_of_floats_is_within_a_few_ulp_of_the_exact_values) {
+  check_values<float>("lgamma", [](float x) { return fn::straight::lgamma_of_positive(x); },
+                      {{1, 0}, {2, 0}, {kInfinity<double>, kInfinity<double>}, {1e37, kInfinity<double>}});
+  Worst worst;
+  const auto measure = [&](std::uint32_t bits) {
+    const auto x = std::bit_cast<float>(bits);
+    worst.note(ulps(fn::straight::lgamma_of_positive(x), reference::lgamma(x)), x, 0);
+  };
+  for (std::uint32_t bits = 1; bits < std::bit_cast<std::uint32_t>(1e36f); bits += 9973) measure(bits);
+  for (const float zero : {1.f, 2.f})
+    for (std::uint32_t i = 0; i < 2000; ++i) measure(std::bit_cast<std::uint32_t>(zero) + i - 1000);
+  BOOST_CHECK_MESSAGE(worst.ulps <= 1.5, "lgamma(" << worst.a << "): " << worst.ulps << " ULP");
+}
+
 // Near 0, and at its end, to which the value tends.
 BOOST_AUTO_TEST_CASE(digamma_and_its_derivatives) {
   namespace s = fn::straight;
