@@ -163,10 +163,10 @@ template <class T> WENGERT_INLINE Element<T> right(const Atan2&, Element<T> m, E
   return {-m.v * straight::over_square(a.v, a.v, b.v)};
 }
 
-/// Polygamma of an order that the compiler knows.
-template <int n> struct PolygammaOfOrder : Polygamma {
-  WENGERT_INLINE auto value(const auto& x) const { return polygamma(constant(n, x), x); }
-  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m * polygamma(constant(n + 1, x), x); }
+/// Polygamma of an order that the compiler knows. (A parameter called n would be hidden by the member n.)
+template <int order> struct PolygammaOfOrder : Polygamma {
+  WENGERT_INLINE auto value(const auto& x) const { return polygamma(constant(order, x), x); }
+  WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m * polygamma(constant(order + 1, x), x); }
 };
 
 /// Functions whose straight formulas, or those of their slopes, do not hold everywhere: beyond, an element takes the function of numbers.
