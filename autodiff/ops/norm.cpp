@@ -60,8 +60,6 @@ std::optional<Tensor> euclidean_norm(const Tensor& x, const Dims& dims, const de
   Tensor y = Tensor::uninitialized(shape, x.dtype(), site);
   const bool exact = detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    // Squares of float32 are in range. Those of float64 lose digits below 2^-1022: in a sum above 2^-900 these are too small to matter.
-    constexpr double kLeast = std::is_same_v<T, float> ? 0x1p-252 : 0x1p-900, kMost = std::is_same_v<T, float> ? 0x1p254 : 0x1p1020;
     const kernels::Scratch<double> sums(y.size());
     kernels::sum_all_lines(
         *lines, kernels::cost::kCopy<T>,
@@ -74,7 +72,7 @@ std::optional<Tensor> euclidean_norm(const Tensor& x, const Dims& dims, const de
     bool all = true;
     for (Index i = 0; i < y.size(); ++i) {
       const double sum = sums.data()[i];
-      all &= (sum >= kLeast && sum <= kMost) || (sum == 0 && std::is_same_v<T, float>);
+      all &= detail::is_exact_sum_of_squares<T>(sum);
       to[i] = static_cast<T>(std::sqrt(sum));
     }
     return all;

@@ -1,5 +1,8 @@
 #pragma once
 // Dimensions of reductions.
+#include <optional>
+#include <type_traits>
+
 #include "autodiff/kernels/lines.h"
 #include "autodiff/kernels/strided.h"
 #include "autodiff/ops/broadcast.h"
@@ -20,6 +23,13 @@ Dims all_dims(const char* operation, const Tensor& x);
 
 /// The lines that the reduction of a dense x runs along, if its dimensions lie together; nothing otherwise, or if x is not dense or empty.
 std::optional<kernels::Lines> lines_of(const Tensor& x, const Shape& kept);
+
+/// Whether a sum of squares of elements of T, in double, has all the digits that the Euclidean norm needs. Squares of float32 are in range;
+/// their root is to be a normal number. Those of float64 lose digits below 2^-1022: in a sum above 2^-900 these are too small to matter.
+template <class T> bool is_exact_sum_of_squares(double sum) {
+  if constexpr (std::is_same_v<T, float>) return (sum >= 0x1p-252 && sum <= 0x1p254) || sum == 0;
+  return sum >= 0x1p-900 && sum <= 0x1p1020;
+}
 
 /// f(row of x, position in the dense result, elements, their distance in x, in the result) for every row of x. Threads share the largest
 /// dimension that is kept, so each element of the result is reduced by one of them, in the order of x's positions.

@@ -3,9 +3,8 @@
 //
 //   var = sum_d (x - mean)^2 / (n - correction),   stddev = |x - mean|_2 / sqrt(n - correction), with gradient 0 where it is 0
 #include <algorithm>
+#include <atomic>
 #include <cmath>
-#include <utility>
-#include <vector>
 
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/reduction.h"
@@ -27,9 +26,10 @@ struct Spread {
 
 Tensor from_mean(const Tensor& x, const Dims& dims) { return x - mean(x, dims, {.keepdim = true}); }
 
-// The sum of square(from_mean(x, dims)), to the bit, without a tensor of the distances; undefined where a rule will read them, or x is not
-// dense or its dimensions do not lie together.
-Tensor sum_of_squared_distances(const Tensor& x, const Dims& dims, const detail::Reduced& r, bool keepdim) {
+// What finish(T of x, sum) makes of the sums in double of the squares of from_mean(x, dims), each by `square`, without a tensor of these
+// distances; undefined where a rule will read them, or x is not dense or its dimensions do not lie together.
+template <class Square, class Finish> Tensor from_squared_distances(const Tensor& x, const Dims& dims, const detail::Reduced& r,
+                                                                    bool keepdim, const Square& square, const Finish& finish) {
   const Tensor* const inputs[] = {&x};
   if (detail::any_tracked(inputs)) return {};
   const auto lines = detail::lines_of(x, r.kept);
@@ -41,20 +41,31 @@ Tensor sum_of_squared_distances(const Tensor& x, const Dims& dims, const detail:
     const T *in = x.data<T>(), *c = center.data<T>();
     T* out = y.mutable_data<T>();
     kernels::sum_all_lines(
-        *lines, kernels::cost::kCopy<T>, [ in, c ](Index at, Index line) __attribute__((always_inline)) {
-          const T distance = in[at] - c[line];
-          return static_cast<double>(distance * distance);
-        },
-        [out](Index line, double sum) __attribute__((always_inline)) { out[line] = static_cast<T>(sum); });
+        *lines, kernels::cost::kCopy<T>,
+        [ in, c, square ](Index at, Index line) __attribute__((always_inline)) { return static_cast<double>(square(in[at] - c[line])); },
+        [ out, finish ](Index line, double sum) __attribute__((always_inline)) { out[line] = finish(T(), sum); });
   });
   return y;
 }
 
-// Whether no square of what has these sums has overflowed or lost digits.
-bool are_usual(const Tensor& sums) {
-  const auto [least, most] = sums.dtype() == float32 ? std::pair(0x1p-60, 0x1p120) : std::pair(0x1p-900, 0x1p1000);
-  const std::vector<double> all = sums.to_vector<double>();
-  return std::all_of(all.begin(), all.end(), [least = least, most = most](double v) { return v >= least && v <= most; });
+// The sum of square(from_mean(x, dims)), to the bit.
+Tensor sum_of_squared_distances(const Tensor& x, const Dims& dims, const detail::Reduced& r, bool keepdim) {
+  return from_squared_distances(
+      x, dims, r, keepdim, [](auto distance) __attribute__((always_inline)) { return distance * distance; },
+      []<class T>(T, double sum) __attribute__((always_inline)) { return static_cast<T>(sum); });
+}
+
+// The norm of from_mean(x, dims), to the bit; undefined, too, where a sum of squares has left its range.
+Tensor norm_of_distances(const Tensor& x, const Dims& dims, const detail::Reduced& r, bool keepdim) {
+  std::atomic<bool> exact = true;
+  const Tensor y = from_squared_distances(
+      x, dims, r, keepdim,
+      [](auto distance) __attribute__((always_inline)) { return static_cast<double>(distance) * static_cast<double>(distance); },
+      [&exact]<class T>(T, double sum) __attribute__((always_inline)) {
+        if (!detail::is_exact_sum_of_squares<T>(sum)) exact.store(false, std::memory_order_relaxed);
+        return static_cast<T>(std::sqrt(sum));
+      });
+  return exact ? y : Tensor();
 }
 
 }  // namespace
@@ -71,8 +82,8 @@ Tensor var(const Tensor& x, Location site) { return var(x, detail::all_dims("var
 Tensor stddev(const Tensor& x, const Dims& dims, const VarianceOptions& options, Location site) {
   const CallSite scope(site);
   const Spread spread("stddev", x, dims, options);
-  const Tensor now = sum_of_squared_distances(x, dims, spread.reduced, options.keepdim);
-  const Tensor length = now.defined() && are_usual(now) ? sqrt(now) : norm(from_mean(x, dims), 2, dims, {.keepdim = options.keepdim});
+  Tensor length = norm_of_distances(x, dims, spread.reduced, options.keepdim);
+  if (!length.defined()) length = norm(from_mean(x, dims), 2, dims, {.keepdim = options.keepdim});
   return length / std::sqrt(static_cast<double>(spread.divisor));
 }
 Tensor stddev(const Tensor& x, Location site) { return stddev(x, detail::all_dims("stddev", x), {}, site); }
