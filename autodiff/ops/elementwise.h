@@ -88,7 +88,9 @@ template <class T, class F> auto value_loop(const F& f) {
 
 /// The loop that `make` makes of a Polygamma, from orders that the compiler knows if there is a formula.
 template <class Make> auto loop_of_order(const fn::Polygamma& f, Make make) {
-  const auto zero = make(fn::PolygammaOfOrder<0>{0}), one = make(fn::PolygammaOfOrder<1>{1}), two = make(fn::PolygammaOfOrder<2>{2});
+  const auto zero = make(fn::PolygammaOfOrder<0>{0});
+  const auto one = make(fn::PolygammaOfOrder<1>{1});
+  const auto two = make(fn::PolygammaOfOrder<2>{2});
   const auto any = make(f);
   return kernels::costing<Cost<fn::Polygamma>>([n = f.n, zero, one, two, any](const kernels::ElementwiseRows& r) {
     if (n == 0) return zero(r);

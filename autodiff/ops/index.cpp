@@ -36,7 +36,7 @@ Tensor index_of(const char* name, const Tensor& index) {
 }
 
 Tensor checked_list(const char* name, const Tensor& index, const Tensor& x, int dim, Location site) {
-  const Tensor dense = index_of(name, index).contiguous(site);
+  Tensor dense = index_of(name, index).contiguous(site);
   const std::int64_t* const at = dense.data<std::int64_t>();
   IndexCheck check(name, index, x, dim);
   kernels::for_blocks_of(dense.size(), kernels::cost::kCopy<std::int64_t>,

@@ -13,24 +13,22 @@
 // logaddexp the gradient lost half of float32's digits where |x| is 10^4.) Limits are those of logsumexp: where y is -inf, p is 0; where y
 // is inf, the infinite elements have equal weights.
 #include <cmath>
-#include <limits>
 
 #include "autodiff/functions/straight.h"
 #include "autodiff/kernels/run_elements.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
+#include "autodiff/ops/reduction.h"
 #include "autodiff/tape/operation_options.h"
 
 namespace wengert {
 namespace {
 
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
-
 // e^(x - r), also of what rounding x - r takes away; 0 for x = -inf, and otherwise 1 for x = r.
 __attribute__((always_inline)) inline double weight_of(double x, double r) {
   const double d = x - r, z = d - x, rest = (x - (d - z)) - (r + z), e = fn::straight::exp(d);
   const double weight = e > 0 ? e + e * rest : e;
-  return x == -kInfinity ? 0 : x == r ? 1 : weight;
+  return x == -detail::kInfinity ? 0 : x == r ? 1 : weight;
 }
 
 // A sum with twice the digits: high + low (Knuth, The Art of Computer Programming, vol. 2, 4.2.2).
@@ -52,7 +50,7 @@ class Line {
 
   template <class T> void read(const T* x) {
     // r is replaced where an element exceeds it by more than 1. Then little is left of what has been rounded before, however often.
-    double last = -kInfinity;
+    double last = -detail::kInfinity;
     for (std::size_t i = 0; i < r_.size(); ++i) {
       const auto v = static_cast<double>(x[i]);
       if (v > last + 1 || std::isnan(v)) last = v;
@@ -73,7 +71,7 @@ class Line {
     kernels::run_elements<double>([ this, y ]() __attribute__((always_inline)) {
       for (std::size_t i = 0; i < r_.size(); ++i) {
         const double logarithm = r_[i] + fn::straight::log1p(more_[i]);
-        y[i] = static_cast<T>(r_[i] < kInfinity && r_[i] > -kInfinity ? logarithm : r_[i]);
+        y[i] = static_cast<T>(r_[i] < detail::kInfinity && r_[i] > -detail::kInfinity ? logarithm : r_[i]);
       }
     });
   }

@@ -5,7 +5,6 @@
 // It is one operation rather than a composition because of its limits: where y is -inf (no elements, or all -inf), p is 0; where y is inf,
 // the infinite elements share the gradient evenly.
 #include <cmath>
-#include <limits>
 
 #include "autodiff/functions/straight.h"
 #include "autodiff/kernels/lines.h"
@@ -15,8 +14,6 @@
 
 namespace wengert {
 namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 class LogSumExp : public OperationWithOptions {
  public:
@@ -39,10 +36,10 @@ class LogSumExp : public OperationWithOptions {
   Tensor share(const Tensor& x) const {
     if (x.size() == 0) return x;
     const Tensor top = max(x.constant(), dims_, {.keepdim = true});
-    const Tensor finite = (top < kInfinity) == (top > -kInfinity);
+    const Tensor finite = (top < detail::kInfinity) == (top > -detail::kInfinity);
     const Tensor e = exp(where(finite, x - top, 0));
     const Tensor at_top = (x.constant() == top).to(x.dtype());
-    const Tensor limit = where(top == -kInfinity, 0, at_top / sum(at_top, dims_, {.keepdim = true}));  // NaN where top is NaN
+    const Tensor limit = where(top == -detail::kInfinity, 0, at_top / sum(at_top, dims_, {.keepdim = true}));  // NaN where top is NaN
     return where(finite, e / sum(e, dims_, {.keepdim = true}), limit);
   }
   // y_bar p where all y are finite, not recorded. p is not e^(x - y), because y has lost the digits of its sum where x is large.
@@ -93,7 +90,7 @@ Tensor logsumexp(const Tensor& x, const Dims& dims, const ReductionOptions& opti
   const CallSite scope(site);
   detail::check_floating("logsumexp", x);
   const detail::Reduced r = detail::reduce_over("logsumexp", x, dims);
-  Tensor y = Tensor::full(options.keepdim ? r.kept : r.dropped, -kInfinity, x.dtype(), site);
+  Tensor y = Tensor::full(options.keepdim ? r.kept : r.dropped, -detail::kInfinity, x.dtype(), site);
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     T* out = y.mutable_data<T>();

@@ -1,5 +1,6 @@
 #pragma once
 // Dimensions of reductions.
+#include <limits>
 #include <optional>
 #include <type_traits>
 
@@ -8,6 +9,8 @@
 #include "autodiff/ops/broadcast.h"
 
 namespace wengert::detail {
+
+inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 /// The dimensions that a reduction of x runs over, as shapes and strides of the result.
 struct Reduced {

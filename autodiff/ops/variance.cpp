@@ -14,8 +14,8 @@ namespace wengert {
 namespace {
 
 // The reduction of x, and n - correction.
-struct Spread {
-  Spread(const char* name, const Tensor& x, const Dims& dims, const VarianceOptions& options) {
+struct Variance {
+  Variance(const char* name, const Tensor& x, const Dims& dims, const VarianceOptions& options) {
     detail::check_floating(name, x);
     reduced = detail::reduce_over(name, x, dims);
     divisor = std::max<Index>(0, reduced.count - options.correction);
@@ -72,19 +72,19 @@ Tensor norm_of_distances(const Tensor& x, const Dims& dims, const detail::Reduce
 
 Tensor var(const Tensor& x, const Dims& dims, const VarianceOptions& options, Location site) {
   const CallSite scope(site);
-  const Spread spread("var", x, dims, options);
-  const Tensor now = sum_of_squared_distances(x, dims, spread.reduced, options.keepdim);
-  return (now.defined() ? now : sum(square(from_mean(x, dims)), dims, {.keepdim = options.keepdim})) / spread.divisor;
+  const Variance of("var", x, dims, options);
+  const Tensor now = sum_of_squared_distances(x, dims, of.reduced, options.keepdim);
+  return (now.defined() ? now : sum(square(from_mean(x, dims)), dims, {.keepdim = options.keepdim})) / of.divisor;
 }
 Tensor var(const Tensor& x, Location site) { return var(x, detail::all_dims("var", x), {}, site); }
 
 // Not the root of var, whose squares overflow or vanish where the norm's do not.
 Tensor stddev(const Tensor& x, const Dims& dims, const VarianceOptions& options, Location site) {
   const CallSite scope(site);
-  const Spread spread("stddev", x, dims, options);
-  Tensor length = norm_of_distances(x, dims, spread.reduced, options.keepdim);
+  const Variance of("stddev", x, dims, options);
+  Tensor length = norm_of_distances(x, dims, of.reduced, options.keepdim);
   if (!length.defined()) length = norm(from_mean(x, dims), 2, dims, {.keepdim = options.keepdim});
-  return length / std::sqrt(static_cast<double>(spread.divisor));
+  return length / std::sqrt(static_cast<double>(of.divisor));
 }
 Tensor stddev(const Tensor& x, Location site) { return stddev(x, detail::all_dims("stddev", x), {}, site); }
 

@@ -422,9 +422,9 @@ GradientCheck check_gradient(FunctionOfTensors f, std::span<const Tensor> x, con
 namespace {
 
 // Parameters in the place of the inputs of a function: while this lives they have other values, and on a tape they are its variables.
-class Substitution {
+class ParameterSubstitution {
  public:
-  explicit Substitution(const ParameterList& parameters) {
+  explicit ParameterSubstitution(const ParameterList& parameters) {
     for (const ParameterRef& p : parameters) {
       if (p->frozen) continue;
       parameters_.push_back(p);
@@ -432,11 +432,11 @@ class Substitution {
     }
     if (values.empty()) throw ShapeError("check_gradient: there are no parameters, or all are frozen");
   }
-  ~Substitution() {
+  ~ParameterSubstitution() {
     for (std::size_t k = 0; k < values.size(); ++k) parameters_[k]->value = values[k];
   }
-  Substitution(const Substitution&) = delete;
-  Substitution& operator=(const Substitution&) = delete;
+  ParameterSubstitution(const ParameterSubstitution&) = delete;
+  ParameterSubstitution& operator=(const ParameterSubstitution&) = delete;
 
   void set(std::span<const Tensor> x) const {
     for (std::size_t k = 0; k < x.size(); ++k) {
@@ -455,7 +455,7 @@ class Substitution {
 }  // namespace
 
 GradientCheck check_gradient(FunctionOfParameters f, const ParameterList& parameters, const GradientCheckOptions& options) {
-  const Substitution substitution(parameters);
+  const ParameterSubstitution substitution(parameters);
   const auto with_values = [&](std::span<const Tensor> x) {
     substitution.set(x);
     return f();
