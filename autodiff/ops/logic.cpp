@@ -114,6 +114,7 @@ Tensor nonzero(const Tensor& x, Location site) {
     Tensor y = Tensor::uninitialized({found.count(), rank}, int64, site);
     std::int64_t* const out = y.mutable_data<std::int64_t>();
     found.for_each_block([&, out](Index i, Index, Index k, Index end) {
+      if (rank == 0) return;  // one position without coordinates, or none
       if (rank == 1) {
         for (; k < end; k += v[i++] != T(0)) out[k] = i;
         return;
