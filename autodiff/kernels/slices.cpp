@@ -64,6 +64,14 @@ __attribute__((always_inline)) inline void add_rows(const T* s, Index pitch, std
   }
 }
 
+// f(i, o, k) with i = o * count + k for each i in [first, last): without a division for each.
+template <class F> __attribute__((always_inline)) inline void for_each_pair(Index first, Index last, Index count, const F& f) {
+  for (Index i = first, o = first / count; i < last; ++o) {
+    const Index before = o * count, end = std::min(last, before + count);
+    for (; i < end; ++i) f(i, o, i - before);
+  }
+}
+
 // Where each position occurs last.
 class LastOfEach {
  public:
@@ -97,10 +105,10 @@ template <class F> void for_each_slice(const Slices& l, std::span<const std::int
   const auto count = static_cast<Index>(index.size()), bytes = l.inner * size;
   const auto run = [&](const auto& slices) {
     for_blocks_of(l.outer * count, cost::kCopy<char> * static_cast<double>(bytes), [&](Index first, Index last) {
-      for (Index at = first, o = first / count; at < last; ++o) {
-        const Index before = o * count, end = std::min(last, before + count), base = o * l.n;
-        for (; at < end; ++at) f(slices, at - before, at, base + index[static_cast<std::size_t>(at - before)]);
-      }
+      for_each_pair(
+          first, last, count, [&](Index at, Index o, Index k) __attribute__((always_inline)) {
+            f(slices, k, at, o * l.n + index[static_cast<std::size_t>(k)]);
+          });
     });
   };
   if (bytes == 4) return run(Numbers<std::uint32_t>());
@@ -136,14 +144,12 @@ template <class T> void add_slices(const Slices& l, std::span<const std::int64_t
   const Order order(index, l.n);
   const auto count = static_cast<Index>(index.size()), positions = order.positions();
   const auto add = [&](Index first, Index last, auto inner) __attribute__((always_inline)) {
-    for (Index slice = first, o = first / positions; slice < last; ++o) {
-      const Index before = o * positions, end = std::min(last, before + positions);
-      for (; slice < end; ++slice) {
-        const std::span<const Index> terms = order.terms(slice - before);
-        const Index position = index[static_cast<std::size_t>(terms[0])];
-        add_rows(s + o * count * inner, inner, terms, inner, y + (o * l.n + position) * inner);
-      }
-    }
+    for_each_pair(
+        first, last, positions, [&](Index, Index o, Index k) __attribute__((always_inline)) {
+          const std::span<const Index> terms = order.terms(k);
+          const Index position = index[static_cast<std::size_t>(terms[0])];
+          add_rows(s + o * count * inner, inner, terms, inner, y + (o * l.n + position) * inner);
+        });
   };
   for_blocks_of(l.outer * positions, cost::kCopy<T> * static_cast<double>(l.inner), [&](Index first, Index last) {
     if (l.inner == 1) return add(first, last, std::integral_constant<Index, 1>());  // nothing to multiply, no loop

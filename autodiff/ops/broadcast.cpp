@@ -124,6 +124,13 @@ Tensor apply_rule(const Tensor& m, std::initializer_list<const Tensor*> x, kerne
   return r;
 }
 
+Tensor along_channels(const Tensor& v, const Tensor& x) {
+  if (!v.defined() || x.rank() == 2) return v;
+  Shape shape{v.size()};
+  for (int d = 2; d < x.rank(); ++d) shape.push_back(1);
+  return reshape(v, shape);
+}
+
 void check_floating(const char* operation, const Tensor& x) {
   check_defined(operation, x);
   if (x.dtype() == boolean)

@@ -36,6 +36,9 @@ void check_probability(const char* operation, double p, const Tensor& x);
 /// a + b, where an undefined operand counts as zero.
 inline Tensor plus(const Tensor& a, const Tensor& b) { return !a.defined() ? b : !b.defined() ? a : a + b; }
 
+/// (c) as (c, 1, ...), which broadcasts along the channels of x, dimension 1; undefined stays undefined.
+Tensor along_channels(const Tensor& v, const Tensor& x);
+
 /// A tensor of zeros in the memory of one.
 inline Tensor repeated_zero(const Shape& shape, Dtype dtype, Location site = {}) {
   return expand(Tensor::zeros({}, dtype, site), shape, site);

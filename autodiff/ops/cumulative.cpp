@@ -3,13 +3,11 @@
 //   y = cumsum(x):   x_bar_j = sum_{i >= j} y_bar_i, the running sum from the other end,   y_dot = cumsum(x_dot)
 //
 // A running product is a linear recurrence, y_i = x_i y_{i-1}. Its derivatives are exact where elements are 0, to every order.
-#include <type_traits>
 
 #include "autodiff/kernels/scan.h"
-#include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/linear_recurrence.h"
-#include "autodiff/tape/operation_options.h"
+#include "autodiff/ops/reduction.h"
 #include "autodiff/tensor/call_site.h"
 
 namespace wengert {
@@ -39,10 +37,10 @@ class RunningSum : public OperationWithOptions {
 Tensor running_sum(const Tensor& x, int dim, bool backwards, Location site) {
   const Tensor dense = x.constant().contiguous(site);
   Tensor y = Tensor::uninitialized(x.shape(), x.dtype(), site);
-  const kernels::Lines lines{x.shape().size(0, dim), x.shape()[dim], x.shape().size(dim + 1, x.rank())};
+  const kernels::Lines lines = detail::lines_along(x.shape(), dim);
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    using Sum = std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>;  // float32 is summed in double
+    using Sum = detail::Wide<T>;
     if (y.size() == 0) return;
     kernels::scan_lines(lines, 2 * kernels::cost::kCopy<T>, backwards, Sum(0), y.mutable_data<T>(),
                         [from = dense.data<T>()](Sum sum, Index at, Index) { return sum + static_cast<Sum>(from[at]); });

@@ -6,12 +6,9 @@
 // The sums s are a recurrence in the other direction, whose coefficients lag behind if those of y do not, and do not if they do.
 #include "autodiff/ops/linear_recurrence.h"
 
-#include <type_traits>
-
 #include "autodiff/kernels/scan.h"
-#include "autodiff/ops/broadcast.h"
 #include "autodiff/ops/composition.h"
-#include "autodiff/tape/operation_options.h"
+#include "autodiff/ops/reduction.h"
 #include "autodiff/tensor/call_site.h"
 
 namespace wengert {
@@ -66,10 +63,10 @@ class Recurrence : public OperationWithOptions {  // x: the coefficients, the te
 Tensor detail::linear_recurrence(const Tensor& a, const Tensor& b, const LinearRecurrence& r, Location site) {
   const Tensor coefficients = a.constant().contiguous(site), terms = b.defined() ? b.constant().contiguous(site) : b;
   Tensor y = Tensor::uninitialized(a.shape(), a.dtype(), site);
-  const kernels::Lines lines{a.shape().size(0, r.dim), a.shape()[r.dim], a.shape().size(r.dim + 1, a.rank())};
+  const kernels::Lines lines = lines_along(a.shape(), r.dim);
   dispatch(a.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    using State = std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>;  // as sums have: float32 keeps its digits
+    using State = Wide<T>;
     if (y.size() == 0) return;
     const auto run = [&](const auto& plus_term) {
       // A lagging coefficient lies one element back; the first element has none.

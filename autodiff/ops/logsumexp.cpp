@@ -15,12 +15,11 @@
 namespace wengert {
 namespace {
 
-class LogSumExp : public OperationWithOptions {
+class LogSumExp : public detail::Reduction {
  public:
-  explicit LogSumExp(const Dims& dims, const Shape& kept) : dims_(dims), kept_(kept) {}
+  using Reduction::Reduction;
   const char* name() const override { return "logsumexp"; }
   const char* latex() const override { return R"(\ln\sum e^{#})"; }
-  void options(OperationOptions& to) const override { to.set("dims", dims_); }
   ValueSet saved_for(int) const override { return input(0) | output(); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const auto lines = recording() ? std::nullopt : detail::lines_of(s.x(), kept_);
@@ -65,8 +64,6 @@ class LogSumExp : public OperationWithOptions {
     });
     return x_bar;
   }
-  Dims dims_;
-  Shape kept_;
 };
 
 // y[line] = its logsumexp, for dense x with n > 0.

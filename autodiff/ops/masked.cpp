@@ -20,7 +20,10 @@ namespace {
 using Chosen = kernels::Nonzero<bool>;
 
 Tensor select(const Tensor& x, const Tensor& mask, Location site);
-Tensor put(const Tensor& x, const Tensor& mask, const Tensor& source, Location site);
+Tensor put(const Tensor& x, const Tensor& mask, const Chosen& chosen, const Tensor& source, Location site);
+Tensor put(const Tensor& x, const Tensor& mask, const Tensor& source, Location site) {
+  return put(x, mask, Chosen(mask.data<bool>(), mask.size()), source, site);
+}
 
 class MaskedSelect : public Operation {  // x: the tensor, the mask
  public:
@@ -71,10 +74,9 @@ Tensor select(const Tensor& x, const Tensor& mask, Location site) {
 }
 
 // x, where the mask is true the elements of the source, of which there are as many.
-Tensor put(const Tensor& x, const Tensor& mask, const Tensor& source, Location site) {
+Tensor put(const Tensor& x, const Tensor& mask, const Chosen& chosen, const Tensor& source, Location site) {
   Tensor y = Tensor::uninitialized(x.shape(), x.dtype(), site);
   const bool* const m = mask.data<bool>();
-  const Chosen chosen(m, mask.size());
   const bool one_number = detail::is_repeated_number(x);
   const Tensor around = one_number ? x.constant() : x.constant().contiguous(site), dense = source.constant().contiguous(site);
   detail::dispatch(x.dtype(), [&](auto zero) {
@@ -127,10 +129,11 @@ Tensor masked_scatter(const Tensor& x, const Tensor& mask, const Tensor& source,
     throw ShapeError(fmt::format("masked_scatter: the mask {} does not broadcast to {}", describe(mask), describe(x)));
   detail::check_same_dtype("masked_scatter", x, source);
   const Tensor m = dense_mask(mask, x.shape(), site);
-  if (const Index count = Chosen(m.data<bool>(), m.size()).count(); count != source.size())
+  const Chosen chosen(m.data<bool>(), m.size());
+  if (chosen.count() != source.size())
     throw ShapeError(fmt::format("masked_scatter: the source {} has {} elements for the {} true elements of the mask {}", describe(source),
-                                 source.size(), count, describe(mask)));
-  return put(x, m, reshape(source, {-1}, site), site);
+                                 source.size(), chosen.count(), describe(mask)));
+  return put(x, m, chosen, reshape(source, {-1}, site), site);
 }
 
 }  // namespace wengert

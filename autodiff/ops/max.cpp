@@ -30,12 +30,11 @@ void check_not_empty(const char* name, Extreme e, const Tensor& x, const detail:
     throw ShapeError(fmt::format("{}: there is no {} element along a dimension of size 0 of {}", name, adjective(e), describe(x)));
 }
 
-class ExtremeOf : public OperationWithOptions {
+class ExtremeOf : public detail::Reduction {
  public:
-  ExtremeOf(Extreme extreme, const Dims& dims, const Shape& kept) : extreme_(extreme), dims_(dims), kept_(kept) {}
+  ExtremeOf(Extreme extreme, const Dims& dims, const Shape& kept) : Reduction(dims, kept), extreme_(extreme) {}
   const char* name() const override { return extreme_ == Extreme::largest ? "max" : "min"; }
   const char* latex() const override { return extreme_ == Extreme::largest ? R"(\max #)" : R"(\min #)"; }
-  void options(OperationOptions& to) const override { to.set("dims", dims_); }
   ValueSet saved_for(int) const override { return input(0) | output(); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const auto lines = recording() ? std::nullopt : detail::lines_of(s.x(), kept_);
@@ -73,8 +72,6 @@ class ExtremeOf : public OperationWithOptions {
     return x_bar;
   }
   Extreme extreme_;
-  Dims dims_;
-  Shape kept_;
 };
 
 // The extremes of each line.

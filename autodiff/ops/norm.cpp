@@ -13,11 +13,9 @@
 #include <cmath>
 #include <limits>
 #include <optional>
-#include <type_traits>
 #include <utility>
 
 #include "autodiff/kernels/lines.h"
-#include "autodiff/kernels/scratch.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/reduction.h"
 #include "autodiff/tape/operation_options.h"
@@ -26,12 +24,11 @@
 namespace wengert {
 namespace {
 
-class EuclideanNorm : public OperationWithOptions {
+class EuclideanNorm : public detail::Reduction {
  public:
-  EuclideanNorm(const Dims& dims, const Shape& kept) : dims_(dims), kept_(kept) {}
+  using Reduction::Reduction;
   const char* name() const override { return "norm"; }
   const char* latex() const override { return R"(\lVert#\rVert_2)"; }
-  void options(OperationOptions& to) const override { to.set("dims", dims_); }
   ValueSet saved_for(int) const override { return input(0) | output(); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     x_bar[0] = direction(s) * reshape(y_bar[0], kept_);
@@ -47,9 +44,6 @@ class EuclideanNorm : public OperationWithOptions {
     if (any(zero).element(0) == 0) return s.x() / y;
     return where(zero, 0 * s.x(), s.x() / where(zero, 1, y));
   }
-
-  Dims dims_;
-  Shape kept_;
 };
 
 // The norm of the lines of a dense x from the sums of their squares in double; nothing if one of these may have lost digits: if it has left
@@ -60,22 +54,13 @@ std::optional<Tensor> euclidean_norm(const Tensor& x, const Dims& dims, const de
   Tensor y = Tensor::uninitialized(shape, x.dtype(), site);
   const bool exact = detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const kernels::Scratch<double> sums(y.size());
-    kernels::sum_all_lines(
-        *lines, kernels::cost::kCopy<T>,
+    return detail::roots_of_sums(
+        *lines,
         [from = x.data<T>()](Index at, Index) __attribute__((always_inline)) {
           const auto v = static_cast<double>(from[at]);
           return v * v;
         },
-        [to = sums.data()](Index line, double sum) __attribute__((always_inline)) { to[line] = sum; });
-    T* const to = y.mutable_data<T>();
-    bool all = true;
-    for (Index i = 0; i < y.size(); ++i) {
-      const double sum = sums.data()[i];
-      all &= detail::is_exact_sum_of_squares<T>(sum);
-      to[i] = static_cast<T>(std::sqrt(sum));
-    }
-    return all;
+        y.mutable_data<T>());
   });
   if (!exact) return std::nullopt;
   return record(EuclideanNorm(dims, r.kept), site, {&x}, std::move(y));

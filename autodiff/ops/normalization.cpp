@@ -227,8 +227,7 @@ struct Affine {
 };
 
 // Shifts and scales x, of shape (outer, groups, inner), to mean 0 and variance 1 in each group. Stores the moments in `*statistics`,
-// which has room for those of all groups, if given. An affine
-// map of what is not recorded follows.
+// which has room for those of all groups, if given. An affine map of what is not recorded follows.
 Tensor standardize(const Tensor& x, double eps, Moments* statistics = nullptr, const Affine* affine = nullptr) {
   const Tensor dense = x.constant().contiguous();
   const Layout l(x.shape());
@@ -391,14 +390,6 @@ Tensor standardize_and_scale(const Tensor& x, const Shape& groups, double eps, c
   return scale_and_shift(reshape(standardize(seen, eps, statistics), x.shape()), weight, bias);
 }
 
-// (c) as (c, 1, ...), which broadcasts along the channels of x; undefined stays undefined.
-Tensor along_channels(const Tensor& v, const Tensor& x) {
-  if (!v.defined() || x.rank() == 2) return v;
-  Shape shape{v.size()};
-  for (int d = 2; d < x.rank(); ++d) shape.push_back(1);
-  return reshape(v, shape);
-}
-
 // An error unless t is undefined, or has the dtype of x and the given shape.
 void check_companion(const char* name, const char* what, const Tensor& t, const Shape& shape, const Tensor& x) {
   if (!t.defined()) return;
@@ -432,8 +423,8 @@ Tensor normalized_groups(const char* name, const Tensor& x, Index groups, const 
   detail::CompositionScope whole(name, {&x, &options.weight, &options.bias},
                                  [&](OperationOptions& to) { to.set("eps", options.eps), to.set("groups", groups); });
   const Index all = n * groups;
-  Tensor result = standardize_and_scale(x, {1, all, all > 0 ? x.size() / all : 0}, options.eps, along_channels(options.weight, x),
-                                        along_channels(options.bias, x));
+  Tensor result = standardize_and_scale(x, {1, all, all > 0 ? x.size() / all : 0}, options.eps, detail::along_channels(options.weight, x),
+                                        detail::along_channels(options.bias, x));
   whole.end({&result});
   return result;
 }
@@ -513,13 +504,13 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Te
   detail::CompositionScope whole(options.training ? "batch_norm in training" : "batch_norm",
                                  {&x, &options.weight, &options.bias, &running_mean, &running_var},
                                  [&](OperationOptions& to) { to.set("eps", options.eps), to.set("momentum", options.momentum); });
-  const Tensor weight = along_channels(options.weight, x), bias = along_channels(options.bias, x);
+  const Tensor weight = detail::along_channels(options.weight, x), bias = detail::along_channels(options.bias, x);
   if (!options.training) {
     if (!running_mean.defined() || !running_var.defined())
       throw ValueError(
           detail::ErrorText("batch_norm", "evaluation needs the running mean and variance").operand("input", x).hint(".training = true"));
-    const Tensor scale = rsqrt(along_channels(running_var.constant(), x) + options.eps);
-    Tensor result = scale_and_shift(x, weight.defined() ? weight * scale : scale, bias, along_channels(running_mean.constant(), x));
+    const Tensor scale = rsqrt(detail::along_channels(running_var.constant(), x) + options.eps);
+    Tensor result = scale_and_shift(x, weight.defined() ? weight * scale : scale, bias, detail::along_channels(running_mean.constant(), x));
     whole.end({&result});
     return {result, running_mean, running_var};
   }

@@ -17,12 +17,7 @@ template <class T> auto leaky_loop() {
 }
 
 // The weight, one for all or one for each channel, in a shape that broadcasts to x.
-Tensor slope(const Tensor& weight, const Tensor& x) {
-  if (weight.size() == 1) return weight;
-  Shape along_channels{weight.size()};
-  for (int d = 2; d < x.rank(); ++d) along_channels.push_back(1);
-  return reshape(weight, along_channels);
-}
+Tensor slope(const Tensor& weight, const Tensor& x) { return weight.size() == 1 ? weight : detail::along_channels(weight, x); }
 
 class Prelu : public Operation {  // x: the tensor, the weight
  public:

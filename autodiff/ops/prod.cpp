@@ -45,32 +45,29 @@ class Product : public OperationWithOptions {  // along a dimension that is not 
   int dim_;
 };
 
-// The type that products are accumulated in.
-template <class T> using Wide = std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>;
-
 // The product of n numbers: by several side by side, unless one of these may have lost digits or left the range. Then one by one: large and
 // small numbers in turns have a product, though not all the large ones among them do.
-template <class T> Wide<T> product_of_run(const T* x, Index n) {
+template <class T> detail::Wide<T> product_of_run(const T* x, Index n) {
   constexpr Index kAbreast = 32;
   if (n >= 4 * kAbreast) {
-    Wide<T> all = 1;
+    detail::Wide<T> all = 1;
     bool exact = true;
     kernels::run_on_best_target([&]() __attribute__((always_inline)) {
-      Wide<T> partial[kAbreast];
-      std::fill_n(partial, kAbreast, Wide<T>(1));
+      detail::Wide<T> partial[kAbreast];
+      std::fill_n(partial, kAbreast, detail::Wide<T>(1));
       Index i = 0;
       for (; i + kAbreast <= n; i += kAbreast)
-        for (Index k = 0; k < kAbreast; ++k) partial[k] *= static_cast<Wide<T>>(x[i + k]);
-      for (Index k = 0; i + k < n; ++k) partial[k] *= static_cast<Wide<T>>(x[i + k]);
-      for (const Wide<T> p : partial) {
+        for (Index k = 0; k < kAbreast; ++k) partial[k] *= static_cast<detail::Wide<T>>(x[i + k]);
+      for (Index k = 0; i + k < n; ++k) partial[k] *= static_cast<detail::Wide<T>>(x[i + k]);
+      for (const detail::Wide<T> p : partial) {
         if constexpr (std::is_floating_point_v<T>) exact &= std::isnormal(p);
         all *= p;
       }
     });
     if (exact) return all;
   }
-  Wide<T> all = 1;
-  for (Index i = 0; i < n; ++i) all *= static_cast<Wide<T>>(x[i]);
+  detail::Wide<T> all = 1;
+  for (Index i = 0; i < n; ++i) all *= static_cast<detail::Wide<T>>(x[i]);
   return all;
 }
 
@@ -84,10 +81,10 @@ template <class T> void product_lines(const kernels::Lines& l, const T* x, T* y)
     kernels::run_on_best_target([=]() __attribute__((always_inline)) {
       for_each_strip(
           some, kernels::kLinesAbreast, [=](Index line, Index first, Index columns) __attribute__((always_inline)) {
-            Wide<T> products[kernels::kLinesAbreast];
-            for (Wide<T>& p : products) p = 1;
+            detail::Wide<T> products[kernels::kLinesAbreast];
+            for (detail::Wide<T>& p : products) p = 1;
             for (Index k = 0; k < l.n; ++k)
-              for (Index i = 0; i < columns; ++i) products[i] *= static_cast<Wide<T>>(x[first + k * l.inner + i]);
+              for (Index i = 0; i < columns; ++i) products[i] *= static_cast<detail::Wide<T>>(x[first + k * l.inner + i]);
             for (Index i = 0; i < columns; ++i) y[line + i] = static_cast<T>(products[i]);
           });
     });
@@ -100,7 +97,7 @@ Tensor product_along(const Tensor& x, int dim, Location site) {
   for (int d = 0; d < x.rank(); ++d)
     if (d != dim) shape.push_back(x.shape()[d]);
   Tensor y = Tensor::uninitialized(shape, x.dtype(), site);
-  const kernels::Lines lines{x.shape().size(0, dim), x.shape()[dim], x.shape().size(dim + 1, x.rank())};
+  const kernels::Lines lines = detail::lines_along(x.shape(), dim);
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     if (y.size() > 0) product_lines(lines, dense.data<T>(), y.mutable_data<T>());

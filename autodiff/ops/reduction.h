@@ -1,5 +1,8 @@
 #pragma once
 // Dimensions of reductions.
+#include <atomic>
+#include <cmath>
+#include <cstdint>
 #include <limits>
 #include <optional>
 #include <type_traits>
@@ -7,10 +10,14 @@
 #include "autodiff/kernels/lines.h"
 #include "autodiff/kernels/strided.h"
 #include "autodiff/ops/broadcast.h"
+#include "autodiff/tape/operation_options.h"
 
 namespace wengert::detail {
 
 inline constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+/// The type that elements of T are summed and multiplied in.
+template <class T> using Wide = std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>;
 
 /// The dimensions that a reduction of x runs over, as shapes and strides of the result.
 struct Reduced {
@@ -27,11 +34,39 @@ Dims all_dims(const char* operation, const Tensor& x);
 /// The lines that the reduction of a dense x runs along, if its dimensions lie together; nothing otherwise, or if x is not dense or empty.
 std::optional<kernels::Lines> lines_of(const Tensor& x, const Shape& kept);
 
+/// The lines along one dimension of a dense tensor.
+inline kernels::Lines lines_along(const Shape& shape, int dim) {
+  return {shape.size(0, dim), shape[dim], shape.size(dim + 1, shape.rank())};
+}
+
+/// An operation that reduces an operand over `dims_`; `kept_` is the shape of the result with these dimensions, of size 1.
+class Reduction : public OperationWithOptions {
+ public:
+  Reduction(const Dims& dims, const Shape& kept) : dims_(dims), kept_(kept) {}
+  void options(OperationOptions& to) const override { to.set("dims", dims_); }
+
+ protected:
+  ~Reduction() = default;
+  Dims dims_;
+  Shape kept_;
+};
+
 /// Whether a sum of squares of elements of T, in double, has all the digits that the Euclidean norm needs. Squares of float32 are in range;
 /// their root is to be a normal number. Those of float64 lose digits below 2^-1022: in a sum above 2^-900 these are too small to matter.
 template <class T> bool is_exact_sum_of_squares(double sum) {
   if constexpr (std::is_same_v<T, float>) return (sum >= 0x1p-252 && sum <= 0x1p254) || sum == 0;
   return sum >= 0x1p-900 && sum <= 0x1p1020;
+}
+
+/// to[line] = the root of the sum of square(position, line), in double, for all lines. Returns whether all these sums are exact.
+template <class T, class Square> bool roots_of_sums(const kernels::Lines& lines, const Square& square, T* to) {
+  std::atomic<bool> exact = true;
+  kernels::sum_all_lines(
+      lines, kernels::cost::kCopy<T>, square, [ to, all = &exact ](Index line, double sum) __attribute__((always_inline)) {
+        if (!is_exact_sum_of_squares<T>(sum)) all->store(false, std::memory_order_relaxed);
+        to[line] = static_cast<T>(std::sqrt(sum));
+      });
+  return exact;
 }
 
 /// f(row of x, position in the dense result, elements, their distance in x, in the result) for every row of x. Threads share the largest

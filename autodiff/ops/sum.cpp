@@ -17,52 +17,51 @@
 namespace wengert {
 namespace {
 
-// The type that sums are accumulated in.
-template <class T> using Wide = std::conditional_t<std::is_floating_point_v<T>, double, std::int64_t>;
-
 // The sum of n numbers that lie `step` apart.
-template <class T> Wide<T> sum_row(const T* x, Index n, Index step) {
+template <class T> detail::Wide<T> sum_row(const T* x, Index n, Index step) {
   if (step == 1 && n >= 64) {
-    Wide<T> sum = 0;
+    detail::Wide<T> sum = 0;
     kernels::run_on_best_target([&]() __attribute__((always_inline)) {
       sum = kernels::sum_of_run(
-          0, n, [x](Index i) __attribute__((always_inline)) { return static_cast<Wide<T>>(x[i]); });
+          0, n, [x](Index i) __attribute__((always_inline)) { return static_cast<detail::Wide<T>>(x[i]); });
     });
     return sum;
   }
   return kernels::sum_of_run<8>(
-      0, n, [ x, step ](Index i) __attribute__((always_inline)) { return static_cast<Wide<T>>(x[i * step]); });
+      0, n, [ x, step ](Index i) __attribute__((always_inline)) { return static_cast<detail::Wide<T>>(x[i * step]); });
 }
 
 // finish(i, sum) for each element i of the result.
 template <class T, class Finish> void sum_all_lines(const kernels::Lines& lines, const T* x, const Finish& finish) {
   kernels::sum_all_lines(
-      lines, kernels::cost::kCopy<T>, [x](Index at, Index) __attribute__((always_inline)) { return static_cast<Wide<T>>(x[at]); }, finish);
+      lines, kernels::cost::kCopy<T>, [x](Index at, Index) __attribute__((always_inline)) { return static_cast<detail::Wide<T>>(x[at]); },
+      finish);
 }
 
 // y = the sums of x over the divisor.
-template <class T, class R> void sum_into(const Tensor& x, const detail::Reduced& r, Tensor& y, Wide<T> divisor = 1) {
+template <class T, class R> void sum_into(const Tensor& x, const detail::Reduced& r, Tensor& y, detail::Wide<T> divisor = 1) {
   R* const out = y.mutable_data<R>();
-  const auto finish = [ out, divisor ](Index i, Wide<T> sum) __attribute__((always_inline)) { out[i] = static_cast<R>(sum / divisor); };
+  const auto finish = [ out, divisor ](Index i, detail::Wide<T> sum) __attribute__((always_inline)) {
+    out[i] = static_cast<R>(sum / divisor);
+  };
   if (const auto lines = detail::lines_of(x, r.kept)) return sum_all_lines(*lines, x.data<T>(), finish);
-  pool::Vector<Wide<T>> sums(static_cast<std::size_t>(y.size()), Wide<T>(0));
+  pool::Vector<detail::Wide<T>> sums(static_cast<std::size_t>(y.size()), detail::Wide<T>(0));
   detail::for_each_reduced_row<T>(x, r, [&](const T* row, Index at, Index n, Index x_step, Index y_step) {
-    Wide<T>* const to = sums.data() + at;
+    detail::Wide<T>* const to = sums.data() + at;
     if (y_step == 0) {
       *to += sum_row(row, n, x_step);
     } else {
-      for (Index i = 0; i < n; ++i) to[i * y_step] += static_cast<Wide<T>>(row[i * x_step]);
+      for (Index i = 0; i < n; ++i) to[i * y_step] += static_cast<detail::Wide<T>>(row[i * x_step]);
     }
   });
   for (Index i = 0; i < y.size(); ++i) finish(i, sums[static_cast<std::size_t>(i)]);
 }
 
-class Sum : public OperationWithOptions {
+class Sum : public detail::Reduction {
  public:
-  Sum(const Dims& dims, const Shape& kept) : dims_(dims), kept_(kept) {}
+  using Reduction::Reduction;
   const char* name() const override { return "sum"; }
   const char* latex() const override { return R"(\sum #)"; }
-  void options(OperationOptions& to) const override { to.set("dims", dims_); }
   ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     x_bar[0] = expand(reshape(y_bar[0], kept_), s.x_shape());
@@ -70,18 +69,13 @@ class Sum : public OperationWithOptions {
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
     y_dot[0] = reshape(sum(x_dot[0], dims_), s.y_shape());
   }
-
- private:
-  Dims dims_;
-  Shape kept_;
 };
 
-class Mean : public OperationWithOptions {
+class Mean : public detail::Reduction {
  public:
-  Mean(const Dims& dims, const Shape& kept, Index count) : dims_(dims), kept_(kept), count_(count) {}
+  Mean(const Dims& dims, const Shape& kept, Index count) : Reduction(dims, kept), count_(count) {}
   const char* name() const override { return "mean"; }
   const char* latex() const override { return R"(\overline{#})"; }
-  void options(OperationOptions& to) const override { to.set("dims", dims_); }
   ValueSet saved_for(int) const override { return kNoValues; }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     x_bar[0] = expand(reshape(y_bar[0] / count_, kept_), s.x_shape());
@@ -91,8 +85,6 @@ class Mean : public OperationWithOptions {
   }
 
  private:
-  Dims dims_;
-  Shape kept_;
   Index count_;
 };
 

@@ -3,7 +3,6 @@
 //
 //   var = sum_d (x - mean)^2 / (n - correction),   stddev = |x - mean|_2 / sqrt(n - correction), with gradient 0 where it is 0
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 
 #include "autodiff/ops/composition.h"
@@ -26,46 +25,46 @@ struct Variance {
 
 Tensor from_mean(const Tensor& x, const Dims& dims) { return x - mean(x, dims, {.keepdim = true}); }
 
-// What finish(T of x, sum) makes of the sums in double of the squares of from_mean(x, dims), each by `square`, without a tensor of these
-// distances; undefined where a rule will read them, or x is not dense or its dimensions do not lie together.
-template <class Square, class Finish> Tensor from_squared_distances(const Tensor& x, const Dims& dims, const detail::Reduced& r,
-                                                                    bool keepdim, const Square& square, const Finish& finish) {
+// A reduction of the distances from_mean(x, dims) without a tensor of them: reduce(lines, x, center, result), pointers to the elements.
+// Undefined where a rule will read the distances, x is not dense or its dimensions do not lie together, or `reduce` returns false.
+template <class Reduce>
+Tensor of_distances(const Tensor& x, const Dims& dims, const detail::Reduced& r, bool keepdim, const Reduce& reduce) {
   const Tensor* const inputs[] = {&x};
   if (detail::any_tracked(inputs)) return {};
   const auto lines = detail::lines_of(x, r.kept);
   if (!lines) return {};
   const Tensor center = mean(x, dims);
   Tensor y = Tensor::uninitialized(keepdim ? r.kept : r.dropped, x.dtype());
-  detail::dispatch_floating(x.dtype(), [&](auto zero) {
+  const bool done = detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const T *in = x.data<T>(), *c = center.data<T>();
-    T* out = y.mutable_data<T>();
-    kernels::sum_all_lines(
-        *lines, kernels::cost::kCopy<T>,
-        [ in, c, square ](Index at, Index line) __attribute__((always_inline)) { return static_cast<double>(square(in[at] - c[line])); },
-        [ out, finish ](Index line, double sum) __attribute__((always_inline)) { out[line] = finish(T(), sum); });
+    return reduce(*lines, x.data<T>(), center.data<T>(), y.mutable_data<T>());
   });
-  return y;
+  return done ? y : Tensor();
 }
 
 // The sum of square(from_mean(x, dims)), to the bit.
 Tensor sum_of_squared_distances(const Tensor& x, const Dims& dims, const detail::Reduced& r, bool keepdim) {
-  return from_squared_distances(
-      x, dims, r, keepdim, [](auto distance) __attribute__((always_inline)) { return distance * distance; },
-      []<class T>(T, double sum) __attribute__((always_inline)) { return static_cast<T>(sum); });
+  return of_distances(x, dims, r, keepdim, []<class T>(const kernels::Lines& lines, const T* in, const T* c, T* out) {
+    kernels::sum_all_lines(
+        lines, kernels::cost::kCopy<T>, [ in, c ](Index at, Index line) __attribute__((always_inline)) {
+          const T distance = in[at] - c[line];
+          return static_cast<double>(distance * distance);
+        },
+        [out](Index line, double sum) __attribute__((always_inline)) { out[line] = static_cast<T>(sum); });
+    return true;
+  });
 }
 
-// The norm of from_mean(x, dims), to the bit; undefined, too, where a sum of squares has left its range.
+// The norm of from_mean(x, dims), to the bit; undefined, too, where a sum of squares is not exact.
 Tensor norm_of_distances(const Tensor& x, const Dims& dims, const detail::Reduced& r, bool keepdim) {
-  std::atomic<bool> exact = true;
-  const Tensor y = from_squared_distances(
-      x, dims, r, keepdim,
-      [](auto distance) __attribute__((always_inline)) { return static_cast<double>(distance) * static_cast<double>(distance); },
-      [&exact]<class T>(T, double sum) __attribute__((always_inline)) {
-        if (!detail::is_exact_sum_of_squares<T>(sum)) exact.store(false, std::memory_order_relaxed);
-        return static_cast<T>(std::sqrt(sum));
-      });
-  return exact ? y : Tensor();
+  return of_distances(x, dims, r, keepdim, []<class T>(const kernels::Lines& lines, const T* in, const T* c, T* out) {
+    return detail::roots_of_sums(
+        lines, [ in, c ](Index at, Index line) __attribute__((always_inline)) {
+          const auto distance = static_cast<double>(in[at] - c[line]);
+          return distance * distance;
+        },
+        out);
+  });
 }
 
 }  // namespace
