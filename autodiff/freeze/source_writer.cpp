@@ -4,11 +4,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <type_traits>
 
-#include "autodiff/freeze/straight_source.h"
 #include "autodiff/program/recorder.h"
+#include "autodiff/program/straight_source.h"
 
 namespace wengert::detail::frozen {
 namespace {
@@ -140,12 +139,6 @@ std::string filled(std::string_view pattern, Opcode opcode, const std::array<std
   return text;
 }
 
-constexpr const char* kBitCast = R"(template <class To, class From> constexpr To bit_cast(const From& from) noexcept {
-  static_assert(sizeof(To) == sizeof(From), "");
-  return __builtin_bit_cast(To, from);
-}
-)";
-
 }  // namespace
 
 std::string SourceWriter::array(std::span<const float> values) {
@@ -183,10 +176,7 @@ std::string SourceWriter::call(std::string_view name, const std::array<double, 2
 }
 
 std::string SourceWriter::operation(Opcode opcode, const std::array<std::string, 3>& operands, const std::array<double, 2>& options) {
-  if (const char* const pattern = pattern_of(opcode)) {
-    if (std::strstr(pattern, "straight::")) (opcode == Opcode::exp || opcode == Opcode::tanh) ? need_exponential() : need_straight();
-    return filled(pattern, opcode, operands);
-  }
+  if (const char* const pattern = pattern_of(opcode)) return filled(pattern, opcode, operands);
   const std::string its = function(opcode, options);
   return info(opcode).operands == 1 ? fmt::format("{}({})", its, operands[0]) : fmt::format("{}({}, {})", its, operands[0], operands[1]);
 }
@@ -219,16 +209,9 @@ std::string SourceWriter::function(Opcode opcode, const std::array<double, 2>& o
 }
 
 std::string SourceWriter::definitions() const {
-  std::string text;
-  if (exponential_) text += fmt::format("{}namespace fn {{\n{}}}  // namespace fn\n", kBitCast, exponential_source);
-  if (straight_) {
-    text += fmt::format("namespace straight {{\n{}}}  // namespace straight\n", straight_source);
-  } else if (exponential_) {
-    text += "namespace straight = fn;\n";
-  }
-  text += functions_;
+  std::string text = functions_;
   for (const char* const helper : helpers_) text += helper;
-  return text + "\n" + arrays_;
+  return straight_namespace("straight", text + body_) + text + "\n" + arrays_;
 }
 
 }  // namespace wengert::detail::frozen

@@ -40,9 +40,6 @@ class SourceWriter {
 
   /// A function of the source that is written once: one of the constants in to_cpp.cpp.
   void need(const char* function);
-  /// The straight formulas are needed, or exp and tanh of them alone.
-  void need_exponential() { exponential_ = true; }
-  void need_straight() { exponential_ = straight_ = true; }
 
   const std::string& body() const { return body_; }
   /// All that the body calls, in the order in which it must be written.
@@ -58,7 +55,6 @@ class SourceWriter {
   std::vector<const char*> helpers_;
   std::map<std::vector<float>, std::string> arrays_by_values_;
   std::map<std::pair<Opcode, std::array<double, 2>>, std::string> functions_by_options_;
-  bool exponential_ = false, straight_ = false;
 };
 
 }  // namespace wengert::detail::frozen

@@ -202,7 +202,7 @@ inline float fused_exp(float x) {
   p = multiply_add(p, r, 5.0000001201e-1f);
   p = multiply_add(p, r * r, r) + 1.0f;
   const std::int32_t exponent = x != x ? 0 : static_cast<std::int32_t>(k), half = exponent >> 1;
-  return p * fn::power_of_two(half) * fn::power_of_two(exponent - half);
+  return p * straight::fn::power_of_two(half) * straight::fn::power_of_two(exponent - half);
 }
 inline float fused_logistic(float x) { return 1.0f / (1.0f + fused_exp(-x)); }
 inline float fused_tanh(float x) {
@@ -341,7 +341,6 @@ void Pool::write(SourceWriter& to) const {
 }
 
 void Softmax::write(SourceWriter& to) const {
-  to.need_straight();
   to.need(kSoftmax);
   to.line(fmt::format("softmax({}, {}, {}, {}, {}, {});", lines.outer, lines.n, lines.inner, logarithm, to.at(x, lines.count() * lines.n),
                       to.at(y, 0)));
@@ -359,7 +358,6 @@ void Sum::write(SourceWriter& to) const {
 }
 
 void LstmGates::write(SourceWriter& to) const {
-  to.need_exponential();
   to.need(kMultiplyAdd);
   to.need(kFusedExponential);
   to.need(kLstm);
@@ -368,7 +366,6 @@ void LstmGates::write(SourceWriter& to) const {
 }
 
 void GruGates::write(SourceWriter& to) const {
-  to.need_exponential();
   to.need(kGru);
   to.line(fmt::format("gru_gates({}, {}, {}, {}, {}, {});", rows, hidden, to.at(a, 3 * rows * hidden), to.at(b, 3 * rows * hidden),
                       to.at(h, rows * hidden), to.at(h_next, 0)));

@@ -5,6 +5,7 @@
 
 #include "autodiff/kernels/target.h"
 #include "autodiff/program/block_kernels.h"
+#include "autodiff/program/lane_functions.h"
 
 // Before a loop: its results do not overlap its operands. (clang tests that at run time.)
 #if defined(__clang__)
@@ -15,14 +16,28 @@
 
 namespace wengert::detail {
 
-/// Whether loops of F gain from wider registers: all in float32; in float64 what does not call the C library for each lane.
-template <class F, class... Light> constexpr bool kIsOneOf = (std::is_same_v<F, Light> || ...);
-template <class T, class F> constexpr bool kGainsFromSimd =
-    std::is_same_v<T, float> ||
-    kIsOneOf<F, fn::Add, fn::Subtract, fn::Multiply, fn::Divide, fn::Negative, fn::Square, fn::Reciprocal, fn::Sqrt, fn::Rsqrt, fn::Abs,
-             fn::Sign, fn::Step, fn::Floor, fn::Ceil, fn::Round, fn::Softsign, fn::HardSigmoid, fn::Relu, fn::Relu6, fn::LeakyRelu,
-             fn::HardSwish, fn::Clamp, fn::Hardtanh, fn::Softshrink, fn::Maximum, fn::Minimum, fn::Less, fn::LessEqual, fn::Equal,
-             fn::NotEqual, fn::Both, fn::Either, fn::Opposite, fn::Signbit, fn::Where>;
+/// Functions that are computed one lane at a time in float64, so that wider registers do not help their loops.
+template <class F> constexpr bool kCallsLibrary =
+    std::is_same_v<F, fn::Pow> || std::is_same_v<F, fn::Lgamma> || std::is_same_v<F, fn::Polygamma>;
+template <class T, class F> constexpr bool kGainsFromSimd = std::is_same_v<T, float> || !kCallsLibrary<F>;
+
+/// each(i) for i < n; in blocks for which is_rare(i) holds nowhere usual(i) in its place, which compilers make SIMD of.
+template <class Rare, class Usual, class Each>
+WENGERT_INLINE void run_by_blocks(Index n, const Rare& is_rare, const Usual& usual, const Each& each) {
+  constexpr Index kBlock = 32;
+  Index done = 0;
+  for (; done + kBlock <= n; done += kBlock) {
+    int rare = 0;
+    for (Index i = done; i < done + kBlock; ++i) rare |= is_rare(i);
+    if (rare) {
+      for (Index i = done; i < done + kBlock; ++i) each(i);
+    } else {
+      WENGERT_NO_OVERLAP
+      for (Index i = done; i < done + kBlock; ++i) usual(i);
+    }
+  }
+  for (; done < n; ++done) each(done);
+}
 
 /// Element i of an operand, or its one number.
 template <int mode, int k, class T> struct OperandOf {
@@ -42,32 +57,38 @@ template <class T, class F, int mode> struct ForwardBody {
     const F f = function_with<F>(x.options);
     T* y = x.y;
     const OperandOf<mode, 0, T> a(x.operands[0]);
-    if constexpr (operands == 1) {
+    if constexpr (fn::kHoldsInPart<F>) {
+      run_by_blocks(
+          x.n, [&](Index i) __attribute__((always_inline)) { return fn::is_beyond<F>(a[i]); },
+          [&](Index i) __attribute__((always_inline)) { y[i] = straight_value(f, a[i]); },
+          [&](Index i) __attribute__((always_inline)) { y[i] = lane_value(f, a[i]); });
+    } else if constexpr (operands == 1) {
       WENGERT_NO_OVERLAP
-      for (Index i = 0; i < x.n; ++i) y[i] = f.value(a[i]);
+      for (Index i = 0; i < x.n; ++i) y[i] = straight_value(f, a[i]);
     } else if constexpr (operands == 2) {
       const OperandOf<mode, 1, T> b(x.operands[1]);
       WENGERT_NO_OVERLAP
-      for (Index i = 0; i < x.n; ++i) y[i] = f.value(a[i], b[i]);
+      for (Index i = 0; i < x.n; ++i) y[i] = straight_value(f, a[i], b[i]);
     } else {
       const OperandOf<mode, 1, T> b(x.operands[1]);
       const OperandOf<mode, 2, T> c(x.operands[2]);
       WENGERT_NO_OVERLAP
-      for (Index i = 0; i < x.n; ++i) y[i] = f.value(a[i], b[i], c[i]);
+      for (Index i = 0; i < x.n; ++i) y[i] = straight_value(f, a[i], b[i], c[i]);
     }
   }
 };
 
 /// The rule of operand k: m times the derivative of y with respect to it.
-template <class F, int k, class T> WENGERT_INLINE T rule_of(const F& f, T m, T a, [[maybe_unused]] T b, [[maybe_unused]] T y) {
+template <class F, int k, class T> WENGERT_INLINE T straight_rule(const F& f, T m, T a, [[maybe_unused]] T b, [[maybe_unused]] T y) {
+  using E = fn::Element<T>;
   if constexpr (std::is_same_v<F, fn::Where>) {
     return (a != 0) == (k == 1) ? m : T(0);
   } else if constexpr (FunctionTraits<F>::operands == 1) {
-    return f.pullback(m, a, y);
+    return fn::pullback(f, E{m}, E{a}, E{y}).v;
   } else if constexpr (k == 0) {
-    return f.left(m, a, b, y);
+    return fn::left(f, E{m}, E{a}, E{b}, E{y}).v;
   } else {
-    return f.right(m, a, b, y);
+    return fn::right(f, E{m}, E{a}, E{b}, E{y}).v;
   }
 }
 template <class F, int k> constexpr fn::Reads reads_of() {
@@ -90,14 +111,15 @@ template <class T, class F, int k, int mode, bool first> struct ReverseBody {
     const OperandOf<reads & fn::Reads::a ? mode : 0, 0, T> a(reads & fn::Reads::a ? x.operands[0] : x.m);
     const OperandOf<reads & fn::Reads::b ? mode : 0, 1, T> b(reads & fn::Reads::b ? x.operands[1] : x.m);
     // NOLINTEND(bugprone-branch-clone)
-    const auto part = [&](Index i) __attribute__((always_inline)) {
-      const T whole = rule_of<F, k, T>(f, m[i], a[i], b[i], y[i]);
+    // An adjoint of 0 passes nothing on, whatever the slope.
+    const auto passed = [&](Index i, T slope) __attribute__((always_inline)) {
       if constexpr (reads == fn::Reads::nothing) {
-        return whole;
+        return slope;
       } else {
-        return m[i] == 0 ? T(0) : whole;
+        return m[i] == 0 ? T(0) : slope;
       }
     };
+    const auto part = [&](Index i) __attribute__((always_inline)) { return passed(i, straight_rule<F, k, T>(f, m[i], a[i], b[i], y[i])); };
     if constexpr ((mode >> k & 1) != 0) {
       T sums[kPartialSums] = {};
       Index i = 0;
@@ -114,24 +136,26 @@ template <class T, class F, int k, int mode, bool first> struct ReverseBody {
           to[i] += slope;
         }
       };
-      Index done = 0;
       if constexpr (requires { F::slope_without_tail(T()); }) {
-        // Blocks without an element in the tail need not compute its slope, as in ops/elementwise.h.
-        constexpr Index kBlock = 32;
-        for (; done + kBlock <= x.n; done += kBlock) {
-          int tail = 0;
-          for (Index i = done; i < done + kBlock; ++i) tail |= F::needs_tail(y[i]);
-          if (tail) {
-            WENGERT_NO_OVERLAP
-            for (Index i = done; i < done + kBlock; ++i) pass(i, part(i));
-          } else {
-            WENGERT_NO_OVERLAP
-            for (Index i = done; i < done + kBlock; ++i) pass(i, m[i] == 0 ? T(0) : m[i] * F::slope_without_tail(y[i]));
-          }
-        }
+        run_by_blocks(
+            x.n, [&](Index i) __attribute__((always_inline)) { return F::needs_tail(y[i]); },
+            [&](Index i) __attribute__((always_inline)) { pass(i, passed(i, m[i] * F::slope_without_tail(y[i]))); },
+            [&](Index i) __attribute__((always_inline)) { pass(i, part(i)); });
+      } else if constexpr (fn::kHoldsInPart<F> && (reads & fn::Reads::x)) {
+        run_by_blocks(
+            x.n, [&](Index i) __attribute__((always_inline)) { return fn::is_beyond<F>(a[i]); },
+            [&](Index i) __attribute__((always_inline)) { pass(i, part(i)); },
+            [&](Index i) __attribute__((always_inline)) {
+              if (fn::is_beyond<F>(a[i])) {
+                pass(i, passed(i, f.pullback(m[i], a[i], y[i])));
+              } else {
+                pass(i, part(i));
+              }
+            });
+      } else {
+        WENGERT_NO_OVERLAP
+        for (Index i = 0; i < x.n; ++i) pass(i, part(i));
       }
-      WENGERT_NO_OVERLAP
-      for (Index i = done; i < x.n; ++i) pass(i, part(i));
     }
   }
 };

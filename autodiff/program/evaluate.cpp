@@ -7,6 +7,7 @@
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <functional>
 
 #include "autodiff/kernels/parallel.h"
 #include "autodiff/kernels/scratch.h"
@@ -54,6 +55,12 @@ struct Purpose {
   bool values, sums, reverse;
 };
 
+// Whether n numbers from a on and m from b on have some in common.
+template <class T> bool overlap(const T* a, Index n, const T* b, Index m) {
+  const std::less<const T*> before;
+  return before(a, b + m) && before(b, a + n);
+}
+
 template <class T> bool wants_data_gradient(const Request<T>& request) { return request.data_gradient || request.data_gradient_rows; }
 
 template <class T> class Pass {
@@ -71,6 +78,7 @@ template <class T> class Pass {
         summed_(purpose.sums ? outputs_ : 0),
         boundary_(static_cast<Index>(plan_.boundary.size())),
         width_(block_width<T>(plan_.rows + plan_.adjoint_rows, lanes.count)),
+        in_place_(!lanes.list && path.list.guards.empty() && results_are_apart()),
         uniforms_(plan_.uniforms + 1) {}
 
   // Returns how many lanes left.
@@ -96,6 +104,23 @@ template <class T> class Pass {
   class Block;
 
   const double* options(std::uint32_t at) const { return plan_.options.data() + at; }
+
+  // Where the lanes of a result go.
+  T* values_of(Index o) const { return request_.value_rows ? request_.value_rows[o] : request_.values + o * request_.lanes; }
+  T* gradient_of(Index d) const {
+    return request_.data_gradient_rows ? request_.data_gradient_rows[d] : request_.data_gradient + d * request_.lanes;
+  }
+  // Whether no result overwrites what is still to be read.
+  bool results_are_apart() const {
+    const Index lanes = request_.lanes, data = static_cast<Index>(path_.list.data);
+    const auto is_apart = [&](const T* to, Index n) {
+      for (Index d = 0; d < static_cast<Index>(plan_.columns); ++d)
+        if (overlap(to, n, request_.columns[d], lanes)) return false;
+      return !request_.seeds || !overlap(to, n, request_.seeds, outputs_ * lanes);
+    };
+    return (!request_.values || is_apart(request_.values, outputs_ * lanes)) &&
+           (!request_.data_gradient || is_apart(request_.data_gradient, data * lanes));
+  }
 
   void compute_uniforms() {
     T* u = uniforms_.data();
@@ -142,6 +167,7 @@ template <class T> class Pass {
   const Lanes lanes_;
   const Departures departures_;
   const Index outputs_, summed_, boundary_, width_;
+  const bool in_place_;  // results are computed where they are wanted
   const Scratch<T> uniforms_;
   std::uint32_t all_leave_at_ = kStays;  // a guard on what is the same for all lanes
   double their_outcome_ = 0;
@@ -157,13 +183,14 @@ template <class T> class Pass<T>::Block {
         memory_(width_ * (plan_.rows + plan_.adjoint_rows + (pass.lanes_.list ? columns() : 0)) +
                 kPartialSums * (pass.boundary_ + pass.summed_) + 1),
         rows_(memory_.data()),
-        adjoints_(rows_ + width_ * plan_.rows),
-        gathered_(adjoints_ + width_ * plan_.adjoint_rows),
+        gathered_(rows_ + width_ * (plan_.rows + plan_.adjoint_rows)),
         boundary_(gathered_ + (pass.lanes_.list ? width_ * columns() : 0)),
         sums_(boundary_ + kPartialSums * pass.boundary_),
         columns_(columns() + 1),
+        row_at_(plan_.rows + plan_.adjoint_rows + 1),
         left_at_(width_) {
     std::fill_n(boundary_, kPartialSums * (pass.boundary_ + pass.summed_), T(0));
+    for (Index r = 0; r < plan_.rows + plan_.adjoint_rows; ++r) row_at_.data()[r] = rows_ + width_ * r;
   }
 
   // Lanes first, first + 1, ... of the pass. Returns how many of them left.
@@ -171,6 +198,7 @@ template <class T> class Pass<T>::Block {
     first_ = first;
     n_ = n;
     place_data();
+    if (pass_.in_place_) place_results();
     if (!pass_.path_.list.guards.empty()) std::fill_n(left_at_.data(), n, kStays);
     staying_ = n;
     forward();
@@ -209,10 +237,23 @@ template <class T> class Pass<T>::Block {
     }
   }
 
+  // A row that ends as a result, which may hold other values before.
+  void place_results() {
+    if (pass_.purpose_.values)
+      for (std::size_t o = 0; o < plan_.outputs.size(); ++o)
+        if (plan_.output_is_first[o]) row_at_.data()[plan_.outputs[o].index()] = pass_.values_of(static_cast<Index>(o)) + first_;
+    if (!pass_.purpose_.reverse || !wants_data_gradient(pass_.request_)) return;
+    for (std::size_t d = 0; d < plan_.data_rows.size(); ++d)
+      if (T* to = plan_.data_is_first[d] ? pass_.gradient_of(static_cast<Index>(d)) : nullptr)
+        row_at_.data()[plan_.rows + plan_.data_rows[d]] = to + first_;
+  }
+
+  T* row(std::uint32_t number) const { return row_at_.data()[number]; }
+  T* adjoints(std::uint32_t number) const { return row_at_.data()[plan_.rows + number]; }
   const T* at(Place place) const {
     switch (place.kind()) {
       case Place::row:
-        return rows_ + width_ * place.index();
+        return row(place.index());
       case Place::column:
         return columns_.data()[place.index()];
       default:
@@ -237,7 +278,7 @@ template <class T> class Pass<T>::Block {
       check_before(number++);
       if (staying_ == 0) return;
       pass_.kernels_.forward[static_cast<int>(step.opcode)][step.mode](
-          {n_, rows_ + width_ * step.y, {at(step.operands[0]), at(step.operands[1]), at(step.operands[2])}, pass_.options(step.options)});
+          {n_, row(step.y), {at(step.operands[0]), at(step.operands[1]), at(step.operands[2])}, pass_.options(step.options)});
     }
     check_before(number);
     all_leave();
@@ -280,9 +321,9 @@ template <class T> class Pass<T>::Block {
 
   void write_values() {
     for (Index o = 0; o < static_cast<Index>(plan_.outputs.size()); ++o) {
+      if (pass_.in_place_ && plan_.output_is_first[static_cast<std::size_t>(o)]) continue;
       const Place place = plan_.outputs[static_cast<std::size_t>(o)];
-      T* to = pass_.request_.value_rows ? pass_.request_.value_rows[o] : pass_.request_.values + o * pass_.request_.lanes;
-      write(to, at(place), place.kind() == Place::uniform ? 0 : 1);
+      write(pass_.values_of(o), at(place), place.kind() == Place::uniform ? 0 : 1);
     }
   }
   // A row, into an array by lanes.
@@ -300,45 +341,58 @@ template <class T> class Pass<T>::Block {
       const T* from = at(place);
       const Index step = place.kind() == Place::uniform ? 0 : 1;
       T* sums = sums_ + o * kPartialSums;
-      for (Index i = 0; i < n_; ++i) sums[i % kPartialSums] += stays(i) ? from[i * step] : T(0);
+      Index i = 0;
+      if (all_stay() && step == 1)
+        for (; i + kPartialSums <= n_; i += kPartialSums)
+          for (Index j = 0; j < kPartialSums; ++j) sums[j] += from[i + j];
+      for (; i < n_; ++i) sums[i % kPartialSums] += stays(i) ? from[i * step] : T(0);
     }
   }
 
-  void reverse() {
-    for (std::uint32_t row : plan_.cleared_rows) std::fill_n(adjoints_ + width_ * row, n_, T(0));
+  // The adjoints of the outputs. A lane that left has the seed 0, and adjoints of 0 pass nothing on.
+  void place_seeds() {
     for (Index o = 0; o < pass_.outputs_; ++o) {
-      const std::uint32_t row = plan_.output_rows[static_cast<std::size_t>(o)];
+      const auto at_o = static_cast<std::size_t>(o);
+      const std::uint32_t row = plan_.output_rows[at_o];
       if (row == Plan::kNoRow) continue;
       const T* seeds = pass_.request_.seeds ? pass_.request_.seeds + o * pass_.request_.lanes : nullptr;
-      // A lane that left has the seed 0, and adjoints of 0 pass nothing on.
       const auto seed = [&](Index i) { return !stays(i) ? T(0) : seeds ? seeds[lane(i)] : T(1); };
-      if (plan_.output_is_shared[static_cast<std::size_t>(o)]) {
+      if (plan_.output_is_shared[at_o]) {
         T* to = boundary_ + kPartialSums * row;
         for (Index i = 0; i < n_; ++i) to[i % kPartialSums] += seed(i);
-      } else {
-        T* to = adjoints_ + width_ * row;
+        continue;
+      }
+      T* to = adjoints(row);
+      if (!plan_.seed_is_first[at_o]) {
         for (Index i = 0; i < n_; ++i) to[i] += seed(i);
+      } else if (!all_stay() || (seeds && pass_.lanes_.list)) {
+        for (Index i = 0; i < n_; ++i) to[i] = seed(i);
+      } else if (seeds) {
+        std::copy_n(seeds + first_, n_, to);
+      } else {
+        std::fill_n(to, n_, T(1));
       }
     }
+  }
+  void reverse() {
+    place_seeds();
     for (const ReverseStep& step : plan_.reverse) {
       const auto& loops = step.first ? pass_.kernels_.reverse_first : pass_.kernels_.reverse;
-      loops[static_cast<int>(step.opcode)][step.operand][step.mode](
-          {n_,
-           step.sums ? boundary_ + kPartialSums * step.to : adjoints_ + width_ * step.to,
-           adjoints_ + width_ * step.m,
-           {at(step.operands[0]), at(step.operands[1]), at(step.operands[2])},
-           at(step.y),
-           pass_.options(step.options)});
+      loops[static_cast<int>(step.opcode)][step.operand][step.mode]({n_,
+                                                                     step.sums ? boundary_ + kPartialSums * step.to : adjoints(step.to),
+                                                                     adjoints(step.m),
+                                                                     {at(step.operands[0]), at(step.operands[1]), at(step.operands[2])},
+                                                                     at(step.y),
+                                                                     pass_.options(step.options)});
     }
     if (!wants_data_gradient(pass_.request_)) return;
     const T zero = 0;
     for (Index d = 0; d < data(); ++d) {
-      T* to = pass_.request_.data_gradient_rows ? pass_.request_.data_gradient_rows[d]
-                                                : pass_.request_.data_gradient + d * pass_.request_.lanes;
-      if (!to) continue;
+      T* to = pass_.gradient_of(d);
+      if (!to || (pass_.in_place_ && plan_.data_is_first[static_cast<std::size_t>(d)])) continue;
       const std::uint32_t row = plan_.data_rows[static_cast<std::size_t>(d)];
       const bool is_zero = row == Plan::kNoRow;
-      write(to, is_zero ? &zero : adjoints_ + width_ * row, is_zero ? 0 : 1);
+      write(to, is_zero ? &zero : adjoints(row), is_zero ? 0 : 1);
     }
   }
 
@@ -346,8 +400,9 @@ template <class T> class Pass<T>::Block {
   const Plan& plan_;
   const Index width_;
   const Scratch<T> memory_;
-  T *const rows_, *const adjoints_, *const gathered_, *const boundary_, *const sums_;
+  T *const rows_, *const gathered_, *const boundary_, *const sums_;
   const Scratch<const T*> columns_;
+  const Scratch<T*> row_at_;  // the values, and then the adjoints
   const Scratch<std::uint32_t> left_at_;
   Index first_ = 0, n_ = 0, staying_ = 0;
 };

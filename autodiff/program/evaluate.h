@@ -14,12 +14,12 @@ template <class T> struct Request {
   const T* const* columns = nullptr;  ///< of data
   Index lanes = 1;
   T* values = nullptr;                     ///< [output][lane]
-  T* const* value_rows = nullptr;          ///< instead of values: where the lanes of each output go
+  T* const* value_rows = nullptr;          ///< instead of values: where the lanes of each output go, which is no operand
   T* sums = nullptr;                       ///< [output], over the lanes
   const T* seeds = nullptr;                ///< [output][lane]: the adjoints of the outputs; null: 1 for each
   T* parameters_gradient = nullptr;        ///< [parameter], summed over the lanes
   T* data_gradient = nullptr;              ///< [data][lane]
-  T* const* data_gradient_rows = nullptr;  ///< instead of data_gradient: where the lanes of each go; null: nowhere
+  T* const* data_gradient_rows = nullptr;  ///< instead of data_gradient: where the lanes of each go, which is no operand; null: nowhere
   /// Of a program without guards: whether value_rows has rows for costly_values behind those of the outputs, or `columns` has them behind
   /// the data.
   Costly costly = Costly::computed;

@@ -4,14 +4,16 @@
 
 #include <cmath>
 
+#include "autodiff/functions/straight.h"
 #include "autodiff/program/recorder.h"
+#include "autodiff/program/straight_source.h"
 
 namespace wengert::detail {
 namespace {
 
 using Strings = std::array<std::string, 3>;
 
-// Operators and what <cmath> has, with # for the operand or #1, #2, #3; null for the others.
+// Operators and what <cmath> computes exactly, or one number at a time, with # for the operand or #1, #2, #3; null for the others.
 const char* pattern_of(Opcode opcode) {
   switch (opcode) {
     case Opcode::add:
@@ -34,6 +36,27 @@ const char* pattern_of(Opcode opcode) {
       return "std::fabs(#1)";
     case Opcode::round:
       return "std::rint(#1)";
+    case Opcode::sqrt:
+    case Opcode::floor:
+    case Opcode::ceil:
+      return "std::@(#1)";
+    case Opcode::pow:
+      return "std::@(#1, #2)";
+    case Opcode::where:
+      return "#1 != 0 ? #2 : #3";
+    default:
+      return nullptr;
+  }
+}
+
+// What the function of a straight formula returns, after `straight` for its namespace and `special` for that of functions/special.cpp: as
+// lane_value (lane_functions.h). Empty for other functions.
+std::string straight_value_of(Opcode opcode, const std::array<double, 2>& options, const std::string& prefix) {
+  const char* name = info(opcode).name;
+  const auto of_positive = [&](const char* straight, const std::string& otherwise) {
+    return fmt::format("x > 0 ? {0}straight::{1}_of_positive(x) : {0}special::{2}", prefix, straight, otherwise);
+  };
+  switch (opcode) {
     case Opcode::exp:
     case Opcode::exp2:
     case Opcode::expm1:
@@ -41,12 +64,6 @@ const char* pattern_of(Opcode opcode) {
     case Opcode::log2:
     case Opcode::log10:
     case Opcode::log1p:
-    case Opcode::sqrt:
-    case Opcode::floor:
-    case Opcode::ceil:
-    case Opcode::sin:
-    case Opcode::cos:
-    case Opcode::tan:
     case Opcode::asin:
     case Opcode::acos:
     case Opcode::atan:
@@ -58,15 +75,26 @@ const char* pattern_of(Opcode opcode) {
     case Opcode::atanh:
     case Opcode::erf:
     case Opcode::erfc:
-      return "std::@(#1)";
-    case Opcode::pow:
+      return fmt::format("{}straight::{}(x)", prefix, name);
+    case Opcode::sin:
+    case Opcode::cos:
+    case Opcode::tan:
+      return fmt::format("std::fabs(x) <= {0} ? {1}straight::{2}(x) : std::{2}(x)", literal_of(fn::straight::kTrigonometricLimit), prefix,
+                         name);
     case Opcode::atan2:
     case Opcode::hypot:
-      return "std::@(#1, #2)";
-    case Opcode::where:
-      return "#1 != 0 ? #2 : #3";
+      return fmt::format("{}straight::{}(a, b)", prefix, name);
+    case Opcode::digamma:
+      return of_positive("digamma", "digamma(x)");
+    case Opcode::polygamma: {
+      const std::string any = fmt::format("polygamma({}, x)", literal_of(options[0]));
+      if (options[0] == 0) return of_positive("digamma", any);
+      if (options[0] == 1) return of_positive("trigamma", any);
+      if (options[0] == 2) return of_positive("tetragamma", any);
+      return fmt::format("{}special::{}", prefix, any);
+    }
     default:
-      return nullptr;
+      return {};
   }
 }
 
@@ -146,11 +174,6 @@ std::string literal_of(double value) {
 std::string FunctionSource::expression(Opcode opcode, const Strings& operands, const std::array<double, 2>& options) {
   if (const char* condition = condition_of(opcode)) return filled(condition, opcode, operands) + " ? 1.0 : 0.0";
   if (const char* pattern = pattern_of(opcode)) return filled(pattern, opcode, operands);
-  if (opcode == Opcode::digamma || opcode == Opcode::polygamma) {
-    special_ = true;
-    return opcode == Opcode::digamma ? fmt::format("{}special::digamma({})", prefix_, operands[0])
-                                     : fmt::format("{}special::polygamma({}, {})", prefix_, literal_of(options[0]), operands[0]);
-  }
   const std::string name = name_of(opcode, options);
   return info(opcode).operands == 1 ? fmt::format("{}({})", name, operands[0]) : fmt::format("{}({}, {})", name, operands[0], operands[1]);
 }
@@ -163,6 +186,12 @@ std::string FunctionSource::name_of(Opcode opcode, const std::array<double, 2>& 
   entry->second = name;
   if (opcode == Opcode::lgamma) {  // std::lgamma writes to a global variable
     definitions_ += fmt::format("static inline double {}(double x) {{\n  int sign;\n  return ::lgamma_r(x, &sign);\n}}\n", name);
+    return name;
+  }
+  if (const std::string value = straight_value_of(opcode, options, prefix_); !value.empty()) {
+    if (value.find("special::") != value.npos) special_ = true;
+    definitions_ += fmt::format("static inline double {}({}) {{ return {}; }}\n", name,
+                                info(opcode).operands == 1 ? "double x" : "double a, double b", value);
     return name;
   }
   const WengertList list = formula_of(opcode, options);
@@ -202,12 +231,16 @@ std::string FunctionSource::name_of(Opcode opcode, const std::array<double, 2>& 
 }
 
 std::string FunctionSource::definitions(bool with_vector) const {
+  const std::string straight = straight_namespace(prefix_ + "straight", definitions_);
   std::string text = "#include <math.h>\n\n";
   if (special_) text += "#include <array>\n";
   text += "#include <cmath>\n";
-  if (special_) text += "#include <limits>\n";
+  if (!straight.empty()) text += "#include <cstdint>\n";
+  if (special_ || !straight.empty()) text += "#include <limits>\n";
+  if (!straight.empty()) text += "#include <type_traits>\n";
   if (with_vector) text += "#include <vector>\n";
   if (special_) text += fmt::format("\nnamespace {}special {{\n{}}}\n", prefix_, special_functions_source);
+  if (!straight.empty()) text += "\n" + straight;
   return text + "\n" + definitions_ + (definitions_.empty() ? "" : "\n");
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 // Internal.
-// The functions of programs as C++ source: what <cmath> has by its name, the others as functions of the source's own, whose formulas are
-// recorded from their structs in functions.h.
+// The functions of programs as C++ source: elementary functions as the straight formulas that the evaluator uses, the others as functions
+// of the source's own, whose formulas are recorded from their structs in functions.h.
 #include <array>
 #include <map>
 #include <string>

@@ -1,5 +1,7 @@
 #include "autodiff/program/opcode.h"
 
+#include "autodiff/program/lane_functions.h"
+
 namespace wengert {
 namespace {
 
@@ -49,11 +51,11 @@ namespace {
 template <class T> double compute_as(Opcode opcode, const double* x, const double* options) {
   return visit_function(opcode, options, [x]<class F>(const F& f) -> double {
     if constexpr (FunctionTraits<F>::operands == 1) {
-      return f.value(static_cast<T>(x[0]));
+      return lane_value(f, static_cast<T>(x[0]));
     } else if constexpr (FunctionTraits<F>::operands == 2) {
-      return f.value(static_cast<T>(x[0]), static_cast<T>(x[1]));
+      return lane_value(f, static_cast<T>(x[0]), static_cast<T>(x[1]));
     } else {
-      return f.value(static_cast<T>(x[0]), static_cast<T>(x[1]), static_cast<T>(x[2]));
+      return lane_value(f, static_cast<T>(x[0]), static_cast<T>(x[1]), static_cast<T>(x[2]));
     }
   });
 }

@@ -94,6 +94,8 @@ class Planner {
       for (std::uint32_t y : list_.outputs) plan_.outputs.push_back(place_[y]);
     if (wanted_.costly == Costly::written)
       for (std::uint32_t v : costly_) plan_.outputs.push_back(place_[v]);
+    std::vector<char> known(plan_.rows);
+    for (Place y : plan_.outputs) plan_.output_is_first.push_back(y.kind() == Place::row && !std::exchange(known[y.index()], true));
     if (wanted_.any_derivative()) plan_reverse();
   }
 
@@ -275,7 +277,9 @@ class Planner {
     };
     for (std::uint32_t y : list_.outputs) {
       if (reached_[y] && !in_lanes_[y]) add_boundary(y);
-      if (reached_[y] && in_lanes_[y] && row_of[y] == Plan::kNoRow) plan_.cleared_rows.push_back(row_of[y] = take());
+      const bool is_first = reached_[y] && in_lanes_[y] && row_of[y] == Plan::kNoRow;
+      if (is_first) row_of[y] = take();
+      plan_.seed_is_first.push_back(is_first);
       plan_.output_rows.push_back(reached_[y] ? row_of[y] : Plan::kNoRow);
       plan_.output_is_shared.push_back(!in_lanes_[y]);
     }
@@ -313,8 +317,13 @@ class Planner {
       }
       if (in_lanes_[v] && --users[row_of[v]] == 0) rows.give_back(row_of[v]);
     }
-    for (std::uint32_t d = 0; d < list_.data; ++d) plan_.data_rows.push_back(wanted_.data ? row_of[list_.parameters + d] : Plan::kNoRow);
     plan_.adjoint_rows = rows.count();
+    std::vector<char> known(plan_.adjoint_rows);
+    for (std::uint32_t d = 0; d < list_.data; ++d) {
+      const std::uint32_t row = wanted_.data ? row_of[list_.parameters + d] : Plan::kNoRow;
+      plan_.data_rows.push_back(row);
+      plan_.data_is_first.push_back(row != Plan::kNoRow && !std::exchange(known[row], true));
+    }
   }
 
   const WengertList& list_;

@@ -79,15 +79,17 @@ struct Plan {
   std::uint32_t rows = 0;
   std::vector<ForwardStep> steps;
   std::vector<GuardStep> guards;
-  std::vector<Place> outputs;  // empty if they are not wanted
+  std::vector<Place> outputs;         // empty if they are not wanted
+  std::vector<char> output_is_first;  // of those in its row; false for what lies in no row
 
   static constexpr std::uint32_t kNoRow = ~std::uint32_t{0};
   std::uint32_t adjoint_rows = 0;
-  std::vector<std::uint32_t> boundary;      // the uniform numbers that lanes read: their adjoints are sums over lanes
-  std::vector<std::uint32_t> output_rows;   // of the adjoint of each output, or its position in the boundary; kNoRow where it is not wanted
-  std::vector<char> output_is_shared;       // by all lanes: its adjoint is in the boundary
-  std::vector<std::uint32_t> data_rows;     // of the adjoint of each data column; kNoRow where it is 0
-  std::vector<std::uint32_t> cleared_rows;  // set to 0 before the seeds are added
+  std::vector<std::uint32_t> boundary;     // the uniform numbers that lanes read: their adjoints are sums over lanes
+  std::vector<std::uint32_t> output_rows;  // of the adjoint of each output, or its position in the boundary; kNoRow where it is not wanted
+  std::vector<char> output_is_shared;      // by all lanes: its adjoint is in the boundary
+  std::vector<char> seed_is_first;         // in its row of adjoints
+  std::vector<std::uint32_t> data_rows;    // of the adjoint of each data column; kNoRow where it is 0
+  std::vector<char> data_is_first;         // of those in its row
   std::vector<ReverseStep> reverse;
 };
 

@@ -24,8 +24,8 @@ struct CppOptions {
 /// Where the list repeats itself, as recorded loops do, the source has a loop again, so that its length does not depend on the number of
 /// rounds; constants that differ from round to round are in a table. What a gradient needs of each round is saved in an array.
 ///
-/// The results have the bits of the evaluator if the source is compiled with -ffp-contract=off -fno-builtin, without -ffast-math, and uses
-/// the same C library.
+/// Elementary functions are written out as the straight formulas of the evaluator. The results have its bits if the source is compiled with
+/// -ffp-contract=off -fno-builtin, without -ffast-math, and uses the same C library, which computes pow and lgamma.
 ///
 /// A ValueError if the name is not one that a C function can have.
 std::string to_cpp(const Program& program, std::string_view name, const CppOptions& options = {});
