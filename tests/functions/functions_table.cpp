@@ -30,8 +30,8 @@ function is evaluated at 10 000 points or more: evenly spaced over the range, at
 zero. Values are compared with long double references (`tests/support/reference_functions.h`), slopes with their own formula in long double.
 Of a Scalar the elementary functions are those of the C library (here glibc 2.36 on x86-64; others differ by a few tenths of a ULP). Of
 tensors and programs they are the library's own straight formulas (`autodiff/functions/straight.h`), which run on the SIMD units and give
-the same bits on every processor. The table has the larger error of the two; values of Scalars and of the others may differ by their sum. In float32,
-values of tensors are within 4 ULP, and within 1.6 for exp, log, tanh, sin and cos.
+the same bits on every processor. The table has the larger error of the two; values of Scalars and of the others may differ by their sum.
+In float32, values of tensors are within 4 ULP, and within 1.6 for exp, log, tanh, sin and cos.
 
 The library guarantees, and the tests check, at most 4 ULP for the value, or twice the condition number $|x f'(x) / f(x)|$ where that is
 more: in the tail of gelu, and near the zeros of lgamma, digamma and the logarithms. For functions of the form $f(x) = x g(x)$, such as

@@ -1,7 +1,7 @@
 // Random programs with branches, loops and choices, recorded at one input and replayed at others: each lane must have the bits of the
-// ordinary run with the same elementary functions, its value must be near that of the C library's, and derivatives of the first three orders
-// must be those of forward mode, which shares no code with the library. An argument (test_random_branches -- 100000) says how many programs;
-// without it as many as two seconds allow.
+// ordinary run with the same elementary functions, its value must be near that of the C library's, and derivatives of the first three
+// orders must be those of forward mode, which shares no code with the library. An argument (test_random_branches -- 100000) says how many
+// programs; without it as many as two seconds allow.
 #include <autodiff/autodiff.h>
 
 #include <array>
