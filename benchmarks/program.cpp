@@ -115,6 +115,9 @@ void logistic_regression(Benchmark& benchmark) {
   std::vector<Contestant> all{{"ours", [&] { program.sum_and_gradient(w, columns, ours); }, &ours},
                               {"tape", [&] { gradient_by_tape(f, w, tape); }, &tape},
                               {"hand", [&] { f.by_hand(w, hand); }, &hand}};
+  std::vector<double> by_compiled(w.size());
+  const CompiledProgram compiled = compile(program);
+  all.push_back({"compiled", [&] { compiled.sum_and_gradient(w, columns, by_compiled); }, &by_compiled});
 #ifdef WENGERT_WITH_ADOLC
   std::vector<double> by_adolc(w.size());
   all.push_back({"adolc", [&] { adolc().logreg(w, by_adolc); }, &by_adolc});
@@ -156,6 +159,15 @@ void gaussian_mixture(Benchmark& benchmark) {
   };
   std::vector<Contestant> all{
       {"ours", run, &ours}, {"tape", [&] { gradient_by_tape(f, p, tape); }, &tape}, {"hand", [&] { f.by_hand(p, hand); }, &hand}};
+  std::vector<double> by_compiled(p.size());
+  const CompiledProgram compiled = compile(point);
+  all.push_back({"compiled",
+                 [&] {
+                   compiled.sum_and_gradient(p, columns, by_compiled);
+                   rest.sum_and_gradient(p, one, of_rest);
+                   for (std::size_t i = 0; i < ours.size(); ++i) by_compiled[i] += of_rest[i];
+                 },
+                 &by_compiled});
 #ifdef WENGERT_WITH_ADOLC
   std::vector<double> by_adolc(p.size());
   all.push_back({"adolc", [&] { adolc().gmm(p, by_adolc); }, &by_adolc});
@@ -196,9 +208,12 @@ void heston(Benchmark& benchmark) {
     std::fill(hand.begin(), hand.end(), 0.0);
     for (std::size_t k = 0; k < paths; ++k) H::by_hand(p, &numbers[k * H::kData], 1, hand);
   };
+  std::vector<double> by_compiled(p.size());
+  const CompiledProgram compiled = compile(program);
   benchmark.compare(name, {{"ours", [&] { program.sum_and_gradient(p, columns, ours); }, &ours},
                            {"tape", [&] { by_tape(H::kPaths); }, &tape},
-                           {"hand", [&] { by_hand(H::kPaths); }, &hand}});
+                           {"hand", [&] { by_hand(H::kPaths); }, &hand},
+                           {"compiled", [&] { compiled.sum_and_gradient(p, columns, by_compiled); }, &by_compiled}});
   benchmark.print_lanes(
       name, "tape", [&](std::size_t lanes) { program.sum_and_gradient(p, first_lanes(data, lanes), ours); }, by_tape);
 }
@@ -244,6 +259,9 @@ void bundle(Benchmark& benchmark) {
                                  }
                                },
                                nullptr}};
+  std::vector<double> by_compiled(jacobian.size());
+  const CompiledProgram compiled = compile(blocks, {.gradient = false});
+  all.push_back({"compiled", [&] { compiled.values({}, columns, by_compiled); }, nullptr});
 #ifdef WENGERT_WITH_ADOLC
   std::vector<double> by_adolc(kElements);
   all.push_back({"adolc", [&] { adolc().bundle(data, by_adolc); }, &by_adolc});

@@ -11,7 +11,7 @@ namespace wengert {
 
 struct CompileOptions {
   std::string compiler = {};                                  ///< with its first options, between spaces; empty: $CXX, and c++ without that
-  std::vector<std::string> flags = {"-O2", "-march=native"};  ///< besides those that keep the bits of the evaluator
+  std::vector<std::string> flags = {"-O3", "-march=native"};  ///< besides those that keep the bits of the evaluator
   bool gradient = true;                                       ///< of a program of one output: compile its value_and_gradient too
   By by = By::automatic;                                      ///< what the gradient is taken by
   int max_lines = 20'000;                                     ///< of source: compilers take minutes for more

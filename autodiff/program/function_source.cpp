@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <optional>
 
 #include "autodiff/functions/straight.h"
 #include "autodiff/program/recorder.h"
@@ -49,12 +50,15 @@ const char* pattern_of(Opcode opcode) {
   }
 }
 
-// What the function of a straight formula returns, after `straight` for its namespace and `special` for that of functions/special.cpp: as
-// lane_value (lane_functions.h). Empty for other functions.
-std::string straight_value_of(Opcode opcode, const std::array<double, 2>& options, const std::string& prefix) {
+// A function with a straight formula, as lane_value (lane_functions.h): the formula where `holds` or everywhere if that is empty, and
+// `otherwise` elsewhere. # is the operand, or #1 and #2.
+struct Straight {
+  std::string formula, holds, otherwise;
+};
+std::optional<Straight> straight_of(Opcode opcode, const std::array<double, 2>& options, const std::string& prefix) {
   const char* name = info(opcode).name;
   const auto of_positive = [&](const char* straight, const std::string& otherwise) {
-    return fmt::format("x > 0 ? {0}straight::{1}_of_positive(x) : {0}special::{2}", prefix, straight, otherwise);
+    return Straight{fmt::format("{}straight::{}_of_positive(#1)", prefix, straight), "#1 > 0", prefix + "special::" + otherwise};
   };
   switch (opcode) {
     case Opcode::exp:
@@ -75,26 +79,26 @@ std::string straight_value_of(Opcode opcode, const std::array<double, 2>& option
     case Opcode::atanh:
     case Opcode::erf:
     case Opcode::erfc:
-      return fmt::format("{}straight::{}(x)", prefix, name);
+      return Straight{fmt::format("{}straight::{}(#1)", prefix, name), {}, {}};
     case Opcode::sin:
     case Opcode::cos:
     case Opcode::tan:
-      return fmt::format("std::fabs(x) <= {0} ? {1}straight::{2}(x) : std::{2}(x)", literal_of(fn::straight::kTrigonometricLimit), prefix,
-                         name);
+      return Straight{fmt::format("{}straight::{}(#1)", prefix, name),
+                      fmt::format("std::fabs(#1) <= {}", literal_of(fn::straight::kTrigonometricLimit)), fmt::format("std::{}(#1)", name)};
     case Opcode::atan2:
     case Opcode::hypot:
-      return fmt::format("{}straight::{}(a, b)", prefix, name);
+      return Straight{fmt::format("{}straight::{}(#1, #2)", prefix, name), {}, {}};
     case Opcode::digamma:
-      return of_positive("digamma", "digamma(x)");
+      return of_positive("digamma", "digamma(#1)");
     case Opcode::polygamma: {
-      const std::string any = fmt::format("polygamma({}, x)", literal_of(options[0]));
+      const std::string any = fmt::format("polygamma({}, #1)", literal_of(options[0]));
       if (options[0] == 0) return of_positive("digamma", any);
       if (options[0] == 1) return of_positive("trigamma", any);
       if (options[0] == 2) return of_positive("tetragamma", any);
-      return fmt::format("{}special::{}", prefix, any);
+      return Straight{prefix + "special::" + any, {}, {}};
     }
     default:
-      return {};
+      return std::nullopt;
   }
 }
 
@@ -110,9 +114,9 @@ const char* condition_of(Opcode opcode) {
     case Opcode::not_equal:
       return "#1 != #2";
     case Opcode::both:
-      return "(#1 != 0) & (#2 != 0)";
+      return "((#1 != 0) & (#2 != 0))";
     case Opcode::either:
-      return "(#1 != 0) | (#2 != 0)";
+      return "((#1 != 0) | (#2 != 0))";
     case Opcode::opposite:
       return "#1 == 0";
     case Opcode::signbit:
@@ -122,9 +126,9 @@ const char* condition_of(Opcode opcode) {
   }
 }
 
-std::string filled(const char* pattern, Opcode opcode, const Strings& operands) {
+std::string filled(const std::string& pattern, Opcode opcode, const Strings& operands) {
   std::string text;
-  for (const char* c = pattern; *c; ++c) {
+  for (const char* c = pattern.c_str(); *c; ++c) {
     if (*c == '@') {
       text += info(opcode).name;
     } else if (*c == '#') {
@@ -188,10 +192,13 @@ std::string FunctionSource::name_of(Opcode opcode, const std::array<double, 2>& 
     definitions_ += fmt::format("static inline double {}(double x) {{\n  int sign;\n  return ::lgamma_r(x, &sign);\n}}\n", name);
     return name;
   }
-  if (const std::string value = straight_value_of(opcode, options, prefix_); !value.empty()) {
-    if (value.find("special::") != value.npos) special_ = true;
-    definitions_ += fmt::format("static inline double {}({}) {{ return {}; }}\n", name,
-                                info(opcode).operands == 1 ? "double x" : "double a, double b", value);
+  const bool is_unary = info(opcode).operands == 1;
+  if (const auto straight = straight_of(opcode, options, prefix_)) {
+    if ((straight->formula + straight->otherwise).find("special::") != std::string::npos) special_ = true;
+    const std::string value =
+        straight->holds.empty() ? straight->formula : fmt::format("{} ? {} : {}", straight->holds, straight->formula, straight->otherwise);
+    definitions_ += fmt::format("static inline double {}({}) {{ return {}; }}\n", name, is_unary ? "double x" : "double a, double b",
+                                filled(value, opcode, {is_unary ? "x" : "a", "b", ""}));
     return name;
   }
   const WengertList list = formula_of(opcode, options);
@@ -230,6 +237,34 @@ std::string FunctionSource::name_of(Opcode opcode, const std::array<double, 2>& 
   return name;
 }
 
+std::string FunctionSource::call_on_lanes(Opcode opcode, const Strings& operands, const std::string& to,
+                                          const std::array<double, 2>& options) {
+  const bool is_unary = info(opcode).operands == 1;
+  const Strings elements{is_unary ? "x[i]" : "a[i]", "b[i]", ""};
+  const auto [entry, is_new] = lane_loops_.try_emplace({opcode, {literal_of(options[0]), literal_of(options[1])}});
+  if (is_new) {
+    entry->second = fmt::format("{}lanes_{}_{}", prefix_, info(opcode).name, lane_loops_.size());
+    const std::string value = expression(opcode, elements, options);
+    const auto straight = straight_of(opcode, options, prefix_);
+    const bool in_part = straight && !straight->holds.empty();
+    definitions_ +=
+        fmt::format("[[gnu::flatten]] static void {}(long n, {}, double* y) {{\n  {}\n  for (long i = 0; i < n; ++i) y[i] = {};\n",
+                    entry->second, is_unary ? "const double* x" : "const double* a, const double* b", independent(),
+                    in_part ? filled(straight->formula, opcode, elements) : value);
+    if (in_part)
+      definitions_ += fmt::format("  for (long i = 0; i < n; ++i)\n    if (!({})) y[i] = {};\n", filled(straight->holds, opcode, elements),
+                                  filled(straight->otherwise, opcode, elements));
+    definitions_ += "}\n";
+  }
+  return is_unary ? fmt::format("{}(n, {}, {});", entry->second, operands[0], to)
+                  : fmt::format("{}(n, {}, {}, {});", entry->second, operands[0], operands[1], to);
+}
+
+std::string FunctionSource::independent() {
+  independent_ = true;
+  return prefix_ + "INDEPENDENT";
+}
+
 std::string FunctionSource::definitions(bool with_vector) const {
   const std::string straight = straight_namespace(prefix_ + "straight", definitions_);
   std::string text = "#include <math.h>\n\n";
@@ -239,8 +274,15 @@ std::string FunctionSource::definitions(bool with_vector) const {
   if (special_ || !straight.empty()) text += "#include <limits>\n";
   if (!straight.empty()) text += "#include <type_traits>\n";
   if (with_vector) text += "#include <vector>\n";
+
   if (special_) text += fmt::format("\nnamespace {}special {{\n{}}}\n", prefix_, special_functions_source);
   if (!straight.empty()) text += "\n" + straight;
+  // (GCC would make calls of memmove of the shortest copies.)
+  if (independent_)
+    text += fmt::format(
+        "\n#ifdef __clang__\n#define {0}INDEPENDENT\n#else\n#define {0}INDEPENDENT _Pragma(\"GCC ivdep\")\n"
+        "#pragma GCC optimize(\"no-tree-loop-distribute-patterns\")\n#endif\n",
+        prefix_);
   return text + "\n" + definitions_ + (definitions_.empty() ? "" : "\n");
 }
 

@@ -22,6 +22,11 @@ class FunctionSource {
 
   /// The value of an operation. The operands are names or literals.
   std::string expression(Opcode opcode, const std::array<std::string, 3>& operands, const std::array<double, 2>& options);
+  /// "f(n, x, to);": the same for arrays of n lanes, which must not overlap `to`.
+  std::string call_on_lanes(Opcode opcode, const std::array<std::string, 3>& operands, const std::string& to,
+                            const std::array<double, 2>& options);
+  /// A line before a loop whose rounds do not depend on each other, though its arrays might overlap.
+  std::string independent();
   /// The functions that expressions have called so far, in the order in which they must be written, behind the headers that they and
   /// the rest of the source need.
   std::string definitions(bool with_vector) const;
@@ -31,7 +36,8 @@ class FunctionSource {
 
   std::string prefix_, definitions_;
   bool special_ = false;  // digamma or polygamma
-  std::map<std::pair<Opcode, std::array<std::string, 2>>, std::string> names_;
+  bool independent_ = false;
+  std::map<std::pair<Opcode, std::array<std::string, 2>>, std::string> names_, lane_loops_;
   std::map<Opcode, int> variants_;
 };
 

@@ -62,6 +62,41 @@ template <class T> double compute_as(Opcode opcode, const double* x, const doubl
 
 }  // namespace
 
+bool is_arithmetic(Opcode opcode) {
+  switch (opcode) {
+    case Opcode::add:
+    case Opcode::subtract:
+    case Opcode::multiply:
+    case Opcode::divide:
+    case Opcode::negative:
+    case Opcode::square:
+    case Opcode::reciprocal:
+    case Opcode::sqrt:
+    case Opcode::rsqrt:
+    case Opcode::abs:
+    case Opcode::sign:
+    case Opcode::step:
+    case Opcode::floor:
+    case Opcode::ceil:
+    case Opcode::round:
+    case Opcode::softsign:
+    case Opcode::hardsigmoid:
+    case Opcode::relu:
+    case Opcode::relu6:
+    case Opcode::leaky_relu:
+    case Opcode::hardswish:
+    case Opcode::clamp:
+    case Opcode::hardtanh:
+    case Opcode::softshrink:
+    case Opcode::maximum:
+    case Opcode::minimum:
+    case Opcode::where:
+      return true;
+    default:
+      return info(opcode).condition;
+  }
+}
+
 double compute(Opcode opcode, bool in_float32, const double* operands, const double* options) {
   return in_float32 ? compute_as<float>(opcode, operands, options) : compute_as<double>(opcode, operands, options);
 }

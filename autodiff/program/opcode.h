@@ -110,6 +110,8 @@ template <class Visitor> decltype(auto) visit_function(Opcode opcode, const doub
   return visitor(fn::Where{});
 }
 
+/// Whether an operation is a few instructions of the processor, so that a loop over it takes about as long as its memory.
+bool is_arithmetic(Opcode opcode);
 /// The value of one operation, computed in float32 or float64 as the evaluator does.
 double compute(Opcode opcode, bool in_float32, const double* operands, const double* options);
 

@@ -10,42 +10,6 @@ namespace {
 
 constexpr std::uint32_t kForever = std::numeric_limits<std::uint32_t>::max();
 
-// Whether a loop of the operation takes about as long as its memory.
-bool is_arithmetic(Opcode opcode) {
-  switch (opcode) {
-    case Opcode::add:
-    case Opcode::subtract:
-    case Opcode::multiply:
-    case Opcode::divide:
-    case Opcode::negative:
-    case Opcode::square:
-    case Opcode::reciprocal:
-    case Opcode::sqrt:
-    case Opcode::rsqrt:
-    case Opcode::abs:
-    case Opcode::sign:
-    case Opcode::step:
-    case Opcode::floor:
-    case Opcode::ceil:
-    case Opcode::round:
-    case Opcode::softsign:
-    case Opcode::hardsigmoid:
-    case Opcode::relu:
-    case Opcode::relu6:
-    case Opcode::leaky_relu:
-    case Opcode::hardswish:
-    case Opcode::clamp:
-    case Opcode::hardtanh:
-    case Opcode::softshrink:
-    case Opcode::maximum:
-    case Opcode::minimum:
-    case Opcode::where:
-      return true;
-    default:
-      return info(opcode).condition;
-  }
-}
-
 // Rows are given out from the lowest free one.
 class Rows {
  public:

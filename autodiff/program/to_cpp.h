@@ -8,7 +8,7 @@
 namespace wengert {
 
 struct CppOptions {
-  bool lanes = false;  ///< a loop over lanes, whose data and outputs are arrays of one number a lane
+  bool lanes = false;  ///< loops over lanes, whose data and outputs are arrays of one number a lane; compilers make SIMD of them at -O3
   bool loops = true;   ///< where the list repeats itself, the source has a loop
 };
 

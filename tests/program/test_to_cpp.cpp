@@ -46,6 +46,30 @@ std::size_t differences(const Program& program, Function* f, const std::vector<d
   return count;
 }
 
+// Of lanes: how many take the first path, and how many of their outputs differ from the evaluator's.
+struct LaneResult {
+  std::size_t staying = 0, wrong = 0;
+};
+LaneResult run_on_lanes(const Program& program, LanesFunction* f, std::span<const double> parameters,
+                        const std::vector<std::vector<double>>& columns) {
+  const std::size_t lanes = columns[0].size();
+  std::vector<double> y(static_cast<std::size_t>(program.outputs()) * lanes);
+  std::vector<const double*> d;
+  std::vector<double*> to;
+  for (const auto& column : columns) d.push_back(column.data());
+  for (std::size_t o = 0; o < static_cast<std::size_t>(program.outputs()); ++o) to.push_back(y.data() + o * lanes);
+  std::vector<long> left(lanes, -2);
+  f(static_cast<long>(lanes), parameters.data(), d.data(), to.data(), left.data());
+  const std::vector<double> expected = program.values(parameters, Columns(columns));
+  LaneResult result;
+  for (std::size_t i = 0; i < lanes; ++i) {
+    if (left[i] >= 0) continue;
+    ++result.staying;
+    for (std::size_t k = i; k < y.size(); k += lanes) result.wrong += same_bits(y[k], expected[k]) ? 0 : 1;
+  }
+  return result;
+}
+
 template <class F> Program recorded(const F& f) {
   const std::vector<double> x = f.start();
   return record(
@@ -118,6 +142,46 @@ BOOST_AUTO_TEST_CASE(every_function_has_the_bits_of_the_evaluator) {
       BOOST_TEST(differences(program, f, {a, b}) == 0u, "at " << a << ", " << b);
 }
 
+BOOST_AUTO_TEST_CASE(every_function_on_lanes) {
+  // Of an operand of each lane, of one that is the same for all, and of both.
+  const auto all = [](auto p, auto d) {
+    using T = std::remove_cvref_t<decltype(p[0])>;
+    std::vector<T> y{T((d[0] < p[0]) & !(d[1] < d[0])), T((d[0] < p[0]) | signbit(d[1])), where(d[0] < d[1], p[0], d[1])};
+#define WENGERT_FUNCTION(F, name, ...) y.push_back(name(d[0]));
+    WENGERT_UNARY_FUNCTIONS(WENGERT_FUNCTION)
+    WENGERT_UNARY_FUNCTIONS_1(WENGERT_FUNCTION)
+    WENGERT_UNARY_FUNCTIONS_2(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
+    y.push_back(polygamma(d[0], 3.0));
+#define WENGERT_FUNCTION(F, name)      \
+  y.push_back(name(d[0], d[1]));       \
+  y.push_back(name(p[0] + 1.0, d[0])); \
+  y.push_back(name(d[0], p[0]));       \
+  y.push_back(name(d[0] * d[1], 0.5));
+    WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
+#undef WENGERT_FUNCTION
+    return y;
+  };
+  const Program program = record(all, {.parameters = 1, .data = 2}, {0.75, 0.5, 0.25});
+  const auto object = built(to_cpp(program, "all", {.lanes = true}));
+  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN(), kTiny = std::numeric_limits<double>::denorm_min();
+  std::vector<double> special{0.0, -0.0, 1.0, -1.0, 700.0, -800.0, 1e300, kTiny, HUGE_VAL, -HUGE_VAL, kNaN, 1e6, 1.1e6, -3.0};
+  std::mt19937_64 random(3);
+  std::normal_distribution<double> normal(0, 3);
+  for (const double p : {0.75, -2.0, 0.0}) {
+    for (const std::size_t lanes : {1u, 7u, 64u, 65u, 300u}) {
+      std::vector<std::vector<double>> columns(2);
+      for (std::size_t i = 0; i < lanes; ++i) {
+        columns[0].push_back(i % 3 == 0 ? special[i / 3 % special.size()] : normal(random));
+        columns[1].push_back(i % 5 == 0 ? special[i / 5 % special.size()] : normal(random));
+      }
+      const LaneResult result = run_on_lanes(program, object->find<LanesFunction>("all"), {&p, 1}, columns);
+      BOOST_TEST(result.staying == lanes);
+      BOOST_TEST(result.wrong == 0u, lanes << " lanes");
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(benchmark_programs_and_their_gradients_have_the_bits_of_the_evaluator) {
   const auto check = [](const char* name, const Program& program, const std::vector<double>& x, int max_lines) {
     const std::string source = to_cpp(program, name);
@@ -169,28 +233,11 @@ BOOST_AUTO_TEST_CASE(a_point_of_the_mixture_as_a_lane) {
   const Program gradient_program = gradient(program);
   for (const Program& its : {program, gradient_program}) {
     const auto object = built(to_cpp(its, "point", {.lanes = true}));
-    std::vector<double> y(static_cast<std::size_t>(its.outputs() * kLanes));
-    std::vector<const double*> d;
-    std::vector<double*> to;
-    for (const auto& column : columns) d.push_back(column.data());
-    for (int o = 0; o < its.outputs(); ++o) to.push_back(y.data() + o * kLanes);
-    std::vector<long> left(kLanes, -2);
-    object->find<LanesFunction>("point")(kLanes, parameters.data(), d.data(), to.data(), left.data());
-    const PathReport report = its.report(parameters, columns);
-    const std::vector<double> expected = its.values(parameters, Columns(columns));
-    std::size_t staying = 0, wrong = 0;
-    for (std::size_t i = 0; i < kLanes; ++i) {
-      if (left[i] >= 0) continue;
-      ++staying;
-      for (int o = 0; o < its.outputs(); ++o) {
-        const auto k = static_cast<std::size_t>(o) * kLanes + i;
-        wrong += same_bits(y[k], expected[k]) ? 0 : 1;
-      }
-    }
-    BOOST_TEST(wrong == 0u);
-    BOOST_TEST(staying == static_cast<std::size_t>(report.paths[0].lanes));
-    BOOST_TEST(staying > 0u);
-    BOOST_TEST(staying < static_cast<std::size_t>(kLanes));
+    const LaneResult result = run_on_lanes(its, object->find<LanesFunction>("point"), parameters, columns);
+    BOOST_TEST(result.wrong == 0u);
+    BOOST_TEST(result.staying == static_cast<std::size_t>(its.report(parameters, columns).paths[0].lanes));
+    BOOST_TEST(result.staying > 0u);
+    BOOST_TEST(result.staying < static_cast<std::size_t>(kLanes));
   }
 }
 
@@ -222,7 +269,7 @@ BOOST_AUTO_TEST_CASE(loops_of_several_kinds) {
   };
   const auto horner = [](auto p, auto) {
     auto y = p[0];
-    for (int r = 0; r < 40; ++r) y = y * p[1] + std::sin(r + 0.5);
+    for (int r = 0; r < 12; ++r) y = y * p[1] + std::sin(r + 0.5);
     return y;
   };
   const auto nested = [](auto p, auto d) {
@@ -245,6 +292,21 @@ BOOST_AUTO_TEST_CASE(loops_of_several_kinds) {
     }
     return x;
   };
+  const auto lanes_in_rounds = [](auto p, auto d) {  // rounds on what differs from lane to lane, with calls, conditions and guards
+    auto x = d[0], y = p[0] * d[1];
+    for (std::size_t r = 0; r < 25; ++r) {
+      const auto next = where((x < y) & (y < 5.0), x + 0.1 * sin(y), y * 0.9 + d[r] * p[1]);
+      y = exp(-next * next) + x;
+      if (next < 1000.0) x = next;
+    }
+    return x * y;
+  };
+  const auto no_rounds = [](auto p, auto d) {  // a straight list of several segments
+    auto x = d[0];
+    for (std::size_t r = 0; r < 12; ++r)
+      for (std::size_t k = 0; k < 30; ++k) x = 0.5 * x + (x - d[k * k % 30]) * p[k % 3 == 0];
+    return x;
+  };
   const auto check = [](const char* name, const auto& f, int max_lines) {
     std::vector<double> inputs{0.25, 0.75};
     for (int k = 0; k < 30; ++k) inputs.push_back(0.1 * std::cos(k));
@@ -252,6 +314,14 @@ BOOST_AUTO_TEST_CASE(loops_of_several_kinds) {
     for (const Program& its : {program, gradient(program), hessian(program)}) {
       const auto object = built(to_cpp(its, name));
       BOOST_TEST(differences(its, object->template find<Function>(name), inputs) == 0u, name);
+      const auto on_lanes = built(to_cpp(its, name, {.lanes = true}));
+      std::vector<std::vector<double>> columns(30);
+      for (std::size_t k = 0; k < columns.size(); ++k)
+        for (int i = 0; i < 100; ++i) columns[k].push_back(inputs[2 + k] + 0.01 * std::sin(i));
+      const LaneResult result =
+          run_on_lanes(its, on_lanes->template find<LanesFunction>(name), std::span<const double>(inputs).first(2), columns);
+      BOOST_TEST(result.wrong == 0u, name);
+      BOOST_TEST(result.staying > 0u, name);
     }
     BOOST_TEST(lines_of(to_cpp(program, name)) < max_lines, name);
   };
@@ -259,6 +329,8 @@ BOOST_AUTO_TEST_CASE(loops_of_several_kinds) {
   check("horner", horner, 50);
   check("nested", nested, 120);
   check("guarded", guarded, 60);
+  check("lanes_in_rounds", lanes_in_rounds, 80);
+  check("no_rounds", no_rounds, 1500);
 }
 
 BOOST_AUTO_TEST_CASE(the_guard_that_fails_is_reported) {
