@@ -294,9 +294,13 @@ class Reader {
   }
   // (x - center) weight + bias: the operands x, weight, bias, and the center if there is one.
   void scale_and_shift(const Call& call) {
-    std::vector<std::pair<const ElementwiseOperation*, std::size_t>> parts{{&multiplication(), 1}, {&addition(), 2}};
+    Parts parts{{&multiplication(), 1}, {&addition(), 2}};
     if (call.x.size() > 3) parts.insert(parts.begin(), {&subtraction(), 3});
-    std::optional<Place> so_far;
+    add_parts(call, parts, std::nullopt);
+  }
+  // Operations, one after the other, with the operands of these numbers; on the first operand, or on what is at a place.
+  using Parts = std::vector<std::pair<const ElementwiseOperation*, std::size_t>>;
+  void add_parts(const Call& call, const Parts& parts, std::optional<Place> so_far) {
     for (const auto& [f, i] : parts) {
       auto step = elementwise_step(*f, call);
       step->operands = 2;
@@ -488,13 +492,17 @@ class Reader {
     add(std::move(step));
   }
   void normalization(const Call& call) {
-    const Shape& shape = call.y[0].shape();
+    const bool scaled = call.x.size() > 1;  // by the operand 1, and shifted by the operand 2
+    const OperationOptions options = options_of(call);
+    const std::vector<Index>& sizes = options.integers("sizes");
     auto step = std::make_unique<Normalization>();
-    step->outer = shape[0], step->groups = shape[1], step->inner = shape[2];
-    step->eps = options_of(call).number("eps");
+    step->outer = sizes[0], step->groups = sizes[1], step->inner = sizes[2];
+    step->eps = options.number("eps");
     step->x = place(call.x[0]);
-    step->y = result(call);
+    step->y = scaled ? value(call.y[0].size()) : result(call);
+    const Place y = step->y;
     add(std::move(step));
+    if (scaled) add_parts(call, {{&multiplication(), 1}, {&addition(), 2}}, y);
   }
   void sum(const Call& call, bool mean) {
     const Tensor& x = call.x[0];

@@ -47,6 +47,23 @@ template <class Term> WENGERT_LOOP auto sum_of_run(Index first, Index n, const T
   return n < 128 ? sum_of_run<8>(first, n, term) : sum_of_run<32>(first, n, term);
 }
 
+/// The sums of a(i) and of b(i) for i in [0, n), each as above.
+template <class T> struct TwoSums { T a, b; };
+template <Index kPartial, class A, class B> WENGERT_LOOP auto sums_of_run(Index n, const A& a, const B& b) {
+  using T = decltype(a(n));
+  T of_a[kPartial] = {}, of_b[kPartial] = {};
+  Index i = 0;
+  for (; i + kPartial <= n; i += kPartial)
+    for (Index k = 0; k < kPartial; ++k) of_a[k] += a(i + k), of_b[k] += b(i + k);
+  for (Index k = 0; i + k < n; ++k) of_a[k] += a(i + k), of_b[k] += b(i + k);
+  for (Index half = kPartial / 2; half > 0; half /= 2)
+    for (Index k = 0; k < half; ++k) of_a[k] += of_a[k + half], of_b[k] += of_b[k + half];
+  return TwoSums<T>{of_a[0], of_b[0]};
+}
+template <class A, class B> WENGERT_LOOP auto sums_of_run(Index n, const A& a, const B& b) {
+  return n < 128 ? sums_of_run<8>(n, a, b) : sums_of_run<32>(n, a, b);
+}
+
 /// f(line, position of its element `begin`, columns) for lines that lie side by side, at most `most` at a time.
 template <class F> WENGERT_LOOP void for_each_strip(const SomeLines& l, Index most, const F& f) {
   for (Index line = l.first; line < l.last;) {

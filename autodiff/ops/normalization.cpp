@@ -1,15 +1,17 @@
 // Normalisation: layer, group, instance, batch and root-mean-square.
 //
-// All but the last share one operation, which treats x as (outer, groups, inner) and takes the statistics of each group over the other two
-// dimensions. It is one operation for speed: composed, it would take ten passes over x. With n = outer inner and the mean over a group:
-//
+// All but the last treat x as (outer, groups, inner) and take the statistics of each group over the other two dimensions. They are one
+// operation for speed: composed, they would take ten passes over x. With n = outer inner and the mean over a group:
 //
 //   r = 1 / sqrt(variance + eps),  y = r (x - mean x):
 //     x_bar = r (y_bar - mean y_bar - y mean(y y_bar)) - r_bar r^2 y / n          (the Jacobian of y is symmetric)
 //     y_dot = r (x_dot - mean x_dot - y mean(y x_dot)),   r_dot = -r^2 mean(y x_dot)
 //
-// The rules read only the outputs y and r, so x is not saved; r has its own cotangent, for the next order. Scaling and shifting by a
-// weight and a bias are a second one.
+//   z = weight y + bias:
+//     y_bar = weight z_bar,   weight_bar = y z_bar,   bias_bar = z_bar            (summed over what shares a weight)
+//
+// Without weight and bias, the rules read y and r, so x is not saved; r has its own cotangent, for the next order. With them, y is not
+// stored: the backward pass computes it again from x and the statistics of the groups. A recorded one, and forward mode, record y and r.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -20,6 +22,7 @@
 
 #include "autodiff/kernels/blocks.h"
 #include "autodiff/kernels/lines.h"
+#include "autodiff/kernels/partial_sums.h"
 #include "autodiff/kernels/run_elements.h"
 #include "autodiff/kernels/scratch.h"
 #include "autodiff/ops/broadcast.h"
@@ -37,6 +40,7 @@ struct Layout {
   Layout(Index outer, Index groups, Index inner) : outer(outer), groups(groups), inner(inner) {}
   explicit Layout(const Shape& s) : Layout(s[0], s[1], s[2]) {}
   Index outer, groups, inner;
+  Shape sizes() const { return {outer, groups, inner}; }
   double count() const { return static_cast<double>(outer * inner); }
   // f(run, group, offset of its `inner` elements) for each run, in a loop over elements of type T on the best instruction set; f must be
   // always inlined. Threads share the runs.
@@ -112,8 +116,9 @@ template <class T> Moments moments(const T* x, const Layout& l, double eps) {
     return means(l, to);
   };
   const auto square_distance = [&](std::size_t g) __attribute__((always_inline)) {
-    return [ mean = m.mean[g], per_unit = 1 / m.unit[g] ](double v) __attribute__((always_inline)) {  // exact: the unit is a power of two
-      const double distance = (v - mean) * per_unit;
+    return [ mean = m.mean[g], per_unit = 1 / m.unit[g] ](double v) __attribute__((always_inline)) {
+      double distance = v - mean;
+      if constexpr (std::is_same_v<T, double>) distance *= per_unit;  // exact: it is a power of two
       return distance * distance;
     };
   };
@@ -148,18 +153,143 @@ template <class T> Moments moments(const T* x, const Layout& l, double eps) {
 
 Tensor group_mean(const Tensor& x) { return mean(x, Dims{0, 2}, {.keepdim = true}); }
 
+// The statistics of a group: y = (x - center) scale.
+struct Group {
+  double center, scale, r;
+  // The element v in T, as the forward pass has it.
+  template <class T> __attribute__((always_inline)) T standardized(T v) const {
+    return static_cast<T>((static_cast<double>(v) - center) * scale);
+  }
+};
+// What elements of type T are multiplied by: `count` weights, each for `each` neighbours, which then repeat. Null for 1.
+template <class T> struct Weights {
+  const T* weights;
+  Index count, each;
+  __attribute__((always_inline)) Index first(Index at) const { return at / each % count; }
+};
+
+// Backward passes. x_bar is null if it is not asked for; `of_group(g)` gives a Group and must be always inlined. With g = weight y_bar:
+//
+//   x_bar = r (g - mean g - y mean(y g))
+//
+// Products are rounded to T, sums are in double. Where neighbours share a weight, all follows from the sums of y_bar and y y_bar over
+// these, which are stored in the order of the elements.
+template <class T, class OfGroup> void pull_back_channels(const Layout& l, const T* x, const T* y_bar, const Weights<T>& w,
+                                                          const OfGroup& of_group, double* sums, double* sums_y, T* x_bar) {
+  l.for_blocks_of_groups<T>([&](Index first, const Layout& some) {
+    const Index start = first * l.inner, each = w.each, parts = l.inner / each;
+    some.for_each_run<T>([&](Index, Index g, Index at) __attribute__((always_inline)) {
+      const Group group = of_group(first + g);
+      for (Index p = (start + at) / each, end = p + parts; p < end; ++p) {
+        const T *from = x + p * each, *bar = y_bar + p * each;
+        const auto [sum, sum_y] = kernels::sums_of_run(
+            each, [bar](Index i) __attribute__((always_inline)) { return static_cast<double>(bar[i]); },
+            [ from, bar, group ](Index i) __attribute__((always_inline)) {
+              return static_cast<double>(bar[i]) * ((static_cast<double>(from[i]) - group.center) * group.scale);
+            });
+        sums[p] = sum;
+        sums_y[p] = sum_y;
+      }
+    });
+    if (!x_bar) return;
+    PerGroup mean(static_cast<std::size_t>(some.groups)), mean_y(mean.size());
+    for (Index run = 0; run < some.outer * some.groups; ++run) {
+      const auto g = static_cast<std::size_t>(run % some.groups);
+      for (Index p = (start + run * l.inner) / each, end = p + parts; p < end; ++p) {
+        const double weight = w.weights ? static_cast<double>(w.weights[p % w.count]) : 1;
+        mean[g] += weight * sums[p];
+        mean_y[g] += weight * sums_y[p];
+      }
+    }
+    some.for_each_run<T>([&](Index, Index g, Index at) __attribute__((always_inline)) {
+      const Group group = of_group(first + g);
+      const T a = static_cast<T>(mean[static_cast<std::size_t>(g)] / l.count()),
+              b = static_cast<T>(mean_y[static_cast<std::size_t>(g)] / l.count()), r = static_cast<T>(group.r);
+      for (Index p = (start + at) / each, end = p + parts; p < end; ++p) {
+        const T *from = x + p * each, *bar = y_bar + p * each, weight = w.weights ? w.weights[p % w.count] : T(1);
+        T* to = x_bar + p * each;
+        for (Index i = 0; i < each; ++i) to[i] = r * (bar[i] * weight - a - group.standardized(from[i]) * b);
+      }
+    });
+  });
+}
+
+// The same where each element of a run has its own weight, and each group is one run. weight_bar and bias_bar are null, or added up in
+// double, by blocks of runs that depend on the sizes alone.
+template <class T, class OfGroup> void pull_back_rows(const Layout& l, const T* x, const T* y_bar, const Weights<T>& w,
+                                                      const OfGroup& of_group, double* weight_bar, double* bias_bar, T* x_bar) {
+  constexpr Index kAbreast = 4;  // rows whose terms are added before they are stored
+  const Index n = l.inner, unit = std::clamp<Index>(l.groups / 16, kAbreast, 32);
+  const double ns = 8 * kernels::cost::kCopy<T> * static_cast<double>(n);
+  const Index size = kernels::block_size(l.groups, ns, unit), blocks = (l.groups + size - 1) / size;
+  const kernels::Scratch<double> parts(weight_bar ? 2 * blocks * w.count : 0);
+  kernels::for_blocks_of(l.groups, ns, unit, [&, of = of_group](Index first, Index last) {
+    double *const of_weight = parts.data() + first / size * w.count, *const of_bias = of_weight + blocks * w.count;
+    if (weight_bar) std::fill_n(of_weight, w.count, 0.0), std::fill_n(of_bias, w.count, 0.0);
+    const kernels::Scratch<T> standardized(kAbreast * n);
+    T* const ys = standardized.data();
+    const auto pull_back_row = [&](Index row, const T* y) __attribute__((always_inline)) {
+      const T *bar = y_bar + row * n, *weight = w.weights + w.first(row * n);
+      const auto g = [ bar, weight ](Index i) __attribute__((always_inline)) { return bar[i] * weight[i]; };
+      const auto [sum, sum_y] = kernels::sums_of_run(
+          n, [g](Index i) __attribute__((always_inline)) { return static_cast<double>(g(i)); },
+          [ g, y ](Index i) __attribute__((always_inline)) { return static_cast<double>(g(i) * y[i]); });
+      const T a = static_cast<T>(sum / static_cast<double>(n)), b = static_cast<T>(sum_y / static_cast<double>(n)),
+              r = static_cast<T>(of(row).r);
+      T* to = x_bar + row * n;
+      for (Index i = 0; i < n; ++i) to[i] = r * (g(i) - a - y[i] * b);
+    };
+    // The terms of some rows, which share the weights.
+    const auto add_terms = [&](Index row, auto rows) __attribute__((always_inline)) {
+      const T *bar = y_bar + row * n, *y = ys;
+      double *const to_weight = of_weight + w.first(row * n), *const to_bias = of_bias + w.first(row * n);
+      for (Index i = 0; i < n; ++i) {
+        double of_y = to_weight[i], sum = to_bias[i];
+        for (Index k = 0; k < rows; ++k) {
+          of_y += static_cast<double>(bar[k * n + i] * y[k * n + i]);
+          sum += static_cast<double>(bar[k * n + i]);
+        }
+        to_weight[i] = of_y;
+        to_bias[i] = sum;
+      }
+    };
+    kernels::run_elements<T>([&]() __attribute__((always_inline)) {
+      for (Index row = first, next; row < last; row = next) {
+        const bool several = w.count == n && row + kAbreast <= last;
+        next = row + (several ? kAbreast : 1);
+        for (Index k = row; k < next; ++k) {
+          const Group group = of(k);
+          const T* const from = x + k * n;
+          T* const y = ys + (k - row) * n;
+          for (Index i = 0; i < n; ++i) y[i] = group.standardized(from[i]);
+          if (x_bar) pull_back_row(k, y);
+        }
+        if (!weight_bar) continue;
+        if (several) {
+          add_terms(row, std::integral_constant<Index, kAbreast>());
+        } else {
+          add_terms(row, std::integral_constant<Index, 1>());
+        }
+      }
+    });
+  });
+  if (!weight_bar) return;
+  kernels::add_parts(parts.data(), blocks, w.count, w.count, weight_bar);
+  kernels::add_parts(parts.data() + blocks * w.count, blocks, w.count, w.count, bias_bar);
+}
+
 class Standardize : public OperationWithOptions {  // y: the standardized x, r of shape (1, groups, 1)
  public:
-  explicit Standardize(double eps) : eps_(eps) {}
+  Standardize(const Layout& layout, double eps) : l_(layout), eps_(eps) {}
   const char* name() const override { return "normalization"; }
-  void options(OperationOptions& to) const override { to.set("eps", eps_); }
+  void options(OperationOptions& to) const override { to.set("eps", eps_), to.set("sizes", l_.sizes()); }
   const char* latex() const override { return R"(\frac{# - \overline{#}}{\sqrt{\operatorname{var} # + \varepsilon}})"; }
   ValueSet saved_for(int) const override { return output(0) | output(1); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     const Tensor &y = s.y(0), &r = s.y(1);
-    if (y_bar[0].defined()) x_bar[0] = recording() ? carry(y, r, y_bar[0]) : carry_now(y, r, y_bar[0]);
+    if (y_bar[0].defined()) x_bar[0] = recording() ? carry(y, r, y_bar[0]) : carry_now(l_, y, r, y_bar[0]);
     if (!y_bar[1].defined()) return;
-    const Tensor through_r = y * (y_bar[1] * r * r / -Layout(y.shape()).count());  // r^2 may overflow or vanish
+    const Tensor through_r = y * (y_bar[1] * r * r / -l_.count());  // r^2 may overflow or vanish
     x_bar[0] = detail::plus(x_bar[0], through_r);
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
@@ -168,92 +298,150 @@ class Standardize : public OperationWithOptions {  // y: the standardized x, r o
     y_dot[1] = -(r * (r * group_mean(y * x_dot[0])));
   }
 
- private:
+  // J m, where J is the Jacobian of y.
   static Tensor carry(const Tensor& y, const Tensor& r, const Tensor& m) { return r * (m - group_mean(m) - y * group_mean(y * m)); }
-  // The same rule in two passes over the elements, not recorded.
-  static Tensor carry_now(const Tensor& y, const Tensor& r, const Tensor& y_bar) {
+
+ private:
+  // The same in two passes over the elements, not recorded.
+  static Tensor carry_now(const Layout& l, const Tensor& y, const Tensor& r, const Tensor& y_bar) {
     const Tensor m = y_bar.contiguous();
     Tensor x_bar = Tensor::uninitialized(y.shape(), y.dtype());
-    const Layout l(y.shape());
     detail::dispatch_floating(y.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      const T *p = y.data<T>(), *q = m.data<T>(), *scale = r.data<T>();
-      T* out = x_bar.mutable_data<T>();
-      l.for_blocks_of_groups<T>([&](Index first, const Layout& some) {
-        const kernels::Scratch<double> sums_m(some.outer * some.groups), sums_ym(some.outer * some.groups);
-        double *const to_m = sums_m.data(), *const to_ym = sums_ym.data();
-        const Index start = first * l.inner;
-        some.for_each_run<T>([&](Index run, Index, Index at) __attribute__((always_inline)) {
-          const T *y = p + start + at, *bar = q + start + at;
-          to_m[run] = kernels::sum_of_run(
-              0, l.inner, [bar](Index i) __attribute__((always_inline)) { return static_cast<double>(bar[i]); });
-          to_ym[run] = kernels::sum_of_run(
-              0, l.inner,
-              [ y, bar ](Index i) __attribute__((always_inline)) { return static_cast<double>(bar[i]) * static_cast<double>(y[i]); });
-        });
-        const PerGroup mean_m = means(some, to_m), mean_ym = means(some, to_ym);
-        some.for_each_run<T>([&](Index, Index g, Index at) __attribute__((always_inline)) {
-          const T a = static_cast<T>(mean_m[static_cast<std::size_t>(g)]), b = static_cast<T>(mean_ym[static_cast<std::size_t>(g)]);
-          const T *y = p + start + at, *bar = q + start + at, by = scale[first + g];
-          T* to = out + start + at;
-          for (Index i = 0; i < some.inner; ++i) to[i] = by * (bar[i] - a - y[i] * b);
-        });
-      });
+      const Index runs = l.outer * l.groups;
+      const kernels::Scratch<double> sums(2 * runs);
+      const auto of_group = [scale = r.data<T>()](Index g) __attribute__((always_inline)) {
+        return Group{0, 1, static_cast<double>(scale[g])};
+      };
+      pull_back_channels<T>(l, y.data<T>(), m.data<T>(), {nullptr, 1, l.inner}, of_group, sums.data(), sums.data() + runs,
+                            x_bar.mutable_data<T>());
     });
     return x_bar;
   }
 
+  Layout l_;
   double eps_;
 };
 
-// A weight and a bias for elements of a dense tensor: one for each of `count` channels, which are runs of `each` elements; or, where that
-// is 0, for each element of a run.
-struct Affine {
-  // In place, for the n elements at position `at`.
-  template <class T> __attribute__((always_inline)) void apply(T* to, Index at, Index n) const {
-    const T *w = weight.data<T>(), *b = bias.data<T>();
-    if (each == 0) {
-      for (Index i = 0; i < n; ++i) to[i] = to[i] * w[i] + b[i];
-      return;
-    }
-    for (T* const end = to + n; to < end; to += each, at += each) {
-      const Index channel = at / each % weight.size(), m = each;
-      const T scale = w[channel], shift = b[channel];
-      for (Index i = 0; i < m; ++i) to[i] = to[i] * scale + shift;
-    }
-  }
-  Tensor weight, bias;
-  Index each;
-};
+// Shifts and scales x to mean 0 and variance 1 in each group, and multiplies it by the weights and adds as many biases, if given. Then
+// set(group, mean, scale) for each group; the moments are stored in `*statistics`, which has room for those of all groups, if given.
+template <class T, class Set> void standardize_into(const Layout& l, double eps, const T* x, const Weights<T>& w, const T* biases, T* y,
+                                                    Moments* statistics, const Set& set) {
+  l.for_blocks_of_groups<T>([&](Index first, const Layout& some) {
+    const Index start = first * l.inner;
+    const Moments m = moments(x + start, some, eps);
+    for (Index g = 0; g < some.groups; ++g) set(first + g, m.mean[static_cast<std::size_t>(g)], m.scale(g, eps));
+    some.for_each_run<T>([&](Index, Index g, Index at) __attribute__((always_inline)) {
+      const double mean = m.mean[static_cast<std::size_t>(g)], scale = m.scale(g, eps);
+      at += start;
+      const T* const from = x + at;
+      T* const to = y + at;
+      const auto value = [ from, mean, scale ](Index i) __attribute__((always_inline)) {
+        return static_cast<T>((static_cast<double>(from[i]) - mean) * scale);
+      };
+      if (!w.weights) {
+        for (Index i = 0; i < l.inner; ++i) to[i] = value(i);
+      } else if (w.each == 1) {
+        const T *weight = w.weights + w.first(at), *bias = biases + w.first(at);
+        for (Index i = 0; i < l.inner; ++i) to[i] = value(i) * weight[i] + bias[i];
+      } else {
+        for (Index begin = 0, channel = w.first(at); begin < l.inner; begin += w.each, ++channel) {
+          const T weight = w.weights[channel], bias = biases[channel];
+          for (Index i = begin; i < begin + w.each; ++i) to[i] = value(i) * weight + bias;
+        }
+      }
+    });
+    if (statistics) statistics->set(first, m);
+  });
+}
 
-// Shifts and scales x, of shape (outer, groups, inner), to mean 0 and variance 1 in each group. Stores the moments in `*statistics`,
-// which has room for those of all groups, if given. An affine map of what is not recorded follows.
-Tensor standardize(const Tensor& x, double eps, Moments* statistics = nullptr, const Affine* affine = nullptr) {
+struct Standardized {
+  Tensor y, r;
+};
+// x, of shape (outer, groups, inner), without weights.
+Standardized standardize(const Tensor& x, double eps, Moments* statistics = nullptr) {
   const Tensor dense = x.constant().contiguous();
   const Layout l(x.shape());
   Tensor y[2] = {Tensor::uninitialized(x.shape(), x.dtype()), Tensor::uninitialized({1, l.groups, 1}, x.dtype())};
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    const T* in = dense.data<T>();
-    T *out = y[0].mutable_data<T>(), *r = y[1].mutable_data<T>();
-    l.for_blocks_of_groups<T>([&](Index first, const Layout& some) {
-      const Index start = first * l.inner;
-      const Moments m = moments(in + start, some, eps);
-      for (Index g = 0; g < some.groups; ++g) r[first + g] = static_cast<T>(m.scale(g, eps));
-      some.for_each_run<T>([&](Index, Index g, Index at) __attribute__((always_inline)) {
-        const double mean = m.mean[static_cast<std::size_t>(g)], scale = m.scale(g, eps);
-        const T* from = in + start + at;
-        T* to = out + start + at;
-        for (Index i = 0; i < some.inner; ++i) to[i] = static_cast<T>((static_cast<double>(from[i]) - mean) * scale);
-        if (affine) affine->apply(to, start + at, some.inner);
-      });
-      if (statistics) statistics->set(first, m);
-    });
+    standardize_into<T>(l, eps, dense.data<T>(), {}, nullptr, y[0].mutable_data<T>(), statistics,
+                        [r = y[1].mutable_data<T>()](Index g, double, double scale) { r[g] = static_cast<T>(scale); });
   });
   const Tensor* inputs[] = {&x};
-  detail::record_all(Standardize(eps), {}, inputs, y);
-  return y[0];
+  detail::record_all(Standardize(l, eps), {}, inputs, y);
+  return {std::move(y[0]), std::move(y[1])};
 }
+
+// x standardized in the groups of a layout, times a weight plus a bias. Both broadcast to x, so that `each` neighbours share one of
+// `count`.
+class Normalization : public OperationWithOptions {  // x, weight, bias, and as a constant the means and scales of the groups: (2, groups)
+ public:
+  Normalization(const Layout& layout, double eps, Index count, Index each) : l_(layout), eps_(eps), count_(count), each_(each) {}
+  const char* name() const override { return "normalization"; }
+  void options(OperationOptions& to) const override { to.set("eps", eps_), to.set("sizes", l_.sizes()); }
+  const char* latex() const override { return R"(\frac{#1 - \overline{#1}}{\sqrt{\operatorname{var} #1 + \varepsilon}} \cdot #2 + #3)"; }
+  ValueSet saved_for(int i) const override {
+    if (i == 0) return input(0) | input(1) | input(3);
+    return i == 1 ? input(0) | input(3) : kNoValues;
+  }
+  void vjp(const Saved& s, std::span<const Tensor> z_bar, Cotangents& x_bar) const override {
+    if (x_bar.needs(2)) x_bar[2] = z_bar[0];
+    if (!x_bar.needs(0) && !x_bar.needs(1)) return;
+    if (!recording()) return vjp_now(s, z_bar[0], x_bar);
+    const auto [y, r] = standardize(seen(s.x(0)), eps_);
+    if (x_bar.needs(0)) x_bar[0] = reshape(Standardize::carry(y, r, seen(z_bar[0] * s.x(1))), s.x_shape(0));
+    if (x_bar.needs(1)) x_bar[1] = z_bar[0] * reshape(y, s.y_shape());
+  }
+  void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> z_dot) const override {
+    if (x_dot[0].defined() || x_dot[1].defined()) {
+      const auto [y, r] = standardize(seen(s.x(0)), eps_);
+      if (x_dot[0].defined()) z_dot[0] = reshape(Standardize::carry(y, r, seen(x_dot[0])), s.y_shape()) * s.x(1);
+      if (x_dot[1].defined()) z_dot[0] = detail::plus(z_dot[0], reshape(y, s.y_shape()) * x_dot[1]);
+    }
+    if (x_dot[2].defined()) z_dot[0] = detail::plus(z_dot[0], expand(x_dot[2], s.y_shape()));
+  }
+
+ private:
+  Tensor seen(const Tensor& t) const { return reshape(t, l_.sizes()); }
+  void vjp_now(const Saved& s, const Tensor& z_bar, Cotangents& x_bar) const {
+    const Tensor x = s.x(0).constant().contiguous(), m = z_bar.contiguous();
+    const Tensor weight = x_bar.needs(0) ? s.x(1).constant().contiguous() : Tensor();
+    if (x_bar.needs(0)) x_bar[0] = Tensor::uninitialized(x.shape(), x.dtype());
+    for (const int i : {1, 2})
+      if (x_bar.needs(i)) x_bar[i] = Tensor::uninitialized(s.x_shape(i), x.dtype());
+    detail::dispatch_floating(x.dtype(), [&](auto zero) {
+      using T = decltype(zero);
+      const auto of_group = [ from = s.x(3).data<double>(), groups = l_.groups ](Index g) __attribute__((always_inline)) {
+        return Group{from[g], from[groups + g], from[groups + g]};
+      };
+      const Weights<T> weights{weight.defined() ? weight.data<T>() : nullptr, count_, each_};
+      T* const to = x_bar.needs(0) ? x_bar[0].template mutable_data<T>() : nullptr;
+      const bool for_weights = x_bar.needs(1) || x_bar.needs(2);
+      PerGroup sums_of[2];  // weight_bar and bias_bar
+      if (l_.outer == 1 && each_ == 1) {
+        for (PerGroup& sum : sums_of) sum.resize(for_weights ? static_cast<std::size_t>(count_) : 0);
+        pull_back_rows<T>(l_, x.data<T>(), m.data<T>(), weights, of_group, for_weights ? sums_of[0].data() : nullptr, sums_of[1].data(),
+                          to);
+      } else {
+        const Index parts = x.size() / each_;
+        const Layout channels(parts / count_, count_, each_);
+        const kernels::Scratch<double> of_parts(2 * parts);
+        double *const sums_m = of_parts.data(), *const sums_ym = sums_m + parts;
+        pull_back_channels<T>(l_, x.data<T>(), m.data<T>(), weights, of_group, sums_m, sums_ym, to);
+        if (for_weights) sums_of[0] = sums(channels, sums_ym), sums_of[1] = sums(channels, sums_m);
+      }
+      for (const int i : {1, 2})
+        if (x_bar.needs(i))
+          std::transform(sums_of[i - 1].begin(), sums_of[i - 1].end(), x_bar[i].template mutable_data<T>(),
+                         [](double v) { return static_cast<T>(v); });
+    });
+  }
+
+  Layout l_;
+  double eps_;
+  Index count_, each_;
+};
 
 // The elements of each channel, if the weights are (c, 1, ...) and so one for each channel of x; 0 otherwise.
 Index channel_size(const Tensor& x, const Tensor& weight) {
@@ -280,7 +468,8 @@ template <bool kCentered> class ScaleAndShift : public Operation {  // x: the te
     return i == 0 ? input(1) : kNoValues;
   }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    if (!recording() && x_bar.needs(0) && x_bar.needs(1) && x_bar.needs(2) && of_channels(s, y_bar[0], x_bar)) return;
+    if constexpr (kCentered)
+      if (!recording() && x_bar.needs(0) && x_bar.needs(1) && x_bar.needs(2) && of_channels(s, y_bar[0], x_bar)) return;
     if (x_bar.needs(0)) x_bar[0] = y_bar[0] * s.x(1);
     if (x_bar.needs(1)) {
       const Tensor from_center = centered(s);
@@ -301,8 +490,7 @@ template <bool kCentered> class ScaleAndShift : public Operation {  // x: the te
     const Tensor& x = s.x(0);
     const std::optional<Layout> l = channels_of(x, s.x(1));
     if (!l || !y_bar.is_row_major()) return false;
-    const Tensor scales = s.x(1).constant().contiguous();
-    const Tensor centers = kCentered ? s.x(3).constant().contiguous() : Tensor::zeros(scales.shape(), x.dtype());
+    const Tensor scales = s.x(1).constant().contiguous(), centers = s.x(3).constant().contiguous();
     x_bar[0] = Tensor::uninitialized(x.shape(), x.dtype());
     for (const int i : {1, 2}) x_bar[i] = Tensor::uninitialized(s.x_shape(i), x.dtype());
     detail::dispatch_floating(x.dtype(), [&](auto zero) {
@@ -337,8 +525,7 @@ template <bool kCentered> class ScaleAndShift : public Operation {  // x: the te
 bool scale_channels(Tensor& result, const Tensor& x, const Tensor& weight, const Tensor& bias, const Tensor& center) {
   const std::optional<Layout> l = channels_of(x, weight);
   if (!l) return false;
-  const Tensor scales = weight.constant().contiguous(), shifts = bias.constant().contiguous(),
-               centers = center.defined() ? center.constant().contiguous() : Tensor::zeros(weight.shape(), x.dtype());
+  const Tensor scales = weight.constant().contiguous(), shifts = bias.constant().contiguous(), centers = center.constant().contiguous();
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const T *in = x.data<T>(), *w = scales.data<T>(), *b = shifts.data<T>(), *c = centers.data<T>();
@@ -360,34 +547,37 @@ Tensor scale_and_shift(const Tensor& x, const Tensor& weight, const Tensor& bias
     return bias.defined() ? product + bias : product;
   }
   Tensor y = Tensor::uninitialized(x.shape(), x.dtype());
-  const bool done = scale_channels(y, x, weight, bias, center);
   if (!center.defined()) {
     const auto value = [](auto x, auto w, auto b) __attribute__((always_inline)) { return x * w + b; };
-    if (!done)
-      detail::floating_into(y, {&x, &weight, &bias}, kernels::dense_loop<float, float, float, float>(value),
-                            kernels::dense_loop<double, double, double, double>(value));
+    detail::floating_into(y, {&x, &weight, &bias}, kernels::dense_loop<float, float, float, float>(value),
+                          kernels::dense_loop<double, double, double, double>(value));
     return record(ScaleAndShift<false>(), {}, {&x, &weight, &bias}, std::move(y));
   }
   const auto value = [](auto x, auto w, auto b, auto c) __attribute__((always_inline)) { return (x - c) * w + b; };
-  if (!done)
+  if (!scale_channels(y, x, weight, bias, center))
     detail::floating_into(y, {&x, &weight, &bias, &center}, kernels::dense_loop<float, float, float, float, float>(value),
                           kernels::dense_loop<double, double, double, double, double>(value));
   return record(ScaleAndShift<true>(), {}, {&x, &weight, &bias, &center}, std::move(y));
 }
 
-// x, seen in the shape (outer, groups, inner), standardized, times the weight plus the bias.
-Tensor standardize_and_scale(const Tensor& x, const Shape& groups, double eps, const Tensor& weight, const Tensor& bias,
+// x, standardized in the groups of a layout, times the weight plus the bias; `each` neighbours share one of them.
+Tensor standardize_and_scale(const Tensor& given, const Layout& l, double eps, const Tensor& weight, const Tensor& bias, Index each,
                              Moments* statistics = nullptr) {
-  const Tensor seen = reshape(x, groups);
-  if (weight.defined() && bias.defined()) {
-    const Tensor* const inputs[] = {&x, &weight, &bias};
-    const Index each = channel_size(x, weight);
-    if ((each > 0 || weight.size() == groups[2]) && !detail::any_tracked(inputs)) {
-      const Affine affine{weight.constant().contiguous(), bias.constant().contiguous(), each};
-      return reshape(standardize(seen, eps, statistics, &affine), x.shape());
-    }
-  }
-  return scale_and_shift(reshape(standardize(seen, eps, statistics), x.shape()), weight, bias);
+  if (!weight.defined() || !bias.defined() || given.size() == 0)
+    return scale_and_shift(reshape(standardize(reshape(given, l.sizes()), eps, statistics).y, given.shape()), weight, bias);
+  const Tensor x = given.contiguous();
+  const Tensor dense[] = {x.constant(), weight.constant().contiguous(), bias.constant().contiguous()};
+  Tensor y = Tensor::uninitialized(x.shape(), x.dtype()), of_groups = Tensor::uninitialized({2, l.groups}, float64);
+  detail::dispatch_floating(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    double* const means = of_groups.mutable_data<double>();
+    standardize_into<T>(l, eps, dense[0].data<T>(), {dense[1].data<T>(), weight.size(), each}, dense[2].data<T>(), y.mutable_data<T>(),
+                        statistics, [means, scales = means + l.groups](Index g, double mean, double scale) {
+                          means[g] = mean;
+                          scales[g] = scale;
+                        });
+  });
+  return record(Normalization(l, eps, weight.size(), each), {}, {&x, &weight, &bias, &of_groups}, std::move(y));
 }
 
 // An error unless t is undefined, or has the dtype of x and the given shape.
@@ -423,8 +613,9 @@ Tensor normalized_groups(const char* name, const Tensor& x, Index groups, const 
   detail::CompositionScope whole(name, {&x, &options.weight, &options.bias},
                                  [&](OperationOptions& to) { to.set("eps", options.eps), to.set("groups", groups); });
   const Index all = n * groups;
-  Tensor result = standardize_and_scale(x, {1, all, all > 0 ? x.size() / all : 0}, options.eps, detail::along_channels(options.weight, x),
-                                        detail::along_channels(options.bias, x));
+  const Layout layout(1, all, all > 0 ? x.size() / all : 0);
+  Tensor result = standardize_and_scale(x, layout, options.eps, detail::along_channels(options.weight, x),
+                                        detail::along_channels(options.bias, x), x.shape().size(2, x.rank()));
   whole.end({&result});
   return result;
 }
@@ -464,7 +655,7 @@ Tensor layer_norm(const Tensor& x, const Shape& normalized, const NormalizationO
   detail::CompositionScope whole("layer_norm", {&x, &options.weight, &options.bias},
                                  [&](OperationOptions& to) { to.set("eps", options.eps), to.set("normalized", normalized); });
   const Index inner = normalized.size(), rows = inner > 0 ? x.size() / inner : 0;
-  Tensor result = standardize_and_scale(x, {1, rows, inner}, options.eps, options.weight, options.bias);
+  Tensor result = standardize_and_scale(x, Layout(1, rows, inner), options.eps, options.weight, options.bias, 1);
   whole.end({&result});
   return result;
 }
@@ -521,7 +712,7 @@ BatchNormResult batch_norm(const Tensor& x, const Tensor& running_mean, const Te
                          .hint("use a larger batch, or evaluate with the running statistics: eval()"));
   Moments m(channels);
   const Index n = x.size(0);
-  Tensor y = standardize_and_scale(x, {n, channels, values / n}, options.eps, weight, bias, &m);
+  Tensor y = standardize_and_scale(x, Layout(n, channels, values / n), options.eps, weight, bias, x.shape().size(2, x.rank()), &m);
   const double unbiased = static_cast<double>(values) / static_cast<double>(values - 1);
   return {std::move(y), updated_statistic(running_mean, m.mean, 1, options.momentum),
           updated_statistic(running_var, m.variances(), unbiased, options.momentum)};

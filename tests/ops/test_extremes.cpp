@@ -283,6 +283,9 @@ BOOST_AUTO_TEST_CASE(second_derivatives_of_normalizations_of_huge_and_tiny_numbe
       }
     };
     check([&](const Tensor& at) { return layer_norm(at, {4}, options); });
+    const NormalizationOptions scaled{.weight = Tensor::from({1, -2, 3, 0.5}, dtype), .bias = Tensor::ones({4}, dtype), .eps = 0};
+    check([&](const Tensor& at) { return layer_norm(at, {4}, scaled); });
+    check([&](const Tensor& at) { return group_norm(at, 2, scaled); });
     check([&](const Tensor& at) { return group_norm(at, 2, options); });
     check([&](const Tensor& at) { return rms_norm(at, options); });
     check([&](const Tensor& at) { return transpose(batch_norm(transpose(at), {}, {}, {.training = true, .eps = 0}).y); });

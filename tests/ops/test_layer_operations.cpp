@@ -90,6 +90,70 @@ BOOST_AUTO_TEST_CASE(scaling_and_shifting_against_what_it_is_composed_of) {
       }
 }
 
+namespace {
+
+// f(x, weight, bias) against g of the same, and their gradients with respect to some of the three.
+template <class F, class G> void check_same_gradients(const F& f, const G& g, const std::vector<Tensor>& x) {
+  const Tensor seed = random_numbers(f(x).shape(), 9, x[0].dtype());
+  for (unsigned some = 1; some < 8; ++some) {
+    const auto gradients = [&](const auto& function) {
+      Tape tape;
+      std::vector<Tensor> operands = x, sources;
+      for (std::size_t i = 0; i < 3; ++i)
+        if (some >> i & 1) sources.push_back(operands[i] = tape.variable(x[i]));
+      std::vector<Numbers> found;
+      for (const Tensor& bar : tape.gradient(function(operands), sources, {.seed = seed})) found.push_back(numbers(bar));
+      return found;
+    };
+    const std::vector<Numbers> found = gradients(f), expected = gradients(g);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      BOOST_REQUIRE_EQUAL(found[i].size(), expected[i].size());
+      double error = 0, largest = 0;
+      for (std::size_t k = 0; k < found[i].size(); ++k) {
+        error = std::max(error, std::abs(found[i][k] - expected[i][k]));
+        largest = std::max(largest, std::abs(expected[i][k]));
+      }
+      BOOST_TEST(error <= largest * (x[0].dtype() == float64 ? 1e-13 : 2e-6));
+    }
+  }
+}
+
+}  // namespace
+
+// Few rows and many, which are added up in blocks; channels of one element and of more; tensors that are not dense.
+BOOST_AUTO_TEST_CASE(gradients_of_normalisation_with_weights_against_those_of_its_parts) {
+  for (const Dtype dtype : {float64, float32})
+    for (const Shape& shape : {Shape{3, 4}, Shape{700, 52}, Shape{3, 4, 5}, Shape{40, 4, 20, 7}, Shape{2, 8, 130}})
+      for (const bool dense : {true, false}) {
+        const Tensor given = random_numbers(shape, 1, dtype), x = dense ? given : transpose(transpose(given, 0, -1).contiguous(), 0, -1);
+        const Index n = shape[shape.rank() - 1], channels = shape[1];
+        check_same_gradients([&](const auto& v) { return layer_norm(v[0], {n}, {.weight = v[1], .bias = v[2]}); },
+                             [&](const auto& v) { return layer_norm(v[0], {n}) * v[1] + v[2]; },
+                             {x, random_numbers({n}, 2, dtype), random_numbers({2 * n}, 3, dtype)(Range(0, 2 * n, 2))});
+        Shape each{channels};
+        for (int d = 2; d < shape.rank(); ++d) each.push_back(1);
+        const std::vector<Tensor> operands{x, random_numbers({channels}, 4, dtype), random_numbers({channels}, 5, dtype)};
+        check_same_gradients([&](const auto& v) { return group_norm(v[0], 2, {.weight = v[1], .bias = v[2]}); },
+                             [&](const auto& v) { return group_norm(v[0], 2) * reshape(v[1], each) + reshape(v[2], each); }, operands);
+        check_same_gradients(
+            [&](const auto& v) { return batch_norm(v[0], {}, {}, {.weight = v[1], .bias = v[2], .training = true}).y; },
+            [&](const auto& v) { return batch_norm(v[0], {}, {}, {.training = true}).y * reshape(v[1], each) + reshape(v[2], each); },
+            operands);
+      }
+}
+
+BOOST_AUTO_TEST_CASE(gradients_do_not_lose_digits_to_a_large_common_offset) {
+  const Tensor small = Tensor::from({{0.25, 1, -0.5, 2}, {1, -2, 0.75, 0}}), weight = Tensor::from({3, 1, -2, 1}),
+               m = random_numbers({2, 4}, 1, float32);
+  const auto gradients = [&](double offset) {
+    Tape tape;
+    const Tensor x = tape.variable(small + offset), w = tape.variable(weight), b = tape.variable(weight);
+    const std::vector<Tensor> found = tape.gradient(sum(layer_norm(x, {4}, {.weight = w, .bias = b}) * m), std::vector{x, w, b});
+    return std::vector{numbers(found[0]), numbers(found[1]), numbers(found[2])};
+  };
+  for (int i = 0; i < 3; ++i) check_numbers(gradients(0x1p20)[i], gradients(0)[i], 2e-6);
+}
+
 BOOST_AUTO_TEST_CASE(a_large_common_offset_costs_no_digits) {
   const Tensor x = Tensor::from({1e9 + 1, 1e9 + 2, 1e9 + 3, 1e9 + 4}, float64);
   check_numbers(numbers(layer_norm(x, {4}, {.eps = 0})), numbers(layer_norm(x - 1e9, {4}, {.eps = 0})), 1e-12);
