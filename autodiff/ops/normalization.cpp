@@ -15,11 +15,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <optional>
 #include <type_traits>
 #include <utility>
 
+#include "autodiff/functions/element.h"
 #include "autodiff/kernels/blocks.h"
 #include "autodiff/kernels/lines.h"
 #include "autodiff/kernels/partial_sums.h"
@@ -50,6 +52,22 @@ struct Layout {
         for (Index run = first; run < last; ++run) f(run, run % groups, run * inner);
       });
     });
+  }
+  // Whether each group is a column of a matrix: its runs have one element. Loops then go along the rows, over the columns side by side.
+  bool of_columns() const { return outer > 1 && inner == 1; }
+  // f(position, group) for each element; f must be always inlined, and captures by value.
+  template <class T, class F> void for_each_in_columns(const F& f) const {
+    kernels::for_blocks_of(outer, 2 * kernels::cost::kCopy<T> * static_cast<double>(groups), [&](Index first, Index last) {
+      kernels::run_elements<T>([ f, first, last, n = groups ]() __attribute__((always_inline)) {
+        for (Index row = first; row < last; ++row)
+          for (Index g = 0; g < n; ++g) f(row * n + g, g);
+      });
+    });
+  }
+  // The sum over each column of term(position, group), which must be always inlined and captures by value.
+  template <class T, class Term> void sum_columns(const Term& term, double* to) const {
+    kernels::sum_all_lines(
+        {1, outer, groups}, kernels::cost::kCopy<T>, term, [to](Index g, double sum) __attribute__((always_inline)) { to[g] = sum; });
   }
   // f(first group, layout of some groups) for blocks of groups over the pool, so small that their elements stay in the cache from one loop
   // to the next; for all groups at once if they have several runs.
@@ -104,9 +122,18 @@ struct Moments {
 // The mean first, then the squares of the distances from it, so that a large common offset costs no digits.
 template <class T> Moments moments(const T* x, const Layout& l, double eps) {
   Moments m(l.groups);
-  const kernels::Scratch<double> sums(l.outer * l.groups);
+  const kernels::Scratch<double> sums(l.of_columns() ? 0 : l.outer * l.groups);
   // The means over each group of what term(group) makes of an element.
   const auto means_of = [&, to = sums.data()](const auto& term) {
+    if (l.of_columns()) {
+      PerGroup mean(static_cast<std::size_t>(l.groups));
+      l.sum_columns<T>(
+          [ x, term ](Index at, Index g)
+              __attribute__((always_inline)) { return term(static_cast<std::size_t>(g))(static_cast<double>(x[at])); },
+          mean.data());
+      for (double& v : mean) v /= l.count();
+      return mean;
+    }
     l.for_each_run<T>([&](Index run, Index g, Index at) __attribute__((always_inline)) {
       const T* from = x + at;
       const auto of = term(static_cast<std::size_t>(g));
@@ -115,7 +142,7 @@ template <class T> Moments moments(const T* x, const Layout& l, double eps) {
     });
     return means(l, to);
   };
-  const auto square_distance = [&](std::size_t g) __attribute__((always_inline)) {
+  const auto square_distance = [&m](std::size_t g) __attribute__((always_inline)) {
     return [ mean = m.mean[g], per_unit = 1 / m.unit[g] ](double v) __attribute__((always_inline)) {
       double distance = v - mean;
       if constexpr (std::is_same_v<T, double>) distance *= per_unit;  // exact: it is a power of two
@@ -211,6 +238,31 @@ template <class T, class OfGroup> void pull_back_channels(const Layout& l, const
         for (Index i = 0; i < each; ++i) to[i] = r * (bar[i] * weight - a - group.standardized(from[i]) * b);
       }
     });
+  });
+}
+
+// The same where each group is a column with one weight: two passes for the sums, and one for x_bar.
+template <class T, class OfGroup> void pull_back_columns(const Layout& l, const T* x, const T* y_bar, const T* weights,
+                                                         const OfGroup& of_group, double* sums, double* sums_y, T* x_bar) {
+  l.sum_columns<T>(
+      [y_bar](Index at, Index) __attribute__((always_inline)) { return static_cast<double>(y_bar[at]); }, sums);
+  l.sum_columns<T>(
+      [ x, y_bar, of_group ](Index at, Index g) __attribute__((always_inline)) {
+        const Group group = of_group(g);
+        return static_cast<double>(y_bar[at]) * ((static_cast<double>(x[at]) - group.center) * group.scale);
+      },
+      sums_y);
+  if (!x_bar) return;
+  const kernels::Scratch<T> of_columns(4 * l.groups);
+  T *const w = of_columns.data(), *const r = w + l.groups, *const a = r + l.groups, *const b = a + l.groups;
+  for (Index g = 0; g < l.groups; ++g) {
+    w[g] = weights ? weights[g] : T(1);
+    r[g] = static_cast<T>(of_group(g).r);
+    a[g] = static_cast<T>(static_cast<double>(w[g]) * sums[g] / l.count());
+    b[g] = static_cast<T>(static_cast<double>(w[g]) * sums_y[g] / l.count());
+  }
+  l.for_each_in_columns<T>([=](Index at, Index g) __attribute__((always_inline)) {
+    x_bar[at] = r[g] * (y_bar[at] * w[g] - a[g] - of_group(g).standardized(x[at]) * b[g]);
   });
 }
 
@@ -313,8 +365,9 @@ class Standardize : public OperationWithOptions {  // y: the standardized x, r o
       const auto of_group = [scale = r.data<T>()](Index g) __attribute__((always_inline)) {
         return Group{0, 1, static_cast<double>(scale[g])};
       };
-      pull_back_channels<T>(l, y.data<T>(), m.data<T>(), {nullptr, 1, l.inner}, of_group, sums.data(), sums.data() + runs,
-                            x_bar.mutable_data<T>());
+      T* const to = x_bar.mutable_data<T>();
+      if (l.of_columns()) return pull_back_columns<T>(l, y.data<T>(), m.data<T>(), nullptr, of_group, sums.data(), sums.data() + runs, to);
+      pull_back_channels<T>(l, y.data<T>(), m.data<T>(), {nullptr, 1, l.inner}, of_group, sums.data(), sums.data() + runs, to);
     });
     return x_bar;
   }
@@ -331,6 +384,17 @@ template <class T, class Set> void standardize_into(const Layout& l, double eps,
     const Index start = first * l.inner;
     const Moments m = moments(x + start, some, eps);
     for (Index g = 0; g < some.groups; ++g) set(first + g, m.mean[static_cast<std::size_t>(g)], m.scale(g, eps));
+    if (statistics) statistics->set(first, m);
+    if (l.of_columns()) {
+      PerGroup scales(static_cast<std::size_t>(l.groups));
+      for (Index g = 0; g < l.groups; ++g) scales[static_cast<std::size_t>(g)] = m.scale(g, eps);
+      const auto value = [ x, mean = m.mean.data(), scale = scales.data() ](Index at, Index g) __attribute__((always_inline)) {
+        return static_cast<T>((static_cast<double>(x[at]) - mean[g]) * scale[g]);
+      };
+      if (!w.weights) return l.for_each_in_columns<T>([=](Index at, Index g) __attribute__((always_inline)) { y[at] = value(at, g); });
+      return l.for_each_in_columns<T>([ value, y, biases, weights = w.weights ](Index at, Index g)
+                                          __attribute__((always_inline)) { y[at] = value(at, g) * weights[g] + biases[g]; });
+    }
     some.for_each_run<T>([&](Index, Index g, Index at) __attribute__((always_inline)) {
       const double mean = m.mean[static_cast<std::size_t>(g)], scale = m.scale(g, eps);
       at += start;
@@ -351,7 +415,6 @@ template <class T, class Set> void standardize_into(const Layout& l, double eps,
         }
       }
     });
-    if (statistics) statistics->set(first, m);
   });
 }
 
@@ -419,7 +482,10 @@ class Normalization : public OperationWithOptions {  // x, weight, bias, and as 
       T* const to = x_bar.needs(0) ? x_bar[0].template mutable_data<T>() : nullptr;
       const bool for_weights = x_bar.needs(1) || x_bar.needs(2);
       PerGroup sums_of[2];  // weight_bar and bias_bar
-      if (l_.outer == 1 && each_ == 1) {
+      if (l_.of_columns()) {
+        for (PerGroup& sum : sums_of) sum.resize(static_cast<std::size_t>(count_));
+        pull_back_columns<T>(l_, x.data<T>(), m.data<T>(), weights.weights, of_group, sums_of[1].data(), sums_of[0].data(), to);
+      } else if (l_.outer == 1 && each_ == 1) {
         for (PerGroup& sum : sums_of) sum.resize(for_weights ? static_cast<std::size_t>(count_) : 0);
         pull_back_rows<T>(l_, x.data<T>(), m.data<T>(), weights, of_group, for_weights ? sums_of[0].data() : nullptr, sums_of[1].data(),
                           to);
@@ -632,6 +698,46 @@ Tensor over_root_mean_square(const Tensor& x, double eps) {
   return z * rsqrt(mean(square(z), -1, {.keepdim = true}) + eps / scale / scale);
 }
 
+// The same of what is not recorded, times a weight for each element of a row if there is one: in two passes, with the same bits.
+// Undefined where squares may leave the range.
+Tensor root_mean_square_now(const Tensor& x, double eps, const Tensor& weight) {
+  const Tensor dense = x.contiguous(), scales = weight.defined() ? weight.contiguous() : weight;
+  Tensor y = Tensor::uninitialized(x.shape(), x.dtype());
+  const Index n = x.shape().back(), rows = n > 0 ? x.size() / n : 0;
+  std::atomic<bool> usual = rows > 0;
+  detail::dispatch_floating(x.dtype(), [&](auto zero) {
+    using T = decltype(zero);
+    constexpr T kLeast = sizeof(T) == 4 ? T(0x1p-80) : T(0x1p-800), kMost = sizeof(T) == 4 ? T(0x1p120) : T(0x1p1000);
+    const kernels::Scratch<T> inverse(rows);
+    const T* const from = dense.data<T>();
+    kernels::sum_all_lines(
+        {rows, n, 1}, kernels::cost::kCopy<T>,
+        [from](Index at, Index) __attribute__((always_inline)) { return static_cast<double>(from[at] * from[at]); },
+        [ to = inverse.data(), n, eps, all = &usual ](Index row, double sum) __attribute__((always_inline)) {
+          const T square = static_cast<T>(sum / static_cast<double>(n)) + static_cast<T>(eps);
+          if (!(square >= kLeast && square <= kMost)) all->store(false, std::memory_order_relaxed);
+          to[row] = fn::Rsqrt{}.value(fn::Element<T>{square}).v;
+        });
+    if (!usual) return;
+    kernels::for_blocks_of(rows, 2 * kernels::cost::kCopy<T> * static_cast<double>(n), [&](Index first, Index last) {
+      const T *const r = inverse.data(), *const w = scales.defined() ? scales.data<T>() : nullptr;
+      T* const to = detail::data<T>(y);
+      kernels::run_elements<T>([=]() __attribute__((always_inline)) {
+        for (Index row = first; row < last; ++row) {
+          const T scale = r[row], *in = from + row * n;
+          T* out = to + row * n;
+          if (w) {
+            for (Index i = 0; i < n; ++i) out[i] = in[i] * scale * w[i];
+          } else {
+            for (Index i = 0; i < n; ++i) out[i] = in[i] * scale;
+          }
+        }
+      });
+    });
+  });
+  return usual ? y : Tensor();
+}
+
 // (1 - momentum) running + momentum batch, or undefined if the statistic is.
 Tensor updated_statistic(const Tensor& running, const PerGroup& batch, double factor, double momentum) {
   if (!running.defined()) return running;
@@ -678,6 +784,9 @@ Tensor rms_norm(const Tensor& x, const NormalizationOptions& options, Location s
   check_eps("rms_norm", options.eps, x);
   if (x.rank() == 0) throw ShapeError(fmt::format("rms_norm: the input {} has no last dimension", describe(x)));
   check_affine("rms_norm", options.weight, options.bias, {x.shape().back()}, x);
+  const Tensor* const operands[] = {&x, &options.weight};
+  if (!options.bias.defined() && !detail::any_tracked(operands))
+    if (Tensor y = root_mean_square_now(x, options.eps, options.weight); y.defined()) return y;
   return scale_and_shift(over_root_mean_square(x, options.eps), options.weight, options.bias);
 }
 

@@ -68,6 +68,49 @@ BOOST_AUTO_TEST_CASE(normalisation_against_loops) {
   }
 }
 
+// Groups that are the columns of a matrix.
+BOOST_AUTO_TEST_CASE(batch_norm_of_a_matrix_against_loops) {
+  for (const Dtype dtype : {float64, float32})
+    for (const Shape& shape : {Shape{2, 1}, Shape{7, 3}, Shape{300, 70}}) {
+      const Tensor x = random_numbers(shape, 1, dtype), scale = random_numbers({shape[1]}, 2, dtype),
+                   shift = random_numbers({shape[1]}, 3, dtype);
+      const auto group_of = [n = static_cast<std::size_t>(shape[1])](std::size_t i) { return i % n; };
+      const auto normalized = [&](const Tensor& v, const NormalizationOptions& o) {
+        return batch_norm(v, {}, {}, {.weight = o.weight, .bias = o.bias, .training = true}).y;
+      };
+      const double tolerance = dtype == float64 ? 1e-9 : 1e-3;
+      const Tensor y = normalized(x, {});
+      check_numbers(numbers(y), standardized(x, 1e-5, group_of), tolerance);
+      check_numbers(numbers(normalized(x, {.weight = scale, .bias = shift})), numbers(y * scale + shift), 0);
+      // The same elements with each channel in a row of its own.
+      const auto in_rows = [&](const Tensor& v) { return transpose(layer_norm(transpose(v), {shape[0]})); };
+      const Numbers found = weighted_gradient([&](const Tensor&v) { return normalized(v, {}); }, x),
+                    expected = weighted_gradient(in_rows, x);
+      double largest = 0;
+      for (const double v : expected) largest = std::max(largest, std::abs(v));
+      for (std::size_t i = 0; i < found.size(); ++i)
+        BOOST_TEST(std::abs(found[i] - expected[i]) <= largest * (dtype == float64 ? 1e-13 : 2e-6));
+    }
+}
+
+BOOST_AUTO_TEST_CASE(rms_norm_has_the_same_bits_whether_or_not_it_is_recorded) {
+  for (const Dtype dtype : {float64, float32})
+    for (const Shape& shape : {Shape{5}, Shape{3, 4}, Shape{40, 3, 333}, Shape{2, 70000}})
+      for (const double size : {1.0, 1e-30, 1e30}) {
+        const Tensor x = random_numbers(shape, 1, dtype) * size, turned = transpose(x, 0, -1);
+        for (const Tensor& v : {x, turned})
+          for (const Tensor& weight : {Tensor(), random_numbers({v.shape().back()}, 2, dtype)}) {
+            Tape tape;
+            const NormalizationOptions options{.weight = weight};
+            check_numbers(numbers(rms_norm(v, options)), numbers(rms_norm(tape.variable(v), options)), 0);
+          }
+      }
+  Tensor x = random_numbers({3, 4}, 1);
+  x = x * where(x == x(1, 2), std::numeric_limits<double>::quiet_NaN(), Tensor::ones({}, float64));
+  const Numbers y = numbers(rms_norm(x));
+  for (std::size_t i = 0; i < y.size(); ++i) BOOST_TEST(std::isnan(y[i]) == (i / 4 == 1));
+}
+
 // Of rows and of channels, with runs of one element and of more, of a tensor that is dense and of one that is not.
 BOOST_AUTO_TEST_CASE(scaling_and_shifting_against_what_it_is_composed_of) {
   for (const Dtype dtype : {float64, float32})

@@ -454,6 +454,11 @@ const std::vector<Case>& cases() {
       {"layer_norm", [](Inputs x) { return layer_norm(x[0], {4}, {.weight = x[1], .bias = x[2]}); }, {{2, 4}, {4}, {4}}},
       {"layer_norm",
        [](Inputs x) {
+         return layer_norm(x[0], {3, 2}, {.weight = x[1], .bias = x[2]});
+       },
+       {{2, 3, 2}, {3, 2}, {3, 2}}},
+      {"layer_norm",
+       [](Inputs x) {
          return layer_norm(x[0], {3, 2}, {.weight = x[1], .eps = 0.1});
        },
        {{2, 3, 2}, {3, 2}}},
@@ -469,6 +474,9 @@ const std::vector<Case>& cases() {
       {"batch_norm",
        [](Inputs x) { return batch_norm(x[0], {}, {}, {.weight = x[1], .bias = x[2], .training = true}).y; },
        {{3, 2, 2}, {2}, {2}}},
+      {"batch_norm",
+       [](Inputs x) { return batch_norm(x[0], {}, {}, {.weight = x[1], .bias = x[2], .training = true}).y; },
+       {{4, 3}, {3}, {3}}},
       {"batch_norm",
        [](Inputs x) {
          const Tensor mean = Tensor::from({0.5, -1}, x[0].dtype()), var = Tensor::from({2, 0.5}, x[0].dtype());
