@@ -120,6 +120,8 @@ const char* pattern_of(Opcode opcode) {
     case Opcode::acos:
     case Opcode::atan:
       return "static_cast<float>(straight::@(static_cast<double>(#1)))";
+    case Opcode::gelu:
+      return "(#1 < -40 ? -40.0f : #1) * straight::normal(#1).left";
     default:
       return nullptr;
   }

@@ -91,6 +91,8 @@ WENGERT_FUNCTION(asin)
 WENGERT_FUNCTION(acos)
 WENGERT_FUNCTION(atan)
 #undef WENGERT_FUNCTION
+/// Without the formula of erfc near 0, which would be computed everywhere.
+WENGERT_INLINE Element<float> normal_distribution(Element<float> z) { return {straight::normal(z.v).left}; }
 template <class T> WENGERT_INLINE Element<T> atan2(Element<T> a, Element<T> b) { return {straight::atan2(a.v, b.v)}; }
 template <class T> WENGERT_INLINE Element<T> hypot(Element<T> a, Element<T> b) { return {straight::hypot(a.v, b.v)}; }
 /// One at a time.
@@ -136,11 +138,17 @@ template <class E> WENGERT_INLINE E pullback(const Silu&, const E& m, const E& x
 /// The normal distribution function and its density share the exponential of z^2 / 2. Beyond `end` it is 0.
 template <class T> WENGERT_INLINE Element<T> pullback(const Gelu&, Element<T> m, Element<T> x, Element<T>) {
   const T end = straight::kEndOfGaussian<T> * T(1.4142135623730951);
-  const T z = x.v > end ? end : x.v < -end ? -end : x.v, u = z * T(0.70710678118654752), a = std::abs(u);
-  const auto [p, k] = straight::exponential_of_negative_square(z, T(0.5));
-  const T e = straight::scale_down(1 + p, k), tail = straight::scaled_tail_of_gaussian(a) * T(0.5) * e;
-  const T left = a > T(0.46875) ? (z > 0 ? 1 - tail : tail) : (1 + straight::erf_near_0(u)) * T(0.5);
-  return {m.v * (left + z * T(0.39894228040143268) * e)};
+  const T z = x.v > end ? end : x.v < -end ? -end : x.v;
+  if constexpr (sizeof(T) == 4) {
+    const auto [left, e] = straight::normal(z);
+    return {m.v * (left + z * 0.39894228040143268f * e)};
+  } else {
+    const T u = z * T(0.70710678118654752), a = std::abs(u);
+    const auto [p, k] = straight::exponential_of_negative_square(z, T(0.5));
+    const T e = straight::scale_down(1 + p, k), tail = straight::scaled_tail_of_gaussian(a) * T(0.5) * e;
+    const T left = a > T(0.46875) ? (z > 0 ? 1 - tail : tail) : (1 + straight::erf_near_0(u)) * T(0.5);
+    return {m.v * (left + z * T(0.39894228040143268) * e)};
+  }
 }
 template <class E> WENGERT_INLINE E pullback(const GeluTanh&, const E& m, const E& x, const E&) {
   const E z = where(x > 30, 30, where(x < -30, -30, x));

@@ -433,20 +433,22 @@ struct Selu {
   }
   static constexpr double kScale = 1.0507009873554804934, kAlpha = 1.6732632423543772848;
 };
-/// x times the normal distribution function at x. erfc and not 1 + erf, which is 0 to the left of -8. The slope is that of the nearest
-/// point of [-40, 40], and the value that of the nearest point above -40: beyond, they are 0 or 1 to the last digit, and 0 times infinity.
+/// The distribution function of the standard normal distribution. erfc and not 1 + erf, which is 0 to the left of -8.
+WENGERT_INLINE auto normal_distribution(const auto& z) { return erfc(z * constant(-0.70710678118654752, z)) / 2; }
+/// x times the normal distribution function at x. The slope is that of the nearest point of [-40, 40], and the value that of the nearest
+/// point above -40: beyond, they are 0 or 1 to the last digit, and 0 times infinity.
 struct Gelu {
   static constexpr const char *name = "gelu", *latex = R"(# \cdot \Phi(#))";
   static constexpr Interval smooth{-3, 3};
   static constexpr Reads reads = Reads::x;
   WENGERT_INLINE auto value(const auto& x) const {
     const auto z = where(x < -40, -40, x);
-    return z * (erfc(z * constant(-0.70710678118654752, x)) / 2);
+    return z * normal_distribution(z);
   }
   WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const {
     const auto z = where(x > 40, 40, where(x < -40, -40, x));
     const auto density = constant(0.39894228040143268, x) * exp(-(z * z) / 2);
-    return m * (erfc(z * constant(-0.70710678118654752, x)) / 2 + z * density);
+    return m * (normal_distribution(z) + z * density);
   }
 };
 /// The approximation of gelu x/2 (1 + tanh u), u = sqrt(2/pi) (x + 0.044715 x^3). (1 + tanh u) / 2 is sigmoid(2u), which keeps its digits

@@ -494,6 +494,23 @@ template <class T> WENGERT_STRAIGHT T tail_of_gaussian(T a) {
   const T q = scaled_tail_of_gaussian(a);
   return scale_down(q + e.p * q, e.k);
 }
+/// The distribution function of the standard normal distribution at z, and e^(-z^2 / 2). Below 0 the former is the latter times w times a
+/// polynomial of |z| w, with w = K / (|z| + K) for K = 3 sqrt(2). The rounding error of z^2 stays in the exponential.
+struct Normal {
+  float left, exponential;
+};
+WENGERT_STRAIGHT Normal normal(float z) {
+  constexpr float kEnd = kEndOfGaussian<float> * 1.4142135623730951f, kMiddle = 3 * 1.4142135623730951f;
+  z = between(-kEnd, z, kEnd);
+  const float square = z * z * 0.5f, k = rounded(square * -1.4426950408889634f);
+  const float p = small_exponential((-square - k * Format<float>::kLn2High) - k * Format<float>::kLn2Low), e = scale_down(1 + p, k);
+  const float a = std::abs(z), w = kMiddle / (a + kMiddle);
+  const float tail = polynomial(a * w, 0.5000000008132196, -0.28109119943990329, 0.089715092933299712, -0.016149275376656089,
+                                0.0011097645440599293, 0.00012036514736227751, -1.5982194239973193e-05, -4.2384271935648717e-06,
+                                1.0133158344012325e-06, -6.3584467667542664e-08) *
+                     w * e;
+  return {z > 0 ? 1 - tail : tail, e};
+}
 /// erf(x) for |x| <= 1.
 template <class T> WENGERT_STRAIGHT T erf_near_0(T x) {
   const T z = x * x;
