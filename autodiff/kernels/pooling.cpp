@@ -28,7 +28,11 @@ class ColumnPart {
   static constexpr Index most = 64;
   ColumnPart(const WindowAxis& width, Index first)
       : axis_(width), outputs_{first, std::min(first + most, width.out)}, inside_(width.kernel) {
-    for (Index s = 0; s < width.kernel; ++s) inside_.data()[s] = inside(width, s, outputs_);
+    in_pairs_ = width.kernel == 2 && width.stride == 2 && width.dilation == 1;
+    for (Index s = 0; s < width.kernel; ++s) {
+      inside_.data()[s] = inside(width, s, outputs_);
+      in_pairs_ &= inside_.data()[s].size() == outputs_.size();
+    }
   }
 
   // y of these outputs in row i of a plane x.
@@ -36,15 +40,18 @@ class ColumnPart {
     T best[most];
     for (T& b : best) b = -std::numeric_limits<T>::infinity();
     const Range rows = unpadded(height, i);
-    for (Index r = rows.first; r < rows.last; ++r)
+    for (Index r = rows.first; r < rows.last; ++r) {
+      const T* const row = x + height.input(i, r) * axis_.in;
+      if (in_pairs_) {
+        const T* const from = row + axis_.input(outputs_.first, 0);
+        for (Index j = 0; j < outputs_.size(); ++j) best[j] = larger(larger(best[j], from[2 * j]), from[2 * j + 1]);
+        continue;
+      }
       for (Index s = 0; s < axis_.kernel; ++s) {
         const Index first = inside_.data()[s].first - outputs_.first, last = inside_.data()[s].last - outputs_.first;
-        const T* const from = x + height.input(i, r) * axis_.in + axis_.input(outputs_.first, s);
+        const T* const from = row + axis_.input(outputs_.first, s);
         const auto take = [&](auto step) __attribute__((always_inline)) {
-          for (Index j = first; j < last; ++j) {
-            const T v = from[j * step], larger = v > best[j] ? v : best[j];  // a NaN in `best` stays
-            best[j] = v == v ? larger : v;
-          }
+          for (Index j = first; j < last; ++j) best[j] = larger(best[j], from[j * step]);
         };
         if (axis_.stride == 2) {  // known to the compiler, it reads vectors
           take(std::integral_constant<Index, 2>());
@@ -52,6 +59,7 @@ class ColumnPart {
           take(axis_.stride);
         }
       }
+    }
     std::copy_n(best, outputs_.size(), y);
   }
   // y and `at` of these outputs in row i of a plane x.
@@ -89,6 +97,12 @@ class ColumnPart {
  private:
   static constexpr std::int32_t nowhere = -1;
 
+  // The larger one, or the first NaN.
+  template <class T> [[gnu::always_inline]] static T larger(T best, T v) {
+    const T more = v > best ? v : best;  // a NaN in `best` stays
+    return v == v ? more : v;
+  }
+
   // Nothing is larger than -inf: where all elements are that, the first one is the maximum.
   void place_infinities(Index row, std::int32_t* where) const {
     for (Index j = 0; j < outputs_.size(); ++j)
@@ -98,6 +112,7 @@ class ColumnPart {
   const WindowAxis& axis_;
   Range outputs_;
   Scratch<Range> inside_;
+  bool in_pairs_;  // the windows are pairs of neighbours, and none of these outputs has padding: the usual ones, in one pass
 };
 
 // f(some columns, plane, row i of its outputs, number of the first of them) for all outputs, in a loop on the best instruction set.
