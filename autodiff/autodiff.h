@@ -23,6 +23,7 @@
 #include "autodiff/program/to_latex.h"
 #include "autodiff/program/to_text.h"
 #include "autodiff/runtime.h"
+#include "autodiff/scalar/complex.h"
 #include "autodiff/scalar/eager_scalar.h"
 #include "autodiff/scalar/scalar_derivatives.h"
 #include "autodiff/scalar/standard_functions.h"

@@ -53,6 +53,17 @@ template <class V> class BasicEagerScalar {
   BasicEagerScalar operator++(int) & { return std::exchange(*this, *this + 1); }
   BasicEagerScalar operator--(int) & { return std::exchange(*this, *this - 1); }
 
+  // Not templates, so that they are preferred to boost::math's templates of any type.
+#define WENGERT_FUNCTION(name) \
+  friend auto name(const BasicEagerScalar& x) { return std::name(detail::plain(x)); }
+  WENGERT_FUNCTION(fpclassify)
+  WENGERT_FUNCTION(isfinite)
+  WENGERT_FUNCTION(isinf)
+  WENGERT_FUNCTION(isnan)
+  WENGERT_FUNCTION(isnormal)
+  WENGERT_FUNCTION(signbit)
+#undef WENGERT_FUNCTION
+
  private:
   BasicScalar<V> scalar_;
 };
@@ -118,6 +129,14 @@ WENGERT_BINARY_CMATH_FUNCTIONS(WENGERT_FUNCTION)
 WENGERT_FUNCTION(Maximum, max)
 WENGERT_FUNCTION(Minimum, min)
 #undef WENGERT_FUNCTION
+
+#define WENGERT_ASSIGNMENT(op) \
+  template <class V> BasicScalar<V>& operator op(BasicScalar<V>& s, const BasicEagerScalar<V>& x) { return s op x.scalar(); }
+WENGERT_ASSIGNMENT(+=)
+WENGERT_ASSIGNMENT(-=)
+WENGERT_ASSIGNMENT(*=)
+WENGERT_ASSIGNMENT(/=)
+#undef WENGERT_ASSIGNMENT
 
 template <class V> BasicEagerScalar<V> operator-(const BasicEagerScalar<V>& x) { return -x.scalar(); }
 template <class V> BasicEagerScalar<V> operator+(const BasicEagerScalar<V>& x) { return x; }

@@ -76,12 +76,15 @@ template <class T> T minus_multiple(const T& a, const T& b, double r) {
 }
 template <class T> T fmod(const T& a, const T& b) { return minus_multiple(a, b, std::fmod(plain(a), plain(b))); }
 template <class T> T remainder(const T& a, const T& b) { return minus_multiple(a, b, std::remainder(plain(a), plain(b))); }
+template <class T> T remquo(const T& a, const T& b, int* n) { return minus_multiple(a, b, std::remquo(plain(a), plain(b), n)); }
 
 /// x 2^n, in two steps, so that neither factor overflows.
 template <class T> T times_power_of_two(const T& x, int n, double value) {
   return with_value(T(x * std::ldexp(1.0, n / 2) * std::ldexp(1.0, n - n / 2)), value);
 }
 template <class T> T ldexp(const T& x, int n) { return times_power_of_two(x, n, std::ldexp(plain(x), n)); }
+template <class T> T scalbn(const T& x, int n) { return ldexp(x, n); }
+template <class T> T scalbln(const T& x, long n) { return ldexp(x, static_cast<int>(n < -10000 ? -10000 : n > 10000 ? 10000 : n)); }
 template <class T> T frexp(const T& x, int* n) {
   const double m = std::frexp(plain(x), n);
   return times_power_of_two(x, std::isfinite(m) ? -*n : 0, m);
@@ -95,6 +98,7 @@ template <class T> T fdim(const T& a, const T& b) {
   return with_value(T((a - b) * (plain(a) > plain(b) ? 1.0 : 0.0)), std::fdim(plain(a), plain(b)));
 }
 template <class T> T nextafter(const T& a, const T& b) { return with_value(a, std::nextafter(plain(a), plain(b))); }
+template <class T> T nexttoward(const T& a, long double b) { return with_value(a, std::nexttoward(plain(a), b)); }
 /// The larger of two numbers, or the other one where one is NaN (`max` is NaN then); fmin the smaller.
 template <class T> T fmax(const T& a, const T& b) { return plain(b) != plain(b) ? a : plain(a) != plain(a) ? b : T(max(a, b)); }
 template <class T> T fmin(const T& a, const T& b) { return plain(b) != plain(b) ? a : plain(a) != plain(a) ? b : T(min(a, b)); }
@@ -152,9 +156,17 @@ WENGERT_FUNCTION(lerp)
     return detail::standard::name(detail::Result<E>(x), n);                          \
   }
 WENGERT_FUNCTION(ldexp, int)
+WENGERT_FUNCTION(scalbn, int)
+WENGERT_FUNCTION(scalbln, long)
 WENGERT_FUNCTION(frexp, int*)
+WENGERT_FUNCTION(nexttoward, long double)
 #undef WENGERT_FUNCTION
-template <DifferentiableNumber E> detail::Result<E> scalbn(const E& x, int n) { return ldexp(x, n); }  ///< x 2^n
+/// The rest of a / b, between -b / 2 and b / 2; *n gets the last bits of the quotient.
+template <class A, class B>
+requires detail::StandardOperands<A, B> detail::Result<A, B> remquo(const A& a, const B& b, int* n) {
+  using T = detail::Result<A, B>;
+  return detail::standard::remquo(T(a), T(b), n);
+}
 /// The part behind the point; `whole` receives the rest, whose slope is 0.
 template <DifferentiableNumber E> detail::Result<E> modf(const E& x, detail::Result<E>* whole) {
   const detail::Result<E> y = x;
@@ -279,9 +291,12 @@ template <int N> struct std::hash<wengert::Dual<N>> {
   using wengert::numeric::modf;                 \
   using wengert::numeric::nearbyint;            \
   using wengert::numeric::nextafter;            \
+  using wengert::numeric::nexttoward;           \
   using wengert::numeric::remainder;            \
+  using wengert::numeric::remquo;               \
   using wengert::numeric::rint;                 \
   using wengert::numeric::round;                \
+  using wengert::numeric::scalbln;              \
   using wengert::numeric::scalbn;               \
   using wengert::numeric::signbit;              \
   using wengert::numeric::tgamma;               \

@@ -1,0 +1,43 @@
+#pragma once
+// Programs that are generic in their number type, run with double and with this library's numbers: values are compared with those of
+// double, gradients with differences.
+#include <autodiff/autodiff.h>
+
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <functional>
+
+namespace wengert::testing {
+
+/// A program is a generic callable f(x, y) of two numbers of one type. It is run at (0.7, 1.3).
+template <class T, class F> void check_program_with(const char* name, const F& f, double tolerance = 1e-7) {
+  const double at_x = 0.7, at_y = 1.3, h = 1e-6;
+  const auto plain = [&](double x, double y) { return static_cast<double>(f(x, y)); };
+  Tape tape;
+  const Scalar x = tape.variable(at_x), y = tape.variable(at_y);
+  const Scalar z = T(f(T(x), T(y)));
+  const auto [dx, dy] = tape.gradient(z, wrt(x, y), {.unreached = Unreached::zero});
+  BOOST_TEST_CONTEXT(name) {
+    BOOST_TEST(z.value() == plain(at_x, at_y), boost::test_tools::tolerance(1e-14));
+    BOOST_TEST(std::abs(dx - (plain(at_x + h, at_y) - plain(at_x - h, at_y)) / (2 * h)) <= tolerance * (1 + std::abs(dx)));
+    BOOST_TEST(std::abs(dy - (plain(at_x, at_y + h) - plain(at_x, at_y - h)) / (2 * h)) <= tolerance * (1 + std::abs(dy)));
+  }
+}
+/// With both types, or with the eager one alone.
+template <class F> void check_program(const char* name, const F& f) {
+  check_program_with<Scalar>(name, f);
+  check_program_with<EagerScalar>(name, f);
+}
+template <class F> void check_eager_program(const char* name, const F& f) { check_program_with<EagerScalar>(name, f); }
+
+}  // namespace wengert::testing
+
+/// PROGRAM(name, statements): the statements see x, y and their type T, and return a T.
+#define PROGRAM_BODY(...)               \
+  [](auto x, [[maybe_unused]] auto y) { \
+    using T = decltype(x);              \
+    static_cast<void>(sizeof(T));       \
+    __VA_ARGS__                         \
+  }
+#define PROGRAM(name, ...) wengert::testing::check_program(#name, PROGRAM_BODY(__VA_ARGS__))
+#define EAGER_PROGRAM(name, ...) wengert::testing::check_eager_program(#name, PROGRAM_BODY(__VA_ARGS__))
