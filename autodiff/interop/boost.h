@@ -130,19 +130,21 @@ template <class T, class... Rest> struct BoostResultOf<T, Rest...>
     : std::conditional_t<BoostOperand<T>, std::type_identity<T>, BoostResultOf<Rest...>> {};
 template <class... T> using BoostResult = BasicEagerScalar<typename BoostResultOf<T...>::type::Value>;
 
-/// The largest component of an error estimate. Odeint's steppers take it as their value type says: of double, as a number, so that the step
-/// sizes are constants; of an eager Scalar, with its derivative.
-template <class V> class BoostNorm {
+/// The largest component of an error estimate of numbers T. Odeint's steppers take it as their value type says: of double, as a number, so
+/// that the step sizes are constants; of T, with its derivative.
+template <RecordedNumber T> class BoostNorm {
+  using Eager = BasicEagerScalar<typename T::Value>;
+
  public:
   BoostNorm(Number auto x) : x_(x) {}
-  BoostNorm(const BasicEagerScalar<V>& x) : x_(x) {}
+  BoostNorm(const Eager& x) : x_(x) {}
   template <ScalarExpression E> BoostNorm(const E& x) : x_(x) {}
   operator double() const { return plain(x_); }
-  operator BasicEagerScalar<V>() const { return x_; }
+  operator T() const { return x_; }
   friend BoostNorm max(const BoostNorm& a, const BoostNorm& b) { return plain(a.x_) < plain(b.x_) ? b : a; }
 
  private:
-  BasicEagerScalar<V> x_;
+  Eager x_;
 };
 
 }  // namespace wengert::detail
@@ -224,6 +226,23 @@ requires wengert::detail::BoostOperand<X> wengert::detail::BoostResult<X> erf_in
   return boost::math::erf_inv(x, policies::policy<>());
 }
 
+/// The branch below -1, which Boost computes in double. Derivatives come from two of Newton's steps from there, w - (w - x e^-w) / (1 + w);
+/// each doubles their order.
+template <class X, class Policy>
+requires(wengert::detail::BoostOperand<X>&& policies::is_policy<Policy>::value) wengert::detail::BoostResult<X> lambert_wm1(
+    X x, const Policy& policy) {
+  using Result = wengert::detail::BoostResult<X>;
+  const Result z(x);
+  const double value = boost::math::lambert_wm1(wengert::detail::plain(z), policy);
+  Result w = value;
+  for (int i = 0; i < 2; ++i) w -= (w - z * exp(-w)) / (1.0 + w);
+  return wengert::detail::with_value(w, value);
+}
+template <class X>
+requires wengert::detail::BoostOperand<X> wengert::detail::BoostResult<X> lambert_wm1(X x) {
+  return boost::math::lambert_wm1(x, policies::policy<>());
+}
+
 // Student's distribution has shortcuts of its own, at t = 0, p = 1/2 and whole degrees of freedom.
 #define WENGERT_FUNCTION(name, special, at_special)                                                                    \
   template <class V, class Policy> wengert::BasicEagerScalar<V> name(                                                  \
@@ -243,13 +262,27 @@ WENGERT_FUNCTION(quantile, 0.5, (x - 0.5) / pdf(plain, 0.0))
 
 }  // namespace boost::math
 
+namespace Eigen {
+template <class T, int kRows, int kColumns, int kOptions, int kMaxRows, int kMaxColumns> class Matrix;
+}
+
 namespace boost::numeric::odeint {
+
+template <class State, class Enabler> struct vector_space_norm_inf;
 
 /// For states that are ranges of Scalars or eager Scalars.
 template <class S>
 requires wengert::detail::RecordedNumber<typename detail::extract_value_type<S>::type>
 struct norm_result_type<S, void> {
-  using type = wengert::detail::BoostNorm<typename detail::extract_value_type<S>::type::Value>;
+  using type = wengert::detail::BoostNorm<typename detail::extract_value_type<S>::type>;
+};
+/// For states that are Eigen's matrices.
+template <wengert::detail::RecordedNumber T, int kRows, int kColumns, int kOptions, int kMaxRows, int kMaxColumns>
+struct vector_space_norm_inf<Eigen::Matrix<T, kRows, kColumns, kOptions, kMaxRows, kMaxColumns>, void> {
+  using result_type = wengert::detail::BoostNorm<T>;
+  result_type operator()(const Eigen::Matrix<T, kRows, kColumns, kOptions, kMaxRows, kMaxColumns>& m) const {
+    return wengert::BasicEagerScalar<typename T::Value>(m.cwiseAbs().maxCoeff());
+  }
 };
 
 }  // namespace boost::numeric::odeint

@@ -226,6 +226,17 @@ WENGERT_DOT(false)
 WENGERT_DOT(true)
 #undef WENGERT_DOT
 
+/// Of a 4 x 4 matrix: by the minors of its first two columns. (Eigen's own insists on one type for an element and a product.)
+template <class M>
+requires wengert::IsScalar<typename M::Scalar>::value struct determinant_impl<M, 4> {
+  using T = typename M::Scalar;
+  static T run(const M& m) {
+    const auto minor_of = [&](int c, int i, int j) -> T { return m.coeff(i, c) * m.coeff(j, c + 1) - m.coeff(j, c) * m.coeff(i, c + 1); };
+    return minor_of(0, 0, 1) * minor_of(2, 2, 3) - minor_of(0, 0, 2) * minor_of(2, 1, 3) + minor_of(0, 0, 3) * minor_of(2, 1, 2) +
+           minor_of(0, 1, 2) * minor_of(2, 0, 3) - minor_of(0, 1, 3) * minor_of(2, 0, 2) + minor_of(0, 2, 3) * minor_of(2, 0, 1);
+  }
+};
+
 }  // namespace Eigen::internal
 
 // ---- linear systems -----------------------------------------------------------------------------------------------------------------

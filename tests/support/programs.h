@@ -23,11 +23,12 @@ template <class T, class F> void check_program_with(const char* name, const F& f
     BOOST_TEST(std::abs(dy - (plain(at_x, at_y + h) - plain(at_x, at_y - h)) / (2 * h)) <= tolerance * (1 + std::abs(dy)));
   }
 }
-/// With both types, or with the eager one alone.
+/// With both types, or with one alone.
 template <class F> void check_program(const char* name, const F& f) {
   check_program_with<Scalar>(name, f);
   check_program_with<EagerScalar>(name, f);
 }
+template <class F> void check_scalar_program(const char* name, const F& f) { check_program_with<Scalar>(name, f); }
 template <class F> void check_eager_program(const char* name, const F& f) { check_program_with<EagerScalar>(name, f); }
 
 }  // namespace wengert::testing
@@ -40,4 +41,5 @@ template <class F> void check_eager_program(const char* name, const F& f) { chec
     __VA_ARGS__                         \
   }
 #define PROGRAM(name, ...) wengert::testing::check_program(#name, PROGRAM_BODY(__VA_ARGS__))
+#define SCALAR_PROGRAM(name, ...) wengert::testing::check_scalar_program(#name, PROGRAM_BODY(__VA_ARGS__))
 #define EAGER_PROGRAM(name, ...) wengert::testing::check_eager_program(#name, PROGRAM_BODY(__VA_ARGS__))
