@@ -89,8 +89,9 @@ PAGES = [
     ]),
 ]
 
-# Public for the compiler alone: what templates and macros in users' code need, and what only authors of operations call.
-INTERNAL_FILES = {"autodiff/tensor/call_site.h", "autodiff/program/opcode.h"}
+# Public for the compiler alone: what templates and macros in users' code need, what completes std::complex, and what only authors of
+# operations call.
+INTERNAL_FILES = {"autodiff/tensor/call_site.h", "autodiff/program/opcode.h", "autodiff/scalar/complex.h"}
 INTERNAL = {
     "wengert::Allocator", "wengert::AllocatorTag", "wengert::BasicTape", "wengert::Compared", "wengert::Condition",
     "wengert::Differentiable", "wengert::DtypeOf", "wengert::EagerLike", "wengert::Element", "wengert::Elements",

@@ -117,8 +117,8 @@ template <wengert::ScalarExpression A> complex<wengert::detail::Result<A>> polar
 template <class T>
 requires wengert::detail::RealNumber<T> T abs(const complex<T>& z) { return hypot(z.real(), z.imag()); }
 
-/// The root u + i v with u >= 0: u^2 = (|z| + x) / 2 and v = y / (2 u), or for x < 0, v^2 = (|z| - x) / 2 and u = y / (2 v). (That of
-/// <complex> has a part that is constant where x or y is 0.)
+/// The root u + i v with u >= 0: u^2 = (|z| + x) / 2 and v = y / (2 u), or for x < 0, v^2 = (|z| - x) / 2 and u = y / (2 v). (The C++
+/// library's own has a part that is constant where x or y is 0.)
 template <class T>
 requires wengert::detail::RealNumber<T> complex<T> sqrt(const complex<T>& z) {
   const T &x = z.real(), &y = z.imag();
