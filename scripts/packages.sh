@@ -11,7 +11,7 @@ packages_test=("${packages_demo[@]}" "${packages_mpi[@]}" ccache git libboost-te
 packages_aarch64=(cmake g++-aarch64-linux-gnu ninja-build python3 qemu-user)
 packages_aarch64_root=(libboost-test-dev libcli11-dev libfmt-dev libhwy-dev libopenblas0-pthread libpng-dev librandom123-dev
   nlohmann-json3-dev zlib1g-dev)  # of Debian for AArch64; not installed, but unpacked by scripts/sysroot
-packages_bench=("${packages_library[@]}" libadolc-dev libbenchmark-dev libtorch-dev libtrilinos-sacado-dev)
+packages_bench=("${packages_library[@]}" libadolc-dev libbenchmark-dev libeigen3-dev libtorch-dev libtrilinos-sacado-dev)
 packages_docs=(doxygen furo libjs-mathjax node-normalize.css python3-myst-parser python3-sphinx)
 packages_clang=("${packages_test[@]}" clang-14 libclang-rt-14-dev lld-14)  # the presets asan and fuzz
 packages_valgrind=("${packages_test[@]}" valgrind)

@@ -78,6 +78,20 @@ template <class T, class F, int mode> struct ForwardBody {
   }
 };
 
+template <class T, int pair, int mode> struct PairBody {
+  WENGERT_INLINE static void run(const ForwardArguments<T>& x) {
+    T* y = x.y;
+    const OperandOf<mode, 0, T> a(x.operands[0]);
+    const OperandOf<mode, 1, T> b(x.operands[1]);
+    const OperandOf<mode, 2, T> c(x.operands[2]);
+    WENGERT_NO_OVERLAP
+    for (Index i = 0; i < x.n; ++i) {
+      const T t = pair / 4 == 0 ? a[i] + b[i] : pair / 4 == 1 ? a[i] - b[i] : a[i] * b[i];
+      y[i] = pair % 4 == 0 ? t + c[i] : pair % 4 == 1 ? t - c[i] : pair % 4 == 2 ? c[i] - t : t * c[i];
+    }
+  }
+};
+
 /// The rule of operand k: m times the derivative of y with respect to it.
 template <class F, int k, class T> WENGERT_INLINE T straight_rule(const F& f, T m, T a, [[maybe_unused]] T b, [[maybe_unused]] T y) {
   using E = fn::Element<T>;
@@ -215,6 +229,16 @@ template <class T, class F> void add_loops(BlockKernels<T>& to, kernels::Isa isa
   (std::make_integer_sequence<int, (1 << operands) - 1>());
 }
 
+template <class T> void add_pairs(BlockKernels<T>& to, kernels::Isa isa) {
+  const auto add_mode = [&]<int pair, int mode>(std::integral_constant<int, pair>, std::integral_constant<int, mode>) {
+    if constexpr ((mode & 3) != 3) to.pairs[pair][mode] = loop_on<PairBody<T, pair, mode>, ForwardArguments<T>, true>(isa);
+  };
+  [&]<int... index>(std::integer_sequence<int, index...>) {
+    (add_mode(std::integral_constant<int, index / 8>(), std::integral_constant<int, index % 8>()), ...);
+  }
+  (std::make_integer_sequence<int, 8 * kPairs>());
+}
+
 template <class T> BlockKernels<T> make_block_kernels(kernels::Isa isa) {
   BlockKernels<T> to{};
 #define WENGERT_FUNCTION(F, ...) add_loops<T, fn::F>(to, isa);
@@ -227,6 +251,7 @@ template <class T> BlockKernels<T> make_block_kernels(kernels::Isa isa) {
   WENGERT_CONDITIONS_OF_TWO(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
   add_loops<T, fn::Where>(to, isa);
+  add_pairs(to, isa);
   return to;
 }
 

@@ -1,6 +1,8 @@
 #pragma once
 // Internal.
 // The loops over a block of lanes: one for each operation and one for the rule of each of its operands, on the instruction set of isa().
+#include <optional>
+
 #include "autodiff/program/opcode.h"
 #include "autodiff/tensor/shape.h"
 
@@ -26,10 +28,21 @@ template <class T> struct ReverseArguments {
 template <class T> using ForwardLoop = void (*)(const ForwardArguments<T>&);
 template <class T> using ReverseLoop = void (*)(const ReverseArguments<T>&);
 
+/// Two operations in one loop, a pair: (a o b) + c, (a o b) - c, c - (a o b) or (a o b) c, where o is +, - or *.
+inline constexpr int kPairs = 12;
+/// The pair of two operations, of which the second reads the first one's result as its operand k; empty if there is none.
+constexpr std::optional<int> pair_of(Opcode first, Opcode second, int k) {
+  const int o = first == Opcode::add ? 0 : first == Opcode::subtract ? 1 : first == Opcode::multiply ? 2 : -1;
+  const int then = second == Opcode::add ? 0 : second == Opcode::subtract ? 1 + k : second == Opcode::multiply ? 3 : -1;
+  if (o < 0 || then < 0) return std::nullopt;
+  return 4 * o + then;
+}
+
 /// `mode` is a set of bits: bit k says that operand k is one number for all lanes. Modes in which all operands are that do not occur; loops
 /// of one lane take mode 0.
 template <class T> struct BlockKernels {
   ForwardLoop<T> forward[opcode_count][8];
+  ForwardLoop<T> pairs[kPairs][8];                   ///< null where both operands of the first operation are one number
   ReverseLoop<T> reverse[opcode_count][3][8];        ///< null for what has no slope
   ReverseLoop<T> reverse_first[opcode_count][3][8];  ///< the same with = for +=; null where `to` has sums over lanes
 };

@@ -277,8 +277,9 @@ template <class T> class Pass<T>::Block {
     for (const ForwardStep& step : plan_.steps) {
       check_before(number++);
       if (staying_ == 0) return;
-      pass_.kernels_.forward[static_cast<int>(step.opcode)][step.mode](
-          {n_, row(step.y), {at(step.operands[0]), at(step.operands[1]), at(step.operands[2])}, pass_.options(step.options)});
+      const auto loop =
+          step.pair < 0 ? pass_.kernels_.forward[static_cast<int>(step.opcode)][step.mode] : pass_.kernels_.pairs[step.pair][step.mode];
+      loop({n_, row(step.y), {at(step.operands[0]), at(step.operands[1]), at(step.operands[2])}, pass_.options(step.options)});
     }
     check_before(number);
     all_leave();

@@ -252,8 +252,8 @@ std::string FunctionSource::call_on_lanes(Opcode opcode, const Strings& operands
                     entry->second, is_unary ? "const double* x" : "const double* a, const double* b", independent(),
                     in_part ? filled(straight->formula, opcode, elements) : value);
     if (in_part)
-      definitions_ += fmt::format("  for (long i = 0; i < n; ++i)\n    if (!({})) y[i] = {};\n", filled(straight->holds, opcode, elements),
-                                  filled(straight->otherwise, opcode, elements));
+      definitions_ +=
+          fmt::format("  for (long i = 0; i < n; ++i)\n    if (!({})) y[i] = {};\n", filled(straight->holds, opcode, elements), value);
     definitions_ += "}\n";
   }
   return is_unary ? fmt::format("{}(n, {}, {});", entry->second, operands[0], to)

@@ -5,6 +5,8 @@
 #include <limits>
 #include <utility>
 
+#include "autodiff/program/block_kernels.h"
+
 namespace wengert::detail {
 namespace {
 
@@ -44,12 +46,14 @@ class Planner {
         reached_(list.size()),
         kept_(list.size()),
         computed_(list.size()),
+        first_of_pair_(list.size(), kNone),
         last_use_(list.size()),
         step_of_(list.size()),
         place_(list.size()) {
     find_lanes_and_activity();
     find_reached();
     find_computed();
+    find_pairs();
     place_uniforms();
     place_guards();
     find_last_uses();
@@ -127,6 +131,40 @@ class Planner {
     }
   }
 
+  // What is read once, by an operation that can be done in the same loop, needs no row. (Three operations in a loop do not: it would have
+  // five operands.)
+  void find_pairs() {
+    std::vector<std::uint32_t> uses(list_.size());
+    for (std::uint32_t v = first_; v < list_.size(); ++v) {
+      if (!computed_[v]) continue;
+      const Instruction& i = list_.instruction(v);
+      for (int k = 0; k < operands_of(i); ++k) ++uses[operand(i, k)];
+    }
+    for (std::uint32_t y : list_.outputs) uses[y] += wanted_.outputs ? 2 : 0;
+    for (const Guard& guard : list_.guards) uses[guard.value] += 2;
+    for (std::uint32_t v : costly_) uses[v] += 2;
+    for (std::uint32_t w = first_; w < list_.size(); ++w) {
+      if (!computed_[w]) continue;
+      const Instruction& i = list_.instruction(w);
+      for (int k = 0; k < operands_of(i) && first_of_pair_[w] == kNone; ++k) {
+        const std::uint32_t v = operand(i, k);
+        if (v < first_ || !computed_[v] || kept_[v] || uses[v] != 1 || first_of_pair_[v] != kNone) continue;
+        if (!pair_of(list_.instruction(v).opcode, i.opcode, k)) continue;
+        first_of_pair_[w] = v;
+        computed_[v] = false;
+      }
+    }
+  }
+  // f(operand) for what the step that computes v reads: of a pair, the operands of the first operation, and then the other one.
+  template <class F> void for_each_operand(std::uint32_t v, const F& f) const {
+    const Instruction& i = list_.instruction(v);
+    const std::uint32_t first = first_of_pair_[v];
+    if (first != kNone)
+      for (int k = 0; k < operands_of(list_.instruction(first)); ++k) f(operand(list_.instruction(first), k));
+    for (int k = 0; k < operands_of(i); ++k)
+      if (operand(i, k) != first) f(operand(i, k));
+  }
+
   std::uint32_t add_options(const Instruction& i) {
     const auto begin = static_cast<std::uint32_t>(plan_.options.size());
     const std::array<double, 2> options = list_.options(i);
@@ -144,7 +182,7 @@ class Planner {
       place_[v] = {Place::uniform, plan_.uniforms++};
       if (v < first_) continue;
       const Instruction& i = list_.instruction(v);
-      ForwardStep step{i.opcode, 0, place_[v].index(), add_options(i), {}};
+      ForwardStep step{i.opcode, 0, -1, place_[v].index(), add_options(i), {}};
       for (int k = 0; k < operands_of(i); ++k) step.operands[k] = place_[operand(i, k)];
       plan_.uniform_steps.push_back(step);
     }
@@ -171,9 +209,7 @@ class Planner {
   // last_use_[v]: from this step on, v's row is free.
   void find_last_uses() {
     for (std::uint32_t v = first_; v < list_.size(); ++v) {
-      if (!computed_[v]) continue;
-      const Instruction& i = list_.instruction(v);
-      for (int k = 0; k < operands_of(i); ++k) last_use_[operand(i, k)] = std::max(last_use_[operand(i, k)], step_of_[v]);
+      if (computed_[v]) for_each_operand(v, [&](std::uint32_t x) { last_use_[x] = std::max(last_use_[x], step_of_[v]); });
     }
     for (std::uint32_t v = 0; v < list_.size(); ++v)
       if (kept_[v]) last_use_[v] = kForever;
@@ -193,11 +229,15 @@ class Planner {
         waiting.pop_back();
       }
       const Instruction& i = list_.instruction(v);
-      ForwardStep step{i.opcode, 0, rows.take(), add_options(i), {}};
-      for (int k = 0; k < operands_of(i); ++k) {
-        step.operands[k] = place_[operand(i, k)];
+      ForwardStep step{i.opcode, 0, -1, rows.take(), add_options(i), {}};
+      if (const std::uint32_t first = first_of_pair_[v]; first != kNone)
+        step.pair = static_cast<std::int8_t>(*pair_of(list_.instruction(first).opcode, i.opcode, operand(i, 0) == first ? 0 : 1));
+      int k = 0;
+      for_each_operand(v, [&](std::uint32_t x) {
+        step.operands[k] = place_[x];
         if (step.operands[k].kind() == Place::uniform) step.mode = static_cast<std::uint8_t>(step.mode | 1 << k);
-      }
+        ++k;
+      });
       place_[v] = {Place::row, step.y};
       plan_.steps.push_back(step);
       if (last_use_[v] != kForever) {
@@ -294,7 +334,9 @@ class Planner {
   Wanted wanted_;
   Plan& plan_;
   std::uint32_t first_;
+  static constexpr std::uint32_t kNone = ~std::uint32_t{0};
   std::vector<char> in_lanes_, active_, reached_, kept_, computed_;
+  std::vector<std::uint32_t> first_of_pair_;
   std::vector<std::uint32_t> last_use_, step_of_, costly_;
   std::vector<Place> place_;
 };

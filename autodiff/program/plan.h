@@ -24,6 +24,7 @@ class Place {
 struct ForwardStep {
   Opcode opcode;
   std::uint8_t mode;      // of block_kernels.h
+  std::int8_t pair;       // if it is two operations (block_kernels.h), of which `opcode` is the second; -1: it is one
   std::uint32_t y;        // a row, or a uniform number
   std::uint32_t options;  // where they begin in Plan::options
   Place operands[3];
