@@ -189,7 +189,7 @@ struct Group {
   }
 };
 // What elements of type T are multiplied by: `count` weights, each for `each` neighbours, which then repeat. Null for 1.
-template <class T> struct Weights {
+template <class T> struct NormWeights {
   const T* weights;
   Index count, each;
   __attribute__((always_inline)) Index first(Index at) const { return at / each % count; }
@@ -201,7 +201,7 @@ template <class T> struct Weights {
 //
 // Products are rounded to T, sums are in double. Where neighbours share a weight, all follows from the sums of y_bar and y y_bar over
 // these, which are stored in the order of the elements.
-template <class T, class OfGroup> void pull_back_channels(const Layout& l, const T* x, const T* y_bar, const Weights<T>& w,
+template <class T, class OfGroup> void pull_back_channels(const Layout& l, const T* x, const T* y_bar, const NormWeights<T>& w,
                                                           const OfGroup& of_group, double* sums, double* sums_y, T* x_bar) {
   l.for_blocks_of_groups<T>([&](Index first, const Layout& some) {
     const Index start = first * l.inner, each = w.each, parts = l.inner / each;
@@ -268,7 +268,7 @@ template <class T, class OfGroup> void pull_back_columns(const Layout& l, const 
 
 // The same where each element of a run has its own weight, and each group is one run. weight_bar and bias_bar are null, or added up in
 // double, by blocks of runs that depend on the sizes alone.
-template <class T, class OfGroup> void pull_back_rows(const Layout& l, const T* x, const T* y_bar, const Weights<T>& w,
+template <class T, class OfGroup> void pull_back_rows(const Layout& l, const T* x, const T* y_bar, const NormWeights<T>& w,
                                                       const OfGroup& of_group, double* weight_bar, double* bias_bar, T* x_bar) {
   constexpr Index kAbreast = 4;  // rows whose terms are added before they are stored
   const Index n = l.inner, unit = std::clamp<Index>(l.groups / 16, kAbreast, 32);
@@ -378,7 +378,7 @@ class Standardize : public OperationWithOptions {  // y: the standardized x, r o
 
 // Shifts and scales x to mean 0 and variance 1 in each group, and multiplies it by the weights and adds as many biases, if given. Then
 // set(group, mean, scale) for each group; the moments are stored in `*statistics`, which has room for those of all groups, if given.
-template <class T, class Set> void standardize_into(const Layout& l, double eps, const T* x, const Weights<T>& w, const T* biases, T* y,
+template <class T, class Set> void standardize_into(const Layout& l, double eps, const T* x, const NormWeights<T>& w, const T* biases, T* y,
                                                     Moments* statistics, const Set& set) {
   l.for_blocks_of_groups<T>([&](Index first, const Layout& some) {
     const Index start = first * l.inner;
@@ -478,7 +478,7 @@ class Normalization : public OperationWithOptions {  // x, weight, bias, and as 
       const auto of_group = [ from = s.x(3).data<double>(), groups = l_.groups ](Index g) __attribute__((always_inline)) {
         return Group{from[g], from[groups + g], from[groups + g]};
       };
-      const Weights<T> weights{weight.defined() ? weight.data<T>() : nullptr, count_, each_};
+      const NormWeights<T> weights{weight.defined() ? weight.data<T>() : nullptr, count_, each_};
       T* const to = x_bar.needs(0) ? x_bar[0].template mutable_data<T>() : nullptr;
       const bool for_weights = x_bar.needs(1) || x_bar.needs(2);
       PerGroup sums_of[2];  // weight_bar and bias_bar

@@ -71,7 +71,7 @@ class Library {
       (lines += line) += '\n';
       for (const char c : line) depth += c == '{' ? 1 : c == '}' ? -1 : 0;
       if (depth > 0 || (line.back() != ';' && line.back() != '}')) continue;
-      add(std::move(comment), std::move(lines));
+      add(std::move(comment), lines);
       comment.clear();
       lines.clear();
     }

@@ -320,7 +320,7 @@ class CppWriter {
   }
   std::string same_for_all(const std::string& number, As as) {
     if (as == As::number) return number;
-    const std::string name = array(fmt::format("t{}", ++filled_), 1);
+    std::string name = array(fmt::format("t{}", ++filled_), 1);
     statement(fmt::format("{}[i] = {};", name, number));
     return name;
   }
