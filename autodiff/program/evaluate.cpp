@@ -363,6 +363,12 @@ template <class T> class Pass<T>::Block {
         for (Index i = 0; i < n_; ++i) to[i % kPartialSums] += seed(i);
         continue;
       }
+      if (plan_.seed_is_only_read[at_o]) {
+        // Only read, so the constant is safe.
+        const bool in_place = seeds && all_stay() && !pass_.lanes_.list;
+        row_at_.data()[plan_.rows + row] = in_place ? const_cast<T*>(seeds + first_) : rows_ + width_ * (plan_.rows + row);
+        if (in_place) continue;
+      }
       T* to = adjoints(row);
       if (!plan_.seed_is_first[at_o]) {
         for (Index i = 0; i < n_; ++i) to[i] += seed(i);

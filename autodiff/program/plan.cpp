@@ -287,6 +287,7 @@ class Planner {
       plan_.output_rows.push_back(reached_[y] ? row_of[y] : Plan::kNoRow);
       plan_.output_is_shared.push_back(!in_lanes_[y]);
     }
+    const std::uint32_t of_seeds = rows.count();  // the first rows, which are not used again
     for (std::uint32_t v = list_.size(); v-- > first_;) {
       if (!reached_[v]) continue;
       const Instruction& i = list_.instruction(v);
@@ -319,7 +320,7 @@ class Planner {
         step.to = row_of[to];
         plan_.reverse.push_back(step);
       }
-      if (in_lanes_[v] && --users[row_of[v]] == 0) rows.give_back(row_of[v]);
+      if (in_lanes_[v] && --users[row_of[v]] == 0 && row_of[v] >= of_seeds) rows.give_back(row_of[v]);
     }
     plan_.adjoint_rows = rows.count();
     std::vector<char> known(plan_.adjoint_rows);
@@ -328,6 +329,13 @@ class Planner {
       plan_.data_rows.push_back(row);
       plan_.data_is_first.push_back(row != Plan::kNoRow && !std::exchange(known[row], true));
     }
+    // `known` are the rows of results; what else is written is more than a seed, too.
+    for (const ReverseStep& step : plan_.reverse)
+      if (!step.sums) known[step.to] = true;
+    for (std::size_t o = 0; o < list_.outputs.size(); ++o)
+      if (plan_.output_rows[o] != Plan::kNoRow && !plan_.output_is_shared[o] && !plan_.seed_is_first[o]) known[plan_.output_rows[o]] = true;
+    for (std::size_t o = 0; o < list_.outputs.size(); ++o)
+      plan_.seed_is_only_read.push_back(plan_.seed_is_first[o] && !known[plan_.output_rows[o]]);
   }
 
   const WengertList& list_;

@@ -89,6 +89,7 @@ struct Plan {
   std::vector<std::uint32_t> output_rows;  // of the adjoint of each output, or its position in the boundary; kNoRow where it is not wanted
   std::vector<char> output_is_shared;      // by all lanes: its adjoint is in the boundary
   std::vector<char> seed_is_first;         // in its row of adjoints
+  std::vector<char> seed_is_only_read;     // and nothing else is ever in this row, so that it may lie where the seeds are
   std::vector<std::uint32_t> data_rows;    // of the adjoint of each data column; kNoRow where it is 0
   std::vector<char> data_is_first;         // of those in its row
   std::vector<ReverseStep> reverse;
