@@ -43,6 +43,48 @@ template <class T> decltype(auto) recorded_once(const T& x) {
   }
 }
 
+// What stands in for functions of <complex> that have branches with constant parts, or call those. They are templates of their own, and
+// the overloads below are more special than those of <complex>: a constraint alone would not be part of a function's symbol, so that two
+// functions would share one.
+
+/// The root u + i v with u >= 0: u^2 = (|z| + x) / 2 and v = y / (2 u), or for x < 0, v^2 = (|z| - x) / 2 and u = y / (2 v).
+template <class T> std::complex<T> complex_sqrt(const std::complex<T>& z) {
+  const T &x = z.real(), &y = z.imag();
+  if (x == 0 && y == 0) return std::complex<T>(T(sqrt(x)), y);
+  const bool right = x >= 0;
+  const T part = sqrt(0.5 * (hypot(x, y) + (right ? 1.0 : -1.0) * x));
+  if (right) return std::complex<T>(part, T(y / (2.0 * part)));
+  const T imaginary = (signbit(y) ? -1.0 : 1.0) * part;
+  return std::complex<T>(T(y / (2.0 * imaginary)), imaginary);
+}
+/// ln(z + sqrt(z^2 + 1))
+template <class T> std::complex<T> complex_asinh(const std::complex<T>& z) {
+  const T &x = z.real(), &y = z.imag();
+  return log(z + complex_sqrt(std::complex<T>(T((x - y) * (x + y) + 1.0), T(2.0 * x * y))));
+}
+/// 2 ln(sqrt((z + 1) / 2) + sqrt((z - 1) / 2))
+template <class T> std::complex<T> complex_acosh(const std::complex<T>& z) {
+  const T half_y = 0.5 * z.imag();
+  const std::complex<T> sum =
+      complex_sqrt(std::complex<T>(T(0.5 * (z.real() + 1.0)), half_y)) + complex_sqrt(std::complex<T>(T(0.5 * (z.real() - 1.0)), half_y));
+  const std::complex<T> l = log(sum);
+  return std::complex<T>(T(2.0 * l.real()), T(2.0 * l.imag()));
+}
+/// -i asinh(i z)
+template <class T> std::complex<T> complex_asin(const std::complex<T>& z) {
+  const std::complex<T> t = complex_asinh(std::complex<T>(T(-z.imag()), z.real()));
+  return std::complex<T>(t.imag(), T(-t.real()));
+}
+template <class T> std::complex<T> complex_acos(const std::complex<T>& z) {
+  const std::complex<T> t = complex_asin(z);
+  return std::complex<T>(T(std::numbers::pi / 2 - t.real()), T(-t.imag()));
+}
+/// e^(b ln a)
+template <class T> std::complex<T> complex_pow(const std::complex<T>& a, const T& b) {
+  const std::complex<T> l = log(a);
+  return exp(std::complex<T>(T(b * l.real()), T(b * l.imag())));
+}
+
 }  // namespace detail
 }  // namespace wengert
 
@@ -113,22 +155,19 @@ template <wengert::ScalarExpression A> complex<wengert::detail::Result<A>> polar
 #undef WENGERT_POLAR
 #undef WENGERT_RESULT
 
-/// hypot, as complex<double> has it.
-template <class T>
-requires wengert::detail::RealNumber<T> T abs(const complex<T>& z) { return hypot(z.real(), z.imag()); }
-
-/// The root u + i v with u >= 0: u^2 = (|z| + x) / 2 and v = y / (2 u), or for x < 0, v^2 = (|z| - x) / 2 and u = y / (2 v). (The C++
-/// library's own has a part that is constant where x or y is 0.)
-template <class T>
-requires wengert::detail::RealNumber<T> complex<T> sqrt(const complex<T>& z) {
-  const T &x = z.real(), &y = z.imag();
-  if (x == 0 && y == 0) return complex<T>(T(sqrt(x)), y);
-  const bool right = x >= 0;
-  const T part = sqrt(0.5 * (hypot(x, y) + (right ? 1.0 : -1.0) * x));
-  if (right) return complex<T>(part, T(y / (2.0 * part)));
-  const T imaginary = (signbit(y) ? -1.0 : 1.0) * part;
-  return complex<T>(T(y / (2.0 * imaginary)), imaginary);
-}
+// The functions above. (`abs` is hypot, as that of complex<double> is.)
+#define WENGERT_COMPLEX_FUNCTIONS(head, ...)                                                                   \
+  head __VA_ARGS__ abs(const complex<__VA_ARGS__>& z) { return hypot(z.real(), z.imag()); }                    \
+  head complex<__VA_ARGS__> sqrt(const complex<__VA_ARGS__>& z) { return wengert::detail::complex_sqrt(z); }   \
+  head complex<__VA_ARGS__> asin(const complex<__VA_ARGS__>& z) { return wengert::detail::complex_asin(z); }   \
+  head complex<__VA_ARGS__> acos(const complex<__VA_ARGS__>& z) { return wengert::detail::complex_acos(z); }   \
+  head complex<__VA_ARGS__> asinh(const complex<__VA_ARGS__>& z) { return wengert::detail::complex_asinh(z); } \
+  head complex<__VA_ARGS__> acosh(const complex<__VA_ARGS__>& z) { return wengert::detail::complex_acosh(z); } \
+  head complex<__VA_ARGS__> pow(const complex<__VA_ARGS__>& a, const __VA_ARGS__& b) { return wengert::detail::complex_pow(a, b); }
+WENGERT_COMPLEX_FUNCTIONS(template <class V>, wengert::BasicScalar<V>)
+WENGERT_COMPLEX_FUNCTIONS(template <class V>, wengert::BasicEagerScalar<V>)
+WENGERT_COMPLEX_FUNCTIONS(template <int N>, wengert::Dual<N>)
+#undef WENGERT_COMPLEX_FUNCTIONS
 
 // Without these an exponent 2.5 would become the int 2.
 /// The power e^(b ln a).
@@ -142,11 +181,6 @@ requires wengert::detail::RealMixture<A, B> complex<wengert::detail::Result<A, B
     const auto& c = wengert::detail::recorded_once(b);
     return exp(complex<R>(R(c * l.real()), R(c * l.imag())));
   }
-}
-template <class T>
-requires wengert::detail::RealNumber<T> complex<T> pow(const complex<T>& a, const T& b) {
-  const complex<T> l = log(a);
-  return exp(complex<T>(T(b * l.real()), T(b * l.imag())));
 }
 template <class A, class B>
 requires wengert::detail::RealMixture<A, B> complex<wengert::detail::Result<A, B>> pow(const A& a, const complex<B>& b) {
