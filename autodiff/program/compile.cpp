@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <sstream>
 
+#include "autodiff/kernels/lines.h"
 #include "autodiff/kernels/parallel.h"
 #include "autodiff/kernels/scratch.h"
 #include "autodiff/program/shared_object.h"
@@ -49,17 +50,6 @@ double tree_sum(double* p, Index n, Index step = 1) {
   return n > 0 ? p[0] : 0;
 }
 
-// The sum of n numbers, in an order that depends on n alone.
-double sum_of_row(const double* p, Index n) {
-  constexpr Index kParts = 16;
-  double parts[kParts] = {};
-  Index i = 0;
-  for (; i + kParts <= n; i += kParts)
-    for (Index j = 0; j < kParts; ++j) parts[j] += p[i + j];
-  for (Index j = 0; i < n; ++i, ++j) parts[j] += p[i];
-  return tree_sum(parts, kParts);
-}
-
 // One compiled function, run over lanes.
 class Run {
  public:
@@ -87,7 +77,9 @@ class Run {
       for (Index i = 0; i < n; ++i)
         if (left.data()[first + i] >= 0)
           for (Index o = 0; o < outputs_; ++o) rows.data()[o * n + i] = 0;
-      for (Index o = 0; o < outputs_; ++o) of_blocks.data()[first / kBlock * outputs_ + o] = sum_of_row(rows.data() + o * n, n);
+      for (Index o = 0; o < outputs_; ++o)
+        of_blocks.data()[first / kBlock * outputs_ + o] = kernels::sum_of_run(
+            o * n, n, [from = rows.data()](Index i) __attribute__((always_inline)) { return from[i]; });
     });
     for (Index o = 0; o < outputs_; ++o) to[o] = tree_sum(of_blocks.data() + o, count, outputs_);
     const std::vector<Index> those = departed(left.data());

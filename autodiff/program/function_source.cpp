@@ -274,7 +274,6 @@ std::string FunctionSource::definitions(bool with_vector) const {
   if (special_ || !straight.empty()) text += "#include <limits>\n";
   if (!straight.empty()) text += "#include <type_traits>\n";
   if (with_vector) text += "#include <vector>\n";
-
   if (special_) text += fmt::format("\nnamespace {}special {{\n{}}}\n", prefix_, special_functions_source);
   if (!straight.empty()) text += "\n" + straight;
   // (GCC would make calls of memmove of the shortest copies.)

@@ -49,4 +49,17 @@ template <class T> Matrix<T> symmetric_of(const Vector<T>& x) {
 }
 template <class T> Vector<T> right_of(const Vector<T>& x) { return x.segment(9, 3); }
 
+/// A well-conditioned matrix that is not symmetric, one that is, and a vector.
+template <class T> Matrix<T> square(const T& x, const T& y) {
+  Matrix<T> a(3, 3);
+  a << 3 + x, y, x * y, 0.5, 4 - y, x, -y, 0.3 * x, 5 + x * x;
+  return a;
+}
+template <class T> Matrix<T> symmetric(const T& x, const T& y) { return square(x, y) + square(x, y).transpose(); }
+template <class T> Vector<T> vector(const T& x, const T& y) {
+  Vector<T> b(3);
+  b << x, y, x + 2 * y;
+  return b;
+}
+
 }  // namespace wengert::testing

@@ -12,24 +12,9 @@
 
 using namespace wengert;
 using wengert::testing::Matrix;
+using wengert::testing::square;
+using wengert::testing::vector;
 using wengert::testing::Vector;
-
-namespace {
-
-// A well-conditioned matrix that is not symmetric, one that is, and a vector.
-template <class T> Matrix<T> square(const T& x, const T& y) {
-  Matrix<T> a(3, 3);
-  a << 3 + x, y, x * y, 0.5, 4 - y, x, -y, 0.3 * x, 5 + x * x;
-  return a;
-}
-template <class T> Matrix<T> symmetric(const T& x, const T& y) { return square(x, y) + square(x, y).transpose(); }
-template <class T> Vector<T> vector(const T& x, const T& y) {
-  Vector<T> b(3);
-  b << x, y, x + 2 * y;
-  return b;
-}
-
-}  // namespace
 
 BOOST_AUTO_TEST_CASE(operations) {
   SCALAR_PROGRAM(vec_ops, Vector<T> v = vector(x, y), w = v * 2.0;
