@@ -55,6 +55,15 @@ class Channel {
 
 }  // namespace
 
+BOOST_AUTO_TEST_CASE(large_blocks_begin_at_huge_pages, *boost::unit_test::enable_if<!wengert::testing::kSanitizer>()) {
+  constexpr std::size_t kHugePage = 2 << 20;
+  for (const std::size_t bytes : {kHugePage, kHugePage + 1, 5 * kHugePage}) {
+    void* const block = pool::allocate(bytes);
+    BOOST_TEST(reinterpret_cast<std::uintptr_t>(block) % kHugePage == 0u, bytes << " bytes");
+    pool::release(block, bytes);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(blocks_are_aligned_distinct_and_writable_at_every_class_boundary) {
   std::vector<std::pair<void*, std::size_t>> blocks;
   for (std::size_t power = 1; power <= (std::size_t{4} << 20); power *= 2)
