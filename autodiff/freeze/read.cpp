@@ -175,6 +175,8 @@ class Reader {
     if (name == "lstm_cell") return lstm_cell(call);
     if (name == "gru_cell") return gru_cell(call);
     if (name == "lstm") return lstm_layer(call);
+    if (name == "gru") return gru_layer(call);
+    if (name == "rnn") return rnn_layer(call);
     if (name == "matmul") return matmul(call);
     if (is_one_of(name, "conv1d", "conv2d", "conv2d_relu", "conv2d_relu_max_pool2d")) return convolution(call);
     if (is_one_of(name, "max_pool1d", "max_pool2d", "max_pool2d_with_indices", "avg_pool1d", "avg_pool2d", "adaptive_avg_pool2d"))
@@ -251,28 +253,66 @@ class Reader {
     // The gates are an output of the operation that rules alone read.
     add_lstm_gates(call.x[1].size(0), call.x[1].size(1), sums, c, h_next, c_next);
   }
-  void gru_cell(const Call& call) {
+  void add_gru_gates(Index rows, Index hidden, Place a, Place b, Place h, Place h_next, Place gates) {
     auto step = std::make_unique<GruGates>();
-    step->a = place(call.x[0]), step->b = place(call.x[1]), step->h = place(call.x[2]);
-    step->rows = call.x[2].size(0), step->hidden = call.x[2].size(1);
-    step->h_next = result(call, 0);
-    step->gates = value(3 * call.x[2].size());
+    step->rows = rows, step->hidden = hidden;
+    step->a = a, step->b = b, step->h = h;
+    step->gates = gates, step->h_next = h_next;
     add(std::move(step));
   }
-  void lstm_layer(const Call& call) {
+  void gru_cell(const Call& call) {
+    const Place a = place(call.x[0]), b = place(call.x[1]), h = place(call.x[2]);
+    add_gru_gates(call.x[2].size(0), call.x[2].size(1), a, b, h, result(call, 0), value(4 * call.x[2].size()));
+  }
+  // f(x_t, h before it, h_t, distance of the state from that of the first position) for each step of a layer with the operands x, W, h, ...
+  template <class Step> void for_steps(const Call& call, const Step& f) {
     const bool backward = options_of(call).flag("backward");
     const Index steps = call.x[0].size(0), rows = call.x[0].size(1), in = call.x[0].size(2), hidden = call.x[2].size(1);
-    const Place x = place(call.x[0]), h = result(call, 0), c = result(call, 1);
-    Place before_h = place(call.x[2]), before_c = place(call.x[4]);
-    const LayerWeights weights = gate_weights(call, 5);
-    const Place sums = value(4 * rows * hidden);
-    const auto at = [](Place p, Index distance) { return Place{p.offset + distance, p.base}; };
+    const Place x = place(call.x[0]), h = result(call, 0);
+    Place before = place(call.x[2]);
     for (Index k = 0; k < steps; ++k) {
       const Index t = backward ? steps - 1 - k : k, state = t * rows * hidden;
-      add_layer(at(x, t * rows * in), before_h, sums, rows, false, weights);
-      add_lstm_gates(rows, hidden, sums, before_c, at(h, state), at(c, state));
-      before_h = at(h, state), before_c = at(c, state);
+      f(x.at(t * rows * in), before, h.at(state), state);
+      before = h.at(state);
     }
+  }
+  void lstm_layer(const Call& call) {
+    const Index rows = call.x[0].size(1), hidden = call.x[2].size(1);
+    const Place c = result(call, 1), sums = value(4 * rows * hidden);
+    Place before_c = place(call.x[4]);
+    const LayerWeights weights = gate_weights(call, 5);
+    for_steps(call, [&](Place x, Place before, Place h, Index state) {
+      add_layer(x, before, sums, rows, false, weights);
+      add_lstm_gates(rows, hidden, sums, before_c, h, c.at(state));
+      before_c = c.at(state);
+    });
+  }
+  void gru_layer(const Call& call) {
+    const Index rows = call.x[0].size(1), hidden = call.x[2].size(1), gates = 3 * hidden;
+    LayerWeights of_x{gates, call.x[1].size(1), 0, constant_operand(call, 1), {}, {}};
+    LayerWeights of_h{gates, hidden, 0, constant_operand(call, 3), {}, {}};
+    if (call.x.size() > 4) of_x.bias = constant_operand(call, 4), of_h.bias = constant_operand(call, 5);
+    const Place a = value(rows * gates), b = value(rows * gates), scratch = value(4 * rows * hidden);
+    for_steps(call, [&](Place x, Place before, Place h, Index) {
+      add_layer(x, {}, a, rows, false, of_x);
+      add_layer(before, {}, b, rows, false, of_h);
+      add_gru_gates(rows, hidden, a, b, before, h, scratch);
+    });
+  }
+  void rnn_layer(const Call& call) {
+    const Index rows = call.x[0].size(1), hidden = call.x[2].size(1);
+    const bool relu = options_of(call).flag("relu");
+    const LayerWeights weights = gate_weights(call, 4);
+    const Place sums = value(rows * hidden);
+    for_steps(call, [&](Place x, Place before, Place h, Index) {
+      add_layer(x, before, relu ? h : sums, rows, relu, weights);
+      if (relu) return;
+      auto step = elementwise_step(hyperbolic_tangent(), rows * hidden);
+      step->operands = 1;
+      step->x[0] = step->x[1] = sums;
+      step->y = h;
+      add(std::move(step));
+    });
   }
 
   // ---- elements ----
@@ -285,7 +325,7 @@ class Reader {
         return;
       }
     }
-    auto step = elementwise_step(f, call);
+    auto step = elementwise_step(f, call.y[0].size());
     step->operands = static_cast<int>(call.x.size());
     for (std::size_t i = 0; i < call.x.size(); ++i) set_operand(*step, i, call.x[i], call.y[0].shape());
     if (call.x.size() == 1) step->x[1] = step->x[0];
@@ -302,7 +342,7 @@ class Reader {
   using Parts = std::vector<std::pair<const ElementwiseOperation*, std::size_t>>;
   void add_parts(const Call& call, const Parts& parts, std::optional<Place> so_far) {
     for (const auto& [f, i] : parts) {
-      auto step = elementwise_step(*f, call);
+      auto step = elementwise_step(*f, call.y[0].size());
       step->operands = 2;
       if (so_far) {
         step->x[0] = *so_far;
@@ -315,12 +355,12 @@ class Reader {
       add(std::move(step));
     }
   }
-  static std::unique_ptr<Elementwise> elementwise_step(const ElementwiseOperation& f, const Call& call) {
+  static std::unique_ptr<Elementwise> elementwise_step(const ElementwiseOperation& f, Index size) {
     auto step = std::make_unique<Elementwise>();
     step->name = f.name();
     step->call = f.call();
     step->options = f.numbers();
-    step->size = call.y[0].size();
+    step->size = size;
     return step;
   }
   // Operand i is x, broadcast to the given shape.

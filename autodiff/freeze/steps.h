@@ -23,6 +23,8 @@ enum Base : std::uint8_t { kValues, kConstants, kInput, kOutput };
 struct Place {
   Index offset = 0;
   Base base = kValues;
+
+  Place at(Index distance) const { return {offset + distance, base}; }
 };
 
 struct Memory {

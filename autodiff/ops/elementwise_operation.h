@@ -26,5 +26,6 @@ class ElementwiseOperation : public OperationWithOptions {
 const ElementwiseOperation& addition();
 const ElementwiseOperation& subtraction();
 const ElementwiseOperation& multiplication();
+const ElementwiseOperation& hyperbolic_tangent();
 
 }  // namespace wengert::detail

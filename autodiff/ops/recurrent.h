@@ -35,7 +35,21 @@ LstmSource lstm_vjp(const Tensor& gates, const Tensor& c, const Tensor& c_next, 
 /// The tangents of h', c' and the gates, from those of the sums and of c.
 LstmResult lstm_jvp(const Tensor& gates, const Tensor& c, const Tensor& c_next, const LstmSource& dot);
 
-/// One direction of one layer over x (t, n, in), where t and n are positive. Updates `state` to the last one; returns (t, n, hidden).
+// The same of a GRU's, whose gates (n, 4 hidden) are r, z, n and b_n.
+struct GruSource {
+  Tensor a, b, h;
+};
+struct GruResult {
+  Tensor h, gates;
+};
+/// The cotangents of the sums a and b and of h, from those of h' and the gates.
+GruSource gru_vjp(const Tensor& gates, const Tensor& h, const GruResult& next_bar);
+/// The tangents of h' and the gates, from those of a, b and h.
+GruResult gru_jvp(const Tensor& gates, const Tensor& h, const GruSource& dot);
+
+// One direction of one layer over x (t, n, in), where t and n are positive. They update `state` to the last one and return (t, n, hidden).
+Tensor rnn_layer(const Tensor& x, Tensor& state, const CellWeights& w, Nonlinearity f, bool backward);
+Tensor gru_layer(const Tensor& x, Tensor& state, const RecurrentWeights& w, bool backward);
 Tensor lstm_layer(const Tensor& x, LstmState& state, const CellWeights& w, bool backward);
 
 }  // namespace wengert::detail

@@ -129,85 +129,44 @@ LstmState lstm_activation(const Tensor& sums, const Tensor& c) {
 
 // ---- GRU --------------------------------------------------------------------------------------------------------------------------
 
-// The three gates of (n, 3 hidden).
-struct GruGates {
-  explicit GruGates(const Tensor& s) {
-    const Index hidden = s.size(1) / 3;
-    Tensor* const parts[] = {&r, &z, &n};
-    for (Index k = 0; k < 3; ++k) *parts[k] = narrow(s, 1, k * hidden, hidden);
-  }
-  Tensor r, z, n;
-};
-
-class Gru : public Operation {  // A (of x), B (of h), h -> h', the activated gates
+class Gru : public Operation {  // A (of x), B (of h), h -> h', the activated gates with b_n
  public:
   const char* name() const override { return "gru_cell"; }
   const char* latex() const override { return R"(\operatorname{GRU}(#1, #2, #3))"; }
-  ValueSet saved_for(int) const override { return input(1) | input(2) | output(1); }
+  ValueSet saved_for(int) const override { return input(2) | output(1); }
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
-    const Tensor &b = s.x(1), &h = s.x(2), &gates = s.y(1);
+    const Tensor &h = s.x(2), &gates = s.y(1);
     if (recording() || y_bar[1].defined() || !y_bar[0].defined()) {
-      vjp_recorded(b, h, gates, y_bar, x_bar);
+      detail::GruSource source = detail::gru_vjp(gates, h, {y_bar[0], y_bar[1]});
+      x_bar[0] = std::move(source.a);
+      x_bar[1] = std::move(source.b);
+      x_bar[2] = std::move(source.h);
     } else {
-      vjp_now(b.contiguous(), h.contiguous(), gates, y_bar[0].contiguous(), x_bar);
+      vjp_now(h.contiguous(), gates, y_bar[0], x_bar);
     }
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {
-    const Tensor zero = Tensor::zeros(s.y_shape(1), s.x(1).dtype());
-    const Tensor &a_dot = x_dot[0].defined() ? x_dot[0] : zero, &b_dot = x_dot[1].defined() ? x_dot[1] : zero;
-    const GruGates y(s.y(1)), a(a_dot), b(b_dot), right(s.x(1));
-    const Tensor r = (a.r + b.r) * sigmoid_slope(y.r), z = (a.z + b.z) * sigmoid_slope(y.z);
-    const Tensor n = (a.n + r * right.n + y.r * b.n) * tanh_slope(y.n);
-    y_dot[1] = concat({r, z, n}, 1);
-    y_dot[0] = (1 - y.z) * n + z * (s.x(2) - y.n);
-    if (x_dot[2].defined()) y_dot[0] = y_dot[0] + y.z * x_dot[2];
+    detail::GruResult dot = detail::gru_jvp(s.y(1), s.x(2), {x_dot[0], x_dot[1], x_dot[2]});
+    y_dot[0] = std::move(dot.h);
+    y_dot[1] = std::move(dot.gates);
   }
 
  private:
-  static void vjp_recorded(const Tensor& b, const Tensor& h, const Tensor& gates, std::span<const Tensor> y_bar, Cotangents& x_bar) {
-    const GruGates y(gates);
-    const Tensor h_bar = y_bar[0].defined() ? y_bar[0] : Tensor::zeros(h.shape(), h.dtype());
-    Tensor z_bar = h_bar * (h - y.n), n_bar = h_bar * (1 - y.z), extra_r;
-    if (y_bar[1].defined()) {
-      const GruGates bar(y_bar[1]);
-      z_bar = z_bar + bar.z;
-      n_bar = n_bar + bar.n;
-      extra_r = bar.r;
-    }
-    const Tensor m = n_bar * tanh_slope(y.n);
-    const Tensor r_bar = detail::plus(m * GruGates(b).n, extra_r) * sigmoid_slope(y.r);
-    z_bar = z_bar * sigmoid_slope(y.z);
-    if (x_bar.needs(0)) x_bar[0] = concat({r_bar, z_bar, m}, 1);
-    if (x_bar.needs(1)) x_bar[1] = concat({r_bar, z_bar, m * y.r}, 1);
-    if (x_bar.needs(2)) x_bar[2] = h_bar * y.z;
-  }
-  static void vjp_now(const Tensor& b, const Tensor& h, const Tensor& gates, const Tensor& y_bar, Cotangents& x_bar) {
+  static void vjp_now(const Tensor& h, const Tensor& gates, const Tensor& y_bar, Cotangents& x_bar) {
     const Location site = gates.made_at();
-    Tensor a_bar = Tensor::uninitialized(gates.shape(), gates.dtype(), site);
-    Tensor b_bar = Tensor::uninitialized(gates.shape(), gates.dtype(), site);
-    Tensor h_bar = Tensor::uninitialized(h.shape(), h.dtype(), site);
+    const Shape sums{h.size(0), 3 * h.size(1)};
+    Tensor a_bar = Tensor::uninitialized(sums, h.dtype(), site), b_bar = Tensor::uninitialized(sums, h.dtype(), site);
+    Tensor h_bar = y_bar.clone(site);
     detail::dispatch_floating(h.dtype(), [&](auto zero) {
       using T = decltype(zero);
       const Index rows = h.size(0), hidden = h.size(1);
-      const T *gate = gates.data<T>(), *right = b.data<T>(), *before = h.data<T>(), *bar = y_bar.data<T>();
+      const T *s = gates.data<T>(), *before = h.data<T>();
       T *to_a = a_bar.mutable_data<T>(), *to_b = b_bar.mutable_data<T>(), *to_h = h_bar.mutable_data<T>();
-      kernels::for_blocks_of(rows, 3 * kernels::cost::kFormula<T> * static_cast<double>(hidden), [&](Index first, Index last) {
-        run_elements<T>([&]() __attribute__((always_inline)) {
-          for (Index row = first; row < last; ++row) {
-            const T* __restrict r = gate + row * 3 * hidden, * __restrict z = r + hidden, * __restrict n = z + hidden;
-            const T* __restrict b_n = right + row * 3 * hidden + 2 * hidden;
-            T* __restrict pa = to_a + row * 3 * hidden, * __restrict pb = to_b + row * 3 * hidden;
-            for (Index j = 0; j < hidden; ++j) {
-              const Index at = row * hidden + j;
-              const T m = bar[at] * (1 - z[j]) * (1 - n[j] * n[j]);
-              pa[j] = pb[j] = m * b_n[j] * r[j] * (1 - r[j]);
-              pa[hidden + j] = pb[hidden + j] = bar[at] * (before[at] - n[j]) * z[j] * (1 - z[j]);
-              pa[2 * hidden + j] = m;
-              pb[2 * hidden + j] = m * r[j];
-              to_h[at] = bar[at] * z[j];
-            }
-          }
-        });
+      kernels::for_blocks_of(rows, 3 * kernels::cost::kFormula<T> * static_cast<double>(hidden), [=](Index first, Index last) {
+        const Index at = first * hidden;
+        kernels::gru_gates_vjp<T>(last - first, hidden, s + 4 * at, before + at, to_h + at,
+                                  {to_a + 3 * at, 3 * hidden, to_b + 3 * at + 2 * hidden, 3 * hidden});
+        for (Index row = first; row < last; ++row) std::copy_n(to_a + row * 3 * hidden, 2 * hidden, to_b + row * 3 * hidden);
       });
     });
     x_bar[0] = std::move(a_bar);
@@ -219,7 +178,7 @@ class Gru : public Operation {  // A (of x), B (of h), h -> h', the activated ga
 Tensor gru_activation(const Tensor& a, const Tensor& b, const Tensor& h) {
   const Location site = a.made_at();
   const Tensor before = h.constant().contiguous(site);
-  Tensor y[2] = {Tensor::uninitialized(h.shape(), h.dtype(), site), Tensor::uninitialized(a.shape(), h.dtype(), site)};
+  Tensor y[2] = {Tensor::uninitialized(h.shape(), h.dtype(), site), Tensor::uninitialized({h.size(0), 4 * h.size(1)}, h.dtype(), site)};
   detail::dispatch_floating(h.dtype(), [&](auto zero) {
     using T = decltype(zero);
     const Index rows = h.size(0), hidden = h.size(1);
@@ -227,7 +186,8 @@ Tensor gru_activation(const Tensor& a, const Tensor& b, const Tensor& h) {
     T *gates = y[1].mutable_data<T>(), *to = y[0].mutable_data<T>();
     kernels::for_blocks_of(rows, 3 * kernels::cost::kFormula<T> * static_cast<double>(hidden), [=](Index first, Index last) {
       const Index at = first * hidden;
-      kernels::gru_gates(last - first, hidden, in + 3 * at, recurrent + 3 * at, from + at, gates + 3 * at, to + at);
+      for (Index row = first; row < last; ++row) std::copy_n(in + row * 3 * hidden, 3 * hidden, gates + row * 4 * hidden);
+      kernels::gru_gates(last - first, hidden, recurrent + 3 * at, from + at, gates + 4 * at, to + at);
     });
   });
   const Tensor* inputs[] = {&a, &b, &h};
@@ -281,6 +241,39 @@ LstmResult lstm_jvp(const Tensor& gates, const Tensor& c, const Tensor& c_next, 
   const LstmGates k(gates_dot);
   const Tensor c_dot = detail::plus(k.f * c + k.i * s.g + k.g * s.i, dot.c.defined() ? s.f * dot.c : Tensor());
   return {k.o * t + s.o * tanh_slope(t) * c_dot, c_dot, gates_dot};
+}
+
+namespace {
+
+// The parts of (n, 3 hidden) or (n, 4 hidden).
+struct GruGates {
+  explicit GruGates(const Tensor& s, Index hidden) {
+    Tensor* const parts[] = {&r, &z, &n, &b_n};
+    for (Index k = 0; k * hidden < s.size(1); ++k) *parts[k] = narrow(s, 1, k * hidden, hidden);
+  }
+  Tensor r, z, n, b_n;
+};
+
+}  // namespace
+
+GruSource gru_vjp(const Tensor& gates, const Tensor& h, const GruResult& next_bar) {
+  const GruGates y(gates, h.size(1));
+  const Tensor h_bar = next_bar.h.defined() ? next_bar.h : Tensor::zeros(h.shape(), h.dtype());
+  GruGates bar(Tensor::zeros({0, 0}), 1);
+  if (next_bar.gates.defined()) bar = GruGates(next_bar.gates, h.size(1));
+  const Tensor z_bar = plus(h_bar * (h - y.n), bar.z) * sigmoid_slope(y.z);
+  const Tensor m = plus(h_bar * (1 - y.z), bar.n) * tanh_slope(y.n);
+  const Tensor r_bar = plus(m * y.b_n, bar.r) * sigmoid_slope(y.r);
+  return {concat({r_bar, z_bar, m}, 1), concat({r_bar, z_bar, plus(m * y.r, bar.b_n)}, 1), h_bar * y.z};
+}
+
+GruResult gru_jvp(const Tensor& gates, const Tensor& h, const GruSource& dot) {
+  const Tensor zero = Tensor::zeros({h.size(0), 3 * h.size(1)}, h.dtype());
+  const GruGates y(gates, h.size(1)), a(dot.a.defined() ? dot.a : zero, h.size(1)), b(dot.b.defined() ? dot.b : zero, h.size(1));
+  const Tensor r = (a.r + b.r) * sigmoid_slope(y.r), z = (a.z + b.z) * sigmoid_slope(y.z);
+  const Tensor n = (a.n + r * y.b_n + y.r * b.n) * tanh_slope(y.n);
+  const Tensor h_dot = (1 - y.z) * n + z * (h - y.n);
+  return {plus(h_dot, dot.h.defined() ? y.z * dot.h : Tensor()), concat({r, z, n, b.n}, 1)};
 }
 
 void check_weights(const char* name, int gates, const Tensor& x, const RecurrentWeights& w) {

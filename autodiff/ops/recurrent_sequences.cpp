@@ -1,5 +1,5 @@
-// Whole sequences through layers of cells: loops over time, composed of other operations, so that derivatives of every order follow. An
-// LSTM without lengths has an operation for the whole loop (ops/lstm_layer.cpp).
+// Whole sequences through layers of cells. Without lengths one direction of a layer is one operation (ops/recurrent_layer.h); with them it
+// is a loop over cells.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -66,6 +66,10 @@ template <std::size_t N> void check_sequence(const Plan& p, const Tensor& x, con
   for (std::size_t k = 0; k < N; ++k)
     if (initial[k].defined()) detail::check_state(p.name, names[k], initial[k], {p.cells(), x.size(1), p.hidden()}, x);
   check_lengths(p, x.size(1), x.size(0));
+}
+
+bool is_one_operation(const Tensor& x, const RecurrentOptions& options) {
+  return !options.lengths.defined() && x.size(0) > 0 && x.size(1) > 0;
 }
 
 // One direction of one layer over x (t, n, in). Updates `state` to the last one; returns (t, n, hidden).
@@ -158,6 +162,7 @@ Sequence rnn(const Tensor& x, const Tensor& h, std::span<const RecurrentWeights>
   const CallSite scope(site);
   const auto direction = [&](const Tensor& in, State<1>& state, bool backward, const RecurrentWeights& weights) {
     const detail::CellWeights cell(weights);
+    if (is_one_operation(in, options)) return detail::rnn_layer(in, state[0], cell, f, backward);
     return run_direction<1>(in, state, backward, options.lengths,
                             [&](const Tensor& x_t, const State<1>& s) { return State<1>{detail::rnn_step(x_t, s[0], cell, f)}; });
   };
@@ -168,6 +173,7 @@ Sequence rnn(const Tensor& x, const Tensor& h, std::span<const RecurrentWeights>
 Sequence gru(const Tensor& x, const Tensor& h, std::span<const RecurrentWeights> w, const RecurrentOptions& options, Location site) {
   const CallSite scope(site);
   const auto direction = [&](const Tensor& in, State<1>& state, bool backward, const RecurrentWeights& weights) {
+    if (is_one_operation(in, options)) return detail::gru_layer(in, state[0], weights, backward);
     return run_direction<1>(in, state, backward, options.lengths,
                             [&](const Tensor& x_t, const State<1>& s) { return State<1>{detail::gru_step(x_t, s[0], weights)}; });
   };
@@ -180,7 +186,7 @@ LstmSequence lstm(const Tensor& x, const LstmState& state, std::span<const Recur
   const CallSite scope(site);
   const auto direction = [&](const Tensor& in, State<2>& states, bool backward, const RecurrentWeights& weights) {
     const detail::CellWeights cell(weights);
-    if (options.lengths.defined() || in.size(0) == 0 || in.size(1) == 0)
+    if (!is_one_operation(in, options))
       return run_direction<2>(in, states, backward, options.lengths, [&](const Tensor& x_t, const State<2>& s) {
         LstmState next = detail::lstm_step(x_t, {s[0], s[1]}, cell);
         return State<2>{std::move(next.h), std::move(next.c)};

@@ -144,14 +144,23 @@ BOOST_AUTO_TEST_CASE(states_may_be_exchanged_and_returned) {
   BOOST_TEST(heard == (std::vector<float>{0, 0, 1, 2, 3}), boost::test_tools::per_element());
 }
 
-BOOST_AUTO_TEST_CASE(sequences_of_lstm_layers) {
+BOOST_AUTO_TEST_CASE(sequences_of_recurrent_layers) {
   Generator g(2);
-  nn::LSTM model(3, 10, {.layers = 2, .bidirectional = true}, g);
-  model.eval();
-  const auto f = [&](const Tensor& x) { return model(x).output; };
-  Frozen frozen = freeze(f, {6, 1, 3});
-  const Tensor x = random_numbers({6, 1, 3}, 4);
-  BOOST_TEST(difference(run(frozen, x), elements(f(x))) <= kBound);
+  const auto check = [](auto&& model) {
+    model.eval();
+    const auto f = [&](const Tensor& x) { return model(x).output; };
+    for (const Index n : {1, 3}) {
+      Frozen frozen = freeze(f, {6, n, 3});
+      const Tensor x = random_numbers({6, n, 3}, 4);
+      BOOST_TEST(difference(run(frozen, x), elements(f(x))) <= kBound);
+    }
+  };
+  const nn::RecurrentLayerOptions options{.layers = 2, .bidirectional = true};
+  check(nn::LSTM(3, 10, options, g));
+  check(nn::GRU(3, 10, options, g));
+  check(nn::GRU(3, 10, {.bias = false}, g));
+  check(nn::RNN(3, 10, options, g));
+  check(nn::RNN(3, 10, nn::Nonlinearity::relu, {.layers = 2, .bias = false}, g));
 }
 
 BOOST_AUTO_TEST_CASE(elementwise_operations_and_movements_have_the_same_bits) {

@@ -143,6 +143,10 @@ BOOST_AUTO_TEST_CASE(other_networks_differ_by_rounding) {
   BOOST_TEST(difference(freeze([](const Tensor& x) { return log_softmax(x, 1) + softmax(x, 0); }, {6, 9}), can_fuse()) <= 2e-7);
   nn::LSTM lstm(3, 10, {.layers = 2, .bidirectional = true}, g);
   BOOST_TEST(difference(freeze([&](const Tensor& x) { return lstm(x).output; }, {6, 1, 3}), can_fuse()) == 0);
+  nn::GRU gru(3, 10, {.layers = 2}, g);
+  BOOST_TEST(difference(freeze([&](const Tensor& x) { return gru(x).output; }, {6, 1, 3}), can_fuse()) == 0);
+  nn::RNN rnn(3, 10, {}, g);
+  BOOST_TEST(difference(freeze([&](const Tensor& x) { return rnn(x).output; }, {6, 1, 3}), can_fuse()) == 0);
 }
 
 BOOST_AUTO_TEST_CASE(a_model_goes_to_a_file_that_names_its_class) {

@@ -6,7 +6,9 @@
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
+#include <functional>
 #include <limits>
+#include <tuple>
 #include <vector>
 
 #include "tests/support/derivatives.h"
@@ -523,31 +525,67 @@ BOOST_AUTO_TEST_CASE(sequences_are_loops_over_cells) {
 
 // With lengths, the loop over cells runs; these lengths change nothing. With 100 sequences the gradients of the weights are computed in
 // parts.
-BOOST_AUTO_TEST_CASE(an_lstm_as_one_operation_has_the_gradients_of_the_loop) {
+BOOST_AUTO_TEST_CASE(a_layer_as_one_operation_has_the_gradients_of_the_loop) {
   const Index steps = 7, n = 100, in = 3, hidden = 5;
-  for (const Dtype dtype : {float64, float32}) {
-    const std::vector<RecurrentWeights> w{weights_of(4, in, hidden, 10, dtype), weights_of(4, in, hidden, 20, dtype)};
-    const Tensor x0 = random_numbers({steps, n, in}, 1, dtype), h0 = random_numbers({2, n, hidden}, 2, dtype),
-                 c0 = random_numbers({2, n, hidden}, 3, dtype);
-    const auto gradients = [&](const Tensor& lengths) {
-      Tape tape;
-      std::vector<Tensor> sources{tape.variable(x0), tape.variable(h0), tape.variable(c0)};
-      std::vector<RecurrentWeights> v;
-      for (const RecurrentWeights& each : w) {
-        for (const Tensor* t : {&each.weight_ih, &each.weight_hh, &each.bias_ih, &each.bias_hh}) sources.push_back(tape.variable(*t));
-        const auto* last = &sources.back();
-        v.push_back({last[-3], last[-2], last[-1], last[0]});
-      }
-      const LstmSequence s = lstm(sources[0], {sources[1], sources[2]}, v, {.bidirectional = true, .lengths = lengths});
-      const auto weighted = [&](const Tensor& y, std::uint64_t seed) { return sum(y * random_numbers(y.shape(), seed, dtype)); };
-      return tape.gradient(weighted(s.output, 5) + weighted(s.state.h, 6) + weighted(s.state.c, 7), sources);
+  using Layer = std::function<Sequence(const Tensor& x, const Tensor& h, std::span<const RecurrentWeights> w, const RecurrentOptions& o)>;
+  const auto by_lstm = [](const Tensor& x, const Tensor& h, std::span<const RecurrentWeights> w, const RecurrentOptions& o) {
+    const LstmSequence s = lstm(x, {h, 2 * h}, w, o);
+    return Sequence{s.output, concat({s.state.h, s.state.c})};
+  };
+  const auto by_rnn = [](Nonlinearity f) -> Layer {
+    return [f](const Tensor& x, const Tensor& h, std::span<const RecurrentWeights> w, const RecurrentOptions& o) {
+      return rnn(x, h, w, f, o);
     };
-    const auto one = gradients({}), loop = gradients(Tensor::full({n}, steps, int64));
-    for (std::size_t k = 0; k < one.size(); ++k) {
-      const double worst = max(abs(one[k] - loop[k])).item(), size = max(abs(loop[k])).item();
-      BOOST_TEST(worst <= (dtype == float64 ? 1e-13 : 1e-5) * size);
-    }
-  }
+  };
+  const auto by_gru = [](const Tensor& x, const Tensor& h, std::span<const RecurrentWeights> w, const RecurrentOptions& o) {
+    return gru(x, h, w, o);
+  };
+  const std::tuple<const char*, Layer, Index> layers[] = {
+      {"lstm", by_lstm, 4}, {"gru", by_gru, 3}, {"rnn", by_rnn(Nonlinearity::tanh), 1}, {"relu", by_rnn(Nonlinearity::relu), 1}};
+  for (const auto& [name, layer, gates] : layers)
+    for (const Dtype dtype : {float64, float32})
+      for (const bool bias : {true, false}) {
+        const std::vector<RecurrentWeights> w{weights_of(gates, in, hidden, 10, dtype), weights_of(gates, in, hidden, 20, dtype)};
+        const Tensor x0 = random_numbers({steps, n, in}, 1, dtype), h0 = random_numbers({2, n, hidden}, 2, dtype);
+        const auto gradients = [&, &layer = layer](const Tensor& lengths) {
+          Tape tape;
+          std::vector<Tensor> sources{tape.variable(x0), tape.variable(h0)};
+          std::vector<RecurrentWeights> v;
+          for (const RecurrentWeights& each : w) {
+            const auto variable = [&](const Tensor& t) { return sources.emplace_back(tape.variable(t)); };
+            v.push_back({variable(each.weight_ih), variable(each.weight_hh), {}, {}});
+            if (bias) v.back().bias_ih = variable(each.bias_ih), v.back().bias_hh = variable(each.bias_hh);
+          }
+          const Sequence s = layer(sources[0], sources[1], v, {.bidirectional = true, .lengths = lengths});
+          const auto weighted = [&](const Tensor& y, std::uint64_t seed) { return sum(y * random_numbers(y.shape(), seed, dtype)); };
+          return tape.gradient(weighted(s.output, 5) + weighted(s.h, 6), sources);
+        };
+        const auto one = gradients({}), loop = gradients(Tensor::full({n}, steps, int64));
+        for (std::size_t k = 0; k < one.size(); ++k) {
+          const double worst = max(abs(one[k] - loop[k])).item(), size = max(abs(loop[k])).item();
+          BOOST_TEST(worst <= (dtype == float64 ? 1e-13 : 1e-5) * size, name << ", source " << k << ": " << worst);
+        }
+      }
+}
+
+// Rows of a batch that does not lie densely, and gradients of some operands alone.
+BOOST_AUTO_TEST_CASE(layers_take_views_and_leave_out_what_nobody_wants) {
+  const Tensor wide = random_numbers({5, 6, 7}, 1);
+  const std::vector<RecurrentWeights> three{weights_of(3, 4, 3, 10)}, one{weights_of(1, 4, 3, 10)};
+  const auto check = [&](auto&& layer) {
+    const Tensor view = narrow(slice(wide, 1, 0, 6, 2), 2, 1, 4), copy = view.contiguous();
+    check_numbers(numbers(layer(view)), numbers(layer(copy)));
+    const auto gradient = [&](auto&& part_of, const Tensor& x) {
+      Tape tape;
+      const Tensor v = tape.variable(x);
+      return tape.gradient(sum(square(layer(part_of(v)))), v);
+    };
+    const auto part = [](const Tensor& x) { return narrow(slice(x, 1, 0, 6, 2), 2, 1, 4); };
+    const Tensor whole = gradient(part, wide), dense = gradient([](const Tensor&x) { return x; }, copy);
+    check_numbers(numbers(part(whole)), numbers(dense));
+  };
+  check([&](const Tensor& x) { return gru(x, {}, three).output; });
+  check([&](const Tensor& x) { return rnn(x, {}, one, Nonlinearity::tanh).output; });
 }
 
 BOOST_AUTO_TEST_CASE(layers_feed_each_other_and_states_go_on) {

@@ -542,6 +542,26 @@ const std::vector<Case>& cases() {
          return s.output * sum(s.h);
        },
        {{3, 2, 1}, {2, 2, 2}, {2, 1}, {2, 2}, {2, 2}}},
+      {"rnn",
+       [](Inputs x) {
+         const std::vector<RecurrentWeights> w{{x[1], x[2], x[3], x[3]}};
+         const Sequence s = rnn(x[0], {}, w, Nonlinearity::relu);
+         return concat({s.output, s.output * s.output}, 0);
+       },
+       {{3, 2, 1}, {2, 1}, {2, 2}, {2}}},
+      {"gru",
+       [](Inputs x) {
+         const std::vector<RecurrentWeights> w{{x[2], x[3], x[4], x[5]}};
+         const Sequence s = gru(x[0], x[1], w);
+         return concat({s.output, s.h * s.h}, 0);
+       },
+       {{3, 2, 1}, {1, 2, 2}, {6, 1}, {6, 2}, {6}, {6}}},
+      {"gru",
+       [](Inputs x) {
+         const std::vector<RecurrentWeights> w{{x[1], x[2]}, {x[1], x[2]}};
+         return gru(x[0], {}, w, {.bidirectional = true}).output;
+       },
+       {{2, 2, 1}, {6, 1}, {6, 2}}},
       {"gru",
        [](Inputs x) {
          const std::vector<RecurrentWeights> w{{x[1], x[2]}, {x[1], x[2]}};

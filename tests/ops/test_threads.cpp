@@ -157,6 +157,11 @@ std::vector<Operation> layers() {
       {{9, 101, 17}, {9, 101, 17}, {9, 101, 17}});
   const auto cell = [](Inputs x) { return RecurrentWeights{x[2], x[3]}; };
   add("gru_cell", [=](Inputs x) { return gru_cell(x[0], x[1], cell(x)); }, {{401, 9}, {401, 67}, {201, 9}, {201, 67}});
+  const auto layer = [=](Inputs x) { return std::vector<RecurrentWeights>{cell(x)}; };
+  add("gru", [=](Inputs x) { return gru(x[0], x[1], layer(x)).output; }, {{7, 101, 9}, {1, 101, 67}, {201, 9}, {201, 67}});
+  add("lstm", [=](Inputs x) { return lstm(x[0], {x[1], x[1]}, layer(x)).output; }, {{7, 101, 9}, {1, 101, 67}, {268, 9}, {268, 67}});
+  add("rnn", [=](Inputs x) { return rnn(x[0], x[1], layer(x), Nonlinearity::tanh).output; },
+      {{7, 101, 9}, {1, 101, 67}, {67, 9}, {67, 67}});
   add("lstm_cell",
       [=](Inputs x) {
         const LstmState next = lstm_cell(x[0], {x[1], x[1] * 2}, cell(x));
