@@ -225,7 +225,7 @@ void bundle(Benchmark& benchmark) {
   const Lines data = B::columns();
   std::vector<double> example;
   for (const std::vector<double>& column : data) example.push_back(column[0]);
-  const Program errors = record([](auto d) { return B()(d); }, {.data = B::kInputs}, example), blocks = jacobian(errors, By::data);
+  const Program errors = record([](auto d) { return B()(d); }, {.data = B::kInputs}, example), blocks = jacobian(errors, Wrt::data);
   constexpr std::size_t kElements = 2 * B::kVariables * B::kObservations;
   const Columns columns = first_lanes(data, B::kObservations);
   std::vector<double> jacobian(2 * B::kInputs * B::kObservations), values(2 * B::kObservations), tape(kElements), loop(values.size());

@@ -234,8 +234,16 @@ class Author {
     if (is_activation(op)) return Term::call(letter(op), "", std::move(x), y);
     const std::optional<Opcode> opcode = opcode_named(op);
     const bool plain = opcode && info(*opcode).operands == 1 && info(*opcode).options == 0;
-    const std::string pattern = plain ? info(*opcode).latex : op == "sum" ? "\\sum #" : op == "mean" ? "\\operatorname{mean}(#)" : "";
+    const std::string pattern = plain ? info(*opcode).latex : step.node ? pattern_of(*step.node->operation, x.size()) : "";
     return Term::call(op, pattern, std::move(x), y);
+  }
+  // The operation's formula, unless it names operands that are missing here, such as a bias.
+  static std::string pattern_of(const Operation& operation, std::size_t operands) {
+    const std::string pattern = operation.latex();
+    std::size_t named = pattern.find('#') == std::string::npos ? 0 : 1;
+    for (char k = '2'; k <= '9'; ++k)
+      if (pattern.find(std::string{'#', k}) != std::string::npos) named = static_cast<std::size_t>(k - '0');
+    return named == operands ? pattern : "";
   }
   // Whether the step works on more than one number.
   bool matrix(const TracedStep& step) const { return step.node && trace_.values[step.results[0]].shape.size() > 1; }

@@ -182,7 +182,7 @@ class Profile::Recorder final : public detail::TapeTimer {
         at_step().sweeping += weighted(closed.own);
         return;
       }
-      // A rule that threw an exception: its time is nobody's.
+      // A rule that threw an exception: its time is attributed to no operation.
     }
   }
 
@@ -292,7 +292,7 @@ class Profile::Recorder final : public detail::TapeTimer {
     s.cost = {};
   }
 
-  // At the end of a callback that began at `now`: what it took is nobody's.
+  // At the end of a callback that began at `now`: what it took is attributed to no operation.
   void leave(Time now) {
     last_ = Clock::now();
     cost_ += std::min(last_ - now, kLongest * clock_) + clock_;

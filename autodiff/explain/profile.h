@@ -57,7 +57,7 @@ class Profile {
   std::vector<ProfileRow> modules() const;
   /// @}
 
-  /// @name What is no operation, in seconds
+  /// @name Time outside operations, in seconds
   /// @{
   double between() const;   ///< from the last operation of a tape to its sweep
   double sweeping() const;  ///< sweeps without the rules of operations: the statements of Scalars, for the most part

@@ -293,12 +293,19 @@ Term::Written Term::write(Form form) const {
   for (const Term& part : parts_) arguments += (arguments.empty() ? "" : ", ") + part.write(form).text;
   if (in_latex && !pattern_.empty()) {
     std::string text;
-    for (char c : pattern_)
-      text += c == '#' ? (pattern_.find("{#}") != std::string::npos || pattern_.find("(#)") != std::string::npos
-                              ? parts_[0].write(form).text
-                              : parts_[0].at_least(kPower, form))
-                       : std::string(1, c);
-    return {text, kPower};
+    for (std::size_t i = 0; i < pattern_.size(); ++i) {
+      if (pattern_[i] != '#') {
+        text += pattern_[i];
+        continue;
+      }
+      const char before = i > 0 ? pattern_[i - 1] : ' ';
+      const bool is_numbered = i + 1 < pattern_.size() && '1' <= pattern_[i + 1] && pattern_[i + 1] <= '9';
+      const Term& operand = parts_[is_numbered ? static_cast<std::size_t>(pattern_[++i] - '1') : 0];
+      const char after = i + 1 < pattern_.size() ? pattern_[i + 1] : ' ';
+      const bool is_enclosed = (before == '{' && after == '}') || (before == '(' && after == ')');
+      text += is_enclosed ? operand.write(form).text : operand.at_least(kPower, form);
+    }
+    return {text, pattern_.find(" + ") != std::string::npos ? kSum : kPower};
   }
   return {fmt::format("{}({})", in_latex ? latex_of_function(name_) : name_, arguments), kAtom};
 }

@@ -32,7 +32,8 @@ class Term {
   Term(double number);
   /// `value`: for the form with numbers; without one the symbol stands there too.
   static Term symbol(const std::string& name, std::optional<double> value, const std::string& latex = {});
-  /// `name` is LaTeX and text at once, as f or f'; `pattern`: LaTeX with # for the operand, which goes before the name.
+  /// `name` is LaTeX and text at once, as f or f'; `pattern`: LaTeX with # for the operand, or #1, #2, ..., which
+  /// goes before the name.
   static Term call(const std::string& name, const std::string& pattern, Formulas operands, std::optional<double> value);
   /// Of two terms of the same shape.
   static Term elements(const Term& a, const Term& b);

@@ -4,9 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
-#include <type_traits>
 
-#include "autodiff/program/recorder.h"
+#include "autodiff/program/operation_source.h"
 #include "autodiff/program/straight_source.h"
 
 namespace wengert::detail::frozen {
@@ -21,77 +20,21 @@ std::string literal(float v) {
   return text + "f";
 }
 
-// The formula of a function, as a list of other operations.
-WengertList formula_of(Opcode opcode, const std::array<double, 2>& options) {
-  return visit_function(opcode, options.data(), [&]<class F>(const F& f) -> WengertList {
-    if constexpr (std::is_same_v<F, fn::Polygamma> || std::is_same_v<F, fn::Digamma> || std::is_same_v<F, fn::Lgamma> ||
-                  !requires { F::smooth; }) {
-      throw ValueError(fmt::format("to_cpp: there is no source for {} in a frozen function", F::name));
-    } else {
-      Recorder recorder(Computed::not_at_all);
-      std::vector<Recorded> x;
-      x.reserve(FunctionTraits<F>::operands);
-      for (int k = 0; k < FunctionTraits<F>::operands; ++k) x.push_back(recorder.input(0));
-      std::vector<Recorded> y;
-      if constexpr (FunctionTraits<F>::operands == 1) {
-        y = {f.value(x[0])};
-      } else {
-        y = {f.value(x[0], x[1])};
-      }
-      return recorder.finish(static_cast<std::uint32_t>(x.size()), y);
-    }
-  });
-}
-
 bool is_condition(Opcode opcode) { return info(opcode).condition && opcode != Opcode::where; }
 
 // What is written with operators and functions of <cmath>, # for the operand or #1, #2, #3; null for the others.
 const char* pattern_of(Opcode opcode) {
   switch (opcode) {
-    case Opcode::add:
-      return "#1 + #2";
-    case Opcode::subtract:
-      return "#1 - #2";
-    case Opcode::multiply:
-      return "#1 * #2";
-    case Opcode::divide:
-      return "#1 / #2";
-    case Opcode::negative:
-      return "-#1";
-    case Opcode::square:
-      return "#1 * #1";
     case Opcode::reciprocal:
       return "1.0f / #1";
-    case Opcode::abs:
-      return "std::fabs(#1)";
-    case Opcode::sqrt:
-      return "std::sqrt(#1)";
-    case Opcode::floor:
-      return "std::floor(#1)";
-    case Opcode::ceil:
-      return "std::ceil(#1)";
-    case Opcode::round:
-      return "std::rint(#1)";
-    case Opcode::pow:
-      return "std::pow(#1, #2)";
     case Opcode::where:
       return "#1 ? #2 : #3";
-    case Opcode::less:
-      return "#1 < #2";
-    case Opcode::less_equal:
-      return "#1 <= #2";
-    case Opcode::equal:
-      return "#1 == #2";
-    case Opcode::not_equal:
-      return "#1 != #2";
     case Opcode::both:
       return "#1 && #2";
     case Opcode::either:
       return "#1 || #2";
     case Opcode::opposite:
       return "!#1";
-    case Opcode::signbit:
-      return "std::signbit(#1)";
     // Straight formulas, as those of elements (functions/element.h).
     case Opcode::exp:
     case Opcode::exp2:
@@ -123,22 +66,8 @@ const char* pattern_of(Opcode opcode) {
     case Opcode::gelu:
       return "(#1 < -40 ? -40.0f : #1) * straight::normal(#1).left";
     default:
-      return nullptr;
+      return operator_pattern(opcode);
   }
-}
-
-std::string filled(std::string_view pattern, Opcode opcode, const std::array<std::string, 3>& operands) {
-  std::string text;
-  for (std::size_t i = 0; i < pattern.size(); ++i) {
-    if (pattern[i] == '@') {
-      text += info(opcode).name;
-    } else if (pattern[i] == '#') {
-      text += operands[static_cast<std::size_t>(pattern[++i] - '1')];
-    } else {
-      text += pattern[i];
-    }
-  }
-  return text;
 }
 
 }  // namespace

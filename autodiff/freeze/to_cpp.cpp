@@ -64,7 +64,7 @@ struct WindowAxis {
   int in, out, kernel, stride, padding, dilation;
   bool adaptive;
 
-  // The positions of window i that are no padding, in steps of the dilation.
+  // The positions of window i that are not padding, in steps of the dilation.
   Range inside(int i) const {
     if (adaptive) return {i * in / out, ((i + 1) * in + out - 1) / out};
     const int start = i * stride - padding, end = start + (kernel - 1) * dilation + 1;

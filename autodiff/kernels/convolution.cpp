@@ -163,7 +163,7 @@ struct Unrolled {
           });
     });
   }
-  // The transposed map: adds what is no padding to the image.
+  // The transposed map: adds what is not padding to the image.
   template <class T> void add_unpadded(T* padded, T* image) const {
     run_elements<T>([&]() __attribute__((always_inline)) {
       for_each_row(

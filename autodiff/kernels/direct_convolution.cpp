@@ -274,7 +274,7 @@ void transform_gradient(const BufferConvolution& b, const float* y_bar, Index y_
   }
 }
 
-// transformed (as transform_weights) += the gradient by the transformed weights. y_bar as of add_weight_gradient.
+// transformed (as transform_weights) += the gradient with respect to the transformed weights. y_bar as of add_weight_gradient.
 void add_transformed_gradient(const BufferConvolution& b, const float* x, const float* y_bar, Index y_row, float* transformed,
                               float* scratch) {
   const Index pixel = padded_channels(b.out), all = b.height / 2 * (b.width / 2);
@@ -307,7 +307,7 @@ HWY_INLINE void transform_column_back(float e0, float e1, float e2, float e3, fl
   to[2] = 0.5f * (e1 + e2) + e3;
 }
 
-// The gradient by the weights from that by the transformed ones.
+// The gradient with respect to the weights, from that with respect to the transformed ones.
 void transform_weights_back(const BufferConvolution& b, const float* transformed, const WeightView& w, float* to) {
   const Index plane = b.in * padded_channels(b.out);
   for (Index o = 0; o < b.out; ++o) {
@@ -336,7 +336,7 @@ void convolve_buffer(const BufferConvolution& b, const float* x, const float* pr
   convolve_directly(b, x, prepared, bias, relu, y);
 }
 
-// packed (as pack_weights) += the gradient by the weights. y_bar points at the first pixel inside its halo; its rows are y_row apart.
+// packed (as pack_weights) += the gradient with respect to the weights. y_bar points at the first pixel inside its halo; its rows are y_row apart.
 void add_direct_gradient(const BufferConvolution& b, const float* x, const float* y_bar, Index y_row, float* packed) {
   constexpr Index cached_gradient = 4096;  // 16 KB
   const Index buffer_row = b.buffer_width * b.in, pixel = padded_channels(b.out);
@@ -373,7 +373,7 @@ void add_direct_gradient(const BufferConvolution& b, const float* x, const float
   }
 }
 
-// prepared (as prepare_weights) += the gradient by the weights. `scratch` has b.scratch() elements.
+// prepared (as prepare_weights) += the gradient with respect to the weights. `scratch` has b.scratch() elements.
 void add_weight_gradient(const BufferConvolution& b, const float* x, const float* y_bar, Index y_row, float* prepared, float* scratch) {
   if (b.is_winograd()) return add_transformed_gradient(b, x, y_bar, y_row, prepared, scratch);
   add_direct_gradient(b, x, y_bar, y_row, prepared);

@@ -14,4 +14,11 @@ template <class T> void add_parts(const T* from, Index parts, Index distance, In
   });
 }
 
+/// The sum of p[0], p[step], ... of n numbers, in a fixed tree. Destroys them.
+template <class T> T tree_sum(T* p, Index n, Index step = 1) {
+  for (Index gap = 1; gap < n; gap *= 2)
+    for (Index i = 0; i + gap < n; i += 2 * gap) p[i * step] += p[(i + gap) * step];
+  return n > 0 ? p[0] : T(0);
+}
+
 }  // namespace wengert::kernels

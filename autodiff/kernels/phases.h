@@ -20,7 +20,7 @@ struct PhaseAxis {
   /// Output i reads at position k of its window element i + shift(k) of phase(k).
   Index phase(Index k) const { return k * axis.dilation % axis.stride; }
   Index shift(Index k) const { return k * axis.dilation / axis.stride; }
-  /// The elements of a phase that are no padding.
+  /// The elements of a phase that are not padding.
   Range inputs(Index phase) const { return phase < kKnown ? known[static_cast<std::size_t>(phase)] : computed_inputs(phase); }
   Range computed_inputs(Index phase) const {
     const Index offset = phase - axis.padding;
@@ -69,7 +69,7 @@ template <class T> WENGERT_LOOP void split_row(const PhaseAxis& p, const T* inpu
   }
 }
 
-/// The transposed map: adds what is no padding to the inputs.
+/// The transposed map: adds what is not padding to the inputs.
 template <class T> WENGERT_LOOP void add_row(const PhaseAxis& p, T* phases, Index distance, T* inputs) {
   if (p.pairs > 0) {
     const Pairs<T> from(p, phases, distance);

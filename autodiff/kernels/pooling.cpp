@@ -21,7 +21,7 @@ Index plane_out(const Pooling& p) { return p.height.out * p.width.out; }
 
 // ---- maxima ------------------------------------------------------------------------------------------------------------------------
 
-// Some neighbouring outputs of each row, and for every column of the window those of them for which it is no padding. Their maxima are
+// Some neighbouring outputs of each row, and for every column of the window those of them for which it is not padding. Their maxima are
 // kept apart from the results, so that the loops over outputs become vectors.
 class ColumnPart {
  public:

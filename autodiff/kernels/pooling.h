@@ -35,7 +35,7 @@ template <class Position> void pooled_indices(const Pooling& p, const Position* 
 /// What a mean divides by.
 enum class Divisor : std::uint8_t {
   padded,   ///< the positions of the window within the padded input
-  inside,   ///< the positions that are no padding
+  inside,   ///< the positions that are not padding
   adaptive  ///< the windows are [i in / out, (i + 1) in / out), rounded outwards; kernel, stride, padding and dilation are not used
 };
 /// y = the means of windows (without dilation).

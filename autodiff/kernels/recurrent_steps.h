@@ -93,7 +93,7 @@ template <class T> struct Steps : RecurrentLayer<T> {
   const T* h_before(Index t) const { return before(t, this->h, this->h0); }
 
   /// f(rows) for rows that together are the batch, over the pool: for few enough at once to stay in the cache, but for as many as are
-  /// worth a block. A row's bits are the same in any company.
+  /// worth a block. A row's bits do not depend on which rows are computed with it.
   template <class Function> void for_rows(Index steps_at_once, const Function& f) const {
     constexpr Index most = 64, unit = 4;         // with fewer rows, a product waits for the latency of its additions
     constexpr double ns = 0.02 * sizeof(T) / 4;  // for each product of two numbers

@@ -25,14 +25,14 @@ struct Range {
 /// a / b for b > 0, rounded up.
 constexpr Index divided_up(Index a, Index b) { return a >= 0 ? (a + b - 1) / b : -(-a / b); }
 
-/// The outputs of `range` for which position k of the window is no padding: those with 0 <= i * stride + position k of the first < in.
+/// The outputs of `range` for which position k of the window is not padding: those with 0 <= i * stride + position k of the first < in.
 inline Range inside(const WindowAxis& axis, Index k, Range range) {
   const Index offset = axis.input(0, k);
   const Index first = std::clamp(divided_up(-offset, axis.stride), range.first, range.last);
   return {first, std::clamp(divided_up(axis.in - offset, axis.stride), first, range.last)};
 }
 
-/// The positions of the window of output i that are no padding: those with 0 <= k * dilation + first input < in.
+/// The positions of the window of output i that are not padding: those with 0 <= k * dilation + first input < in.
 inline Range unpadded(const WindowAxis& axis, Index i) {
   const Index offset = axis.input(i, 0);
   if (offset >= 0 && axis.input(i, axis.kernel - 1) < axis.in) return {0, axis.kernel};  // most windows; division is slow

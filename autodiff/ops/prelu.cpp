@@ -11,9 +11,13 @@
 namespace wengert {
 namespace {
 
-// a where x > 0, else w a: the value with x as a, and the rule for x with the cotangent.
-template <class T> auto leaky_loop() {
-  return kernels::dense_loop<T, T, T, T>([](T x, T w, T a) __attribute__((always_inline)) { return x > 0 ? a : w * a; });
+// x where x > 0, else w x.
+template <class T> auto value_loop() {
+  return kernels::dense_loop<T, T, T>([](T x, T w) __attribute__((always_inline)) { return x > 0 ? x : w * x; });
+}
+// The rule for x: m where x > 0, else w m.
+template <class T> auto rule_loop() {
+  return kernels::dense_loop<T, T, T, T>([](T x, T w, T m) __attribute__((always_inline)) { return x > 0 ? m : w * m; });
 }
 
 // The weight, one for all or one for each channel, in a shape that broadcasts to x.
@@ -27,7 +31,7 @@ class Prelu : public Operation {  // x: the tensor, the weight
     const Tensor &x = s.x(0), &m = y_bar[0];
     if (x_bar.needs(0)) {
       const Tensor w = slope(s.x(1), x);
-      x_bar[0] = recording() ? where(x > 0, m, m * w) : detail::apply_rule(m, {&x, &w, &m}, leaky_loop<float>(), leaky_loop<double>());
+      x_bar[0] = recording() ? where(x > 0, m, m * w) : detail::apply_rule(m, {&x, &w, &m}, rule_loop<float>(), rule_loop<double>());
     }
     if (x_bar.needs(1)) {
       const Tensor each = where(x > 0, 0, x) * m;
@@ -60,7 +64,7 @@ Tensor prelu(const Tensor& x, const Tensor& weight, Location site) {
                          .operand("weight", weight));
   const Tensor w = slope(weight.constant(), x);
   Tensor y = Tensor::uninitialized(x.shape(), x.dtype(), site);
-  detail::floating_into(y, {&x, &w, &x}, leaky_loop<float>(), leaky_loop<double>());
+  detail::floating_into(y, {&x, &w}, value_loop<float>(), value_loop<double>());
   return record(Prelu(), site, {&x, &weight}, std::move(y));
 }
 

@@ -119,9 +119,10 @@ std::uint64_t tensor_to_scalar(const Tensor& x, Index flat, Location site) {
 
 }  // namespace detail
 
-Scalar Tensor::element_as_scalar(std::span<const Index> position) const {
-  const Index flat = checked_position("element", position);
-  return Scalar(element(flat), detail::tensor_to_scalar(*this, flat, made_at()));
+Scalar Tensor::element_as_scalar(std::initializer_list<Integer> position, Location site) const {
+  const CallSite scope(site);
+  const Index flat = checked_position("element", Shape(position));
+  return Scalar(element(flat), detail::tensor_to_scalar(*this, flat, site));
 }
 
 Tensor stack(std::span<const Scalar> s, Dtype dtype, Location site) {

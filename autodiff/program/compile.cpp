@@ -8,6 +8,7 @@
 
 #include "autodiff/kernels/lines.h"
 #include "autodiff/kernels/parallel.h"
+#include "autodiff/kernels/partial_sums.h"
 #include "autodiff/kernels/scratch.h"
 #include "autodiff/program/shared_object.h"
 #include "autodiff/program/to_cpp.h"
@@ -15,7 +16,7 @@
 namespace wengert {
 namespace {
 
-using kernels::Scratch;
+using kernels::Scratch, kernels::tree_sum;
 
 // As to_cpp.h has it.
 using Function = void(long lanes, const double* p, const double* const* d, double* const* y, long* left);
@@ -41,13 +42,6 @@ std::vector<std::string> command_of(const CompileOptions& options) {
   command.insert(command.end(), options.flags.begin(), options.flags.end());
   for (std::string& flag : exact_flags()) command.push_back(std::move(flag));  // the last ones count
   return command;
-}
-
-// The sum of n numbers, in a fixed tree. Destroys them.
-double tree_sum(double* p, Index n, Index step = 1) {
-  for (Index gap = 1; gap < n; gap *= 2)
-    for (Index i = 0; i + gap < n; i += 2 * gap) p[i * step] += p[(i + gap) * step];
-  return n > 0 ? p[0] : 0;
 }
 
 // One compiled function, run over lanes.
@@ -159,8 +153,8 @@ CompiledProgram compile(const Program& program, const CompileOptions& options) {
   CompiledProgram compiled(program);
   std::string source = to_cpp(program, kValue, {.lanes = true});
   if (options.gradient && program.outputs() == 1) {
-    compiled.gradient_ = std::make_shared<const Program>(value_and_gradient(program, options.by));
-    compiled.by_parameters_ = options.by == By::parameters || (options.by == By::automatic && program.parameters() > 0);
+    compiled.gradient_ = std::make_shared<const Program>(value_and_gradient(program, options.wrt));
+    compiled.by_parameters_ = options.wrt == Wrt::parameters || (options.wrt == Wrt::automatic && program.parameters() > 0);
     source += "\n" + to_cpp(*compiled.gradient_, kGradient, {.lanes = true});
   }
   const auto lines = std::ranges::count(source, '\n');
@@ -219,7 +213,8 @@ std::pair<double, std::vector<double>> CompiledProgram::sum_and_gradient(std::sp
 double CompiledProgram::sum_and_gradient(std::span<const double> parameters, const Columns& columns, std::span<double> to) const {
   const Program& gradient = this->gradient("sum_and_gradient");
   if (!by_parameters_)
-    throw ValueError("sum_and_gradient: the gradient was compiled by other inputs than the parameters; hint: .by = By::parameters");
+    throw ValueError(
+        "sum_and_gradient: the gradient was compiled with respect to inputs other than the parameters; hint: .wrt = Wrt::parameters");
   if (!code_) return program_.sum_and_gradient(parameters, columns, to);
   check_sizes("sum_and_gradient", program_, parameters, columns);
   check_size("sum_and_gradient", "the gradient", to.size(), program_.parameters());

@@ -13,7 +13,7 @@ struct CompileOptions {
   std::string compiler = {};                                  ///< with its first options, between spaces; empty: $CXX, and c++ without that
   std::vector<std::string> flags = {"-O3", "-march=native"};  ///< besides those that keep the bits of the evaluator
   bool gradient = true;                                       ///< of a program of one output: compile its value_and_gradient too
-  By by = By::automatic;                                      ///< what the gradient is taken by
+  Wrt wrt = Wrt::automatic;                                   ///< what the gradient is taken with respect to
   int max_lines = 20'000;                                     ///< of source: compilers take minutes for more
 };
 
@@ -34,8 +34,8 @@ class CompiledProgram {
   /// Which compiler made the code, or why there is none.
   const std::string& report() const { return report_; }
 
-  // As Program's. sum_and_gradient is by the parameters; value_and_gradient by what CompileOptions::by says. A ValueError if the gradient
-  // was not compiled, or not by that.
+  // As Program's. sum_and_gradient is with respect to the parameters, value_and_gradient to what CompileOptions::wrt says. A ValueError if
+  // the gradient was not compiled, or with respect to something else.
   double operator()(std::span<const double> inputs) const;
   double operator()(std::span<const double> parameters, std::span<const double> record) const;
   std::vector<double> values(std::span<const double> inputs) const;

@@ -60,15 +60,15 @@ struct Adjoint {
 
 }  // namespace
 
-InputRange range_of(const WengertList& list, By by) {
-  if (by == By::automatic) by = list.parameters > 0 ? By::parameters : By::data;
-  return {by == By::data ? list.parameters : 0, by == By::parameters ? list.parameters : list.inputs()};
+InputRange range_of(const WengertList& list, Wrt wrt) {
+  if (wrt == Wrt::automatic) wrt = list.parameters > 0 ? Wrt::parameters : Wrt::data;
+  return {wrt == Wrt::data ? list.parameters : 0, wrt == Wrt::parameters ? list.parameters : list.inputs()};
 }
 
 std::vector<Recorded> reverse(Recorder& recorder, const WengertList& list, const std::vector<Recorded>& values,
-                              std::span<const Recorded> seeds, InputRange by) {
+                              std::span<const Recorded> seeds, InputRange wrt) {
   std::vector<char> active(list.size());
-  for (std::uint32_t v = by.begin; v < by.end; ++v) active[v] = true;
+  for (std::uint32_t v = wrt.begin; v < wrt.end; ++v) active[v] = true;
   for (std::uint32_t v = list.first_instruction(); v < list.size(); ++v) {
     const Instruction& i = list.instruction(v);
     for (int k = 0; k < info(i.opcode).operands; ++k) active[v] |= has_slope(i, k) && active[i.operands[static_cast<std::size_t>(k)]];
@@ -97,15 +97,15 @@ std::vector<Recorded> reverse(Recorder& recorder, const WengertList& list, const
     }
   }
   std::vector<Recorded> gradient;
-  for (std::uint32_t v = by.begin; v < by.end; ++v) gradient.push_back(adjoints[v].sum.value_or(0));
+  for (std::uint32_t v = wrt.begin; v < wrt.end; ++v) gradient.push_back(adjoints[v].sum.value_or(0));
   return gradient;
 }
 
 std::vector<Recorded> forward(const WengertList& list, const std::vector<Recorded>& values, std::span<const Recorded> tangents,
-                              InputRange by) {
+                              InputRange wrt) {
   std::vector<std::optional<Recorded>> dots(list.size());
-  for (std::uint32_t v = by.begin; v < by.end; ++v)
-    if (!is_zero(tangents[v - by.begin])) dots[v] = tangents[v - by.begin];
+  for (std::uint32_t v = wrt.begin; v < wrt.end; ++v)
+    if (!is_zero(tangents[v - wrt.begin])) dots[v] = tangents[v - wrt.begin];
   for (std::uint32_t v = list.first_instruction(); v < list.size(); ++v) {
     const Instruction& i = list.instruction(v);
     const auto dot = [&](int k) -> const std::optional<Recorded>& { return dots[i.operands[static_cast<std::size_t>(k)]]; };
@@ -147,43 +147,43 @@ std::vector<Recorded> outputs_of(const WengertList& list, const std::vector<Reco
 
 }  // namespace
 
-WengertList gradient_of(const WengertList& list, By by, bool with_value) {
+WengertList gradient_of(const WengertList& list, Wrt wrt, bool with_value) {
   Transformation to(list);
   std::vector<Recorded> outputs;
   if (with_value) outputs = outputs_of(list, to.values);
   const Recorded one = 1;
-  const std::vector<Recorded> gradient = reverse(to.recorder, list, to.values, {&one, 1}, range_of(list, by));
+  const std::vector<Recorded> gradient = reverse(to.recorder, list, to.values, {&one, 1}, range_of(list, wrt));
   outputs.insert(outputs.end(), gradient.begin(), gradient.end());
   return to.finish(outputs);
 }
 
 namespace {
 
-WengertList jvp_of(const WengertList& list, InputRange by) {
-  const std::uint32_t parameters = parameters_in(list, by);
-  Transformation to(list, parameters, by.size() - parameters);
-  return to.finish(forward(list, to.values, to.new_inputs, by));
+WengertList jvp_of(const WengertList& list, InputRange wrt) {
+  const std::uint32_t parameters = parameters_in(list, wrt);
+  Transformation to(list, parameters, wrt.size() - parameters);
+  return to.finish(forward(list, to.values, to.new_inputs, wrt));
 }
 
-WengertList vjp_of(const WengertList& list, InputRange by) {
+WengertList vjp_of(const WengertList& list, InputRange wrt) {
   const auto outputs = static_cast<std::uint32_t>(list.outputs.size());
-  const bool by_parameters = parameters_in(list, by) == by.size();
+  const bool by_parameters = parameters_in(list, wrt) == wrt.size();
   Transformation to(list, by_parameters ? outputs : 0, by_parameters ? 0 : outputs);
-  return to.finish(reverse(to.recorder, list, to.values, to.new_inputs, by));
+  return to.finish(reverse(to.recorder, list, to.values, to.new_inputs, wrt));
 }
 
-WengertList jacobian_of(const WengertList& list, InputRange by) {
+WengertList jacobian_of(const WengertList& list, InputRange wrt) {
   Transformation to(list);
-  const std::size_t rows = list.outputs.size(), columns = by.size();
+  const std::size_t rows = list.outputs.size(), columns = wrt.size();
   std::vector<Recorded> j(rows * columns);
   std::vector<Recorded> direction(std::min(rows, columns) == columns ? columns : rows);
   for (std::size_t k = 0; k < direction.size(); ++k) {
     direction[k] = 1;
     if (columns <= rows) {
-      const std::vector<Recorded> column = forward(list, to.values, direction, by);
+      const std::vector<Recorded> column = forward(list, to.values, direction, wrt);
       for (std::size_t r = 0; r < rows; ++r) j[r * columns + k] = column[r];
     } else {
-      const std::vector<Recorded> row = reverse(to.recorder, list, to.values, direction, by);
+      const std::vector<Recorded> row = reverse(to.recorder, list, to.values, direction, wrt);
       for (std::size_t c = 0; c < columns; ++c) j[k * columns + c] = row[c];
     }
     direction[k] = 0;
@@ -192,9 +192,9 @@ WengertList jacobian_of(const WengertList& list, InputRange by) {
 }
 
 // One push over the gradient for each column; of the symmetric matrix, the elements on and below the diagonal are computed.
-WengertList hessian_of(const WengertList& list, By by) {
-  const WengertList gradient = gradient_of(list, by, false);
-  const InputRange x = range_of(list, by);
+WengertList hessian_of(const WengertList& list, Wrt wrt) {
+  const WengertList gradient = gradient_of(list, wrt, false);
+  const InputRange x = range_of(list, wrt);
   Transformation to(gradient);
   const std::size_t n = x.size();
   std::vector<Recorded> h(n * n), direction(n);
@@ -240,48 +240,48 @@ void need_one_output(const char* name, const Program& program) {
         "{}: the program has {} outputs, not one; hint: jacobian, jvp and vjp take any number, output(program, i) is one of them", name,
         program.outputs()));
 }
-void need_inputs(const char* name, const Program& program, By by) {
-  if (range_of(program.list(), by).size() == 0)
-    throw ValueError(fmt::format("{}: the program has {} parameters and {} data, and none to differentiate by", name, program.parameters(),
-                                 program.data()));
+void need_inputs(const char* name, const Program& program, Wrt wrt) {
+  if (range_of(program.list(), wrt).size() == 0)
+    throw ValueError(fmt::format("{}: the program has {} parameters and {} data, and none to differentiate with respect to", name,
+                                 program.parameters(), program.data()));
 }
 
 }  // namespace detail
 
-Program gradient(const Program& program, By by) {
+Program gradient(const Program& program, Wrt wrt) {
   detail::need_one_output("gradient", program);
-  detail::need_inputs("gradient", program, by);
-  return detail::transformed(program, [by](const WengertList& list) { return detail::gradient_of(list, by, false); });
+  detail::need_inputs("gradient", program, wrt);
+  return detail::transformed(program, [wrt](const WengertList& list) { return detail::gradient_of(list, wrt, false); });
 }
-Program value_and_gradient(const Program& program, By by) {
+Program value_and_gradient(const Program& program, Wrt wrt) {
   detail::need_one_output("value_and_gradient", program);
-  detail::need_inputs("value_and_gradient", program, by);
-  return detail::transformed(program, [by](const WengertList& list) { return detail::gradient_of(list, by, true); });
+  detail::need_inputs("value_and_gradient", program, wrt);
+  return detail::transformed(program, [wrt](const WengertList& list) { return detail::gradient_of(list, wrt, true); });
 }
-Program jvp(const Program& program, By by) {
-  detail::need_inputs("jvp", program, by);
-  return detail::transformed(program, [by](const WengertList& list) { return detail::jvp_of(list, detail::range_of(list, by)); });
+Program jvp(const Program& program, Wrt wrt) {
+  detail::need_inputs("jvp", program, wrt);
+  return detail::transformed(program, [wrt](const WengertList& list) { return detail::jvp_of(list, detail::range_of(list, wrt)); });
 }
-Program vjp(const Program& program, By by) {
-  detail::need_inputs("vjp", program, by);
-  return detail::transformed(program, [by](const WengertList& list) { return detail::vjp_of(list, detail::range_of(list, by)); });
+Program vjp(const Program& program, Wrt wrt) {
+  detail::need_inputs("vjp", program, wrt);
+  return detail::transformed(program, [wrt](const WengertList& list) { return detail::vjp_of(list, detail::range_of(list, wrt)); });
 }
-Program jacobian(const Program& program, By by) {
-  detail::need_inputs("jacobian", program, by);
-  return detail::transformed(program, [by](const WengertList& list) { return detail::jacobian_of(list, detail::range_of(list, by)); });
+Program jacobian(const Program& program, Wrt wrt) {
+  detail::need_inputs("jacobian", program, wrt);
+  return detail::transformed(program, [wrt](const WengertList& list) { return detail::jacobian_of(list, detail::range_of(list, wrt)); });
 }
-Program hvp(const Program& program, By by) {
+Program hvp(const Program& program, Wrt wrt) {
   detail::need_one_output("hvp", program);
-  detail::need_inputs("hvp", program, by);
-  return detail::transformed(program, [by](const WengertList& list) {
-    const WengertList gradient = detail::gradient_of(list, by, false);
-    return detail::jvp_of(gradient, detail::range_of(list, by));
+  detail::need_inputs("hvp", program, wrt);
+  return detail::transformed(program, [wrt](const WengertList& list) {
+    const WengertList gradient = detail::gradient_of(list, wrt, false);
+    return detail::jvp_of(gradient, detail::range_of(list, wrt));
   });
 }
-Program hessian(const Program& program, By by) {
+Program hessian(const Program& program, Wrt wrt) {
   detail::need_one_output("hessian", program);
-  detail::need_inputs("hessian", program, by);
-  return detail::transformed(program, [by](const WengertList& list) { return detail::hessian_of(list, by); });
+  detail::need_inputs("hessian", program, wrt);
+  return detail::transformed(program, [wrt](const WengertList& list) { return detail::hessian_of(list, wrt); });
 }
 Program output(const Program& program, int i) {
   if (i < 0 || i >= program.outputs()) throw ValueError(fmt::format("output: number {} of a program of {} outputs", i, program.outputs()));

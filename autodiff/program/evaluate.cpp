@@ -10,23 +10,17 @@
 #include <functional>
 
 #include "autodiff/kernels/parallel.h"
+#include "autodiff/kernels/partial_sums.h"
 #include "autodiff/kernels/scratch.h"
 #include "autodiff/program/block_kernels.h"
 
 namespace wengert::detail {
 namespace {
 
-using kernels::Scratch;
+using kernels::Scratch, kernels::tree_sum;
 
 constexpr std::uint32_t kStays = ~std::uint32_t{0};
 constexpr Index kMostTasks = 64;
-
-// The sum of p[0], p[step], ... of n numbers, in a fixed tree. Destroys them.
-template <class T> T tree_sum(T* p, Index n, Index step = 1) {
-  for (Index gap = 1; gap < n; gap *= 2)
-    for (Index i = 0; i + gap < n; i += 2 * gap) p[i * step] += p[(i + gap) * step];
-  return n > 0 ? p[0] : T(0);
-}
 
 // How many lanes a block has: such that its rows stay in the cache. Depends on the list and the number of lanes alone.
 template <class T> Index block_width(Index rows, Index lanes) {

@@ -6,7 +6,7 @@
 #include <optional>
 
 #include "autodiff/functions/straight.h"
-#include "autodiff/program/recorder.h"
+#include "autodiff/program/operation_source.h"
 #include "autodiff/program/straight_source.h"
 
 namespace wengert::detail {
@@ -14,39 +14,17 @@ namespace {
 
 using Strings = std::array<std::string, 3>;
 
-// Operators and what <cmath> computes exactly, or one number at a time, with # for the operand or #1, #2, #3; null for the others.
+// What is written with operators and functions of <cmath>, # for the operand or #1, #2, #3; null for the others.
 const char* pattern_of(Opcode opcode) {
   switch (opcode) {
-    case Opcode::add:
-      return "#1 + #2";
-    case Opcode::subtract:
-      return "#1 - #2";
-    case Opcode::multiply:
-      return "#1 * #2";
-    case Opcode::divide:
-      return "#1 / #2";
-    case Opcode::negative:
-      return "-#1";
-    case Opcode::square:
-      return "#1 * #1";
     case Opcode::reciprocal:
       return "1.0 / #1";
     case Opcode::rsqrt:
       return "1.0 / std::sqrt(#1)";
-    case Opcode::abs:
-      return "std::fabs(#1)";
-    case Opcode::round:
-      return "std::rint(#1)";
-    case Opcode::sqrt:
-    case Opcode::floor:
-    case Opcode::ceil:
-      return "std::@(#1)";
-    case Opcode::pow:
-      return "std::@(#1, #2)";
     case Opcode::where:
       return "#1 != 0 ? #2 : #3";
     default:
-      return nullptr;
+      return operator_pattern(opcode);
   }
 }
 
@@ -105,64 +83,27 @@ std::optional<Straight> straight_of(Opcode opcode, const std::array<double, 2>& 
 // When a condition holds; null for other operations.
 const char* condition_of(Opcode opcode) {
   switch (opcode) {
-    case Opcode::less:
-      return "#1 < #2";
-    case Opcode::less_equal:
-      return "#1 <= #2";
-    case Opcode::equal:
-      return "#1 == #2";
-    case Opcode::not_equal:
-      return "#1 != #2";
     case Opcode::both:
       return "((#1 != 0) & (#2 != 0))";
     case Opcode::either:
       return "((#1 != 0) | (#2 != 0))";
     case Opcode::opposite:
       return "#1 == 0";
+    case Opcode::less:
+    case Opcode::less_equal:
+    case Opcode::equal:
+    case Opcode::not_equal:
     case Opcode::signbit:
-      return "std::signbit(#1)";
+      return operator_pattern(opcode);
     default:
       return nullptr;
   }
-}
-
-std::string filled(const std::string& pattern, Opcode opcode, const Strings& operands) {
-  std::string text;
-  for (const char* c = pattern.c_str(); *c; ++c) {
-    if (*c == '@') {
-      text += info(opcode).name;
-    } else if (*c == '#') {
-      text += operands[static_cast<std::size_t>(*++c - '1')];
-    } else {
-      text += *c;
-    }
-  }
-  return text;
 }
 
 // Whether an operation is written with operators, so that it needs brackets as an operand. Others are calls, whose operands need none.
 bool has_operators(Opcode opcode) {
   return sign_of(opcode) || condition_of(opcode) || opcode == Opcode::negative || opcode == Opcode::square ||
          opcode == Opcode::reciprocal || opcode == Opcode::rsqrt || opcode == Opcode::where;
-}
-
-// The formula of a function, as a list of other operations.
-WengertList formula_of(Opcode opcode, const std::array<double, 2>& options) {
-  return visit_function(opcode, options.data(), []<class F>(const F& f) {
-    Recorder recorder(Computed::not_at_all);
-    std::vector<Recorded> x;
-    x.reserve(FunctionTraits<F>::operands);
-    for (int k = 0; k < FunctionTraits<F>::operands; ++k) x.push_back(recorder.input(0));
-    std::vector<Recorded> y;
-    if constexpr (std::is_same_v<F, fn::Round> || std::is_same_v<F, fn::Polygamma> || !requires { F::smooth; }) {
-      throw ValueError(fmt::format("to_cpp: {} has no formula", F::name));
-    } else if constexpr (FunctionTraits<F>::operands == 1) {
-      y = {f.value(x[0])};
-    } else {
-      y = {f.value(x[0], x[1])};
-    }
-    return recorder.finish(static_cast<std::uint32_t>(x.size()), y);
-  });
 }
 
 }  // namespace

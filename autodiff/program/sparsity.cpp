@@ -68,8 +68,8 @@ using detail::InputRange;
 // sparse, which sets of bits would not use.
 class Dependences {
  public:
-  Dependences(const WengertList& list, InputRange by) : of_(list.size()) {
-    for (std::uint32_t v = by.begin; v < by.end; ++v) of_[v] = {v - by.begin};
+  Dependences(const WengertList& list, InputRange wrt) : of_(list.size()) {
+    for (std::uint32_t v = wrt.begin; v < wrt.end; ++v) of_[v] = {v - wrt.begin};
     for (std::uint32_t v = list.first_instruction(); v < list.size(); ++v) {
       const Instruction& i = list.instruction(v);
       for (int k = 0; k < info(i.opcode).operands; ++k)
@@ -92,16 +92,16 @@ class Dependences {
   std::vector<std::uint32_t> merged_;
 };
 
-BitMatrix jacobian_pattern(const WengertList& list, InputRange by) {
-  BitMatrix pattern(list.outputs.size(), by.size());
-  const Dependences dependences(list, by);
+BitMatrix jacobian_pattern(const WengertList& list, InputRange wrt) {
+  BitMatrix pattern(list.outputs.size(), wrt.size());
+  const Dependences dependences(list, wrt);
   for (std::size_t o = 0; o < list.outputs.size(); ++o)
     for (std::uint32_t x : dependences[list.outputs[o]]) pattern.set(o, x);
   return pattern;
 }
 // That of the gradient, made symmetric: of two elements across the diagonal one may be known to be 0, and then both are.
-BitMatrix hessian_pattern(const WengertList& list, By by) {
-  const BitMatrix of_gradient = jacobian_pattern(detail::gradient_of(list, by, false), detail::range_of(list, by));
+BitMatrix hessian_pattern(const WengertList& list, Wrt wrt) {
+  const BitMatrix of_gradient = jacobian_pattern(detail::gradient_of(list, wrt, false), detail::range_of(list, wrt));
   BitMatrix pattern(of_gradient.rows(), of_gradient.columns());
   for (std::size_t i = 0; i < pattern.rows(); ++i)
     for (std::uint32_t j : of_gradient.in_row(i))
@@ -166,11 +166,11 @@ void check_inside(const char* name, const BitMatrix& pattern, const BitMatrix& o
 
 // The elements of a pattern from derivatives along colours.
 std::vector<Recorded> along_columns(const WengertList& list, const std::vector<Recorded>& values, const CompressedRows& pattern,
-                                    const Colouring& colouring, InputRange by) {
-  std::vector<Recorded> elements(pattern.columns.size()), direction(by.size());
+                                    const Colouring& colouring, InputRange wrt) {
+  std::vector<Recorded> elements(pattern.columns.size()), direction(wrt.size());
   for (std::uint32_t colour = 0; colour < colouring.colours; ++colour) {
-    for (std::uint32_t x = 0; x < by.size(); ++x) direction[x] = colouring.colour_of[x] == colour ? 1 : 0;
-    const std::vector<Recorded> compressed = detail::forward(list, values, direction, by);
+    for (std::uint32_t x = 0; x < wrt.size(); ++x) direction[x] = colouring.colour_of[x] == colour ? 1 : 0;
+    const std::vector<Recorded> compressed = detail::forward(list, values, direction, wrt);
     for (std::size_t i = 0; i < pattern.rows(); ++i)
       for (std::uint32_t k = pattern.row_begin[i]; k < pattern.row_begin[i + 1]; ++k)
         if (colouring.colour_of[pattern.columns[k]] == colour) elements[k] = compressed[i];
@@ -178,11 +178,11 @@ std::vector<Recorded> along_columns(const WengertList& list, const std::vector<R
   return elements;
 }
 std::vector<Recorded> along_rows(detail::Recorder& recorder, const WengertList& list, const std::vector<Recorded>& values,
-                                 const CompressedRows& pattern, const Colouring& colouring, InputRange by) {
+                                 const CompressedRows& pattern, const Colouring& colouring, InputRange wrt) {
   std::vector<Recorded> elements(pattern.columns.size()), seeds(list.outputs.size());
   for (std::uint32_t colour = 0; colour < colouring.colours; ++colour) {
     for (std::size_t o = 0; o < seeds.size(); ++o) seeds[o] = colouring.colour_of[o] == colour ? 1 : 0;
-    const std::vector<Recorded> compressed = detail::reverse(recorder, list, values, seeds, by);
+    const std::vector<Recorded> compressed = detail::reverse(recorder, list, values, seeds, wrt);
     for (std::size_t i = 0; i < pattern.rows(); ++i)
       if (colouring.colour_of[i] == colour)
         for (std::uint32_t k = pattern.row_begin[i]; k < pattern.row_begin[i + 1]; ++k) elements[k] = compressed[pattern.columns[k]];
@@ -218,14 +218,14 @@ std::vector<Reading> readings(const CompressedRows& pattern, const Colouring& co
 
 }  // namespace
 
-BitMatrix jacobian_sparsity(const Program& program, By by) {
-  detail::need_inputs("jacobian_sparsity", program, by);
-  return pattern_of(program, [&](const WengertList& list) { return jacobian_pattern(list, detail::range_of(list, by)); });
+BitMatrix jacobian_sparsity(const Program& program, Wrt wrt) {
+  detail::need_inputs("jacobian_sparsity", program, wrt);
+  return pattern_of(program, [&](const WengertList& list) { return jacobian_pattern(list, detail::range_of(list, wrt)); });
 }
-BitMatrix hessian_sparsity(const Program& program, By by) {
+BitMatrix hessian_sparsity(const Program& program, Wrt wrt) {
   detail::need_one_output("hessian_sparsity", program);
-  detail::need_inputs("hessian_sparsity", program, by);
-  return pattern_of(program, [&](const WengertList& list) { return hessian_pattern(list, by); });
+  detail::need_inputs("hessian_sparsity", program, wrt);
+  return pattern_of(program, [&](const WengertList& list) { return hessian_pattern(list, wrt); });
 }
 
 // ---- colours ----------------------------------------------------------------------------------------------------------------------
@@ -282,13 +282,13 @@ Colouring colour_symmetric(const BitMatrix& pattern) {
 
 // ---- programs ---------------------------------------------------------------------------------------------------------------------
 
-SparseProgram sparse_jacobian(const Program& program, By by) {
-  const BitMatrix pattern = jacobian_sparsity(program, by);
+SparseProgram sparse_jacobian(const Program& program, Wrt wrt) {
+  const BitMatrix pattern = jacobian_sparsity(program, wrt);
   const CompressedRows rows = compressed_rows(pattern);
   const Colouring of_columns = colour_columns(pattern), of_rows = colour_columns(pattern.transposed());
   const bool by_columns = of_columns.colours <= of_rows.colours;
   Program elements = detail::transformed(program, [=](const WengertList& list) {
-    const InputRange x = detail::range_of(list, by);
+    const InputRange x = detail::range_of(list, wrt);
     check_inside("sparse_jacobian", pattern, jacobian_pattern(list, x));
     detail::Transformation to(list);
     return to.finish(by_columns ? along_columns(list, to.values, rows, of_columns, x)
@@ -297,15 +297,15 @@ SparseProgram sparse_jacobian(const Program& program, By by) {
   return {rows, std::move(elements), by_columns ? of_columns.colours : of_rows.colours};
 }
 
-SparseProgram sparse_hessian(const Program& program, By by) {
-  const BitMatrix pattern = hessian_sparsity(program, by);
+SparseProgram sparse_hessian(const Program& program, Wrt wrt) {
+  const BitMatrix pattern = hessian_sparsity(program, wrt);
   const CompressedRows rows = compressed_rows(pattern);
   const Colouring colouring = colour_symmetric(pattern);
   const std::vector<Reading> from = readings(rows, colouring);
   Program elements = detail::transformed(program, [=](const WengertList& list) {
-    check_inside("sparse_hessian", pattern, hessian_pattern(list, by));
-    const WengertList gradient = detail::gradient_of(list, by, false);
-    const InputRange x = detail::range_of(list, by);
+    check_inside("sparse_hessian", pattern, hessian_pattern(list, wrt));
+    const WengertList gradient = detail::gradient_of(list, wrt, false);
+    const InputRange x = detail::range_of(list, wrt);
     detail::Transformation to(gradient);
     std::vector<Recorded> h(from.size()), direction(x.size());
     for (std::uint32_t colour = 0; colour < colouring.colours; ++colour) {

@@ -36,9 +36,9 @@ class BitMatrix {
 };
 
 /// [output][input]: which derivatives can be other than 0.
-BitMatrix jacobian_sparsity(const Program& program, By by = By::automatic);
+BitMatrix jacobian_sparsity(const Program& program, Wrt wrt = Wrt::automatic);
 /// [input][input], symmetric, of a program of one output.
-BitMatrix hessian_sparsity(const Program& program, By by = By::automatic);
+BitMatrix hessian_sparsity(const Program& program, Wrt wrt = Wrt::automatic);
 
 /// The rows of a compressed matrix: element k of `columns` for k from row_begin[i] to row_begin[i + 1] is a column of row i.
 struct CompressedRows {
@@ -75,8 +75,8 @@ struct SparseProgram {
 };
 /// The Jacobian [output][input]: forward mode along the colours of its columns, or reverse mode along those of its rows, whichever are
 /// fewer. A path that becomes known later and has elements outside the pattern is a ValueError of the evaluation that meets it.
-SparseProgram sparse_jacobian(const Program& program, By by = By::automatic);
+SparseProgram sparse_jacobian(const Program& program, Wrt wrt = Wrt::automatic);
 /// The Hessian of a program of one output, both triangles: one derivative of the gradient along each colour.
-SparseProgram sparse_hessian(const Program& program, By by = By::automatic);
+SparseProgram sparse_hessian(const Program& program, Wrt wrt = Wrt::automatic);
 
 }  // namespace wengert

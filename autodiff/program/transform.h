@@ -20,12 +20,12 @@ struct ProgramAccess {
 
 namespace detail {
 
-/// The inputs that a list is differentiated by: numbers [begin, end) of its values.
+/// The inputs that a list is differentiated with respect to: numbers [begin, end) of its values.
 struct InputRange {
   std::uint32_t begin, end;
   std::uint32_t size() const { return end - begin; }
 };
-InputRange range_of(const WengertList& list, By by);
+InputRange range_of(const WengertList& list, Wrt wrt);
 
 /// Whether the value of an instruction depends on its operand k smoothly somewhere.
 inline bool has_slope(const Instruction& i, int k) { return info(i.opcode).has_slope && !(i.opcode == Opcode::where && k == 0); }
@@ -45,18 +45,18 @@ class Transformation {
 
 /// The derivatives of sum_k seeds[k] * output k by the inputs in the range.
 std::vector<Recorded> reverse(Recorder& recorder, const WengertList& list, const std::vector<Recorded>& values,
-                              std::span<const Recorded> seeds, InputRange by);
+                              std::span<const Recorded> seeds, InputRange wrt);
 /// The tangents of the outputs for those of the inputs in the range.
 std::vector<Recorded> forward(const WengertList& list, const std::vector<Recorded>& values, std::span<const Recorded> tangents,
-                              InputRange by);
+                              InputRange wrt);
 /// The list of the gradient.
-WengertList gradient_of(const WengertList& list, By by, bool with_value);
+WengertList gradient_of(const WengertList& list, Wrt wrt, bool with_value);
 
 /// The program whose paths are those of `program`, transformed.
 Program transformed(const Program& program, std::function<WengertList(const WengertList&)> transform);
 
 void need_one_output(const char* name, const Program& program);
-void need_inputs(const char* name, const Program& program, By by);
+void need_inputs(const char* name, const Program& program, Wrt wrt);
 
 }  // namespace detail
 }  // namespace wengert

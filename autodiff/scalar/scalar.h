@@ -660,10 +660,21 @@ template <class V> class BasicScalar {
 
 static_assert(sizeof(Scalar) == 16);
 
-template <IntegerType... I> Scalar Tensor::operator()(I... index) const {
-  const Index position[] = {static_cast<Index>(index)..., 0};
-  return element_as_scalar({position, sizeof...(index)});
+inline Scalar Tensor::operator()(Location site) const { return element_as_scalar({}, site); }
+template <IntegerType A> Scalar Tensor::operator()(A a, Location site) const { return element_as_scalar({a}, site); }
+template <IntegerType A, IntegerType B> Scalar Tensor::operator()(A a, B b, Location site) const { return element_as_scalar({a, b}, site); }
+template <IntegerType A, IntegerType B, IntegerType C> Scalar Tensor::operator()(A a, B b, C c, Location site) const {
+  return element_as_scalar({a, b, c}, site);
 }
+template <IntegerType A, IntegerType B, IntegerType C, IntegerType D> Scalar Tensor::operator()(A a, B b, C c, D d, Location site) const {
+  return element_as_scalar({a, b, c, d}, site);
+}
+template <IntegerType A, IntegerType B, IntegerType C, IntegerType D, IntegerType E>
+Scalar Tensor::operator()(A a, B b, C c, D d, E e, Location site) const {
+  return element_as_scalar({a, b, c, d, e}, site);
+}
+template <IntegerType... I>
+requires(sizeof...(I) > 5) Scalar Tensor::operator()(I... index) const { return element_as_scalar({index...}, made_at()); }
 
 namespace detail {
 

@@ -78,7 +78,16 @@ class Parameter {
 
   /// An element as a Scalar, a part, or a row, as for a Tensor: `w(0, 1)`, `w(All, 1)`, `w[0]`. Recorded by an active tape. (An element of
   /// `value()` is a constant.)
-  template <IntegerType... I> Scalar operator()(I... index) const;
+  Scalar operator()(Location site = Location::here()) const;
+  template <IntegerType A> Scalar operator()(A a, Location site = Location::here()) const;
+  template <IntegerType A, IntegerType B> Scalar operator()(A a, B b, Location site = Location::here()) const;
+  template <IntegerType A, IntegerType B, IntegerType C> Scalar operator()(A a, B b, C c, Location site = Location::here()) const;
+  template <IntegerType A, IntegerType B, IntegerType C, IntegerType D>
+  Scalar operator()(A a, B b, C c, D d, Location site = Location::here()) const;
+  template <IntegerType A, IntegerType B, IntegerType C, IntegerType D, IntegerType E>
+  Scalar operator()(A a, B b, C c, D d, E e, Location site = Location::here()) const;
+  template <IntegerType... I>
+  requires(sizeof...(I) > 5) Scalar operator()(I... index) const;
   Tensor operator()(const Subscript& a) const { return Tensor(*this)(a); }
   Tensor operator()(Subscript a, Subscript b) const { return Tensor(*this)(a, b); }
   Tensor operator()(Subscript a, Subscript b, Subscript c) const { return Tensor(*this)(a, b, c); }

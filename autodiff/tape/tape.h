@@ -249,6 +249,21 @@ class NoRecord {
 /// Whether the calling thread records.
 inline bool recording() { return active_writer<double> != nullptr; }
 
-template <IntegerType... I> Scalar Parameter::operator()(I... index) const { return Tensor(*this)(index...); }
+inline Scalar Parameter::operator()(Location site) const { return Tensor(*this)(site); }
+template <IntegerType A> Scalar Parameter::operator()(A a, Location site) const { return Tensor(*this)(a, site); }
+template <IntegerType A, IntegerType B> Scalar Parameter::operator()(A a, B b, Location site) const { return Tensor(*this)(a, b, site); }
+template <IntegerType A, IntegerType B, IntegerType C> Scalar Parameter::operator()(A a, B b, C c, Location site) const {
+  return Tensor(*this)(a, b, c, site);
+}
+template <IntegerType A, IntegerType B, IntegerType C, IntegerType D>
+Scalar Parameter::operator()(A a, B b, C c, D d, Location site) const {
+  return Tensor(*this)(a, b, c, d, site);
+}
+template <IntegerType A, IntegerType B, IntegerType C, IntegerType D, IntegerType E>
+Scalar Parameter::operator()(A a, B b, C c, D d, E e, Location site) const {
+  return Tensor(*this)(a, b, c, d, e, site);
+}
+template <IntegerType... I>
+requires(sizeof...(I) > 5) Scalar Parameter::operator()(I... index) const { return Tensor(*this)(index...); }
 
 }  // namespace wengert

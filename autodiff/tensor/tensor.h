@@ -198,7 +198,7 @@ class Tensor {
   static Tensor eye(Integer size, Dtype dtype = float32, Location site = Location::here());
   /// @}
 
-  /// Whether the tensor has elements: a default-constructed or moved-from one has not, and cannot be computed with.
+  /// Whether the tensor has elements: a default-constructed or moved-from tensor has none, and cannot be used in operations.
   bool defined() const { return elements_ != nullptr; }
   const Shape& shape() const { return checked("shape").shape; }
   /// Elements (not bytes) from one position to the next, for each dimension.
@@ -248,7 +248,16 @@ class Tensor {
   }
   /// One element as a Scalar, with one index for each dimension, negative ones counting from the end: `x(1, -1)`. Recorded, as a crossing
   /// from tensors to scalars.
-  template <IntegerType... I> Scalar operator()(I... index) const;
+  Scalar operator()(Location site = Location::here()) const;
+  template <IntegerType A> Scalar operator()(A a, Location site = Location::here()) const;
+  template <IntegerType A, IntegerType B> Scalar operator()(A a, B b, Location site = Location::here()) const;
+  template <IntegerType A, IntegerType B, IntegerType C> Scalar operator()(A a, B b, C c, Location site = Location::here()) const;
+  template <IntegerType A, IntegerType B, IntegerType C, IntegerType D>
+  Scalar operator()(A a, B b, C c, D d, Location site = Location::here()) const;
+  template <IntegerType A, IntegerType B, IntegerType C, IntegerType D, IntegerType E>
+  Scalar operator()(A a, B b, C c, D d, E e, Location site = Location::here()) const;
+  template <IntegerType... I>
+  requires(sizeof...(I) > 5) Scalar operator()(I... index) const;
   /// A part of this tensor, a view of the same elements: `x(Range(0, 3), 1)`, `x(All, Range(1, End, 2))`, `x(Ellipsis, 0)`. An integer
   /// drops its dimension, a Range keeps it; dimensions without an index are kept whole. Recorded, as slices and selections. A ShapeError
   /// for more indices than dimensions, or for an integer that is out of range; Ranges are clipped.
@@ -323,7 +332,7 @@ class Tensor {
   static Tensor borrowed(const void* values, std::size_t count, const Shape& shape, Dtype dtype, Location site);
   void copy_to(void* to, Dtype dtype) const;
   Index checked_position(const char* operation, std::span<const Index> position) const;
-  Scalar element_as_scalar(std::span<const Index> position) const;
+  Scalar element_as_scalar(std::initializer_list<Integer> position, Location site) const;
   Tensor part(Subscripts index) const;
   void check_dtype(Dtype wanted) const {
     if (checked("data").dtype != wanted) [[unlikely]]

@@ -34,11 +34,11 @@ class ElementProgram {
         costly_(this->program.list().guards.empty() ? costly_values(this->program.list()).size() : 0) {}
 
   const std::shared_ptr<const ElementProgram>& vjp() const {
-    std::call_once(vjp_once_, [&] { vjp_ = std::make_shared<ElementProgram>(name, wengert::vjp(program, By::inputs)); });
+    std::call_once(vjp_once_, [&] { vjp_ = std::make_shared<ElementProgram>(name, wengert::vjp(program, Wrt::inputs)); });
     return vjp_;
   }
   const std::shared_ptr<const ElementProgram>& jvp() const {
-    std::call_once(jvp_once_, [&] { jvp_ = std::make_shared<ElementProgram>(name, wengert::jvp(program, By::inputs)); });
+    std::call_once(jvp_once_, [&] { jvp_ = std::make_shared<ElementProgram>(name, wengert::jvp(program, Wrt::inputs)); });
     return jvp_;
   }
   // How many values a forward run keeps for the reverse sweep. Elements that may take another way through the program keep none.

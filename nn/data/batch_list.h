@@ -24,7 +24,7 @@ class BatchList {
     if (!only_) return batch;
     const auto found = std::lower_bound(only_->begin(), only_->end(), batch);
     if (found == only_->end() || *found != batch)
-      throw ShapeError(fmt::format("a loader: batch {} is asked for, but it is not among those of only()", batch));
+      throw ShapeError(fmt::format("DataLoader: batch {} was requested, but only() does not list it", batch));
     return found - only_->begin();
   }
 

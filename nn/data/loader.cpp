@@ -68,9 +68,9 @@ void check_examples(const char* operation, const Tensor& x, const Tensor& y) {
 DataLoader::DataLoader(const Tensor& x, const Tensor& y, const LoaderOptions& options, Location site) : options_(options) {
   check_examples("DataLoader", x, y);
   if (options.batch_size <= 0)
-    throw ShapeError(fmt::format("DataLoader: batch_size {} is not positive; made", options.batch_size), CallSite::of(site));
+    throw ShapeError(fmt::format("DataLoader: batch_size must be positive, but it is {}", options.batch_size), CallSite::of(site));
   if (options.prefetch < 0)
-    throw ShapeError(fmt::format("DataLoader: prefetch {} is negative; made", options.prefetch), CallSite::of(site));
+    throw ShapeError(fmt::format("DataLoader: prefetch must not be negative, but it is {}", options.prefetch), CallSite::of(site));
   x_ = x.constant().contiguous(site);
   y_ = y.constant().contiguous(site);
 }

@@ -33,7 +33,7 @@ Dims checked_dynamic(const Tensor& x, const Dims& dynamic, Location site) {
   Dims dims = dynamic;
   for (int i = 0; i < dims.rank(); ++i) {
     if (dims[i] < -x.rank() || dims[i] >= x.rank())
-      throw ShapeError(fmt::format("export_onnx: the dynamic dimension {} is none of the example {}", dims[i], describe(x)),
+      throw ShapeError(fmt::format("export_onnx: the example {} has no dimension {}, which is to be dynamic", describe(x), dims[i]),
                        CallSite::of(site));
     if (dims[i] < 0) dims[i] += x.rank();
     if (std::count(dims.begin(), dims.begin() + i, dims[i]) > 0)

@@ -27,7 +27,11 @@ PictureOutcome plot_gradient_norms(std::span<const Column> curves, const std::st
   Figure figure;
   figure.columns.push_back({step, std::vector<double>(steps)});
   std::iota(figure.columns[0].values.begin(), figure.columns[0].values.end(), 1.0);
-  Panel panel{.title = "gradients by the state at each time step", .x_label = step, .y_label = "norm", .curves = {}, .logarithmic = true};
+  Panel panel{.title = "gradients with respect to the state at each time step",
+              .x_label = step,
+              .y_label = "norm",
+              .curves = {},
+              .logarithmic = true};
   for (const Column& curve : curves) {
     figure.columns.push_back(curve);
     std::vector<double>& values = figure.columns.back().values;

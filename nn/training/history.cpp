@@ -73,7 +73,7 @@ void History::load_state(std::span<const NamedTensor> state, const std::string& 
     throw DataError(fmt::format("{}: this is not the state of a History: {}", source, why));
   };
   if (state.empty() || state[0].name != "History.epochs" || state[0].value.dtype() != int64 || state[0].value.size() != 1)
-    refuse("History.epochs is missing or no number");
+    refuse("History.epochs is missing or not an int64 number");
   const auto epochs = static_cast<std::size_t>(std::max<std::int64_t>(state[0].value.to_vector<std::int64_t>()[0], 0));
   std::vector<Column> columns;
   for (const auto& [name, value] : state.subspan(1)) {

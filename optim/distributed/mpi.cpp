@@ -127,7 +127,7 @@ class MpiRanks final : public Ranks {
       const double waited = std::chrono::duration<double>(Clock::now() - began).count();
       if (waited > timeout_) {
         throw Error(
-            fmt::format("MPI: {} has not come to its end in {} s; another rank has died, hangs, or is late; hint: if it is only "
+            fmt::format("MPI: {} did not finish within {} s; another rank has died, hangs, or is late; hint: if it is only "
                         "late, a longer MpiOptions::timeout",
                         what, timeout_));
       }
@@ -164,7 +164,7 @@ int train_on_mpi(wengert::detail::FunctionRef<void(Ranks&)> program, const MpiOp
   } catch (const std::exception& error) {
     end_all(ranks, error.what());
   } catch (...) {
-    end_all(ranks, "an exception that is no std::exception");
+    end_all(ranks, "an exception not derived from std::exception");
   }
   MPI_Finalize();
   return 0;

@@ -1303,7 +1303,7 @@ const std::vector<Misuse> dtype_errors{
 };
 
 // Calls that have no parameter for their place.
-constexpr std::string_view kWithoutPlace[] = {"element", "data"};
+constexpr std::string_view kWithoutPlace[] = {"data"};
 
 template <class E> void check_errors(const std::vector<Misuse>& list) {
   for (const Misuse& misuse : list) {

@@ -145,9 +145,9 @@ BOOST_AUTO_TEST_CASE(no_shell_reads_the_command) {
 }
 
 BOOST_AUTO_TEST_CASE(misuse_is_an_error) {
-  const CompiledProgram compiled = compile(error(), {.compiler = "false", .by = By::data});
+  const CompiledProgram compiled = compile(error(), {.compiler = "false", .wrt = Wrt::data});
   const std::vector<double> p{0.75, -0.25};
-  BOOST_TEST(contains(message_of<ValueError>([&] { compiled.sum_and_gradient(p, records(3)); }), "hint: .by = By::parameters"));
+  BOOST_TEST(contains(message_of<ValueError>([&] { compiled.sum_and_gradient(p, records(3)); }), "hint: .wrt = Wrt::parameters"));
   BOOST_TEST(contains(message_of<ShapeError>([&] { compiled(std::vector{1.0}); }), "1 inputs for a program of 4"));
   const CompiledProgram no_gradient = compile(error(), {.gradient = false});
   BOOST_TEST(contains(message_of<ValueError>([&] { no_gradient.sum_and_gradient(p, records(3)); }), ".gradient = false"));

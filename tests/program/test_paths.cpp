@@ -103,7 +103,7 @@ void check_lanes(const F& f, const std::vector<double>& p, const std::vector<std
 
   std::vector<double> y_bar(kLanes, 1.0), by_data(kLanes * columns.size()), by_parameters(p.size()), expected(p.size());
   program.vjp(p, columns, y_bar, by_data, by_parameters);
-  const Program by_source = gradient(program, By::inputs);
+  const Program by_source = gradient(program, Wrt::inputs);
   const std::vector<double> all = by_source.values(p, columns);
   bool same = true;
   double error = 0, source_error = 0, value_error = 0;

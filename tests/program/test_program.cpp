@@ -337,18 +337,18 @@ BOOST_AUTO_TEST_CASE(derivatives_of_programs) {
       BOOST_TEST(std::abs(got[i] - expected[i]) < 1e-14, i << ": " << got[i] << " " << expected[i]);
   };
   is(gradient(program).values(at), {2 * x * y, x * x + z * c});
-  is(gradient(program, By::data).values(at), {y * c});
-  is(gradient(program, By::inputs).values(at), {2 * x * y, x * x + z * c, y * c});
+  is(gradient(program, Wrt::data).values(at), {y * c});
+  is(gradient(program, Wrt::inputs).values(at), {2 * x * y, x * x + z * c, y * c});
   is(value_and_gradient(program).values(at), {x * x * y + s, 2 * x * y, x * x + z * c});
   is(hessian(program).values(at), {2 * y, 2 * x, 2 * x, -z * z * s});
-  is(hessian(program, By::inputs).values(at), {2 * y, 2 * x, 0, 2 * x, -z * z * s, c - y * z * s, 0, c - y * z * s, -y * y * s});
-  is(jacobian(gradient(program), By::inputs).values(at), {2 * y, 2 * x, 0, 2 * x, -z * z * s, c - y * z * s});
+  is(hessian(program, Wrt::inputs).values(at), {2 * y, 2 * x, 0, 2 * x, -z * z * s, c - y * z * s, 0, c - y * z * s, -y * y * s});
+  is(jacobian(gradient(program), Wrt::inputs).values(at), {2 * y, 2 * x, 0, 2 * x, -z * z * s, c - y * z * s});
   // A direction comes behind the group that it belongs to.
   is(jvp(program).values(std::vector{x, y, 2.0, 3.0, z}), {4 * x * y + 3 * (x * x + z * c)});
-  is(jvp(program, By::data).values(std::vector{x, y, z, 2.0}), {2 * y * c});
+  is(jvp(program, Wrt::data).values(std::vector{x, y, z, 2.0}), {2 * y * c});
   is(hvp(program).values(std::vector{x, y, 2.0, 3.0, z}), {4 * y + 6 * x, 4 * x - 3 * z * z * s});
   is(vjp(gradient(program)).values(std::vector{x, y, 2.0, 3.0, z}), {4 * y + 6 * x, 4 * x - 3 * z * z * s});
-  is(vjp(program, By::data).values(std::vector{x, y, z, 2.0}), {2 * y * c});
+  is(vjp(program, Wrt::data).values(std::vector{x, y, z, 2.0}), {2 * y * c});
   is(output(gradient(program), 1).values(at), {x * x + z * c});
   is(gradient(output(gradient(program), 0)).values(at), {2 * y, 2 * x});
 }
@@ -365,7 +365,7 @@ BOOST_AUTO_TEST_CASE(what_does_not_fit_is_an_error_that_says_so) {
   BOOST_TEST(contains(message_of<ShapeError>([&] { E.values(two, {two, three}); }), "column 1 has 3 lanes"));
   BOOST_TEST(contains(message_of<ValueError>([&] { gradient(E)(std::vector{1., 2., 3., 4.}); }), "2 outputs, not one"));
   BOOST_TEST(contains(message_of<ValueError>([&] { gradient(gradient(E)); }), "jacobian"));
-  BOOST_TEST(contains(message_of<ValueError>([&] { gradient(record([](auto x) { return x[0]; }, {.data = 1}, {1.0}), By::parameters); }),
+  BOOST_TEST(contains(message_of<ValueError>([&] { gradient(record([](auto x) { return x[0]; }, {.data = 1}, {1.0}), Wrt::parameters); }),
                       "none to"));
   BOOST_TEST(contains(message_of<ValueError>([&] { output(E, 1); }), "number 1 of a program of 1"));
   WengertList broken = E.list();

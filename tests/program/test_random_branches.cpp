@@ -197,7 +197,7 @@ std::size_t check_higher_orders(const RandomProgram& f, const Program& program, 
   const auto along = [&](const Program& g) {
     return record(
         [&](std::span<const Recorded> x) {
-          const std::vector<Recorded> slopes = gradient(g, By::inputs).values(x);
+          const std::vector<Recorded> slopes = gradient(g, Wrt::inputs).values(x);
           Recorded sum = 0;
           for (std::size_t i = 0; i < kInputs; ++i) sum += slopes[i] * direction[i];
           return sum;
@@ -205,7 +205,7 @@ std::size_t check_higher_orders(const RandomProgram& f, const Program& program, 
         {.parameters = kParameters, .data = kData}, lanes.inputs(0));
   };
   const Program first = along(program), second = along(first), third = along(second);
-  const Program pushed = jvp(first, By::inputs);
+  const Program pushed = jvp(first, Wrt::inputs);
   for (std::size_t lane = 0; lane < 4; ++lane) {
     const std::vector<double> inputs = lanes.inputs(lane);
     std::vector<Third> x;

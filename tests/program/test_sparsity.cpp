@@ -230,7 +230,7 @@ BOOST_AUTO_TEST_CASE(paths_share_a_pattern) {
 BOOST_AUTO_TEST_CASE(lanes_and_errors) {
   const auto f = [](auto p, auto d) { return std::vector{p[0] * d[0], sin(d[1]) + p[1], exp(d[0])}; };
   const Program program = record(f, {.parameters = 2, .data = 2}, {1, 2, 3, 4});
-  const SparseProgram by_data = sparse_jacobian(program, By::data);
+  const SparseProgram by_data = sparse_jacobian(program, Wrt::data);
   BOOST_TEST(by_data.pattern.columns.size() == 3u);
   BOOST_TEST(by_data.colours == 1u);
   const std::vector<double> parameters = {0.5, 2}, a = {1, 2, 3}, b = {0, 0.5, 1};

@@ -7,10 +7,11 @@
 
 #include "nn/nn.h"
 #include "optim/optim.h"
+#include "tests/support/layers.h"
 #include "tests/support/throws.h"
 
 using namespace wengert;
-using testing::message_of;
+using testing::check_layer, testing::message_of, testing::random_numbers;
 
 namespace {
 
@@ -278,7 +279,7 @@ BOOST_AUTO_TEST_CASE(activations_have_the_names_of_their_layers) {
   BOOST_TEST(nn::Sequential().activations(x).empty());
 }
 
-BOOST_AUTO_TEST_CASE(gradients_by_activations) {
+BOOST_AUTO_TEST_CASE(gradients_with_respect_to_activations) {
   nn::Sequential model(nn::Linear(2, 3), nn::Tanh());
   Tape tape;
   const std::vector<NamedTensor> seen = model.activations(Tensor::ones({1, 2}));
@@ -286,3 +287,5 @@ BOOST_AUTO_TEST_CASE(gradients_by_activations) {
   BOOST_TEST((slope.shape() == Shape{1, 3}));
   BOOST_TEST(slope.element(0) < 1);
 }
+
+BOOST_AUTO_TEST_CASE(a_sequence_passes_the_checks_of_a_layer) { check_layer(mlp(), random_numbers({4, 2}, 1)); }
