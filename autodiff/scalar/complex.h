@@ -90,6 +90,51 @@ template <class T> std::complex<T> complex_pow(const std::complex<T>& a, const T
 
 namespace std {  // NOLINT(cert-dcl58-cpp): std::complex has no other namespace in which its operators would be found
 
+/// As the general std::complex, and numbers convert to it, as they do to complex<double>: `complex<EagerScalar> z = 1.0`.
+template <class V> class complex<wengert::BasicEagerScalar<V>> {
+  using T = wengert::BasicEagerScalar<V>;
+
+ public:
+  using value_type = T;
+
+  constexpr complex(const T& re = T(), const T& im = T()) : re_(re), im_(im) {}
+  template <wengert::ScalarOperand R> constexpr complex(const R& re) : re_(re) {}
+  template <class U> constexpr complex(const complex<U>& z) : re_(z.real()), im_(z.imag()) {}
+
+  constexpr T real() const { return re_; }
+  constexpr T imag() const { return im_; }
+  void real(const T& re) { re_ = re; }
+  void imag(const T& im) { im_ = im; }
+#ifdef __GLIBCXX__
+  const complex& __rep() const { return *this; }  // NOLINT(bugprone-reserved-identifier): what libstdc++'s functions read
+#endif
+
+  complex& operator=(const T& re) { return *this = complex(re); }
+  template <wengert::ScalarOperand R> complex& operator=(const R& re) { return *this = complex(re); }
+  complex& operator+=(const T& x) {
+    re_ += x;
+    return *this;
+  }
+  complex& operator-=(const T& x) {
+    re_ -= x;
+    return *this;
+  }
+  complex& operator*=(const T& x) { return *this = complex(re_ * x, im_ * x); }
+  complex& operator/=(const T& x) { return *this = complex(re_ / x, im_ / x); }
+  template <class U> complex& operator+=(const complex<U>& z) { return *this = complex(re_ + z.real(), im_ + z.imag()); }
+  template <class U> complex& operator-=(const complex<U>& z) { return *this = complex(re_ - z.real(), im_ - z.imag()); }
+  template <class U> complex& operator*=(const complex<U>& z) {
+    return *this = complex(re_ * z.real() - im_ * z.imag(), re_ * z.imag() + im_ * z.real());
+  }
+  template <class U> complex& operator/=(const complex<U>& z) {
+    const T n = z.real() * z.real() + z.imag() * z.imag();
+    return *this = complex((re_ * z.real() + im_ * z.imag()) / n, (im_ * z.real() - re_ * z.imag()) / n);
+  }
+
+ private:
+  T re_, im_;
+};
+
 #define WENGERT_MIXTURE(op, left, right)                                             \
   template <class A, class B>                                                        \
   requires wengert::detail::RealMixture<A, B> complex<wengert::detail::Result<A, B>> \

@@ -115,6 +115,12 @@ template <class F, class A, class B> WENGERT_INLINE EagerOf<A, B> eager_of(const
   return eager(f, eager_operand(a), eager_operand(b));
 }
 
+/// A class without arithmetic of its own that converts to an eager Scalar: std::reference_wrapper, a proxy, a quantity.
+template <class T, class E> concept ConvertsToEager =
+    EagerLike<E> && std::is_class_v<T> && !EagerLike<T> && !ScalarOperand<T> && std::convertible_to<const T&, E> && !requires(const T& t) {
+  t + t;
+};
+
 }  // namespace detail
 
 namespace numeric {
@@ -129,6 +135,15 @@ WENGERT_BINARY_CMATH_FUNCTIONS(WENGERT_FUNCTION)
 WENGERT_FUNCTION(Maximum, max)
 WENGERT_FUNCTION(Minimum, min)
 #undef WENGERT_FUNCTION
+
+// What converts to an operand, as with the operators of double.
+#define WENGERT_OPERATOR(F, op)                                                                                          \
+  template <class E, class T>                                                                                            \
+  requires detail::ConvertsToEager<T, E> E operator op(const E& a, const T& b) { return a op static_cast<const E&>(b); } \
+  template <class E, class T>                                                                                            \
+  requires detail::ConvertsToEager<T, E> E operator op(const T& a, const E& b) { return static_cast<const E&>(a) op b; }
+WENGERT_ARITHMETIC(WENGERT_OPERATOR)
+#undef WENGERT_OPERATOR
 
 #define WENGERT_ASSIGNMENT(op) \
   template <class V> BasicScalar<V>& operator op(BasicScalar<V>& s, const BasicEagerScalar<V>& x) { return s op x.scalar(); }
@@ -159,6 +174,11 @@ WENGERT_COMPARISON(>=)
 WENGERT_COMPARISON(==)
 WENGERT_COMPARISON(!=)
 #undef WENGERT_COMPARISON
+template <class E, class T>
+requires detail::ConvertsToEager<T, E>
+bool operator==(const E& a, const T& b) { return a == static_cast<const E&>(b); }
+template <class E, class T>
+requires detail::ConvertsToEager<T, E> std::partial_ordering operator<=>(const E& a, const T& b) { return a <=> static_cast<const E&>(b); }
 /// The order of the values.
 template <class A, class B>
 requires EagerOperands<A, B>

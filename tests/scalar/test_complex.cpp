@@ -66,6 +66,14 @@ BOOST_AUTO_TEST_CASE(functions_of_complex_numbers) {
   PROGRAM(complex_stream, std::istringstream in("(1,2)"); std::complex<T> z; in >> z; z *= x; return T(z.real() + z.imag() * y););
   PROGRAM(complex_accumulate, const std::vector<std::complex<T>> v(3, {x, y});
           const auto z = std::accumulate(v.begin(), v.end(), std::complex<T>()); return T(z.real() * z.imag()););
+  // (Two conversions, which std::complex<Scalar> would need, are not made implicitly.)
+  EAGER_PROGRAM(
+      complex_from_numbers, std::complex<T> z = 1.0; std::complex<T> w = x; w *= 2; z = 2; z += w; w = y; z /= w; z = z * w - 1.0;
+      const auto half = [](bool zero) -> std::complex<T> {
+        if (zero) return 0.0;
+        return 0.5;
+      };
+      z = exp(z) + half(false) + half(true); z.imag(x); return T(z.real() + 2 * z.imag() * abs(w)););
   PROGRAM(real_arguments,
           return T(std::real(x * y) + std::imag(x) + std::norm(x + y) + std::conj(x).real() + std::proj(y).real() + std::arg(-x)););
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <boost/test/unit_test.hpp>
+#include <functional>
 #include <map>
 #include <numeric>
 #include <optional>
@@ -32,6 +33,12 @@ template <class T> auto with_auto_inside(const T& a) {
 template <class A, class B> auto two_types_in_a_sum(const A& a, const B& b) { return a * b + a; }
 template <class T> T power(const T& x, int n) { return n == 0 ? 1 : x * power(x, n - 1); }
 enum Factor { kThree = 3 };
+/// A number in a class, as quantities and proxies are.
+template <class T> struct Wrapped {
+  Wrapped(const T& x) : x(x) {}
+  operator T() const { return x; }
+  T x;
+};
 
 }  // namespace
 
@@ -140,6 +147,10 @@ BOOST_AUTO_TEST_CASE(named_expressions) {
       auto_param_expr, const auto f = [](const auto& a, const auto& b) { return a * b; }; return T(f(x * y, x)););
   PROGRAM(recursion_ternary, return power(x, 3););
   PROGRAM(value_of_expr, return T(x * static_cast<double>(x * y > 0.5)););
+  EAGER_PROGRAM(wrapped, const Wrapped<T> a = x; T z = a * y + y * a - 2 * (y - a) / (a / x);
+                if (z > a && a < z && z != a && !(a == z)) z += a; return z;);
+  EAGER_PROGRAM(reference_wrapper, std::vector<std::reference_wrapper<T>> v{x, y};
+                return T(v[0] * y + x / v[1] - (v[0] < y ? v[0] : v[1])););
   EAGER_PROGRAM(ternary_expr, return T(x < y ? x * y : x + y););
   EAGER_PROGRAM(template_two_same, return two_of_one_type(2 * x, y););
   EAGER_PROGRAM(
