@@ -90,22 +90,39 @@ struct CommonEager<A, B> {
 };
 template <class A, class B> using EagerOf = typename CommonEager<std::remove_cvref_t<A>, std::remove_cvref_t<B>>::type;
 
-/// An operand as a Scalar, an expression, or a number if it is constant, for then it needs no argument in a statement.
-template <class F, class V> BasicEagerScalar<V> eager(const F& f, const BasicScalar<V>& a, const BasicScalar<V>& b) {
+/// f of operands of which a tape follows one at least. A constant is passed on as a number, for then it needs no argument in a statement.
+/// Not inlined: where nothing is recorded, an operation is a branch and what it is for doubles.
+template <class F, class V>
+[[gnu::noinline]] BasicEagerScalar<V> eager_recorded(const F& f, const BasicScalar<V>& a, const BasicScalar<V>& b) {
   if constexpr (std::same_as<V, double>) {
-    if (!b.leaf().number) {
-      if (!a.leaf().number) return f.value(a.value(), b.value());
-      return apply(f, a, b.value());
-    }
+    if (!b.leaf().number) return apply(f, a, b.value());
     if (!a.leaf().number) return apply(f, a.value(), b);
   }
   return apply(f, a, b);
 }
-template <class F, class V> WENGERT_INLINE BasicEagerScalar<V> eager(const F& f, const BasicScalar<V>& a, double b) {
+template <class F, class V> [[gnu::noinline]] BasicEagerScalar<V> eager_recorded(const F& f, const BasicScalar<V>& a, double b) {
   return apply(f, a, b);
 }
-template <class F, class V> WENGERT_INLINE BasicEagerScalar<V> eager(const F& f, double a, const BasicScalar<V>& b) {
+template <class F, class V> [[gnu::noinline]] BasicEagerScalar<V> eager_recorded(const F& f, double a, const BasicScalar<V>& b) {
   return apply(f, a, b);
+}
+template <class F, class V> WENGERT_INLINE BasicEagerScalar<V> eager(const F& f, const BasicScalar<V>& a, const BasicScalar<V>& b) {
+  if constexpr (std::same_as<V, double>) {
+    if (!(a.leaf().number | b.leaf().number)) return f.value(a.value(), b.value());
+  }
+  return eager_recorded(f, a, b);
+}
+template <class F, class V> WENGERT_INLINE BasicEagerScalar<V> eager(const F& f, const BasicScalar<V>& a, double b) {
+  if constexpr (std::same_as<V, double>) {
+    if (!a.leaf().number) return f.value(a.value(), b);
+  }
+  return eager_recorded(f, a, b);
+}
+template <class F, class V> WENGERT_INLINE BasicEagerScalar<V> eager(const F& f, double a, const BasicScalar<V>& b) {
+  if constexpr (std::same_as<V, double>) {
+    if (!b.leaf().number) return f.value(a, b.value());
+  }
+  return eager_recorded(f, a, b);
 }
 template <class V> WENGERT_INLINE const BasicScalar<V>& eager_operand(const BasicEagerScalar<V>& x) { return x.scalar(); }
 template <class V> WENGERT_INLINE const BasicScalar<V>& eager_operand(const BasicScalar<V>& x) { return x; }
