@@ -336,7 +336,8 @@ void convolve_buffer(const BufferConvolution& b, const float* x, const float* pr
   convolve_directly(b, x, prepared, bias, relu, y);
 }
 
-// packed (as pack_weights) += the gradient with respect to the weights. y_bar points at the first pixel inside its halo; its rows are y_row apart.
+// packed (as pack_weights) += the gradient with respect to the weights. y_bar points at the first pixel inside its halo; its rows are y_row
+// apart.
 void add_direct_gradient(const BufferConvolution& b, const float* x, const float* y_bar, Index y_row, float* packed) {
   constexpr Index cached_gradient = 4096;  // 16 KB
   const Index buffer_row = b.buffer_width * b.in, pixel = padded_channels(b.out);

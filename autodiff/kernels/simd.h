@@ -24,8 +24,8 @@
 
 #include "autodiff/kernels/isa.h"
 
-// Few processors have SSSE3 as their best set. Vectors whose length is known only at run time cannot be kept in arrays. The baseline is EMU128,
-// or SCALAR with compilers that fail at the former.
+// Few processors have SSSE3 as their best set. Vectors whose length is known only at run time cannot be kept in arrays. The baseline is
+// EMU128, or SCALAR with compilers that fail at the former.
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SVE | HWY_SVE2 | HWY_SVE_256 | HWY_SVE2_128 | HWY_RVV)
 #include <hwy/detect_targets.h>
 
