@@ -225,7 +225,7 @@ BOOST_AUTO_TEST_CASE(what_goes_wrong_in_the_background_is_thrown_in_the_loop) {
 BOOST_AUTO_TEST_CASE(what_does_not_fit_is_refused) {
   const nn::Batch data = examples(4);
   BOOST_TEST(contains(message_of<ShapeError>([&] { DataLoader(data.x, examples(3).y); }), "same number of rows"));
-  BOOST_TEST(contains(message_of<ShapeError>([&] { DataLoader(data, {.batch_size = 0}); }), "batch_size 0"));
+  BOOST_TEST(contains(message_of<ShapeError>([&] { DataLoader(data, {.batch_size = 0}); }), "batch_size must be positive, but it is 0"));
   BOOST_TEST(contains(message_of<ShapeError>([&] { DataLoader(data, {.prefetch = -1}); }), "prefetch must not be negative, but it is -1"));
   BOOST_CHECK_THROW(DataLoader(Tensor::full({}, 1), Tensor::full({}, 1)), ShapeError);
 }
