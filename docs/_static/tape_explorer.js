@@ -133,10 +133,11 @@
     message.className = "tape-message";
     message.setAttribute("role", "status");
 
-    const operations = () => program.list.filter((entry) => entry.kind === "unary" || entry.kind === "binary").length;
+    const is_operation = (entry) => entry.kind === "unary" || entry.kind === "binary";
+    const operations = () => program.list.filter(is_operation).length;
     const named = (i) => {
       const entry = program.list[i];
-      return entry.kind === "input" ? entry.name : entry.kind === "constant" ? entry.text : `v${i + 1}`;
+      return entry.kind === "input" ? entry.name : entry.kind === "constant" ? entry.text : `v${program.list.slice(0, i + 1).filter(is_operation).length}`;
     };
     const written = (entry) => {
       if (entry.kind === "input") return "input";

@@ -42,6 +42,8 @@ def main(program):
         rows, message = rows_of_page(browser, folder, **node, step="all")
         if len(wanted) != 10 or sorted(rows.values()) != sorted(wanted):
             failures.append(f"the node: {sorted(rows.values())} on the page, {sorted(wanted)} by the library; {message}")
+        if [name for name in rows if name.startswith("v")] != ["v1", "v2", "v3", "v4", "v5", "v6"]:
+            failures.append(f"the operations are not numbered as the library numbers them: {list(rows)}")
         rows, _ = rows_of_page(browser, folder, **node, step=0)
         if sorted(adjoint for _, adjoint in rows.values()) != [0] * 9 + [1]:
             failures.append(f"before the sweep only the last adjoint is 1, but: {rows}")
