@@ -12,10 +12,8 @@ Scalar range(const Scalar& angle, const Scalar& resistance) {
   for (;;) {
     const Scalar drag = resistance * sqrt(vx * vx + vy * vy), x_next = x + vx * dt,
                  y_next = y + vy * dt;
-    if (y_next.value() < 0)
-      return x +
-             y * vx /
-                 -vy;  // the remaining distance to the ground, along the last direction
+    // The last step ends on the ground, in the same direction.
+    if (y_next.value() < 0) return x + y * vx / -vy;
     vx -= drag * vx * dt;
     vy -= (g + drag * vy) * dt;
     x = x_next;
