@@ -156,7 +156,8 @@ class Author {
           give(v, written[v]);
         } else if (written[v] != name) {  // elements, of whose subscripts only the text is known: numbered as they occur
           give(v, fmt::format("{}[{}]", name, k + 1));
-          remarks_.insert(fmt::format("{0}[1], {0}[2], ... are numbered in the order of their use, not by their subscripts.", name));
+          remarks_.insert(fmt::format(
+              "{0}[1], {0}[2], ... are numbered in the order of their use, not by their subscripts; equal numbers are one.", name));
         } else if (k + 1 == values.size() && (v == target_ || k < 2)) {  // the last of two is what the name stands for
           give(v, name);
         } else {
@@ -274,6 +275,8 @@ class Author {
     if (op == "sqrt") return Term(1.0) / (Term(2.0) * (names_[result].empty() ? built(s) : symbol(result)));
     if (op == "sin") return Term::call("cos", "\\cos #", {x}, slope);
     if (op == "cos") return Term(-1.0) * Term::call("sin", "\\sin #", {x}, slope ? std::optional(-*slope) : std::nullopt);
+    if (op == "tan") return Term(1.0) + power(names_[result].empty() ? built(s) : symbol(result), 2.0);
+    if (op == "atan") return Term(1.0) / (Term(1.0) + power(x, 2.0));
     if (op == "statement") return Term(step.partials[i]);
     if (is_activation(op)) {
       const std::string f = letter(op);

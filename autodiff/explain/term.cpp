@@ -150,6 +150,15 @@ Term operator*(const Term& a, const Term& b) {
       product.parts_.push_back(*each);
     }
   }
+  // 2 a (b / (2 c)) is a (b / c), as where the slopes of a square and of its root meet.
+  for (Term& part : product.parts_) {
+    if (part.kind_ != Term::Kind::quotient) continue;
+    Term& below = part.parts_[1];
+    if (product.number_ == 1 || below.kind_ != Term::Kind::product || below.number_ != std::abs(product.number_)) continue;
+    below.number_ = 1;
+    if (below.parts_.size() == 1) below = Term(below.parts_[0]);
+    product.number_ = std::copysign(1.0, product.number_);
+  }
   if (product.parts_.empty()) return product.number_;
   if (product.parts_.size() == 1 && product.number_ == 1) return Term(product.parts_[0]);
   return product;
@@ -167,6 +176,7 @@ Term operator/(const Term& a, const Term& b) {
 Term power(const Term& base, const Term& exponent) {
   if (exponent.is(1)) return base;
   if (exponent.is(0)) return 1.0;
+  if (exponent.is(2) && base.kind_ == Term::Kind::call && base.name_ == "sqrt") return Term(base.parts_[0]);
   return Term(Term::Kind::power, {base, exponent});
 }
 Term transposed(const Term& a) {

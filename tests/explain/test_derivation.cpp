@@ -78,6 +78,19 @@ BOOST_AUTO_TEST_CASE(the_identity_node) {
   BOOST_TEST(formula(d.collected[0]) == normal(R"(\frac{\partial E}{\partial w} = -(y - h)\, x)"), d.text());
 }
 
+BOOST_AUTO_TEST_CASE(an_activation_of_ones_own_is_short) {
+  Tape tape({.formulas = true});
+  const double x = 2;
+  const Scalar w = tape.variable(0.5), b = tape.variable(-0.25);
+  const Scalar h = w * x + b;
+  const Scalar y = atan(h);
+  BOOST_TEST(explain(tape, y, b).collected[0].symbols == "1 / (1 + h^2)");
+  const Scalar z = h / sqrt(1 + square(h));
+  const Derivation d = explain(tape, z, b);
+  BOOST_TEST(d.collected[0].symbols == "1 / sqrt(1 + h^2) - (h / (1 + h^2)) (1 / sqrt(1 + h^2)) h");
+  BOOST_TEST(value_of(d.collected[0]) == tape.gradient(z, b), boost::test_tools::tolerance(1e-5));
+}
+
 BOOST_AUTO_TEST_CASE(a_perceptron_has_no_gradient_and_is_told_why) {
   Tape tape({.formulas = true});
   const double x = 2, y = 1;
