@@ -28,6 +28,7 @@ struct Symptom {
   bool cotangent_is_zero = false;
 };
 
+constexpr const char* kMadePositive = "Look at how the operand was made; exp, softplus and square give results that are not negative.";
 constexpr const char* kSmallNumber = "Add a small number to the denominator, or choose the denominator with where().";
 
 std::string advice_for_logarithm(const Symptom& s) {
@@ -35,7 +36,7 @@ std::string advice_for_logarithm(const Symptom& s) {
   if (s.operands.size() == 1 && s.operation != "logit") {
     const double x = s.operation == "log1p" ? 1 + s.operands[0] : s.operands[0];
     if (x == 0) cause = "The logarithm of 0.";
-    if (x < 0) cause = "The logarithm of a negative number.";
+    if (x < 0) return fmt::format("The logarithm of a negative number. {}", kMadePositive);
   }
   return fmt::format("{} Use log_softmax or a loss that takes logits, which never form it, or log(x + 1e-12).", cause);
 }
@@ -43,6 +44,8 @@ std::string advice_for_logarithm(const Symptom& s) {
 std::string advice_for_root(const Symptom& s) {
   if (s.backward) return "The slope of the square root is infinite at 0: sqrt(x + 1e-12).";
   if (s.operation == "rsqrt" && s.operands.size() == 1 && s.operands[0] == 0) return "1 / sqrt(0): rsqrt(x + 1e-12).";
+  // What rounding leaves of a difference of equal numbers is small.
+  if (s.operands.size() == 1 && s.operands[0] < -1e-4) return fmt::format("The square root of a negative number. {}", kMadePositive);
   const char* cause = s.operands.size() == 1 && s.operands[0] < 0 ? "The square root of a negative number."
                                                                   : "The square root of a negative number, or 1 / sqrt(0).";
   return fmt::format("{} A difference of equal numbers may be -1e-17: clamp it at 0.", cause);
@@ -353,7 +356,7 @@ class Autopsy {
       const TracedStep& other = trace_.steps[static_cast<std::size_t>(unknown[k])];
       report.doubt += fmt::format(" {} at {};", other.name, place_text(trace_, other));
     }
-    report.doubt += " Tape tape({.formulas = true}) decides that.\n";
+    report.doubt += " a tape opened with Tape tape({.formulas = true}) shows which.\n";
   }
 
   // A parameter, variable or constant that is not finite, where no operation is at fault.
@@ -382,11 +385,16 @@ class Autopsy {
     const TracedStep& last = trace_.steps[static_cast<std::size_t>(unknown.back())];
     Diagnosis d{.found = true, .operation = last.name, .site = place_of(trace_, last)};
     d.value = std::numeric_limits<double>::quiet_NaN();
-    d.text = "The loss is not finite, and the tape does not keep the values that tell why. It was one of:";
-    for (int s : unknown)
-      d.text += fmt::format(" {} at {};", trace_.steps[static_cast<std::size_t>(s)].name,
-                            place_text(trace_, trace_.steps[static_cast<std::size_t>(s)]));
-    d.text += " Tape tape({.formulas = true}) decides that.\n";
+    d.text =
+        "The loss is not finite, but this tape does not keep the values that show where it happened. Open it with Tape tape({.formulas = "
+        "true}).\n";
+    std::string candidates;
+    for (int s : unknown) {
+      const TracedStep& step = trace_.steps[static_cast<std::size_t>(s)];
+      if (place_of(trace_, step).line || step.previous.line)
+        candidates += fmt::format("{}{} at {}", candidates.empty() ? "" : ", ", step.name, place_text(trace_, step));
+    }
+    if (!candidates.empty()) d.text += fmt::format("  Operations whose values are missing: {}\n", candidates);
     return d;
   }
 

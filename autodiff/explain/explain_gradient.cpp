@@ -317,8 +317,12 @@ class Search {
       return e;
     }
     e.site = place_of(trace_, *worst);
-    e.text = fmt::format("The gradient is tiny. It shrinks most, {} times, in {} at {}.\n{}", number_text(1 / least), worst->name,
-                         place_text(trace_, *worst), line_text(e.site));
+    const bool known = e.site.line || worst->previous.line;
+    e.text =
+        fmt::format("The gradient is tiny. It shrinks most, {} times, in {}.\n{}", number_text(1 / least),
+                    known ? fmt::format("{} at {}", worst->name, place_text(trace_, *worst))
+                          : "a statement whose line this tape does not keep; a tape opened with Tape tape({.formulas = true}) shows it",
+                    line_text(e.site));
     const std::optional<double> share = flat(*worst, operand, kSaturated);
     if (share && *share > 0.999 && one_of(worst->name, {"sigmoid", "tanh", "erf", "softsign", "log_sigmoid"})) {
       e.reason = GradientReason::saturated;

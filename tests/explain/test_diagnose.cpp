@@ -492,14 +492,26 @@ BOOST_AUTO_TEST_CASE(the_advice_says_what_it_was_where_the_operands_decide) {
   BOOST_TEST(contains(advice(quotient, -1), "\n  0 / 0. "));  // element (0,) comes first
   BOOST_TEST(contains(advice([](const Tensor& x) { return log(x); }, 0), "\n  The logarithm of 0. "));
   BOOST_TEST(contains(advice([](const Tensor& x) { return log1p(x); }, -1), "\n  The logarithm of 0. "));
-  BOOST_TEST(contains(advice([](const Tensor& x) { return log(x); }, -2), "\n  The logarithm of a negative number. "));
-  BOOST_TEST(contains(advice([](const Tensor& x) { return sqrt(x); }, -2), "\n  The square root of a negative number. "));
+  BOOST_TEST(contains(advice([](const Tensor& x) { return log(x); }, -2), "\n  The logarithm of a negative number. Look at how"));
+  BOOST_TEST(contains(advice([](const Tensor& x) { return sqrt(x); }, -2), "\n  The square root of a negative number. Look at how"));
+  BOOST_TEST(contains(advice([](const Tensor& x) { return sqrt(x); }, -1e-17), "clamp it at 0"));
   BOOST_TEST(contains(advice([](const Tensor& x) { return rsqrt(x); }, 0), "\n  1 / sqrt(0): "));
   BOOST_TEST(contains(advice([](const Tensor& x) { return pow(x, -1.5); }, 0), "\n  0 to a negative power"));
   BOOST_TEST(contains(advice([](const Tensor& x) { return pow(x, 0.5); }, -2), "\n  A negative number to a power that is no integer"));
   BOOST_TEST(contains(advice([](const Tensor& x) { return pow(x, 300); }, 1e3), "\n  The power overflows."));
   BOOST_TEST(contains(advice([](const Tensor& x) { return x * kInf; }, 0), "\n  0 times infinity. "));
   BOOST_TEST(contains(advice([](const Tensor& x) { return exp(x) * x; }, 800), "\n  exp overflows"));
+}
+
+BOOST_AUTO_TEST_CASE(a_tape_without_values_says_what_to_open) {
+  Tape tape;
+  const Scalar w = tape.variable(-0.5);
+  const Scalar h = sqrt(w);
+  const Scalar E = 0.5 * square(1 - h);
+  const Diagnosis d = diagnose(tape, E);
+  BOOST_TEST(d.found);
+  BOOST_TEST(contains(d.text, "Open it with Tape tape({.formulas = true})."), d.text);
+  BOOST_TEST(!contains(d.text, "unknown"), d.text);
 }
 
 namespace {

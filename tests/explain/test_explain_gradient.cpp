@@ -254,3 +254,11 @@ BOOST_AUTO_TEST_CASE(records_that_are_gone_are_said_to_be_gone) {
   static_cast<void>(tape.gradient(loss, w));
   BOOST_TEST(to_string(explain_gradient(tape, loss, w).reason) == std::string("consumed"));
 }
+
+BOOST_AUTO_TEST_CASE(a_tape_without_lines_says_what_to_open) {
+  Tape tape;
+  const Scalar w = tape.variable(-40);
+  const Scalar E = 0.5 * square(1 - sigmoid(w));
+  const std::string text = explain_gradient(tape, E, w).text;
+  BOOST_TEST(contains(text, "a tape opened with Tape tape({.formulas = true}) shows it"), text);
+}
