@@ -30,7 +30,7 @@ template <class T> class BasicColumns {
     columns_.push_back(column.data());
     lanes_ = static_cast<Index>(column.size());
   }
-  /// For a program without data: as many equal lanes.
+  /// `without_data`: for a program without data, as many equal lanes. `size`: the number of data inputs.
   static BasicColumns without_data(Index lanes) {
     BasicColumns columns;
     columns.lanes_ = lanes;

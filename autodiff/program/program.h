@@ -94,7 +94,7 @@ class Program {
   int outputs() const;
   /// What was recorded at the example.
   const WengertList& list() const;
-  /// How many paths are known so far. The first one is list().
+  /// How many paths are known so far, and the list of one of them. The first one is list().
   int paths() const;
   const WengertList& path(int i) const;
 

@@ -163,7 +163,7 @@ inline Recorded round(const Recorded& x) {
 inline Recorded fmax(const Recorded& a, const Recorded& b) { return where(b != b, a, where(a != a, b, max(a, b))); }
 inline Recorded fmin(const Recorded& a, const Recorded& b) { return where(b != b, a, where(a != a, b, min(a, b))); }
 
-/// Whether x is NaN.
+/// Whether x is NaN, infinite, finite, normal (as `std::isnormal` says), or has the sign bit set.
 inline Condition isnan(const Recorded& x, Location site = Location::here()) { return Compared(x, site) != Compared(x, site); }
 inline Condition isinf(const Recorded& x, Location site = Location::here()) { return Compared(abs(x), site) == Compared(HUGE_VAL, site); }
 inline Condition isfinite(const Recorded& x, Location site = Location::here()) { return Compared(abs(x), site) < Compared(HUGE_VAL, site); }

@@ -22,7 +22,7 @@ class BitMatrix {
   void set(std::size_t row, std::size_t column);
   /// How many bits are set.
   std::size_t count() const;
-  /// The columns that are set in a row, in order.
+  /// The columns that are set in a row, in order; the matrix with rows and columns exchanged.
   std::vector<std::uint32_t> in_row(std::size_t row) const;
   BitMatrix transposed() const;
   /// Row `row` here |= row `from` of another matrix of as many columns.

@@ -23,7 +23,7 @@ class Gradients {
   Gradients& operator=(Gradients&&) noexcept;
   ~Gradients();
 
-  /// How many gradients there are: one for each parameter.
+  /// How many gradients there are, one for each parameter, and the ith of them.
   std::size_t size() const { return parameters_.size(); }
   bool empty() const { return parameters_.empty(); }
   Tensor operator[](std::size_t i) const { return cotangents_[i].value(); }
@@ -62,7 +62,7 @@ class Gradients {
   /// Scales all gradients by max / (norm(p) + 1e-6) if norm(p) > max, and returns the norm before scaling. A ValueError unless max > 0; a
   /// NaN norm changes nothing.
   double clip_norm(double max, double p = 2);
-  /// Clamps every element to [-limit, limit]; NaN stays NaN. A ValueError unless limit > 0.
+  /// `clip_value` clamps every element to [-limit, limit]; NaN stays NaN; a ValueError unless limit > 0. `*=` scales all gradients.
   Gradients& clip_value(double limit);
   Gradients& operator*=(double factor);
   /// Both sides must be of the same parameters in the same order; otherwise a TapeError. Empty gradients count as zeros, as in

@@ -67,14 +67,14 @@ class Parameter {
   /// The value; under an active tape, the tape's leaf for it. Freely convertible, so that a Parameter goes wherever a Tensor does. An
   /// undefined (default-constructed) parameter gives an undefined tensor, which the operation that takes it refuses by name.
   operator Tensor() const;
-  /// The value as a constant.
+  /// The value as a constant, and the name.
   const Tensor& value() const { return state("value").value; }
+  const std::string& name() const { return state("name").name; }
   /// Replaces the value and takes it as a constant. The tapes that have read the old value keep it. Shape and dtype may change.
   void set(const Tensor& value) { state("set").value = value.constant(); }
-  const std::string& name() const { return state("name").name; }
-  bool frozen() const { return state("frozen").frozen; }
   /// A frozen parameter is a constant: nothing is saved for it, no gradient is computed, and as a source it has the gradient zero.
   void freeze(bool on = true) { state("freeze").frozen = on; }
+  bool frozen() const { return state("frozen").frozen; }
 
   /// An element as a Scalar, a part, or a row, as for a Tensor: `w(0, 1)`, `w(All, 1)`, `w[0]`. Recorded by an active tape. (An element of
   /// `value()` is a constant.)
@@ -125,7 +125,7 @@ class ParameterList {
   ParameterList& operator=(ParameterList&&) noexcept;
   ~ParameterList();
 
-  /// Appends a parameter, or those of another list.
+  /// `add` appends a parameter, or those of another list.
   void add(const Parameter& parameter) { add(parameter.ref()); }
   void add(const ParameterRef& parameter);
   void add(const ParameterList& parameters);

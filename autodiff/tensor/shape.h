@@ -75,7 +75,7 @@ class Shape {
     if (rank_ > kInline) release_long();
   }
 
-  /// The number of dimensions.
+  /// The number of dimensions, and the size of each.
   int rank() const { return rank_; }
   Index operator[](int i) const { return begin()[i]; }
   Index& operator[](int i) { return begin()[i]; }

@@ -22,7 +22,7 @@ namespace wengert {
 enum class Dtype : std::uint8_t { float32, float64, int64, boolean };
 using enum Dtype;
 
-/// "float32", "float64", "int64" or "boolean".
+/// "float32", "float64", "int64" or "boolean"; whether it is one of the first two; the size of an element in bytes.
 const char* to_string(Dtype dtype);
 constexpr bool is_floating(Dtype t) { return t == float32 || t == float64; }
 constexpr Index bytes_of(Dtype t) { return t == float32 ? 4 : t == boolean ? 1 : 8; }
@@ -198,15 +198,15 @@ class Tensor {
   static Tensor eye(Integer size, Dtype dtype = float32, Location site = Location::here());
   /// @}
 
-  /// Whether the tensor has elements: a default-constructed or moved-from tensor has none, and cannot be used in operations.
+  /// Whether the tensor has elements, and its shape. A default-constructed or moved-from tensor has none, and cannot be used in operations.
   bool defined() const { return elements_ != nullptr; }
   const Shape& shape() const { return checked("shape").shape; }
-  /// Elements (not bytes) from one position to the next, for each dimension.
+  /// Elements (not bytes) from one position to the next, for each dimension; the number of dimensions.
   const Shape& strides() const { return checked("strides").strides; }
   int rank() const { return checked("rank").shape.rank(); }
   /// How many elements there are.
   Index size() const { return checked("size").size; }
-  /// The size of one dimension, counted from the end if negative.
+  /// The size of one dimension, counted from the end if negative; the type of the elements; whether they lie row by row, without gaps.
   Index size(Integer dim) const;
   Dtype dtype() const { return checked("dtype").dtype; }
   bool is_row_major() const { return checked("is_row_major").row_major; }

@@ -35,7 +35,7 @@ struct NumberOptions {
 /// Every error is a DataError that names the file, the line (as an editor counts them) and the column.
 class Table {
  public:
-  /// The number of rows, without the header.
+  /// The number of rows, without the header, and of columns; the names of the columns, and whether there is one of that name.
   Index rows() const { return static_cast<Index>(lines_.size()); }
   Index columns() const { return static_cast<Index>(names_.size()); }
   const std::vector<std::string>& names() const { return names_; }

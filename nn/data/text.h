@@ -56,7 +56,7 @@ class Vocabulary {
   /// Of tokens in a given order, such as one from a state file. An Error if a token occurs twice.
   explicit Vocabulary(std::vector<std::string> tokens, std::string unknown = {});
 
-  /// The number of tokens.
+  /// The number of tokens; all of them; whether there is this one.
   Index size() const { return static_cast<Index>(tokens_.size()); }
   const std::vector<std::string>& tokens() const { return tokens_; }
   bool has(std::string_view token) const { return find(token) >= 0; }

@@ -24,7 +24,7 @@ inline constexpr double kReluGain = 1.4142135623730951;  ///< sqrt(2)
 
 /// Sets every element to one value.
 void constant(Parameter& p, double value, Location site = Location::here());
-/// Uniform on [low, high).
+/// Uniform on [low, high), and normal with that mean and standard deviation.
 void uniform(Parameter& p, double low, double high, Generator& generator, Location site = Location::here());
 void normal(Parameter& p, double mean, double stddev, Generator& generator, Location site = Location::here());
 
