@@ -198,7 +198,7 @@ class Tensor {
   static Tensor eye(Integer size, Dtype dtype = float32, Location site = Location::here());
   /// @}
 
-  /// Whether the tensor has elements, and its shape. A default-constructed or moved-from tensor has none, and cannot be used in operations.
+  /// Whether the tensor has elements, and its shape. A default-constructed or moved-from one has none, and operations refuse it.
   bool defined() const { return elements_ != nullptr; }
   const Shape& shape() const { return checked("shape").shape; }
   /// Elements (not bytes) from one position to the next, for each dimension; the number of dimensions.

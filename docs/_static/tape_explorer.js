@@ -137,7 +137,9 @@
     const operations = () => program.list.filter(is_operation).length;
     const named = (i) => {
       const entry = program.list[i];
-      return entry.kind === "input" ? entry.name : entry.kind === "constant" ? entry.text : `v${program.list.slice(0, i + 1).filter(is_operation).length}`;
+      if (entry.kind === "input") return entry.name;
+      if (entry.kind === "constant") return entry.text;
+      return `v${program.list.slice(0, i + 1).filter(is_operation).length}`;
     };
     const written = (entry) => {
       if (entry.kind === "input") return "input";
