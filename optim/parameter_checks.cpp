@@ -14,7 +14,8 @@ std::string name_of(const ParameterState& parameter, std::size_t position) {
 
 void check_parameters(std::string_view owner, const ParameterList& parameters, const ParameterList& earlier, std::string_view place) {
   if (parameters.empty())
-    throw Error(fmt::format("{}: there are no parameters{}; hint: does the model's visit name its members?", owner, place));
+    throw Error(fmt::format(
+        "{}: there are no parameters{}; hint: does the model's visit name its members, and are they of the type Parameter?", owner, place));
   const auto holds = [](const ParameterRef* begin, const ParameterRef* end, const ParameterRef& p) {
     return std::find(begin, end, p) != end;
   };

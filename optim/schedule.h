@@ -16,6 +16,8 @@ namespace wengert::optim {
 ///     const optim::CosineSchedule schedule{.lr = 0.1, .steps = epochs};
 ///     for (int epoch = 0; epoch < epochs; ++epoch) {
 ///       optimizer.set_learning_rate(schedule(epoch));
+///       ...
+///     }
 ///
 /// It has no state, so a resumed training resumes its schedule. (PlateauSchedule depends on results and is the exception.) Below, t is the
 /// step. Definitions are PyTorch's. A negative step and a field out of range are ValueErrors.
