@@ -135,11 +135,17 @@ void ask_for_huge_pages([[maybe_unused]] void* memory, [[maybe_unused]] std::siz
 #endif
 }
 
+// Null if there is none. (The size need not be a multiple of the alignment, as for std::aligned_alloc.)
+void* aligned_memory(std::size_t bytes, std::size_t aligned_to) {
+  void* memory = nullptr;
+  return posix_memalign(&memory, aligned_to, bytes) == 0 ? memory : nullptr;
+}
+
 void* allocate_from_heap(std::size_t bytes, std::size_t aligned_to) {
   const bool is_large = bytes >= kHugePage;
   if (is_large) aligned_to = kHugePage;
-  void* memory = std::aligned_alloc(aligned_to, bytes);
-  if (!memory && trim() > 0) memory = std::aligned_alloc(aligned_to, bytes);
+  void* memory = aligned_memory(bytes, aligned_to);
+  if (!memory && trim() > 0) memory = aligned_memory(bytes, aligned_to);
   if (!memory) throw std::bad_alloc();
   if (is_large) ask_for_huge_pages(memory, bytes);
   heap_bytes.fetch_add(bytes, std::memory_order_relaxed);
