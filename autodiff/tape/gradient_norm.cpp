@@ -33,14 +33,12 @@ class Parts {
       }
     };
     const Index parts = static_cast<Index>(parts_.size());
-    if (size_ > kMostAlone) return parallel_blocks(parts, visit);
-    for (Index i = 0; i < parts; ++i) visit(i);
+    if (size_ > kSize) return parallel_blocks(parts, visit);
+    for (Index i = 0; i < parts; ++i) visit(i);  // too little work to wake another thread
   }
 
  private:
   static constexpr Index kSize = 16384;  // elements: about 3 us
-  // Elements that one thread does alone: while they fit its cache, taking them to that of another thread costs more than it saves.
-  static constexpr Index kMostAlone = Index{1} << 17;
   struct Part {
     const float* floats;    // null for float64
     const double* doubles;  // null for float32
