@@ -115,10 +115,7 @@ void LstmGates::run(const Memory& m) const {
   kernels::lstm_gates<float>(rows, hidden, m.at(sums), m.at(c), m.to(gates), m.to(h_next), m.to(c_next));
 }
 
-void GruGates::run(const Memory& m) const {
-  for (Index row = 0; row < rows; ++row) std::copy_n(m.at(a) + row * 3 * hidden, 3 * hidden, m.to(gates) + row * 4 * hidden);
-  kernels::gru_gates<float>(rows, hidden, m.at(b), m.at(h), m.to(gates), m.to(h_next));
-}
+void GruGates::run(const Memory& m) const { kernels::gru_gates<float>(rows, hidden, m.at(a), m.at(b), m.at(h), m.to(gates), m.to(h_next)); }
 
 void Plan::run(float* values, const float* from, float* to) const {
   const auto bytes = [](Index count) { return static_cast<std::size_t>(count) * sizeof(float); };

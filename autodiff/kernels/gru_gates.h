@@ -26,6 +26,12 @@ template <class T> void gru_gates(Index rows, Index hidden, const T* b, const T*
   });
 }
 
+/// The same from rows of a that lie elsewhere, of 3 hidden.
+template <class T> void gru_gates(Index rows, Index hidden, const T* a, const T* b, const T* h, T* s, T* h_next) {
+  for (Index row = 0; row < rows; ++row) std::copy_n(a + row * 3 * hidden, 3 * hidden, s + row * 4 * hidden);
+  gru_gates(rows, hidden, b, h, s, h_next);
+}
+
 /// Rows of the cotangents of a, whose first two thirds are those of b, and of b_n, with their distances.
 template <class T> struct GruGatesBars {
   T* a;

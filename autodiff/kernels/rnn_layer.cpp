@@ -21,7 +21,7 @@ template <class T> void activate(T* sums, Index count, bool relu) {
   });
 }
 
-// The cotangents of the sums from h and those of h: h_bar (1 - h^2), or h_bar where h > 0.
+// The cotangents of the sums from h and those of h: h_bar (1 - h^2), or h_bar, but 0 where h <= 0.
 template <class T> void activate_vjp(const T* h, const T* h_bar, T* sums_bar, Index count, bool relu) {
   run_elements<T>([=]() __attribute__((always_inline)) {
     if (relu) {

@@ -36,13 +36,13 @@ class GruLayer : public detail::RecurrentLayer {  // x, W, h, U and, if there ar
 
   // Runs the layer from `state`, which becomes the last one. Returns H.
   Tensor run(const Tensor& x, Tensor& state, const RecurrentWeights& w) const {
-    const Tensor in = with_dense_rows(x), h0 = dense(state), weight = dense(w.weight_ih), recurrent = dense(w.weight_hh),
-                 bias = dense(w.bias_ih), bias_hh = dense(w.bias_hh);
-    const Index n = x.size(1), hidden = h0.size(1);
+    const Operands o(x, w.weight_ih, state, w.weight_hh, w.bias_ih);
+    const Tensor bias_hh = dense(w.bias_hh);
+    const Index n = x.size(1), hidden = state.size(1);
     Tensor y[2] = {Tensor::uninitialized({steps_, n, hidden}, x.dtype()), Tensor::uninitialized({steps_, n, 4 * hidden}, x.dtype())};
     detail::dispatch_floating(x.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      kernels::gru_layer_forward<T>({layer<T>(in, weight, h0, recurrent, bias, y[0]), elements<T>(bias_hh), elements_of<T>(y[1])});
+      kernels::gru_layer_forward<T>({layer<T>(o, y[0]), elements<T>(bias_hh), elements_of<T>(y[1])});
     });
     const Tensor* inputs[] = {&x, &w.weight_ih, &state, &w.weight_hh, &w.bias_ih, &w.bias_hh};
     detail::record_all(GruLayer(*this), {}, std::span(inputs).first(w.bias_ih.defined() ? 6 : 4), y);
@@ -73,12 +73,13 @@ class GruLayer : public detail::RecurrentLayer {  // x, W, h, U and, if there ar
   }
 
   void vjp_now(const Saved& s, const Tensor& y_bar, Cotangents& x_bar) const {
-    const Tensor x = with_dense_rows(s.x(kX)), w = dense(s.x(kW)), h0 = dense(s.x(kH)), u = dense(s.x(kU)), h_bar = dense(y_bar);
+    const Operands o(s);
+    const Tensor h_bar = dense(y_bar);
     make_cotangents(s, {kH}, x_bar);
-    detail::dispatch_floating(x.dtype(), [&](auto zero) {
+    detail::dispatch_floating(h_bar.dtype(), [&](auto zero) {
       using T = decltype(zero);
       const auto bar = [&](int i) { return elements_of<T>(x_bar, i, s.inputs()); };
-      kernels::gru_layer_backward<T>({layer<T>(x, w, h0, u, {}, s.y(0)), nullptr, elements_of<T>(s.y(1))}, elements<T>(h_bar),
+      kernels::gru_layer_backward<T>({layer<T>(o, s.y(0)), nullptr, elements_of<T>(s.y(1))}, elements<T>(h_bar),
                                      {bar(kX), bar(kW), bar(kU), bar(kBias), bar(kBiasHh), bar(kH), nullptr});
     });
   }

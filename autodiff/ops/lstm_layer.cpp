@@ -37,15 +37,14 @@ class LstmLayer : public detail::RecurrentLayer {  // x, W, h, U, c and, if ther
 
   // Runs the layer from `state`, which becomes the last one. Returns H.
   Tensor run(const Tensor& x, LstmState& state, const detail::CellWeights& w) const {
-    const Tensor in = with_dense_rows(x), h0 = dense(state.h), c0 = dense(state.c), weight = dense(w.input), recurrent = dense(w.hidden),
-                 bias = dense(w.bias);
-    const Index n = x.size(1), hidden = h0.size(1);
+    const Operands o(x, w.input, state.h, w.hidden, w.bias);
+    const Tensor c0 = dense(state.c);
+    const Index n = x.size(1), hidden = state.h.size(1);
     Tensor y[3] = {Tensor::uninitialized({steps_, n, hidden}, x.dtype()), Tensor::uninitialized({steps_, n, hidden}, x.dtype()),
                    Tensor::uninitialized({steps_, n, 4 * hidden}, x.dtype())};
     detail::dispatch_floating(x.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      kernels::lstm_layer_forward<T>(
-          {layer<T>(in, weight, h0, recurrent, bias, y[0]), c0.data<T>(), elements_of<T>(y[1]), elements_of<T>(y[2])});
+      kernels::lstm_layer_forward<T>({layer<T>(o, y[0]), c0.data<T>(), elements_of<T>(y[1]), elements_of<T>(y[2])});
     });
     const Tensor* inputs[] = {&x, &w.input, &state.h, &w.hidden, &state.c, &w.bias};
     detail::record_all(LstmLayer(*this), {}, std::span(inputs).first(w.bias.defined() ? 6 : 5), y);
@@ -76,13 +75,13 @@ class LstmLayer : public detail::RecurrentLayer {  // x, W, h, U, c and, if ther
   }
 
   void vjp_now(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const {
-    const Tensor x = with_dense_rows(s.x(kX)), w = dense(s.x(kW)), h0 = dense(s.x(kH)), u = dense(s.x(kU)), c0 = dense(s.x(kC)),
-                 h_bar = dense(y_bar[0]), c_bar = dense(y_bar[1]);
+    const Operands o(s);
+    const Tensor c0 = dense(s.x(kC)), h_bar = dense(y_bar[0]), c_bar = dense(y_bar[1]);
     make_cotangents(s, {kH, kC}, x_bar);
-    detail::dispatch_floating(x.dtype(), [&](auto zero) {
+    detail::dispatch_floating(c0.dtype(), [&](auto zero) {
       using T = decltype(zero);
       const auto bar = [&](int i) { return elements_of<T>(x_bar, i, s.inputs()); };
-      kernels::lstm_layer_backward<T>({layer<T>(x, w, h0, u, {}, s.y(0)), c0.data<T>(), elements_of<T>(s.y(1)), elements_of<T>(s.y(2))},
+      kernels::lstm_layer_backward<T>({layer<T>(o, s.y(0)), c0.data<T>(), elements_of<T>(s.y(1)), elements_of<T>(s.y(2))},
                                       elements<T>(h_bar), elements<T>(c_bar),
                                       {bar(kX), bar(kW), bar(kU), bar(kBias), nullptr, bar(kH), bar(kC)});
     });

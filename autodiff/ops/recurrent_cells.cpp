@@ -186,8 +186,7 @@ Tensor gru_activation(const Tensor& a, const Tensor& b, const Tensor& h) {
     T *gates = y[1].mutable_data<T>(), *to = y[0].mutable_data<T>();
     kernels::for_blocks_of(rows, 3 * kernels::cost::kFormula<T> * static_cast<double>(hidden), [=](Index first, Index last) {
       const Index at = first * hidden;
-      for (Index row = first; row < last; ++row) std::copy_n(in + row * 3 * hidden, 3 * hidden, gates + row * 4 * hidden);
-      kernels::gru_gates(last - first, hidden, recurrent + 3 * at, from + at, gates + 4 * at, to + at);
+      kernels::gru_gates(last - first, hidden, in + 3 * at, recurrent + 3 * at, from + at, gates + 4 * at, to + at);
     });
   });
   const Tensor* inputs[] = {&a, &b, &h};
@@ -245,11 +244,11 @@ LstmResult lstm_jvp(const Tensor& gates, const Tensor& c, const Tensor& c_next, 
 
 namespace {
 
-// The parts of (n, 3 hidden) or (n, 4 hidden).
+// The parts of (n, 3 hidden) or (n, 4 hidden); none of an undefined tensor.
 struct GruGates {
-  explicit GruGates(const Tensor& s, Index hidden) {
+  GruGates(const Tensor& s, Index hidden) {
     Tensor* const parts[] = {&r, &z, &n, &b_n};
-    for (Index k = 0; k * hidden < s.size(1); ++k) *parts[k] = narrow(s, 1, k * hidden, hidden);
+    for (Index k = 0; s.defined() && k * hidden < s.size(1); ++k) *parts[k] = narrow(s, 1, k * hidden, hidden);
   }
   Tensor r, z, n, b_n;
 };
@@ -257,10 +256,8 @@ struct GruGates {
 }  // namespace
 
 GruSource gru_vjp(const Tensor& gates, const Tensor& h, const GruResult& next_bar) {
-  const GruGates y(gates, h.size(1));
+  const GruGates y(gates, h.size(1)), bar(next_bar.gates, h.size(1));
   const Tensor h_bar = next_bar.h.defined() ? next_bar.h : Tensor::zeros(h.shape(), h.dtype());
-  GruGates bar(Tensor::zeros({0, 0}), 1);
-  if (next_bar.gates.defined()) bar = GruGates(next_bar.gates, h.size(1));
   const Tensor z_bar = plus(h_bar * (h - y.n), bar.z) * sigmoid_slope(y.z);
   const Tensor m = plus(h_bar * (1 - y.z), bar.n) * tanh_slope(y.n);
   const Tensor r_bar = plus(m * y.b_n, bar.r) * sigmoid_slope(y.r);

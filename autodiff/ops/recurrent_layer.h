@@ -59,12 +59,19 @@ class RecurrentLayer : public OperationWithOptions {
   template <class T> static T* elements_of(Cotangents& x_bar, int i, int inputs) {
     return i < inputs && x_bar[i].defined() ? elements_of<T>(x_bar[i]) : nullptr;
   }
-  /// The operands that all kinds have. The tensors are dense, and stay where they are.
-  template <class T> kernels::RecurrentLayer<T> layer(const Tensor& x, const Tensor& w, const Tensor& h0, const Tensor& u,
-                                                      const Tensor& bias, const Tensor& h) const {
-    return {steps_,           x.size(1),      x.size(2),   h0.size(1),  backward_,         static_cast<const T*>(x.elements()->data),
-            x.strides()[0],   x.strides()[1], w.data<T>(), u.data<T>(), elements<T>(bias), h0.data<T>(),
-            elements_of<T>(h)};
+  /// The operands that all kinds have, densely; the rules need no bias.
+  struct Operands {
+    Operands(const Tensor& x, const Tensor& w, const Tensor& h0, const Tensor& u, const Tensor& bias)
+        : x(with_dense_rows(x)), w(dense(w)), h0(dense(h0)), u(dense(u)), bias(dense(bias)) {}
+    explicit Operands(const Saved& s) : Operands(s.x(kX), s.x(kW), s.x(kH), s.x(kU), {}) {}
+    Tensor x, w, h0, u, bias;
+  };
+  /// The operands, which stay where they are, with the result H.
+  template <class T> kernels::RecurrentLayer<T> layer(const Operands& o, const Tensor& h) const {
+    return {
+        steps_,           o.x.size(1),      o.x.size(2),   o.h0.size(1),  backward_,           static_cast<const T*>(o.x.elements()->data),
+        o.x.strides()[0], o.x.strides()[1], o.w.data<T>(), o.u.data<T>(), elements<T>(o.bias), o.h0.data<T>(),
+        elements_of<T>(h)};
   }
   /// Memory for the cotangents that are wanted, and for those of the states, which the kernels need.
   static void make_cotangents(const Saved& s, std::initializer_list<int> states, Cotangents& x_bar);

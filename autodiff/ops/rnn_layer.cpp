@@ -1,6 +1,6 @@
 // A layer of a plain RNN: ops/recurrent_layer.h with H_t = f(A_t + B_t), where f is tanh or relu.
 //
-//   A_bar_t = H_bar_t (1 - H_t^2),  or H_bar_t where H_t > 0
+//   A_bar_t = H_bar_t (1 - H_t^2),  or H_bar_t, but 0 where H_t <= 0, as the rule of relu
 #include "autodiff/ops/recurrent_layer.h"
 
 namespace wengert {
@@ -32,11 +32,11 @@ class RnnLayer : public detail::RecurrentLayer {  // x, W, h, U and, if there is
 
   // Runs the layer from `state`, which becomes the last one. Returns H.
   Tensor run(const Tensor& x, Tensor& state, const detail::CellWeights& w) const {
-    const Tensor in = with_dense_rows(x), h0 = dense(state), weight = dense(w.input), recurrent = dense(w.hidden), bias = dense(w.bias);
-    Tensor y[1] = {Tensor::uninitialized({steps_, x.size(1), h0.size(1)}, x.dtype())};
+    const Operands o(x, w.input, state, w.hidden, w.bias);
+    Tensor y[1] = {Tensor::uninitialized({steps_, x.size(1), state.size(1)}, x.dtype())};
     detail::dispatch_floating(x.dtype(), [&](auto zero) {
       using T = decltype(zero);
-      kernels::rnn_layer_forward<T>({layer<T>(in, weight, h0, recurrent, bias, y[0]), relu_});
+      kernels::rnn_layer_forward<T>({layer<T>(o, y[0]), relu_});
     });
     const Tensor* inputs[] = {&x, &w.input, &state, &w.hidden, &w.bias};
     detail::record_all(RnnLayer(*this), {}, std::span(inputs).first(w.bias.defined() ? 5 : 4), y);
@@ -47,7 +47,7 @@ class RnnLayer : public detail::RecurrentLayer {  // x, W, h, U and, if there is
  private:
   enum MoreInputs { kBias = 4 };
 
-  Tensor times_slope(const Tensor& h, const Tensor& m) const { return relu_ ? where(h > 0, m, 0) : m * (1 - h * h); }
+  Tensor times_slope(const Tensor& h, const Tensor& m) const { return relu_ ? where(h <= 0, 0, m) : m * (1 - h * h); }
 
   void vjp_recorded(const Saved& s, const Tensor& h_bar, Cotangents& x_bar) const {
     Parts a = parts();
@@ -66,12 +66,13 @@ class RnnLayer : public detail::RecurrentLayer {  // x, W, h, U and, if there is
   }
 
   void vjp_now(const Saved& s, const Tensor& y_bar, Cotangents& x_bar) const {
-    const Tensor x = with_dense_rows(s.x(kX)), w = dense(s.x(kW)), h0 = dense(s.x(kH)), u = dense(s.x(kU)), h_bar = dense(y_bar);
+    const Operands o(s);
+    const Tensor h_bar = dense(y_bar);
     make_cotangents(s, {kH}, x_bar);
-    detail::dispatch_floating(x.dtype(), [&](auto zero) {
+    detail::dispatch_floating(h_bar.dtype(), [&](auto zero) {
       using T = decltype(zero);
       const auto bar = [&](int i) { return elements_of<T>(x_bar, i, s.inputs()); };
-      kernels::rnn_layer_backward<T>({layer<T>(x, w, h0, u, {}, s.y()), relu_}, elements<T>(h_bar),
+      kernels::rnn_layer_backward<T>({layer<T>(o, s.y()), relu_}, elements<T>(h_bar),
                                      {bar(kX), bar(kW), bar(kU), bar(kBias), nullptr, bar(kH), nullptr});
     });
   }
