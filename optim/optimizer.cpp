@@ -52,7 +52,7 @@ void Optimizer::step(const Gradients& gradients, const StepOptions& options, Loc
   // All copies of what others share are made before the first update: if memory runs out, nothing has changed.
   for (const std::size_t i : g.places) make_writable(i);
   for (std::size_t k = 0; k < g.places.size(); ++k) {
-    const detail::Cotangent& gradient = g.gradients.cotangent(k);
+    const detail::Gradient& gradient = g.gradients.gradient(k);
     gradient.dtype() == float32 ? update_one<float>(g.places[k], gradient) : update_one<double>(g.places[k], gradient);
   }
 }
@@ -62,7 +62,7 @@ Optimizer::Given Optimizer::given(const Gradients& gradients) const {
   for (std::size_t i = 0; i < parameters_.size(); ++i) {
     const ParameterState& parameter = *parameters_[i].get();
     if (parameter.frozen) continue;
-    g.gradients.add(checked_gradient(parameter, i, gradients.cotangent(place_of(parameter, i, gradients))), &parameter);
+    g.gradients.add(checked_gradient(parameter, i, gradients.gradient(place_of(parameter, i, gradients))), &parameter);
     g.places.push_back(i);
   }
   return g;
@@ -77,7 +77,7 @@ void Optimizer::apply_options(Given& given, const StepOptions& options) const {
   for (std::size_t k = 0; options.check_finite && k < given.places.size(); ++k) {
     const ParameterState& parameter = *parameters_[given.places[k]].get();
     Gradients one;
-    one.add(given.gradients.cotangent(k), &parameter);
+    one.add(given.gradients.gradient(k), &parameter);
     const double largest = one.norm(std::numeric_limits<double>::infinity());
     if (!std::isfinite(largest)) {
       throw ValueError(fmt::format("{}: the gradient of {} has elements that are not finite; the largest magnitude is {}", name_,
@@ -92,13 +92,13 @@ void Optimizer::apply_options(Given& given, const StepOptions& options) const {
 std::size_t Optimizer::place_of(const ParameterState& parameter, std::size_t i, const Gradients& gradients) const {
   std::size_t at = i < gradients.size() && gradients.parameter(i) == &parameter ? i : 0;
   while (at < gradients.size() && gradients.parameter(at) != &parameter) ++at;
-  if (at < gradients.size() && gradients.cotangent(at).defined()) return at;
+  if (at < gradients.size() && gradients.gradient(at).defined()) return at;
   throw TapeError(
       fmt::format("{}: there is no gradient of {}; hint: take the gradient with respect to the parameters that the optimizer was made with",
                   name_, name_of(parameter, i)));
 }
 
-detail::Cotangent Optimizer::checked_gradient(const ParameterState& parameter, std::size_t i, const detail::Cotangent& gradient) const {
+detail::Gradient Optimizer::checked_gradient(const ParameterState& parameter, std::size_t i, const detail::Gradient& gradient) const {
   const auto do_not_fit = [&] {
     return fmt::format("{}: {} is {}, but its gradient is {}", name_, name_of(parameter, i), describe(parameter.value),
                        describe(gradient.value()));
@@ -154,11 +154,11 @@ template <class T> void Optimizer::update_part(Update<T> u, Index first, Index c
   update(u);
 }
 
-template <class T> void Optimizer::update_one(std::size_t i, const detail::Cotangent& gradient) {
+template <class T> void Optimizer::update_one(std::size_t i, const detail::Gradient& gradient) {
   const Update<T> whole = begin_update<T>(i);
   if constexpr (std::is_same_v<T, float>) {
     const bool has_state = std::any_of(whole.state.begin(), whole.state.end(), [](const T* state) { return state != nullptr; });
-    if (gradient.is_product() && !has_state && is_plain_descent(whole.group))
+    if (gradient.is_product() && !gradient.is_scaled() && !has_state && is_plain_descent(whole.group))
       return gradient.subtract_from(whole.parameter, static_cast<float>(learning_rate(whole.group)));
   }
   gradient.for_each_block<T>([&](Index first, Index count, const T* elements) { update_part(whole, first, count, elements); });

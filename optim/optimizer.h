@@ -110,7 +110,7 @@ class Optimizer {
 
  private:
   std::size_t place_of(const ParameterState& parameter, std::size_t i, const Gradients& gradients) const;
-  detail::Cotangent checked_gradient(const ParameterState& parameter, std::size_t i, const detail::Cotangent& gradient) const;
+  detail::Gradient checked_gradient(const ParameterState& parameter, std::size_t i, const detail::Gradient& gradient) const;
   void prepare_state(const ParameterState& parameter, std::size_t i);
   void make_writable(std::size_t i);
   Tensor& state_of(std::size_t i, std::size_t k) { return states_[i * state_names_.size() + k]; }
@@ -124,7 +124,7 @@ class Optimizer {
   /// All but the gradient.
   template <class T> Update<T> begin_update(std::size_t i);
   template <class T> void update_part(Update<T> u, Index first, Index count, const T* gradient) const;
-  template <class T> void update_one(std::size_t i, const detail::Cotangent& gradient);
+  template <class T> void update_one(std::size_t i, const detail::Gradient& gradient);
 
   const char* name_;
   std::span<const char* const> state_names_;

@@ -1,5 +1,8 @@
-// The thread pool. One job at a time: its owner publishes it, workers that are awake in time join in, all claim blocks from one counter,
-// and the owner returns as soon as no worker is left inside. It never waits for a worker that is still asleep.
+// The thread pool. One job at a time: its owner publishes it, workers that are awake in time join in, all claim blocks, and the owner
+// returns as soon as no worker is left inside. It never waits for a worker that is still asleep.
+//
+// The blocks are cut into as many parts as a job takes threads. Each thread claims the blocks of its own part first, then what is left of
+// the others'. So the same thread has the same share of an array in one job after another, and finds it in its own cache.
 //
 // Workers are numbered, and a job takes the first few of them, no more than it has blocks: so the same ones stay awake from job to job and
 // the others sleep. A waiting worker reads one word that changes once for each job; the counters that change more often lie in cache lines
@@ -62,21 +65,48 @@ template <class Ready> bool spin_until(Ready ready) {
 // True in workers, and in an owner while it works on its own job.
 thread_local bool inside_job = false;
 
+// Neighbouring blocks of a job, which one thread claims first.
+struct alignas(64) Part {
+  std::atomic<std::int64_t> next{0};
+  std::int64_t end = 0;
+
+  // The next block of the part that nobody has claimed; `end` or more if there is none.
+  std::int64_t claim() {
+    const std::int64_t claimed = next.load(std::memory_order_relaxed);  // threads in search of work do not take the line for themselves
+    return claimed < end ? next.fetch_add(1, std::memory_order_relaxed) : claimed;
+  }
+};
+
 struct Job {
-  std::int64_t blocks = 0;
   void (*block)(void*, std::int64_t) = nullptr;
   void* context = nullptr;
   kernels::DenormalMode denormals = 0;  // the owner's, for all who work
+  Part* parts = nullptr;
+  int part_count = 0;
   std::exception_ptr error;
   std::atomic<bool> failed{false};
-  alignas(64) std::atomic<std::int64_t> next{0};
 
-  // The claiming loop of owner and workers alike.
-  void work() noexcept {
+  void cut(std::int64_t blocks) {
+    const std::int64_t size = blocks / part_count, longer_parts = blocks % part_count;
+    std::int64_t end = 0;
+    for (int i = 0; i < part_count; ++i) {
+      parts[i].next.store(end, std::memory_order_relaxed);
+      end += size + (i < longer_parts);
+      parts[i].end = end;
+    }
+  }
+
+  // The claiming loop of owner and workers alike: thread 0 is the owner.
+  void work(int thread) noexcept {
     try {
-      for (std::int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < blocks;) block(context, i);
+      for (int i = 0; i < part_count; ++i) {
+        Part& part = parts[(thread + i) % part_count];
+        for (std::int64_t index; (index = part.claim()) < part.end;) {
+          if (failed.load(std::memory_order_relaxed)) return;
+          block(context, index);
+        }
+      }
     } catch (...) {
-      next.store(blocks, std::memory_order_relaxed);
       if (!failed.exchange(true)) error = std::current_exception();
     }
   }
@@ -87,16 +117,18 @@ class Pool {
   bool run(std::int64_t blocks, void (*block)(void*, std::int64_t), void* context, int threads) {
     if (!acquire()) return false;
     resize(threads - 1);
-    job_.blocks = blocks;
+    const int room = static_cast<int>(std::min<std::int64_t>(blocks - 1, worker_count_));
     job_.block = block;
     job_.context = context;
     job_.denormals = kernels::denormal_mode();
-    job_.next.store(0, std::memory_order_relaxed);
+    job_.parts = parts_.get();
+    job_.part_count = room + 1;
+    job_.cut(blocks);
     job_.failed.store(false, std::memory_order_relaxed);
 
     inside_job = true;
-    open(static_cast<int>(std::min<std::int64_t>(blocks - 1, worker_count_)));
-    job_.work();
+    open(room);
+    job_.work(0);
     close();
     inside_job = false;
 
@@ -124,7 +156,8 @@ class Pool {
   // In a child process after fork(): the workers exist in the parent alone, and mutexes may be in any state, so everything begins anew
   // without destructors. (A child forked inside a block may only exec or _exit.)
   void begin_anew() {
-    const std::unique_ptr<Worker[]> workers_of_parent = std::move(workers_);
+    const auto workers_of_parent = std::move(workers_);
+    const auto parts_of_parent = std::move(parts_);
     new (this) Pool;
   }
 
@@ -223,7 +256,7 @@ class Pool {
       if (!enter()) continue;
       const bool other_mode = job_.denormals != denormals;
       if (other_mode) kernels::set_denormal_mode(job_.denormals);
-      job_.work();
+      job_.work(self.index + 1);
       if (other_mode) kernels::set_denormal_mode(denormals);
       leave();
     }
@@ -241,6 +274,7 @@ class Pool {
     for (int i = 0; i < worker_count_; ++i) workers_[i].wake();
     for (int i = 0; i < worker_count_; ++i) pthread_join(workers_[i].thread, nullptr);
     workers_.reset();
+    parts_.reset();
     worker_count_ = wanted_workers_ = 0;
     announced_.fetch_and(~kRoomMask);  // new workers find a job that takes none of them
     stopping_.store(false);
@@ -250,6 +284,7 @@ class Pool {
   void start_workers(int count) {
     if (count == 0) return;
     workers_ = std::make_unique<Worker[]>(static_cast<std::size_t>(count));
+    parts_ = std::make_unique<Part[]>(static_cast<std::size_t>(count) + 1);
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -275,7 +310,8 @@ class Pool {
   alignas(64) std::mutex mutex_;
   std::condition_variable done_;  // the owner sleeps on it
   std::atomic<bool> stopping_{false};
-  std::unique_ptr<Worker[]> workers_;  // this and the numbers are changed by the owner alone
+  std::unique_ptr<Worker[]> workers_;  // this and what follows are changed by the owner alone
+  std::unique_ptr<Part[]> parts_;      // one for each worker, and the owner's
   int worker_count_ = 0, wanted_workers_ = 0;
 };
 

@@ -4,8 +4,7 @@
 //
 // With few rows in a batch, the gradient of a layer's weights takes longer to write and to read than to compute. So the multiplication may
 // be deferred until the elements are needed. An optimizer needs them block by block, in the cache, and never stores them (which saves half
-// of a step at batch 1). All other readers get the value; its bits are the same either way.
-#include <type_traits>
+// of a step at batch 1; gradient.h). All other readers get the value; its bits are the same either way.
 #include <utility>
 
 #include "autodiff/tensor/tensor.h"
@@ -36,29 +35,17 @@ class Cotangent {
     return value_;
   }
 
-  /// Calls use(first, count, elements) for each block of the value, in elements of type T in row-major order, on the threads of the pool.
-  /// A value that is a tensor must be row-major.
-  template <class T, class F> void for_each_block(F&& use) const {
-    using Callable = std::remove_reference_t<F>;
-    const auto call = [](void* f, Index first, Index count, const void* elements) {
-      (*static_cast<Callable*>(f))(first, count, static_cast<const T*>(elements));
-    };
-    run_blocks(call, const_cast<std::remove_const_t<Callable>*>(&use));
-  }
-  /// Of a product: to -= rate * value, where `to` has as many dense elements. The same bits as with value().
-  void subtract_from(float* to, float rate) const;
-  /// Of a product: whether multiplying it block by block is faster than multiplying it as a whole.
-  bool is_short() const;
-
- private:
-  // Of a product: the size of the result, and the number of terms in each element.
+  /// Of a product: the size of the result, and the number of terms in each element.
   Index m() const { return value_.shape()[1]; }
   Index n() const { return right_.shape()[1]; }
   Index terms() const { return value_.shape()[0]; }
+  /// Of a product: writes `rows` rows of the value from the one at `row`, of each the `columns` elements from the one at `column`.
+  void copy_block(Index row, Index rows, Index column, Index columns, float* to) const;
+  /// Of a product: to -= rate * value, where `to` has as many dense elements. The same bits as with value().
+  void subtract_from(float* to, float rate) const;
+
+ private:
   Tensor multiplied() const;
-  using Use = void (*)(void* f, Index first, Index count, const void* elements);
-  void run_blocks(Use use, void* f) const;
-  void run_product_blocks(Use use, void* f) const;
 
   Tensor value_;  // of a product: the left factor
   Tensor right_;  // undefined unless it is a product

@@ -1,5 +1,6 @@
 // Norms of gradients, clipping and scaling: passes over all elements, in parts of fixed size on the threads of the pool. The sums of the
-// parts are added in order, so the bits are the same for any number of threads.
+// parts are added in order, so the bits are the same for any number of threads. Short products stay products: their elements are computed
+// part by part for a norm, and a factor waits until they are multiplied.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -7,6 +8,7 @@
 
 #include "autodiff/kernels/norms.h"
 #include "autodiff/kernels/parallel.h"
+#include "autodiff/kernels/scratch.h"
 #include "autodiff/tape/gradients.h"
 #include "autodiff/tape/records.h"
 #include "autodiff/tensor/dispatch.h"
@@ -14,11 +16,16 @@
 namespace wengert {
 namespace {
 
-// The elements of row-major tensors. A DtypeError unless all are floating.
+using detail::Gradient;
+
+// The elements of gradients: row-major tensors and short products. A DtypeError unless all are floating.
 class Parts {
  public:
-  explicit Parts(const pool::Vector<Tensor>& tensors) {
-    for (const Tensor& t : tensors) detail::dispatch_floating(t.dtype(), [&](auto zero) { add(t.data<decltype(zero)>(), t.size()); });
+  void add(const Tensor& t) {
+    detail::dispatch_floating(t.dtype(), [&](auto zero) { add_elements(t.data<decltype(zero)>(), t.size()); });
+  }
+  void add(const Gradient& product) {
+    cut(product.shape().size(), [&](Index first) { return Part{.product = &product, .first = first}; });
   }
   std::size_t count() const { return parts_.size(); }
 
@@ -26,7 +33,11 @@ class Parts {
   template <class F> void for_each(F&& f) const {
     const auto visit = [&](Index i) {
       const Part& part = parts_[static_cast<std::size_t>(i)];
-      if (part.floats) {
+      if (part.product) {
+        const kernels::Scratch<float> elements(part.n);
+        part.product->copy_elements(part.first, part.n, elements.data());
+        f(static_cast<std::size_t>(i), const_cast<const float*>(elements.data()), part.n);
+      } else if (part.floats) {
         f(static_cast<std::size_t>(i), part.floats, part.n);
       } else {
         f(static_cast<std::size_t>(i), part.doubles, part.n);
@@ -40,36 +51,32 @@ class Parts {
  private:
   static constexpr Index kSize = 16384;  // elements: about 3 us
   struct Part {
-    const float* floats;    // null for float64
-    const double* doubles;  // null for float32
-    Index n;
+    const float* floats = nullptr;      // of a float32 tensor
+    const double* doubles = nullptr;    // of a float64 tensor
+    const Gradient* product = nullptr;  // whose elements begin at `first`
+    Index first = 0, n = 0;
   };
-  void add(const float* elements, Index n) {
-    for (Index first = 0; first < n; first += kSize) parts_.push_back({elements + first, nullptr, std::min(kSize, n - first)});
-    size_ += n;
+  void add_elements(const float* elements, Index n) {
+    cut(n, [=](Index first) { return Part{.floats = elements + first}; });
   }
-  void add(const double* elements, Index n) {
-    for (Index first = 0; first < n; first += kSize) parts_.push_back({nullptr, elements + first, std::min(kSize, n - first)});
+  void add_elements(const double* elements, Index n) {
+    cut(n, [=](Index first) { return Part{.doubles = elements + first}; });
+  }
+  template <class F> void cut(Index n, F&& part_at) {
+    for (Index first = 0; first < n; first += kSize) parts_.emplace_back(part_at(first)).n = std::min(kSize, n - first);
     size_ += n;
   }
   pool::Vector<Part> parts_;
   Index size_ = 0;
 };
 
-// The gradients as row-major tensors; copies where they are not.
-pool::Vector<Tensor> row_major(const Gradients& gradients) {
-  pool::Vector<Tensor> result;
-  result.reserve(gradients.size());
-  for (const Tensor& g : gradients) result.push_back(g.is_row_major() ? g : g.clone());
-  return result;
-}
-
-// The gradients as tensors; deferred products are multiplied in place. A TapeError if one was recorded: changing it would silently lose
-// derivatives.
-pool::Vector<Tensor*> changeable(const char* operation, pool::Vector<detail::Cotangent>& cotangents) {
+// The gradients as tensors; deferred products are multiplied in place, but for those that `keep` accepts. A TapeError if one was recorded:
+// changing it would silently lose derivatives.
+template <class Keep> pool::Vector<Tensor*> changeable(const char* operation, pool::Vector<Gradient>& gradients, Keep&& keep) {
   pool::Vector<Tensor*> tensors;
-  tensors.reserve(cotangents.size());
-  for (detail::Cotangent& c : cotangents) {
+  tensors.reserve(gradients.size());
+  for (Gradient& c : gradients) {
+    if (keep(c)) continue;
     Tensor& g = c.tensor();
     if (recording() && detail::active_tape()->holds(g))
       throw TapeError(fmt::format(
@@ -88,13 +95,27 @@ template <class F> void change(const pool::Vector<Tensor*>& gradients, F&& f) {
     detail::dispatch_floating(g->dtype(), [&](auto zero) { g->mutable_data<decltype(zero)>(); });
     tensors.push_back(*g);
   }
-  Parts(tensors).for_each([&]<class T>(std::size_t, const T* elements, Index n) { f(const_cast<T*>(elements), n); });
+  Parts parts;
+  for (const Tensor& t : tensors) parts.add(t);
+  parts.for_each([&]<class T>(std::size_t, const T* elements, Index n) { f(const_cast<T*>(elements), n); });
 }
 
 // Computes norms, in one or two passes over the elements.
 class Norm {
  public:
-  explicit Norm(const Gradients& gradients) : tensors_(row_major(gradients)), parts_(tensors_), results_(parts_.count()) {}
+  explicit Norm(const Gradients& gradients) {
+    tensors_.reserve(gradients.size());
+    for (std::size_t i = 0; i < gradients.size(); ++i) {
+      const Gradient& c = gradients.gradient(i);
+      if (c.is_short_product()) {
+        parts_.add(c);
+      } else {
+        const Tensor g = c.value();
+        parts_.add(tensors_.emplace_back(g.is_row_major() ? g : g.clone()));
+      }
+    }
+    results_.resize(parts_.count());
+  }
 
   double max() {
     run([](const auto* x, Index n) { return kernels::max_magnitude(x, n); });
@@ -148,7 +169,7 @@ double Gradients::norm(double p) const {
 
 double Gradients::clip_norm(double max, double p) {
   check_limit("clip_norm", max);
-  changeable("clip_norm", cotangents_);
+  changeable("clip_norm", gradients_, [](const Gradient& c) { return c.is_short_product(); });
   const double before = norm(p);
   if (before > max) *this *= max / (before + 1e-6);  // as PyTorch does
   return before;
@@ -156,12 +177,16 @@ double Gradients::clip_norm(double max, double p) {
 
 Gradients& Gradients::clip_value(double limit) {
   check_limit("clip_value", limit);
-  change(changeable("clip_value", cotangents_), [=](auto* elements, Index n) { kernels::clamp(elements, n, limit); });
+  const auto none = [](const Gradient&) { return false; };
+  change(changeable("clip_value", gradients_, none), [=](auto* elements, Index n) { kernels::clamp(elements, n, limit); });
   return *this;
 }
 
 Gradients& Gradients::operator*=(double factor) {
-  change(changeable("*=", cotangents_), [=](auto* elements, Index n) { kernels::scale(elements, n, factor); });
+  const auto can_wait = [](const Gradient& c) { return c.is_short_product() && !c.is_scaled(); };
+  change(changeable("*=", gradients_, can_wait), [=](auto* elements, Index n) { kernels::scale(elements, n, factor); });
+  for (Gradient& c : gradients_)
+    if (can_wait(c)) c.scale(factor);
   return *this;
 }
 

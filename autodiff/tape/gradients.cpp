@@ -16,11 +16,11 @@ Gradients& Gradients::operator=(const Gradients&) = default;
 Gradients& Gradients::operator=(Gradients&&) noexcept = default;
 Gradients::~Gradients() = default;
 
-void Gradients::add(detail::Cotangent gradient, const ParameterState* parameter) {
-  cotangents_.push_back(std::move(gradient));
+void Gradients::add(detail::Gradient gradient, const ParameterState* parameter) {
+  gradients_.push_back(std::move(gradient));
   parameters_.push_back(parameter);
 }
-void Gradients::add(Tensor gradient, const ParameterState* parameter) { add(detail::Cotangent(std::move(gradient)), parameter); }
+void Gradients::add(Tensor gradient, const ParameterState* parameter) { add(detail::Gradient(std::move(gradient)), parameter); }
 
 Tensor Gradients::of(const ParameterState* p) const {
   const auto found = std::find(parameters_.begin(), parameters_.end(), p);
@@ -38,10 +38,10 @@ Gradients& Gradients::operator+=(const Gradients& o) {
         fmt::format("Gradients: gradients of {} sources were added to gradients of {} others; both must be of the same sources in the same "
                     "order",
                     o.size(), size()));
-  pool::Vector<detail::Cotangent> sums;  // separate, so that an exception changes nothing
+  pool::Vector<detail::Gradient> sums;  // separate, so that an exception changes nothing
   sums.reserve(size());
   for (std::size_t i = 0; i < size(); ++i) sums.emplace_back(detail::add((*this)[i], o[i], Location::here()));
-  cotangents_ = std::move(sums);
+  gradients_ = std::move(sums);
   return *this;
 }
 

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <iterator>
 
-#include "autodiff/tape/cotangent.h"
+#include "autodiff/tape/gradient.h"
 #include "autodiff/tape/parameter.h"
 #include "autodiff/tensor/storage.h"
 #include "autodiff/tensor/tensor.h"
@@ -26,7 +26,7 @@ class Gradients {
   /// How many gradients there are, one for each parameter, and the ith of them.
   std::size_t size() const { return parameters_.size(); }
   bool empty() const { return parameters_.empty(); }
-  Tensor operator[](std::size_t i) const { return cotangents_[i].value(); }
+  Tensor operator[](std::size_t i) const { return gradients_[i].value(); }
   /// The gradient of the parameter. A TapeError if it was not among the sources.
   Tensor operator[](const Parameter& p) const { return of(p.ref().get()); }
   Tensor of(const ParameterState* p) const;
@@ -41,7 +41,7 @@ class Gradients {
     using pointer = void;
     using reference = Tensor;
     Iterator() = default;
-    explicit Iterator(const detail::Cotangent* at) : at_(at) {}
+    explicit Iterator(const detail::Gradient* at) : at_(at) {}
     Tensor operator*() const { return at_->value(); }
     Iterator& operator++() {
       ++at_;
@@ -51,10 +51,10 @@ class Gradients {
     friend bool operator==(Iterator a, Iterator b) { return a.at_ == b.at_; }
 
    private:
-    const detail::Cotangent* at_ = nullptr;
+    const detail::Gradient* at_ = nullptr;
   };
-  Iterator begin() const { return Iterator(cotangents_.data()); }
-  Iterator end() const { return Iterator(cotangents_.data() + cotangents_.size()); }
+  Iterator begin() const { return Iterator(gradients_.data()); }
+  Iterator end() const { return Iterator(gradients_.data() + gradients_.size()); }
 
   /// The p-norm of all elements together (computed in double), by default the Euclidean norm; for p = infinity the largest magnitude.
   /// NaN if an element is NaN. A ValueError unless p >= 1.
@@ -75,12 +75,12 @@ class Gradients {
   /// @name For sweeps and optimizers
   /// @{
   /// For operations: appends a gradient, maybe one that is still a product.
-  void add(detail::Cotangent gradient, const ParameterState* parameter);
-  const detail::Cotangent& cotangent(std::size_t i) const { return cotangents_[i]; }
+  void add(detail::Gradient gradient, const ParameterState* parameter);
+  const detail::Gradient& gradient(std::size_t i) const { return gradients_[i]; }
   /// @}
 
  private:
-  pool::Vector<detail::Cotangent> cotangents_;
+  pool::Vector<detail::Gradient> gradients_;
   pool::Vector<const ParameterState*> parameters_;
 };
 

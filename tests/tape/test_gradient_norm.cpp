@@ -72,7 +72,7 @@ Gradients pending() {
   const Tensor x = random.normal({3, 220});
   Tape tape;
   Gradients g = tape.gradient(mean(square(linear_relu(x, w, b))), ParameterList{w, b});
-  BOOST_TEST_REQUIRE(g.cotangent(0).is_product());
+  BOOST_TEST_REQUIRE(g.gradient(0).is_product());
   return g;
 }
 // The same values, as tensors.
@@ -80,7 +80,7 @@ Gradients looked_at() {
   const Gradients products = pending();
   Gradients g;
   for (std::size_t i = 0; i < products.size(); ++i) g.add(products[i], products.parameter(i));
-  BOOST_TEST_REQUIRE(!g.cotangent(0).is_product());
+  BOOST_TEST_REQUIRE(!g.gradient(0).is_product());
   return g;
 }
 
