@@ -5,13 +5,12 @@ include(GNUInstallDirs)
 set(headers ${CMAKE_INSTALL_INCLUDEDIR}/wengert)  # the exported include directory: the bare names autodiff/, nn/ belong to others
 set(package ${CMAKE_INSTALL_LIBDIR}/cmake/wengert)
 
-# Components for packages (WengertPackage.cmake): shared objects are `runtime`, all else is `development`.
+# Components for packages (WengertPackage.cmake): shared objects are `runtime`, that with MPI is `distributed`, all else is `development`.
 set(CMAKE_INSTALL_DEFAULT_COMPONENT_NAME development)
-set(shared_objects LIBRARY COMPONENT runtime NAMELINK_COMPONENT development)
 
 install(TARGETS wengert wengert_autodiff wengert_nn wengert_optim
   EXPORT wengertTargets
-  ${shared_objects}
+  LIBRARY COMPONENT runtime NAMELINK_COMPONENT development
   FILE_SET HEADERS DESTINATION ${headers}
   FILE_SET interop DESTINATION ${headers}
   INCLUDES DESTINATION ${headers})
@@ -19,7 +18,7 @@ install(EXPORT wengertTargets NAMESPACE wengert:: DESTINATION ${package})
 if(TARGET wengert_distributed)  # a component of its own, so that nobody else needs MPI
   install(TARGETS wengert_distributed
     EXPORT wengertDistributedTargets
-    ${shared_objects}
+    LIBRARY COMPONENT distributed NAMELINK_COMPONENT development
     FILE_SET HEADERS DESTINATION ${headers}
     FILE_SET interop DESTINATION ${headers}
     INCLUDES DESTINATION ${headers})
@@ -28,7 +27,7 @@ endif()
 
 get_target_property(WENGERT_LIBRARY_TYPE wengert_autodiff TYPE)
 configure_package_config_file(cmake/wengertConfig.cmake.in cmake/wengertConfig.cmake INSTALL_DESTINATION ${package})
-write_basic_package_version_file(cmake/wengertConfigVersion.cmake COMPATIBILITY SameMajorVersion)
+write_basic_package_version_file(cmake/wengertConfigVersion.cmake COMPATIBILITY ${WENGERT_COMPATIBILITY})
 install(FILES ${PROJECT_BINARY_DIR}/cmake/wengertConfig.cmake ${PROJECT_BINARY_DIR}/cmake/wengertConfigVersion.cmake DESTINATION ${package})
 
 # The libraries that exist, users before what they use.

@@ -59,7 +59,7 @@ function(wengert_library_options target)
   wengert_compile_options(${target})
   set_target_properties(${target} PROPERTIES
     VERSION ${PROJECT_VERSION}
-    SOVERSION ${PROJECT_VERSION_MAJOR}
+    SOVERSION ${WENGERT_INTERFACE_VERSION}
     INSTALL_RPATH $ORIGIN
     DEFINE_SYMBOL ""  # static and shared objects are the same, and compiled once where ccache is used
     # A static library too may end in a plugin.
