@@ -4,6 +4,7 @@
 // over the pool. The order of sums depends on the sizes alone.
 #include <algorithm>
 #include <limits>
+#include <type_traits>
 
 #include "autodiff/kernels/blocks.h"
 #include "autodiff/kernels/scratch.h"
@@ -31,20 +32,50 @@ struct SomeLines {
 /// Lines that are reduced side by side where inner > 1.
 inline constexpr Index kLinesAbreast = 32;
 
-/// The sum of term(i) for i in [first, first + n), in the type of the terms, by kPartial sums side by side.
-template <Index kPartial, class Term> WENGERT_LOOP auto sum_of_run(Index first, Index n, const Term& term) {
-  decltype(term(first)) partial[kPartial] = {};
+/// Many floats whose sum is a double are added in groups of kGroup before they are converted, which takes longer than adding them. The
+/// groups' errors average out below the last digit of a float32 result. Where a group may have overflowed, the sum is in double alone.
+inline constexpr Index kGroup = 4, kMany = 128;
+template <class Sum, class Term> inline constexpr bool kAddsGroups =
+    std::is_same_v<Sum, double>&& std::is_same_v<std::invoke_result_t<const Term&, Index>, float>;
+
+/// The sum of a group's terms: at first, first + step ...
+template <class Term> WENGERT_LOOP double sum_of_group(Index first, Index step, const Term& term) {
+  return static_cast<double>((term(first) + term(first + step)) + (term(first + 2 * step) + term(first + 3 * step)));
+}
+/// `sum`, or the sum of n terms in double if `sum` is no number.
+template <class Term> WENGERT_LOOP double checked_sum(double sum, Index first, Index n, Index step, const Term& term) {
+  if (sum - sum == 0) [[likely]]
+    return sum;
+  sum = 0;
+  for (Index k = 0; k < n; ++k) sum += static_cast<double>(term(first + k * step));
+  return sum;
+}
+
+/// The sum of term(i) for i in [first, first + n), by kPartial sums side by side. Sum is the type of the terms, or double for floats.
+template <Index kPartial, class Sum, class Term> WENGERT_LOOP Sum sum_of_run(Index first, Index n, const Term& term) {
+  constexpr Index kGroups = kGroup * kPartial;
+  Sum partial[kPartial] = {};
   Index i = 0;
+  if constexpr (kAddsGroups<Sum, Term>)
+    for (; n >= kMany && i + kGroups <= n; i += kGroups)
+      for (Index k = 0; k < kPartial; ++k) partial[k] += sum_of_group(first + i + k, kPartial, term);
   for (; i + kPartial <= n; i += kPartial)
-    for (Index k = 0; k < kPartial; ++k) partial[k] += term(first + i + k);
-  for (Index k = 0; i + k < n; ++k) partial[k] += term(first + i + k);
+    for (Index k = 0; k < kPartial; ++k) partial[k] += static_cast<Sum>(term(first + i + k));
+  for (Index k = 0; i + k < n; ++k) partial[k] += static_cast<Sum>(term(first + i + k));
   for (Index half = kPartial / 2; half > 0; half /= 2)
     for (Index k = 0; k < half; ++k) partial[k] += partial[k + half];
+  if constexpr (kAddsGroups<Sum, Term>) return checked_sum(partial[0], first, n, 1, term);
   return partial[0];
 }
 /// The same, with as many sums as are worth their own addition.
+template <class Sum, class Term> WENGERT_LOOP Sum sum_of_run(Index first, Index n, const Term& term) {
+  return n < kMany ? sum_of_run<8, Sum>(first, n, term) : sum_of_run<32, Sum>(first, n, term);
+}
 template <class Term> WENGERT_LOOP auto sum_of_run(Index first, Index n, const Term& term) {
-  return n < 128 ? sum_of_run<8>(first, n, term) : sum_of_run<32>(first, n, term);
+  return sum_of_run<decltype(term(first))>(first, n, term);
+}
+template <Index kPartial, class Term> WENGERT_LOOP auto sum_of_run(Index first, Index n, const Term& term) {
+  return sum_of_run<kPartial, decltype(term(first))>(first, n, term);
 }
 
 /// The sums of a(i) and of b(i) for i in [0, n), each as above.
@@ -61,7 +92,7 @@ template <Index kPartial, class A, class B> WENGERT_LOOP auto sums_of_run(Index 
   return TwoSums<T>{of_a[0], of_b[0]};
 }
 template <class A, class B> WENGERT_LOOP auto sums_of_run(Index n, const A& a, const B& b) {
-  return n < 128 ? sums_of_run<8>(n, a, b) : sums_of_run<32>(n, a, b);
+  return n < kMany ? sums_of_run<8>(n, a, b) : sums_of_run<32>(n, a, b);
 }
 
 /// f(line, position of its element `begin`, columns) for lines that lie side by side, at most `most` at a time.
@@ -73,47 +104,69 @@ template <class F> WENGERT_LOOP void for_each_strip(const SomeLines& l, Index mo
   }
 }
 
-/// finish(line, sum) with the sum of term(position, line) over its elements, in the type of the terms.
-template <class Term, class Finish> WENGERT_LOOP void sum_lines(const SomeLines& l, const Term& term, const Finish& finish) {
+/// finish(line, sum) with the sum of term(position, line) over its elements. Sum is the type of the terms, or double for floats.
+template <class Sum, class Term, class Finish> WENGERT_LOOP void sum_lines(const SomeLines& l, const Term& term, const Finish& finish) {
   const Index n = l.end - l.begin;
   if (l.inner == 1) {
     for (Index o = l.first; o < l.last; ++o)
-      finish(o, sum_of_run(
+      finish(o, sum_of_run<Sum>(
                     o * l.n + l.begin, n, [&](Index at) __attribute__((always_inline)) { return term(at, o); }));
     return;
   }
   for_each_strip(
       l, kLinesAbreast, [&](Index line, Index first, Index columns) __attribute__((always_inline)) {
-        decltype(term(first, line)) sums[kLinesAbreast] = {};
-        if (columns == kLinesAbreast) {
-          for (Index k = 0; k < n; ++k)
-            for (Index i = 0; i < kLinesAbreast; ++i) sums[i] += term(first + k * l.inner + i, line + i);
-        } else {
-          for (Index k = 0; k < n; ++k)
-            for (Index i = 0; i < columns; ++i) sums[i] += term(first + k * l.inner + i, line + i);
-        }
+        Sum sums[kLinesAbreast] = {};
+        const auto term_of = [&](Index i) __attribute__((always_inline)) {
+          return [&, i ](Index at) __attribute__((always_inline)) { return term(at, line + i); };
+        };
+        const auto add = [&](Index columns) __attribute__((always_inline)) {
+          Index k = 0;
+          if constexpr (kAddsGroups<Sum, decltype(term_of(0))>)
+            for (; n >= kMany && k + kGroup <= n; k += kGroup)
+              for (Index i = 0; i < columns; ++i) sums[i] += sum_of_group(first + k * l.inner + i, l.inner, term_of(i));
+          for (; k < n; ++k)
+            for (Index i = 0; i < columns; ++i) sums[i] += static_cast<Sum>(term(first + k * l.inner + i, line + i));
+        };
+        columns == kLinesAbreast ? add(kLinesAbreast) : add(columns);
+        if constexpr (kAddsGroups<Sum, decltype(term_of(0))>)
+          for (Index i = 0; i < columns; ++i) sums[i] = checked_sum(sums[i], first + i, n, l.inner, term_of(i));
         for (Index i = 0; i < columns; ++i) finish(line + i, sums[i]);
       });
 }
 /// to[line] = the sum.
-template <class T, class Term> WENGERT_LOOP void sum_lines(const SomeLines& l, T* to, const Term& term) {
-  sum_lines(
-      l, term, [to](Index line, auto sum) __attribute__((always_inline)) { to[line] = static_cast<T>(sum); });
+template <class Sum, class T, class Term> WENGERT_LOOP void sum_lines(const SomeLines& l, T* to, const Term& term) {
+  sum_lines<Sum>(
+      l, term, [to](Index line, Sum sum) __attribute__((always_inline)) { to[line] = static_cast<T>(sum); });
 }
 
-/// The largest of some numbers side by side; a NaN stays.
-template <class T> struct Largest {
-  T top[kLinesAbreast], nan[kLinesAbreast];
+/// The largest of kAbreast numbers side by side; a NaN stays.
+template <class T, Index kAbreast = kLinesAbreast> struct Largest {
+  T top[kAbreast], nan[kAbreast];  // nan: 0 or NaN
 
   WENGERT_LOOP explicit Largest(T least) {
-    for (Index k = 0; k < kLinesAbreast; ++k) top[k] = least, nan[k] = 0;
+    for (Index k = 0; k < kAbreast; ++k) top[k] = least, nan[k] = 0;
   }
   WENGERT_LOOP void take(Index k, T v) {
     top[k] = v > top[k] ? v : top[k];
     nan[k] = v == v ? nan[k] : v;
   }
   WENGERT_LOOP T of(Index k) const { return nan[k] == nan[k] ? top[k] : nan[k]; }
+  WENGERT_LOOP T of_all() {
+    for (Index half = kAbreast / 2; half > 0; half /= 2) {
+      for (Index k = 0; k < half; ++k) top[k] = top[k + half] > top[k] ? top[k + half] : top[k];
+      for (Index k = 0; k < half; ++k) nan[k] += nan[k + half];
+    }
+    return of(0);
+  }
 };
+template <Index kAbreast, class T, class Value> WENGERT_LOOP T largest_of_run(Index first, Index n, T least, const Value& value) {
+  Largest<T, kAbreast> largest(least);
+  Index i = 0;
+  for (; i + kAbreast <= n; i += kAbreast)
+    for (Index k = 0; k < kAbreast; ++k) largest.take(k, value(first + i + k));
+  for (Index k = 0; i + k < n; ++k) largest.take(k, value(first + i + k));
+  return largest.of_all();
+}
 /// to[line] = the largest value(position) of its elements, or NaN if one is; n > 0.
 template <class T, class Value> WENGERT_LOOP void max_lines(const SomeLines& l, T* to, const Value& value) {
   constexpr T kLeast = -std::numeric_limits<T>::infinity();
@@ -131,14 +184,7 @@ template <class T, class Value> WENGERT_LOOP void max_lines(const SomeLines& l, 
         to[o] = nan == nan ? top : nan;
         continue;
       }
-      Largest<T> largest(kLeast);
-      Index i = 0;
-      for (; i + kLinesAbreast <= n; i += kLinesAbreast)
-        for (Index k = 0; k < kLinesAbreast; ++k) largest.take(k, value(first + i + k));
-      for (Index k = 0; i + k < n; ++k) largest.take(k, value(first + i + k));
-      for (Index half = kLinesAbreast / 2; half > 0; half /= 2)
-        for (Index k = 0; k < half; ++k) largest.take(k, largest.of(k + half));
-      to[o] = largest.of(0);
+      to[o] = largest_of_run<kLinesAbreast>(first, n, kLeast, value);
     }
     return;
   }
@@ -221,15 +267,14 @@ template <class F> void for_blocks_of_parts(const Lines& l, double ns, F&& f) {
   });
 }
 
-/// finish(line, sum) with the sum of term(position, line). The sums of the parts of a long line are added in their order.
-template <class Term, class Finish> void sum_all_lines(const Lines& l, double ns, const Term& term, const Finish& finish) {
-  using Sum = decltype(term(Index{}, Index{}));
+/// finish(line, sum) with the sum of term(position, line), as sum_lines has it. The parts of a long line are added in their order.
+template <class Sum, class Term, class Finish> void sum_all_lines(const Lines& l, double ns, const Term& term, const Finish& finish) {
   const Index count = l.count(), parts = PartsOfLines(l).count;
   const Scratch<Sum> sums_of_parts(parts * count);
   Sum* const sums = sums_of_parts.data();
   for_blocks_of_parts(l, ns, [&](const SomeLines& some, Index p) {
     run_on_best_target([=]() __attribute__((always_inline)) {
-      sum_lines(some, sums + p * count, term);
+      sum_lines<Sum>(some, sums + p * count, term);
       for (Index line = some.first; parts == 1 && line < some.last; ++line) finish(line, sums[line]);
     });
   });
@@ -237,6 +282,10 @@ template <class Term, class Finish> void sum_all_lines(const Lines& l, double ns
     for (Index p = 1; p < parts; ++p) sums[line] += sums[p * count + line];
     finish(line, sums[line]);
   }
+}
+
+template <class Term, class Finish> void sum_all_lines(const Lines& l, double ns, const Term& term, const Finish& finish) {
+  sum_all_lines<decltype(term(Index{}, Index{}))>(l, ns, term, finish);
 }
 
 /// to[line] = the largest value(position), or NaN if one is; n > 0.

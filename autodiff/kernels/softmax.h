@@ -37,8 +37,8 @@ template <class T> void softmax_lines(const T* x, T* y, const Lines& l, bool log
           some, tops, [x](Index i) __attribute__((always_inline)) { return x[i]; });
       for_each_in_lines(
           some, y, tops, tops, [x](Index i, T t, T) __attribute__((always_inline)) { return fn::straight::exp(x[i] - t); });
-      sum_lines(
-          some, scales, [y](Index i, Index) __attribute__((always_inline)) { return static_cast<double>(y[i]); });
+      sum_lines<double>(
+          some, scales, [y](Index i, Index) __attribute__((always_inline)) { return y[i]; });
       if (!logarithm) {
         for (Index i = some.first; i < some.last; ++i) scales[i] = 1 / scales[i];
         for_each_in_lines(

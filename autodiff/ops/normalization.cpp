@@ -710,9 +710,8 @@ Tensor root_mean_square_now(const Tensor& x, double eps, const Tensor& weight) {
     constexpr T kLeast = sizeof(T) == 4 ? T(0x1p-80) : T(0x1p-800), kMost = sizeof(T) == 4 ? T(0x1p120) : T(0x1p1000);
     const kernels::Scratch<T> inverse(rows);
     const T* const from = dense.data<T>();
-    kernels::sum_all_lines(
-        {rows, n, 1}, kernels::cost::kCopy<T>,
-        [from](Index at, Index) __attribute__((always_inline)) { return static_cast<double>(from[at] * from[at]); },
+    kernels::sum_all_lines<double>(
+        {rows, n, 1}, kernels::cost::kCopy<T>, [from](Index at, Index) __attribute__((always_inline)) { return from[at] * from[at]; },
         [ to = inverse.data(), n, eps, all = &usual ](Index row, double sum) __attribute__((always_inline)) {
           const T square = static_cast<T>(sum / static_cast<double>(n)) + static_cast<T>(eps);
           if (!(square >= kLeast && square <= kMost)) all->store(false, std::memory_order_relaxed);

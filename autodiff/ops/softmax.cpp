@@ -35,7 +35,7 @@ template <class Term, class Combine> Tensor rule(const Tensor& y, const Tensor& 
     pool::Vector<T> sums(static_cast<std::size_t>(l.count()));
     kernels::for_blocks_of_lines(l, kernels::cost::kFormula<T>, [&](const kernels::SomeLines& some) {
       kernels::run_elements<T>([&]() __attribute__((always_inline)) {
-        sum_lines(
+        sum_lines<double>(
             some, sums.data(), [ p, q, term ](Index i, Index) __attribute__((always_inline)) { return term(p[i], q[i]); });
         for_each_in_lines(
             some, to, sums.data(), sums.data(),
@@ -62,7 +62,7 @@ class Softmax : public OperationWithOptions {
   Tensor carry(const Tensor& y, const Tensor& m) const {
     if (recording()) return y * (m - sum(m * y, dim_, {.keepdim = true}));
     return rule(
-        y, m, dim_, [](auto y, auto m) __attribute__((always_inline)) { return static_cast<double>(y) * static_cast<double>(m); },
+        y, m, dim_, [](auto y, auto m) __attribute__((always_inline)) { return y * m; },
         [](auto y, auto m, auto sum) __attribute__((always_inline)) { return y * (m - sum); });
   }
   // [rule]
@@ -79,7 +79,7 @@ class LogSoftmax : public OperationWithOptions {
   void vjp(const Saved& s, std::span<const Tensor> y_bar, Cotangents& x_bar) const override {
     x_bar[0] = recording() ? y_bar[0] - exp(s.y()) * sum(y_bar[0], dim_, {.keepdim = true})
                            : rule(
-                                 s.y(), y_bar[0], dim_, [](auto, auto m) __attribute__((always_inline)) { return static_cast<double>(m); },
+                                 s.y(), y_bar[0], dim_, [](auto, auto m) __attribute__((always_inline)) { return m; },
                                  [](auto y, auto m, auto sum) __attribute__((always_inline)) { return m - fn::straight::exp(y) * sum; });
   }
   void jvp(const Saved& s, std::span<const Tensor> x_dot, std::span<Tensor> y_dot) const override {

@@ -22,8 +22,8 @@ template <class T> detail::Wide<T> sum_row(const T* x, Index n, Index step) {
   if (step == 1 && n >= 64) {
     detail::Wide<T> sum = 0;
     kernels::run_on_best_target([&]() __attribute__((always_inline)) {
-      sum = kernels::sum_of_run(
-          0, n, [x](Index i) __attribute__((always_inline)) { return static_cast<detail::Wide<T>>(x[i]); });
+      sum = kernels::sum_of_run<detail::Wide<T>>(
+          0, n, [x](Index i) __attribute__((always_inline)) { return x[i]; });
     });
     return sum;
   }
@@ -33,9 +33,8 @@ template <class T> detail::Wide<T> sum_row(const T* x, Index n, Index step) {
 
 // finish(i, sum) for each element i of the result.
 template <class T, class Finish> void sum_all_lines(const kernels::Lines& lines, const T* x, const Finish& finish) {
-  kernels::sum_all_lines(
-      lines, kernels::cost::kCopy<T>, [x](Index at, Index) __attribute__((always_inline)) { return static_cast<detail::Wide<T>>(x[at]); },
-      finish);
+  kernels::sum_all_lines<detail::Wide<T>>(
+      lines, kernels::cost::kCopy<T>, [x](Index at, Index) __attribute__((always_inline)) { return x[at]; }, finish);
 }
 
 // y = the sums of x over the divisor.

@@ -45,10 +45,10 @@ Tensor of_distances(const Tensor& x, const Dims& dims, const detail::Reduced& r,
 // The sum of square(from_mean(x, dims)), to the bit.
 Tensor sum_of_squared_distances(const Tensor& x, const Dims& dims, const detail::Reduced& r, bool keepdim) {
   return of_distances(x, dims, r, keepdim, []<class T>(const kernels::Lines& lines, const T* in, const T* c, T* out) {
-    kernels::sum_all_lines(
+    kernels::sum_all_lines<double>(
         lines, kernels::cost::kCopy<T>, [ in, c ](Index at, Index line) __attribute__((always_inline)) {
           const T distance = in[at] - c[line];
-          return static_cast<double>(distance * distance);
+          return distance * distance;
         },
         [out](Index line, double sum) __attribute__((always_inline)) { out[line] = static_cast<T>(sum); });
     return true;

@@ -424,6 +424,38 @@ BOOST_AUTO_TEST_CASE(results_are_made_where_the_user_called) {
     BOOST_TEST(to_string(y.made_at()).rfind("test_reductions.cpp:", 0) == 0u, to_string(y.made_at()));
 }
 
+// Groups of floats are added before they are converted.
+BOOST_AUTO_TEST_CASE(sums_of_many_floats_have_the_digits_of_those_in_double) {
+  for (const Shape& shape : {Shape{127, 127}, Shape{128, 129}, Shape{700, 1000}, Shape{40, 5000}, Shape{5000, 40}})
+    for (const double low : {0.0, -1.0}) {
+      const Tensor x = Generator(3).uniform(shape, low, 1);
+      for (const Dims& dims : {Dims{0}, Dims{1}, Dims{0, 1}}) {
+        const Tensor in_double = x.to(float64), found = sum(x, dims).to(float64), expected = sum(in_double, dims);
+        const Tensor terms = sum(abs(in_double), dims);
+        // The result is rounded to a float; groups add a quarter of that at most.
+        const double error = max(abs(found - expected) / terms).item();
+        BOOST_TEST(error <= 1.25 * 0x1p-24, to_string(shape) << " over " << to_string(dims) << ": " << error);
+      }
+    }
+  const Tensor ones = Tensor::ones({1000, 300});
+  BOOST_TEST(sum(ones).item() == 300000);
+}
+
+BOOST_AUTO_TEST_CASE(sums_of_floats_whose_groups_overflow) {
+  std::vector<float> numbers(512, 3e38f);
+  for (std::size_t i = 256; i < 512; ++i) numbers[i] = -3e38f;
+  numbers[7] = 2e38f;
+  const Tensor row = Tensor::from(numbers), rows = stack({row, row}), columns = transpose(rows);
+  const double expected = static_cast<double>(2e38f) - static_cast<double>(3e38f);
+  for (const Tensor& s : {sum(row), sum(rows, {1}), sum(columns, {0}), sum(columns.contiguous(), {0})})
+    for (const double v : s.to_vector<double>()) BOOST_TEST(v == static_cast<double>(static_cast<float>(expected)));
+  BOOST_TEST(mean(rows).item() == static_cast<double>(static_cast<float>(expected / 512)));
+  numbers[9] = std::numeric_limits<float>::infinity();
+  BOOST_TEST(sum(Tensor::from(numbers)).item() == std::numeric_limits<double>::infinity());
+  numbers[300] = std::numeric_limits<float>::quiet_NaN();
+  BOOST_TEST(std::isnan(sum(Tensor::from(numbers)).item()));
+}
+
 // Outside recording they are two passes, of the same numbers.
 BOOST_AUTO_TEST_CASE(variances_have_the_same_bits_whether_they_are_recorded_or_not) {
   for (const Dtype dtype : {float64, float32})
