@@ -10,6 +10,7 @@
 namespace wengert {
 
 namespace detail {
+class PendingProducts;
 class TapeState;
 struct TapeNode;
 struct Slot;
@@ -63,7 +64,9 @@ inline MatrixFactor transposed(const Tensor& matrix) { return {matrix, true}; }
 /// the input was broadcast; the sweep sums over the repetitions. Some terms can be added in place while they are computed.
 class Cotangents {
  public:
-  Cotangents(Tensor* x_bar, detail::Slot* const* slots, bool recorded) : x_bar_(x_bar), slots_(slots), recorded_(recorded) {}
+  /// `products` collects products that are added together; null: each is added at once.
+  Cotangents(Tensor* x_bar, detail::Slot* const* slots, bool recorded, detail::PendingProducts* products = nullptr)
+      : x_bar_(x_bar), slots_(slots), products_(products), recorded_(recorded) {}
   /// Whether input i needs a cotangent.
   bool needs(int i) const { return slots_[i] != nullptr; }
   Tensor& operator[](int i) { return x_bar_[i]; }
@@ -71,12 +74,14 @@ class Cotangents {
   /// zeros. Null if the rule must assign x_bar[i] instead: there is no cotangent yet, it is shared, or the sweep is recorded. Input i must
   /// need a cotangent.
   Tensor* accumulator(int i);
-  /// Adds the product left right to the cotangent of input i, in place or deferred where that is faster. Input i must need a cotangent.
+  /// Adds the product left right to the cotangent of input i: in place, deferred, or together with later ones where that is faster. Input i
+  /// must need a cotangent.
   void add_product(int i, const MatrixFactor& left, const MatrixFactor& right);
 
  private:
   Tensor* x_bar_;
   detail::Slot* const* slots_;  // of the inputs that need a cotangent, else null
+  detail::PendingProducts* products_;
   bool recorded_;
 };
 

@@ -9,6 +9,7 @@
 #include "autodiff/scalar/statements.h"
 #include "autodiff/tape/leaves.h"
 #include "autodiff/tape/operation.h"
+#include "autodiff/tape/pending_products.h"
 #include "autodiff/tape/stable_vector.h"
 #include "autodiff/tape/tape.h"
 #include "autodiff/tape/timer.h"
@@ -24,7 +25,8 @@ struct Slot {
   Dtype dtype;
   bool needs_cotangent = false;  // in a sweep: it is a source or depends on one
   bool is_source = false;
-  bool may_defer = false;  // its cotangent may be a deferred product
+  bool may_defer = false;     // its cotangent may be a deferred product
+  bool awaits_terms = false;  // products wait to be added to its cotangent (pending_products.h)
 };
 
 /// An input of a node.
@@ -62,12 +64,13 @@ struct TapeNode {
 struct SweepArrays {
   pool::Vector<Tensor> y_bar, x_bar;
   pool::Vector<Slot*> slots;  // of the inputs that need a cotangent, else null
+  PendingProducts products;
 
   void make_room(std::uint32_t inputs, std::uint32_t outputs) {
     if (x_bar.size() < inputs) x_bar.resize(inputs), slots.resize(inputs);
     if (y_bar.size() < outputs) y_bar.resize(outputs);
   }
-  void clear() { y_bar.clear(), x_bar.clear(), slots.clear(); }
+  void clear() { y_bar.clear(), x_bar.clear(), slots.clear(), products.clear(); }
 };
 
 /// The adjoints of a scalar for several targets at once: rows of a Jacobian (kernels/adjoints.h).

@@ -13,7 +13,9 @@ namespace wengert {
 
 Tensor* Cotangents::accumulator(int i) {
   if (recorded_) return nullptr;
-  Tensor& sum = slots_[i]->cotangent.tensor();
+  detail::Slot& slot = *slots_[i];
+  if (slot.awaits_terms) products_->add_to(slot);
+  Tensor& sum = slot.cotangent.tensor();
   return sum.may_write_in_place() ? &sum : nullptr;
 }
 
@@ -24,6 +26,7 @@ void Cotangents::add_product(int i, const MatrixFactor& left, const MatrixFactor
     slot.cotangent = detail::Cotangent::product(left.matrix, right.matrix);
     return;
   }
+  if (products_ && slot.cotangent.defined() && products_->take(slot, left, right)) return;
   Tensor* const sum = accumulator(i);
   if (!sum || !detail::add_product_in_place(*sum, left, right)) x_bar_[i] = detail::multiply(left, right);
 }
@@ -65,7 +68,7 @@ ReverseSweep::CleanUp::~CleanUp() {
   for (std::uint32_t k = 0; k < slots; ++k) {
     Slot& slot = t.slots[k];
     slot.cotangent = Cotangent();
-    slot.needs_cotangent = slot.is_source = slot.may_defer = false;
+    slot.needs_cotangent = slot.is_source = slot.may_defer = slot.awaits_terms = false;
   }
 }
 
@@ -75,12 +78,20 @@ void ReverseSweep::request(std::uint32_t slot, bool may_defer) {
   s.may_defer = may_defer && !record_;
 }
 
+// The cotangent of a slot, all of it.
+inline Tensor& ReverseSweep::cotangent_of(Slot& slot) {
+  if (slot.awaits_terms) [[unlikely]]
+    t_.arrays.products.add_to(slot);
+  return slot.cotangent.tensor();
+}
+
 void ReverseSweep::run(const Source& target, std::uint32_t index, const Tensor& seed, const AfterNode* after) {
   // Only what depends on a source needs a cotangent. Scalars always have one.
   mark_dependents(
       t_, 0, true, [&](std::uint32_t slot) { return t_.slots[slot].needs_cotangent; },
       [&](std::uint32_t slot) { t_.slots[slot].needs_cotangent = true; });
   set_seed(target, index, seed);
+  collects_products_ = !record_ && !after;  // what is called behind a node reads cotangents
   ReverseStatements<double> statements(t_, adjoints_, variables_only_);
   t_.walk_back([&](std::uint32_t first) { statements.down_to(first); },
                [&](const TapeNode& node) {
@@ -88,6 +99,7 @@ void ReverseSweep::run(const Source& target, std::uint32_t index, const Tensor& 
                  if (after) [[unlikely]]
                    (*after)(node);
                });
+  t_.arrays.products.add_all();
 }
 
 void ReverseSweep::set_seed(const Source& target, std::uint32_t index, const Tensor& seed) {
@@ -142,7 +154,7 @@ void ReverseSweep::reverse_operation(const TapeNode& node) {
   if (!take_cotangents_of_outputs(node)) return;
   const CallSite rule = CallSite::of_rule(node.site());
   if (find_inputs(node)) {
-    Cotangents x_bar(a.x_bar.data(), a.slots.data(), record_);
+    Cotangents x_bar(a.x_bar.data(), a.slots.data(), record_, collects_products_ ? &a.products : nullptr);
     node.operation->vjp(Saved(t_, node), {a.y_bar.data(), node.outputs}, x_bar);
   }
   accumulate_inputs(node);
@@ -156,9 +168,9 @@ bool ReverseSweep::take_cotangents_of_outputs(const TapeNode& node) {
     Slot& slot = t_.slots[node.first_output + j];
     Tensor& y_bar = t_.arrays.y_bar[j];
     if (slot.is_source) {
-      y_bar = slot.cotangent.tensor();
+      y_bar = cotangent_of(slot);
     } else {
-      y_bar = std::move(slot.cotangent.tensor());
+      y_bar = std::move(cotangent_of(slot));
     }
     any |= y_bar.defined();
   }
@@ -194,7 +206,7 @@ void ReverseSweep::accumulate_inputs(const TapeNode& node) {
 
 // [accumulate]
 void ReverseSweep::accumulate(Slot& slot, Tensor g, Location site) {
-  Tensor& sum = slot.cotangent.tensor();
+  Tensor& sum = cotangent_of(slot);
   const bool in_place = !record_ && sum.may_write_in_place();
   if (g.shape() != slot.shape) {
     if (in_place) return add_sum_in_place(sum, g, site);
@@ -218,7 +230,7 @@ void ReverseSweep::accumulate(Slot& slot, Tensor g, Location site) {
 // Tensor cotangent -> scalar adjoints.
 void ReverseSweep::reverse_stack(const TapeNode& node) {
   Slot& slot = t_.slots[node.first_output];
-  const Tensor g = slot.is_source ? slot.cotangent.tensor() : std::move(slot.cotangent.tensor());
+  const Tensor g = slot.is_source ? cotangent_of(slot) : std::move(cotangent_of(slot));
   if (!g.defined()) return;
   for (std::uint32_t i = 0; i < node.inputs; ++i) {
     const Input& x = t_.input(node, i);
@@ -244,7 +256,7 @@ void ReverseSweep::reverse_element(const TapeNode& node) {
   }
   const double adjoint = adjoints_[node.first_output];
   if (adjoint == 0) return;
-  Tensor& sum = slot.cotangent.tensor();
+  Tensor& sum = cotangent_of(slot);
   if (!sum.defined()) {
     sum = Tensor::zeros(slot.shape, slot.dtype, node.site());
   } else if (!sum.may_write_in_place()) {

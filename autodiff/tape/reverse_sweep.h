@@ -52,10 +52,12 @@ class ReverseSweep {
   inline bool find_inputs(const TapeNode& node);
   inline void accumulate_inputs(const TapeNode& node);
   inline void accumulate(Slot& slot, Tensor g, Location site);
+  inline Tensor& cotangent_of(Slot& slot);
   inline void release_saved(const TapeNode& node);
 
   TapeState& t_;
   const bool consume_, record_, variables_only_;
+  bool collects_products_ = false;
   double* adjoints_;
   CleanUp clean_up_;
   PauseForSweep pause_;
