@@ -21,7 +21,6 @@
 #include "autodiff/io/in_quotes.h"
 #include "autodiff/io/mapped_file.h"
 #include "autodiff/io/mapped_npy.h"
-#include "autodiff/ops.h"
 #include "autodiff/tensor/dispatch.h"
 
 namespace wengert {
@@ -249,11 +248,10 @@ Tensor parse_npy(const std::string& name, Bytes bytes) {
   const Header header = parse_header(name, bytes);
   const Bytes data = bytes.subspan(header.data_at);
   if (!header.fortran) return elements_of(name, header, header.shape, data);
-  // In Fortran order, the data are those of the transpose in row-major order.
-  Shape reversed = header.shape, back = header.shape;
-  std::reverse(reversed.begin(), reversed.end());
-  for (int i = 0; i < back.rank(); ++i) back[i] = back.rank() - 1 - i;
-  return permute(elements_of(name, header, reversed, data), back).contiguous();
+  const Tensor elements = elements_of(name, header, header.shape, data);  // in Fortran order: the first index changes fastest
+  Shape strides = header.shape;
+  for (int i = 0; i < strides.rank(); ++i) strides[i] = header.shape.size(0, i);
+  return view(elements, header.shape, strides, 0, elements.made_at()).contiguous();
 }
 
 const char* descr_of(Dtype dtype) {
