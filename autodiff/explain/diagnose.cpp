@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string_view>
+#include <utility>
 
 #include "autodiff/explain/autopsy.h"
 #include "autodiff/explain/finite.h"
@@ -509,10 +510,16 @@ void check_gradients(TapeState& tape, const Source& target, std::uint32_t target
     }
   }
   if (finite) return;
-  // The rules must not add to what the sweep has left.
-  for (std::uint32_t k = 0; k < tape.slots.size(); ++k) tape.slots[k].cotangent = Cotangent();
+  // The rules must neither add to what the sweep has left nor leave products undone.
+  pool::Vector<Cotangent> left;
+  left.reserve(tape.slots.size());
+  for (std::uint32_t k = 0; k < tape.slots.size(); ++k) {
+    left.push_back(std::exchange(tape.slots[k].cotangent, Cotangent()));
+    tape.slots[k].may_defer = false;
+  }
   Autopsy autopsy(tape, target.scalar, target_index);
   if (std::optional<Diagnosis> d = autopsy.backward(seed)) throw FoundNotFinite(*d);
+  for (std::uint32_t k = 0; k < tape.slots.size(); ++k) tape.slots[k].cotangent = std::move(left[k]);
 }
 
 }  // namespace wengert::detail

@@ -60,7 +60,7 @@ class Profile {
   /// @name Time outside operations, in seconds
   /// @{
   double between() const;   ///< from the last operation of a tape to its sweep
-  double sweeping() const;  ///< sweeps without the rules of operations: the statements of Scalars, for the most part
+  double sweeping() const;  ///< sweeps without the rules of operations: statements of Scalars, and products that are added together
   double outside() const;   ///< between the end of a sweep and the next tape: optimizer, data
   /// @}
   std::uint64_t sweeps() const;  ///< how many there were, those inside checkpoints included

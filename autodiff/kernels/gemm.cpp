@@ -322,7 +322,7 @@ template <class T> Cut cut(Index m, Index n, Index k, Index least_columns, const
   Cut best{part_of(m, least_down, height_of_tile), n};
   if (threads == 1) return best;
   // With few rows of A or few terms, reading B or writing C takes longer than the arithmetic.
-  constexpr double kMove = 12;  // of an element, in multiplications and additions that take as long
+  constexpr double kMove = 12;  // moving one element takes as long as this many multiplications and additions
   const auto height = static_cast<double>(m), width = static_cast<double>(n), depth = static_cast<double>(std::max(k, Index(1)));
   const double work = std::max({2 * depth * height * width, kMove * depth * width, kMove * height * width});
   const Index most = std::min(Index(4) * threads, static_cast<Index>(work / kLeastWork<T>));
@@ -333,8 +333,8 @@ template <class T> Cut cut(Index m, Index n, Index k, Index least_columns, const
     for (Index across = 1; across == 1 || down * across <= most; ++across) {
       const Index columns = part_of(n, across, width_of_tile);
       if (across > 1 && columns < least_columns) break;
-      const auto down_to = static_cast<double>(rows), wide = static_cast<double>(columns);
-      const double block = static_cast<double>(k) * (2 * down_to * wide + copies.b * wide + copies.a * down_to);
+      const auto block_rows = static_cast<double>(rows), block_columns = static_cast<double>(columns);
+      const double block = static_cast<double>(k) * (2 * block_rows * block_columns + copies.b * block_columns + copies.a * block_rows);
       const double time = block * (static_cast<double>(count_of(down * across, threads)) + kUnevenness);
       if (time < least_time) {
         least_time = time;

@@ -116,7 +116,12 @@ class Pool {
  public:
   bool run(std::int64_t blocks, void (*block)(void*, std::int64_t), void* context, int threads) {
     if (!acquire()) return false;
-    resize(threads - 1);
+    try {
+      resize(threads - 1);
+    } catch (const std::bad_alloc&) {  // the caller does the work alone; the next job tries again
+      release();
+      return false;
+    }
     const int room = static_cast<int>(std::min<std::int64_t>(blocks - 1, worker_count_));
     job_.block = block;
     job_.context = context;
@@ -142,7 +147,10 @@ class Pool {
   // Ends workers beyond what `threads` needs at once if the pool is idle; otherwise the next job does.
   void shrink(int threads) {
     if (!acquire()) return;
-    if (worker_count_ >= threads) resize(threads - 1);
+    try {
+      if (worker_count_ >= threads) resize(threads - 1);
+    } catch (const std::bad_alloc&) {  // the next job tries again
+    }
     release();
   }
 

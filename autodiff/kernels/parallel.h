@@ -23,7 +23,8 @@ int usable_threads();
 /// What a block covers must depend on the work alone, never on num_threads(), so that results have the same bits for any number of threads
 /// (but where no bit can depend on what else a block covers).
 /// A block should be worth 5 us or more: taking one costs some 0.1 us, and the first of a job a microsecond or two.
-/// The first exception of a block is rethrown here; blocks that had not begun by then are left out. Allocates nothing.
+/// The first exception of a block is rethrown here; blocks that had not begun by then are left out. Allocates nothing, except where it
+/// starts threads.
 template <class Function> void parallel_blocks(std::int64_t blocks, Function&& function) {
   using Callable = std::remove_reference_t<Function>;
   const auto call = [](void* context, std::int64_t index) { (*static_cast<Callable*>(context))(index); };

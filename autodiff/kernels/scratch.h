@@ -10,7 +10,7 @@ namespace wengert::kernels {
 
 /// `count` numbers or plain structs that are not set. Released by whichever thread destroys it.
 template <class T> class Scratch {
-  static_assert(std::is_trivial_v<T>);
+  static_assert(std::is_trivial_v<T>, "Scratch holds numbers and plain structs: its elements are neither constructed nor destroyed");
 
  public:
   explicit Scratch(Index count) : bytes_(bytes_of(count)), data_(static_cast<T*>(pool::allocate(bytes_))) {}

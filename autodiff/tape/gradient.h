@@ -1,7 +1,7 @@
 #pragma once
 // Internal.
-// A gradient among Gradients: the cotangent of a source. A deferred product waits on, until an optimizer reads it block by block. Clipping
-// multiplies such a product by a factor, which waits with it.
+// A gradient in a Gradients: the cotangent of a source. A deferred product stays deferred until an optimizer reads it block by block;
+// clipping multiplies it by a factor, which is kept with it and applied when the elements are computed.
 #include <type_traits>
 #include <utility>
 

@@ -10,8 +10,8 @@
 namespace wengert::detail {
 namespace {
 
-// With more terms, or fewer bytes of elements, adding a product at once takes no longer.
-constexpr Index kMaxTermsOfOne = 16, kMinBytes = 1 << 17;
+// With more terms, or a smaller or narrower result, collecting a product does not pay.
+constexpr Index kMaxTermsOfOne = 16, kMinBytes = 1 << 17, kMinWidth = 128;
 constexpr Index kMaxTerms = 64;  // that wait for a cotangent
 
 bool is_dense_matrix(const Tensor& x) { return x.rank() == 2 && x.is_row_major(); }
@@ -51,8 +51,9 @@ bool PendingProducts::take(Slot& slot, const MatrixFactor& left, const MatrixFac
   const bool left_rows = left.transposed, right_rows = !right.transposed;  // whether terms are rows of the matrices
   const auto [terms, m] = size_of(left, left_rows);
   const Index n = size_of(right, right_rows).width;
-  if (terms > kMaxTermsOfOne || m * n * bytes_of(slot.dtype) < kMinBytes || slot.shape != Shape{m, n}) return false;
-  auto sum = std::find_if(sums_.begin(), sums_.end(), [&](const Sum& s) { return s.slot == &slot; });
+  if (terms > kMaxTermsOfOne || std::min(m, n) < kMinWidth || m * n * bytes_of(slot.dtype) < kMinBytes || slot.shape != Shape{m, n})
+    return false;
+  auto sum = find(slot);
   if (sum == sums_.end()) {
     const Location site = left.matrix.made_at();
     sums_.push_back(
@@ -77,9 +78,16 @@ void PendingProducts::add(Sum& s) {
   sum = detail::add(sum, multiply(transposed(left), right), sum.made_at());
 }
 
+pool::Vector<PendingProducts::Sum>::iterator PendingProducts::find(const Slot& slot) {
+  return std::find_if(sums_.begin(), sums_.end(), [&](const Sum& s) { return s.slot == &slot; });
+}
+
 void PendingProducts::add_to(Slot& slot) {
-  for (Sum& s : sums_)
-    if (s.slot == &slot) return add(s);
+  const auto sum = find(slot);
+  if (sum == sums_.end()) return;
+  add(*sum);
+  if (sum != sums_.end() - 1) *sum = std::move(sums_.back());
+  sums_.pop_back();
 }
 
 void PendingProducts::add_all() {

@@ -13,7 +13,7 @@ namespace wengert::detail {
 class PendingProducts {
  public:
   /// Takes the terms of a product for the cotangent of `slot`, which has a value already. Returns false, and takes nothing, if there are
-  /// many terms or few elements.
+  /// many terms, or few elements or a narrow matrix.
   bool take(Slot& slot, const MatrixFactor& left, const MatrixFactor& right);
   /// Adds what waits for the cotangent of `slot`, or of all slots.
   void add_to(Slot& slot);
@@ -28,6 +28,7 @@ class PendingProducts {
     Tensor left, right;
   };
   static void add(Sum& sum);
+  pool::Vector<Sum>::iterator find(const Slot& slot);
 
   pool::Vector<Sum> sums_;
 };

@@ -91,7 +91,7 @@ void ReverseSweep::run(const Source& target, std::uint32_t index, const Tensor& 
       t_, 0, true, [&](std::uint32_t slot) { return t_.slots[slot].needs_cotangent; },
       [&](std::uint32_t slot) { t_.slots[slot].needs_cotangent = true; });
   set_seed(target, index, seed);
-  collects_products_ = !record_ && !after;  // what is called behind a node reads cotangents
+  collects_products_ = !record_ && !after;  // a callback after a node reads cotangents, so they must be complete
   ReverseStatements<double> statements(t_, adjoints_, variables_only_);
   t_.walk_back([&](std::uint32_t first) { statements.down_to(first); },
                [&](const TapeNode& node) {

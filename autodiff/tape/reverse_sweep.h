@@ -28,7 +28,7 @@ class ReverseSweep {
   void request(std::uint32_t slot, bool may_defer);
   using AfterNode = FunctionRef<void(const TapeNode&)>;
   /// Sweeps from the target down to the first record. The target's cotangent is the seed, or 1 if that is undefined. `after` is called
-  /// behind each node.
+  /// after each node.
   void run(const Source& target, std::uint32_t index, const Tensor& seed, const AfterNode* after = nullptr);
 
  private:

@@ -86,9 +86,19 @@ template <class X, class F, class... Leading> decltype(auto) apply_to_all(F&& f,
   }
 }
 
+/// A result as a tensor: itself, or a Scalar as one of rank 0.
+template <class Y> Tensor result_of_check(const Y& y, Dtype dtype) {
+  if constexpr (std::is_convertible_v<const Y&, Tensor>) {
+    return y;
+  } else {
+    static_assert(std::is_convertible_v<const Y&, Scalar>, "check_gradient: the function must return a Tensor or a Scalar");
+    return select(stack({Scalar(y)}, dtype), 0, 0);
+  }
+}
+
 }  // namespace detail
 
-/// Checks the derivatives of f at x, where f takes one or more tensors (or one `std::span<const Tensor>`) and returns a tensor:
+/// Checks the derivatives of f at x, where f takes one or more tensors (or one `std::span<const Tensor>`) and returns a tensor or a Scalar:
 ///
 ///     check_gradient([](const Tensor& a, const Tensor& b) { return matmul(a, b); }, {a, b})
 ///
@@ -101,17 +111,19 @@ template <class X, class F, class... Leading> decltype(auto) apply_to_all(F&& f,
 ///
 /// For float32 inputs the differences are computed in float64 if f accepts it.
 template <class F> GradientCheck check_gradient(F&& f, std::initializer_list<Tensor> x, const GradientCheckOptions& options = {}) {
-  const auto call = [&](std::span<const Tensor> inputs) -> Tensor { return detail::apply_to_all<Tensor>(f, inputs); };
+  const auto call = [&](std::span<const Tensor> inputs) {
+    return detail::result_of_check(detail::apply_to_all<Tensor>(f, inputs), inputs.empty() ? float64 : inputs[0].dtype());
+  };
   return detail::check_gradient(call, {x.begin(), x.size()}, options);
 }
 
 /// The same for a function of one or more Scalars (or one `std::span<const Scalar>`) that returns a Scalar.
 template <class F> GradientCheck check_gradient(F&& f, std::span<const double> x, const GradientCheckOptions& options = {}) {
-  const auto call = [&](std::span<const Tensor> inputs) -> Tensor {
+  const auto call = [&](std::span<const Tensor> inputs) {
     std::vector<Scalar> s;
     for (Index i = 0; i < inputs[0].size(); ++i) s.push_back(inputs[0](i));
     const Scalar y = detail::apply_to_all<Scalar>(f, std::span<const Scalar>(s));
-    return select(stack({y}, inputs[0].dtype()), 0, 0);
+    return detail::result_of_check(y, inputs[0].dtype());
   };
   const Tensor inputs[] = {Tensor::from(x, {static_cast<Index>(x.size())})};
   return detail::check_gradient(call, inputs, options);

@@ -457,6 +457,19 @@ BOOST_AUTO_TEST_CASE(a_sound_tape_is_said_to_be_sound) {
   BOOST_TEST(tape.gradient(loss, x).element(0) == 1.0);
 }
 
+// Such a gradient is a product that is left to the optimizer.
+BOOST_AUTO_TEST_CASE(a_large_gradient_that_overflows_is_found) {
+  const Parameter w(Tensor::zeros({200, 200}), "w");
+  Tape tape({.check_finite = true});
+  const Tensor loss = 1e20 * sum(linear(Tensor::full({2, 200}, 1e20, float32), w));
+  try {
+    tape.gradient(loss, ParameterList{w});
+    BOOST_ERROR("nothing was thrown");
+  } catch (const NotFiniteError& e) {
+    BOOST_TEST(contains(e.what(), "linear"), e.what());
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_parameter_that_is_not_finite_is_named) {
   const Parameter w(Tensor::from({1, kInf}, float64), "w");
   Tape tape;

@@ -110,6 +110,16 @@ BOOST_AUTO_TEST_CASE(planes_are_cut_into_parts_that_cover_them) {
   }
 }
 
+BOOST_AUTO_TEST_CASE(the_sum_of_an_empty_line_is_0) {
+  for (const kernels::Lines& lines : {kernels::Lines{5, 0, 1}, kernels::Lines{1, 0, 5}}) {
+    std::array<double, 5> sums;
+    sums.fill(-1);
+    kernels::sum_all_lines(
+        lines, 1, [](Index, Index) { return 1.0; }, [to = sums.data()](Index line, double sum) { to[line] = sum; });
+    BOOST_TEST((sums == std::array<double, 5>{}));
+  }
+}
+
 // Every line is reduced as it is alone, and long ones in parts of a size that the line gives.
 BOOST_AUTO_TEST_CASE(lines_are_reduced_alike_wherever_they_lie) {
   for (const kernels::Lines l :

@@ -71,7 +71,7 @@ double rounding(Dtype dtype) { return dtype == float32 ? 2e-6 : 4e-15; }
 
 }  // namespace
 
-BOOST_AUTO_TEST_CASE(products_that_wait_give_the_sum) {
+BOOST_AUTO_TEST_CASE(waiting_products_add_up_to_the_gradient) {
   for (const Dtype dtype : {float32, float64}) {
     const Tensor w = numbers({kRows, kColumns}, 100, dtype);
     for (const Use& use : uses(dtype))
@@ -104,9 +104,9 @@ BOOST_AUTO_TEST_CASE(several_weights_and_several_uses_of_each) {
 }
 
 // Other terms are added in between, and weights that are a result themselves pass their cotangent on.
-BOOST_AUTO_TEST_CASE(a_cotangent_that_is_read_has_what_waited) {
+BOOST_AUTO_TEST_CASE(reading_a_cotangent_adds_what_waits) {
   for (const Dtype dtype : {float32, float64}) {
-    const Tensor v = numbers({kRows, kColumns}, 100, dtype), direction = numbers({kRows, kColumns}, 102, dtype);
+    const Tensor v = numbers({kRows, kColumns}, 100, dtype);
     const auto all = uses(dtype);
     const auto loss_of = [&](const Tensor& x) {
       const Tensor w = tanh(x);
@@ -125,6 +125,26 @@ BOOST_AUTO_TEST_CASE(a_cotangent_that_is_read_has_what_waited) {
     };
     BOOST_TEST(difference(slope(false), slope(true)) < rounding(dtype));  // a recorded sweep adds each product at once
   }
+}
+
+BOOST_AUTO_TEST_CASE(a_retained_tape_gives_the_same_again) {
+  const Tensor weights = numbers({kRows, kColumns}, 100, float32);
+  const Use use = uses(float32)[0];
+  Tape tape;
+  const Tensor w = tape.variable(weights);
+  Tensor loss = sum(use(w, 0));
+  for (int step = 1; step < 30; ++step) loss += sum(use(w, step));
+  const std::vector<float> first = tape.gradient(loss, wrt(w), {.retain = true}).to_vector<float>();
+  BOOST_TEST((tape.gradient(loss, wrt(w)).to_vector<float>() == first));
+}
+
+// Narrow matrices do not wait, whatever their size.
+BOOST_AUTO_TEST_CASE(two_heads_of_a_large_batch) {
+  const Tensor h = numbers({20000, 8}, 1, float32), a = numbers({1, 8}, 2, float32), b = numbers({3, 8}, 3, float32);
+  Tape tape;
+  const Tensor x = tape.variable(h);
+  const Tensor found = tape.gradient(sum(linear(x, a)) + 2 * sum(linear(x, b)), x);
+  BOOST_TEST(difference(found, expand(sum(a, {0}) + 2 * sum(b, {0}), h.shape())) < rounding(float32));
 }
 
 BOOST_AUTO_TEST_CASE(the_same_bits_on_any_number_of_threads) {

@@ -50,6 +50,12 @@ BOOST_AUTO_TEST_CASE(functions_of_scalars_pass) {
       {0.5, 2, -1});
 }
 
+BOOST_AUTO_TEST_CASE(functions_of_tensors_may_return_a_scalar) {
+  WENGERT_CHECK_GRADIENT([](const Tensor& x) { return x(0, 1) * exp(x(1, 2)); }, {x});  // an expression
+  WENGERT_CHECK_GRADIENT([](const Tensor& x, const Tensor& y) { return Scalar((x * y)(1, 2) / 2); }, {x[0], x});
+  WENGERT_CHECK_GRADIENT([](const Tensor& x) -> Scalar { return square(x(0, 1)); }, {x.to(float32)});
+}
+
 BOOST_AUTO_TEST_CASE(the_complex_step_and_the_hand_formula_may_be_given) {
   const auto f = [](const auto& x, const auto& y) { return exp(x) * sin(y) + x * y; };
   const double a = 0.5, b = 2;
