@@ -37,7 +37,7 @@ inline constexpr Index kLinesAbreast = 32;
 /// the last digit of a float32 result. Where a group may have overflowed, the sum is in double alone.
 inline constexpr Index kGroup = 4, kMany = 128;
 template <class Sum, class Term> inline constexpr bool kAddsGroups =
-    std::is_same_v<Sum, double>&& std::is_same_v<std::invoke_result_t<const Term&, Index>, float>;
+    std::conjunction_v<std::is_same<Sum, double>, std::is_same<std::invoke_result_t<const Term&, Index>, float>>;
 
 /// The sum of a group's terms: at first, first + step ...
 template <class Term> WENGERT_LOOP double sum_of_group(Index first, Index step, const Term& term) {
@@ -140,12 +140,12 @@ template <class Sum, class T, class Term> WENGERT_LOOP void sum_lines(const Some
       l, term, [to](Index line, Sum sum) __attribute__((always_inline)) { to[line] = static_cast<T>(sum); });
 }
 
-/// The largest of kAbreast numbers side by side; a NaN stays.
-template <class T, Index kAbreast = kLinesAbreast> struct Largest {
-  T top[kAbreast], nan[kAbreast];  // nan: 0 or NaN
+/// The largest of some numbers side by side; a NaN stays.
+template <class T> struct Largest {
+  T top[kLinesAbreast], nan[kLinesAbreast];  // nan: 0 or NaN
 
   WENGERT_LOOP explicit Largest(T least) {
-    for (Index k = 0; k < kAbreast; ++k) top[k] = least, nan[k] = 0;
+    for (Index k = 0; k < kLinesAbreast; ++k) top[k] = least, nan[k] = 0;
   }
   WENGERT_LOOP void take(Index k, T v) {
     top[k] = v > top[k] ? v : top[k];
@@ -153,21 +153,13 @@ template <class T, Index kAbreast = kLinesAbreast> struct Largest {
   }
   WENGERT_LOOP T of(Index k) const { return nan[k] == nan[k] ? top[k] : nan[k]; }
   WENGERT_LOOP T of_all() {
-    for (Index half = kAbreast / 2; half > 0; half /= 2) {
+    for (Index half = kLinesAbreast / 2; half > 0; half /= 2) {
       for (Index k = 0; k < half; ++k) top[k] = top[k + half] > top[k] ? top[k + half] : top[k];
       for (Index k = 0; k < half; ++k) nan[k] += nan[k + half];
     }
     return of(0);
   }
 };
-template <Index kAbreast, class T, class Value> WENGERT_LOOP T largest_of_run(Index first, Index n, T least, const Value& value) {
-  Largest<T, kAbreast> largest(least);
-  Index i = 0;
-  for (; i + kAbreast <= n; i += kAbreast)
-    for (Index k = 0; k < kAbreast; ++k) largest.take(k, value(first + i + k));
-  for (Index k = 0; i + k < n; ++k) largest.take(k, value(first + i + k));
-  return largest.of_all();
-}
 /// to[line] = the largest value(position) of its elements, or NaN if one is; n > 0.
 template <class T, class Value> WENGERT_LOOP void max_lines(const SomeLines& l, T* to, const Value& value) {
   constexpr T kLeast = -std::numeric_limits<T>::infinity();
@@ -185,7 +177,12 @@ template <class T, class Value> WENGERT_LOOP void max_lines(const SomeLines& l, 
         to[o] = nan == nan ? top : nan;
         continue;
       }
-      to[o] = largest_of_run<kLinesAbreast>(first, n, kLeast, value);
+      Largest<T> largest(kLeast);
+      Index i = 0;
+      for (; i + kLinesAbreast <= n; i += kLinesAbreast)
+        for (Index k = 0; k < kLinesAbreast; ++k) largest.take(k, value(first + i + k));
+      for (Index k = 0; i + k < n; ++k) largest.take(k, value(first + i + k));
+      to[o] = largest.of_all();
     }
     return;
   }

@@ -116,9 +116,7 @@ class Pool {
  public:
   bool run(std::int64_t blocks, void (*block)(void*, std::int64_t), void* context, int threads) {
     if (!acquire()) return false;
-    try {
-      resize(threads - 1);
-    } catch (const std::bad_alloc&) {  // the caller does the work alone; the next job tries again
+    if (!resize(threads - 1)) {
       release();
       return false;
     }
@@ -147,10 +145,7 @@ class Pool {
   // Ends workers beyond what `threads` needs at once if the pool is idle; otherwise the next job does.
   void shrink(int threads) {
     if (!acquire()) return;
-    try {
-      if (worker_count_ >= threads) resize(threads - 1);
-    } catch (const std::bad_alloc&) {  // the next job tries again
-    }
+    if (worker_count_ >= threads) resize(threads - 1);
     release();
   }
 
@@ -270,11 +265,17 @@ class Pool {
     }
   }
 
-  // Only the owner calls this. Workers look at each other, so they begin and end together.
-  void resize(int count) {
-    if (count == wanted_workers_) return;
+  // Only the owner calls this. Workers look at each other, so they begin and end together. Returns false if there is no memory for them;
+  // the next job tries again.
+  bool resize(int count) {
+    if (count == wanted_workers_) return true;
     stop_workers();
-    start_workers(count);
+    try {
+      start_workers(count);
+    } catch (const std::bad_alloc&) {
+      return false;
+    }
+    return true;
   }
 
   void stop_workers() {

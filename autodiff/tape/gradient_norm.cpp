@@ -36,7 +36,7 @@ class Parts {
       if (part.product) {
         const kernels::Scratch<float> elements(part.n);
         part.product->copy_elements(part.first, part.n, elements.data());
-        f(static_cast<std::size_t>(i), const_cast<const float*>(elements.data()), part.n);
+        f(static_cast<std::size_t>(i), static_cast<const float*>(elements.data()), part.n);
       } else if (part.floats) {
         f(static_cast<std::size_t>(i), part.floats, part.n);
       } else {

@@ -9,13 +9,22 @@
 
 namespace wengert {
 
+namespace {
+
+// The cotangent of a slot with what waits to be added to it. `products` may be null if nothing does.
+inline Tensor& whole_cotangent(detail::Slot& slot, detail::PendingProducts* products) {
+  if (slot.awaits_terms) [[unlikely]]
+    products->add_to(slot);
+  return slot.cotangent.tensor();
+}
+
+}  // namespace
+
 // ---- receiving the cotangents that a rule computes --------------------------------------------------------------------------
 
 Tensor* Cotangents::accumulator(int i) {
   if (recorded_) return nullptr;
-  detail::Slot& slot = *slots_[i];
-  if (slot.awaits_terms) products_->add_to(slot);
-  Tensor& sum = slot.cotangent.tensor();
+  Tensor& sum = whole_cotangent(*slots_[i], products_);
   return sum.may_write_in_place() ? &sum : nullptr;
 }
 
@@ -78,12 +87,7 @@ void ReverseSweep::request(std::uint32_t slot, bool may_defer) {
   s.may_defer = may_defer && !record_;
 }
 
-// The cotangent of a slot, all of it.
-inline Tensor& ReverseSweep::cotangent_of(Slot& slot) {
-  if (slot.awaits_terms) [[unlikely]]
-    t_.arrays.products.add_to(slot);
-  return slot.cotangent.tensor();
-}
+inline Tensor& ReverseSweep::cotangent_of(Slot& slot) { return whole_cotangent(slot, &t_.arrays.products); }
 
 void ReverseSweep::run(const Source& target, std::uint32_t index, const Tensor& seed, const AfterNode* after) {
   // Only what depends on a source needs a cotangent. Scalars always have one.
