@@ -9,7 +9,12 @@
 #include "autodiff/functions/exponential.h"
 #include "autodiff/functions/special.h"
 
+// Inlined, whatever the compiler thinks. Not where nothing is optimised: functions of many Scalars would compile four times as slowly.
+#ifdef __OPTIMIZE__
 #define WENGERT_INLINE __attribute__((always_inline)) inline
+#else
+#define WENGERT_INLINE inline
+#endif
 
 namespace wengert::detail {
 
