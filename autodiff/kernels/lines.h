@@ -29,13 +29,15 @@ struct SomeLines {
       : n(all.n), inner(all.inner), first(first), last(last), begin(begin), end(end) {}
 };
 
-/// Lines that are reduced side by side where inner > 1.
-inline constexpr Index kLinesAbreast = 32;
+/// Elements of a line that are reduced side by side, and their lines where inner > 1: of these, whole lines of the cache.
+inline constexpr Index kAbreast = 32;
+template <class T> inline constexpr Index kLinesAbreast = sizeof(T) == 4 ? 2 * kAbreast : kAbreast;
 
 /// Many floats whose sum is a double are added in groups of kGroup before they are converted, which takes longer than adding them. A group
 /// is rounded at most twice, which changes a sum by at most 2^-23 of the sum of magnitudes; on most data the errors cancel and stay below
-/// the last digit of a float32 result. Where a group may have overflowed, the sum is in double alone.
-inline constexpr Index kGroup = 4, kMany = 128;
+/// the last digit of a float32 result. Fewer floats, of lines side by side, are added in pairs, which are rounded once. Where a group or a
+/// pair may have overflowed, the sum is in double alone.
+inline constexpr Index kGroup = 4, kMany = 128, kSome = 32;
 template <class Sum, class Term> inline constexpr bool kAddsGroups =
     std::conjunction_v<std::is_same<Sum, double>, std::is_same<std::invoke_result_t<const Term&, Index>, float>>;
 
@@ -43,9 +45,12 @@ template <class Sum, class Term> inline constexpr bool kAddsGroups =
 template <class Term> WENGERT_LOOP double sum_of_group(Index first, Index step, const Term& term) {
   return static_cast<double>((term(first) + term(first + step)) + (term(first + 2 * step) + term(first + 3 * step)));
 }
+template <class Term> WENGERT_LOOP double sum_of_pair(Index first, Index step, const Term& term) {
+  return static_cast<double>(term(first) + term(first + step));
+}
 /// `sum`, or the sum of n terms in double if `sum` is no number.
 template <class Term> WENGERT_LOOP double checked_sum(double sum, Index first, Index n, Index step, const Term& term) {
-  if (n < kMany || sum - sum == 0) [[likely]]
+  if (sum - sum == 0) [[likely]]
     return sum;
   sum = 0;
   for (Index k = 0; k < n; ++k) sum += static_cast<double>(term(first + k * step));
@@ -114,21 +119,25 @@ template <class Sum, class Term, class Finish> WENGERT_LOOP void sum_lines(const
                     o * l.n + l.begin, n, [&](Index at) __attribute__((always_inline)) { return term(at, o); }));
     return;
   }
+  constexpr Index kMost = kLinesAbreast<std::decay_t<decltype(term(Index{}, Index{}))>>;
   for_each_strip(
-      l, kLinesAbreast, [&](Index line, Index first, Index columns) __attribute__((always_inline)) {
-        Sum sums[kLinesAbreast] = {};
+      l, kMost, [&](Index line, Index first, Index columns) __attribute__((always_inline)) {
+        Sum sums[kMost] = {};
         const auto term_of = [&](Index i) __attribute__((always_inline)) {
           return [&, i ](Index at) __attribute__((always_inline)) { return term(at, line + i); };
         };
         const auto add = [&](Index columns) __attribute__((always_inline)) {
           Index k = 0;
-          if constexpr (kAddsGroups<Sum, decltype(term_of(0))>)
+          if constexpr (kAddsGroups<Sum, decltype(term_of(0))>) {
             for (; n >= kMany && k + kGroup <= n; k += kGroup)
               for (Index i = 0; i < columns; ++i) sums[i] += sum_of_group(first + k * l.inner + i, l.inner, term_of(i));
+            for (; n >= kSome && k + 2 <= n; k += 2)
+              for (Index i = 0; i < columns; ++i) sums[i] += sum_of_pair(first + k * l.inner + i, l.inner, term_of(i));
+          }
           for (; k < n; ++k)
             for (Index i = 0; i < columns; ++i) sums[i] += static_cast<Sum>(term(first + k * l.inner + i, line + i));
         };
-        columns == kLinesAbreast ? add(kLinesAbreast) : add(columns);
+        columns == kMost ? add(kMost) : add(columns);
         if constexpr (kAddsGroups<Sum, decltype(term_of(0))>)
           for (Index i = 0; i < columns; ++i) sums[i] = checked_sum(sums[i], first + i, n, l.inner, term_of(i));
         for (Index i = 0; i < columns; ++i) finish(line + i, sums[i]);
@@ -141,11 +150,11 @@ template <class Sum, class T, class Term> WENGERT_LOOP void sum_lines(const Some
 }
 
 /// The largest of some numbers side by side; a NaN stays.
-template <class T> struct Largest {
-  T top[kLinesAbreast], nan[kLinesAbreast];  // nan: 0 or NaN
+template <class T, Index count> struct Largest {
+  T top[count], nan[count];  // nan: 0 or NaN
 
   WENGERT_LOOP explicit Largest(T least) {
-    for (Index k = 0; k < kLinesAbreast; ++k) top[k] = least, nan[k] = 0;
+    for (Index k = 0; k < count; ++k) top[k] = least, nan[k] = 0;
   }
   WENGERT_LOOP void take(Index k, T v) {
     top[k] = v > top[k] ? v : top[k];
@@ -153,7 +162,7 @@ template <class T> struct Largest {
   }
   WENGERT_LOOP T of(Index k) const { return nan[k] == nan[k] ? top[k] : nan[k]; }
   WENGERT_LOOP T of_all() {
-    for (Index half = kLinesAbreast / 2; half > 0; half /= 2) {
+    for (Index half = count / 2; half > 0; half /= 2) {
       for (Index k = 0; k < half; ++k) top[k] = top[k + half] > top[k] ? top[k + half] : top[k];
       for (Index k = 0; k < half; ++k) nan[k] += nan[k + half];
     }
@@ -167,7 +176,7 @@ template <class T, class Value> WENGERT_LOOP void max_lines(const SomeLines& l, 
   if (l.inner == 1) {
     for (Index o = l.first; o < l.last; ++o) {
       const Index first = o * l.n + l.begin;
-      if (n < kLinesAbreast) {
+      if (n < kAbreast) {
         T top = kLeast, nan = 0;
         for (Index i = first; i < first + n; ++i) {
           const T v = value(i);
@@ -177,21 +186,22 @@ template <class T, class Value> WENGERT_LOOP void max_lines(const SomeLines& l, 
         to[o] = nan == nan ? top : nan;
         continue;
       }
-      Largest<T> largest(kLeast);
+      Largest<T, kAbreast> largest(kLeast);
       Index i = 0;
-      for (; i + kLinesAbreast <= n; i += kLinesAbreast)
-        for (Index k = 0; k < kLinesAbreast; ++k) largest.take(k, value(first + i + k));
+      for (; i + kAbreast <= n; i += kAbreast)
+        for (Index k = 0; k < kAbreast; ++k) largest.take(k, value(first + i + k));
       for (Index k = 0; i + k < n; ++k) largest.take(k, value(first + i + k));
       to[o] = largest.of_all();
     }
     return;
   }
+  constexpr Index kMost = kLinesAbreast<T>;
   for_each_strip(
-      l, kLinesAbreast, [&](Index line, Index first, Index columns) __attribute__((always_inline)) {
-        Largest<T> largest(kLeast);
-        if (columns == kLinesAbreast) {
+      l, kMost, [&](Index line, Index first, Index columns) __attribute__((always_inline)) {
+        Largest<T, kMost> largest(kLeast);
+        if (columns == kMost) {
           for (Index k = 0; k < n; ++k)
-            for (Index i = 0; i < kLinesAbreast; ++i) largest.take(i, value(first + k * l.inner + i));
+            for (Index i = 0; i < kMost; ++i) largest.take(i, value(first + k * l.inner + i));
         } else {
           for (Index k = 0; k < n; ++k)
             for (Index i = 0; i < columns; ++i) largest.take(i, value(first + k * l.inner + i));
@@ -244,7 +254,7 @@ template <class T, class F> void for_each_in_all_lines(const Lines& l, double ns
 struct PartsOfLines {
   explicit PartsOfLines(const Lines& l) {
     constexpr Index kPart = 32768;
-    const Index part = l.inner == 1 ? kPart : kPart / kLinesAbreast;
+    const Index part = l.inner == 1 ? kPart : kPart / kAbreast;
     size = l.n < 2 * part ? std::max(l.n, Index{1}) : part;
     count = std::max((l.n + size - 1) / size, Index{1});
   }
@@ -254,7 +264,7 @@ struct PartsOfLines {
 /// f(some lines, p) for the pth parts of all lines, in blocks over the pool.
 template <class F> void for_blocks_of_parts(const Lines& l, double ns, F&& f) {
   const PartsOfLines parts(l);
-  const Index strip = l.inner == 1 ? 1 : kLinesAbreast, strips = (l.count() + strip - 1) / strip;
+  const Index strip = l.inner == 1 ? 1 : kLinesAbreast<float>, strips = (l.count() + strip - 1) / strip;
   for_blocks_of(strips * parts.count, ns * static_cast<double>(strip * parts.size), [&](Index at, Index last) {
     for (Index next; at < last; at = next) {  // strips of the same part
       const Index p = at / strips, first_strip = at - p * strips;

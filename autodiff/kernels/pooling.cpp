@@ -21,64 +21,65 @@ Index plane_out(const Pooling& p) { return p.height.out * p.width.out; }
 
 // ---- maxima ------------------------------------------------------------------------------------------------------------------------
 
-// Some neighbouring outputs of each row, and for every column of the window those of them for which it is not padding. Their maxima are
-// kept apart from the results, so that the loops over outputs become vectors.
-class ColumnPart {
+// The maxima of some neighbouring outputs of a row. They are kept apart from the results, so that the loops over outputs become vectors.
+class Maxima {
  public:
-  static constexpr Index most = 64;
-  ColumnPart(const WindowAxis& width, Index first)
-      : axis_(width), outputs_{first, std::min(first + most, width.out)}, inside_(width.kernel) {
-    in_pairs_ = width.kernel == 2 && width.stride == 2 && width.dilation == 1;
-    for (Index s = 0; s < width.kernel; ++s) {
-      inside_.data()[s] = inside(width, s, outputs_);
-      in_pairs_ &= inside_.data()[s].size() == outputs_.size();
+  static constexpr Index most = 64;  // outputs at once
+  explicit Maxima(const Pooling& p) : height_(p.height), width_(p.width), inside_(width_.kernel) {
+    Range without_padding{0, width_.out};
+    for (Index s = 0; s < width_.kernel; ++s) {
+      inside_.data()[s] = inside(width_, s, {0, width_.out});
+      without_padding = common(without_padding, inside_.data()[s]);
     }
+    if (width_.kernel == 2 && width_.stride == 2 && width_.dilation == 1) pairs_ = without_padding;
   }
 
   // y of these outputs in row i of a plane x.
-  template <class T> [[gnu::always_inline]] void values(const WindowAxis& height, Index i, const T* x, T* y) const {
+  template <class T> [[gnu::always_inline]] void values(Range outputs, Index i, const T* x, T* y) const {
     T best[most];
     for (T& b : best) b = -std::numeric_limits<T>::infinity();
-    const Range rows = unpadded(height, i);
+    const Range rows = unpadded(height_, i);
+    const bool in_pairs = common(pairs_, outputs).size() == outputs.size();
     for (Index r = rows.first; r < rows.last; ++r) {
-      const T* const row = x + height.input(i, r) * axis_.in;
-      if (in_pairs_) {
-        const T* const from = row + axis_.input(outputs_.first, 0);
-        for (Index j = 0; j < outputs_.size(); ++j) best[j] = larger(larger(best[j], from[2 * j]), from[2 * j + 1]);
+      const T* const row = x + height_.input(i, r) * width_.in;
+      if (in_pairs) {
+        const T* const from = row + width_.input(outputs.first, 0);
+        for (Index j = 0; j < outputs.size(); ++j) best[j] = larger(larger(best[j], from[2 * j]), from[2 * j + 1]);
         continue;
       }
-      for (Index s = 0; s < axis_.kernel; ++s) {
-        const Index first = inside_.data()[s].first - outputs_.first, last = inside_.data()[s].last - outputs_.first;
-        const T* const from = row + axis_.input(outputs_.first, s);
+      for (Index s = 0; s < width_.kernel; ++s) {
+        const Range some = common(inside_.data()[s], outputs);
+        const Index first = some.first - outputs.first, last = some.last - outputs.first;
+        const T* const from = row + width_.input(outputs.first, s);
         const auto take = [&](auto step) __attribute__((always_inline)) {
           for (Index j = first; j < last; ++j) best[j] = larger(best[j], from[j * step]);
         };
-        if (axis_.stride == 2) {  // known to the compiler, it reads vectors
+        if (width_.stride == 2) {  // known to the compiler, it reads vectors
           take(std::integral_constant<Index, 2>());
         } else {
-          take(axis_.stride);
+          take(width_.stride);
         }
       }
     }
-    std::copy_n(best, outputs_.size(), y);
+    std::copy_n(best, outputs.size(), y);
   }
   // y and `at` of these outputs in row i of a plane x.
   template <class T, class Position>
-  [[gnu::always_inline]] void maxima(const WindowAxis& height, Index i, const T* x, T* y, Position* at) const {
+  [[gnu::always_inline]] void values_and_positions(Range outputs, Index i, const T* x, T* y, Position* at) const {
     T best[most];
     std::int32_t where[most];
-    const Index n = outputs_.size(), step = axis_.stride;
+    const Index n = outputs.size(), step = width_.stride;
     for (Index j = 0; j < n; ++j) {
       best[j] = -std::numeric_limits<T>::infinity();
       where[j] = nowhere;
     }
-    const Range rows = unpadded(height, i);
+    const Range rows = unpadded(height_, i);
     for (Index r = rows.first; r < rows.last; ++r) {
-      const T* const row = x + height.input(i, r) * axis_.in;
-      for (Index s = 0; s < axis_.kernel; ++s) {
-        const Index first = inside_.data()[s].first - outputs_.first, last = inside_.data()[s].last - outputs_.first;
-        const Index offset = axis_.input(outputs_.first, s);
-        const auto position = static_cast<std::int32_t>(r * axis_.kernel + s);
+      const T* const row = x + height_.input(i, r) * width_.in;
+      for (Index s = 0; s < width_.kernel; ++s) {
+        const Range some = common(inside_.data()[s], outputs);
+        const Index first = some.first - outputs.first, last = some.last - outputs.first, offset = width_.input(outputs.first, s);
+        const auto position = static_cast<std::int32_t>(r * width_.kernel + s);
         for (Index j = first; j < last; ++j) {
           const T v = row[offset + j * step], b = best[j];
           const bool wins = !(v <= b) & (b == b);  // larger, or the first NaN
@@ -89,13 +90,18 @@ class ColumnPart {
     }
     std::int32_t least = 0;
     for (Index j = 0; j < n; ++j) least = std::min(least, where[j]);
-    if (least == nowhere) place_infinities(rows.first, where);
+    if (least == nowhere) place_infinities(rows.first, outputs, where);
     for (Index j = 0; j < n; ++j) y[j] = best[j];
     for (Index j = 0; j < n; ++j) at[j] = static_cast<Position>(where[j]);
   }
 
  private:
   static constexpr std::int32_t nowhere = -1;
+
+  static Range common(Range a, Range b) {
+    const Index first = std::max(a.first, b.first);
+    return {first, std::max(first, std::min(a.last, b.last))};
+  }
 
   // The larger one, or the first NaN.
   template <class T> [[gnu::always_inline]] static T larger(T best, T v) {
@@ -104,32 +110,25 @@ class ColumnPart {
   }
 
   // Nothing is larger than -inf: where all elements are that, the first one is the maximum.
-  void place_infinities(Index row, std::int32_t* where) const {
-    for (Index j = 0; j < outputs_.size(); ++j)
-      if (where[j] == nowhere) where[j] = static_cast<std::int32_t>(row * axis_.kernel + unpadded(axis_, outputs_.first + j).first);
+  void place_infinities(Index row, Range outputs, std::int32_t* where) const {
+    for (Index j = 0; j < outputs.size(); ++j)
+      if (where[j] == nowhere) where[j] = static_cast<std::int32_t>(row * width_.kernel + unpadded(width_, outputs.first + j).first);
   }
 
-  const WindowAxis& axis_;
-  Range outputs_;
-  Scratch<Range> inside_;
-  bool in_pairs_;  // the windows are pairs of neighbours, and none of these outputs has padding: the usual ones, in one pass
+  const WindowAxis &height_, &width_;
+  Scratch<Range> inside_;  // for every column of the window, the outputs for which it is not padding
+  Range pairs_{0, 0};      // the outputs whose windows are pairs of neighbours without padding: the usual ones, in one pass
 };
 
-// f(some columns, plane, row i of its outputs, number of the first of them) for all outputs, in a loop on the best instruction set.
+// f(some outputs, plane, their row i, position of the first of them) for all outputs, in a loop on the best instruction set.
 template <class F> void for_each_row_of_outputs(const Pooling& p, const F& f) {
-  constexpr Index kCached = 8192;  // elements of planes that stay near while their columns take turns
-  const Index together = std::max<Index>(kCached / std::max<Index>(plane_in(p), 1), 1);
   for_blocks_of_planes(p, [&](Index first, Index last) {
-    for (Index begin = first; begin < last; begin += together) {
-      const Index end = std::min(begin + together, last);
-      for (Index j = 0; j < p.width.out; j += ColumnPart::most) {
-        const ColumnPart part(p.width, j);
-        run_on_best_target([&]() __attribute__((always_inline)) {
-          for (Index n = begin; n < end; ++n)
-            for (Index i = 0; i < p.height.out; ++i) f(part, n, i, n * plane_out(p) + i * p.width.out + j);
-        });
-      }
-    }
+    run_on_best_target([&]() __attribute__((always_inline)) {
+      for (Index n = first; n < last; ++n)
+        for (Index i = 0; i < p.height.out; ++i)
+          for (Index j = 0; j < p.width.out; j += Maxima::most)
+            f(Range{j, std::min(j + Maxima::most, p.width.out)}, n, i, n * plane_out(p) + i * p.width.out + j);
+    });
   });
 }
 
@@ -199,14 +198,16 @@ template <class T> void add_row(Index n, const T* from, T* to) {
 }  // namespace
 
 template <class T, class Position> void max_pool(const Pooling& p, const T* x, T* y, Position* at) {
+  const Maxima maxima(p);
   for_each_row_of_outputs(
-      p, [ =, &p ](const ColumnPart& part, Index plane, Index i, Index output)
-             __attribute__((always_inline)) { part.maxima(p.height, i, x + plane * plane_in(p), y + output, at + output); });
+      p, [&](Range outputs, Index plane, Index i, Index first)
+             __attribute__((always_inline)) { maxima.values_and_positions(outputs, i, x + plane * plane_in(p), y + first, at + first); });
 }
 template <class T> void max_pool(const Pooling& p, const T* x, T* y) {
+  const Maxima maxima(p);
   for_each_row_of_outputs(
-      p, [ =, &p ](const ColumnPart& part, Index plane, Index i, Index output)
-             __attribute__((always_inline)) { part.values(p.height, i, x + plane * plane_in(p), y + output); });
+      p, [&](Range outputs, Index plane, Index i, Index first)
+             __attribute__((always_inline)) { maxima.values(outputs, i, x + plane * plane_in(p), y + first); });
 }
 
 template <class T, class Position> void take_pooled(const Pooling& p, const T* x, const Position* at, T* y) {

@@ -30,19 +30,18 @@ template <class T> void product_by_openblas(Index m, Index n, Index k, const Mat
 
 constexpr Index kSpan = 8192;  // terms that are summed in float32
 
-// One row times one column, summed in double.
+// One row times one column: products are rounded to T.
 template <class T> void inner_product(Index k, const T* a, Index a_step, const T* b, Index b_step, T& c, const ProductOptions<T>& options) {
   const auto finish = [&](Index, double sum) {
     const double start = options.bias ? static_cast<double>(*options.bias) : options.accumulate ? static_cast<double>(c) : 0;
     c = static_cast<T>(start + sum);
     if (options.relu && c <= 0) c = 0;
   };
-  const auto sum_up = [&](const auto& term) { sum_all_lines({1, k, 1}, 2 * cost::kCopy<T>, term, finish); };
+  const auto sum_up = [&](const auto& term) { sum_all_lines<double>({1, k, 1}, 2 * cost::kCopy<T>, term, finish); };
   if (a_step == 1 && b_step == 1) {
-    sum_up([ a, b ](Index i, Index) __attribute__((always_inline)) { return static_cast<double>(a[i]) * static_cast<double>(b[i]); });
+    sum_up([ a, b ](Index i, Index) __attribute__((always_inline)) { return a[i] * b[i]; });
   } else {
-    sum_up([=](Index i, Index)
-               __attribute__((always_inline)) { return static_cast<double>(a[i * a_step]) * static_cast<double>(b[i * b_step]); });
+    sum_up([=](Index i, Index) __attribute__((always_inline)) { return a[i * a_step] * b[i * b_step]; });
   }
 }
 

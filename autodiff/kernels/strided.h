@@ -2,6 +2,7 @@
 // Loops over strided operands with a dense row-major result.
 #include <algorithm>
 #include <array>
+#include <type_traits>
 #include <utility>
 
 #include "autodiff/kernels/blocks.h"
@@ -192,7 +193,11 @@ void copy_transposed(const From* from, Index rows, Index row_step, Index n, Inde
 /// Copies n elements that lie `step` apart to elements behind each other.
 template <class From, class To> void copy_row(const From* from, Index step, Index n, To* to) {
   if (step == 1) {
-    for (Index i = 0; i < n; ++i) to[i] = static_cast<To>(from[i]);
+    if constexpr (std::is_same_v<From, To>) {
+      std::copy_n(from, n, to);
+    } else {
+      for (Index i = 0; i < n; ++i) to[i] = static_cast<To>(from[i]);
+    }
   } else if (step == 0) {
     std::fill_n(to, n, static_cast<To>(*from));
   } else if (step == -1) {

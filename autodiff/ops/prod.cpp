@@ -4,7 +4,9 @@
 //
 // p_i is what stands before i times what stands after it, so derivatives of every order are exact where elements are 0.
 #include <algorithm>
-#include <cmath>
+#include <bit>
+#include <cstdint>
+#include <limits>
 #include <type_traits>
 
 #include "autodiff/kernels/lines.h"
@@ -45,12 +47,31 @@ class Product : public OperationWithOptions {  // along a dimension that is not 
   int dim_;
 };
 
+// Multiplies n numbers in pairs, these in pairs, ..., into the first one. False if one on the way may have lost digits or left the range.
+template <Index n, class T> __attribute__((always_inline)) inline bool multiply_in_pairs(T* x) {
+  bool exact = true;
+  if constexpr (std::is_floating_point_v<T>) {
+    static_assert(std::is_same_v<T, double>);
+    constexpr auto kBits = [](double v) { return std::bit_cast<std::int64_t>(v); };  // of magnitudes, in their order
+    std::int64_t least = kBits(std::numeric_limits<double>::infinity()), largest = 0;
+    for (Index k = 0; k < n; ++k) {
+      const std::int64_t size = kBits(x[k]) & std::numeric_limits<std::int64_t>::max();  // without the sign
+      least = size < least ? size : least;
+      largest = size > largest ? size : largest;
+    }
+    exact = least >= kBits(std::numeric_limits<double>::min()) && largest <= kBits(std::numeric_limits<double>::max());
+  }
+  for (Index k = 0; k < n / 2; ++k) x[k] *= x[k + n / 2];
+  if constexpr (n > 2) exact &= multiply_in_pairs<n / 2>(x);
+  return exact;
+}
+
 // The product of n numbers: by several side by side, unless one of these may have lost digits or left the range. Then one by one: large and
 // small numbers in turns have a product, though not all the large ones among them do.
 template <class T> detail::Wide<T> product_of_run(const T* x, Index n) {
-  constexpr Index kAbreast = 32;
+  using kernels::kAbreast;
+  detail::Wide<T> all = 1;
   if (n >= 4 * kAbreast) {
-    detail::Wide<T> all = 1;
     bool exact = true;
     kernels::run_on_best_target([&]() __attribute__((always_inline)) {
       detail::Wide<T> partial[kAbreast];
@@ -59,14 +80,12 @@ template <class T> detail::Wide<T> product_of_run(const T* x, Index n) {
       for (; i + kAbreast <= n; i += kAbreast)
         for (Index k = 0; k < kAbreast; ++k) partial[k] *= static_cast<detail::Wide<T>>(x[i + k]);
       for (Index k = 0; i + k < n; ++k) partial[k] *= static_cast<detail::Wide<T>>(x[i + k]);
-      for (const detail::Wide<T> p : partial) {
-        if constexpr (std::is_floating_point_v<T>) exact &= std::isnormal(p);
-        all *= p;
-      }
+      exact = multiply_in_pairs<kAbreast>(partial);
+      all = partial[0];
     });
     if (exact) return all;
   }
-  detail::Wide<T> all = 1;
+  all = 1;
   for (Index i = 0; i < n; ++i) all *= static_cast<detail::Wide<T>>(x[i]);
   return all;
 }
@@ -77,14 +96,18 @@ template <class T> void product_lines(const kernels::Lines& l, const T* x, T* y)
       for (Index o = first; o < last; ++o) y[o] = static_cast<T>(product_of_run(x + o * l.n, l.n));
     });
   }
+  constexpr Index kMost = kernels::kLinesAbreast<T>;
   kernels::for_blocks_of_lines(l, kernels::cost::kCopy<T>, [=](const kernels::SomeLines& some) {
     kernels::run_on_best_target([=]() __attribute__((always_inline)) {
       for_each_strip(
-          some, kernels::kLinesAbreast, [=](Index line, Index first, Index columns) __attribute__((always_inline)) {
-            detail::Wide<T> products[kernels::kLinesAbreast];
+          some, kMost, [=](Index line, Index first, Index columns) __attribute__((always_inline)) {
+            detail::Wide<T> products[kMost];
             for (detail::Wide<T>& p : products) p = 1;
-            for (Index k = 0; k < l.n; ++k)
-              for (Index i = 0; i < columns; ++i) products[i] *= static_cast<detail::Wide<T>>(x[first + k * l.inner + i]);
+            const auto multiply = [&](Index columns) __attribute__((always_inline)) {
+              for (Index k = 0; k < l.n; ++k)
+                for (Index i = 0; i < columns; ++i) products[i] *= static_cast<detail::Wide<T>>(x[first + k * l.inner + i]);
+            };
+            columns == kMost ? multiply(kMost) : multiply(columns);
             for (Index i = 0; i < columns; ++i) y[line + i] = static_cast<T>(products[i]);
           });
     });

@@ -28,41 +28,21 @@ std::optional<Kept> kept_of(const Shape& shape, const Shape& full) {
   return Kept{full.size(0, first), full.size(first, last), full.size(last, full.rank())};
 }
 
-// The products are rounded to T, their sums are in double.
+// The products are rounded to T.
 template <class T> void sum_products(const Kept& k, const T* x, const T* y, T* to) {
   constexpr double kCost = 2 * kernels::cost::kCopy<T>;
-  if (k.inner == 1) {  // rows
-    constexpr Index kStrip = 256;
-    const double ns = kCost * static_cast<double>(k.outer * kStrip);
-    kernels::for_blocks_of((k.kept + kStrip - 1) / kStrip, ns, [&](Index first, Index last) {
-      kernels::run_elements<T>([&]() __attribute__((always_inline)) {
-        for (Index column = first * kStrip; column < std::min(last * kStrip, k.kept); column += kStrip) {
-          const Index columns = std::min(kStrip, k.kept - column);
-          double sums[kStrip] = {};
-          const T *a = x + column, *b = y + column;
-          Index row = 0;
-          const auto product = [&](Index r, Index i) __attribute__((always_inline)) {
-            return static_cast<double>(a[r * k.kept + i] * b[r * k.kept + i]);
-          };
-          for (; row + 4 <= k.outer; row += 4, a += 4 * k.kept, b += 4 * k.kept)
-            for (Index i = 0; i < columns; ++i) sums[i] = sums[i] + product(0, i) + product(1, i) + product(2, i) + product(3, i);
-          for (; row < k.outer; ++row, a += k.kept, b += k.kept)
-            for (Index i = 0; i < columns; ++i) sums[i] += product(0, i);
-          for (Index i = 0; i < columns; ++i) to[column + i] = static_cast<T>(sums[i]);
-        }
-      });
-    });
-    return;
+  const auto product = [ x, y ](Index at) __attribute__((always_inline)) { return x[at] * y[at]; };
+  if (k.outer == 1 || k.inner == 1) {
+    const kernels::Lines lines = k.inner == 1 ? kernels::Lines{1, k.outer, k.kept} : kernels::Lines{k.kept, k.inner, 1};
+    return kernels::sum_all_lines<double>(
+        lines, kCost, [product](Index at, Index) __attribute__((always_inline)) { return product(at); },
+        [to](Index line, double sum) __attribute__((always_inline)) { to[line] = static_cast<T>(sum); });
   }
   kernels::for_blocks_of(k.kept, kCost * static_cast<double>(k.outer * k.inner), [&](Index first, Index last) {
     kernels::run_elements<T>([&]() __attribute__((always_inline)) {
       for (Index group = first; group < last; ++group) {
         double sum = 0;
-        for (Index o = 0; o < k.outer; ++o) {
-          const Index at = (o * k.kept + group) * k.inner;
-          sum += kernels::sum_of_run(
-              at, k.inner, [ x, y ](Index i) __attribute__((always_inline)) { return static_cast<double>(x[i] * y[i]); });
-        }
+        for (Index o = 0; o < k.outer; ++o) sum += kernels::sum_of_run<double>((o * k.kept + group) * k.inner, k.inner, product);
         to[group] = static_cast<T>(sum);
       }
     });
