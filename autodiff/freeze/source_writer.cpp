@@ -40,7 +40,12 @@ const char* pattern_of(Opcode opcode) {
     case Opcode::exp2:
     case Opcode::expm1:
     case Opcode::log:
+    case Opcode::log2:
+    case Opcode::log10:
     case Opcode::log1p:
+    case Opcode::logit:
+    case Opcode::asin:
+    case Opcode::acos:
     case Opcode::sinh:
     case Opcode::cosh:
     case Opcode::tanh:
@@ -50,6 +55,7 @@ const char* pattern_of(Opcode opcode) {
     case Opcode::erf:
     case Opcode::erfc:
       return "straight::@(#1)";
+    case Opcode::pow:
     case Opcode::atan2:
     case Opcode::hypot:
       return "straight::@(#1, #2)";
@@ -57,10 +63,6 @@ const char* pattern_of(Opcode opcode) {
     case Opcode::cos:
     case Opcode::tan:
       return "std::fabs(#1) <= 1e6f ? straight::@(#1) : std::@(#1)";
-    case Opcode::log2:
-    case Opcode::log10:
-    case Opcode::asin:
-    case Opcode::acos:
     case Opcode::atan:
       return "static_cast<float>(straight::@(static_cast<double>(#1)))";
     case Opcode::gelu:

@@ -69,10 +69,14 @@ WENGERT_FUNCTION(exp)
 WENGERT_FUNCTION(exp2)
 WENGERT_FUNCTION(expm1)
 WENGERT_FUNCTION(log)
+WENGERT_FUNCTION(log2)
+WENGERT_FUNCTION(log10)
 WENGERT_FUNCTION(log1p)
 WENGERT_FUNCTION(sin)
 WENGERT_FUNCTION(cos)
 WENGERT_FUNCTION(tan)
+WENGERT_FUNCTION(asin)
+WENGERT_FUNCTION(acos)
 WENGERT_FUNCTION(sinh)
 WENGERT_FUNCTION(cosh)
 WENGERT_FUNCTION(tanh)
@@ -82,21 +86,14 @@ WENGERT_FUNCTION(atanh)
 WENGERT_FUNCTION(erf)
 WENGERT_FUNCTION(erfc)
 #undef WENGERT_FUNCTION
-// In double for floats, too.
-#define WENGERT_FUNCTION(name) \
-  template <class T> WENGERT_INLINE Element<T> name(Element<T> x) { return {static_cast<T>(straight::name(static_cast<double>(x.v)))}; }
-WENGERT_FUNCTION(log2)
-WENGERT_FUNCTION(log10)
-WENGERT_FUNCTION(asin)
-WENGERT_FUNCTION(acos)
-WENGERT_FUNCTION(atan)
-#undef WENGERT_FUNCTION
+/// In double for floats, too.
+template <class T> WENGERT_INLINE Element<T> atan(Element<T> x) { return {static_cast<T>(straight::atan(static_cast<double>(x.v)))}; }
 /// Without the formula of erfc near 0, which would be computed everywhere.
 WENGERT_INLINE Element<float> normal_distribution(Element<float> z) { return {straight::normal(z.v).left}; }
+WENGERT_INLINE Element<float> log_odds(Element<float> p) { return {straight::logit(p.v)}; }
 template <class T> WENGERT_INLINE Element<T> atan2(Element<T> a, Element<T> b) { return {straight::atan2(a.v, b.v)}; }
 template <class T> WENGERT_INLINE Element<T> hypot(Element<T> a, Element<T> b) { return {straight::hypot(a.v, b.v)}; }
-/// One at a time.
-template <class T> WENGERT_INLINE Element<T> pow(Element<T> a, Element<T> b) { return {std::pow(a.v, b.v)}; }
+template <class T> WENGERT_INLINE Element<T> pow(Element<T> a, Element<T> b) { return {straight::pow(a.v, b.v)}; }
 /// For x > 0. One at a time in double.
 template <class T> WENGERT_INLINE Element<T> lgamma(Element<T> x) {
   if constexpr (sizeof(T) == 4) {

@@ -340,17 +340,18 @@ struct LogSigmoid {
   WENGERT_INLINE auto value(const auto& x) const { return where(x < 0, x, 0) - log1p(exp(-abs(x))); }
   WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m * call(Sigmoid{}, -x); }
 };
-/// ln(x / (1 - x)), the inverse of sigmoid. As ln(1 + |2x - 1| / min(x, 1 - x)) it keeps its digits near its zero at 1/2; for
-/// small x the quotient would overflow.
+/// ln(p / (1 - p)). As ln(1 + |2p - 1| / min(p, 1 - p)) it keeps its digits near its zero at 1/2; for small p the quotient would overflow.
+WENGERT_INLINE auto log_odds(const auto& p) {
+  const auto size = log1p(abs(2 * p - 1) / where(p < 0.5, where(p < 0.25, 0.25, p), 1 - p));
+  return where_lazy(
+      p < 0.25, [&] { return log(p / (1 - p)); }, where(p < 0.5, -size, size));
+}
+/// The logarithm of the odds, the inverse of sigmoid.
 struct Logit {
   static constexpr const char *name = "logit", *latex = R"(\ln \frac{#}{1 - #})";
   static constexpr Interval smooth{0.1, 0.9};
   static constexpr Reads reads = Reads::x;
-  WENGERT_INLINE auto value(const auto& x) const {
-    const auto size = log1p(abs(2 * x - 1) / where(x < 0.5, where(x < 0.25, 0.25, x), 1 - x));
-    return where_lazy(
-        x < 0.25, [&] { return log(x / (1 - x)); }, where(x < 0.5, -size, size));
-  }
+  WENGERT_INLINE auto value(const auto& x) const { return log_odds(x); }
   WENGERT_INLINE auto pullback(const auto& m, const auto& x, const auto&) const { return m / x + m / (1 - x); }
 };
 /// x / (1 + |x|); -1 and 1 at the infinities.
@@ -679,7 +680,7 @@ struct Pow {
   static constexpr Reads reads_left = Reads::a | Reads::b, reads_right = Reads::a | Reads::b | Reads::y;
   WENGERT_INLINE auto value(const auto& a, const auto& b) const { return pow(a, b); }
   WENGERT_INLINE auto left(const auto& m, const auto& a, const auto& b, const auto&) const {
-    const auto power = pow(a, where(abs(a) <= 1e-300, where(b == 0, 1, b - 1), b - 1));
+    const auto power = pow(a, where(abs(a) <= 1e-300, where(b == 0, b + 1, b - 1), b - 1));
     return m * where(power == 0, where(abs(b) == HUGE_VAL, 0, b), b) * power;
   }
   WENGERT_INLINE auto right(const auto& m, const auto& a, const auto& b, const auto& y) const {

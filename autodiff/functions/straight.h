@@ -3,8 +3,8 @@
 // Elementary functions as straight formulas: no branch on a value, no table, no call, no fused product. Compilers make SIMD of loops over
 // them, and they have the same bits on every machine and however a loop is cut. Each is right for all arguments (NaN, infinities, zeros of
 // either sign, results that underflow), except that sin, cos and tan want |x| <= kTrigonometricLimit, and lgamma and its derivatives want
-// x > 0. Errors of the float64 formulas of one operand are in docs/functions.md; those of atan2 and hypot are below 1.9 and 1.2 ULP, those
-// of the float32 formulas below 2 ULP.
+// x > 0. Errors of the float64 formulas of one operand are in docs/functions.md; those of atan2, hypot and pow are below 1.9, 1.2 and 1.5
+// ULP, those of the float32 formulas below 2.5 ULP.
 //
 // Ranges are reduced as in the usual libraries (J.-M. Muller, Elementary Functions, 3rd ed., chapters 11 and 12). The polynomials
 // interpolate at Chebyshev points, with coefficients rounded to nearest.
@@ -53,6 +53,10 @@ template <> struct Format<float> {
   static constexpr float kOverflow = 89, kUnderflow = -104;
 };
 
+/// The first half of the digits of x: a product of two such numbers is exact.
+template <class T> WENGERT_STRAIGHT T head_of(T x) {
+  return std::bit_cast<T>(bits(x) & static_cast<BitsOf<T>>(sizeof(T) == 8 ? 0xffffffff00000000 : 0xfffff000));
+}
 template <class T> WENGERT_STRAIGHT T rounded(T x) { return (x + Format<T>::kRound) - Format<T>::kRound; }
 /// 2^k for an integer k such that it is a normal number.
 template <class T> WENGERT_STRAIGHT T power_of_two(T k) {
@@ -186,18 +190,92 @@ template <class T> WENGERT_STRAIGHT T log1p(T x) {
   return x == 0 ? x : logarithm_or_limit(u, y);
 }
 /// (k ln(2) + ln(1 + f)) / ln(base) with the products of the high parts exact.
-WENGERT_STRAIGHT double logarithm_to_base(double x, double high, double low, double two_high, double two_low) {
+template <class T> WENGERT_STRAIGHT T logarithm_to_base(T x, T high, T low, T two_high, T two_low) {
   const auto [f, k] = split(x);
   const auto [half, tail] = small_logarithm(f);
-  const double head = std::bit_cast<double>(bits(f - half) & 0xffffffff00000000), rest = ((f - head) - half) + tail;
-  const double a = k * two_high, b = head * high, sum = a + b;
-  const double correction = k * two_low + ((rest + head) * low + rest * high) + ((a - sum) + b);
+  const T head = head_of(f - half), rest = ((f - head) - half) + tail;
+  const T a = k * two_high, b = head * high, sum = a + b;
+  const T correction = k * two_low + ((rest + head) * low + rest * high) + ((a - sum) + b);
   return logarithm_or_limit(x, sum + correction);
 }
-WENGERT_STRAIGHT double log2(double x) { return logarithm_to_base(x, 0x1.71546p+0, 0x1.652b82fe1777dp-20, 1, 0); }
+WENGERT_STRAIGHT double log2(double x) { return logarithm_to_base(x, 0x1.71546p+0, 0x1.652b82fe1777dp-20, 1.0, 0.0); }
+WENGERT_STRAIGHT float log2(float x) { return logarithm_to_base(x, 0x1.714p+0f, 0x1.47652cp-12f, 1.f, 0.f); }
 WENGERT_STRAIGHT double log10(double x) {
   return logarithm_to_base(x, 0x1.bcb7ap-2, 0x1.1526e50e32a6bp-22, 0x1.34413508p-2, 0x1.f79fef311f12bp-34);
 }
+WENGERT_STRAIGHT float log10(float x) { return logarithm_to_base(x, 0x1.bcap-2f, 0x1.7b1526p-14f, 0x1.344p-2f, 0x1.3509f8p-18f); }
+/// ln(x / (1 - x)) = ln(q) + c, where c makes up for the rounding of q. Near x = 1/2, q - 1 is computed without q.
+WENGERT_STRAIGHT float logit(float x) {
+  const float rest = 1 - x, q = x / rest;
+  const auto [mantissa, k] = split(q);
+  const bool near = k == 0;
+  const double error = static_cast<double>(x) - static_cast<double>(q) * (1 - static_cast<double>(x));
+  const float f = near ? (2 * x - 1) / rest : mantissa, c = near ? 0 : static_cast<float>(error) / x;
+  const auto [half, tail] = small_logarithm(f);
+  return logarithm_or_limit(q, k * Format<float>::kLn2High - ((half - (tail + (k * Format<float>::kLn2Low + c))) - f));
+}
+
+// ---- powers ----------------------------------------------------------------------------------------------------------------------
+
+/// log2 x in two parts of which the first is a head: about 65 digits, which b log2 |a| needs. ln(1 + f) = 2 artanh(s) with
+/// s = f / (2 + f), in two parts as well (the algorithm of fdlibm's e_pow.c).
+struct TwoParts {
+  double high, low;
+};
+WENGERT_STRAIGHT TwoParts precise_log2(double x) {
+  constexpr double kFactor = 0x1.ec709dc3a03fdp-1, kFactorHigh = 0x1.ec709p-1, kFactorLow = 0x1.b87407fae93f8p-22;  // 2 / (3 ln 2)
+  const auto [f, k] = split(x);
+  const double d = 2 + f, inverse = 1 / d, s = f * inverse;
+  const double s_high = head_of(s), d_high = head_of(d), d_low = f - (d_high - 2);
+  const double s_low = inverse * ((f - s_high * d_high) - s_high * d_low);
+  // 3 artanh(s) / s = 3 + s^2 + s^4 p(s^2)
+  const double z = s * s, square = s_high * s_high;
+  const double p = polynomial(z, 0.6, 0.4285714285714405, 0.3333333333248435, 0.27272727502971605, 0.23076892456343187, 0.20002206357338018,
+                              0.17559372811383578, 0.1758457654214663);
+  const double r = z * z * p + s_low * (s_high + s), t_high = head_of(3 + square + r), t_low = r - ((t_high - 3) - square);
+  const double u = s_high * t_high, v = s_low * t_high + t_low * s;
+  const double product = head_of(u + v), product_low = v - (product - u);
+  const double y = kFactorHigh * product, y_low = kFactorLow * product + product_low * kFactor;
+  const double high = head_of((y + y_low) + k);
+  return {high, y_low - ((high - k) - y)};
+}
+/// a^b for finite a > 0, other than 1 if b is infinite.
+WENGERT_STRAIGHT double power_of_size(double a, double b) {
+  constexpr double kLn2 = 0x1.62e42fefa39efp-1, kHigh = 0x1.62e42p-1, kLow = 0x1.fdf473de6af28p-22, kFar = 1100;
+  const auto [l, l_low] = precise_log2(a);
+  const double b_high = head_of(b), product = b_high * l, product_low = (b - b_high) * l + b * l_low, exponent = product + product_low;
+  const bool near = std::abs(exponent) < kFar;
+  const double high = near ? product : std::copysign(kFar, b * l), low = near ? product_low : 0;
+  const double n = rounded(high + low), t = high - n, head = head_of(t + low);
+  const double u = head * kHigh, v = (low - (head - t)) * kLn2 + head * kLow, r = u + v, rest = v - (r - u);
+  const double p = small_exponential(r);
+  return scale(1 + (p + rest * (1 + p)), n);
+}
+/// In double, whose digits make up for those of the exponent.
+WENGERT_STRAIGHT float power_of_size(float a, float b) {
+  constexpr double kFar = 300;
+  const auto [f, k] = split(static_cast<double>(a));
+  const auto [half, tail] = small_logarithm(f);
+  const double exponent = static_cast<double>(b) * (k + 0x1.71547652b82fep+0 * (f - (half - tail)));
+  const double e = std::abs(exponent) < kFar ? exponent : std::copysign(kFar, exponent), n = rounded(e);
+  return static_cast<float>((1 + small_exponential((e - n) * 0x1.62e42fefa39efp-1)) * power_of_two(n));
+}
+/// a^b with the special cases of C's pow.
+template <class T> WENGERT_STRAIGHT T pow(T a, T b) {
+  constexpr T kInfinity = std::numeric_limits<T>::infinity(), kNaN = std::numeric_limits<T>::quiet_NaN();
+  constexpr T kWhole = static_cast<T>(BitsOf<T>(1) << Format<T>::kDigits);  // from here on numbers are integers
+  const T size = std::abs(a), b_size = std::abs(b), carrier = b_size < kWhole ? b_size + kWhole : b_size;
+  const T whole = b_size < kWhole ? carrier - kWhole : b_size, power = power_of_size(size, b);
+  const T real = whole == b_size ? power : a < 0 ? kNaN : power, limit = b > 0 ? size : 1 / size;
+  const T value = size == 0 ? limit : size == kInfinity ? limit : real;
+  const T last = b_size < 2 * kWhole ? carrier : T(0), odd_or_even = whole == b_size ? last : T(0);  // in the last bit
+  const T signed_value = std::bit_cast<T>(bits(value) | ((bits(odd_or_even) << (8 * sizeof(T) - 1)) & bits(a)));
+  const T known = a == a ? (b == b ? signed_value : b) : a, one = b_size == kInfinity ? size : a;
+  return b == 0 ? T(1) : one == 1 ? T(1) : known;
+}
+
+// ---- inverses of hyperbolic functions --------------------------------------------------------------------------------------------
+
 template <class T> WENGERT_STRAIGHT T asinh(T x) {
   const T a = std::abs(x);
   const bool large = a > T(1 << 28);
@@ -322,25 +400,32 @@ template <class T> WENGERT_STRAIGHT T atan2(T a, T b) {
   return std::copysign(axis + (back ? -r : r), a);
 }
 /// s such that arcsin |x| is s for |x| <= 1/2 and pi/2 - 2 s beyond.
-WENGERT_STRAIGHT double reduced_arc_sine(double a, bool far) {
-  const double z = far ? (1 - a) * 0.5 : a * a, s = far ? std::sqrt(z) : a;
-  const double p = polynomial(z, 0.16666666666666669, 0.07499999999998425, 0.04464285714637338, 0.030381944137085216, 0.0223721730020056,
-                              0.0173523912659092, 0.013971235301124917, 0.011478952690254089, 0.010324318288763578, 0.005450878187643825,
-                              0.017419357965078285, -0.014881409393100096, 0.028778442612773937);
+template <class T> WENGERT_STRAIGHT T reduced_arc_sine(T a, bool far) {
+  const T z = far ? (1 - a) * T(0.5) : a * a, s = far ? std::sqrt(z) : a;
+  T p;
+  if constexpr (sizeof(T) == 8) {
+    p = polynomial(z, 0.16666666666666669, 0.07499999999998425, 0.04464285714637338, 0.030381944137085216, 0.0223721730020056,
+                   0.0173523912659092, 0.013971235301124917, 0.011478952690254089, 0.010324318288763578, 0.005450878187643825,
+                   0.017419357965078285, -0.014881409393100096, 0.028778442612773937);
+  } else {
+    p = polynomial(z, 0.16666666337430908, 0.07500094543497424, 0.04459940152851218, 0.03110066273549457, 0.017149238357677253,
+                   0.03369084720283012);
+  }
   return s + s * z * p;
 }
-constexpr double kHalfPi = 1.5707963267948966, kHalfPiLow = 6.1232339957367660e-17;
-WENGERT_STRAIGHT double asin(double x) {
-  const double a = std::abs(x);
-  const bool far = a > 0.5;
-  const double s = reduced_arc_sine(a, far);
-  return std::copysign(far ? kHalfPi - (2 * s - kHalfPiLow) : s, x);
+template <class T> constexpr T kHalfPi = T(1.5707963267948966);
+template <class T> constexpr T kHalfPiLow = sizeof(T) == 8 ? T(6.1232339957367660e-17) : T(-4.3711388e-8);
+template <class T> WENGERT_STRAIGHT T asin(T x) {
+  const T a = std::abs(x);
+  const bool far = a > T(0.5);
+  const T s = reduced_arc_sine(a, far);
+  return std::copysign(far ? (kHalfPi<T> - 2 * s) + kHalfPiLow<T> : s, x);
 }
-WENGERT_STRAIGHT double acos(double x) {
-  const double a = std::abs(x);
-  const bool far = a > 0.5;
-  const double s = reduced_arc_sine(a, far), near = kHalfPi - (std::copysign(s, x) - kHalfPiLow);
-  return far ? (x > 0 ? 2 * s : 2 * (kHalfPi - (s - kHalfPiLow))) : near;
+template <class T> WENGERT_STRAIGHT T acos(T x) {
+  const T a = std::abs(x);
+  const bool far = a > T(0.5);
+  const T s = reduced_arc_sine(a, far), near = kHalfPi<T> - (std::copysign(s, x) - kHalfPiLow<T>);
+  return far ? (x > 0 ? 2 * s : 2 * (kHalfPi<T> - (s - kHalfPiLow<T>))) : near;
 }
 
 // ---- lengths ---------------------------------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ using Function = void(long lanes, const double* p, const double* const* d, doubl
 constexpr const char *kValue = "wengert_value", *kGradient = "wengert_gradient";
 constexpr Index kBlock = 512;  // lanes
 
-// What keeps the bits of the evaluator, and calls the C library for what compilers would compute otherwise: pow(x, 2.0) as x * x.
+// What keeps the bits of the evaluator, and calls the C library for what compilers would compute otherwise.
 std::vector<std::string> exact_flags() {
   std::vector<std::string> flags{"-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"};
   for (const char* name : {"exp",  "exp2", "expm1", "log",  "log2",  "log10", "log1p", "sin", "cos",  "tan", "asin",  "acos",

@@ -63,6 +63,7 @@ std::optional<Straight> straight_of(Opcode opcode, const std::array<double, 2>& 
     case Opcode::tan:
       return Straight{fmt::format("{}straight::{}(#1)", prefix, name),
                       fmt::format("std::fabs(#1) <= {}", literal_of(fn::straight::kTrigonometricLimit)), fmt::format("std::{}(#1)", name)};
+    case Opcode::pow:
     case Opcode::atan2:
     case Opcode::hypot:
       return Straight{fmt::format("{}straight::{}(#1, #2)", prefix, name), {}, {}};

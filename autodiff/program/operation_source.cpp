@@ -32,8 +32,6 @@ const char* operator_pattern(Opcode opcode) {
     case Opcode::ceil:
     case Opcode::signbit:
       return "std::@(#1)";
-    case Opcode::pow:
-      return "std::@(#1, #2)";
     case Opcode::less:
       return "#1 < #2";
     case Opcode::less_equal:

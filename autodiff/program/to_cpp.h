@@ -25,7 +25,7 @@ struct CppOptions {
 /// rounds; constants that differ from round to round are in a table. What a gradient needs of each round is saved in an array.
 ///
 /// Elementary functions are written out as the straight formulas of the evaluator. The results have its bits if the source is compiled with
-/// -ffp-contract=off -fno-builtin, without -ffast-math, and uses the same C library, which computes pow and lgamma.
+/// -ffp-contract=off -fno-builtin, without -ffast-math, and uses the same C library, which computes lgamma.
 ///
 /// A ValueError if the name is not one that a C function can have.
 std::string to_cpp(const Program& program, std::string_view name, const CppOptions& options = {});

@@ -133,7 +133,7 @@ template <class T> void check_special_values() {
   check("acos", [](T x) { return static_cast<T>(s::acos(x)); }, {{1, 0}, {1.5, kNaN}, {-1.5, kNaN}, {kNaN, kNaN}});
   check("atan", [](T x) { return static_cast<T>(s::atan(x)); }, {{0, 0}, {-0.0, -0.0}, {kNaN, kNaN}});
   BOOST_TEST(static_cast<T>(s::atan(kInf)) == static_cast<T>(std::atan(kInf)));
-  BOOST_TEST(static_cast<T>(s::asin(1)) == static_cast<T>(std::asin(1)));
+  BOOST_TEST(s::asin(T(1)) == static_cast<T>(std::asin(1)));
 }
 
 /// |got - expected| in units in the last place of T.
@@ -180,9 +180,34 @@ template <class T> void check_accuracy_of_two(double of_angle, double of_length,
   BOOST_CHECK_MESSAGE(slope.ulps <= of_slope, "slope of atan2 at " << slope.a << ", " << slope.b << ": " << slope.ulps << " ULP");
 }
 
+// Powers of numbers of all sizes, also near 1, whose exponents reach the ends of the range; and those of negative numbers.
+template <class T> void check_accuracy_of_powers(double of_power) {
+  constexpr int kLeast = std::numeric_limits<T>::min_exponent - std::numeric_limits<T>::digits,
+                kMost = std::numeric_limits<T>::max_exponent;
+  std::mt19937_64 random(7);
+  std::uniform_real_distribution<double> result(kLeast - 3, kMost + 3), size(kLeast, kMost), near(-0.4, 0.4);
+  Worst worst;
+  const auto measure = [&](T a, T b) {
+    const long double exact = std::pow(static_cast<long double>(a), static_cast<long double>(b));
+    if (std::abs(exact) > std::numeric_limits<T>::max()) return;
+    worst.note(ulps(fn::straight::pow(a, b), exact), a, b);
+  };
+  for (int i = 0; i < 200000; ++i) {
+    for (const double a : {std::exp2(size(random)), 1 + near(random), 1 + near(random) * 1e-4}) {
+      const auto x = static_cast<T>(a);
+      if (x == 1) continue;
+      measure(x, static_cast<T>(result(random) / std::log2(static_cast<double>(x))));
+      measure(-x, static_cast<T>(i % 41 - 20));
+    }
+  }
+  BOOST_CHECK_MESSAGE(worst.ulps <= of_power, "pow(" << worst.a << ", " << worst.b << "): " << worst.ulps << " ULP");
+}
+
 template <class T> void check_special_values_of_two() {
   constexpr T kInf = kInfinity<T>, kLeast = std::numeric_limits<T>::denorm_min(), kMost = std::numeric_limits<T>::max();
-  const std::vector<T> ends{0, kLeast, std::numeric_limits<T>::min(), 1, kMost, kInf, std::numeric_limits<T>::quiet_NaN()};
+  constexpr T kWhole = std::is_same_v<T, float> ? T(0x1p24) : T(0x1p53);  // beyond, all numbers are even
+  const std::vector<T> ends{0,     kLeast, std::numeric_limits<T>::min(),      T(0.5), 1, 2, 3, T(3.5), kWhole / 2 + 1, kWhole - 1, kWhole,
+                            kMost, kInf,   std::numeric_limits<T>::quiet_NaN()};
   const auto check = [](const char* name, T a, T b, T got, T expected) {
     const bool same = std::isnan(expected) ? std::isnan(got) : ulps<T>(got, expected) <= 1 && std::signbit(got) == std::signbit(expected);
     BOOST_CHECK_MESSAGE(same, name << '(' << a << ", " << b << ") is " << got << ", not " << expected);
@@ -193,6 +218,7 @@ template <class T> void check_special_values_of_two() {
         for (const T b : {y, -y}) {
           check("atan2", a, b, fn::straight::atan2(a, b), std::atan2(a, b));
           check("hypot", a, b, fn::straight::hypot(a, b), std::hypot(a, b));
+          check("pow", a, b, fn::straight::pow(a, b), std::pow(a, b));
         }
       }
     }
@@ -226,6 +252,36 @@ BOOST_AUTO_TEST_CASE(lgamma_of_floats_is_within_a_few_ulp_of_the_exact_values) {
   for (const float zero : {1.f, 2.f})
     for (std::uint32_t i = 0; i < 2000; ++i) measure(std::bit_cast<std::uint32_t>(zero) + i - 1000);
   BOOST_CHECK_MESSAGE(worst.ulps <= 1.5, "lgamma(" << worst.a << "): " << worst.ulps << " ULP");
+}
+
+BOOST_AUTO_TEST_CASE(powers_are_within_two_ulp_of_the_exact_values) {
+  check_accuracy_of_powers<float>(0.51);
+  if (std::numeric_limits<long double>::digits < 64) return;  // nothing to measure with
+  check_accuracy_of_powers<double>(1.5);
+}
+
+// Of floats. (Those of doubles are tested in test_functions.)
+BOOST_AUTO_TEST_CASE(functions_of_floats_are_within_two_ulp_of_the_exact_values) {
+  namespace s = fn::straight;
+  const auto check = [](const char* name, auto&& f, auto&& exact, float first, float last, double most) {
+    Worst worst;
+    for (std::uint32_t bits = std::bit_cast<std::uint32_t>(first); bits <= std::bit_cast<std::uint32_t>(last); bits += 2503) {
+      const auto x = std::bit_cast<float>(bits);
+      worst.note(ulps(f(x), exact(static_cast<long double>(x))), x, 0);
+    }
+    BOOST_CHECK_MESSAGE(worst.ulps <= most, name << '(' << worst.a << "): " << worst.ulps << " ULP");
+  };
+  constexpr float kLeast = std::numeric_limits<float>::denorm_min(), kMost = std::numeric_limits<float>::max();
+  check(
+      "log2", [](float x) { return s::log2(x); }, [](long double x) { return std::log2(x); }, kLeast, kMost, 1);
+  check(
+      "log10", [](float x) { return s::log10(x); }, [](long double x) { return std::log10(x); }, kLeast, kMost, 1);
+  check(
+      "asin", [](float x) { return s::asin(x); }, [](long double x) { return std::asin(x); }, kLeast, 1, 2);
+  check(
+      "acos", [](float x) { return s::acos(x); }, [](long double x) { return std::acos(x); }, kLeast, 1, 1.5);
+  check(
+      "logit", [](float x) { return s::logit(x); }, [](long double x) { return std::log(x / (1 - x)); }, kLeast, 0x1.fffffep-1f, 2.5);
 }
 
 // Near 0, and at its end, to which the value tends.
