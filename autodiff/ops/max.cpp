@@ -4,9 +4,10 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <cstdint>
+#include <limits>
 
 #include "autodiff/kernels/lines.h"
-#include "autodiff/kernels/strided.h"
 #include "autodiff/ops/reduction.h"
 #include "autodiff/tape/operation_options.h"
 #include "autodiff/tensor/call_site.h"
@@ -103,36 +104,87 @@ Tensor extreme_over(const char* name, Extreme e, const Tensor& x, const Dims& di
   return record(ExtremeOf(e, dims, r.kept), site, {&x}, std::move(y));
 }
 
+// Whether v is the extreme of its line, which is NaN if any element is.
+template <class T> __attribute__((always_inline)) inline bool is_extreme(T v, T extreme) { return (v == extreme) | (v != v); }
+
+// The positions of the first elements that are the extremes of their lines. Number holds every position.
+template <class Number, class T>
+__attribute__((always_inline)) inline void first_positions(const kernels::SomeLines& l, const T* x, const T* extremes, std::int64_t* to) {
+  if (l.inner == 1) {
+    constexpr Index kBlock = 64, kShort = 32;
+    for (Index line = l.first; line < l.last; ++line) {
+      const T* const row = x + line * l.n;
+      const T extreme = extremes[line];
+      if (l.n <= kShort) {  // to read all is faster than to guess where to stop
+        Number at = 0;
+        for (Index k = l.n; k-- > 0;) at = is_extreme(row[k], extreme) ? static_cast<Number>(k) : at;
+        to[line] = at;
+        continue;
+      }
+      Index i = 0;
+      for (; i + kBlock < l.n; i += kBlock) {
+        Number found = 0;
+        for (Index k = 0; k < kBlock; ++k) found |= is_extreme(row[i + k], extreme);
+        if (found) break;
+      }
+      while (!is_extreme(row[i], extreme)) ++i;
+      to[line] = i;
+    }
+    return;
+  }
+  constexpr Index kMost = kernels::kLinesAbreast<T>;
+  for_each_strip(
+      l, kMost, [=](Index line, Index first, Index columns) __attribute__((always_inline)) {
+        Number at[kMost] = {};
+        const auto search = [&](Index columns) __attribute__((always_inline)) {
+          for (Index k = l.n; k-- > 0;)
+            for (Index i = 0; i < columns; ++i)
+              at[i] = is_extreme(x[first + k * l.inner + i], extremes[line + i]) ? static_cast<Number>(k) : at[i];
+        };
+        columns == kMost ? search(kMost) : search(columns);
+        for (Index i = 0; i < columns; ++i) to[line + i] = at[i];
+      });
+}
+
+// The positions of the first extremes of each line.
+template <class T> void positions_in_lines(Extreme e, const kernels::Lines& l, const T* x, std::int64_t* to) {
+  if constexpr (std::is_floating_point_v<T>) {
+    const kernels::Scratch<T> extremes(l.count());
+    const T* const of_lines = extremes.data();
+    extreme_of_lines(e, l, x, extremes.data());
+    kernels::for_blocks_of_lines(l, kernels::cost::kCopy<T>, [=](const kernels::SomeLines& some) {
+      kernels::run_on_best_target([=]() __attribute__((always_inline)) {
+        if (sizeof(T) == 4 && l.n <= std::numeric_limits<std::int32_t>::max()) {
+          first_positions<std::int32_t>(some, x, of_lines, to);
+        } else {
+          first_positions<std::int64_t>(some, x, of_lines, to);
+        }
+      });
+    });
+  } else {
+    kernels::for_blocks_of(l.count(), kernels::cost::kScattered * static_cast<double>(l.n), [=](Index first, Index last) {
+      for (Index line = first; line < last; ++line) {
+        const T* const elements = x + line / l.inner * l.n * l.inner + line % l.inner;
+        Index best = 0;
+        for (Index k = 1; k < l.n; ++k)
+          if (beats(e, elements[k * l.inner], elements[best * l.inner])) best = k;
+        to[line] = best;
+      }
+    });
+  }
+}
+
 Tensor position_of(const char* name, Extreme e, const Tensor& x, Index dim, const ReductionOptions& options, Location site) {
   const CallSite scope(site);
   const detail::Reduced r = detail::reduce_over(name, x, {dim});
   check_not_empty(name, e, x, r);
-  const int d = checked_dim(name, dim, x);
-  const Tensor along = transpose(x.constant(), d, -1, site);  // so that the dimension becomes the inner loop
-  const Shape& shape = along.shape();
-  const Index n = shape.back();
-  const Shape outer(std::span<const Index>(shape).first(static_cast<std::size_t>(shape.rank() - 1)));
-  const Shape outer_strides(std::span<const Index>(along.strides()).first(static_cast<std::size_t>(shape.rank() - 1)));
-  Tensor y = Tensor::uninitialized(outer, int64, site);
-  std::int64_t* out = y.mutable_data<std::int64_t>();
-  detail::dispatch(x.dtype(), [&](auto zero) {
-    using T = decltype(zero);
-    const T* data = static_cast<const T*>(along.elements()->data);
-    const Index step = along.strides().back();
-    const double ns = kernels::cost::kScattered * static_cast<double>(n);
-    kernels::Rows<1>(outer, {&outer_strides}).for_each_row(ns, [&](const auto& offset, Index rows, const auto& outer_step, Index at) {
-      for (Index i = 0; i < rows; ++i) {
-        const T* row = data + offset[0] + i * outer_step[0];
-        Index best = 0;
-        for (Index k = 1; k < n; ++k)
-          if (beats(e, row[k * step], row[best * step])) best = k;
-        out[at + i] = best;
-      }
-    });
-  });
-  // The last dimension of `along` has been reduced away; x's last dimension is now at position d, and moves back.
-  const Tensor result = d == x.rank() - 1 ? y : transpose(unsqueeze(y, -1, site), d, -1, site);
-  return reshape(result, options.keepdim ? r.kept : r.dropped, site);
+  const Tensor dense = x.constant().contiguous(site);
+  Tensor y = Tensor::uninitialized(options.keepdim ? r.kept : r.dropped, int64, site);
+  if (y.size() == 0) return y;
+  const kernels::Lines lines = detail::lines_along(x.shape(), checked_dim(name, dim, x));
+  detail::dispatch(x.dtype(),
+                   [&](auto zero) { positions_in_lines(e, lines, dense.data<decltype(zero)>(), y.mutable_data<std::int64_t>()); });
+  return y;
 }
 
 Tensor extreme_of_all(const char* name, Extreme e, const Tensor& x, Location site) {

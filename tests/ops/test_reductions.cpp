@@ -417,6 +417,37 @@ BOOST_AUTO_TEST_CASE(wrong_dimensions_and_dtypes_are_explained) {
   BOOST_TEST(contains(message_of<Error>([&] { norm(x, 0.5); }), "norm: p must be at least 1 (or infinity), not 0.5: input (2, 3)"));
 }
 
+// Ties, NaN and zeros of both signs, in short and long lines along any dimension, dense or not.
+BOOST_AUTO_TEST_CASE(positions_are_those_of_the_first_extremes) {
+  const auto precedes = [](double a, double b) { return std::isnan(a) ? !std::isnan(b) : a > b; };
+  for (const Dtype dtype : {float32, float64, int64})
+    for (const Index n : {1, 2, 31, 32, 33, 64, 65, 200, 1000})
+      for (const bool transposed : {false, true})
+        for (const Index dim : {0, 1}) {
+          Tensor x = Generator(static_cast<std::uint64_t>(n)).normal({n, 70}, 0, 3, float64);
+          x = where(abs(x) < 0.5, 0.0 * x, round(x));  // zeros of both signs, and ties
+          if (is_floating(dtype)) x = where(abs(x) >= 9, std::numeric_limits<double>::quiet_NaN(), x);
+          x = x.to(dtype);
+          if (transposed) x = transpose(transpose(x).contiguous());
+          const Tensor most = argmax(x, dim), least = argmin(x, dim), kept = argmax(x, dim, {.keepdim = true});
+          BOOST_TEST((kept.shape() == (dim == 0 ? Shape{1, 70} : Shape{n, 1})));
+          const std::vector<double> values = x.to(float64).to_vector<double>();
+          Index wrong = 0;
+          for (Index line = 0; line < x.size(1 - dim); ++line) {
+            const auto element = [&](Index k) { return values[static_cast<std::size_t>(dim == 0 ? k * 70 + line : line * 70 + k)]; };
+            Index largest = 0, smallest = 0;
+            for (Index k = 1; k < x.size(dim); ++k) {
+              if (precedes(element(k), element(largest))) largest = k;
+              if (precedes(-element(k), -element(smallest))) smallest = k;
+            }
+            wrong += most.element(line) != static_cast<double>(largest) || least.element(line) != static_cast<double>(smallest);
+          }
+          BOOST_TEST(wrong == 0, wrong << " lines of " << n << " x 70 " << to_string(dtype) << " along dimension " << dim);
+        }
+  const Tensor long_line = Tensor::from(std::vector<double>{1, 5, 2}).to(float32);
+  BOOST_TEST(argmax(repeat(long_line, {50000})).item() == 1);
+}
+
 BOOST_AUTO_TEST_CASE(results_are_made_where_the_user_called) {
   const Tensor x = vector({1, 2, 3});
   for (const Tensor& y : {prod(x), logsumexp(x), var(x), stddev(x), norm(x), norm(x, 3), cumsum(x, 0), cumprod(x, 0), logcumsumexp(x, 0),
