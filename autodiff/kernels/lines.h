@@ -35,8 +35,8 @@ template <class T> inline constexpr Index kLinesAbreast = sizeof(T) == 4 ? 2 * k
 
 /// Many floats whose sum is a double are added in groups of kGroup before they are converted, which takes longer than adding them. A group
 /// is rounded at most twice, which changes a sum by at most 2^-23 of the sum of magnitudes; on most data the errors cancel and stay below
-/// the last digit of a float32 result. Fewer floats, of lines side by side, are added in pairs, which are rounded once. Where a group or a
-/// pair may have overflowed, the sum is in double alone.
+/// the last digit of a float32 result. Fewer floats are added in pairs, which are rounded once. Where a group or a pair may have
+/// overflowed, the sum is in double alone.
 inline constexpr Index kGroup = 4, kMany = 128, kSome = 32;
 template <class Sum, class Term> inline constexpr bool kAddsGroups =
     std::conjunction_v<std::is_same<Sum, double>, std::is_same<std::invoke_result_t<const Term&, Index>, float>>;
@@ -62,9 +62,12 @@ template <Index kPartial, class Sum, class Term> WENGERT_LOOP Sum sum_of_run(Ind
   constexpr Index kGroups = kGroup * kPartial;
   Sum partial[kPartial] = {};
   Index i = 0;
-  if constexpr (kAddsGroups<Sum, Term>)
+  if constexpr (kAddsGroups<Sum, Term>) {
     for (; n >= kMany && i + kGroups <= n; i += kGroups)
       for (Index k = 0; k < kPartial; ++k) partial[k] += sum_of_group(first + i + k, kPartial, term);
+    for (; n >= kSome && i + 2 * kPartial <= n; i += 2 * kPartial)
+      for (Index k = 0; k < kPartial; ++k) partial[k] += sum_of_pair(first + i + k, kPartial, term);
+  }
   for (; i + kPartial <= n; i += kPartial)
     for (Index k = 0; k < kPartial; ++k) partial[k] += static_cast<Sum>(term(first + i + k));
   for (Index k = 0; i + k < n; ++k) partial[k] += static_cast<Sum>(term(first + i + k));
@@ -84,20 +87,31 @@ template <Index kPartial, class Term> WENGERT_LOOP auto sum_of_run(Index first, 
   return sum_of_run<kPartial, decltype(term(first))>(first, n, term);
 }
 
-/// The sums of a(i) and of b(i) for i in [0, n), each as above.
-template <class T> struct TwoSums { T a, b; };
-template <Index kPartial, class A, class B> WENGERT_LOOP auto sums_of_run(Index n, const A& a, const B& b) {
-  using T = decltype(a(n));
-  T of_a[kPartial] = {}, of_b[kPartial] = {};
+/// The sums of a(i) and of b(i) for i in [0, n), each as above, in double.
+struct TwoSums {
+  double a, b;
+};
+template <Index kPartial, class A, class B> WENGERT_LOOP TwoSums sums_of_run(Index n, const A& a, const B& b) {
+  constexpr Index kGroups = kGroup * kPartial;
+  double of_a[kPartial] = {}, of_b[kPartial] = {};
   Index i = 0;
+  if constexpr (kAddsGroups<double, A> && kAddsGroups<double, B>) {
+    for (; n >= kMany && i + kGroups <= n; i += kGroups)
+      for (Index k = 0; k < kPartial; ++k) of_a[k] += sum_of_group(i + k, kPartial, a), of_b[k] += sum_of_group(i + k, kPartial, b);
+    for (; n >= kSome && i + 2 * kPartial <= n; i += 2 * kPartial)
+      for (Index k = 0; k < kPartial; ++k) of_a[k] += sum_of_pair(i + k, kPartial, a), of_b[k] += sum_of_pair(i + k, kPartial, b);
+  }
+  const auto add = [&](Index k) __attribute__((always_inline)) {
+    of_a[k] += static_cast<double>(a(i + k)), of_b[k] += static_cast<double>(b(i + k));
+  };
   for (; i + kPartial <= n; i += kPartial)
-    for (Index k = 0; k < kPartial; ++k) of_a[k] += a(i + k), of_b[k] += b(i + k);
-  for (Index k = 0; i + k < n; ++k) of_a[k] += a(i + k), of_b[k] += b(i + k);
+    for (Index k = 0; k < kPartial; ++k) add(k);
+  for (Index k = 0; i + k < n; ++k) add(k);
   for (Index half = kPartial / 2; half > 0; half /= 2)
     for (Index k = 0; k < half; ++k) of_a[k] += of_a[k + half], of_b[k] += of_b[k + half];
-  return TwoSums<T>{of_a[0], of_b[0]};
+  return {checked_sum(of_a[0], 0, n, 1, a), checked_sum(of_b[0], 0, n, 1, b)};
 }
-template <class A, class B> WENGERT_LOOP auto sums_of_run(Index n, const A& a, const B& b) {
+template <class A, class B> WENGERT_LOOP TwoSums sums_of_run(Index n, const A& a, const B& b) {
   return n < kMany ? sums_of_run<8>(n, a, b) : sums_of_run<32>(n, a, b);
 }
 
@@ -169,30 +183,31 @@ template <class T, Index count> struct Largest {
     return of(0);
   }
 };
+/// The largest value(i) for i in [first, first + n), or NaN if one is; n > 0.
+template <class T, class Value> WENGERT_LOOP T largest_of_run(Index first, Index n, const Value& value) {
+  constexpr T kLeast = -std::numeric_limits<T>::infinity();
+  if (n < kAbreast) {
+    T top = kLeast, nan = 0;
+    for (Index i = first; i < first + n; ++i) {
+      const T v = value(i);
+      top = v > top ? v : top;
+      nan = v == v ? nan : v;
+    }
+    return nan == nan ? top : nan;
+  }
+  Largest<T, kAbreast> largest(kLeast);
+  Index i = 0;
+  for (; i + kAbreast <= n; i += kAbreast)
+    for (Index k = 0; k < kAbreast; ++k) largest.take(k, value(first + i + k));
+  for (Index k = 0; i + k < n; ++k) largest.take(k, value(first + i + k));
+  return largest.of_all();
+}
 /// to[line] = the largest value(position) of its elements, or NaN if one is; n > 0.
 template <class T, class Value> WENGERT_LOOP void max_lines(const SomeLines& l, T* to, const Value& value) {
   constexpr T kLeast = -std::numeric_limits<T>::infinity();
   const Index n = l.end - l.begin;
   if (l.inner == 1) {
-    for (Index o = l.first; o < l.last; ++o) {
-      const Index first = o * l.n + l.begin;
-      if (n < kAbreast) {
-        T top = kLeast, nan = 0;
-        for (Index i = first; i < first + n; ++i) {
-          const T v = value(i);
-          top = v > top ? v : top;
-          nan = v == v ? nan : v;
-        }
-        to[o] = nan == nan ? top : nan;
-        continue;
-      }
-      Largest<T, kAbreast> largest(kLeast);
-      Index i = 0;
-      for (; i + kAbreast <= n; i += kAbreast)
-        for (Index k = 0; k < kAbreast; ++k) largest.take(k, value(first + i + k));
-      for (Index k = 0; i + k < n; ++k) largest.take(k, value(first + i + k));
-      to[o] = largest.of_all();
-    }
+    for (Index o = l.first; o < l.last; ++o) to[o] = largest_of_run<T>(o * l.n + l.begin, n, value);
     return;
   }
   constexpr Index kMost = kLinesAbreast<T>;

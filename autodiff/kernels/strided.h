@@ -190,6 +190,16 @@ void copy_transposed(const From* from, Index rows, Index row_step, Index n, Inde
   });
 }
 
+/// Sets n elements to the value.
+template <class T> void fill(T* to, Index n, T value) {
+  constexpr Index kFew = 64;
+  run_on_best_target(
+      [=]() __attribute__((always_inline)) {
+        for (Index i = 0; i < n; ++i) to[i] = value;
+      },
+      n >= kFew);
+}
+
 /// Copies n elements that lie `step` apart to elements behind each other.
 template <class From, class To> void copy_row(const From* from, Index step, Index n, To* to) {
   if (step == 1) {
@@ -199,7 +209,7 @@ template <class From, class To> void copy_row(const From* from, Index step, Inde
       for (Index i = 0; i < n; ++i) to[i] = static_cast<To>(from[i]);
     }
   } else if (step == 0) {
-    std::fill_n(to, n, static_cast<To>(*from));
+    fill(to, n, static_cast<To>(*from));
   } else if (step == -1) {
     for (Index i = 0; i < n; ++i) to[i] = static_cast<To>(from[-i]);
   } else {

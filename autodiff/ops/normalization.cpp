@@ -49,7 +49,10 @@ struct Layout {
   template <class T, class F> void for_each_run(const F& f) const {
     kernels::for_blocks_of(outer * groups, 2 * kernels::cost::kCopy<T> * static_cast<double>(inner), [&](Index first, Index last) {
       kernels::run_elements<T>([&]() __attribute__((always_inline)) {
-        for (Index run = first; run < last; ++run) f(run, run % groups, run * inner);
+        for (Index run = first, g = first % groups; run < last; ++run) {
+          f(run, g, run * inner);
+          if (++g == groups) g = 0;
+        }
       });
     });
   }
@@ -66,7 +69,7 @@ struct Layout {
   }
   // The sum over each column of term(position, group), which must be always inlined and captures by value.
   template <class T, class Term> void sum_columns(const Term& term, double* to) const {
-    kernels::sum_all_lines(
+    kernels::sum_all_lines<double>(
         {1, outer, groups}, kernels::cost::kCopy<T>, term, [to](Index g, double sum) __attribute__((always_inline)) { to[g] = sum; });
   }
   // f(first group, layout of some groups) for blocks of groups over the pool, so small that their elements stay in the cache from one loop
@@ -119,6 +122,33 @@ struct Moments {
   }
 };
 
+// v -> (v - center) scale, in float32 for floats: a large center is subtracted in two parts, so that it costs no digits, and what might
+// leave the range is multiplied by a power of two before, and not after.
+template <class T> class Affine {
+ public:
+  Affine(double center, double scale) : center_(center), scale_(scale) {}
+  __attribute__((always_inline)) T operator()(T v) const { return (v - center_) * scale_; }
+
+ private:
+  T center_, scale_;
+};
+template <> class Affine<float> {
+ public:
+  Affine(double center, double scale) {
+    constexpr double kUsual = 0x1p60;
+    if (!(scale >= 1 / kUsual && scale <= kUsual) && std::isfinite(scale) && scale > 0)
+      power_ = static_cast<float>(std::ldexp(1.0, std::clamp(std::ilogb(scale), -126, 120)));
+    center *= static_cast<double>(power_);
+    high_ = static_cast<float>(center);
+    low_ = static_cast<float>(center - static_cast<double>(high_));
+    scale_ = static_cast<float>(scale / static_cast<double>(power_));
+  }
+  __attribute__((always_inline)) float operator()(float v) const { return ((v * power_ - high_) - low_) * scale_; }
+
+ private:
+  float power_ = 1, high_, low_, scale_;
+};
+
 // The mean first, then the squares of the distances from it, so that a large common offset costs no digits.
 template <class T> Moments moments(const T* x, const Layout& l, double eps) {
   Moments m(l.groups);
@@ -128,53 +158,61 @@ template <class T> Moments moments(const T* x, const Layout& l, double eps) {
     if (l.of_columns()) {
       PerGroup mean(static_cast<std::size_t>(l.groups));
       l.sum_columns<T>(
-          [ x, term ](Index at, Index g)
-              __attribute__((always_inline)) { return term(static_cast<std::size_t>(g))(static_cast<double>(x[at])); },
-          mean.data());
+          [ x, term ](Index at, Index g) __attribute__((always_inline)) { return term(static_cast<std::size_t>(g))(x[at]); }, mean.data());
       for (double& v : mean) v /= l.count();
       return mean;
     }
     l.for_each_run<T>([&](Index run, Index g, Index at) __attribute__((always_inline)) {
       const T* from = x + at;
       const auto of = term(static_cast<std::size_t>(g));
-      to[run] = kernels::sum_of_run(
-          0, l.inner, [ from, of ](Index i) __attribute__((always_inline)) { return of(static_cast<double>(from[i])); });
+      to[run] = kernels::sum_of_run<double>(
+          0, l.inner, [ from, of ](Index i) __attribute__((always_inline)) { return of(from[i]); });
     });
     return means(l, to);
   };
-  const auto square_distance = [&m](std::size_t g) __attribute__((always_inline)) {
-    return [ mean = m.mean[g], per_unit = 1 / m.unit[g] ](double v) __attribute__((always_inline)) {
-      double distance = v - mean;
-      if constexpr (std::is_same_v<T, double>) distance *= per_unit;  // exact: it is a power of two
-      return distance * distance;
-    };
+  // The mean square distances from the means, in units.
+  const auto variances = [&] {
+    if (l.of_columns()) {
+      return means_of([&m](std::size_t g) __attribute__((always_inline)) {
+        return [ mean = m.mean[g], per_unit = 1 / m.unit[g] ](T v) __attribute__((always_inline)) {
+          const double distance = (static_cast<double>(v) - mean) * per_unit;
+          return distance * distance;
+        };
+      });
+    }
+    return means_of([&m](std::size_t g) __attribute__((always_inline)) {
+      return [distance_of = Affine<T>(m.mean[g], 1 / m.unit[g])](T v) __attribute__((always_inline)) {
+        const T distance = distance_of(v);
+        return distance * distance;
+      };
+    });
   };
   m.mean = means_of([](std::size_t) __attribute__((always_inline)) {
-    return [](double v) __attribute__((always_inline)) { return v; };
+    return [](T v) __attribute__((always_inline)) { return v; };
   });
-  m.variance = means_of(square_distance);
+  m.variance = variances();
+  constexpr double kLeast = sizeof(T) == 4 ? 0x1p-90 : 0x1p-900;  // below it squares have lost digits
+  const auto is_extreme = [&](std::size_t g) { return !std::isfinite(m.variance[g]) || m.variance[g] + eps < kLeast; };
+  bool any = false;
+  for (std::size_t g = 0; g < m.mean.size(); ++g) any |= is_extreme(g);
+  if (!any) return m;
+  // Once more, in units of the largest magnitude.
+  PerGroup largest(m.mean.size());
+  for (Index run = 0; run < l.outer * l.groups; ++run) {
+    double& size = largest[static_cast<std::size_t>(run % l.groups)];
+    for (Index i = run * l.inner; i < (run + 1) * l.inner; ++i) size = std::max(size, static_cast<double>(std::abs(x[i])));
+  }
+  for (std::size_t g = 0; g < largest.size(); ++g)
+    if (is_extreme(g) && largest[g] > 0 && std::isfinite(largest[g]))
+      m.unit[g] = std::ldexp(1.0, std::clamp(std::ilogb(largest[g]), -1000, 1000));
   if constexpr (std::is_same_v<T, double>) {
-    constexpr double kLeast = 0x1p-900;  // below it squares have lost digits
-    const auto is_extreme = [&](std::size_t g) { return !std::isfinite(m.variance[g]) || m.variance[g] + eps < kLeast; };
-    bool any = false;
-    for (std::size_t g = 0; g < m.mean.size(); ++g) any |= is_extreme(g);
-    if (!any) return m;
-    // Once more, in units of the largest magnitude.
-    PerGroup largest(m.mean.size());
-    for (Index run = 0; run < l.outer * l.groups; ++run) {
-      double& size = largest[static_cast<std::size_t>(run % l.groups)];
-      for (Index i = run * l.inner; i < (run + 1) * l.inner; ++i) size = std::max(size, std::abs(x[i]));
-    }
-    for (std::size_t g = 0; g < largest.size(); ++g)
-      if (is_extreme(g) && largest[g] > 0 && std::isfinite(largest[g]))
-        m.unit[g] = std::ldexp(1.0, std::clamp(std::ilogb(largest[g]), -1000, 1000));
     const auto in_units = [&](std::size_t g) __attribute__((always_inline)) {
       return [per_unit = 1 / m.unit[g]](double v) __attribute__((always_inline)) { return v * per_unit; };
     };
     m.mean = means_of(in_units);
     for (std::size_t g = 0; g < m.mean.size(); ++g) m.mean[g] *= m.unit[g];
-    m.variance = means_of(square_distance);
   }
+  m.variance = variances();
   return m;
 }
 
@@ -183,16 +221,15 @@ Tensor group_mean(const Tensor& x) { return mean(x, Dims{0, 2}, {.keepdim = true
 // The statistics of a group: y = (x - center) scale.
 struct Group {
   double center, scale, r;
-  // The element v in T, as the forward pass has it.
-  template <class T> __attribute__((always_inline)) T standardized(T v) const {
-    return static_cast<T>((static_cast<double>(v) - center) * scale);
-  }
+  // Standardizes its elements, as the forward pass does.
+  template <class T> Affine<T> affine() const { return {center, scale}; }
 };
 // What elements of type T are multiplied by: `count` weights, each for `each` neighbours, which then repeat. Null for 1.
 template <class T> struct NormWeights {
   const T* weights;
   Index count, each;
-  __attribute__((always_inline)) Index first(Index at) const { return at / each % count; }
+  // Of the run of n elements from `at` on.
+  __attribute__((always_inline)) Index first(Index at, Index n) const { return count * each == n ? 0 : at / each % count; }
 };
 
 // Backward passes. x_bar is null if it is not asked for; `of_group(g)` gives a Group and must be always inlined. With g = weight y_bar:
@@ -206,14 +243,12 @@ template <class T, class OfGroup> void pull_back_channels(const Layout& l, const
   l.for_blocks_of_groups<T>([&](Index first, const Layout& some) {
     const Index start = first * l.inner, each = w.each, parts = l.inner / each;
     some.for_each_run<T>([&](Index, Index g, Index at) __attribute__((always_inline)) {
-      const Group group = of_group(first + g);
+      const Affine<T> standardized = of_group(first + g).template affine<T>();
       for (Index p = (start + at) / each, end = p + parts; p < end; ++p) {
         const T *from = x + p * each, *bar = y_bar + p * each;
         const auto [sum, sum_y] = kernels::sums_of_run(
-            each, [bar](Index i) __attribute__((always_inline)) { return static_cast<double>(bar[i]); },
-            [ from, bar, group ](Index i) __attribute__((always_inline)) {
-              return static_cast<double>(bar[i]) * ((static_cast<double>(from[i]) - group.center) * group.scale);
-            });
+            each, [bar](Index i) __attribute__((always_inline)) { return bar[i]; },
+            [ from, bar, standardized ](Index i) __attribute__((always_inline)) { return bar[i] * standardized(from[i]); });
         sums[p] = sum;
         sums_y[p] = sum_y;
       }
@@ -230,12 +265,13 @@ template <class T, class OfGroup> void pull_back_channels(const Layout& l, const
     }
     some.for_each_run<T>([&](Index, Index g, Index at) __attribute__((always_inline)) {
       const Group group = of_group(first + g);
+      const Affine<T> standardized = group.template affine<T>();
       const T a = static_cast<T>(mean[static_cast<std::size_t>(g)] / l.count()),
               b = static_cast<T>(mean_y[static_cast<std::size_t>(g)] / l.count()), r = static_cast<T>(group.r);
       for (Index p = (start + at) / each, end = p + parts; p < end; ++p) {
         const T *from = x + p * each, *bar = y_bar + p * each, weight = w.weights ? w.weights[p % w.count] : T(1);
         T* to = x_bar + p * each;
-        for (Index i = 0; i < each; ++i) to[i] = r * (bar[i] * weight - a - group.standardized(from[i]) * b);
+        for (Index i = 0; i < each; ++i) to[i] = r * (bar[i] * weight - a - standardized(from[i]) * b);
       }
     });
   });
@@ -244,13 +280,14 @@ template <class T, class OfGroup> void pull_back_channels(const Layout& l, const
 // The same where each group is a column with one weight: two passes for the sums, and one for x_bar.
 template <class T, class OfGroup> void pull_back_columns(const Layout& l, const T* x, const T* y_bar, const T* weights,
                                                          const OfGroup& of_group, double* sums, double* sums_y, T* x_bar) {
+  pool::Vector<Affine<T>> affine;
+  affine.reserve(static_cast<std::size_t>(l.groups));
+  for (Index g = 0; g < l.groups; ++g) affine.push_back(of_group(g).template affine<T>());
   l.sum_columns<T>(
-      [y_bar](Index at, Index) __attribute__((always_inline)) { return static_cast<double>(y_bar[at]); }, sums);
+      [y_bar](Index at, Index) __attribute__((always_inline)) { return y_bar[at]; }, sums);
   l.sum_columns<T>(
-      [ x, y_bar, of_group ](Index at, Index g) __attribute__((always_inline)) {
-        const Group group = of_group(g);
-        return static_cast<double>(y_bar[at]) * ((static_cast<double>(x[at]) - group.center) * group.scale);
-      },
+      [ x, y_bar, standardized = affine.data() ](Index at, Index g)
+          __attribute__((always_inline)) { return y_bar[at] * standardized[g](x[at]); },
       sums_y);
   if (!x_bar) return;
   const kernels::Scratch<T> of_columns(4 * l.groups);
@@ -261,8 +298,8 @@ template <class T, class OfGroup> void pull_back_columns(const Layout& l, const 
     a[g] = static_cast<T>(static_cast<double>(w[g]) * sums[g] / l.count());
     b[g] = static_cast<T>(static_cast<double>(w[g]) * sums_y[g] / l.count());
   }
-  l.for_each_in_columns<T>([=](Index at, Index g) __attribute__((always_inline)) {
-    x_bar[at] = r[g] * (y_bar[at] * w[g] - a[g] - of_group(g).standardized(x[at]) * b[g]);
+  l.for_each_in_columns<T>([ =, standardized = affine.data() ](Index at, Index g) __attribute__((always_inline)) {
+    x_bar[at] = r[g] * (y_bar[at] * w[g] - a[g] - standardized[g](x[at]) * b[g]);
   });
 }
 
@@ -270,64 +307,83 @@ template <class T, class OfGroup> void pull_back_columns(const Layout& l, const 
 // double, by blocks of runs that depend on the sizes alone.
 template <class T, class OfGroup> void pull_back_rows(const Layout& l, const T* x, const T* y_bar, const NormWeights<T>& w,
                                                       const OfGroup& of_group, double* weight_bar, double* bias_bar, T* x_bar) {
-  constexpr Index kAbreast = 4;  // rows whose terms are added before they are stored
-  const Index n = l.inner, unit = std::clamp<Index>(l.groups / 16, kAbreast, 32);
+  constexpr Index kRows = kernels::kGroup;  // whose terms are added before they are stored
+  const Index n = l.inner, unit = std::clamp<Index>(l.groups / 16, kRows, 32);
   const double ns = 8 * kernels::cost::kCopy<T> * static_cast<double>(n);
   const Index size = kernels::block_size(l.groups, ns, unit), blocks = (l.groups + size - 1) / size;
   const kernels::Scratch<double> parts(weight_bar ? 2 * blocks * w.count : 0);
-  kernels::for_blocks_of(l.groups, ns, unit, [&, of = of_group](Index first, Index last) {
-    double *const of_weight = parts.data() + first / size * w.count, *const of_bias = of_weight + blocks * w.count;
-    if (weight_bar) std::fill_n(of_weight, w.count, 0.0), std::fill_n(of_bias, w.count, 0.0);
-    const kernels::Scratch<T> standardized(kAbreast * n);
-    T* const ys = standardized.data();
-    const auto pull_back_row = [&](Index row, const T* y) __attribute__((always_inline)) {
-      const T *bar = y_bar + row * n, *weight = w.weights + w.first(row * n);
-      const auto g = [ bar, weight ](Index i) __attribute__((always_inline)) { return bar[i] * weight[i]; };
-      const auto [sum, sum_y] = kernels::sums_of_run(
-          n, [g](Index i) __attribute__((always_inline)) { return static_cast<double>(g(i)); },
-          [ g, y ](Index i) __attribute__((always_inline)) { return static_cast<double>(g(i) * y[i]); });
-      const T a = static_cast<T>(sum / static_cast<double>(n)), b = static_cast<T>(sum_y / static_cast<double>(n)),
-              r = static_cast<T>(of(row).r);
-      T* to = x_bar + row * n;
-      for (Index i = 0; i < n; ++i) to[i] = r * (g(i) - a - y[i] * b);
-    };
-    // The terms of some rows, which share the weights.
-    const auto add_terms = [&](Index row, auto rows) __attribute__((always_inline)) {
-      const T *bar = y_bar + row * n, *y = ys;
-      double *const to_weight = of_weight + w.first(row * n), *const to_bias = of_bias + w.first(row * n);
-      for (Index i = 0; i < n; ++i) {
-        double of_y = to_weight[i], sum = to_bias[i];
-        for (Index k = 0; k < rows; ++k) {
-          of_y += static_cast<double>(bar[k * n + i] * y[k * n + i]);
-          sum += static_cast<double>(bar[k * n + i]);
+  // With `in_groups`, terms of float32 are added before they are converted (kernels/lines.h).
+  const auto pull_back = [&](bool in_groups) {
+    kernels::for_blocks_of(l.groups, ns, unit, [&, of = of_group](Index first, Index last) {
+      double *const of_weight = parts.data() + first / size * w.count, *const of_bias = of_weight + blocks * w.count;
+      if (weight_bar) std::fill_n(of_weight, w.count, 0.0), std::fill_n(of_bias, w.count, 0.0);
+      const kernels::Scratch<T> standardized(kRows * n);
+      T* const ys = standardized.data();
+      const auto pull_back_row = [&](Index row, const T* y) __attribute__((always_inline)) {
+        const T *bar = y_bar + row * n, *weight = w.weights + w.first(row * n, n);
+        const auto g = [ bar, weight ](Index i) __attribute__((always_inline)) { return bar[i] * weight[i]; };
+        const auto [sum, sum_y] = kernels::sums_of_run(
+            n, g, [ g, y ](Index i) __attribute__((always_inline)) { return g(i) * y[i]; });
+        const T a = static_cast<T>(sum / static_cast<double>(n)), b = static_cast<T>(sum_y / static_cast<double>(n)),
+                r = static_cast<T>(of(row).r);
+        T* to = x_bar + row * n;
+        for (Index i = 0; i < n; ++i) to[i] = r * (g(i) - a - y[i] * b);
+      };
+      // The terms of some rows, which share the weights.
+      const auto add_terms = [&](Index row, auto rows) __attribute__((always_inline)) {
+        const T *bar = y_bar + row * n, *y = ys;
+        double *const to_weight = of_weight + w.first(row * n, n), *const to_bias = of_bias + w.first(row * n, n);
+        for (Index i = 0; i < n; ++i) {
+          double of_y = to_weight[i], sum = to_bias[i];
+          for (Index k = 0; k < rows; ++k) {
+            of_y += static_cast<double>(bar[k * n + i] * y[k * n + i]);
+            sum += static_cast<double>(bar[k * n + i]);
+          }
+          to_weight[i] = of_y;
+          to_bias[i] = sum;
         }
-        to_weight[i] = of_y;
-        to_bias[i] = sum;
-      }
-    };
-    kernels::run_elements<T>([&]() __attribute__((always_inline)) {
-      for (Index row = first, next; row < last; row = next) {
-        const bool several = w.count == n && row + kAbreast <= last;
-        next = row + (several ? kAbreast : 1);
-        for (Index k = row; k < next; ++k) {
-          const Group group = of(k);
-          const T* const from = x + k * n;
-          T* const y = ys + (k - row) * n;
-          for (Index i = 0; i < n; ++i) y[i] = group.standardized(from[i]);
-          if (x_bar) pull_back_row(k, y);
+      };
+      const auto add_groups = [&](Index row) __attribute__((always_inline)) {
+        const T *bar = y_bar + row * n, *y = ys;
+        double *const to_weight = of_weight, *const to_bias = of_bias;
+        for (Index i = 0; i < n; ++i) {
+          to_weight[i] += kernels::sum_of_group(
+              i, n, [ bar, y ](Index at) __attribute__((always_inline)) { return bar[at] * y[at]; });
+          to_bias[i] += kernels::sum_of_group(
+              i, n, [bar](Index at) __attribute__((always_inline)) { return bar[at]; });
         }
-        if (!weight_bar) continue;
-        if (several) {
-          add_terms(row, std::integral_constant<Index, kAbreast>());
-        } else {
-          add_terms(row, std::integral_constant<Index, 1>());
+      };
+      kernels::run_elements<T>([&]() __attribute__((always_inline)) {
+        for (Index row = first, next; row < last; row = next) {
+          const bool several = w.count == n && row + kRows <= last;
+          next = row + (several ? kRows : 1);
+          for (Index k = row; k < next; ++k) {
+            const Affine<T> standardized = of(k).template affine<T>();
+            const T* const from = x + k * n;
+            T* const y = ys + (k - row) * n;
+            for (Index i = 0; i < n; ++i) y[i] = standardized(from[i]);
+            if (x_bar) pull_back_row(k, y);
+          }
+          if (!weight_bar) continue;
+          if (several && in_groups) {
+            add_groups(row);
+          } else if (several) {
+            add_terms(row, std::integral_constant<Index, kRows>());
+          } else {
+            add_terms(row, std::integral_constant<Index, 1>());
+          }
         }
-      }
+      });
     });
-  });
-  if (!weight_bar) return;
-  kernels::add_parts(parts.data(), blocks, w.count, w.count, weight_bar);
-  kernels::add_parts(parts.data() + blocks * w.count, blocks, w.count, w.count, bias_bar);
+    if (!weight_bar) return true;
+    std::fill_n(weight_bar, w.count, 0.0), std::fill_n(bias_bar, w.count, 0.0);
+    kernels::add_parts(parts.data(), blocks, w.count, w.count, weight_bar);
+    kernels::add_parts(parts.data() + blocks * w.count, blocks, w.count, w.count, bias_bar);
+    const auto finite = [](double v) { return std::isfinite(v); };
+    return std::all_of(weight_bar, weight_bar + w.count, finite) && std::all_of(bias_bar, bias_bar + w.count, finite);
+  };
+  const bool in_groups = sizeof(T) == 8 || l.groups >= kernels::kMany;
+  if (!pull_back(in_groups) && in_groups) pull_back(false);  // a group may have overflowed
 }
 
 class Standardize : public OperationWithOptions {  // y: the standardized x, r of shape (1, groups, 1)
@@ -386,30 +442,29 @@ template <class T, class Set> void standardize_into(const Layout& l, double eps,
     for (Index g = 0; g < some.groups; ++g) set(first + g, m.mean[static_cast<std::size_t>(g)], m.scale(g, eps));
     if (statistics) statistics->set(first, m);
     if (l.of_columns()) {
-      PerGroup scales(static_cast<std::size_t>(l.groups));
-      for (Index g = 0; g < l.groups; ++g) scales[static_cast<std::size_t>(g)] = m.scale(g, eps);
-      const auto value = [ x, mean = m.mean.data(), scale = scales.data() ](Index at, Index g) __attribute__((always_inline)) {
-        return static_cast<T>((static_cast<double>(x[at]) - mean[g]) * scale[g]);
+      pool::Vector<Affine<T>> affine;
+      affine.reserve(static_cast<std::size_t>(l.groups));
+      for (Index g = 0; g < l.groups; ++g) affine.emplace_back(m.mean[static_cast<std::size_t>(g)], m.scale(g, eps));
+      const auto value = [ x, standardized = affine.data() ](Index at, Index g) __attribute__((always_inline)) {
+        return standardized[g](x[at]);
       };
       if (!w.weights) return l.for_each_in_columns<T>([=](Index at, Index g) __attribute__((always_inline)) { y[at] = value(at, g); });
       return l.for_each_in_columns<T>([ value, y, biases, weights = w.weights ](Index at, Index g)
                                           __attribute__((always_inline)) { y[at] = value(at, g) * weights[g] + biases[g]; });
     }
     some.for_each_run<T>([&](Index, Index g, Index at) __attribute__((always_inline)) {
-      const double mean = m.mean[static_cast<std::size_t>(g)], scale = m.scale(g, eps);
+      const Affine<T> standardized(m.mean[static_cast<std::size_t>(g)], m.scale(g, eps));
       at += start;
       const T* const from = x + at;
       T* const to = y + at;
-      const auto value = [ from, mean, scale ](Index i) __attribute__((always_inline)) {
-        return static_cast<T>((static_cast<double>(from[i]) - mean) * scale);
-      };
+      const auto value = [ from, standardized ](Index i) __attribute__((always_inline)) { return standardized(from[i]); };
       if (!w.weights) {
         for (Index i = 0; i < l.inner; ++i) to[i] = value(i);
       } else if (w.each == 1) {
-        const T *weight = w.weights + w.first(at), *bias = biases + w.first(at);
+        const T *weight = w.weights + w.first(at, l.inner), *bias = biases + w.first(at, l.inner);
         for (Index i = 0; i < l.inner; ++i) to[i] = value(i) * weight[i] + bias[i];
       } else {
-        for (Index begin = 0, channel = w.first(at); begin < l.inner; begin += w.each, ++channel) {
+        for (Index begin = 0, channel = w.first(at, l.inner); begin < l.inner; begin += w.each, ++channel) {
           const T weight = w.weights[channel], bias = biases[channel];
           for (Index i = begin; i < begin + w.each; ++i) to[i] = value(i) * weight + bias;
         }

@@ -164,7 +164,7 @@ Tensor Tensor::full(const Shape& shape, ExactNumber value, Dtype dtype, Location
     Tensor t = uninitialized(shape, dtype, site);
     T* const to = static_cast<T*>(t.elements_->data);
     kernels::for_blocks_of(t.size(), kFillCost * sizeof(T), kPage,
-                           [=](Index first, Index last) { std::fill_n(to + first, last - first, element); });
+                           [=](Index first, Index last) { kernels::fill(to + first, last - first, element); });
     return t;
   });
 }
