@@ -124,17 +124,17 @@ struct Moments {
 
 // v -> (v - center) scale, in float32 for floats: a large center is subtracted in two parts, so that it costs no digits, and what might
 // leave the range is multiplied by a power of two before, and not after.
-template <class T> class Affine {
+template <class T> class Standardizer {
  public:
-  Affine(double center, double scale) : center_(center), scale_(scale) {}
+  Standardizer(double center, double scale) : center_(center), scale_(scale) {}
   __attribute__((always_inline)) T operator()(T v) const { return (v - center_) * scale_; }
 
  private:
   T center_, scale_;
 };
-template <> class Affine<float> {
+template <> class Standardizer<float> {
  public:
-  Affine(double center, double scale) {
+  Standardizer(double center, double scale) {
     constexpr double kUsual = 0x1p60;
     if (!(scale >= 1 / kUsual && scale <= kUsual) && std::isfinite(scale) && scale > 0)
       power_ = static_cast<float>(std::ldexp(1.0, std::clamp(std::ilogb(scale), -126, 120)));
@@ -170,7 +170,7 @@ template <class T> Moments moments(const T* x, const Layout& l, double eps) {
     });
     return means(l, to);
   };
-  // The mean square distances from the means, in units.
+  // The mean square distances from the means, in units; those of floats are squared in float32.
   const auto variances = [&] {
     if (l.of_columns()) {
       return means_of([&m](std::size_t g) __attribute__((always_inline)) {
@@ -181,14 +181,14 @@ template <class T> Moments moments(const T* x, const Layout& l, double eps) {
       });
     }
     return means_of([&m](std::size_t g) __attribute__((always_inline)) {
-      return [distance_of = Affine<T>(m.mean[g], 1 / m.unit[g])](T v) __attribute__((always_inline)) {
-        const T distance = distance_of(v);
+      return [to_units = Standardizer<T>(m.mean[g], 1 / m.unit[g])](T v) __attribute__((always_inline)) {
+        const T distance = to_units(v);
         return distance * distance;
       };
     });
   };
   m.mean = means_of([](std::size_t) __attribute__((always_inline)) {
-    return [](T v) __attribute__((always_inline)) { return v; };
+    return [](T v) __attribute__((always_inline)) { return static_cast<double>(v); };
   });
   m.variance = variances();
   constexpr double kLeast = sizeof(T) == 4 ? 0x1p-90 : 0x1p-900;  // below it squares have lost digits
@@ -222,7 +222,7 @@ Tensor group_mean(const Tensor& x) { return mean(x, Dims{0, 2}, {.keepdim = true
 struct Group {
   double center, scale, r;
   // Standardizes its elements, as the forward pass does.
-  template <class T> Affine<T> affine() const { return {center, scale}; }
+  template <class T> Standardizer<T> standardizer() const { return {center, scale}; }
 };
 // What elements of type T are multiplied by: `count` weights, each for `each` neighbours, which then repeat. Null for 1.
 template <class T> struct NormWeights {
@@ -243,7 +243,7 @@ template <class T, class OfGroup> void pull_back_channels(const Layout& l, const
   l.for_blocks_of_groups<T>([&](Index first, const Layout& some) {
     const Index start = first * l.inner, each = w.each, parts = l.inner / each;
     some.for_each_run<T>([&](Index, Index g, Index at) __attribute__((always_inline)) {
-      const Affine<T> standardized = of_group(first + g).template affine<T>();
+      const Standardizer<T> standardized = of_group(first + g).template standardizer<T>();
       for (Index p = (start + at) / each, end = p + parts; p < end; ++p) {
         const T *from = x + p * each, *bar = y_bar + p * each;
         const auto [sum, sum_y] = kernels::sums_of_run(
@@ -265,7 +265,7 @@ template <class T, class OfGroup> void pull_back_channels(const Layout& l, const
     }
     some.for_each_run<T>([&](Index, Index g, Index at) __attribute__((always_inline)) {
       const Group group = of_group(first + g);
-      const Affine<T> standardized = group.template affine<T>();
+      const Standardizer<T> standardized = group.template standardizer<T>();
       const T a = static_cast<T>(mean[static_cast<std::size_t>(g)] / l.count()),
               b = static_cast<T>(mean_y[static_cast<std::size_t>(g)] / l.count()), r = static_cast<T>(group.r);
       for (Index p = (start + at) / each, end = p + parts; p < end; ++p) {
@@ -280,13 +280,13 @@ template <class T, class OfGroup> void pull_back_channels(const Layout& l, const
 // The same where each group is a column with one weight: two passes for the sums, and one for x_bar.
 template <class T, class OfGroup> void pull_back_columns(const Layout& l, const T* x, const T* y_bar, const T* weights,
                                                          const OfGroup& of_group, double* sums, double* sums_y, T* x_bar) {
-  pool::Vector<Affine<T>> affine;
-  affine.reserve(static_cast<std::size_t>(l.groups));
-  for (Index g = 0; g < l.groups; ++g) affine.push_back(of_group(g).template affine<T>());
+  pool::Vector<Standardizer<T>> standardizers;
+  standardizers.reserve(static_cast<std::size_t>(l.groups));
+  for (Index g = 0; g < l.groups; ++g) standardizers.push_back(of_group(g).template standardizer<T>());
   l.sum_columns<T>(
       [y_bar](Index at, Index) __attribute__((always_inline)) { return y_bar[at]; }, sums);
   l.sum_columns<T>(
-      [ x, y_bar, standardized = affine.data() ](Index at, Index g)
+      [ x, y_bar, standardized = standardizers.data() ](Index at, Index g)
           __attribute__((always_inline)) { return y_bar[at] * standardized[g](x[at]); },
       sums_y);
   if (!x_bar) return;
@@ -298,7 +298,7 @@ template <class T, class OfGroup> void pull_back_columns(const Layout& l, const 
     a[g] = static_cast<T>(static_cast<double>(w[g]) * sums[g] / l.count());
     b[g] = static_cast<T>(static_cast<double>(w[g]) * sums_y[g] / l.count());
   }
-  l.for_each_in_columns<T>([ =, standardized = affine.data() ](Index at, Index g) __attribute__((always_inline)) {
+  l.for_each_in_columns<T>([ =, standardized = standardizers.data() ](Index at, Index g) __attribute__((always_inline)) {
     x_bar[at] = r[g] * (y_bar[at] * w[g] - a[g] - standardized[g](x[at]) * b[g]);
   });
 }
@@ -358,7 +358,7 @@ template <class T, class OfGroup> void pull_back_rows(const Layout& l, const T* 
           const bool several = w.count == n && row + kRows <= last;
           next = row + (several ? kRows : 1);
           for (Index k = row; k < next; ++k) {
-            const Affine<T> standardized = of(k).template affine<T>();
+            const Standardizer<T> standardized = of(k).template standardizer<T>();
             const T* const from = x + k * n;
             T* const y = ys + (k - row) * n;
             for (Index i = 0; i < n; ++i) y[i] = standardized(from[i]);
@@ -442,10 +442,10 @@ template <class T, class Set> void standardize_into(const Layout& l, double eps,
     for (Index g = 0; g < some.groups; ++g) set(first + g, m.mean[static_cast<std::size_t>(g)], m.scale(g, eps));
     if (statistics) statistics->set(first, m);
     if (l.of_columns()) {
-      pool::Vector<Affine<T>> affine;
-      affine.reserve(static_cast<std::size_t>(l.groups));
-      for (Index g = 0; g < l.groups; ++g) affine.emplace_back(m.mean[static_cast<std::size_t>(g)], m.scale(g, eps));
-      const auto value = [ x, standardized = affine.data() ](Index at, Index g) __attribute__((always_inline)) {
+      pool::Vector<Standardizer<T>> standardizers;
+      standardizers.reserve(static_cast<std::size_t>(l.groups));
+      for (Index g = 0; g < l.groups; ++g) standardizers.emplace_back(m.mean[static_cast<std::size_t>(g)], m.scale(g, eps));
+      const auto value = [ x, standardized = standardizers.data() ](Index at, Index g) __attribute__((always_inline)) {
         return standardized[g](x[at]);
       };
       if (!w.weights) return l.for_each_in_columns<T>([=](Index at, Index g) __attribute__((always_inline)) { y[at] = value(at, g); });
@@ -453,7 +453,7 @@ template <class T, class Set> void standardize_into(const Layout& l, double eps,
                                           __attribute__((always_inline)) { y[at] = value(at, g) * weights[g] + biases[g]; });
     }
     some.for_each_run<T>([&](Index, Index g, Index at) __attribute__((always_inline)) {
-      const Affine<T> standardized(m.mean[static_cast<std::size_t>(g)], m.scale(g, eps));
+      const Standardizer<T> standardized(m.mean[static_cast<std::size_t>(g)], m.scale(g, eps));
       at += start;
       const T* const from = x + at;
       T* const to = y + at;

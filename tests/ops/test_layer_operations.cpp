@@ -204,6 +204,15 @@ BOOST_AUTO_TEST_CASE(a_large_common_offset_costs_no_digits) {
   check_numbers(numbers(layer_norm(x, {4}, {.eps = 0})), numbers(layer_norm(x - 1e9, {4}, {.eps = 0})), 1e-12);
 }
 
+// Of floats in rows long enough for their squares to be added in groups: all these numbers are floats, with the offset as without.
+BOOST_AUTO_TEST_CASE(a_large_common_offset_costs_no_digits_in_long_rows) {
+  const Tensor x = round(random_numbers({60, 1000}, 1) * 16) / 8, with_offset = (x + 0x1p20).to(float32), without = x.to(float32);
+  const auto check = [&](const auto& normalized) { check_numbers(numbers(normalized(with_offset)), numbers(normalized(without)), 2e-6); };
+  check([](const Tensor& v) { return layer_norm(v, {1000}); });
+  check([](const Tensor& v) { return instance_norm(reshape(v, {20, 3, 1000})); });
+  check([](const Tensor& v) { return batch_norm(v, {}, {}, {.training = true}).y; });
+}
+
 BOOST_AUTO_TEST_CASE(equal_numbers_are_normalised_to_zero) {
   const Tensor x = Tensor::full({2, 3}, 7, float64);
   check_numbers(numbers(layer_norm(x, {3})), Numbers(6, 0));
