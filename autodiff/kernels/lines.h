@@ -48,12 +48,14 @@ template <class Term> WENGERT_LOOP double sum_of_group(Index first, Index step, 
 template <class Term> WENGERT_LOOP double sum_of_pair(Index first, Index step, const Term& term) {
   return static_cast<double>(term(first) + term(first + step));
 }
-/// `sum`, or the sum of n terms in double if `sum` is no number.
-template <class Term> WENGERT_LOOP double checked_sum(double sum, Index first, Index n, Index step, const Term& term) {
-  if (sum - sum == 0) [[likely]]
-    return sum;
-  sum = 0;
-  for (Index k = 0; k < n; ++k) sum += static_cast<double>(term(first + k * step));
+/// `sum`, or the sum of n terms in double if `sum` is no number and its terms are floats, which may have been added in groups.
+template <class Sum, class Term> WENGERT_LOOP Sum checked_sum(Sum sum, Index first, Index n, Index step, const Term& term) {
+  if constexpr (kAddsGroups<Sum, Term>) {
+    if (sum - sum == 0) [[likely]]
+      return sum;
+    sum = 0;
+    for (Index k = 0; k < n; ++k) sum += static_cast<double>(term(first + k * step));
+  }
   return sum;
 }
 
@@ -73,8 +75,7 @@ template <Index kPartial, class Sum, class Term> WENGERT_LOOP Sum sum_of_run(Ind
   for (Index k = 0; i + k < n; ++k) partial[k] += static_cast<Sum>(term(first + i + k));
   for (Index half = kPartial / 2; half > 0; half /= 2)
     for (Index k = 0; k < half; ++k) partial[k] += partial[k + half];
-  if constexpr (kAddsGroups<Sum, Term>) return checked_sum(partial[0], first, n, 1, term);
-  return partial[0];
+  return checked_sum(partial[0], first, n, 1, term);
 }
 /// The same, with as many sums as are worth their own addition.
 template <class Sum, class Term> WENGERT_LOOP Sum sum_of_run(Index first, Index n, const Term& term) {
@@ -152,8 +153,7 @@ template <class Sum, class Term, class Finish> WENGERT_LOOP void sum_lines(const
             for (Index i = 0; i < columns; ++i) sums[i] += static_cast<Sum>(term(first + k * l.inner + i, line + i));
         };
         columns == kMost ? add(kMost) : add(columns);
-        if constexpr (kAddsGroups<Sum, decltype(term_of(0))>)
-          for (Index i = 0; i < columns; ++i) sums[i] = checked_sum(sums[i], first + i, n, l.inner, term_of(i));
+        for (Index i = 0; i < columns; ++i) sums[i] = checked_sum(sums[i], first + i, n, l.inner, term_of(i));
         for (Index i = 0; i < columns; ++i) finish(line + i, sums[i]);
       });
 }

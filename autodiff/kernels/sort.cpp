@@ -90,11 +90,9 @@ template <class Key, class T> void positions_in_rows(const T* x, Index rows, Ind
 }  // namespace
 
 template <class T> void positions_in_order(const T* x, Index rows, Index n, Index k, bool descending, std::int64_t* positions) {
-  if (sizeof(T) <= 4 && n <= Index{std::numeric_limits<std::int32_t>::max()}) {
-    positions_in_rows<std::conditional_t<sizeof(T) <= 4, std::uint32_t, std::uint64_t>>(x, rows, n, k, descending, positions);
-  } else {
-    positions_in_rows<std::uint64_t>(x, rows, n, k, descending, positions);
-  }
+  if constexpr (sizeof(T) <= 4)
+    if (n <= Index{std::numeric_limits<std::int32_t>::max()}) return positions_in_rows<std::uint32_t>(x, rows, n, k, descending, positions);
+  positions_in_rows<std::uint64_t>(x, rows, n, k, descending, positions);
 }
 
 template void positions_in_order(const float*, Index, Index, Index, bool, std::int64_t*);

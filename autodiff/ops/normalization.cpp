@@ -329,28 +329,24 @@ template <class T, class OfGroup> void pull_back_rows(const Layout& l, const T* 
         T* to = x_bar + row * n;
         for (Index i = 0; i < n; ++i) to[i] = r * (g(i) - a - y[i] * b);
       };
-      // The terms of some rows, which share the weights.
-      const auto add_terms = [&](Index row, auto rows) __attribute__((always_inline)) {
+      const auto add_row = [&](Index row) __attribute__((always_inline)) {
         const T *bar = y_bar + row * n, *y = ys;
         double *const to_weight = of_weight + w.first(row * n, n), *const to_bias = of_bias + w.first(row * n, n);
         for (Index i = 0; i < n; ++i) {
-          double of_y = to_weight[i], sum = to_bias[i];
-          for (Index k = 0; k < rows; ++k) {
-            of_y += static_cast<double>(bar[k * n + i] * y[k * n + i]);
-            sum += static_cast<double>(bar[k * n + i]);
-          }
-          to_weight[i] = of_y;
-          to_bias[i] = sum;
+          to_weight[i] += static_cast<double>(bar[i] * y[i]);
+          to_bias[i] += static_cast<double>(bar[i]);
         }
       };
-      const auto add_groups = [&](Index row) __attribute__((always_inline)) {
+      // kRows rows, which share the weights; their terms are added as numbers of the type of `zero` before they are stored.
+      const auto add_rows = [&](Index row, auto zero) __attribute__((always_inline)) {
+        using Sum = decltype(zero);
         const T *bar = y_bar + row * n, *y = ys;
         double *const to_weight = of_weight, *const to_bias = of_bias;
         for (Index i = 0; i < n; ++i) {
           to_weight[i] += kernels::sum_of_group(
-              i, n, [ bar, y ](Index at) __attribute__((always_inline)) { return bar[at] * y[at]; });
+              i, n, [ bar, y ](Index at) __attribute__((always_inline)) { return static_cast<Sum>(bar[at] * y[at]); });
           to_bias[i] += kernels::sum_of_group(
-              i, n, [bar](Index at) __attribute__((always_inline)) { return bar[at]; });
+              i, n, [bar](Index at) __attribute__((always_inline)) { return static_cast<Sum>(bar[at]); });
         }
       };
       kernels::run_elements<T>([&]() __attribute__((always_inline)) {
@@ -365,25 +361,27 @@ template <class T, class OfGroup> void pull_back_rows(const Layout& l, const T* 
             if (x_bar) pull_back_row(k, y);
           }
           if (!weight_bar) continue;
-          if (several && in_groups) {
-            add_groups(row);
-          } else if (several) {
-            add_terms(row, std::integral_constant<Index, kRows>());
+          if (!several) {
+            add_row(row);
+          } else if (in_groups) {
+            add_rows(row, T(0));
           } else {
-            add_terms(row, std::integral_constant<Index, 1>());
+            add_rows(row, 0.0);
           }
         }
       });
     });
-    if (!weight_bar) return true;
+    if (!weight_bar) return;
     std::fill_n(weight_bar, w.count, 0.0), std::fill_n(bias_bar, w.count, 0.0);
     kernels::add_parts(parts.data(), blocks, w.count, w.count, weight_bar);
     kernels::add_parts(parts.data() + blocks * w.count, blocks, w.count, w.count, bias_bar);
-    const auto finite = [](double v) { return std::isfinite(v); };
-    return std::all_of(weight_bar, weight_bar + w.count, finite) && std::all_of(bias_bar, bias_bar + w.count, finite);
   };
-  const bool in_groups = sizeof(T) == 8 || l.groups >= kernels::kMany;
-  if (!pull_back(in_groups) && in_groups) pull_back(false);  // a group may have overflowed
+  const bool in_groups = std::is_same_v<T, float> && weight_bar && l.groups >= kernels::kMany;
+  pull_back(in_groups);
+  const auto are_finite = [n = w.count](const double* sums) {
+    return std::all_of(sums, sums + n, [](double v) { return std::isfinite(v); });
+  };
+  if (in_groups && !(are_finite(weight_bar) && are_finite(bias_bar))) pull_back(false);  // a group may have overflowed
 }
 
 class Standardize : public OperationWithOptions {  // y: the standardized x, r of shape (1, groups, 1)
@@ -439,12 +437,15 @@ template <class T, class Set> void standardize_into(const Layout& l, double eps,
   l.for_blocks_of_groups<T>([&](Index first, const Layout& some) {
     const Index start = first * l.inner;
     const Moments m = moments(x + start, some, eps);
-    for (Index g = 0; g < some.groups; ++g) set(first + g, m.mean[static_cast<std::size_t>(g)], m.scale(g, eps));
+    pool::Vector<Standardizer<T>> standardizers;
+    standardizers.reserve(static_cast<std::size_t>(some.groups));
+    for (Index g = 0; g < some.groups; ++g) {
+      const double mean = m.mean[static_cast<std::size_t>(g)], scale = m.scale(g, eps);
+      set(first + g, mean, scale);
+      standardizers.emplace_back(mean, scale);
+    }
     if (statistics) statistics->set(first, m);
     if (l.of_columns()) {
-      pool::Vector<Standardizer<T>> standardizers;
-      standardizers.reserve(static_cast<std::size_t>(l.groups));
-      for (Index g = 0; g < l.groups; ++g) standardizers.emplace_back(m.mean[static_cast<std::size_t>(g)], m.scale(g, eps));
       const auto value = [ x, standardized = standardizers.data() ](Index at, Index g) __attribute__((always_inline)) {
         return standardized[g](x[at]);
       };
@@ -453,7 +454,7 @@ template <class T, class Set> void standardize_into(const Layout& l, double eps,
                                           __attribute__((always_inline)) { y[at] = value(at, g) * weights[g] + biases[g]; });
     }
     some.for_each_run<T>([&](Index, Index g, Index at) __attribute__((always_inline)) {
-      const Standardizer<T> standardized(m.mean[static_cast<std::size_t>(g)], m.scale(g, eps));
+      const Standardizer<T> standardized = standardizers[static_cast<std::size_t>(g)];
       at += start;
       const T* const from = x + at;
       T* const to = y + at;

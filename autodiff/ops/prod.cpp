@@ -70,8 +70,8 @@ template <Index n, class T> __attribute__((always_inline)) inline bool multiply_
 // small numbers in turns have a product, though not all the large ones among them do.
 template <class T> detail::Wide<T> product_of_run(const T* x, Index n) {
   using kernels::kAbreast;
-  detail::Wide<T> all = 1;
   if (n >= 4 * kAbreast) {
+    detail::Wide<T> all = 1;
     bool exact = true;
     kernels::run_on_best_target([&]() __attribute__((always_inline)) {
       detail::Wide<T> partial[kAbreast];
@@ -85,7 +85,7 @@ template <class T> detail::Wide<T> product_of_run(const T* x, Index n) {
     });
     if (exact) return all;
   }
-  all = 1;
+  detail::Wide<T> all = 1;
   for (Index i = 0; i < n; ++i) all *= static_cast<detail::Wide<T>>(x[i]);
   return all;
 }

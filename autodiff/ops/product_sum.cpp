@@ -1,6 +1,5 @@
 #include "autodiff/ops/product_sum.h"
 
-#include <algorithm>
 #include <optional>
 
 #include "autodiff/kernels/blocks.h"
