@@ -6,7 +6,6 @@
 #include <cstdlib>
 #include <sstream>
 
-#include "autodiff/kernels/lines.h"
 #include "autodiff/kernels/parallel.h"
 #include "autodiff/kernels/partial_sums.h"
 #include "autodiff/kernels/scratch.h"
@@ -18,10 +17,11 @@ namespace {
 
 using kernels::Scratch, kernels::tree_sum;
 
-// As to_cpp.h has it.
+// As to_cpp.h has them.
 using Function = void(long lanes, const double* p, const double* const* d, double* const* y, long* left);
+using SumFunction = void(long lanes, const double* p, const double* const* d, double* y, long* left);
 
-constexpr const char *kValue = "wengert_value", *kGradient = "wengert_gradient";
+constexpr const char *kValue = "wengert_value", *kSum = "wengert_sum", *kGradient = "wengert_gradient";
 constexpr Index kBlock = 512;  // lanes
 
 // What keeps the bits of the evaluator, and calls the C library for what compilers would compute otherwise.
@@ -44,39 +44,35 @@ std::vector<std::string> command_of(const CompileOptions& options) {
   return command;
 }
 
-// One compiled function, run over lanes.
+// A compiled function, run over lanes.
 class Run {
  public:
-  Run(Function* function, const Program& program, std::span<const double> parameters, const Columns& columns)
-      : function_(function), program_(program), parameters_(parameters), columns_(columns), outputs_(program.outputs()) {}
+  Run(const Program& program, std::span<const double> parameters, const Columns& columns)
+      : program_(program), parameters_(parameters), columns_(columns), outputs_(program.outputs()), left_(columns.lanes() + 1) {}
 
   // All outputs: [output][lane].
-  void values(double* to) const {
-    const Scratch<long> left(lanes() + 1);
-    blocks([&](Index first, Index n) { call(first, n, to + first, lanes(), left.data() + first); });
-    const std::vector<Index> those = departed(left.data());
+  void values(Function* function, double* to) const {
+    for_blocks([&](Index first, Index n, const double* const* d) {
+      const Scratch<double*> y(outputs_ + 1);
+      for (Index o = 0; o < outputs_; ++o) y.data()[o] = to + o * lanes() + first;
+      function(static_cast<long>(n), parameters_.data(), d, y.data(), left_.data() + first);
+    });
+    const std::vector<Index> those = departed();
     if (those.empty()) return;
     const std::vector<double> computed = by_program(those);
     for (Index o = 0; o < outputs_; ++o)
       for (std::size_t k = 0; k < those.size(); ++k) to[o * lanes() + those[k]] = computed[static_cast<std::size_t>(o) * those.size() + k];
   }
   // The outputs, summed over the lanes.
-  void sums(double* to) const {
-    const Scratch<long> left(lanes() + 1);
+  void sums(SumFunction* function, double* to) const {
     const Index count = (lanes() + kBlock - 1) / kBlock;
     const Scratch<double> of_blocks(count * outputs_ + 1);
-    blocks([&](Index first, Index n) {
-      const Scratch<double> rows(outputs_ * n + 1);
-      call(first, n, rows.data(), n, left.data() + first);
-      for (Index i = 0; i < n; ++i)
-        if (left.data()[first + i] >= 0)
-          for (Index o = 0; o < outputs_; ++o) rows.data()[o * n + i] = 0;
-      for (Index o = 0; o < outputs_; ++o)
-        of_blocks.data()[first / kBlock * outputs_ + o] = kernels::sum_of_run(
-            o * n, n, [from = rows.data()](Index i) __attribute__((always_inline)) { return from[i]; });
+    std::fill_n(of_blocks.data(), count * outputs_, -0.0);  // of a block that leaves as a whole
+    for_blocks([&](Index first, Index n, const double* const* d) {
+      function(static_cast<long>(n), parameters_.data(), d, of_blocks.data() + first / kBlock * outputs_, left_.data() + first);
     });
     for (Index o = 0; o < outputs_; ++o) to[o] = tree_sum(of_blocks.data() + o, count, outputs_);
-    const std::vector<Index> those = departed(left.data());
+    const std::vector<Index> those = departed();
     if (those.empty()) return;
     std::vector<double> computed = by_program(those);
     for (Index o = 0; o < outputs_; ++o)
@@ -86,22 +82,19 @@ class Run {
  private:
   Index lanes() const { return columns_.lanes(); }
 
-  template <class F> void blocks(const F& f) const {
-    parallel_blocks((lanes() + kBlock - 1) / kBlock, [&](std::int64_t b) { f(b * kBlock, std::min(kBlock, lanes() - b * kBlock)); });
+  // f(first, n, columns from `first` on) side by side.
+  template <class F> void for_blocks(const F& f) const {
+    parallel_blocks((lanes() + kBlock - 1) / kBlock, [&](std::int64_t b) {
+      const auto count = static_cast<Index>(columns_.size());
+      const Scratch<const double*> d(count + 1);
+      for (Index k = 0; k < count; ++k) d.data()[k] = columns_[static_cast<std::size_t>(k)] + b * kBlock;
+      f(b * kBlock, std::min(kBlock, lanes() - b * kBlock), d.data());
+    });
   }
-  // Lanes first, first + 1, ...; output o goes to `to` + o * stride.
-  void call(Index first, Index n, double* to, Index stride, long* left) const {
-    const auto count = static_cast<Index>(columns_.size());
-    const Scratch<const double*> d(count + 1);
-    const Scratch<double*> y(outputs_ + 1);
-    for (Index k = 0; k < count; ++k) d.data()[k] = columns_[static_cast<std::size_t>(k)] + first;
-    for (Index o = 0; o < outputs_; ++o) y.data()[o] = to + o * stride;
-    function_(static_cast<long>(n), parameters_.data(), d.data(), y.data(), left);
-  }
-  std::vector<Index> departed(const long* left) const {
+  std::vector<Index> departed() const {
     std::vector<Index> those;
     for (Index i = 0; i < lanes(); ++i)
-      if (left[i] >= 0) those.push_back(i);
+      if (left_.data()[i] >= 0) those.push_back(i);
     return those;
   }
   std::vector<double> by_program(const std::vector<Index>& those) const {
@@ -111,11 +104,11 @@ class Run {
     return program_.values(parameters_, gathered.empty() ? Columns::without_data(static_cast<Index>(those.size())) : Columns(gathered));
   }
 
-  Function* function_;
   const Program& program_;
   std::span<const double> parameters_;
   const Columns& columns_;
   const Index outputs_;
+  const Scratch<long> left_;
 };
 
 void check_sizes(const char* name, const Program& program, std::span<const double> parameters, const Columns& columns) {
@@ -152,10 +145,11 @@ CompiledProgram compile(const Program& program, const CompileOptions& options) {
   const std::vector<std::string> command = command_of(options);
   CompiledProgram compiled(program);
   std::string source = to_cpp(program, kValue, {.lanes = true});
+  if (program.outputs() == 1) source += "\n" + to_cpp(program, kSum, {.lanes = true, .sums = true});
   if (options.gradient && program.outputs() == 1) {
     compiled.gradient_ = std::make_shared<const Program>(value_and_gradient(program, options.wrt));
     compiled.by_parameters_ = options.wrt == Wrt::parameters || (options.wrt == Wrt::automatic && program.parameters() > 0);
-    source += "\n" + to_cpp(*compiled.gradient_, kGradient, {.lanes = true});
+    source += "\n" + to_cpp(*compiled.gradient_, kGradient, {.lanes = true, .sums = true});
   }
   const auto lines = std::ranges::count(source, '\n');
   if (lines > options.max_lines) {
@@ -195,14 +189,14 @@ void CompiledProgram::values(std::span<const double> parameters, const Columns& 
   if (!code_) return program_.values(parameters, columns, to);
   check_sizes("values", program_, parameters, columns);
   check_size("values", "the result", to.size(), program_.outputs() * columns.lanes());
-  Run(code_->find<Function>(kValue), program_, parameters, columns).values(to.data());
+  Run(program_, parameters, columns).values(code_->find<Function>(kValue), to.data());
 }
 double CompiledProgram::sum(std::span<const double> parameters, const Columns& columns) const {
   if (!code_) return program_.sum(parameters, columns);
   need_one_output("sum", program_);
   check_sizes("sum", program_, parameters, columns);
   double sum = 0;
-  Run(code_->find<Function>(kValue), program_, parameters, columns).sums(&sum);
+  Run(program_, parameters, columns).sums(code_->find<SumFunction>(kSum), &sum);
   return sum;
 }
 std::pair<double, std::vector<double>> CompiledProgram::sum_and_gradient(std::span<const double> parameters, const Columns& columns) const {
@@ -219,7 +213,7 @@ double CompiledProgram::sum_and_gradient(std::span<const double> parameters, con
   check_sizes("sum_and_gradient", program_, parameters, columns);
   check_size("sum_and_gradient", "the gradient", to.size(), program_.parameters());
   const Scratch<double> sums(gradient.outputs());
-  Run(code_->find<Function>(kGradient), gradient, parameters, columns).sums(sums.data());
+  Run(gradient, parameters, columns).sums(code_->find<SumFunction>(kGradient), sums.data());
   std::copy_n(sums.data() + 1, to.size(), to.data());
   return sums.data()[0];
 }
@@ -228,7 +222,7 @@ std::pair<double, std::vector<double>> CompiledProgram::value_and_gradient(std::
   const auto [parameters, record] = split("value_and_gradient", program_, inputs);
   std::vector<double> all(static_cast<std::size_t>(gradient.outputs()));
   if (code_) {
-    Run(code_->find<Function>(kGradient), gradient, parameters, one_lane(record)).values(all.data());
+    Run(gradient, parameters, one_lane(record)).sums(code_->find<SumFunction>(kGradient), all.data());  // of one lane
   } else {
     gradient.values(parameters, one_lane(record), all);
   }

@@ -21,13 +21,15 @@ namespace {
 using Function = long(const double* p, const double* d, double* y);
 using LanesFunction = void(long lanes, const double* p, const double* const* d, double* const* y, long* left);
 
-std::shared_ptr<const detail::SharedObject> built(const std::string& source) {
+using SumsFunction = void(long lanes, const double* p, const double* const* d, double* y, long* left);
+
+std::shared_ptr<const detail::SharedObject> built(const std::string& source, const std::vector<std::string>& flags = {"-O1"}) {
   std::string report;
   const char* compiler = std::getenv("CXX");
-  auto object = detail::SharedObject::build(source,
-                                            {compiler ? compiler : "c++", "-std=c++17", "-O1", "-Wall", "-Wextra", "-Werror",
-                                             "-Wno-unknown-pragmas", "-ffp-contract=off", "-fno-builtin"},
-                                            report);
+  std::vector<std::string> command{compiler ? compiler : "c++", "-std=c++17",  "-Wall", "-Wextra", "-Werror",
+                                   "-ffp-contract=off",         "-fno-builtin"};
+  command.insert(command.end(), flags.begin(), flags.end());
+  auto object = detail::SharedObject::build(source, command, report);
   BOOST_TEST_REQUIRE(object, report);
   return object;
 }
@@ -359,6 +361,51 @@ BOOST_AUTO_TEST_CASE(the_guard_that_fails_is_reported) {
   double zero = 0.0, minus_zero = -0.0;
   BOOST_TEST(its(&zero, nullptr, &y) == 0);
   BOOST_TEST(its(&minus_zero, nullptr, &y) == -1);
+}
+
+BOOST_AUTO_TEST_CASE(sums_over_lanes_have_the_same_bits_on_every_register) {
+  // More columns than are read where they lie, and guards that some lanes fail.
+  constexpr std::size_t kColumns = 100;
+  const auto f = [](auto p, auto d) {
+    using T = std::remove_cvref_t<decltype(d[0])>;
+    auto x = d[0];
+    for (std::size_t r = 1; r < kColumns; ++r) x = 0.5 * x * p[0] + sin(d[r]);
+    if (d[1] < 0.9) x = x * x;
+    return std::array<T, 2>{x, d[0] - x};
+  };
+  std::vector<double> example(kColumns + 1, 0.25);
+  const Program program = record(f, {.parameters = 1, .data = kColumns}, example);
+  const std::string values = to_cpp(program, "values", {.lanes = true}), sums = to_cpp(program, "sums", {.lanes = true, .sums = true});
+  const auto narrow = built(values + sums), wide = built(values + sums, {"-O2", "-march=native"});
+  const std::vector<double> p{0.75};
+  for (const std::size_t lanes : {0u, 1u, 15u, 16u, 63u, 64u, 65u, 200u}) {
+    std::vector<std::vector<double>> columns(kColumns, std::vector<double>(lanes));
+    std::vector<const double*> d;
+    for (std::size_t k = 0; k < kColumns; ++k) {
+      for (std::size_t i = 0; i < lanes; ++i) columns[k][i] = std::sin(1.0 + static_cast<double>(k + 7 * i));
+      d.push_back(columns[k].data());
+    }
+    std::vector<double> rows(2 * lanes + 1);
+    double* const to[] = {rows.data(), rows.data() + lanes};
+    std::vector<long> left(lanes + 1), left_of_sums(lanes + 1), left_of_wide(lanes + 1);
+    const auto n = static_cast<long>(lanes);
+    narrow->find<LanesFunction>("values")(n, p.data(), d.data(), to, left.data());
+    double y[2], y_of_wide[2];
+    narrow->find<SumsFunction>("sums")(n, p.data(), d.data(), y, left_of_sums.data());
+    wide->find<SumsFunction>("sums")(n, p.data(), d.data(), y_of_wide, left_of_wide.data());
+    BOOST_TEST(left_of_sums == left, boost::test_tools::per_element());
+    BOOST_TEST(left_of_wide == left, boost::test_tools::per_element());
+    const auto gone = std::ranges::count_if(std::span(left).first(lanes), [](long guard) { return guard >= 0; });
+    if (lanes > 15) BOOST_TEST((gone > 0 && gone < n));
+    for (std::size_t o = 0; o < 2; ++o) {
+      double expected = 0;
+      for (std::size_t i = 0; i < lanes; ++i) expected += left[i] < 0 ? rows[o * lanes + i] : 0;
+      BOOST_TEST(std::abs(y[o] - expected) <= 1e-12 * static_cast<double>(lanes));
+      BOOST_TEST(same_bits(y[o], y_of_wide[o]), lanes << " lanes, output " << o);
+    }
+    if (lanes > 0) BOOST_TEST(run_on_lanes(program, wide->find<LanesFunction>("values"), p, columns).wrong == 0u);
+  }
+  BOOST_TEST(contains(message_of<ValueError>([&] { to_cpp(program, "f", {.sums = true}); }), "hint: set .lanes"));
 }
 
 BOOST_AUTO_TEST_CASE(names_must_be_names_of_functions) {
