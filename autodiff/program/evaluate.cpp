@@ -123,13 +123,10 @@ template <class T> class Pass {
     u = uniforms_.data();
     for (const ForwardStep& step : plan_.uniform_steps)
       kernels_.forward[static_cast<int>(step.opcode)][0](
-          {1,
-           u + step.y,
-           {u + step.operands[0].index(), u + step.operands[1].index(), u + step.operands[2].index()},
-           options(step.options)});
+          {1, u + step.y, {u + step.operands[0], u + step.operands[1], u + step.operands[2]}, options(step.options)});
     for (const GuardStep& guard : plan_.uniform_guards) {
       const Guard& its = path_.list.guards[guard.guard];
-      const double outcome = outcome_of(its.kind, u[guard.value.index()]);
+      const double outcome = outcome_of(its.kind, u[guard.value]);
       if (std::bit_cast<std::uint64_t>(outcome) == std::bit_cast<std::uint64_t>(its.outcome)) continue;
       all_leave_at_ = guard.guard;
       their_outcome_ = outcome;
@@ -143,13 +140,12 @@ template <class T> class Pass {
     std::fill_n(u_bar, plan_.uniforms, T(0));
     for (Index k = 0; k < boundary_; ++k) u_bar[plan_.boundary[static_cast<std::size_t>(k)]] = tree_sum(sums + k, tasks, stride);
     for (const ReverseStep& step : plan_.uniform_reverse)
-      kernels_.reverse[static_cast<int>(step.opcode)][step.operand][0](
-          {1,
-           u_bar + step.to,
-           u_bar + step.m,
-           {u + step.operands[0].index(), u + step.operands[1].index(), u + step.operands[2].index()},
-           u + step.y.index(),
-           options(step.options)});
+      kernels_.reverse[static_cast<int>(step.opcode)][step.operand][0]({1,
+                                                                        u_bar + step.to,
+                                                                        u_bar + step.m,
+                                                                        {u + step.operands[0], u + step.operands[1], u + step.operands[2]},
+                                                                        u + step.y,
+                                                                        options(step.options)});
     for (std::size_t p = 0; p < request_.parameters.size(); ++p) request_.parameters_gradient[p] += u_bar[p];
   }
 
@@ -180,11 +176,11 @@ template <class T> class Pass<T>::Block {
         gathered_(rows_ + width_ * (plan_.rows + plan_.adjoint_rows)),
         boundary_(gathered_ + (pass.lanes_.list ? width_ * columns() : 0)),
         sums_(boundary_ + kPartialSums * pass.boundary_),
-        columns_(columns() + 1),
-        row_at_(plan_.rows + plan_.adjoint_rows + 1),
+        table_(plan_.end() + 1),
         left_at_(width_) {
     std::fill_n(boundary_, kPartialSums * (pass.boundary_ + pass.summed_), T(0));
-    for (Index r = 0; r < plan_.rows + plan_.adjoint_rows; ++r) row_at_.data()[r] = rows_ + width_ * r;
+    for (Position u = 0; u < plan_.uniforms; ++u) table_.data()[u] = pass.uniforms_.data() + u;
+    for (std::uint32_t r = 0; r < plan_.rows + plan_.adjoint_rows; ++r) table_.data()[plan_.row(r)] = rows_ + width_ * r;
   }
 
   // Lanes first, first + 1, ... of the pass. Returns how many of them left.
@@ -222,12 +218,12 @@ template <class T> class Pass<T>::Block {
     for (Index d = 0; d < columns(); ++d) {
       const T* column = pass_.request_.columns[d];
       if (!pass_.lanes_.list) {
-        columns_.data()[d] = column + first_;
+        table_.data()[plan_.uniforms + d] = const_cast<T*>(column + first_);  // nothing writes to columns
         continue;
       }
       T* to = gathered_ + d * width_;
       for (Index i = 0; i < n_; ++i) to[i] = column[lane(i)];
-      columns_.data()[d] = to;
+      table_.data()[plan_.uniforms + d] = to;
     }
   }
 
@@ -235,25 +231,16 @@ template <class T> class Pass<T>::Block {
   void place_results() {
     if (pass_.purpose_.values)
       for (std::size_t o = 0; o < plan_.outputs.size(); ++o)
-        if (plan_.output_is_first[o]) row_at_.data()[plan_.outputs[o].index()] = pass_.values_of(static_cast<Index>(o)) + first_;
+        if (plan_.output_is_first[o]) table_.data()[plan_.outputs[o]] = pass_.values_of(static_cast<Index>(o)) + first_;
     if (!pass_.purpose_.reverse || !wants_data_gradient(pass_.request_)) return;
     for (std::size_t d = 0; d < plan_.data_rows.size(); ++d)
       if (T* to = plan_.data_is_first[d] ? pass_.gradient_of(static_cast<Index>(d)) : nullptr)
-        row_at_.data()[plan_.rows + plan_.data_rows[d]] = to + first_;
+        table_.data()[plan_.adjoints(plan_.data_rows[d])] = to + first_;
   }
 
-  T* row(std::uint32_t number) const { return row_at_.data()[number]; }
-  T* adjoints(std::uint32_t number) const { return row_at_.data()[plan_.rows + number]; }
-  const T* at(Place place) const {
-    switch (place.kind()) {
-      case Place::row:
-        return row(place.index());
-      case Place::column:
-        return columns_.data()[place.index()];
-      default:
-        return pass_.uniforms_.data() + place.index();
-    }
-  }
+  T* at(Position position) const { return table_.data()[position]; }
+  T* adjoints(std::uint32_t number) const { return at(plan_.adjoints(number)); }
+  T* own_adjoints(std::uint32_t number) const { return rows_ + width_ * (plan_.rows + number); }
 
   void forward() {
     auto guard = plan_.guards.begin();
@@ -273,7 +260,7 @@ template <class T> class Pass<T>::Block {
       if (staying_ == 0) return;
       const auto loop =
           step.pair < 0 ? pass_.kernels_.forward[static_cast<int>(step.opcode)][step.mode] : pass_.kernels_.pairs[step.pair][step.mode];
-      loop({n_, row(step.y), {at(step.operands[0]), at(step.operands[1]), at(step.operands[2])}, pass_.options(step.options)});
+      loop({n_, at(step.y), {at(step.operands[0]), at(step.operands[1]), at(step.operands[2])}, pass_.options(step.options)});
     }
     check_before(number);
     all_leave();
@@ -317,8 +304,8 @@ template <class T> class Pass<T>::Block {
   void write_values() {
     for (Index o = 0; o < static_cast<Index>(plan_.outputs.size()); ++o) {
       if (pass_.in_place_ && plan_.output_is_first[static_cast<std::size_t>(o)]) continue;
-      const Place place = plan_.outputs[static_cast<std::size_t>(o)];
-      write(pass_.values_of(o), at(place), place.kind() == Place::uniform ? 0 : 1);
+      const Position y = plan_.outputs[static_cast<std::size_t>(o)];
+      write(pass_.values_of(o), at(y), plan_.is_uniform(y) ? 0 : 1);
     }
   }
   // A row, into an array by lanes.
@@ -332,9 +319,9 @@ template <class T> class Pass<T>::Block {
   }
   void add_values() {
     for (Index o = 0; o < pass_.summed_; ++o) {
-      const Place place = plan_.outputs[static_cast<std::size_t>(o)];
-      const T* from = at(place);
-      const Index step = place.kind() == Place::uniform ? 0 : 1;
+      const Position y = plan_.outputs[static_cast<std::size_t>(o)];
+      const T* from = at(y);
+      const Index step = plan_.is_uniform(y) ? 0 : 1;
       T* sums = sums_ + o * kPartialSums;
       Index i = 0;
       if (all_stay() && step == 1)
@@ -360,7 +347,7 @@ template <class T> class Pass<T>::Block {
       if (plan_.seed_is_only_read[at_o]) {
         // Only read, so the constant is safe.
         const bool in_place = seeds && all_stay() && !pass_.lanes_.list;
-        row_at_.data()[plan_.rows + row] = in_place ? const_cast<T*>(seeds + first_) : rows_ + width_ * (plan_.rows + row);
+        table_.data()[plan_.adjoints(row)] = in_place ? const_cast<T*>(seeds + first_) : own_adjoints(row);
         if (in_place) continue;
       }
       T* to = adjoints(row);
@@ -380,8 +367,8 @@ template <class T> class Pass<T>::Block {
     for (const ReverseStep& step : plan_.reverse) {
       const auto& loops = step.first ? pass_.kernels_.reverse_first : pass_.kernels_.reverse;
       loops[static_cast<int>(step.opcode)][step.operand][step.mode]({n_,
-                                                                     step.sums ? boundary_ + kPartialSums * step.to : adjoints(step.to),
-                                                                     adjoints(step.m),
+                                                                     step.sums ? boundary_ + kPartialSums * step.to : at(step.to),
+                                                                     at(step.m),
                                                                      {at(step.operands[0]), at(step.operands[1]), at(step.operands[2])},
                                                                      at(step.y),
                                                                      pass_.options(step.options)});
@@ -402,8 +389,7 @@ template <class T> class Pass<T>::Block {
   const Index width_;
   const Scratch<T> memory_;
   T *const rows_, *const gathered_, *const boundary_, *const sums_;
-  const Scratch<const T*> columns_;
-  const Scratch<T*> row_at_;  // the values, and then the adjoints
+  const Scratch<T*> table_;  // by positions
   const Scratch<std::uint32_t> left_at_;
   Index first_ = 0, n_ = 0, staying_ = 0;
 };

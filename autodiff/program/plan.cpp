@@ -55,6 +55,7 @@ class Planner {
     find_computed();
     find_pairs();
     place_uniforms();
+    place_columns();
     place_guards();
     find_last_uses();
     plan_forward();
@@ -63,7 +64,7 @@ class Planner {
     if (wanted_.costly == Costly::written)
       for (std::uint32_t v : costly_) plan_.outputs.push_back(place_[v]);
     std::vector<char> known(plan_.rows);
-    for (Place y : plan_.outputs) plan_.output_is_first.push_back(y.kind() == Place::row && !std::exchange(known[y.index()], true));
+    for (Position y : plan_.outputs) plan_.output_is_first.push_back(plan_.is_row(y) && !std::exchange(known[y - plan_.row(0)], true));
     if (wanted_.any_derivative()) plan_reverse();
   }
 
@@ -109,14 +110,8 @@ class Planner {
   void find_computed() {
     if (wanted_.costly != Costly::computed) costly_ = costly_values(list_);
     std::vector<char> given(list_.size());
-    if (wanted_.costly == Costly::given) {
-      std::uint32_t column = list_.data;
-      for (std::uint32_t v : costly_) {
-        given[v] = true;
-        place_[v] = {Place::column, column++};
-      }
-    }
-    plan_.columns = list_.data + (wanted_.costly == Costly::given ? static_cast<std::uint32_t>(costly_.size()) : 0);
+    if (wanted_.costly == Costly::given)
+      for (std::uint32_t v : costly_) given[v] = true;
     computed_ = kept_;
     if (wanted_.outputs)
       for (std::uint32_t y : list_.outputs) computed_[y] = true;
@@ -175,17 +170,20 @@ class Planner {
   void place_uniforms() {
     plan_.constants = list_.constants;
     for (std::uint32_t v = 0; v < list_.size(); ++v) {
-      if (in_lanes_[v]) {
-        if (v < first_) place_[v] = {Place::column, v - list_.parameters};
-        continue;
-      }
-      place_[v] = {Place::uniform, plan_.uniforms++};
+      if (in_lanes_[v]) continue;
+      place_[v] = plan_.uniforms++;
       if (v < first_) continue;
       const Instruction& i = list_.instruction(v);
-      ForwardStep step{i.opcode, 0, -1, place_[v].index(), add_options(i), {}};
+      ForwardStep step{i.opcode, 0, -1, place_[v], add_options(i), {}};
       for (int k = 0; k < operands_of(i); ++k) step.operands[k] = place_[operand(i, k)];
       plan_.uniform_steps.push_back(step);
     }
+  }
+  void place_columns() {
+    const auto add = [&](std::uint32_t v) { place_[v] = plan_.uniforms + plan_.columns++; };
+    for (std::uint32_t d = 0; d < list_.data; ++d) add(list_.parameters + d);
+    if (wanted_.costly == Costly::given)
+      for (std::uint32_t v : costly_) add(v);
   }
 
   // A guard is checked as soon as its value is known and the guards before it are checked.
@@ -229,19 +227,20 @@ class Planner {
         waiting.pop_back();
       }
       const Instruction& i = list_.instruction(v);
-      ForwardStep step{i.opcode, 0, -1, rows.take(), add_options(i), {}};
+      const std::uint32_t row = rows.take();
+      ForwardStep step{i.opcode, 0, -1, plan_.row(row), add_options(i), {}};
       if (const std::uint32_t first = first_of_pair_[v]; first != kNone)
         step.pair = static_cast<std::int8_t>(*pair_of(list_.instruction(first).opcode, i.opcode, operand(i, 0) == first ? 0 : 1));
       int k = 0;
       for_each_operand(v, [&](std::uint32_t x) {
         step.operands[k] = place_[x];
-        if (step.operands[k].kind() == Place::uniform) step.mode = static_cast<std::uint8_t>(step.mode | 1 << k);
+        if (plan_.is_uniform(step.operands[k])) step.mode = static_cast<std::uint8_t>(step.mode | 1 << k);
         ++k;
       });
-      place_[v] = {Place::row, step.y};
+      place_[v] = step.y;
       plan_.steps.push_back(step);
       if (last_use_[v] != kForever) {
-        waiting.emplace_back(std::max(last_use_[v], s + 1), step.y);
+        waiting.emplace_back(std::max(last_use_[v], s + 1), row);
         std::push_heap(waiting.begin(), waiting.end(), std::greater<>());
       }
     }
@@ -277,7 +276,7 @@ class Planner {
     const auto add_boundary = [&](std::uint32_t v) {
       if (row_of[v] != Plan::kNoRow) return;
       row_of[v] = static_cast<std::uint32_t>(plan_.boundary.size());
-      plan_.boundary.push_back(place_[v].index());
+      plan_.boundary.push_back(place_[v]);
     };
     for (std::uint32_t y : list_.outputs) {
       if (reached_[y] && !in_lanes_[y]) add_boundary(y);
@@ -298,15 +297,15 @@ class Planner {
         ReverseStep step{i.opcode, static_cast<std::uint8_t>(k), 0, false, false, 0, 0, options, {}, place_[v]};
         for (int j = 0; j < operands_of(i); ++j) {
           step.operands[j] = place_[operand(i, j)];
-          if (in_lanes_[v] && step.operands[j].kind() == Place::uniform) step.mode = static_cast<std::uint8_t>(step.mode | 1 << j);
+          if (in_lanes_[v] && !in_lanes_[operand(i, j)]) step.mode = static_cast<std::uint8_t>(step.mode | 1 << j);
         }
         if (!in_lanes_[v]) {
-          step.to = place_[to].index();
-          step.m = place_[v].index();
+          step.to = place_[to];
+          step.m = place_[v];
           plan_.uniform_reverse.push_back(step);
           continue;
         }
-        step.m = row_of[v];
+        step.m = plan_.adjoints(row_of[v]);
         if (!in_lanes_[to]) {
           add_boundary(to);
           step.sums = true;
@@ -317,7 +316,7 @@ class Planner {
           row_of[to] = take();
           step.first = true;
         }
-        step.to = row_of[to];
+        step.to = step.sums ? row_of[to] : plan_.adjoints(row_of[to]);
         plan_.reverse.push_back(step);
       }
       if (in_lanes_[v] && --users[row_of[v]] == 0 && row_of[v] >= of_seeds) rows.give_back(row_of[v]);
@@ -331,7 +330,7 @@ class Planner {
     }
     // `known` are the rows of results; what else is written is more than a seed, too.
     for (const ReverseStep& step : plan_.reverse)
-      if (!step.sums) known[step.to] = true;
+      if (!step.sums) known[step.to - plan_.adjoints(0)] = true;
     for (std::size_t o = 0; o < list_.outputs.size(); ++o)
       if (plan_.output_rows[o] != Plan::kNoRow && !plan_.output_is_shared[o] && !plan_.seed_is_first[o]) known[plan_.output_rows[o]] = true;
     for (std::size_t o = 0; o < list_.outputs.size(); ++o)
@@ -346,7 +345,7 @@ class Planner {
   std::vector<char> in_lanes_, active_, reached_, kept_, computed_;
   std::vector<std::uint32_t> first_of_pair_;
   std::vector<std::uint32_t> last_use_, step_of_, costly_;
-  std::vector<Place> place_;
+  std::vector<Position> place_;
 };
 
 }  // namespace

@@ -8,41 +8,33 @@
 
 namespace wengert::detail {
 
-/// Where a value lies.
-class Place {
- public:
-  enum Kind : std::uint32_t { row, column, uniform };  ///< a row of the block's memory, a column of the data, or one number for all lanes
-  Place() = default;
-  Place(Kind kind, std::uint32_t index) : bits_(kind << 30 | index) {}
-  Kind kind() const { return static_cast<Kind>(bits_ >> 30); }
-  std::uint32_t index() const { return bits_ & ((1u << 30) - 1); }
-
- private:
-  std::uint32_t bits_ = 0;
-};
+/// Where a value or an adjoint lies: a position in a table of all numbers that are the same for all lanes (parameters, constants and
+/// instructions, in this order), columns, rows of values and rows of adjoints.
+using Position = std::uint32_t;
 
 struct ForwardStep {
   Opcode opcode;
-  std::uint8_t mode;      // of block_kernels.h
-  std::int8_t pair;       // if it is two operations (block_kernels.h), of which `opcode` is the second; -1: it is one
-  std::uint32_t y;        // a row, or a uniform number
+  std::uint8_t mode;  // of block_kernels.h
+  std::int8_t pair;   // if it is two operations (block_kernels.h), of which `opcode` is the second; -1: it is one
+  Position y;
   std::uint32_t options;  // where they begin in Plan::options
-  Place operands[3];
+  Position operands[3];
 };
 /// to += rule of one operand at m.
 struct ReverseStep {
   Opcode opcode;
   std::uint8_t operand, mode;
-  bool first;           // nothing is in `to` yet
-  bool sums;            // `to` is of the boundary
-  std::uint32_t to, m;  // rows of adjoints, positions in the boundary, or uniform numbers
+  bool first;   // nothing is in `to` yet
+  bool sums;    // `to` is of the boundary
+  Position to;  // or of `sums`, the number in Plan::boundary
+  Position m;
   std::uint32_t options;
-  Place operands[3], y;
+  Position operands[3], y;
 };
 /// A guard, checked before step number `before`.
 struct GuardStep {
   std::uint32_t before, guard;
-  Place value;
+  Position value;
 };
 
 /// What becomes of the values that cost much and that a reverse sweep reads (costly_values).
@@ -68,23 +60,26 @@ struct Plan {
 
   std::vector<double> options;
 
-  // Of all lanes together. The numbers: parameters, constants, instructions.
-  std::uint32_t uniforms = 0;
+  std::uint32_t uniforms = 0, columns = 0, rows = 0, adjoint_rows = 0;  // how many positions of each kind
+  Position row(std::uint32_t number) const { return uniforms + columns + number; }
+  Position adjoints(std::uint32_t number) const { return uniforms + columns + rows + number; }
+  Position end() const { return adjoints(adjoint_rows); }
+  bool is_uniform(Position position) const { return position < uniforms; }
+  bool is_row(Position position) const { return position >= row(0); }
+
+  // Of all lanes together.
   std::vector<double> constants;
   std::vector<ForwardStep> uniform_steps;
   std::vector<GuardStep> uniform_guards;
   std::vector<ReverseStep> uniform_reverse;
 
-  // Of each block.
-  std::uint32_t columns = 0;  // of data, and of given values
-  std::uint32_t rows = 0;
+  // Of each block. The columns are of the data, and of given values.
   std::vector<ForwardStep> steps;
   std::vector<GuardStep> guards;
-  std::vector<Place> outputs;         // empty if they are not wanted
+  std::vector<Position> outputs;      // empty if they are not wanted
   std::vector<char> output_is_first;  // of those in its row; false for what lies in no row
 
   static constexpr std::uint32_t kNoRow = ~std::uint32_t{0};
-  std::uint32_t adjoint_rows = 0;
   std::vector<std::uint32_t> boundary;     // the uniform numbers that lanes read: their adjoints are sums over lanes
   std::vector<std::uint32_t> output_rows;  // of the adjoint of each output, or its position in the boundary; kNoRow where it is not wanted
   std::vector<char> output_is_shared;      // by all lanes: its adjoint is in the boundary
