@@ -313,6 +313,13 @@ struct CopyCosts {
 // depend on it.
 struct Cut {
   Index rows, columns;
+  bool shared = false;  // whether the blocks are worth other threads; they may be many because of their rows alone
+
+  // f(i) for each of `count` blocks.
+  template <class F> void run(Index count, F&& f) const {
+    if (shared) return parallel_blocks(count, f);
+    for (Index i = 0; i < count; ++i) f(i);
+  }
 };
 template <class T> Cut cut(Index m, Index n, Index k, Index least_columns, const CopyCosts& copies, int threads) {
   constexpr double kUnevenness = 0.25;  // of a block: what threads wait for the last one
@@ -320,12 +327,13 @@ template <class T> Cut cut(Index m, Index n, Index k, Index least_columns, const
   const Index height_of_tile = WENGERT_BEST_TARGET(tile_rows)(), width_of_tile = WENGERT_BEST_TARGET(tile_columns<T>)();
   const Index least_down = count_of(m, kMaxRows<T>);
   Cut best{part_of(m, least_down, height_of_tile), n};
-  if (threads == 1) return best;
   // With few rows of A or few terms, reading B or writing C takes longer than the arithmetic.
   constexpr double kMove = 12;  // moving one element takes as long as this many multiplications and additions
   const auto height = static_cast<double>(m), width = static_cast<double>(n), depth = static_cast<double>(std::max(k, Index(1)));
   const double work = std::max({2 * depth * height * width, kMove * depth * width, kMove * height * width});
   const Index most = std::min(Index(4) * threads, static_cast<Index>(work / kLeastWork<T>));
+  best.shared = most > 1;
+  if (threads == 1 || !best.shared) return best;
   double least_time = std::numeric_limits<double>::infinity();
   for (Index down = least_down; down <= std::max(most, least_down); ++down) {
     const Index rows = part_of(m, down, height_of_tile);
@@ -338,7 +346,8 @@ template <class T> Cut cut(Index m, Index n, Index k, Index least_columns, const
       const double time = block * (static_cast<double>(count_of(down * across, threads)) + kUnevenness);
       if (time < least_time) {
         least_time = time;
-        best = {rows, columns};
+        best.rows = rows;
+        best.columns = columns;
       }
     }
   }
@@ -386,9 +395,10 @@ template <class T> bool is_faster_transposed(const Gemm<T>& g) {
 
 // Every sum is the same as without.
 template <class T> void multiply_transposed(const Gemm<T>& g) {
-  const Index rows = cut<T>(g.n, g.m, g.k, g.m, {}, usable_threads()).rows;
+  const Cut size = cut<T>(g.n, g.m, g.k, g.m, {}, usable_threads());
+  const Index rows = size.rows;
   const PackedMatrix<T> packed(g.k, g.m, g.a.transposed());
-  parallel_blocks(count_of(g.n, rows), [&](Index block) {
+  size.run(count_of(g.n, rows), [&](Index block) {
     const Index first = block * rows, count = std::min(rows, g.n - first);
     const Scratch<T> c(count * g.m);
     if (g.options.bias)
@@ -406,7 +416,7 @@ template <class T> void multiply(const Gemm<T>& g) {
   const Cut size = cut(g);
   if (size.rows >= g.m && size.columns >= g.n) return multiply<T>(g, {0, g.m, 0, g.n});
   const Index across = count_of(g.n, size.columns);
-  parallel_blocks(count_of(g.m, size.rows) * across, [&](Index i) {
+  size.run(count_of(g.m, size.rows) * across, [&](Index i) {
     const Index row = i / across * size.rows, column = i % across * size.columns;
     multiply<T>(g, {row, std::min(size.rows, g.m - row), column, std::min(size.columns, g.n - column)});
   });
