@@ -228,12 +228,12 @@ template <class T> class Together {
       u_.add_unpadded(padded_.data(), x + image(n, group));
     }
   }
-  // weight += y columns^T
-  void add_weight_gradient(Range images, Index group, const T* x, const T* y, T* weight) const {
+  // weight += y columns^T, or = if nothing is in it yet.
+  void add_weight_gradient(Range images, Index group, const T* x, const T* y, bool is_first, T* weight) const {
     const Index count = unroll(images, group, x);
     gather(images, group, y);
     product<T>(u_.outputs, u_.rows, count, {planes_.data(), count, 1}, {columns_.data(), 1, count}, weight + group * u_.outputs * u_.rows,
-               distance(u_.rows), {.accumulate = true});
+               distance(u_.rows), {.accumulate = !is_first});
   }
 
   const Index most;  // images; 1 if they are not to be taken together
@@ -275,36 +275,38 @@ template <class T, class F> void for_images_together(const Convolution& c, const
   });
 }
 
-// weight += y columns^T for one image. `columns` is scratch for a tile, null if the image needs none, and `padded` for the padded image.
+// weight += y columns^T for one image, or = if nothing is in it yet. `columns` is scratch for a tile, null if the image needs none, and
+// `padded` for the padded image.
 template <class T>
-void add_weight_gradient(const Convolution& c, const Unrolled& u, const T* x, const T* y, T* columns, T* padded, T* weight) {
-  const auto add_product = [&](const T* y_of_group, Index count, const T* matrix, T* of_group) {
+void add_weight_gradient(const Convolution& c, const Unrolled& u, const T* x, const T* y, T* columns, T* padded, bool is_first, T* weight) {
+  const auto add_product = [&](const T* y_of_group, Index count, const T* matrix, bool accumulate, T* of_group) {
     product<T>(u.outputs, u.rows, count, {y_of_group, distance(u.positions), 1}, {matrix, 1, distance(count)}, of_group, distance(u.rows),
-               {.accumulate = true});
+               {.accumulate = accumulate});
   };
   for (Index g = 0; g < c.groups; ++g) {
     const T *image = x + g * u.channels * c.height.in * c.width.in, *of_y = y + g * u.outputs * u.positions;
     T* const of_group = weight + g * u.outputs * u.rows;
     if (!columns) {
-      add_product(of_y, u.positions, image, of_group);
+      add_product(of_y, u.positions, image, !is_first, of_group);
       continue;
     }
     u.pad(image, padded);
     u.for_each_tile<T>([&](const Tile& tile) {
       u.unroll(tile, padded, columns);
-      add_product(of_y + tile.first_position, tile.positions, columns, of_group);
+      add_product(of_y + tile.first_position, tile.positions, columns, !is_first || tile.first_position > 0, of_group);
     });
   }
 }
 
 }  // namespace
 
-Index parts_of_batch(Index batch, Index sums) {
+Index parts_of_batch(Index batch, Index sums, Index positions) {
   constexpr Index kMost = 32, kElements = Index(5) << 18;    // few sums: enough parts for many threads
   constexpr Index kFew = 8, kMostElements = Index(1) << 23;  // many sums: some parts, as long as there is memory for them
+  constexpr Index kTerms = 256;                              // with fewer terms for each sum, adding up the parts takes too long
   if (batch == 0) return 0;
-  const Index size = std::max<Index>(sums, 1);
-  const Index most = std::max(std::min(kElements / size, kMost), std::clamp<Index>(kMostElements / size, 1, kFew));
+  const Index size = std::max<Index>(sums, 1), worth_it = std::max(batch * positions / kTerms, kFew);
+  const Index most = std::max(std::min({kElements / size, kMost, worth_it}), std::clamp<Index>(kMostElements / size, 1, kFew));
   return divided_up(batch, divided_up(batch, most));  // parts of equal size
 }
 
@@ -381,8 +383,9 @@ template <class T> void convolution_weight_gradient(const Convolution& c, const 
   if (has_small_groups(c)) return grouped_weight_gradient(c, x, y, weight, bias);
   if constexpr (std::is_same_v<T, float>)
     if (is_direct(c)) return direct_gradients(c, {}, x, nullptr, nullptr, nullptr, y, {.weight = weight, .bias = bias});
-  const Index weights = c.weight_size(), sums = weights + (bias ? c.out_channels : 0), parts = parts_of_batch(c.batch, sums);
-  std::fill_n(weight, weights, T(0));
+  const Index weights = c.weight_size(), sums = weights + (bias ? c.out_channels : 0),
+              parts = parts_of_batch(c.batch, sums, c.height.out * c.width.out);
+  if (parts == 0) std::fill_n(weight, weights, T(0));
   if (bias) std::fill_n(bias, c.out_channels, T(0));
   const Unrolled u(c);
   // The first part is summed where the result goes, the others beside it.
@@ -390,17 +393,19 @@ template <class T> void convolution_weight_gradient(const Convolution& c, const 
   parallel_blocks(parts, [&](Index part) {
     T* const mine = others.data() + (part - 1) * sums;
     T *const of_weight = part == 0 ? weight : mine, *const of_bias = part == 0 || !bias ? bias : mine + weights;
-    if (part > 0) std::fill_n(mine, sums, T(0));
+    if (part > 0) std::fill_n(mine + weights, sums - weights, T(0));
     const Range images{part * c.batch / parts, (part + 1) * c.batch / parts};
     const Together<T> matrices(c, u);
     for (Index n = images.first; matrices.most > 1 && n < images.last; n += matrices.most)
-      for (Index g = 0; g < c.groups; ++g) matrices.add_weight_gradient({n, std::min(n + matrices.most, images.last)}, g, x, y, of_weight);
+      for (Index g = 0; g < c.groups; ++g)
+        matrices.add_weight_gradient({n, std::min(n + matrices.most, images.last)}, g, x, y, n == images.first, of_weight);
     const bool is_unrolled = !u.is_image() && matrices.most == 1;
     Scratch<T> columns(is_unrolled ? u.rows * u.positions_of_tile<T>() : 0), padded(is_unrolled ? u.padded_size() : 0);
     for (Index n = images.first; n < images.last; ++n) {
       const T* const of_y = y + n * c.output_size();
       if (matrices.most == 1)
-        add_weight_gradient(c, u, x + n * c.image_size(), of_y, u.is_image() ? nullptr : columns.data(), padded.data(), of_weight);
+        add_weight_gradient(c, u, x + n * c.image_size(), of_y, u.is_image() ? nullptr : columns.data(), padded.data(), n == images.first,
+                            of_weight);
       for (Index o = 0; of_bias && o < c.out_channels; ++o) of_bias[o] += static_cast<T>(sum_of(of_y + o * u.positions, u.positions));
     }
   });

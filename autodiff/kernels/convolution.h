@@ -41,7 +41,8 @@ template <class T> void convolution_data_gradient(const Convolution& c, const T*
 /// weight; bias[o] = the sum over y[:, o], where `bias` is not null.
 template <class T> void convolution_weight_gradient(const Convolution& c, const T* x, const T* y, T* weight, T* bias);
 
-/// In how many parts of the batch `sums` numbers are summed, each part into memory of its own.
-Index parts_of_batch(Index batch, Index sums);
+/// In how many parts of the batch `sums` numbers are summed, each part into memory of its own; each image has a term for each of its
+/// `positions`.
+Index parts_of_batch(Index batch, Index sums, Index positions);
 
 }  // namespace wengert::kernels

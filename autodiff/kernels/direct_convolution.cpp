@@ -564,7 +564,8 @@ void direct_gradients(const Convolution& c, const ConvolutionTail& tail, const f
   const Index height = tail.pool ? c.height.out / 2 : c.height.out, width = tail.pool ? c.width.out / 2 : c.width.out;
   const Index pixels = height * width, y_row = b.y_width * b.y_pixel;
   const Index weights = gradients.weight ? b.forward.prepared_weights() : 0, sums = weights + b.y_pixel;
-  const Index parts = gradients.weight || gradients.bias ? parts_of_batch(c.batch, sums) : parts_for_threads(c.batch);
+  const Index parts =
+      gradients.weight || gradients.bias ? parts_of_batch(c.batch, sums, c.height.out * c.width.out) : parts_for_threads(c.batch);
   Scratch<float> packed(gradients.x ? b.backward.prepared_weights() : 0), all_sums(std::max<Index>(parts, 1) * sums);
   if (gradients.x) WENGERT_BEST_TARGET(prepare_weights)(b.backward, weights_backward(c, weight), packed.data());
   std::fill_n(all_sums.data(), parts == 0 ? sums : 0, 0.0f);
