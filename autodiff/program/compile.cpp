@@ -21,7 +21,7 @@ using kernels::Scratch, kernels::tree_sum;
 using Function = void(long lanes, const double* p, const double* const* d, double* const* y, long* left);
 using SumFunction = void(long lanes, const double* p, const double* const* d, double* y, long* left);
 
-constexpr const char *kValue = "wengert_value", *kSum = "wengert_sum", *kGradient = "wengert_gradient";
+constexpr const char *kValueName = "wengert_value", *kSumName = "wengert_sum", *kGradientName = "wengert_gradient";
 constexpr Index kBlock = 512;  // lanes
 
 // What keeps the bits of the evaluator, and calls the C library for what compilers would compute otherwise.
@@ -144,12 +144,12 @@ Columns one_lane(std::span<const double> record) {
 CompiledProgram compile(const Program& program, const CompileOptions& options) {
   const std::vector<std::string> command = command_of(options);
   CompiledProgram compiled(program);
-  std::string source = to_cpp(program, kValue, {.lanes = true});
-  if (program.outputs() == 1) source += "\n" + to_cpp(program, kSum, {.lanes = true, .sums = true});
+  std::string source = to_cpp(program, kValueName, {.lanes = true});
+  if (program.outputs() == 1) source += "\n" + to_cpp(program, kSumName, {.lanes = true, .sums = true});
   if (options.gradient && program.outputs() == 1) {
     compiled.gradient_ = std::make_shared<const Program>(value_and_gradient(program, options.wrt));
     compiled.by_parameters_ = options.wrt == Wrt::parameters || (options.wrt == Wrt::automatic && program.parameters() > 0);
-    source += "\n" + to_cpp(*compiled.gradient_, kGradient, {.lanes = true, .sums = true});
+    source += "\n" + to_cpp(*compiled.gradient_, kGradientName, {.lanes = true, .sums = true});
   }
   const auto lines = std::ranges::count(source, '\n');
   if (lines > options.max_lines) {
@@ -189,14 +189,14 @@ void CompiledProgram::values(std::span<const double> parameters, const Columns& 
   if (!code_) return program_.values(parameters, columns, to);
   check_sizes("values", program_, parameters, columns);
   check_size("values", "the result", to.size(), program_.outputs() * columns.lanes());
-  Run(program_, parameters, columns).values(code_->find<Function>(kValue), to.data());
+  Run(program_, parameters, columns).values(code_->find<Function>(kValueName), to.data());
 }
 double CompiledProgram::sum(std::span<const double> parameters, const Columns& columns) const {
   if (!code_) return program_.sum(parameters, columns);
   need_one_output("sum", program_);
   check_sizes("sum", program_, parameters, columns);
   double sum = 0;
-  Run(program_, parameters, columns).sums(code_->find<SumFunction>(kSum), &sum);
+  Run(program_, parameters, columns).sums(code_->find<SumFunction>(kSumName), &sum);
   return sum;
 }
 std::pair<double, std::vector<double>> CompiledProgram::sum_and_gradient(std::span<const double> parameters, const Columns& columns) const {
@@ -213,7 +213,7 @@ double CompiledProgram::sum_and_gradient(std::span<const double> parameters, con
   check_sizes("sum_and_gradient", program_, parameters, columns);
   check_size("sum_and_gradient", "the gradient", to.size(), program_.parameters());
   const Scratch<double> sums(gradient.outputs());
-  Run(gradient, parameters, columns).sums(code_->find<SumFunction>(kGradient), sums.data());
+  Run(gradient, parameters, columns).sums(code_->find<SumFunction>(kGradientName), sums.data());
   std::copy_n(sums.data() + 1, to.size(), to.data());
   return sums.data()[0];
 }
@@ -222,7 +222,7 @@ std::pair<double, std::vector<double>> CompiledProgram::value_and_gradient(std::
   const auto [parameters, record] = split("value_and_gradient", program_, inputs);
   std::vector<double> all(static_cast<std::size_t>(gradient.outputs()));
   if (code_) {
-    Run(gradient, parameters, one_lane(record)).sums(code_->find<SumFunction>(kGradient), all.data());  // of one lane
+    Run(gradient, parameters, one_lane(record)).sums(code_->find<SumFunction>(kGradientName), all.data());  // of one lane
   } else {
     gradient.values(parameters, one_lane(record), all);
   }

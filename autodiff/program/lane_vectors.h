@@ -135,7 +135,7 @@ struct Sums {
 /// last one. Of many columns some lanes are copied together, because lines of memory that are far apart displace each other in the cache.
 template <int data, class F> void for_each_vector(long lanes, const double* const* columns, const F& f) {
   constexpr bool many = data > 64;
-  constexpr long most = many ? 64 : width, pitch = many ? most + 8 : width;
+  constexpr long most = !many ? width : data > 512 ? 64 : 256, pitch = many ? most + 8 : width;
   const std::unique_ptr<double[]> memory(new double[data * pitch]);
   const std::unique_ptr<double*[]> copies(new double*[data]);
   for (long k = 0; k < data; ++k) copies[k] = &memory[k * pitch];
