@@ -20,6 +20,9 @@ struct Lines {
   Index count() const { return outer * inner; }
 };
 
+/// Lines of fewer elements, one behind the other, are reduced so many at a time: one alone would wait for each of its steps.
+inline constexpr Index kShort = 32, kShortAbreast = 8;
+
 /// The lines [first, last), of each the elements k in [begin, end).
 struct SomeLines {
   Index n, inner, first, last, begin, end;
@@ -27,11 +30,19 @@ struct SomeLines {
   SomeLines(const Lines& all, Index first, Index last) : SomeLines(all, first, last, 0, all.n) {}
   SomeLines(const Lines& all, Index first, Index last, Index begin, Index end)
       : n(all.n), inner(all.inner), first(first), last(last), begin(begin), end(end) {}
+  bool are_short() const { return inner == 1 && end - begin < kShort; }
 };
 
 /// Elements of a line that are reduced side by side, and their lines where inner > 1: of these, whole lines of the cache.
 inline constexpr Index kAbreast = 32;
 template <class T> inline constexpr Index kLinesAbreast = sizeof(T) == 4 ? 2 * kAbreast : kAbreast;
+
+/// f(line, lines) for kShortAbreast lines at a time, which the compiler knows, and for the rest.
+template <class F> WENGERT_LOOP void for_each_short_lines(const SomeLines& l, const F& f) {
+  Index line = l.first;
+  for (; line + kShortAbreast <= l.last; line += kShortAbreast) f(line, kShortAbreast);
+  if (line < l.last) f(line, l.last - line);
+}
 
 /// Many floats whose sum is a double are added in groups of kGroup before they are converted, which takes longer than adding them. A group
 /// is rounded at most twice, which changes a sum by at most 2^-23 of the sum of magnitudes; on most data the errors cancel and stay below
@@ -128,6 +139,16 @@ template <class F> WENGERT_LOOP void for_each_strip(const SomeLines& l, Index mo
 /// finish(line, sum) with the sum of term(position, line) over its elements. Sum is the type of the terms, or double for floats.
 template <class Sum, class Term, class Finish> WENGERT_LOOP void sum_lines(const SomeLines& l, const Term& term, const Finish& finish) {
   const Index n = l.end - l.begin;
+  if (l.are_short()) {
+    for_each_short_lines(
+        l, [&](Index first, Index lines) __attribute__((always_inline)) {
+          Sum sums[kShortAbreast] = {};
+          for (Index k = l.begin; k < l.end; ++k)
+            for (Index i = 0; i < lines; ++i) sums[i] += static_cast<Sum>(term((first + i) * l.n + k, first + i));
+          for (Index i = 0; i < lines; ++i) finish(first + i, sums[i]);
+        });
+    return;
+  }
   if (l.inner == 1) {
     for (Index o = l.first; o < l.last; ++o)
       finish(o, sum_of_run<Sum>(
@@ -203,8 +224,16 @@ template <class T, class Value> WENGERT_LOOP T largest_of_run(Index first, Index
   return largest.of_all();
 }
 /// to[line] = the largest value(position) of its elements, or NaN if one is; n > 0.
-template <class T, class Value> WENGERT_LOOP void max_lines(const SomeLines& l, T* to, const Value& value) {
-  constexpr T kLeast = -std::numeric_limits<T>::infinity();
+template <class T, class Value> WENGERT_LOOP void max_short_lines(const SomeLines& l, T* to, const Value& value) {
+  for_each_short_lines(
+      l, [&](Index first, Index lines) __attribute__((always_inline)) {
+        Largest<T, kShortAbreast> largest(-std::numeric_limits<T>::infinity());
+        for (Index k = l.begin; k < l.end; ++k)
+          for (Index i = 0; i < lines; ++i) largest.take(i, value((first + i) * l.n + k));
+        for (Index i = 0; i < lines; ++i) to[first + i] = largest.of(i);
+      });
+}
+template <class T, class Value> WENGERT_LOOP void max_long_lines(const SomeLines& l, T* to, const Value& value) {
   const Index n = l.end - l.begin;
   if (l.inner == 1) {
     for (Index o = l.first; o < l.last; ++o) to[o] = largest_of_run<T>(o * l.n + l.begin, n, value);
@@ -213,7 +242,7 @@ template <class T, class Value> WENGERT_LOOP void max_lines(const SomeLines& l, 
   constexpr Index kMost = kLinesAbreast<T>;
   for_each_strip(
       l, kMost, [&](Index line, Index first, Index columns) __attribute__((always_inline)) {
-        Largest<T, kMost> largest(kLeast);
+        Largest<T, kMost> largest(-std::numeric_limits<T>::infinity());
         if (columns == kMost) {
           for (Index k = 0; k < n; ++k)
             for (Index i = 0; i < kMost; ++i) largest.take(i, value(first + k * l.inner + i));
@@ -223,6 +252,10 @@ template <class T, class Value> WENGERT_LOOP void max_lines(const SomeLines& l, 
         }
         for (Index i = 0; i < columns; ++i) to[line + i] = largest.of(i);
       });
+}
+template <class T, class Value> WENGERT_LOOP void max_lines(const SomeLines& l, T* to, const Value& value) {
+  if (l.are_short()) return max_short_lines(l, to, value);
+  max_long_lines(l, to, value);
 }
 
 /// y[position] = f(position, a[line], b[line]) for every element.
@@ -318,7 +351,9 @@ template <class T, class Value> void max_all_lines(const Lines& l, double ns, T*
   const Scratch<T> later_parts((parts - 1) * count);
   for_blocks_of_parts(l, ns, [&](const SomeLines& some, Index p) {
     T* const largest = p == 0 ? to : later_parts.data() + (p - 1) * count;
-    run_on_best_target([=]() __attribute__((always_inline)) { max_lines(some, largest, value); });
+    // (In one function the compiler would compute the long lines slower.)
+    if (some.are_short()) return run_on_best_target([=]() __attribute__((always_inline)) { max_short_lines(some, largest, value); });
+    run_on_best_target([=]() __attribute__((always_inline)) { max_long_lines(some, largest, value); });
   });
   for (Index i = 0; i < (parts - 1) * count; ++i) {
     const T v = later_parts.data()[i];

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "autodiff/kernels/blocks.h"
+#include "autodiff/kernels/copy_bytes.h"
 #include "autodiff/kernels/target.h"
 #include "autodiff/tensor/shape.h"
 
@@ -204,7 +205,7 @@ template <class T> void fill(T* to, Index n, T value) {
 template <class From, class To> void copy_row(const From* from, Index step, Index n, To* to) {
   if (step == 1) {
     if constexpr (std::is_same_v<From, To>) {
-      std::copy_n(from, n, to);
+      copy_bytes(reinterpret_cast<std::byte*>(to), reinterpret_cast<const std::byte*>(from), static_cast<std::size_t>(n) * sizeof(To));
     } else {
       for (Index i = 0; i < n; ++i) to[i] = static_cast<To>(from[i]);
     }

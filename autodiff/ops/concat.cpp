@@ -5,10 +5,10 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <cstring>
 #include <optional>
 
 #include "autodiff/kernels/blocks.h"
+#include "autodiff/kernels/copy_bytes.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/tape/operation_options.h"
 #include "autodiff/tensor/call_site.h"
@@ -63,25 +63,35 @@ std::optional<Index> distance_of_parts(const Tensor& x, int d) {
 
 // y = the tensors one behind the other along dimension d, each from its start on.
 void join(std::span<const Tensor> x, int d, std::span<const Index> starts, Tensor& y, Location site) {
-  pool::Vector<Tensor> parts(x.begin(), x.end());
-  pool::Vector<Index> distances(x.size());
-  for (std::size_t k = 0; k < x.size(); ++k) {
-    std::optional<Index> distance = distance_of_parts(parts[k], d);
-    if (!distance) distance = distance_of_parts(parts[k] = parts[k].constant().clone(site), d);
-    distances[k] = *distance;
-  }
+  pool::Vector<Tensor> tensors(x.begin(), x.end());
   const Index inner = y.shape().size(d + 1, y.rank()), row = y.shape()[d] * inner;
-  const auto bytes = static_cast<std::size_t>(bytes_of(y.dtype()));
+  const Index bytes = bytes_of(y.dtype());
+  struct Part {
+    const std::byte* in;
+    Index distance, begin, end;  // from row to row of `in`; the elements of a row of y
+  };
+  pool::Vector<Part> parts;
+  for (std::size_t k = 0; k < x.size(); ++k) {
+    if (starts[k] == starts[k + 1]) continue;
+    std::optional<Index> distance = distance_of_parts(tensors[k], d);
+    if (!distance) distance = distance_of_parts(tensors[k] = tensors[k].constant().clone(site), d);
+    parts.push_back({static_cast<const std::byte*>(tensors[k].elements()->data), *distance, starts[k] * inner, starts[k + 1] * inner});
+  }
   auto* const out = static_cast<std::byte*>(y.elements()->data);
   kernels::for_blocks_of(y.size(), kernels::cost::kCopy<char> * static_cast<double>(bytes), [&](Index at, Index last) {
-    while (at < last) {  // as far as the row o has elements of the tensor k
-      const Index o = at / row, in_row = at - o * row;
-      const auto k = static_cast<std::size_t>(std::upper_bound(starts.begin(), starts.end(), in_row / inner) - starts.begin() - 1);
-      const Index begin = starts[k] * inner, end = starts[k + 1] * inner, count = std::min(end - in_row, last - at);
-      const auto* const in = static_cast<const std::byte*>(parts[k].elements()->data);
-      const Index from = (o * distances[k] + in_row - begin) * static_cast<Index>(bytes);
-      std::memcpy(out + static_cast<std::size_t>(at) * bytes, in + from, static_cast<std::size_t>(count) * bytes);
+    Index o = at / row, in_row = at - o * row;
+    auto part = std::upper_bound(parts.begin(), parts.end(), in_row, [](Index element, const Part& its) { return element < its.end; });
+    while (at < last) {  // as far as the row o has elements of the part
+      const Index count = std::min(part->end - in_row, last - at);
+      kernels::copy_bytes(out + at * bytes, part->in + (o * part->distance + in_row - part->begin) * bytes,
+                          static_cast<std::size_t>(count * bytes));
       at += count;
+      in_row += count;
+      ++part;
+      if (in_row < row) continue;
+      in_row = 0;
+      part = parts.begin();
+      ++o;
     }
   });
 }
