@@ -66,31 +66,45 @@ template <Index n, class T> __attribute__((always_inline)) inline bool multiply_
   return exact;
 }
 
-// The product of n numbers: by several side by side, unless one of these may have lost digits or left the range. Then one by one: large and
-// small numbers in turns have a product, though not all the large ones among them do.
+constexpr Index kLong = 128;  // lines of fewer elements are multiplied one by one
+
+// The product of n >= kLong numbers: by several side by side, unless one of these may have lost digits or left the range. Then one by one:
+// large and small numbers in turns have a product, though not all the large ones among them do.
 template <class T> detail::Wide<T> product_of_run(const T* x, Index n) {
   using kernels::kAbreast;
-  if (n >= 4 * kAbreast) {
-    detail::Wide<T> all = 1;
-    bool exact = true;
-    kernels::run_on_best_target([&]() __attribute__((always_inline)) {
-      detail::Wide<T> partial[kAbreast];
-      std::fill_n(partial, kAbreast, detail::Wide<T>(1));
-      Index i = 0;
-      for (; i + kAbreast <= n; i += kAbreast)
-        for (Index k = 0; k < kAbreast; ++k) partial[k] *= static_cast<detail::Wide<T>>(x[i + k]);
-      for (Index k = 0; i + k < n; ++k) partial[k] *= static_cast<detail::Wide<T>>(x[i + k]);
-      exact = multiply_in_pairs<kAbreast>(partial);
-      all = partial[0];
-    });
-    if (exact) return all;
-  }
   detail::Wide<T> all = 1;
+  bool exact = true;
+  kernels::run_on_best_target([&]() __attribute__((always_inline)) {
+    detail::Wide<T> partial[kAbreast];
+    std::fill_n(partial, kAbreast, detail::Wide<T>(1));
+    Index i = 0;
+    for (; i + kAbreast <= n; i += kAbreast)
+      for (Index k = 0; k < kAbreast; ++k) partial[k] *= static_cast<detail::Wide<T>>(x[i + k]);
+    for (Index k = 0; i + k < n; ++k) partial[k] *= static_cast<detail::Wide<T>>(x[i + k]);
+    exact = multiply_in_pairs<kAbreast>(partial);
+    all = partial[0];
+  });
+  if (exact) return all;
+  all = 1;
   for (Index i = 0; i < n; ++i) all *= static_cast<detail::Wide<T>>(x[i]);
   return all;
 }
 
 template <class T> void product_lines(const kernels::Lines& l, const T* x, T* y) {
+  if (l.inner == 1 && l.n < kLong) {
+    return kernels::for_blocks_of_lines(l, kernels::cost::kCopy<T>, [=](const kernels::SomeLines& some) {
+      kernels::run_on_best_target([=]() __attribute__((always_inline)) {
+        kernels::for_each_short_lines(
+            some, [=](Index first, Index lines) __attribute__((always_inline)) {
+              detail::Wide<T> products[kernels::kShortAbreast];
+              for (detail::Wide<T>& p : products) p = 1;
+              for (Index k = 0; k < l.n; ++k)
+                for (Index i = 0; i < lines; ++i) products[i] *= static_cast<detail::Wide<T>>(x[(first + i) * l.n + k]);
+              for (Index i = 0; i < lines; ++i) y[first + i] = static_cast<T>(products[i]);
+            });
+      });
+    });
+  }
   if (l.inner == 1) {
     return kernels::for_blocks_of(l.outer, kernels::cost::kCopy<T> * static_cast<double>(l.n), [=](Index first, Index last) {
       for (Index o = first; o < last; ++o) y[o] = static_cast<T>(product_of_run(x + o * l.n, l.n));

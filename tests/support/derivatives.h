@@ -35,4 +35,14 @@ inline void check_numbers(const Numbers& found, const Numbers& expected, double 
   }
 }
 
+/// The same finite numbers up to a fraction of the largest one: for sums whose terms cancel each other.
+inline void check_sums(const Numbers& found, const Numbers& expected, double tolerance) {
+  BOOST_REQUIRE_EQUAL(found.size(), expected.size());
+  double scale = 0;
+  for (const double e : expected) scale = std::max(scale, std::abs(e));
+  for (std::size_t i = 0; i < found.size(); ++i)
+    BOOST_CHECK_MESSAGE(std::abs(found[i] - expected[i]) <= tolerance * scale,
+                        "element " << i << ": " << found[i] << " instead of " << expected[i] << ", the largest one is " << scale);
+}
+
 }  // namespace wengert::testing
