@@ -383,11 +383,10 @@ template <class T> void convolution_weight_gradient(const Convolution& c, const 
   if (has_small_groups(c)) return grouped_weight_gradient(c, x, y, weight, bias);
   if constexpr (std::is_same_v<T, float>)
     if (is_direct(c)) return direct_gradients(c, {}, x, nullptr, nullptr, nullptr, y, {.weight = weight, .bias = bias});
-  const Index weights = c.weight_size(), sums = weights + (bias ? c.out_channels : 0),
-              parts = parts_of_batch(c.batch, sums, c.height.out * c.width.out);
+  const Unrolled u(c);
+  const Index weights = c.weight_size(), sums = weights + (bias ? c.out_channels : 0), parts = parts_of_batch(c.batch, sums, u.positions);
   if (parts == 0) std::fill_n(weight, weights, T(0));
   if (bias) std::fill_n(bias, c.out_channels, T(0));
-  const Unrolled u(c);
   // The first part is summed where the result goes, the others beside it.
   Scratch<T> others(std::max<Index>(parts - 1, 0) * sums);
   parallel_blocks(parts, [&](Index part) {

@@ -1,5 +1,5 @@
 #pragma once
-// Copies of short runs without a call.
+// Copies of 16 to 64 bytes without a call.
 #include <array>
 #include <cstddef>
 #include <cstring>

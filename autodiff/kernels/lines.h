@@ -37,7 +37,7 @@ struct SomeLines {
 inline constexpr Index kAbreast = 32;
 template <class T> inline constexpr Index kLinesAbreast = sizeof(T) == 4 ? 2 * kAbreast : kAbreast;
 
-/// f(line, lines) for kShortAbreast lines at a time, which the compiler knows, and for the rest.
+/// f(line, lines) for kShortAbreast lines at a time, a count that the compiler knows, and for the rest.
 template <class F> WENGERT_LOOP void for_each_short_lines(const SomeLines& l, const F& f) {
   Index line = l.first;
   for (; line + kShortAbreast <= l.last; line += kShortAbreast) f(line, kShortAbreast);
@@ -140,6 +140,7 @@ template <class F> WENGERT_LOOP void for_each_strip(const SomeLines& l, Index mo
 template <class Sum, class Term, class Finish> WENGERT_LOOP void sum_lines(const SomeLines& l, const Term& term, const Finish& finish) {
   const Index n = l.end - l.begin;
   if (l.are_short()) {
+    static_assert(kShort <= kSome);  // no groups, no pairs
     for_each_short_lines(
         l, [&](Index first, Index lines) __attribute__((always_inline)) {
           Sum sums[kShortAbreast] = {};
@@ -223,7 +224,6 @@ template <class T, class Value> WENGERT_LOOP T largest_of_run(Index first, Index
   for (Index k = 0; i + k < n; ++k) largest.take(k, value(first + i + k));
   return largest.of_all();
 }
-/// to[line] = the largest value(position) of its elements, or NaN if one is; n > 0.
 template <class T, class Value> WENGERT_LOOP void max_short_lines(const SomeLines& l, T* to, const Value& value) {
   for_each_short_lines(
       l, [&](Index first, Index lines) __attribute__((always_inline)) {
@@ -233,7 +233,7 @@ template <class T, class Value> WENGERT_LOOP void max_short_lines(const SomeLine
         for (Index i = 0; i < lines; ++i) to[first + i] = largest.of(i);
       });
 }
-template <class T, class Value> WENGERT_LOOP void max_long_lines(const SomeLines& l, T* to, const Value& value) {
+template <class T, class Value> WENGERT_LOOP void max_other_lines(const SomeLines& l, T* to, const Value& value) {
   const Index n = l.end - l.begin;
   if (l.inner == 1) {
     for (Index o = l.first; o < l.last; ++o) to[o] = largest_of_run<T>(o * l.n + l.begin, n, value);
@@ -253,9 +253,10 @@ template <class T, class Value> WENGERT_LOOP void max_long_lines(const SomeLines
         for (Index i = 0; i < columns; ++i) to[line + i] = largest.of(i);
       });
 }
+/// to[line] = the largest value(position) of its elements, or NaN if one is; n > 0.
 template <class T, class Value> WENGERT_LOOP void max_lines(const SomeLines& l, T* to, const Value& value) {
   if (l.are_short()) return max_short_lines(l, to, value);
-  max_long_lines(l, to, value);
+  max_other_lines(l, to, value);
 }
 
 /// y[position] = f(position, a[line], b[line]) for every element.
@@ -351,9 +352,9 @@ template <class T, class Value> void max_all_lines(const Lines& l, double ns, T*
   const Scratch<T> later_parts((parts - 1) * count);
   for_blocks_of_parts(l, ns, [&](const SomeLines& some, Index p) {
     T* const largest = p == 0 ? to : later_parts.data() + (p - 1) * count;
-    // (In one function the compiler would compute the long lines slower.)
+    // (In one function the loop over other lines would be slower.)
     if (some.are_short()) return run_on_best_target([=]() __attribute__((always_inline)) { max_short_lines(some, largest, value); });
-    run_on_best_target([=]() __attribute__((always_inline)) { max_long_lines(some, largest, value); });
+    run_on_best_target([=]() __attribute__((always_inline)) { max_other_lines(some, largest, value); });
   });
   for (Index i = 0; i < (parts - 1) * count; ++i) {
     const T v = later_parts.data()[i];

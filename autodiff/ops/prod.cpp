@@ -66,7 +66,7 @@ template <Index n, class T> __attribute__((always_inline)) inline bool multiply_
   return exact;
 }
 
-constexpr Index kLong = 128;  // lines of fewer elements are multiplied one by one
+constexpr Index kLong = 128;  // of shorter lines each is multiplied in the order of its elements
 
 // The product of n >= kLong numbers: by several side by side, unless one of these may have lost digits or left the range. Then one by one:
 // large and small numbers in turns have a product, though not all the large ones among them do.

@@ -21,7 +21,7 @@ using kernels::Scratch, kernels::tree_sum;
 using Function = void(long lanes, const double* p, const double* const* d, double* const* y, long* left);
 using SumFunction = void(long lanes, const double* p, const double* const* d, double* y, long* left);
 
-constexpr const char *kValueName = "wengert_value", *kSumName = "wengert_sum", *kGradientName = "wengert_gradient";
+constexpr const char *kValueName = "wengert_value", *kGradientName = "wengert_gradient";
 constexpr Index kBlock = 512;  // lanes
 
 // What keeps the bits of the evaluator, and calls the C library for what compilers would compute otherwise.
@@ -52,44 +52,68 @@ class Run {
 
   // All outputs: [output][lane].
   void values(Function* function, double* to) const {
-    for_blocks([&](Index first, Index n, const double* const* d) {
-      const Scratch<double*> y(outputs_ + 1);
-      for (Index o = 0; o < outputs_; ++o) y.data()[o] = to + o * lanes() + first;
-      function(static_cast<long>(n), parameters_.data(), d, y.data(), left_.data() + first);
-    });
+    run(function, to);
     const std::vector<Index> those = departed();
     if (those.empty()) return;
     const std::vector<double> computed = by_program(those);
     for (Index o = 0; o < outputs_; ++o)
       for (std::size_t k = 0; k < those.size(); ++k) to[o * lanes() + those[k]] = computed[static_cast<std::size_t>(o) * those.size() + k];
   }
+  // The one output, summed over the lanes in the order of compiled sums (lane_vectors.h).
+  double sum(Function* function) const {
+    constexpr Index kParts = 16;
+    const Scratch<double> y(lanes() + 1), of_blocks(blocks() + 1);
+    run(function, y.data());
+    for (Index b = 0; b < blocks(); ++b) {
+      double parts[kParts];
+      std::fill_n(parts, kParts, -0.0);
+      for (Index i = b * kBlock; i < std::min((b + 1) * kBlock, lanes()); ++i)
+        if (left_.data()[i] < 0) parts[i % kParts] += y.data()[i];
+      for (Index gap = kParts / 2; gap > 0; gap /= 2)
+        for (Index k = 0; k < gap; ++k) parts[k] += parts[k + gap];
+      of_blocks.data()[b] = parts[0];
+    }
+    double sum = tree_sum(of_blocks.data(), blocks());
+    add_departed(&sum);
+    return sum;
+  }
   // The outputs, summed over the lanes.
   void sums(SumFunction* function, double* to) const {
-    const Index count = (lanes() + kBlock - 1) / kBlock;
-    const Scratch<double> of_blocks(count * outputs_ + 1);
-    std::fill_n(of_blocks.data(), count * outputs_, -0.0);  // of a block that leaves as a whole
+    const Scratch<double> of_blocks(blocks() * outputs_ + 1);
+    std::fill_n(of_blocks.data(), blocks() * outputs_, -0.0);  // of a block that leaves as a whole
     for_blocks([&](Index first, Index n, const double* const* d) {
       function(static_cast<long>(n), parameters_.data(), d, of_blocks.data() + first / kBlock * outputs_, left_.data() + first);
     });
-    for (Index o = 0; o < outputs_; ++o) to[o] = tree_sum(of_blocks.data() + o, count, outputs_);
-    const std::vector<Index> those = departed();
-    if (those.empty()) return;
-    std::vector<double> computed = by_program(those);
-    for (Index o = 0; o < outputs_; ++o)
-      to[o] += tree_sum(computed.data() + o * static_cast<Index>(those.size()), static_cast<Index>(those.size()));
+    for (Index o = 0; o < outputs_; ++o) to[o] = tree_sum(of_blocks.data() + o, blocks(), outputs_);
+    add_departed(to);
   }
 
  private:
   Index lanes() const { return columns_.lanes(); }
+  Index blocks() const { return (lanes() + kBlock - 1) / kBlock; }
 
   // f(first, n, columns from `first` on) side by side.
   template <class F> void for_blocks(const F& f) const {
-    parallel_blocks((lanes() + kBlock - 1) / kBlock, [&](std::int64_t b) {
+    parallel_blocks(blocks(), [&](std::int64_t b) {
       const auto count = static_cast<Index>(columns_.size());
       const Scratch<const double*> d(count + 1);
       for (Index k = 0; k < count; ++k) d.data()[k] = columns_[static_cast<std::size_t>(k)] + b * kBlock;
       f(b * kBlock, std::min(kBlock, lanes() - b * kBlock), d.data());
     });
+  }
+  void run(Function* function, double* to) const {
+    for_blocks([&](Index first, Index n, const double* const* d) {
+      const Scratch<double*> y(outputs_ + 1);
+      for (Index o = 0; o < outputs_; ++o) y.data()[o] = to + o * lanes() + first;
+      function(static_cast<long>(n), parameters_.data(), d, y.data(), left_.data() + first);
+    });
+  }
+  void add_departed(double* to) const {
+    const std::vector<Index> those = departed();
+    if (those.empty()) return;
+    std::vector<double> computed = by_program(those);
+    for (Index o = 0; o < outputs_; ++o)
+      to[o] += tree_sum(computed.data() + o * static_cast<Index>(those.size()), static_cast<Index>(those.size()));
   }
   std::vector<Index> departed() const {
     std::vector<Index> those;
@@ -145,7 +169,6 @@ CompiledProgram compile(const Program& program, const CompileOptions& options) {
   const std::vector<std::string> command = command_of(options);
   CompiledProgram compiled(program);
   std::string source = to_cpp(program, kValueName, {.lanes = true});
-  if (program.outputs() == 1) source += "\n" + to_cpp(program, kSumName, {.lanes = true, .sums = true});
   if (options.gradient && program.outputs() == 1) {
     compiled.gradient_ = std::make_shared<const Program>(value_and_gradient(program, options.wrt));
     compiled.by_parameters_ = options.wrt == Wrt::parameters || (options.wrt == Wrt::automatic && program.parameters() > 0);
@@ -195,9 +218,7 @@ double CompiledProgram::sum(std::span<const double> parameters, const Columns& c
   if (!code_) return program_.sum(parameters, columns);
   need_one_output("sum", program_);
   check_sizes("sum", program_, parameters, columns);
-  double sum = 0;
-  Run(program_, parameters, columns).sums(code_->find<SumFunction>(kSumName), &sum);
-  return sum;
+  return Run(program_, parameters, columns).sum(code_->find<Function>(kValueName));
 }
 std::pair<double, std::vector<double>> CompiledProgram::sum_and_gradient(std::span<const double> parameters, const Columns& columns) const {
   std::vector<double> to(parameters.size());

@@ -28,7 +28,7 @@ class FunctionSource {
     return expression(opcode, operands, options, Of::number);
   }
 
-  /// An operand of an operation on lanes: of a condition that is asked alone, its mask in place of the text.
+  /// An operand of an operation on lanes. `mask` is set, in place of `text`, where no more is needed than whether a condition holds.
   struct Operand {
     std::string text, mask;
   };

@@ -135,7 +135,8 @@ struct Sums {
 /// last one. Of many columns some lanes are copied together, because lines of memory that are far apart displace each other in the cache.
 template <int data, class F> void for_each_vector(long lanes, const double* const* columns, const F& f) {
   constexpr bool many = data > 64;
-  constexpr long most = !many ? width : data > 512 ? 64 : 256, pitch = many ? most + 8 : width;
+  constexpr long most = !many ? width : data > 512 ? 64 : 256;
+  const long held = lanes < most ? (lanes + width - 1) / width * width : most, pitch = many ? held + 8 : held;
   const std::unique_ptr<double[]> memory(new double[data * pitch]);
   const std::unique_ptr<double*[]> copies(new double*[data]);
   for (long k = 0; k < data; ++k) copies[k] = &memory[k * pitch];
@@ -171,7 +172,7 @@ void run(const Compute& compute, long lanes, const double* const* columns, doubl
       for (long l = 0; l < n; ++l) y[o][first + l] = copies[o][l];
   });
 }
-/// The same for sums, compute(d, those of the lanes).
+/// The same for sums, to which compute adds.
 template <int data, int outputs, class Compute>
 void run(const Compute& compute, long lanes, const double* const* columns, double* y, long* left) {
   constexpr long parts = Sums::parts;

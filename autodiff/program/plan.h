@@ -20,13 +20,13 @@ struct ForwardStep {
   std::uint32_t options;  // where they begin in Plan::options
   Position operands[3];
 };
-/// to += rule of one operand at m.
+/// to += rule of one operand at m. Of a number that is the same for all lanes, `to` and `m` are positions in an array of their adjoints.
 struct ReverseStep {
   Opcode opcode;
   std::uint8_t operand, mode;
   bool first;   // nothing is in `to` yet
   bool sums;    // `to` is of the boundary
-  Position to;  // or of `sums`, the number in Plan::boundary
+  Position to;  // with `sums`, an index into Plan::boundary
   Position m;
   std::uint32_t options;
   Position operands[3], y;
@@ -65,7 +65,7 @@ struct Plan {
   Position adjoints(std::uint32_t number) const { return uniforms + columns + rows + number; }
   Position end() const { return adjoints(adjoint_rows); }
   bool is_uniform(Position position) const { return position < uniforms; }
-  bool is_row(Position position) const { return position >= row(0); }
+  bool is_row(Position position) const { return position >= row(0) && position < adjoints(0); }
 
   // Of all lanes together.
   std::vector<double> constants;

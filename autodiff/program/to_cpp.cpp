@@ -105,8 +105,8 @@ class CppWriter {
         fmt::format("// Written by Wengert {}. Compiled with -ffp-contract=off -fno-builtin it has the bits of the evaluator.\n",
                     WENGERT_VERSION_STRING);
     text += functions_.definitions(std::move(headers), waits_for_itself() ? 2 : 1) + tables_;
-    text += fmt::format("// {} parameters p, {} data d, {} outputs y; the result is the number of the guard that failed, or -1.\n",
-                        list_.parameters, list_.data, list_.outputs.size());
+    text += fmt::format("// {} parameters p, {} data d, {} outputs y; {} the number of the guard that failed, or -1.\n", list_.parameters,
+                        list_.data, list_.outputs.size(), options_.lanes ? "`left` of each lane is" : "the result is");
     if (!options_.lanes) {
       return text + fmt::format(
                         "extern \"C\" long {}([[maybe_unused]] const double* p, [[maybe_unused]] const double* d, double* y) {{\n"
@@ -114,11 +114,13 @@ class CppWriter {
                         name_, numbers, uniform);
     }
     text += fmt::format(
-        "extern \"C\" void {}(long lanes, [[maybe_unused]] const double* p, const double* const* columns,\n"
-        "    {} results, long* left) {{\n"
-        "  using namespace {};\n"
-        "{}{}{}",
-        name_, options_.sums ? "double*" : "double* const*", functions_.lanes_namespace(), numbers, uniform, vectors);
+        "extern \"C\" void {0}(long lanes, [[maybe_unused]] const double* p, const double* const* columns,\n"
+        "    {1} results, long* left) {{\n"
+        "  using namespace {2};\n"
+        "  using {2}::Lanes, {2}::Mask, {2}::Columns, {2}::{3};\n"
+        "{4}{5}{6}",
+        name_, options_.sums ? "double*" : "double* const*", functions_.lanes_namespace(), options_.sums ? "Sums" : "Results", numbers,
+        uniform, vectors);
     text += fmt::format(
         "  const auto compute = [&]([[maybe_unused]] Columns d, {} y) {{\n"
         "    Lanes gone = -1.0;\n"
@@ -232,9 +234,7 @@ class CppWriter {
     return rule.base + rule.back * stretch.values_per_round;
   }
 
-  bool in_lanes(std::uint32_t value) const {
-    return in_lane_ && (list_.kind(value) == ValueKind::data || (list_.kind(value) == ValueKind::instruction && !uniform_[value]));
-  }
+  bool in_lanes(std::uint32_t value) const { return in_lane_ && list_.kind(value) == ValueKind::instruction && !uniform_[value]; }
 
   // Whether there is a loop over lanes whose rounds wait for each other.
   bool waits_for_itself() const {
@@ -301,14 +301,14 @@ class CppWriter {
   }
   // The mask of an operand, if it is a condition that the same round has computed, or that stands outside of loops; else empty.
   std::string mask(std::uint32_t value) const {
-    if (!in_lanes(value) || list_.kind(value) != ValueKind::instruction || stretch_of(value)) return {};
+    if (!in_lanes(value) || stretch_of(value)) return {};
     return info(list_.instruction(value).opcode).condition ? mask_of(value) : "";
   }
   std::string mask(const Stretch& stretch, std::size_t position, int k) const {
     const OperandRule rule = detail::rule_of_operand(list_, steps_, stretch, position, k);
     if (rule.kind == OperandRule::strided && rule.stride == 0) return mask(rule.base);
     if (rule.kind != OperandRule::own || rule.back > 0) return {};
-    return info(list_.instruction(rule.base).opcode).condition && in_lanes(rule.base) ? mask_of(rule.base) : "";
+    return info(list_.instruction(rule.base).opcode).condition ? mask_of(rule.base) : "";
   }
   std::string table(const Stretch& stretch, std::size_t position, int k) {
     tables_ += fmt::format("static const double {}_table{}[] = {{", name_, ++table_count_);
@@ -360,7 +360,7 @@ class CppWriter {
     for (std::size_t j = 0; j < stretch.period; ++j) {
       const Step& step = steps_[stretch.first + j];
       if (step.is_guard) continue;
-      Position& position = position_of(stretch, step.number);
+      const Position& position = position_of(stretch, step.number);
       if (position.saved || position.back > 0) is_number_[step.number] = true;
       if (position.after) line(fmt::format("{} {} = 0;", type(), name_of(step.number)));
       for (std::uint32_t back = position.back; back > 0; --back) {
@@ -403,8 +403,8 @@ class CppWriter {
     } else if (guard.kind == GuardKind::integer) {
       fails = fmt::format("{}trunc({}) != {}", in_lane_ ? "" : "std::", value, literal_of(guard.outcome));
     } else if (guard.outcome == 0) {
-      fails =
-          fmt::format("({0} != 0) | ({1}signbit({0}) {2} 0)", value, in_lane_ ? "" : "std::", std::signbit(guard.outcome) ? "==" : "!=");
+      const std::string sign = fmt::format("{}signbit({})", in_lane_ ? "" : "std::", value);
+      fails = fmt::format("({} != 0) | {}", value, !std::signbit(guard.outcome) ? sign : in_lane_ ? "~" + sign : "!" + sign);
     } else {
       fails = fmt::format("{} != {}", value, literal_of(guard.outcome));
     }
@@ -452,8 +452,8 @@ class CppWriter {
     const auto write = [&](const std::string& index, const std::string& value) {
       line(fmt::format("y[{}] {} {};", index, options_.sums ? "+=" : "=", value));
     };
-    const auto is_of_lanes = [&](const Step& step) { return step.is_guard; };
-    if (options_.sums && std::any_of(steps_.begin() + static_cast<std::ptrdiff_t>(split_), steps_.end(), is_of_lanes))
+    const auto is_guard = [](const Step& step) { return step.is_guard; };
+    if (options_.sums && std::any_of(steps_.begin() + static_cast<std::ptrdiff_t>(split_), steps_.end(), is_guard))
       line("y.stays = y.stays & (gone < 0);");
     for_each_output([&](std::size_t k, OutputRun run) {
       if (run.count == 1) return write(std::to_string(k), operand(list_.outputs[k], 0));

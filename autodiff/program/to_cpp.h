@@ -8,7 +8,7 @@
 namespace wengert {
 
 struct CppOptions {
-  bool lanes = false;  ///< for lanes, whose data and outputs are arrays of one number a lane, in the vectors of GCC and clang
+  bool lanes = false;  ///< over lanes: data and outputs are arrays with one number per lane; in vectors of GCC and clang
   bool sums = false;   ///< with .lanes: the outputs summed over the lanes
   bool loops = true;   ///< where the list repeats itself, the source has a loop
 };
@@ -20,9 +20,10 @@ struct CppOptions {
 ///     extern "C" void NAME(long lanes, const double* p, const double* const* d, double* y, long* left);        // .lanes, .sums
 ///
 /// p are the parameters, d the data and y the outputs. The result, and left[i] for lane i, is -1, or the number of a guard that turns out
-/// otherwise than it was recorded; the outputs are then not written, or in part. The sums are of the lanes that did not leave, and not
-/// written if all left at once; their rounding does not depend on the processor. Values are named as in to_text, except that .lanes
-/// computes first what is the same for all lanes. Vectors are as wide as the registers of the target (-march).
+/// otherwise than it was recorded; the outputs are then not written, or in part. Sums are over the lanes that did not leave, -0 if none
+/// stays, and not written if a guard on what is the same for all lanes fails; their rounding does not depend on the processor. Values are
+/// named as in to_text, except that .lanes computes first what is the same for all lanes. Vectors are as wide as the registers of the
+/// target (-march).
 ///
 /// Where the list repeats itself, as recorded loops do, the source has a loop again, so that its length does not depend on the number of
 /// rounds; constants that differ from round to round are in a table. What a gradient needs of each round is saved in an array.

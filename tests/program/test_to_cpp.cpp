@@ -408,6 +408,29 @@ BOOST_AUTO_TEST_CASE(sums_over_lanes_have_the_same_bits_on_every_register) {
   BOOST_TEST(contains(message_of<ValueError>([&] { to_cpp(program, "f", {.sums = true}); }), "hint: set .lanes"));
 }
 
+BOOST_AUTO_TEST_CASE(guards_on_values_of_lanes) {
+  const auto check = [](const auto& f, const std::vector<double>& at) {
+    for (const double example : at) {
+      const Program program = record(f, {.data = 1}, {example});
+      const auto object = built(to_cpp(program, "f", {.lanes = true}));
+      const LaneResult result = run_on_lanes(program, object->find<LanesFunction>("f"), {}, {at});
+      BOOST_TEST(result.staying == static_cast<std::size_t>(program.report({}, {at}).paths[0].lanes), "recorded at " << example);
+      BOOST_TEST(result.wrong == 0u);
+    }
+  };
+  check([](auto d) { return d[0] * d[0].value() + 1.0; }, {0.0, -0.0, 1.0, 2.5, std::numeric_limits<double>::quiet_NaN()});
+  check([](auto d) { return d[0] + static_cast<int>(d[0]); }, {0.0, -0.0, 1.0, 1.5, -0.5});
+}
+
+BOOST_AUTO_TEST_CASE(names_of_the_source_itself) {
+  const Program program = record([](auto d) { return where(d[0] < 1.0, d[0], sqrt(d[0])); }, {.data = 1}, {0.5});
+  for (const char* name : {"Lanes", "Mask", "Columns", "Results", "Sums", "Vector", "where", "run", "width", "gone"}) {
+    const auto object = built(to_cpp(program, name, {.lanes = true}));
+    BOOST_TEST(run_on_lanes(program, object->find<LanesFunction>(name), {}, {{0.25, 4.0, 9.0}}).wrong == 0u, name);
+    built(to_cpp(program, name, {.lanes = true, .sums = true}));
+  }
+}
+
 BOOST_AUTO_TEST_CASE(names_must_be_names_of_functions) {
   for (const char* name : {"", "2x", "a b", "f;g", "f()", "a-b", "_f"})
     BOOST_TEST(contains(message_of<ValueError>([&] { to_cpp(pendulum(1), name); }), "is not a function's name"));
