@@ -6,6 +6,7 @@
 #include <type_traits>
 
 #include "autodiff/kernels/blocks.h"
+#include "autodiff/kernels/copy_bytes.h"
 #include "autodiff/kernels/run_elements.h"
 #include "autodiff/kernels/scratch.h"
 #include "autodiff/tensor/storage.h"
@@ -92,7 +93,7 @@ template <class T> struct Numbers {
 };
 struct Bytes {
   void copy(const void* from, Index i, void* to, Index j) const {
-    std::memcpy(static_cast<char*>(to) + j * size, static_cast<const char*>(from) + i * size, static_cast<std::size_t>(size));
+    copy_bytes(static_cast<std::byte*>(to) + j * size, static_cast<const std::byte*>(from) + i * size, static_cast<std::size_t>(size));
   }
   void zero(void* to, Index j) const { std::memset(static_cast<char*>(to) + j * size, 0, static_cast<std::size_t>(size)); }
 

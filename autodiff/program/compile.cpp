@@ -9,13 +9,14 @@
 #include "autodiff/kernels/parallel.h"
 #include "autodiff/kernels/partial_sums.h"
 #include "autodiff/kernels/scratch.h"
+#include "autodiff/program/block_kernels.h"
 #include "autodiff/program/shared_object.h"
 #include "autodiff/program/to_cpp.h"
 
 namespace wengert {
 namespace {
 
-using kernels::Scratch, kernels::tree_sum;
+using detail::kPartialSums, kernels::Scratch, kernels::tree_sum;
 
 // As to_cpp.h has them.
 using Function = void(long lanes, const double* p, const double* const* d, double* const* y, long* left);
@@ -61,17 +62,14 @@ class Run {
   }
   // The one output, summed over the lanes in the order of compiled sums (lane_vectors.h).
   double sum(Function* function) const {
-    constexpr Index kParts = 16;
     const Scratch<double> y(lanes() + 1), of_blocks(blocks() + 1);
     run(function, y.data());
     for (Index b = 0; b < blocks(); ++b) {
-      double parts[kParts];
-      std::fill_n(parts, kParts, -0.0);
+      double parts[kPartialSums];
+      std::fill_n(parts, kPartialSums, -0.0);
       for (Index i = b * kBlock; i < std::min((b + 1) * kBlock, lanes()); ++i)
-        if (left_.data()[i] < 0) parts[i % kParts] += y.data()[i];
-      for (Index gap = kParts / 2; gap > 0; gap /= 2)
-        for (Index k = 0; k < gap; ++k) parts[k] += parts[k + gap];
-      of_blocks.data()[b] = parts[0];
+        if (left_.data()[i] < 0) parts[i % kPartialSums] += y.data()[i];
+      of_blocks.data()[b] = tree_sum(parts, kPartialSums);
     }
     double sum = tree_sum(of_blocks.data(), blocks());
     add_departed(&sum);

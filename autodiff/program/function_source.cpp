@@ -139,7 +139,7 @@ std::string FunctionSource::expression(Opcode opcode, const Strings& operands, c
 
 std::string FunctionSource::expression_on_lanes(Opcode opcode, const Operands& operands, const std::array<double, 2>& options) {
   const auto& [a, b, c] = operands;
-  if (opcode == Opcode::where) return fmt::format("where({}, {}, {})", a.mask.empty() ? a.text + " != 0" : a.mask, b.text, c.text);
+  if (opcode == Opcode::where && !a.mask.empty()) return choice(a.mask, b.text, c.text, Of::lanes);
   return expression(opcode, {a.text, b.text, c.text}, options, Of::lanes);
 }
 

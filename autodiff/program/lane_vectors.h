@@ -34,25 +34,22 @@ typedef decltype(Vector() < Vector()) VectorMask;
     result.v[r] = (value);                   \
   }
 // (Compilers would copy structs in pieces of 16 bytes.)
-struct Lanes {
-  Lanes() = default;
-  Lanes(const Lanes& x) { WENGERT_FOR_REGISTERS((*this), x.v[r]); }
-  Lanes& operator=(const Lanes& x) {
+template <class V> struct Registers {
+  Registers() = default;
+  Registers(const Registers& x) { WENGERT_FOR_REGISTERS((*this), x.v[r]); }
+  Registers& operator=(const Registers& x) {
     WENGERT_FOR_REGISTERS((*this), x.v[r]);
     return *this;
   }
-  Lanes(double x) { WENGERT_FOR_REGISTERS((*this), x - Vector{}); }
-  Vector v[registers];
+  V v[registers];
 };
-struct Mask {
+struct Lanes : Registers<Vector> {
+  Lanes() = default;
+  Lanes(double x) { WENGERT_FOR_REGISTERS((*this), x - Vector{}); }
+};
+struct Mask : Registers<VectorMask> {
   Mask() = default;
-  Mask(const Mask& x) { WENGERT_FOR_REGISTERS((*this), x.v[r]); }
-  Mask& operator=(const Mask& x) {
-    WENGERT_FOR_REGISTERS((*this), x.v[r]);
-    return *this;
-  }
   Mask(bool x) { WENGERT_FOR_REGISTERS((*this), VectorMask{} - x); }
-  VectorMask v[registers];
 };
 #define WENGERT_IN_REGISTERS(Result, function, value) \
   inline Result function {                            \
@@ -184,9 +181,9 @@ void run(const Compute& compute, long lanes, const double* const* columns, doubl
     write_left(compute(d, Sums{sums.get() + first % parts, stays}), n, left + first);
   });
   for (long o = 0; o < outputs; ++o) {
-    double* const its = sums.get() + o * parts;
-    for (long gap = parts / 2; gap > 0; gap /= 2)
-      for (long k = 0; k < gap; ++k) its[k] += its[k + gap];
+    double* const its = sums.get() + o * parts;  // as kernels::tree_sum
+    for (long gap = 1; gap < parts; gap *= 2)
+      for (long k = 0; k < parts; k += 2 * gap) its[k] += its[k + gap];
     y[o] = its[0];
   }
 }

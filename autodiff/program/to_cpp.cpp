@@ -394,6 +394,7 @@ class CppWriter {
     indent_.resize(indent_.size() - 2);
     line("}");
   }
+
   void write_guard(const Guard& guard, const std::string& value, const std::string& number) {
     std::string fails;
     if (guard.kind == GuardKind::condition) {
