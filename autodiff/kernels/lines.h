@@ -70,6 +70,22 @@ template <class Sum, class Term> WENGERT_LOOP Sum checked_sum(Sum sum, Index fir
   return sum;
 }
 
+/// The sum of x[0] to x[count - 1], a power of two, added half to half. (By vectors of GCC and clang: loops would go through memory.)
+template <Index count, class T> WENGERT_LOOP T sum_of_halves(const T* x) {
+  if constexpr (count == 1) {
+    return *x;
+  } else {
+    typedef T Half __attribute__((vector_size(count / 2 * sizeof(T))));
+    Half low, high;
+    T sums[count / 2];
+    __builtin_memcpy(&low, x, sizeof(Half));
+    __builtin_memcpy(&high, x + count / 2, sizeof(Half));
+    low += high;
+    __builtin_memcpy(sums, &low, sizeof(Half));
+    return sum_of_halves<count / 2>(sums);
+  }
+}
+
 /// The sum of term(i) for i in [first, first + n), by kPartial sums side by side. Sum is the type of the terms, or double for floats.
 template <Index kPartial, class Sum, class Term> WENGERT_LOOP Sum sum_of_run(Index first, Index n, const Term& term) {
   constexpr Index kGroups = kGroup * kPartial;
@@ -84,9 +100,7 @@ template <Index kPartial, class Sum, class Term> WENGERT_LOOP Sum sum_of_run(Ind
   for (; i + kPartial <= n; i += kPartial)
     for (Index k = 0; k < kPartial; ++k) partial[k] += static_cast<Sum>(term(first + i + k));
   for (Index k = 0; i + k < n; ++k) partial[k] += static_cast<Sum>(term(first + i + k));
-  for (Index half = kPartial / 2; half > 0; half /= 2)
-    for (Index k = 0; k < half; ++k) partial[k] += partial[k + half];
-  return checked_sum(partial[0], first, n, 1, term);
+  return checked_sum(sum_of_halves<kPartial>(partial), first, n, 1, term);
 }
 /// The same, with as many sums as are worth their own addition.
 template <class Sum, class Term> WENGERT_LOOP Sum sum_of_run(Index first, Index n, const Term& term) {
@@ -119,9 +133,7 @@ template <Index kPartial, class A, class B> WENGERT_LOOP TwoSums sums_of_run(Ind
   for (; i + kPartial <= n; i += kPartial)
     for (Index k = 0; k < kPartial; ++k) add(k);
   for (Index k = 0; i + k < n; ++k) add(k);
-  for (Index half = kPartial / 2; half > 0; half /= 2)
-    for (Index k = 0; k < half; ++k) of_a[k] += of_a[k + half], of_b[k] += of_b[k + half];
-  return {checked_sum(of_a[0], 0, n, 1, a), checked_sum(of_b[0], 0, n, 1, b)};
+  return {checked_sum(sum_of_halves<kPartial>(of_a), 0, n, 1, a), checked_sum(sum_of_halves<kPartial>(of_b), 0, n, 1, b)};
 }
 template <class A, class B> WENGERT_LOOP TwoSums sums_of_run(Index n, const A& a, const B& b) {
   return n < kMany ? sums_of_run<8>(n, a, b) : sums_of_run<32>(n, a, b);
@@ -159,11 +171,12 @@ template <class Sum, class Term, class Finish> WENGERT_LOOP void sum_lines(const
   constexpr Index kMost = kLinesAbreast<std::decay_t<decltype(term(Index{}, Index{}))>>;
   for_each_strip(
       l, kMost, [&](Index line, Index first, Index columns) __attribute__((always_inline)) {
-        Sum sums[kMost] = {};
         const auto term_of = [&](Index i) __attribute__((always_inline)) {
           return [&, i ](Index at) __attribute__((always_inline)) { return term(at, line + i); };
         };
-        const auto add = [&](Index columns) __attribute__((always_inline)) {
+        const auto reduce = [&](Index columns) __attribute__((always_inline)) {
+          Sum sums[kMost];
+          for (Index i = 0; i < columns; ++i) sums[i] = 0;
           Index k = 0;
           if constexpr (kAddsGroups<Sum, decltype(term_of(0))>) {
             for (; n >= kMany && k + kGroup <= n; k += kGroup)
@@ -173,90 +186,17 @@ template <class Sum, class Term, class Finish> WENGERT_LOOP void sum_lines(const
           }
           for (; k < n; ++k)
             for (Index i = 0; i < columns; ++i) sums[i] += static_cast<Sum>(term(first + k * l.inner + i, line + i));
+          if (n >= kSome)
+            for (Index i = 0; i < columns; ++i) sums[i] = checked_sum(sums[i], first + i, n, l.inner, term_of(i));
+          for (Index i = 0; i < columns; ++i) finish(line + i, sums[i]);
         };
-        columns == kMost ? add(kMost) : add(columns);
-        for (Index i = 0; i < columns; ++i) sums[i] = checked_sum(sums[i], first + i, n, l.inner, term_of(i));
-        for (Index i = 0; i < columns; ++i) finish(line + i, sums[i]);
+        columns == kMost ? reduce(kMost) : reduce(columns);
       });
 }
 /// to[line] = the sum.
 template <class Sum, class T, class Term> WENGERT_LOOP void sum_lines(const SomeLines& l, T* to, const Term& term) {
   sum_lines<Sum>(
       l, term, [to](Index line, Sum sum) __attribute__((always_inline)) { to[line] = static_cast<T>(sum); });
-}
-
-/// The largest of some numbers side by side; a NaN stays.
-template <class T, Index count> struct Largest {
-  T top[count], nan[count];  // nan: 0 or NaN
-
-  WENGERT_LOOP explicit Largest(T least) {
-    for (Index k = 0; k < count; ++k) top[k] = least, nan[k] = 0;
-  }
-  WENGERT_LOOP void take(Index k, T v) {
-    top[k] = v > top[k] ? v : top[k];
-    nan[k] = v == v ? nan[k] : v;
-  }
-  WENGERT_LOOP T of(Index k) const { return nan[k] == nan[k] ? top[k] : nan[k]; }
-  WENGERT_LOOP T of_all() {
-    for (Index half = count / 2; half > 0; half /= 2) {
-      for (Index k = 0; k < half; ++k) top[k] = top[k + half] > top[k] ? top[k + half] : top[k];
-      for (Index k = 0; k < half; ++k) nan[k] += nan[k + half];
-    }
-    return of(0);
-  }
-};
-/// The largest value(i) for i in [first, first + n), or NaN if one is; n > 0.
-template <class T, class Value> WENGERT_LOOP T largest_of_run(Index first, Index n, const Value& value) {
-  constexpr T kLeast = -std::numeric_limits<T>::infinity();
-  if (n < kAbreast) {
-    T top = kLeast, nan = 0;
-    for (Index i = first; i < first + n; ++i) {
-      const T v = value(i);
-      top = v > top ? v : top;
-      nan = v == v ? nan : v;
-    }
-    return nan == nan ? top : nan;
-  }
-  Largest<T, kAbreast> largest(kLeast);
-  Index i = 0;
-  for (; i + kAbreast <= n; i += kAbreast)
-    for (Index k = 0; k < kAbreast; ++k) largest.take(k, value(first + i + k));
-  for (Index k = 0; i + k < n; ++k) largest.take(k, value(first + i + k));
-  return largest.of_all();
-}
-template <class T, class Value> WENGERT_LOOP void max_short_lines(const SomeLines& l, T* to, const Value& value) {
-  for_each_short_lines(
-      l, [&](Index first, Index lines) __attribute__((always_inline)) {
-        Largest<T, kShortAbreast> largest(-std::numeric_limits<T>::infinity());
-        for (Index k = l.begin; k < l.end; ++k)
-          for (Index i = 0; i < lines; ++i) largest.take(i, value((first + i) * l.n + k));
-        for (Index i = 0; i < lines; ++i) to[first + i] = largest.of(i);
-      });
-}
-template <class T, class Value> WENGERT_LOOP void max_other_lines(const SomeLines& l, T* to, const Value& value) {
-  const Index n = l.end - l.begin;
-  if (l.inner == 1) {
-    for (Index o = l.first; o < l.last; ++o) to[o] = largest_of_run<T>(o * l.n + l.begin, n, value);
-    return;
-  }
-  constexpr Index kMost = kLinesAbreast<T>;
-  for_each_strip(
-      l, kMost, [&](Index line, Index first, Index columns) __attribute__((always_inline)) {
-        Largest<T, kMost> largest(-std::numeric_limits<T>::infinity());
-        if (columns == kMost) {
-          for (Index k = 0; k < n; ++k)
-            for (Index i = 0; i < kMost; ++i) largest.take(i, value(first + k * l.inner + i));
-        } else {
-          for (Index k = 0; k < n; ++k)
-            for (Index i = 0; i < columns; ++i) largest.take(i, value(first + k * l.inner + i));
-        }
-        for (Index i = 0; i < columns; ++i) to[line + i] = largest.of(i);
-      });
-}
-/// to[line] = the largest value(position) of its elements, or NaN if one is; n > 0.
-template <class T, class Value> WENGERT_LOOP void max_lines(const SomeLines& l, T* to, const Value& value) {
-  if (l.are_short()) return max_short_lines(l, to, value);
-  max_other_lines(l, to, value);
 }
 
 /// y[position] = f(position, a[line], b[line]) for every element.
@@ -328,15 +268,17 @@ template <class F> void for_blocks_of_parts(const Lines& l, double ns, F&& f) {
 /// their order.
 template <class Sum, class Term, class Finish> void sum_all_lines(const Lines& l, double ns, const Term& term, const Finish& finish) {
   const Index count = l.count(), parts = PartsOfLines(l).count;
+  if (parts == 1) {
+    return for_blocks_of_parts(l, ns, [&](const SomeLines& some, Index) {
+      run_on_best_target([=]() __attribute__((always_inline)) { sum_lines<Sum>(some, term, finish); });
+    });
+  }
   const Scratch<Sum> sums_of_parts(parts * count);
   Sum* const sums = sums_of_parts.data();
   for_blocks_of_parts(l, ns, [&](const SomeLines& some, Index p) {
-    run_on_best_target([=]() __attribute__((always_inline)) {
-      sum_lines<Sum>(some, sums + p * count, term);
-      for (Index line = some.first; parts == 1 && line < some.last; ++line) finish(line, sums[line]);
-    });
+    run_on_best_target([=]() __attribute__((always_inline)) { sum_lines<Sum>(some, sums + p * count, term); });
   });
-  for (Index line = 0; parts > 1 && line < count; ++line) {
+  for (Index line = 0; line < count; ++line) {
     for (Index p = 1; p < parts; ++p) sums[line] += sums[p * count + line];
     finish(line, sums[line]);
   }
@@ -344,23 +286,6 @@ template <class Sum, class Term, class Finish> void sum_all_lines(const Lines& l
 
 template <class Term, class Finish> void sum_all_lines(const Lines& l, double ns, const Term& term, const Finish& finish) {
   sum_all_lines<decltype(term(Index{}, Index{}))>(l, ns, term, finish);
-}
-
-/// to[line] = the largest value(position), or NaN if one is; n > 0.
-template <class T, class Value> void max_all_lines(const Lines& l, double ns, T* to, const Value& value) {
-  const Index count = l.count(), parts = PartsOfLines(l).count;
-  const Scratch<T> later_parts((parts - 1) * count);
-  for_blocks_of_parts(l, ns, [&](const SomeLines& some, Index p) {
-    T* const largest = p == 0 ? to : later_parts.data() + (p - 1) * count;
-    // (In one function the loop over other lines would be slower.)
-    if (some.are_short()) return run_on_best_target([=]() __attribute__((always_inline)) { max_short_lines(some, largest, value); });
-    run_on_best_target([=]() __attribute__((always_inline)) { max_other_lines(some, largest, value); });
-  });
-  for (Index i = 0; i < (parts - 1) * count; ++i) {
-    const T v = later_parts.data()[i];
-    T& top = to[i % count];
-    if (v > top || v != v) top = v;
-  }
 }
 
 }  // namespace wengert::kernels

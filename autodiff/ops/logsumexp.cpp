@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "autodiff/functions/straight.h"
+#include "autodiff/kernels/extremes.h"
 #include "autodiff/kernels/lines.h"
 #include "autodiff/ops/reduction.h"
 #include "autodiff/tape/operation_options.h"
@@ -50,8 +51,7 @@ class LogSumExp : public detail::Reduction {
       pool::Vector<T> per_line(static_cast<std::size_t>(l.count()));
       const T *in = x.data<T>(), *from = m.data<T>();
       T *to = x_bar.mutable_data<T>(), *line = per_line.data();
-      kernels::max_all_lines(
-          l, kernels::cost::kCopy<T>, line, [in](Index i) __attribute__((always_inline)) { return in[i]; });
+      kernels::extremes_of_all_lines(kernels::Extreme::largest, l, in, line);
       kernels::for_each_in_all_lines(
           l, kernels::cost::kFormula<T>, to, line,
           line, [in](Index i, T top, T) __attribute__((always_inline)) { return fn::straight::exp(in[i] - top); });
@@ -70,8 +70,7 @@ class LogSumExp : public detail::Reduction {
 template <class T> void logsumexp_lines(const kernels::Lines& l, const T* x, T* y) {
   pool::Vector<double> sum(static_cast<std::size_t>(l.count()));
   double* sums = sum.data();
-  kernels::max_all_lines(
-      l, kernels::cost::kCopy<T>, y, [x](Index i) __attribute__((always_inline)) { return x[i]; });
+  kernels::extremes_of_all_lines(kernels::Extreme::largest, l, x, y);
   const T* top = y;
   kernels::sum_all_lines(
       l, kernels::cost::kFormula<T>,

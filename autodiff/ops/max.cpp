@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "autodiff/kernels/extremes.h"
 #include "autodiff/kernels/lines.h"
 #include "autodiff/ops/reduction.h"
 #include "autodiff/tape/operation_options.h"
@@ -15,7 +16,7 @@
 namespace wengert {
 namespace {
 
-enum class Extreme { largest, smallest };
+using kernels::Extreme;
 constexpr const char* adjective(Extreme e) { return e == Extreme::largest ? "largest" : "smallest"; }
 
 // Whether the candidate is more extreme than the best so far; NaN counts as the most extreme.
@@ -75,14 +76,6 @@ class ExtremeOf : public detail::Reduction {
   Extreme extreme_;
 };
 
-// The extremes of each line.
-template <class T> void extreme_of_lines(Extreme e, const kernels::Lines& l, const T* x, T* to) {
-  const T sign = e == Extreme::largest ? 1 : -1;
-  kernels::max_all_lines(
-      l, kernels::cost::kCopy<T>, to, [ x, sign ](Index i) __attribute__((always_inline)) { return x[i] * sign; });
-  for (Index i = 0; i < l.count(); ++i) to[i] *= sign;
-}
-
 Tensor extreme_over(const char* name, Extreme e, const Tensor& x, const Dims& dims, const ReductionOptions& options, Location site) {
   const CallSite scope(site);
   const detail::Reduced r = detail::reduce_over(name, x, dims);
@@ -92,7 +85,8 @@ Tensor extreme_over(const char* name, Extreme e, const Tensor& x, const Dims& di
     using T = decltype(zero);
     T* out = y.mutable_data<T>();
     if constexpr (std::is_floating_point_v<T>) {
-      if (const auto lines = detail::lines_of(x, r.kept); lines && y.size() > 0) return extreme_of_lines(e, *lines, x.data<T>(), out);
+      if (const auto lines = detail::lines_of(x, r.kept); lines && y.size() > 0)
+        return kernels::extremes_of_all_lines(e, *lines, x.data<T>(), out);
     }
     pool::Vector<char> seen(static_cast<std::size_t>(y.size()));
     detail::for_each_reduced<T>(x, r, [&](Index at, T v) {
@@ -151,7 +145,7 @@ template <class T> void positions_in_lines(Extreme e, const kernels::Lines& l, c
   if constexpr (std::is_floating_point_v<T>) {
     const kernels::Scratch<T> extremes(l.count());
     const T* const of_lines = extremes.data();
-    extreme_of_lines(e, l, x, extremes.data());
+    kernels::extremes_of_all_lines(e, l, x, extremes.data());
     kernels::for_blocks_of_lines(l, kernels::cost::kCopy<T>, [=](const kernels::SomeLines& some) {
       kernels::run_on_best_target([=]() __attribute__((always_inline)) {
         if (sizeof(T) == 4 && l.n <= std::numeric_limits<std::int32_t>::max()) {

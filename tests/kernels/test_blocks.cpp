@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "autodiff/kernels/extremes.h"
 #include "autodiff/kernels/lines.h"
 #include "autodiff/kernels/strided.h"
 #include "autodiff/runtime.h"
@@ -142,7 +143,7 @@ BOOST_AUTO_TEST_CASE(lines_are_reduced_alike_wherever_they_lie) {
       double* to = sums.data();
       kernels::sum_all_lines(
           l, 0.15, [in](Index at, Index) { return static_cast<double>(in[at]); }, [to](Index line, double sum) { to[line] = sum; });
-      kernels::max_all_lines(l, 0.15, largest.data(), [in](Index at) { return in[at]; });
+      kernels::extremes_of_all_lines(kernels::Extreme::largest, l, in, largest.data());
       BOOST_TEST((sums == expected));
       BOOST_TEST((largest == top));
     }
