@@ -5,6 +5,8 @@
 // where F keeps the lower triangle and halves the diagonal. (I. Murray, "Differentiation of the Cholesky decomposition", 2016.)
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "autodiff/kernels/blas.h"
 #include "autodiff/ops/composition.h"
 #include "autodiff/ops/matrix.h"
@@ -36,15 +38,28 @@ class Cholesky : public Operation {
   static Tensor solve_from_left(const Tensor& l, const Tensor& x) { return solve_triangular(transpose(l), x, true); }
 };
 
-template <class T> void factorize(Tensor& y, const Tensor& of, Index n) {
+// The lower triangle of the symmetric part, and zeros above it. Tile by tile, because one of the two elements lies far from the last one.
+template <class T> void write_symmetric_part(const T* x, Index n, T* to) {
+  constexpr Index kTile = 32;
+  for (Index top = 0; top < n; top += kTile)
+    for (Index left = 0; left < n; left += kTile)
+      for (Index row = top; row < std::min(top + kTile, n); ++row) {
+        const Index end = std::min(left + kTile, n), diagonal = std::clamp(row + 1, left, end);
+        for (Index column = left; column < diagonal; ++column) to[row * n + column] = (x[row * n + column] + x[column * n + row]) * T(0.5);
+        std::fill(to + row * n + diagonal, to + row * n + end, T(0));
+      }
+}
+
+template <class T> void factorize(const Tensor& of, Index n, Tensor& y) {
+  const Tensor dense = of.constant().contiguous();
+  const T* x = dense.data<T>();
   T* a = y.mutable_data<T>();
   const Index matrices = y.size() == 0 ? 0 : y.size() / (n * n);
-  for (Index i = 0; i < matrices; ++i, a += n * n) {
+  for (Index i = 0; i < matrices; ++i, x += n * n, a += n * n) {
+    write_symmetric_part(x, n, a);
     if (const Index minor = blas::factor_cholesky(n, a); minor != 0)
       detail::wrong_matrix("cholesky", of, i,
                            fmt::format("is not positive definite: its leading minor of order {} is not positive", minor));
-    for (Index row = 0; row < n; ++row)
-      for (Index column = row + 1; column < n; ++column) a[row * n + column] = 0;
   }
 }
 
@@ -53,8 +68,8 @@ template <class T> void factorize(Tensor& y, const Tensor& of, Index n) {
 Tensor cholesky(const Tensor& a, Location site) {
   const CallSite scope(site);
   detail::check_square("cholesky", a);
-  Tensor y = symmetric_part(a.constant());
-  detail::dispatch_floating(a.dtype(), [&](auto zero) { factorize<decltype(zero)>(y, a, a.size(-1)); });
+  Tensor y = Tensor::uninitialized(a.shape(), a.dtype(), site);
+  detail::dispatch_floating(a.dtype(), [&](auto zero) { factorize<decltype(zero)>(a, a.size(-1), y); });
   return record(Cholesky(), site, {&a}, std::move(y));
 }
 

@@ -19,7 +19,7 @@ std::vector<float> numbers(Index count, std::uint64_t seed) { return Generator(s
 
 // a b + c as the instruction set computes it.
 float multiply_add(float a, float b, float c) {
-  const bool fuses = kernels::isa() >= kernels::Isa::avx2;
+  const bool fuses = kernels::best_isa() == kernels::Isa::neon || kernels::isa() >= kernels::Isa::avx2;  // AArch64's baseline is NEON
   return fuses ? std::fma(a, b, c) : a * b + c;
 }
 
