@@ -171,6 +171,15 @@ namespace wengert::kernels {
 namespace {
 
 template <class T> void in_blocks(Extreme extreme, const Lines& l, const T* x, T* to) {
+  constexpr Index kNarrow = 8;
+  if (const Index folds = std::max<Index>(kAbreast / l.inner, 1), rows = l.n / folds;
+      l.outer == 1 && l.inner > 1 && l.inner < kNarrow && rows >= kNarrow) {  // few columns: the rows fold to wider ones
+    const Index width = folds * l.inner, rest = l.n * l.inner - rows * width;
+    const Scratch<T> columns(width + rest);
+    in_blocks(extreme, {1, rows, width}, x, columns.data());
+    std::copy_n(x + rows * width, rest, columns.data() + width);
+    return extremes_of_lines(extreme, Lines{1, (width + rest) / l.inner, l.inner}, columns.data(), to);
+  }
   const Index count = l.count(), parts = PartsOfLines(l).count;
   const Scratch<T> of_parts(parts > 1 ? parts * count : 0);
   T* const extremes = parts > 1 ? of_parts.data() : to;

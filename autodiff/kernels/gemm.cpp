@@ -365,7 +365,8 @@ template <class T> Cut cut(const Gemm<T>& g) {
 // Which of the ways multiplies; it depends on the matrices alone.
 enum class Way { tiles, dots, outer };
 template <class T> Way way_of(const Gemm<T>& g) {
-  const bool few_sums = g.m <= 4 || (g.m < kDotsBelow && g.k >= kMaxDepth);  // what a sum's end costs, compared with packing B
+  // What a sum's end costs, compared with packing B. (Of fewer terms than a vector holds, there is nothing but the end.)
+  const bool few_sums = g.k >= kLine<T> && (g.m <= 4 || (g.m < kDotsBelow && g.k >= kMaxDepth));
   if (!g.descend && few_sums && g.b.row == 1 && g.b.column != 1 && g.a.column == 1) return Way::dots;
   if (g.k == 1 && g.b.column == 1 && !g.options.bias && !g.options.relu) return Way::outer;
   return Way::tiles;

@@ -3,7 +3,9 @@
 // (o n + k) inner + i. The loops over some lines are to be called in a loop of run_elements; those at the end do that themselves, in blocks
 // over the pool. The order of sums depends on the sizes alone.
 #include <algorithm>
-#include <limits>
+#include <array>
+#include <bit>
+#include <cstdint>
 #include <type_traits>
 
 #include "autodiff/kernels/blocks.h"
@@ -86,6 +88,29 @@ template <Index count, class T> WENGERT_LOOP T sum_of_halves(const T* x) {
   }
 }
 
+/// kAbreast zeros, and as many words of ones.
+template <class Word> constexpr std::array<Word, 2 * kAbreast> kZerosAndOnes = [] {
+  std::array<Word, 2 * kAbreast> words{};
+  for (Index k = kAbreast; k < 2 * kAbreast; ++k) words[static_cast<std::size_t>(k)] = static_cast<Word>(-1);
+  return words;
+}();
+
+/// Adds the last terms of a sum, those from `done` on, to kPartial sums. If there are as many terms at all, the last kPartial of them are
+/// added without those that are done: a loop of known length is SIMD.
+template <Index kPartial, class Sum, class Term>
+WENGERT_LOOP void add_last_terms(Sum* partial, Index first, Index done, Index n, const Term& term) {
+  if (done == n) return;
+  if (n < kPartial) {
+    for (Index k = 0; k < n; ++k) partial[k] += static_cast<Sum>(term(first + k));
+    return;
+  }
+  using Word = std::conditional_t<sizeof(Sum) == 4, std::uint32_t, std::uint64_t>;
+  const Index from = n - kPartial;
+  const Word* const is_left = kZerosAndOnes<Word>.data() + kAbreast - (done - from);
+  for (Index k = 0; k < kPartial; ++k)
+    partial[k] += std::bit_cast<Sum>(std::bit_cast<Word>(static_cast<Sum>(term(first + from + k))) & is_left[k]);
+}
+
 /// The sum of term(i) for i in [first, first + n), by kPartial sums side by side. Sum is the type of the terms, or double for floats.
 template <Index kPartial, class Sum, class Term> WENGERT_LOOP Sum sum_of_run(Index first, Index n, const Term& term) {
   constexpr Index kGroups = kGroup * kPartial;
@@ -99,7 +124,7 @@ template <Index kPartial, class Sum, class Term> WENGERT_LOOP Sum sum_of_run(Ind
   }
   for (; i + kPartial <= n; i += kPartial)
     for (Index k = 0; k < kPartial; ++k) partial[k] += static_cast<Sum>(term(first + i + k));
-  for (Index k = 0; i + k < n; ++k) partial[k] += static_cast<Sum>(term(first + i + k));
+  add_last_terms<kPartial>(partial, first, i, n, term);
   return checked_sum(sum_of_halves<kPartial>(partial), first, n, 1, term);
 }
 /// The same, with as many sums as are worth their own addition.
@@ -127,12 +152,10 @@ template <Index kPartial, class A, class B> WENGERT_LOOP TwoSums sums_of_run(Ind
     for (; n >= kSome && i + 2 * kPartial <= n; i += 2 * kPartial)
       for (Index k = 0; k < kPartial; ++k) of_a[k] += sum_of_pair(i + k, kPartial, a), of_b[k] += sum_of_pair(i + k, kPartial, b);
   }
-  const auto add = [&](Index k) __attribute__((always_inline)) {
-    of_a[k] += static_cast<double>(a(i + k)), of_b[k] += static_cast<double>(b(i + k));
-  };
   for (; i + kPartial <= n; i += kPartial)
-    for (Index k = 0; k < kPartial; ++k) add(k);
-  for (Index k = 0; i + k < n; ++k) add(k);
+    for (Index k = 0; k < kPartial; ++k) of_a[k] += static_cast<double>(a(i + k)), of_b[k] += static_cast<double>(b(i + k));
+  add_last_terms<kPartial>(of_a, 0, i, n, a);
+  add_last_terms<kPartial>(of_b, 0, i, n, b);
   return {checked_sum(sum_of_halves<kPartial>(of_a), 0, n, 1, a), checked_sum(sum_of_halves<kPartial>(of_b), 0, n, 1, b)};
 }
 template <class A, class B> WENGERT_LOOP TwoSums sums_of_run(Index n, const A& a, const B& b) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "autodiff/kernels/lines.h"
+#include "autodiff/kernels/target.h"
 
 namespace wengert::kernels {
 
@@ -41,15 +42,17 @@ void scan_lines(const Lines& l, double ns, bool backwards, State initial, T* y, 
   }
   for_blocks_of_lines(l, ns, [=, &l](const SomeLines& some) {
     for_each_strip(some, kElementsTogether, [&](Index, Index first, Index columns) {
-      State states[kElementsTogether];
-      std::fill_n(states, columns, initial);
-      for (Index k = 0; k < n; ++k) {
-        const Index row = first + position(k) * l.inner;
-        for (Index i = 0; i < columns; ++i) {
-          states[i] = next(states[i], row + i, k);
-          y[row + i] = static_cast<T>(states[i]);
+      run_on_best_target([&]() __attribute__((always_inline)) {
+        State states[kElementsTogether];
+        for (Index i = 0; i < columns; ++i) states[i] = initial;
+        for (Index k = 0; k < n; ++k) {
+          const Index row = first + position(k) * l.inner;
+          for (Index i = 0; i < columns; ++i) {
+            states[i] = next(states[i], row + i, k);
+            y[row + i] = static_cast<T>(states[i]);
+          }
         }
-      }
+      });
     });
   });
 }

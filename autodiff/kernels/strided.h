@@ -224,10 +224,26 @@ template <class From, class To> void copy_row(const From* from, Index step, Inde
   for (Index i = 0; i < n; ++i) to[i * to_step] = static_cast<To>(from[i * step]);
 }
 
-/// Copies `rows` rows, of which each is as above, to rows that are `pitch` elements apart.
+/// Copies `rows` rows of kLength elements that lie `step` apart to rows of dense ones, which are `pitch` elements apart.
+template <Index kLength, class From, class To>
+void copy_rows_of(const From* from, Index rows, Index row_step, Index step, To* to, Index pitch) {
+  for (Index r = 0; r < rows; ++r)
+    for (Index i = 0; i < kLength; ++i) to[r * pitch + i] = static_cast<To>(from[r * row_step + i * step]);
+}
+
+/// The same for rows of any length n.
 template <class From, class To> void copy_rows(const From* from, Index rows, Index row_step, Index n, Index step, To* to, Index pitch) {
   if (rows > 1 && is_transposed(row_step, step)) return copy_transposed(from, rows, row_step, n, step, to, pitch);
-  for (Index r = 0; r < rows; ++r) copy_row(from + r * row_step, step, n, to + r * pitch);
+  switch (n) {
+    case 1:
+      return copy_rows_of<1>(from, rows, row_step, step, to, pitch);
+    case 2:
+      return copy_rows_of<2>(from, rows, row_step, step, to, pitch);
+    case 3:
+      return copy_rows_of<3>(from, rows, row_step, step, to, pitch);
+    default:
+      for (Index r = 0; r < rows; ++r) copy_row(from + r * row_step, step, n, to + r * pitch);
+  }
 }
 
 /// Copies strided elements to row-major ones, converting them.

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 
 #include "autodiff/kernels/blocks.h"
 #include "autodiff/kernels/copy_bytes.h"
+#include "autodiff/kernels/strided.h"
 #include "autodiff/ops/broadcast.h"
 #include "autodiff/tape/operation_options.h"
 #include "autodiff/tensor/call_site.h"
@@ -61,15 +63,26 @@ std::optional<Index> distance_of_parts(const Tensor& x, int d) {
   return distance.value_or(0);
 }
 
+// What a tensor adds to each row of y: from row to row of `in` it is `distance` elements, and it takes those from `begin` to `end`.
+struct Part {
+  const std::byte* in;
+  Index distance, begin, end;
+};
+
+// Rows of which the parts are so short that each is copied in a loop of its own.
+template <class Unit> void join_short_rows(std::span<const Part> parts, Index rows, Index row, std::byte* out) {
+  kernels::for_blocks_of(rows, kernels::cost::kScattered * static_cast<double>(row), [&](Index first, Index last) {
+    for (const Part& part : parts)
+      kernels::copy_rows(reinterpret_cast<const Unit*>(part.in) + first * part.distance, last - first, part.distance, part.end - part.begin,
+                         1, reinterpret_cast<Unit*>(out) + first * row + part.begin, row);
+  });
+}
+
 // y = the tensors one behind the other along dimension d, each from its start on.
 void join(std::span<const Tensor> x, int d, std::span<const Index> starts, Tensor& y, Location site) {
   pool::Vector<Tensor> tensors(x.begin(), x.end());
   const Index inner = y.shape().size(d + 1, y.rank()), row = y.shape()[d] * inner;
   const Index bytes = bytes_of(y.dtype());
-  struct Part {
-    const std::byte* in;
-    Index distance, begin, end;  // from row to row of `in`; the elements of a row of y
-  };
   pool::Vector<Part> parts;
   for (std::size_t k = 0; k < x.size(); ++k) {
     if (starts[k] == starts[k + 1]) continue;
@@ -78,6 +91,12 @@ void join(std::span<const Tensor> x, int d, std::span<const Index> starts, Tenso
     parts.push_back({static_cast<const std::byte*>(tensors[k].elements()->data), *distance, starts[k] * inner, starts[k + 1] * inner});
   }
   auto* const out = static_cast<std::byte*>(y.elements()->data);
+  constexpr Index kShort = 4;  // elements of a part, on average
+  if (const Index rows = y.size() / row; rows > 1 && row < kShort * static_cast<Index>(parts.size())) {
+    if (bytes == 1) return join_short_rows<std::uint8_t>(parts, rows, row, out);
+    if (bytes == 4) return join_short_rows<std::uint32_t>(parts, rows, row, out);
+    return join_short_rows<std::uint64_t>(parts, rows, row, out);
+  }
   kernels::for_blocks_of(y.size(), kernels::cost::kCopy<char> * static_cast<double>(bytes), [&](Index at, Index last) {
     Index o = at / row, in_row = at - o * row;
     auto part = std::upper_bound(parts.begin(), parts.end(), in_row, [](Index element, const Part& its) { return element < its.end; });

@@ -194,6 +194,46 @@ template <class F> class Map : public ElementwiseOperation {
   [[no_unique_address]] F f_;
 };
 
+/// The exponent of a power if it is 1, 2 or 3 for all elements, where straight::pow is a product; else 0.
+inline int small_exponent(const Tensor& b) {
+  if (b.size() != 1) return 0;
+  const double exponent = b.element(0);
+  return exponent == 1 || exponent == 2 || exponent == 3 ? static_cast<int>(exponent) : 0;
+}
+/// x^k for k from 0 to 3, in the order of straight::pow.
+template <int k, class T> __attribute__((always_inline)) inline T small_power(T x) {
+  if constexpr (k == 0) {
+    return 1;
+  } else if constexpr (k == 1) {
+    return x;
+  } else {
+    return small_power<k - 1>(x) * x;
+  }
+}
+/// loop(k) for the exponent, as a constant.
+template <class Loop> auto with_exponent(int exponent, const Loop& loop) {
+  if (exponent == 1) return loop(std::integral_constant<int, 1>());
+  if (exponent == 2) return loop(std::integral_constant<int, 2>());
+  return loop(std::integral_constant<int, 3>());
+}
+/// y = a^exponent
+inline void write_small_powers(int exponent, const Tensor& a, Tensor& y) {
+  with_exponent(exponent, [&](auto k) {
+    const auto value = [](auto x) __attribute__((always_inline)) { return small_power<decltype(k)::value>(x); };
+    floating_into(y, {&a}, kernels::dense_loop<float, float>(value), kernels::dense_loop<double, double>(value));
+  });
+}
+/// m exponent a^(exponent - 1)
+inline Tensor slope_of_small_power(int exponent, const Tensor& m, const Tensor& a) {
+  return with_exponent(exponent, [&](auto k) {
+    const auto rule = [](auto m, auto x) __attribute__((always_inline)) {
+      constexpr int kExponent = decltype(k)::value;
+      return m * decltype(x)(kExponent) * small_power<kExponent - 1>(x);
+    };
+    return apply_rule(m, {&m, &a}, kernels::dense_loop<float, float, float>(rule), kernels::dense_loop<double, double, double>(rule));
+  });
+}
+
 /// The loop of a rule of F, which has two operands.
 template <class T, class F, class Rule> auto partial_loop(Rule rule) {
   return kernels::costing<Cost<F>>(kernels::dense_loop<T, T, T, T, T>(on_elements<T>(rule)));
@@ -239,6 +279,12 @@ template <class F> class Zip : public ElementwiseOperation {
  private:
   /// m has the shape of the result; so has what these return.
   Tensor left(const Saved& s, const Tensor& m) const {
+    if constexpr (std::is_same_v<F, fn::Pow>) {
+      if (const int exponent = small_exponent(s.x(1)); exponent != 0 && s.x_shape(0) == s.y_shape()) {
+        if (!recording()) return slope_of_small_power(exponent, m, s.x(0));
+        if (s.x(1).number() == 0) return exponent == 1 ? m : m * exponent * pow(s.x(0), exponent - 1);
+      }
+    }
     if (F::reads_left == fn::Reads::nothing || recording()) return f_.left(m, s.x(0), s.x(1), s.y());
     const auto rule = [f = f_](auto m, auto a, auto b, auto y) __attribute__((always_inline)) { return fn::left(f, m, a, b, y); };
     return apply_rule(m, {&m, &s.x(0), &s.x(1), &s.y()}, partial_loop<float, F>(rule), partial_loop<double, F>(rule));
@@ -280,6 +326,12 @@ template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Loca
     if (a.dtype() == int64) {
       elementwise_into<std::int64_t, std::int64_t>(y, value, a, b);
       return y;
+    }
+  }
+  if constexpr (std::is_same_v<F, fn::Pow>) {
+    if (const int exponent = small_exponent(b); exponent != 0 && y.shape() == a.shape()) {
+      write_small_powers(exponent, a, y);
+      return record(Zip<F>(f), site, {&a, &b}, std::move(y));
     }
   }
   floating_into(y, {&a, &b}, kernels::costing<Cost<F>>(kernels::dense_loop<float, float, float>(on_elements<float>(value))),

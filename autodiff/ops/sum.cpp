@@ -6,9 +6,11 @@
 // A mean is divided while it is still in double: a float32 sum may overflow where the mean does not.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <type_traits>
 
 #include "autodiff/kernels/lines.h"
+#include "autodiff/kernels/scratch.h"
 #include "autodiff/ops/reduction.h"
 #include "autodiff/tape/operation_options.h"
 #include "autodiff/tape/sweep_operations.h"
@@ -33,8 +35,24 @@ template <class T> detail::Wide<T> sum_row(const T* x, Index n, Index step) {
 
 // finish(i, sum) for each element i of the result.
 template <class T, class Finish> void sum_all_lines(const kernels::Lines& lines, const T* x, const Finish& finish) {
-  kernels::sum_all_lines<detail::Wide<T>>(
-      lines, kernels::cost::kCopy<T>, [x](Index at, Index) __attribute__((always_inline)) { return x[at]; }, finish);
+  using Wide = detail::Wide<T>;
+  const auto element = [x](Index at, Index) __attribute__((always_inline)) { return x[at]; };
+  constexpr Index kNarrow = 8;
+  const Index folds = std::max<Index>(kernels::kAbreast / lines.inner, 1), rows = lines.n / folds;
+  if (lines.outer > 1 || lines.inner == 1 || lines.inner >= kNarrow || rows < kNarrow)
+    return kernels::sum_all_lines<Wide>(lines, kernels::cost::kCopy<T>, element, finish);
+  // Few columns: the rows fold to wider ones, of which each column is summed first.
+  const Index width = folds * lines.inner;
+  const kernels::Scratch<Wide> columns(width);
+  kernels::sum_all_lines<Wide>(
+      {1, rows, width}, kernels::cost::kCopy<T>,
+      element, [to = columns.data()](Index i, Wide sum) __attribute__((always_inline)) { to[i] = sum; });
+  for (Index i = 0; i < lines.inner; ++i) {
+    Wide sum = 0;
+    for (Index at = i; at < width; at += lines.inner) sum += columns.data()[at];
+    for (Index at = rows * width + i; at < lines.n * lines.inner; at += lines.inner) sum += static_cast<Wide>(x[at]);
+    finish(i, sum);
+  }
 }
 
 // y = the sums of x over the divisor.

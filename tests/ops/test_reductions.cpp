@@ -34,6 +34,31 @@ BOOST_AUTO_TEST_CASE(sums_of_rows_are_exact_for_any_number_of_columns) {
   }
 }
 
+// Rows of all lengths, and columns that are few: multiples of 1/64, whose sums are exact in any order.
+BOOST_AUTO_TEST_CASE(sums_of_rows_of_any_length_and_of_few_columns) {
+  const auto check = [](Index rows, Index columns, Dtype dtype) {
+    std::vector<double> x, by_row(static_cast<std::size_t>(rows)), by_column(static_cast<std::size_t>(columns));
+    for (Index i = 0; i < rows; ++i)
+      for (Index j = 0; j < columns; ++j) {
+        const double v = static_cast<double>((i * columns + j) * 7919 % 1009) / (dtype == int64 ? 1 : 64) - 5;
+        x.push_back(v);
+        by_row[static_cast<std::size_t>(i)] += v;
+        by_column[static_cast<std::size_t>(j)] += v;
+      }
+    const Tensor t = Tensor::from(x, {rows, columns}).to(dtype);
+    BOOST_TEST_CONTEXT(rows << " rows of " << columns << " of " << to_string(dtype)) {
+      check_numbers(numbers(sum(t, 1)), by_row, 0);
+      check_numbers(numbers(sum(t, 0)), by_column, 0);
+    }
+  };
+  for (const Dtype dtype : {float32, float64, int64}) {
+    for (Index n = 1; n < 140; ++n) check(3, n, dtype);
+    for (const Index n : {149, 160, 191, 255, 257, 1000}) check(2, n, dtype);
+    for (Index columns = 1; columns < 10; ++columns)
+      for (const Index rows : {2, 50, 77, 1000, 70'001}) check(rows, columns, dtype);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(the_sums_of_repeated_uses_add_up) {
   // y = sum over t of w_t (x + b_t), where b_t is b in one of the shapes that broadcast: b_bar = sum over t and rows of w_t.
   const Index rows = 5, n = 33;

@@ -1,0 +1,88 @@
+// Powers with the exponents 1, 2 and 3, which are products.
+#include <autodiff/autodiff.h>
+#include <autodiff/transforms/gradcheck.h>
+
+#include <bit>
+#include <boost/test/unit_test.hpp>
+#include <cmath>
+#include <limits>
+
+#include "tests/support/derivatives.h"
+
+using namespace wengert;
+using namespace wengert::testing;
+
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity(), kNaN = std::numeric_limits<double>::quiet_NaN();
+
+Tensor bases(Dtype dtype) {
+  return Tensor::from({0.0, -0.0, 1.0, -1.0, 0.3, -2.7, 1e-30, -1e20, 1e160, 5e-324, kInfinity, -kInfinity, kNaN, 3.0}, float64).to(dtype);
+}
+
+// The numbers, and whether zeros are negative.
+bool are_same(const Tensor& x, const Tensor& y) {
+  for (Index i = 0; i < x.size(); ++i) {
+    const double a = x.element(i), b = y.element(i);
+    if (std::isnan(a) != std::isnan(b) || (a == a && (a != b || std::signbit(a) != std::signbit(b)))) return false;
+  }
+  return x.shape() == y.shape();
+}
+
+}  // namespace
+
+// A tensor of exponents takes the formula for any exponent.
+BOOST_AUTO_TEST_CASE(a_number_as_exponent_gives_what_a_tensor_gives) {
+  for (const Dtype dtype : {float32, float64})
+    for (const int k : {1, 2, 3}) {
+      const Tensor x = bases(dtype), exponents = Tensor::full(x.shape(), k, dtype), seed = Tensor::full(x.shape(), 0.7, dtype);
+      BOOST_TEST(are_same(pow(x, k), pow(x, exponents)), "exponent " << k);
+      const auto slope = [&](const auto& exponent) {
+        Tape tape;
+        const Tensor a = tape.variable(x);
+        return tape.gradient(pow(a, exponent), wrt(a), {.seed = seed});
+      };
+      BOOST_TEST(are_same(slope(k), slope(exponents)), "slopes for the exponent " << k);
+    }
+}
+
+BOOST_AUTO_TEST_CASE(every_order_of_derivative) {
+  const Tensor x = Tensor::from({-1.3, 0.0, 0.4, 2.0}, float64);
+  for (const int k : {1, 2, 3}) {
+    const auto f = [k](const Tensor& x) { return sum(pow(x, k)); };
+    Tape tape;
+    const Tensor a = tape.variable(x);
+    Tensor y = f(a);
+    double factor = 1;
+    for (int order = 1; order <= k; ++order) {
+      factor *= k - order + 1;
+      y = tape.differentiable_gradient(order == 1 ? y : sum(y), a);
+      for (Index i = 0; i < x.size(); ++i) {
+        const double expected = factor * std::pow(x.element(i), k - order);
+        BOOST_TEST(y.element(i) == expected, boost::test_tools::tolerance(1e-14));
+      }
+    }
+  }
+}
+
+// Where the exponent is a variable too, the slope depends on it.
+BOOST_AUTO_TEST_CASE(mixed_derivatives_with_a_variable_exponent) {
+  for (const double k : {1.0, 2.0, 3.0}) {
+    Tape tape;
+    const double x = 1.7;
+    const Tensor a = tape.variable(Tensor::from({x}, float64)), b = tape.variable(Tensor::from({k}, float64));
+    const Tensor slope = tape.differentiable_gradient(sum(pow(a, b)), a);
+    const double mixed = std::pow(x, k - 1) * (1 + k * std::log(x));
+    BOOST_TEST(tape.gradient(sum(slope), b).item() == mixed, boost::test_tools::tolerance(1e-13));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(operands_that_broadcast_or_are_views) {
+  const Tensor x = reshape(Tensor::arange(0, 12).to(float64), {3, 4}) - 5;
+  check_numbers(numbers(pow(transpose(x), 3)), numbers(transpose(x) * transpose(x) * transpose(x)), 0);
+  const Tensor exponent = Tensor::full({1, 1}, 2, float64), column = slice(x, 1, 0, 1);
+  check_numbers(numbers(pow(column, exponent)), numbers(square(column)), 0);
+  const Tensor wide = Tensor::full({1, 1, 1}, 2, float64);
+  BOOST_TEST((pow(x, wide).shape() == Shape{1, 3, 4}));
+  check_numbers(numbers(pow(x, wide)), numbers(square(x)), 0);
+}
