@@ -50,6 +50,8 @@ struct GemmBlock {
 //   kPage         4 KB                       rows of B this far apart share a set of the first cache: packed from kMinRowsForPage on
 //   kFewSteps     steps of k                 so few rows of B share no set even if they are not packed
 //   kFewRows      rows of A                  with no more, a panel of B is used too seldom to be worth its copy
+//   kElementsOfCaches      16 MB             a larger B comes from memory
+//   kFewRowsFromMemory     rows of A         with no more, B is then walked kRowsFromMemory rows (1 KB of 16 columns) at a time
 //   kLeastWork    multiplications x 2        of a block: some 5 us, so that a thread is worth calling for the second one
 template <class T> constexpr Index kFloats = sizeof(T) / sizeof(float);
 template <class T> constexpr Index kMaxRows = 384 / kFloats<T>;
@@ -57,6 +59,9 @@ template <class T> constexpr Index kLine = 16 / kFloats<T>;
 template <class T> constexpr Index kPage = 1024 / kFloats<T>;
 template <class T> constexpr double kLeastWork = 1e6 / static_cast<double>(kFloats<T>);
 inline constexpr Index kMaxDepth = kMaxDescentDepth, kDotsBelow = 20;
+template <class T> constexpr Index kElementsOfCaches = 4'194'304 / kFloats<T>;
+template <class T> constexpr Index kRowsFromMemory = 16 / kFloats<T>;
+inline constexpr Index kFewRowsFromMemory = 8;
 inline constexpr Index kMinRowsForPage = 64, kFewSteps = 64, kFewRows = 72;
 
 // Of k at once: parts as equal as possible.
@@ -156,6 +161,12 @@ template <class T> bool copies_a(const Gemm<T>& g, const GemmBlock& block) {
   return g.a.column != 1 && block.rows >= 2 * kTileRows && block.columns >= 4 * kPanelOf<T>;
 }
 
+// Whether few rows of A meet a B that is too large for the caches. Its rows are walked a few at a time, because a panel of all of them
+// would be a short run of each of many pages, which the processor does not fetch ahead.
+template <class T> bool reads_rows_from_memory(const Gemm<T>& g, const GemmBlock& block) {
+  return block.rows <= kFewRowsFromMemory && !g.packed_b && !packs_b(g) && !g.descend && g.k * g.n >= kElementsOfCaches<T>;
+}
+
 // What multiply_block needs for copies, in elements: a panel of B and the rows of A.
 template <class T> Index scratch_size(const Gemm<T>& g, const GemmBlock& block) {
   const bool copies = copies_a(g, block);
@@ -166,7 +177,7 @@ template <class T> Index scratch_size(const Gemm<T>& g, const GemmBlock& block) 
 template <class T> void multiply_block(const Gemm<T>& g, const GemmBlock& block, T* scratch) {
   const bool packs = packs_b(g), copies = copies_a(g, block);
   const bool wide = !packs && !g.packed_b && block.rows <= kWideRows;
-  const Index depth = depth_of(g.k);
+  const Index depth = reads_rows_from_memory(g, block) ? kRowsFromMemory<T> : depth_of(g.k);
   T* const copy_of_a = scratch + depth * kPanelOf<T>;
   const T* const a = g.a.data + block.row * g.a.row;
   Tile<T> t;

@@ -11,24 +11,37 @@
 
 namespace wengert::kernels {
 
+/// e = e^(x - tops[line]) for each element of some lines, to be called in a loop of run_elements. Short runs are too short for SIMD: there
+/// the differences come first, and then the exponentials of all lines.
+template <class T> __attribute__((always_inline)) inline void write_exponentials(const SomeLines& l, const T* x, const T* tops, T* e) {
+  constexpr Index kShortRun = 32;
+  const bool is_whole = l.first % l.inner == 0 && l.last % l.inner == 0 && l.begin == 0 && l.end == l.n;
+  if (!is_whole || (l.inner == 1 ? l.n : l.inner) >= kShortRun)
+    return for_each_in_lines(
+        l, e, tops, tops, [x](Index i, T t, T) __attribute__((always_inline)) { return fn::straight::exp(x[i] - t); });
+  for_each_in_lines(
+      l, e, tops, tops, [x](Index i, T t, T) __attribute__((always_inline)) { return x[i] - t; });
+  for (Index i = l.first * l.n; i < l.last * l.n; ++i) e[i] = fn::straight::exp(e[i]);
+}
+
 /// For each row of n > 0 elements of dense x: e = e^(x - top) for its largest element, then finish(row, top, sum of e). x and e may be the
 /// same. A row of -inf alone has NaN for its exponentials.
 template <class T, class Finish> void for_each_softmax_row(const T* x, T* e, Index rows, Index n, Finish&& finish) {
-  constexpr Index kRows = 64;
-  T tops[kRows];
-  for (Index first = 0; first < rows; first += kRows) {
-    const Index last = std::min(first + kRows, rows);
-    extremes_of_lines(Extreme::largest, Lines{last - first, n, 1}, x + first * n, tops);
+  constexpr Index kMost = 64, kElements = 4096;  // of rows that are done together
+  const Index together = std::clamp(kElements / n, Index(1), kMost);
+  T tops[kMost];
+  double sums[kMost];
+  for (Index first = 0; first < rows; first += together) {
+    const Lines some{std::min(together, rows - first), n, 1};
+    const T* const from = x + first * n;
+    T* const to = e + first * n;
+    extremes_of_lines(Extreme::largest, some, from, tops);
     run_elements<T>([&]() __attribute__((always_inline)) {
-      for (Index r = first; r < last; ++r) {
-        const T *const row = x + r * n, top = tops[r - first];
-        T* const to = e + r * n;
-        for (Index i = 0; i < n; ++i) to[i] = fn::straight::exp(row[i] - top);
-        finish(r, top,
-               sum_of_run<double>(
-                   0, n, [to](Index i) __attribute__((always_inline)) { return to[i]; }));
-      }
+      write_exponentials(some, from, tops, to);
+      sum_lines<double>(
+          some, sums, [to](Index i, Index) __attribute__((always_inline)) { return to[i]; });
     });
+    for (Index r = 0; r < some.outer; ++r) finish(first + r, tops[r], sums[r]);
   }
 }
 
@@ -39,8 +52,7 @@ template <class T> void softmax_lines(const T* x, T* y, const Lines& l, bool log
   for_blocks_of_lines(l, cost::kFormula<T>, [&](const SomeLines& some) {
     extremes_of_lines(Extreme::largest, some, x, tops);
     run_elements<T>([&]() __attribute__((always_inline)) {
-      for_each_in_lines(
-          some, y, tops, tops, [x](Index i, T t, T) __attribute__((always_inline)) { return fn::straight::exp(x[i] - t); });
+      write_exponentials(some, x, tops, y);
       sum_lines<double>(
           some, scales, [y](Index i, Index) __attribute__((always_inline)) { return y[i]; });
       if (!logarithm) {

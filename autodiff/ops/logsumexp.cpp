@@ -76,8 +76,14 @@ template <class T> void logsumexp_lines(const kernels::Lines& l, const T* x, T* 
       l, kernels::cost::kFormula<T>,
       [ x, top ](Index i, Index line) __attribute__((always_inline)) { return static_cast<double>(fn::straight::exp(x[i] - top[line])); },
       [sums](Index line, double s) __attribute__((always_inline)) { sums[line] = s; });
-  for (Index i = 0; i < l.count(); ++i)
-    if (std::isfinite(y[i])) y[i] = static_cast<T>(static_cast<double>(y[i]) + std::log(sums[i]));
+  kernels::for_blocks_of(l.count(), kernels::cost::kFormula<double>, [=](Index first, Index last) {
+    kernels::run_on_best_target([=]() __attribute__((always_inline)) {
+      for (Index i = first; i < last; ++i) {
+        const T value = static_cast<T>(static_cast<double>(y[i]) + fn::straight::log(sums[i]));
+        y[i] = y[i] - y[i] == 0 ? value : y[i];  // as it is where it is not finite
+      }
+    });
+  });
 }
 
 }  // namespace

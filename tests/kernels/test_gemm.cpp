@@ -162,6 +162,20 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(rows_of_a_batch_and_of_weights, T, Types) {
   set_num_threads(1);
 }
 
+// A few rows times a matrix that is read from memory some rows at a time. Packed, it is not.
+BOOST_AUTO_TEST_CASE_TEMPLATE(rows_times_a_matrix_larger_than_the_caches, T, Types) {
+  for (const int threads : {1, 2}) {
+    set_num_threads(threads);
+    for (const Index m : {1, 3, 8})
+      for (const auto& [accumulate, bias, relu] : {std::array{false, false, false}, {true, false, false}, {false, true, true}}) {
+        const Case s{m, 2051, 2049, {}, {}, accumulate, bias, relu};
+        BOOST_TEST(same_bits(product<T>(s), packed_product<T>(s)), text(s));
+      }
+  }
+  set_num_threads(1);
+  compare<T>({2, 2051, 2049, {}, {}, false, true, true});
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(blocks_cover_large_products_exactly, T, Types) {
   set_num_threads(3);
   for (const auto& [m, n, k] : {std::array<Index, 3>{300, 200, 600}, {520, 70, 130}, {5, 3000, 300}, {257, 257, 257}})
