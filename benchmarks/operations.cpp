@@ -42,6 +42,7 @@ void add_functions(std::vector<OperationWork>& list) {
   list.push_back({"*.number", {kNumbers, numbers({})}});
   list.push_back({"*.transposed", {kNumbers, kNumbers}});
   list.push_back({"exp.transposed", {kNumbers}});
+  list.push_back({"pow.cube", {kNumbers}});
 }
 
 void add_logic(std::vector<OperationWork>& list) {
@@ -58,12 +59,14 @@ void add_linear_algebra(std::vector<OperationWork>& list) {
   list.push_back({"matmul", {square, square}});
   list.push_back({"matmul.small", {numbers({16, 32}), numbers({32, 32})}});
   list.push_back({"matmul.vector", {kNumbers, numbers({1024})}});
+  list.push_back({"matmul.row", {numbers({1, 2048}), numbers({2048, 2048})}});
   list.push_back({"matmul.batch", {numbers({64, 32, 32}), numbers({64, 32, 32})}});
   list.push_back({"linear", {numbers({64, 256}), square, numbers({256})}});
   list.push_back({"linear_relu", {numbers({64, 256}), square, numbers({256})}});
   list.push_back({"dot", {numbers({1 << 16}), numbers({1 << 16})}});
   list.push_back({"outer", {numbers({1024}), numbers({1024})}});
   list.push_back({"bmm", {numbers({64, 32, 32}), numbers({64, 32, 32})}});
+  list.push_back({"bmm.small", {numbers({4096, 4, 4}), numbers({4096, 4, 4})}});
   list.push_back({"addmm", {numbers({256}), square, square}});
   list.push_back({"einsum", {numbers({16, 64, 32}), numbers({16, 32, 64})}});
   for (const char* name : {"inverse", "det", "slogdet", "logdet", "cholesky"}) list.push_back({name, {system}});
@@ -94,9 +97,21 @@ void add_shapes(std::vector<OperationWork>& list) {
        {"reshape", "flatten", "squeeze", "unsqueeze", "slice", "narrow", "split",     "chunk", "select",    "flip", "roll",
         "repeat",  "tril",    "triu",    "diagonal",  "trace", "sort",   "sort.dim0", "topk",  "transpose", "pad",  "pad.reflect"})
     list.push_back({name, {kNumbers}});
+  list.push_back({"roll.one", {kNumbers}});
   list.push_back({"permute", {numbers({64, 32, 512})}});
   list.push_back({"expand", {numbers({1, 1024})}});
   for (const char* name : {"concat", "concat.dim1", "stack"}) list.push_back({name, {kNumbers, kNumbers}});
+}
+
+// Shapes for which a loop over rows or over columns alone is short, or ends in the middle of a vector.
+void add_uneven_matrices(std::vector<OperationWork>& list) {
+  for (const std::string name : {"sum.dim0", "sum.dim1", "mean.dim1", "max.dim0", "max.dim1", "var.dim1", "norm.dim1", "logsumexp.dim1",
+                                 "softmax", "softmax.dim0", "log_softmax", "cumsum.dim0", "flip", "roll.one", "transpose"}) {
+    list.push_back({name + std::string(kNarrow), {numbers({1 << 18, 3})}});
+    list.push_back({name + std::string(kOdd), {numbers({8000, 125})}});
+  }
+  list.push_back({"concat.dim1" + std::string(kNarrow), {numbers({1 << 18, 3}), numbers({1 << 18, 3})}});
+  list.push_back({"concat.dim1" + std::string(kOdd), {numbers({8000, 125}), numbers({8000, 125})}});
 }
 
 void add_positions(std::vector<OperationWork>& list) {
@@ -171,6 +186,7 @@ std::vector<OperationWork> operations() {
   add_linear_algebra(list);
   add_reductions(list);
   add_shapes(list);
+  add_uneven_matrices(list);
   add_positions(list);
   add_images(list);
   add_networks(list);

@@ -34,11 +34,21 @@ struct OperandWork {
   }
 };
 
+/// Variants of a row: a matrix of few columns, and one with rows of an odd length.
+inline constexpr std::string_view kNarrow = ".narrow", kOdd = ".odd";
+
 struct OperationWork {
-  std::string name;  ///< of the operation, and behind a dot a variant: "sum.dim0"
+  std::string name;  ///< of the operation, and behind dots variants: "sum.dim0", "sum.dim0.narrow"
   std::vector<OperandWork> operands;
   bool differentiable = true;  ///< whether the row with the backward pass exists
   bool random = false;         ///< whether the result is random, so that the sides cannot agree
+
+  /// The name without the variants that differ in the shapes alone.
+  std::string function() const {
+    for (const std::string_view shapes : {kNarrow, kOdd})
+      if (name.ends_with(shapes)) return name.substr(0, name.size() - shapes.size());
+    return name;
+  }
 };
 
 /// The operand's elements; `seed` is its position.

@@ -79,6 +79,7 @@ void add_functions(std::map<std::string, Function>& f) {
   f["*"] = [](Operands x) { return x[0] * x[1]; };
   f["/"] = [](Operands x) { return x[0] / x[1]; };
   f["pow"] = [](Operands x) { return torch::pow(x[0], x[1]); };
+  f["pow.cube"] = [](Operands x) { return torch::pow(x[0], 3); };
   f["maximum"] = [](Operands x) { return torch::maximum(x[0], x[1]); };
   f["minimum"] = [](Operands x) { return torch::minimum(x[0], x[1]); };
   f["atan2"] = [](Operands x) { return torch::atan2(x[0], x[1]); };
@@ -109,13 +110,13 @@ void add_logic(std::map<std::string, Function>& f) {
 }
 
 void add_linear_algebra(std::map<std::string, Function>& f) {
-  for (const char* name : {"matmul", "matmul.small", "matmul.vector", "matmul.batch"})
+  for (const char* name : {"matmul", "matmul.small", "matmul.vector", "matmul.row", "matmul.batch"})
     f[name] = [](Operands x) { return torch::matmul(x[0], x[1]); };
   f["linear"] = [](Operands x) { return torch::linear(x[0], x[1], x[2]); };
   f["linear_relu"] = [](Operands x) { return torch::relu(torch::linear(x[0], x[1], x[2])); };
   f["dot"] = [](Operands x) { return torch::dot(x[0], x[1]); };
   f["outer"] = [](Operands x) { return torch::outer(x[0], x[1]); };
-  f["bmm"] = [](Operands x) { return torch::bmm(x[0], x[1]); };
+  f["bmm"] = f["bmm.small"] = [](Operands x) { return torch::bmm(x[0], x[1]); };
   f["addmm"] = [](Operands x) { return torch::addmm(x[0], x[1], x[2]); };
   f["einsum"] = [](Operands x) { return torch::einsum("bij,bjk->bik", x); };
   f["inverse"] = [](Operands x) { return torch::inverse(x[0]); };
@@ -185,6 +186,7 @@ void add_shapes(std::map<std::string, Function>& f) {
   f["select"] = [](Operands x) { return torch::select(x[0], 1, 512).contiguous(); };
   f["flip"] = [](Operands x) { return torch::flip(x[0], {1}); };
   f["roll"] = [](Operands x) { return torch::roll(x[0], {100}, {1}); };
+  f["roll.one"] = [](Operands x) { return torch::roll(x[0], {1}, {1}); };
   f["repeat"] = [](Operands x) { return x[0].repeat({2, 1}); };
   f["tril"] = [](Operands x) { return torch::tril(x[0]); };
   f["triu"] = [](Operands x) { return torch::triu(x[0]); };
@@ -340,7 +342,7 @@ std::vector<ServedRow> rows() {
       for (const bool with_backward : {false, true}) {
         if (with_backward && !work.differentiable) continue;
         served.push_back({row_name(work, dtype == torch::kFloat ? "float32" : "float64", with_backward), 0, [=] {
-                            const auto f = list->find(work.name);
+                            const auto f = list->find(work.function());
                             if (f == list->end()) throw std::logic_error(work.name + " is missing in ops_libtorch.cpp");
                             std::vector<Tensor> x;
                             for (const OperandWork& operand : work.operands) x.push_back(make(operand, x.size(), dtype));

@@ -28,6 +28,7 @@ void add_functions(std::map<std::string, Function>& f) {
 #define WENGERT_FUNCTION(F, name) f[#name] = [](Operands x) { return name(x[0], x[1]); };
   WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
+  f["pow.cube"] = [](Operands x) { return pow(x[0], 3); };
   for (const char* variant : {"*.row", "*.column", "*.number"}) f[variant] = f["*"];
   f["*.transposed"] = [](Operands x) { return x[0] * transpose(x[1]); };
   f["exp.transposed"] = [](Operands x) { return exp(transpose(x[0])); };
@@ -51,13 +52,13 @@ void add_logic(std::map<std::string, Function>& f) {
 }
 
 void add_linear_algebra(std::map<std::string, Function>& f) {
-  for (const char* name : {"matmul", "matmul.small", "matmul.vector", "matmul.batch"})
+  for (const char* name : {"matmul", "matmul.small", "matmul.vector", "matmul.row", "matmul.batch"})
     f[name] = [](Operands x) { return matmul(x[0], x[1]); };
   f["linear"] = [](Operands x) { return linear(x[0], x[1], x[2]); };
   f["linear_relu"] = [](Operands x) { return linear_relu(x[0], x[1], x[2]); };
   f["dot"] = [](Operands x) { return dot(x[0], x[1]); };
   f["outer"] = [](Operands x) { return outer(x[0], x[1]); };
-  f["bmm"] = [](Operands x) { return bmm(x[0], x[1]); };
+  f["bmm"] = f["bmm.small"] = [](Operands x) { return bmm(x[0], x[1]); };
   f["addmm"] = [](Operands x) { return addmm(x[0], x[1], x[2]); };
   f["einsum"] = [](Operands x) { return einsum("bij,bjk->bik", x); };
   f["inverse"] = [](Operands x) { return inverse(x[0]); };
@@ -116,6 +117,7 @@ void add_shapes(std::map<std::string, Function>& f) {
   f["select"] = [](Operands x) { return select(x[0], 1, 512).contiguous(); };
   f["flip"] = [](Operands x) { return flip(x[0], {1}).contiguous(); };
   f["roll"] = [](Operands x) { return roll(x[0], {100}, {1}); };
+  f["roll.one"] = [](Operands x) { return roll(x[0], {1}, {1}); };
   f["repeat"] = [](Operands x) { return repeat(x[0], {2, 1}); };
   f["tril"] = [](Operands x) { return tril(x[0]); };
   f["triu"] = [](Operands x) { return triu(x[0]); };
@@ -248,7 +250,7 @@ std::vector<ServedRow> rows() {
       for (const bool with_backward : {false, true}) {
         if (with_backward && !work.differentiable) continue;
         served.push_back({row_name(work, to_string(dtype), with_backward), 0, [=] {
-                            const auto f = list->find(work.name);
+                            const auto f = list->find(work.function());
                             if (f == list->end()) throw std::logic_error(work.name + " is missing in ops_ours.cpp");
                             std::vector<Tensor> x;
                             for (const OperandWork& operand : work.operands) x.push_back(make(operand, x.size(), dtype));

@@ -212,7 +212,12 @@ template <class From, class To> void copy_row(const From* from, Index step, Inde
   } else if (step == 0) {
     fill(to, n, static_cast<To>(*from));
   } else if (step == -1) {
-    for (Index i = 0; i < n; ++i) to[i] = static_cast<To>(from[-i]);
+    constexpr Index kFew = 32;
+    run_on_best_target(
+        [=]() __attribute__((always_inline)) {
+          for (Index i = 0; i < n; ++i) to[i] = static_cast<To>(from[-i]);
+        },
+        n >= kFew);
   } else {
     for (Index i = 0; i < n; ++i) to[i] = static_cast<To>(from[i * step]);
   }

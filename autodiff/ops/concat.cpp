@@ -64,15 +64,15 @@ std::optional<Index> distance_of_parts(const Tensor& x, int d) {
 }
 
 // What a tensor adds to each row of y: from row to row of `in` it is `distance` elements, and it takes those from `begin` to `end`.
-struct Part {
+struct JoinedPart {
   const std::byte* in;
   Index distance, begin, end;
 };
 
 // Rows of which the parts are so short that each is copied in a loop of its own.
-template <class Unit> void join_short_rows(std::span<const Part> parts, Index rows, Index row, std::byte* out) {
+template <class Unit> void join_short_rows(std::span<const JoinedPart> parts, Index rows, Index row, std::byte* out) {
   kernels::for_blocks_of(rows, kernels::cost::kScattered * static_cast<double>(row), [&](Index first, Index last) {
-    for (const Part& part : parts)
+    for (const JoinedPart& part : parts)
       kernels::copy_rows(reinterpret_cast<const Unit*>(part.in) + first * part.distance, last - first, part.distance, part.end - part.begin,
                          1, reinterpret_cast<Unit*>(out) + first * row + part.begin, row);
   });
@@ -83,7 +83,7 @@ void join(std::span<const Tensor> x, int d, std::span<const Index> starts, Tenso
   pool::Vector<Tensor> tensors(x.begin(), x.end());
   const Index inner = y.shape().size(d + 1, y.rank()), row = y.shape()[d] * inner;
   const Index bytes = bytes_of(y.dtype());
-  pool::Vector<Part> parts;
+  pool::Vector<JoinedPart> parts;
   for (std::size_t k = 0; k < x.size(); ++k) {
     if (starts[k] == starts[k + 1]) continue;
     std::optional<Index> distance = distance_of_parts(tensors[k], d);
@@ -99,7 +99,8 @@ void join(std::span<const Tensor> x, int d, std::span<const Index> starts, Tenso
   }
   kernels::for_blocks_of(y.size(), kernels::cost::kCopy<char> * static_cast<double>(bytes), [&](Index at, Index last) {
     Index o = at / row, in_row = at - o * row;
-    auto part = std::upper_bound(parts.begin(), parts.end(), in_row, [](Index element, const Part& its) { return element < its.end; });
+    auto part =
+        std::upper_bound(parts.begin(), parts.end(), in_row, [](Index element, const JoinedPart& its) { return element < its.end; });
     while (at < last) {  // as far as the row o has elements of the part
       const Index count = std::min(part->end - in_row, last - at);
       kernels::copy_bytes(out + at * bytes, part->in + (o * part->distance + in_row - part->begin) * bytes,

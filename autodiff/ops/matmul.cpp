@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <type_traits>
 
 #include "autodiff/kernels/blocks.h"
 #include "autodiff/kernels/strided.h"
@@ -45,7 +46,7 @@ template <class T> void multiply_batch(const Tensor& a, const Tensor& b, Tensor&
     return s;
   };
   // Threads share small products, and work together on large ones.
-  constexpr double kCall = 40, kFlopsPerNs = 40 / (sizeof(T) / sizeof(float)), kSmall = 100'000;  // of a product, in nanoseconds
+  constexpr double kCall = 40, kFlopsPerNs = std::is_same_v<T, float> ? 40 : 20, kSmall = 100'000;  // of a product, in nanoseconds
   const double ns = kCall + 2 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k) / kFlopsPerNs;
   const Shape sa = batch_strides(a), sb = batch_strides(b);
   kernels::Rows<2>(batch, {&sa, &sb}).for_each([&](const auto& offset, Index rows, const auto& step) {
