@@ -9,15 +9,15 @@
 
 namespace wengert::kernels {
 
-/// Whether copies of the C library may take twice to ten times as long as others. Where the target, modulo 4 KB, begins less than a line of
-/// the cache behind the source, each load looks as if it read what was stored just before; and `rep movsb`, to which glibc leaves some of
-/// these copies, is slower still on Zen processors.
+/// Whether memcpy may take two to ten times as long as usual. Where the target address, modulo 4 KB, is less than 64 bytes above the source
+/// address, each load looks as if it read what was stored just before (4K aliasing); and `rep movsb`, to which glibc leaves some of these
+/// copies, is slower still on Zen processors.
 inline bool seem_to_overlap(const std::byte* to, const std::byte* from) {
   const auto behind = (reinterpret_cast<std::uintptr_t>(to) - reinterpret_cast<std::uintptr_t>(from)) % 4096;
   return behind > 0 && behind < 64;
 }
 
-/// Copies n >= 64 bytes from the last one to the first one, so that no load is close to the store before it.
+/// Copies n >= 64 bytes from the end to the start, so that no load is close to the store before it.
 inline void copy_backwards(std::byte* to, const std::byte* from, std::size_t n) {
   run_on_best_target([=]() __attribute__((always_inline)) {
     typedef char Line __attribute__((vector_size(64)));
@@ -33,7 +33,7 @@ inline void copy_backwards(std::byte* to, const std::byte* from, std::size_t n) 
   });
 }
 
-/// Copies n bytes to where they do not overlap.
+/// Copies n bytes between ranges that do not overlap.
 inline void copy_bytes(std::byte* to, const std::byte* from, std::size_t n) {
   using Sixteen = std::array<std::byte, 16>;
   constexpr std::size_t kPart = sizeof(Sixteen), kLong = 1024;

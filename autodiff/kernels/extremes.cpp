@@ -17,16 +17,20 @@ namespace hn = hwy::HWY_NAMESPACE;
 template <Extreme kExtreme, class V> HWY_INLINE V extreme_of(V v, V best) {
   return kExtreme == Extreme::largest ? hn::Max(v, best) : hn::Min(v, best);  // either may lose a NaN
 }
-// 0 until an element of the lane is NaN or infinite, then NaN. (One instruction; a mask of NaN takes two, and registers that are few.)
+// 0 until an element of the lane is NaN or infinite, then NaN. (One instruction; to keep NaN in a mask would take two, and mask
+// registers, which are few.)
 template <class D, class V> HWY_INLINE V watch(D d, V v, V watched) { return hn::MulAdd(v, hn::Zero(d), watched); }
 
-// Of 0 and -0 the one that is the extreme, as bits.
-template <Extreme kExtreme, class D> HWY_INLINE hn::Vec<hn::RebindToUnsigned<D>> extreme_zero(D d) {
-  const hn::RebindToUnsigned<D> bits;
-  return hn::BitCast(bits, hn::Set(d, kExtreme == Extreme::largest ? 0 : hn::TFromD<D>(-0.0)));
+// Whether a number has the sign of whichever of 0 and -0 is the extreme. (If no number is larger than 0, those without a sign are zeros, or
+// denormal numbers that count as 0.)
+template <Extreme kExtreme, class D> HWY_INLINE hn::Mask<D> has_extreme_sign(D d, hn::Vec<D> v) {
+  const hn::RebindToSigned<D> bits;
+  const auto is_negative = hn::RebindMask(d, hn::Lt(hn::BitCast(bits, v), hn::Zero(bits)));
+  return kExtreme == Extreme::largest ? hn::Not(is_negative) : is_negative;
 }
+template <Extreme kExtreme, class T> constexpr T kExtremeZero = kExtreme == Extreme::largest ? T(0) : T(-0.0);
 
-// Whether one of n elements is NaN; at least a vector of them.
+// Whether any of n elements is NaN; at least a vector of them.
 template <class D, class T> HWY_INLINE bool has_nan(D d, const T* x, Index n) {
   const auto lanes = static_cast<Index>(hn::Lanes(d));
   auto found = hn::IsNaN(hn::LoadU(d, x + n - lanes));
@@ -34,14 +38,12 @@ template <class D, class T> HWY_INLINE bool has_nan(D d, const T* x, Index n) {
   return !hn::AllFalse(d, found);
 }
 
-// Of n elements whose extreme is 0 or -0, at least a vector: which of these.
+// Which of 0 and -0 is the extreme of n elements, given that it is one of them; at least a vector.
 template <Extreme kExtreme, class D, class T> HWY_INLINE T zero_of_row(D d, const T* x, Index n) {
   const auto lanes = static_cast<Index>(hn::Lanes(d));
-  const hn::RebindToUnsigned<D> bits;
-  const auto zero = extreme_zero<kExtreme>(d);
-  auto found = hn::Eq(hn::BitCast(bits, hn::LoadU(d, x + n - lanes)), zero);
-  for (Index i = 0; i + lanes <= n; i += lanes) found = hn::Or(found, hn::Eq(hn::BitCast(bits, hn::LoadU(d, x + i)), zero));
-  return hn::AllFalse(bits, found) == (kExtreme == Extreme::largest) ? T(-0.0) : T(0);
+  auto found = has_extreme_sign<kExtreme>(d, hn::LoadU(d, x + n - lanes));
+  for (Index i = 0; i + lanes <= n; i += lanes) found = hn::Or(found, has_extreme_sign<kExtreme>(d, hn::LoadU(d, x + i)));
+  return hn::AllFalse(d, found) ? -kExtremeZero<kExtreme, T> : kExtremeZero<kExtreme, T>;
 }
 
 // The extreme of n elements, at least a vector.
@@ -71,7 +73,7 @@ template <Extreme kExtreme, class D, class T> HWY_INLINE T extreme_of_row(D d, c
     }
   }
   for (; i < n; i += lanes) {
-    const auto more = hn::LoadU(d, x + std::min(i, n - lanes));  // at the end some elements once more
+    const auto more = hn::LoadU(d, x + std::min(i, n - lanes));  // the last vector may overlap the one before
     best = extreme_of<kExtreme>(more, best);
     watched = watch(d, more, watched);
   }
@@ -88,27 +90,25 @@ template <Extreme kExtreme, class D, class T> void extremes_of_rows(D d, const T
   for (Index r = 0; r < rows; ++r) to[r] = extreme_of_row<kExtreme>(d, x + r * distance, n);
 }
 
-// The extremes of columns that are a vector wide, given those of their numbers, as they have to be where one is 0, -0 or NaN.
+// Corrects `best`, the extremes of a vector of columns, where one is a zero (of which sign?) or a column holds a NaN.
 template <Extreme kExtreme, class D, class T> hn::Vec<D> with_zeros_and_nan(D d, hn::Vec<D> best, const T* x, Index n, Index distance) {
-  const hn::RebindToUnsigned<D> bits;
-  const auto zero = extreme_zero<kExtreme>(d);
-  auto has_zero = hn::Eq(hn::BitCast(bits, hn::LoadU(d, x)), zero);
+  auto found = has_extreme_sign<kExtreme>(d, hn::LoadU(d, x));
   auto nan = hn::IsNaN(hn::LoadU(d, x));
   for (Index k = 1; k < n; ++k) {
     const auto v = hn::LoadU(d, x + k * distance);
-    has_zero = hn::Or(has_zero, hn::Eq(hn::BitCast(bits, v), zero));
+    found = hn::Or(found, has_extreme_sign<kExtreme>(d, v));
     nan = hn::Or(nan, hn::IsNaN(v));
   }
-  const auto of_zeros = hn::IfThenElse(hn::RebindMask(d, has_zero), hn::BitCast(d, zero), hn::Neg(hn::BitCast(d, zero)));
-  best = hn::IfThenElse(hn::Eq(best, hn::Zero(d)), of_zeros, best);
+  const auto zero = hn::Set(d, kExtremeZero<kExtreme, T>);
+  best = hn::IfThenElse(hn::Eq(best, hn::Zero(d)), hn::IfThenElse(found, zero, hn::Neg(zero)), best);
   return hn::IfThenElse(nan, hn::Set(d, std::numeric_limits<T>::quiet_NaN()), best);
 }
 
-// The extremes of columns that are kVectors vectors wide.
+// The extremes of kVectors vectors of columns.
 template <Extreme kExtreme, Index kVectors, class D, class T>
 HWY_INLINE void extremes_of_vectors(D d, const T* x, Index n, Index distance, T* to) {
   const auto lanes = static_cast<Index>(hn::Lanes(d));
-  constexpr Index kWatched = (kVectors + 1) / 2;  // one for two vectors
+  constexpr Index kWatched = (kVectors + 1) / 2;  // one for each two vectors
   hn::Vec<D> best[kVectors], watched[kWatched];
   for (Index v = 0; v < kVectors; ++v) {
     best[v] = hn::LoadU(d, x + v * lanes);
@@ -135,12 +135,13 @@ template <Extreme kExtreme, class D, class T> void extremes_of_columns(D d, cons
   if constexpr (hn::MaxLanes(d) > 1) {
     if (columns < lanes) return extremes_of_columns<kExtreme>(hn::Half<D>(), x, n, distance, columns, to);
   }
-  constexpr Index kAtOnce = std::clamp<Index>(kLinesAbreast<float> / static_cast<Index>(hn::MaxLanes(d)), 2, 8);  // blocks are as wide
+  constexpr Index kAtOnce =
+      std::clamp<Index>(kLinesAbreast<float> / static_cast<Index>(hn::MaxLanes(d)), 2, 8);  // a block of lines is as wide
   Index c = 0;
   for (; c + kAtOnce * lanes <= columns; c += kAtOnce * lanes) extremes_of_vectors<kExtreme, kAtOnce>(d, x + c, n, distance, to + c);
   for (; c + 2 * lanes <= columns; c += 2 * lanes) extremes_of_vectors<kExtreme, 2>(d, x + c, n, distance, to + c);
   for (; c < columns; c += lanes) {
-    c = std::min(c, columns - lanes);  // some columns once more
+    c = std::min(c, columns - lanes);  // the last vector may overlap the one before
     extremes_of_vectors<kExtreme, 1>(d, x + c, n, distance, to + c);
   }
 }
@@ -171,14 +172,15 @@ namespace wengert::kernels {
 namespace {
 
 template <class T> void in_blocks(Extreme extreme, const Lines& l, const T* x, T* to) {
-  constexpr Index kNarrow = 8;
-  if (const Index folds = std::max<Index>(kAbreast / l.inner, 1), rows = l.n / folds;
-      l.outer == 1 && l.inner > 1 && l.inner < kNarrow && rows >= kNarrow) {  // few columns: the rows fold to wider ones
-    const Index width = folds * l.inner, rest = l.n * l.inner - rows * width;
+  if (const auto [folds, rows] = FoldedRows(l); folds > 1) {
+    const Index width = folds * l.inner, whole = rows * width, rest = l.n * l.inner - whole;
     const Scratch<T> columns(width + rest);
-    in_blocks(extreme, {1, rows, width}, x, columns.data());
-    std::copy_n(x + rows * width, rest, columns.data() + width);
-    return extremes_of_lines(extreme, Lines{1, (width + rest) / l.inner, l.inner}, columns.data(), to);
+    for (Index o = 0; o < l.outer; ++o, x += l.n * l.inner, to += l.inner) {
+      in_blocks(extreme, {1, rows, width}, x, columns.data());
+      std::copy_n(x + whole, rest, columns.data() + width);
+      extremes_of_lines(extreme, Lines{1, (width + rest) / l.inner, l.inner}, columns.data(), to);
+    }
+    return;
   }
   const Index count = l.count(), parts = PartsOfLines(l).count;
   const Scratch<T> of_parts(parts > 1 ? parts * count : 0);

@@ -8,7 +8,7 @@ namespace wengert::kernels {
 enum class Extreme { largest, smallest };
 
 /// to[line] = the extreme of the line's elements in dense x; NaN if one is. 0 is larger than -0, so the order of the elements does not
-/// matter. The lines may not be empty.
+/// matter. The lines must not be empty.
 void extremes_of_lines(Extreme extreme, const SomeLines& lines, const float* x, float* to);
 void extremes_of_lines(Extreme extreme, const SomeLines& lines, const double* x, double* to);
 

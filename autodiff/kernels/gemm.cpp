@@ -41,17 +41,18 @@ struct GemmBlock {
 };
 
 // The thresholds below are sizes in elements of float32, found by timing matrices on both sides of each; where they stand for bytes,
-// float64 has half as many. A result's bits depend on kMaxDepth and kDotsBelow, that is on the matrices, and on none of the others.
+// float64 has half as many. A result's bits depend on kMaxDepth, kDotsBelow and kLine, which choose the way by sizes and strides, and on
+// none of the others.
 //
 //   kMaxDepth     steps of k at once         a panel of B (two vectors of columns) has at most 33 KB and stays in the first cache
 //   kMaxRows      rows of a block            what is used of A at once has at most 400 KB and stays in the second cache
 //   kDotsBelow    rows of A                  with fewer, packing a transposed B costs more than the ends of dot products
-//   kLine         64 bytes                   rows of B that begin with a cache line may be read in place
+//   kLine         64 bytes                   rows of B that begin with a cache line may be read in place; fewer terms are no vector
 //   kPage         4 KB                       rows of B this far apart share a set of the first cache: packed from kMinRowsForPage on
 //   kFewSteps     steps of k                 so few rows of B share no set even if they are not packed
 //   kFewRows      rows of A                  with no more, a panel of B is used too seldom to be worth its copy
 //   kElementsOfCaches      16 MB             a larger B comes from memory
-//   kFewRowsFromMemory     rows of A         with no more, B is then walked kRowsFromMemory rows (1 KB of 16 columns) at a time
+//   kFewRowsFromMemory     rows of A         with no more, such a B is walked kRowsFromMemory rows at a time
 //   kLeastWork    multiplications x 2        of a block: some 5 us, so that a thread is worth calling for the second one
 template <class T> constexpr Index kFloats = sizeof(T) / sizeof(float);
 template <class T> constexpr Index kMaxRows = 384 / kFloats<T>;
@@ -161,8 +162,8 @@ template <class T> bool copies_a(const Gemm<T>& g, const GemmBlock& block) {
   return g.a.column != 1 && block.rows >= 2 * kTileRows && block.columns >= 4 * kPanelOf<T>;
 }
 
-// Whether few rows of A meet a B that is too large for the caches. Its rows are walked a few at a time, because a panel of all of them
-// would be a short run of each of many pages, which the processor does not fetch ahead.
+// Whether a few rows of A meet a B too large for the caches. B is then walked a few rows at a time: a panel of full depth touches many
+// pages, each for a short run, which the processor does not prefetch.
 template <class T> bool reads_rows_from_memory(const Gemm<T>& g, const GemmBlock& block) {
   return block.rows <= kFewRowsFromMemory && !g.packed_b && !packs_b(g) && !g.descend && g.k * g.n >= kElementsOfCaches<T>;
 }
@@ -177,7 +178,7 @@ template <class T> Index scratch_size(const Gemm<T>& g, const GemmBlock& block) 
 template <class T> void multiply_block(const Gemm<T>& g, const GemmBlock& block, T* scratch) {
   const bool packs = packs_b(g), copies = copies_a(g, block);
   const bool wide = !packs && !g.packed_b && block.rows <= kWideRows;
-  const Index depth = reads_rows_from_memory(g, block) ? kRowsFromMemory<T> : depth_of(g.k);
+  const Index depth = reads_rows_from_memory(g, block) ? HWY_MIN(kRowsFromMemory<T>, depth_of(g.k)) : depth_of(g.k);
   T* const copy_of_a = scratch + depth * kPanelOf<T>;
   const T* const a = g.a.data + block.row * g.a.row;
   Tile<T> t;
@@ -376,7 +377,7 @@ template <class T> Cut cut(const Gemm<T>& g) {
 // Which of the ways multiplies; it depends on the matrices alone.
 enum class Way { tiles, dots, outer };
 template <class T> Way way_of(const Gemm<T>& g) {
-  // What a sum's end costs, compared with packing B. (Of fewer terms than a vector holds, there is nothing but the end.)
+  // Whether the ends of the dot products cost less than packing B. (With fewer terms than a vector holds, the end is all there is.)
   const bool few_sums = g.k >= kLine<T> && (g.m <= 4 || (g.m < kDotsBelow && g.k >= kMaxDepth));
   if (!g.descend && few_sums && g.b.row == 1 && g.b.column != 1 && g.a.column == 1) return Way::dots;
   if (g.k == 1 && g.b.column == 1 && !g.options.bias && !g.options.relu) return Way::outer;

@@ -72,7 +72,8 @@ template <class Sum, class Term> WENGERT_LOOP Sum checked_sum(Sum sum, Index fir
   return sum;
 }
 
-/// The sum of x[0] to x[count - 1], a power of two, added half to half. (By vectors of GCC and clang: loops would go through memory.)
+/// The sum of x[0] to x[count - 1], where count is a power of two: the upper half is added to the lower half until one number is left.
+/// (By vectors of GCC and clang: loops would go through memory.)
 template <Index count, class T> WENGERT_LOOP T sum_of_halves(const T* x) {
   if constexpr (count == 1) {
     return *x;
@@ -88,15 +89,15 @@ template <Index count, class T> WENGERT_LOOP T sum_of_halves(const T* x) {
   }
 }
 
-/// kAbreast zeros, and as many words of ones.
+/// kAbreast words of zeros, then kAbreast words of ones.
 template <class Word> constexpr std::array<Word, 2 * kAbreast> kZerosAndOnes = [] {
   std::array<Word, 2 * kAbreast> words{};
   for (Index k = kAbreast; k < 2 * kAbreast; ++k) words[static_cast<std::size_t>(k)] = static_cast<Word>(-1);
   return words;
 }();
 
-/// Adds the last terms of a sum, those from `done` on, to kPartial sums. If there are as many terms at all, the last kPartial of them are
-/// added without those that are done: a loop of known length is SIMD.
+/// Adds the terms from `done` on to kPartial sums. If n >= kPartial, the last kPartial terms are read, and those already added are masked
+/// out: a loop of known length becomes SIMD.
 template <Index kPartial, class Sum, class Term>
 WENGERT_LOOP void add_last_terms(Sum* partial, Index first, Index done, Index n, const Term& term) {
   if (done == n) return;
@@ -271,6 +272,18 @@ struct PartsOfLines {
     count = std::max((l.n + size - 1) / size, Index{1});
   }
   Index size, count;
+};
+
+/// Lines of few elements side by side leave vectors empty. Where they are long, `folds` rows are treated as one wider row, of which there
+/// are `rows`; else folds is 1. (The last rows of a line may be left over.)
+struct FoldedRows {
+  explicit FoldedRows(const Lines& l) {
+    constexpr Index kNarrow = 8, kLeastRows = 64;
+    if (l.inner == 1 || l.inner >= kNarrow || l.n < kLeastRows * (kAbreast / l.inner)) return;
+    folds = kAbreast / l.inner;
+    rows = l.n / folds;
+  }
+  Index folds = 1, rows = 0;
 };
 
 /// f(some lines, p) for the pth parts of all lines, in blocks over the pool.

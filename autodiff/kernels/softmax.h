@@ -11,8 +11,8 @@
 
 namespace wengert::kernels {
 
-/// e = e^(x - tops[line]) for each element of some lines, to be called in a loop of run_elements. Short runs are too short for SIMD: there
-/// the differences come first, and then the exponentials of all lines.
+/// e = e^(x - tops[line]) for each element of some lines, to be called in a loop of run_elements. Short runs do not
+/// pay for SIMD one by one: all differences are written first, and then one loop takes the exponentials.
 template <class T> __attribute__((always_inline)) inline void write_exponentials(const SomeLines& l, const T* x, const T* tops, T* e) {
   constexpr Index kShortRun = 32;
   const bool is_whole = l.first % l.inner == 0 && l.last % l.inner == 0 && l.begin == 0 && l.end == l.n;
@@ -28,7 +28,7 @@ template <class T> __attribute__((always_inline)) inline void write_exponentials
 /// same. A row of -inf alone has NaN for its exponentials.
 template <class T, class Finish> void for_each_softmax_row(const T* x, T* e, Index rows, Index n, Finish&& finish) {
   constexpr Index kMost = 64, kElements = 4096;  // of rows that are done together
-  const Index together = std::clamp(kElements / n, Index(1), kMost);
+  const Index together = std::clamp(kElements / std::max(n, Index(1)), Index(1), kMost);
   T tops[kMost];
   double sums[kMost];
   for (Index first = 0; first < rows; first += together) {
@@ -47,6 +47,7 @@ template <class T, class Finish> void for_each_softmax_row(const T* x, T* e, Ind
 
 /// y = e^(x - max) / sum, or x - max - ln sum, in each line of dense x; n > 0. A line of -inf alone has NaN for its exponentials.
 template <class T> void softmax_lines(const T* x, T* y, const Lines& l, bool logarithm) {
+  if (l.n == 0) return;
   pool::Vector<T> top(static_cast<std::size_t>(l.count())), scale(top.size());
   T *tops = top.data(), *scales = scale.data();
   for_blocks_of_lines(l, cost::kFormula<T>, [&](const SomeLines& some) {

@@ -229,7 +229,7 @@ template <class From, class To> void copy_row(const From* from, Index step, Inde
   for (Index i = 0; i < n; ++i) to[i * to_step] = static_cast<To>(from[i * step]);
 }
 
-/// Copies `rows` rows of kLength elements that lie `step` apart to rows of dense ones, which are `pitch` elements apart.
+/// Copies `rows` rows of kLength elements, which lie `step` apart, to dense rows that begin `pitch` elements apart.
 template <Index kLength, class From, class To>
 void copy_rows_of(const From* from, Index rows, Index row_step, Index step, To* to, Index pitch) {
   for (Index r = 0; r < rows; ++r)

@@ -38,7 +38,7 @@ class Cholesky : public Operation {
   static Tensor solve_from_left(const Tensor& l, const Tensor& x) { return solve_triangular(transpose(l), x, true); }
 };
 
-// The lower triangle of the symmetric part, and zeros above it. Tile by tile, because one of the two elements lies far from the last one.
+// The lower triangle of the symmetric part, and zeros above it. Tile by tile, because x is also read down its columns.
 template <class T> void write_symmetric_part(const T* x, Index n, T* to) {
   constexpr Index kTile = 32;
   for (Index top = 0; top < n; top += kTile)

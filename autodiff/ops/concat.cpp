@@ -63,13 +63,13 @@ std::optional<Index> distance_of_parts(const Tensor& x, int d) {
   return distance.value_or(0);
 }
 
-// What a tensor adds to each row of y: from row to row of `in` it is `distance` elements, and it takes those from `begin` to `end`.
+// A tensor's share of each row of y: its elements [begin, end). Consecutive rows of `in` are `distance` elements apart.
 struct JoinedPart {
   const std::byte* in;
   Index distance, begin, end;
 };
 
-// Rows of which the parts are so short that each is copied in a loop of its own.
+// For rows whose parts are so short that it is faster to copy part by part, each over all rows.
 template <class Unit> void join_short_rows(std::span<const JoinedPart> parts, Index rows, Index row, std::byte* out) {
   kernels::for_blocks_of(rows, kernels::cost::kScattered * static_cast<double>(row), [&](Index first, Index last) {
     for (const JoinedPart& part : parts)

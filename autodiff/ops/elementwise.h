@@ -282,7 +282,7 @@ template <class F> class Zip : public ElementwiseOperation {
     if constexpr (std::is_same_v<F, fn::Pow>) {
       if (const int exponent = small_exponent(s.x(1)); exponent != 0 && s.x_shape(0) == s.y_shape()) {
         if (!recording()) return slope_of_small_power(exponent, m, s.x(0));
-        if (s.x(1).number() == 0) return exponent == 1 ? m : m * exponent * pow(s.x(0), exponent - 1);
+        if (s.x(1).number() == 0) return m * exponent * pow(s.x(0), exponent - 1);
       }
     }
     if (F::reads_left == fn::Reads::nothing || recording()) return f_.left(m, s.x(0), s.x(1), s.y());

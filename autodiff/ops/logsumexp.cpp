@@ -80,7 +80,7 @@ template <class T> void logsumexp_lines(const kernels::Lines& l, const T* x, T* 
     kernels::run_on_best_target([=]() __attribute__((always_inline)) {
       for (Index i = first; i < last; ++i) {
         const T value = static_cast<T>(static_cast<double>(y[i]) + fn::straight::log(sums[i]));
-        y[i] = y[i] - y[i] == 0 ? value : y[i];  // as it is where it is not finite
+        y[i] = y[i] - y[i] == 0 ? value : y[i];  // infinities and NaN stay as they are
       }
     });
   });

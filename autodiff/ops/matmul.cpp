@@ -45,7 +45,7 @@ template <class T> void multiply_batch(const Tensor& a, const Tensor& b, Tensor&
     }
     return s;
   };
-  // Threads share small products, and work together on large ones.
+  // Small products are distributed over the threads; large ones are computed one by one, each by all threads.
   constexpr double kCall = 40, kFlopsPerNs = std::is_same_v<T, float> ? 40 : 20, kSmall = 100'000;  // of a product, in nanoseconds
   const double ns = kCall + 2 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k) / kFlopsPerNs;
   const Shape sa = batch_strides(a), sb = batch_strides(b);
@@ -55,7 +55,7 @@ template <class T> void multiply_batch(const Tensor& a, const Tensor& b, Tensor&
         kernels::product<T>(m, n, k, gemm_matrix<T>(a, offset[0] + i * step[0]), gemm_matrix<T>(b, offset[1] + i * step[1]),
                             out + i * m * n, n);
     };
-    if (ns < kSmall) {
+    if (ns < kSmall && rows >= usable_threads()) {
       kernels::for_blocks_of(rows, ns, multiply);
     } else {
       multiply(0, rows);

@@ -19,10 +19,11 @@ namespace {
 using kernels::Extreme;
 constexpr const char* adjective(Extreme e) { return e == Extreme::largest ? "largest" : "smallest"; }
 
-// Whether the candidate is more extreme than the best so far; NaN counts as the most extreme.
+// Whether the candidate is more extreme than the best so far; NaN counts as the most extreme, and 0 as larger than -0.
 template <class T> bool beats(Extreme e, T candidate, T best) {
   if constexpr (std::is_floating_point_v<T>) {
     if (std::isnan(candidate)) return !std::isnan(best);
+    if (candidate == 0 && best == 0) return std::signbit(candidate) != std::signbit(best) && std::signbit(best) == (e == Extreme::largest);
   }
   return e == Extreme::largest ? candidate > best : candidate < best;
 }

@@ -6,7 +6,6 @@
 // A mean is divided while it is still in double: a float32 sum may overflow where the mean does not.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <type_traits>
 
 #include "autodiff/kernels/lines.h"
@@ -36,36 +35,32 @@ template <class T> detail::Wide<T> sum_row(const T* x, Index n, Index step) {
 // finish(i, sum) for each element i of the result.
 template <class T, class Finish> void sum_all_lines(const kernels::Lines& lines, const T* x, const Finish& finish) {
   using Wide = detail::Wide<T>;
-  const auto element = [x](Index at, Index) __attribute__((always_inline)) { return x[at]; };
-  constexpr Index kNarrow = 8;
-  const Index folds = std::max<Index>(kernels::kAbreast / lines.inner, 1), rows = lines.n / folds;
-  if (lines.outer > 1 || lines.inner == 1 || lines.inner >= kNarrow || rows < kNarrow)
-    return kernels::sum_all_lines<Wide>(lines, kernels::cost::kCopy<T>, element, finish);
-  // Few columns: the rows fold to wider ones, of which each column is summed first.
+  const auto [folds, rows] = kernels::FoldedRows(lines);
+  if (folds == 1)
+    return kernels::sum_all_lines<Wide>(
+        lines, kernels::cost::kCopy<T>, [x](Index at, Index) __attribute__((always_inline)) { return x[at]; }, finish);
   const Index width = folds * lines.inner;
   const kernels::Scratch<Wide> columns(width);
-  kernels::sum_all_lines<Wide>(
-      {1, rows, width}, kernels::cost::kCopy<T>,
-      element, [to = columns.data()](Index i, Wide sum) __attribute__((always_inline)) { to[i] = sum; });
-  for (Index i = 0; i < lines.inner; ++i) {
-    Wide sum = 0;
-    for (Index at = i; at < width; at += lines.inner) sum += columns.data()[at];
-    for (Index at = rows * width + i; at < lines.n * lines.inner; at += lines.inner) sum += static_cast<Wide>(x[at]);
-    finish(i, sum);
+  for (Index o = 0; o < lines.outer; ++o, x += lines.n * lines.inner) {
+    kernels::sum_all_lines<Wide>(
+        {1, rows, width}, kernels::cost::kCopy<T>, [x](Index at, Index) __attribute__((always_inline)) { return x[at]; },
+        [to = columns.data()](Index i, Wide sum) __attribute__((always_inline)) { to[i] = sum; });
+    for (Index i = 0; i < lines.inner; ++i) {
+      Wide sum = 0;
+      for (Index at = i; at < width; at += lines.inner) sum += columns.data()[at];
+      for (Index at = rows * width + i; at < lines.n * lines.inner; at += lines.inner) sum += static_cast<Wide>(x[at]);
+      finish(o * lines.inner + i, sum);
+    }
   }
 }
 
-// y = the sums of x over the divisor.
-template <class T, class R> void sum_into(const Tensor& x, const detail::Reduced& r, Tensor& y, double divisor = 1) {
+enum class Result { sum, mean };
+
+// y = the sums or the means of x. (A sum is not divided by 1: the division would take longer than the additions where they are few.)
+template <Result kResult, class T, class R> void sum_into(const Tensor& x, const detail::Reduced& r, Tensor& y) {
   R* const out = y.mutable_data<R>();
-  const auto finish = [ out, divisor, reciprocal = 1 / divisor ](Index i, detail::Wide<T> sum) __attribute__((always_inline)) {
-    if constexpr (std::is_same_v<T, float>) {
-      out[i] = static_cast<R>(sum * reciprocal);  // rounded to float32 it is the quotient, and takes a fraction of the time
-    } else if constexpr (std::is_same_v<T, double>) {
-      out[i] = static_cast<R>(sum / divisor);
-    } else {
-      out[i] = static_cast<R>(sum);
-    }
+  const auto finish = [ out, count = static_cast<detail::Wide<T>>(r.count) ](Index i, detail::Wide<T> sum) __attribute__((always_inline)) {
+    out[i] = static_cast<R>(kResult == Result::mean ? sum / count : sum);
   };
   if (const auto lines = detail::lines_of(x, r.kept)) return sum_all_lines(*lines, x.data<T>(), finish);
   pool::Vector<detail::Wide<T>> sums(static_cast<std::size_t>(y.size()), detail::Wide<T>(0));
@@ -120,7 +115,7 @@ Tensor sum(const Tensor& x, const Dims& dims, const ReductionOptions& options, L
   Tensor y = Tensor::uninitialized(options.keepdim ? r.kept : r.dropped, dtype, site);
   detail::dispatch(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    sum_into<T, std::conditional_t<std::is_same_v<T, bool>, std::int64_t, T>>(x, r, y);
+    sum_into<Result::sum, T, std::conditional_t<std::is_same_v<T, bool>, std::int64_t, T>>(x, r, y);
   });
   return record(Sum(dims, r.kept), site, {&x}, std::move(y));
 }
@@ -133,7 +128,7 @@ Tensor mean(const Tensor& x, const Dims& dims, const ReductionOptions& options, 
   Tensor y = Tensor::uninitialized(options.keepdim ? r.kept : r.dropped, x.dtype(), site);
   detail::dispatch_floating(x.dtype(), [&](auto zero) {
     using T = decltype(zero);
-    sum_into<T, T>(x, r, y, static_cast<double>(r.count));
+    sum_into<Result::mean, T, T>(x, r, y);
   });
   return record(Mean(dims, r.kept, r.count), site, {&x}, std::move(y));
 }

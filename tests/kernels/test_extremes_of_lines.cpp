@@ -10,6 +10,7 @@
 #include <type_traits>
 #include <vector>
 
+#include "autodiff/runtime.h"
 #include "tests/support/every_isa.h"
 
 namespace wengert::kernels {
@@ -86,9 +87,27 @@ template <class T> void check_lines() {
 BOOST_AUTO_TEST_CASE(floats) { check_lines<float>(); }
 BOOST_AUTO_TEST_CASE(doubles) { check_lines<double>(); }
 
+// A denormal number counts as 0 then, but is not a zero.
+BOOST_AUTO_TEST_CASE(denormal_extremes_keep_their_sign) {
+  const FlushDenormals scope;
+  for (const Lines l : {Lines{1, 8, 1}, Lines{1, 8, 8}}) {
+    std::vector<float> x(static_cast<std::size_t>(l.n * l.inner), -1), y(static_cast<std::size_t>(l.inner));
+    for (Index i = 0; i < l.inner; ++i) x[static_cast<std::size_t>(i)] = 1e-40F;
+    testing::on_every_isa([&] {
+      extremes_of_all_lines(Extreme::largest, l, x.data(), y.data());
+      for (const float v : y) BOOST_TEST(!std::signbit(v));
+    });
+    for (float& v : x) v = -v;
+    testing::on_every_isa([&] {
+      extremes_of_all_lines(Extreme::smallest, l, x.data(), y.data());
+      for (const float v : y) BOOST_TEST(std::signbit(v));
+    });
+  }
+}
+
 // Lines that are reduced in parts, of which only one has the extreme.
 BOOST_AUTO_TEST_CASE(long_lines) {
-  for (const Index inner : {1, 5}) {
+  for (const Index inner : {1, 5, 9}) {
     const Lines l{2, 200'000, inner};
     std::vector<float> x = numbers<float>(l.count() * l.n, 0, 7);
     x[150'000 * static_cast<std::size_t>(inner)] = 2;

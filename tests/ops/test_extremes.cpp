@@ -332,3 +332,15 @@ BOOST_AUTO_TEST_CASE(many_equal_indices_add_up_exactly) {
   const auto gathered = [&](const Tensor& x) { return gather(x, 0, index) * 0.1; };
   check_numbers(gradient_of(gathered, Tensor::zeros({3})), {0, sum, 0}, 1e-7);
 }
+
+// As in IEEE 754's maximum and minimum; also of views, whose lines are not dense, and over dimensions that are not neighbours.
+BOOST_AUTO_TEST_CASE(zero_is_larger_than_negative_zero_in_any_order) {
+  const Tensor x = Tensor::from({-0.0, 0.0, 0.0, -0.0}, float64);
+  const Tensor m = reshape(x, {2, 2}), cube = reshape(concat({x, x}, 0), {2, 2, 2});
+  for (const Tensor& y :
+       {max(x), max(m, 0), max(m, 1), max(transpose(m), 0), max(transpose(m), 1), max(flip(x, {0})), max(cube, Dims{0, 2})})
+    for (Index i = 0; i < y.size(); ++i) BOOST_TEST(!std::signbit(y.element(i)));
+  for (const Tensor& y :
+       {min(x), min(m, 0), min(m, 1), min(transpose(m), 0), min(transpose(m), 1), min(flip(x, {0})), min(cube, Dims{0, 2})})
+    for (Index i = 0; i < y.size(); ++i) BOOST_TEST(std::signbit(y.element(i)));
+}

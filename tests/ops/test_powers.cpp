@@ -54,11 +54,11 @@ BOOST_AUTO_TEST_CASE(every_order_of_derivative) {
     const Tensor a = tape.variable(x);
     Tensor y = f(a);
     double factor = 1;
-    for (int order = 1; order <= k; ++order) {
+    for (int order = 1; order <= 4; ++order) {  // also beyond k, where all are 0
       factor *= k - order + 1;
       y = tape.differentiable_gradient(order == 1 ? y : sum(y), a);
       for (Index i = 0; i < x.size(); ++i) {
-        const double expected = factor * std::pow(x.element(i), k - order);
+        const double expected = order > k ? 0 : factor * std::pow(x.element(i), k - order);
         BOOST_TEST(y.element(i) == expected, boost::test_tools::tolerance(1e-14));
       }
     }

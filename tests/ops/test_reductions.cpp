@@ -51,6 +51,9 @@ BOOST_AUTO_TEST_CASE(sums_of_rows_of_any_length_and_of_few_columns) {
       check_numbers(numbers(sum(t, 0)), by_column, 0);
     }
   };
+  const Tensor x = reshape(Tensor::arange(0, 2 * 5000 * 3), {2, 5000, 3});  // two narrow matrices
+  for (const Dtype dtype : {float32, float64, int64})
+    check_numbers(numbers(sum(x.to(dtype) - 14000, 1)), {-32507500, -32502500, -32497500, 42492500, 42497500, 42502500}, 1e-7);
   for (const Dtype dtype : {float32, float64, int64}) {
     for (Index n = 1; n < 140; ++n) check(3, n, dtype);
     for (const Index n : {149, 160, 191, 255, 257, 1000}) check(2, n, dtype);
