@@ -21,30 +21,23 @@ template <Extreme kExtreme, class V> HWY_INLINE V extreme_of(V v, V best) {
 // registers, which are few.)
 template <class D, class V> HWY_INLINE V watch(D d, V v, V watched) { return hn::MulAdd(v, hn::Zero(d), watched); }
 
-// Whether a number has the sign of whichever of 0 and -0 is the extreme. (If no number is larger than 0, those without a sign are zeros, or
-// denormal numbers that count as 0.)
-template <Extreme kExtreme, class D> HWY_INLINE hn::Mask<D> has_extreme_sign(D d, hn::Vec<D> v) {
-  const hn::RebindToSigned<D> bits;
-  const auto is_negative = hn::RebindMask(d, hn::Lt(hn::BitCast(bits, v), hn::Zero(bits)));
-  return kExtreme == Extreme::largest ? hn::Not(is_negative) : is_negative;
-}
 template <Extreme kExtreme, class T> constexpr T kExtremeZero = kExtreme == Extreme::largest ? T(0) : T(-0.0);
 
-// Whether any of n elements is NaN; at least a vector of them.
-template <class D, class T> HWY_INLINE bool has_nan(D d, const T* x, Index n) {
-  const auto lanes = static_cast<Index>(hn::Lanes(d));
-  auto found = hn::IsNaN(hn::LoadU(d, x + n - lanes));
-  for (Index i = 0; i + lanes <= n; i += lanes) found = hn::Or(found, hn::IsNaN(hn::LoadU(d, x + i)));
-  return !hn::AllFalse(d, found);
-}
-
-// Which of 0 and -0 is the extreme of n elements, given that it is one of them; at least a vector.
-template <Extreme kExtreme, class D, class T> HWY_INLINE T zero_of_row(D d, const T* x, Index n) {
-  const auto lanes = static_cast<Index>(hn::Lanes(d));
-  auto found = has_extreme_sign<kExtreme>(d, hn::LoadU(d, x + n - lanes));
-  for (Index i = 0; i + lanes <= n; i += lanes) found = hn::Or(found, has_extreme_sign<kExtreme>(d, hn::LoadU(d, x + i)));
-  return hn::AllFalse(d, found) ? -kExtremeZero<kExtreme, T> : kExtremeZero<kExtreme, T>;
-}
+// What a second look is for: lanes with a NaN, and lanes with the sign of whichever of 0 and -0 is the extreme. (If the extreme is a zero,
+// those are zeros, or denormal numbers that count as 0.)
+template <Extreme kExtreme, class D> struct SecondLook {
+  HWY_INLINE SecondLook(D d, hn::Vec<D> v) : nan(hn::IsNaN(v)), zero(has_sign(d, v)) {}
+  HWY_INLINE void take(D d, hn::Vec<D> v) {
+    nan = hn::Or(nan, hn::IsNaN(v));
+    zero = hn::Or(zero, has_sign(d, v));
+  }
+  static HWY_INLINE hn::Mask<D> has_sign(D d, hn::Vec<D> v) {
+    const hn::RebindToSigned<D> bits;
+    const auto is_negative = hn::RebindMask(d, hn::Lt(hn::BitCast(bits, v), hn::Zero(bits)));
+    return kExtreme == Extreme::largest ? hn::Not(is_negative) : is_negative;
+  }
+  hn::Mask<D> nan, zero;
+};
 
 // The extreme of n elements, at least a vector.
 template <Extreme kExtreme, class D, class T> HWY_INLINE T extreme_of_row(D d, const T* x, Index n) {
@@ -77,9 +70,13 @@ template <Extreme kExtreme, class D, class T> HWY_INLINE T extreme_of_row(D d, c
     best = extreme_of<kExtreme>(more, best);
     watched = watch(d, more, watched);
   }
-  if (!hn::AllFalse(d, hn::IsNaN(watched)) && has_nan(d, x, n)) return std::numeric_limits<T>::quiet_NaN();
   const T extreme = hn::GetLane(kExtreme == Extreme::largest ? hn::MaxOfLanes(d, best) : hn::MinOfLanes(d, best));
-  return extreme == 0 ? zero_of_row<kExtreme>(d, x, n) : extreme;
+  if (extreme != 0 && hn::AllFalse(d, hn::IsNaN(watched))) return extreme;
+  SecondLook<kExtreme, D> look(d, hn::LoadU(d, x + n - lanes));
+  for (i = 0; i + lanes <= n; i += lanes) look.take(d, hn::LoadU(d, x + i));
+  if (!hn::AllFalse(d, look.nan)) return std::numeric_limits<T>::quiet_NaN();
+  if (extreme != 0) return extreme;
+  return hn::AllFalse(d, look.zero) ? -kExtremeZero<kExtreme, T> : kExtremeZero<kExtreme, T>;
 }
 
 // The extremes of rows of n elements, each of which begins `distance` behind the one before. Vectors have at most n lanes.
@@ -92,16 +89,11 @@ template <Extreme kExtreme, class D, class T> void extremes_of_rows(D d, const T
 
 // Corrects `best`, the extremes of a vector of columns, where one is a zero (of which sign?) or a column holds a NaN.
 template <Extreme kExtreme, class D, class T> hn::Vec<D> with_zeros_and_nan(D d, hn::Vec<D> best, const T* x, Index n, Index distance) {
-  auto found = has_extreme_sign<kExtreme>(d, hn::LoadU(d, x));
-  auto nan = hn::IsNaN(hn::LoadU(d, x));
-  for (Index k = 1; k < n; ++k) {
-    const auto v = hn::LoadU(d, x + k * distance);
-    found = hn::Or(found, has_extreme_sign<kExtreme>(d, v));
-    nan = hn::Or(nan, hn::IsNaN(v));
-  }
+  SecondLook<kExtreme, D> look(d, hn::LoadU(d, x));
+  for (Index k = 1; k < n; ++k) look.take(d, hn::LoadU(d, x + k * distance));
   const auto zero = hn::Set(d, kExtremeZero<kExtreme, T>);
-  best = hn::IfThenElse(hn::Eq(best, hn::Zero(d)), hn::IfThenElse(found, zero, hn::Neg(zero)), best);
-  return hn::IfThenElse(nan, hn::Set(d, std::numeric_limits<T>::quiet_NaN()), best);
+  best = hn::IfThenElse(hn::Eq(best, hn::Zero(d)), hn::IfThenElse(look.zero, zero, hn::Neg(zero)), best);
+  return hn::IfThenElse(look.nan, hn::Set(d, std::numeric_limits<T>::quiet_NaN()), best);
 }
 
 // The extremes of kVectors vectors of columns.

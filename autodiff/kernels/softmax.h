@@ -11,12 +11,11 @@
 
 namespace wengert::kernels {
 
-/// e = e^(x - tops[line]) for each element of some lines, to be called in a loop of run_elements. Short runs do not
-/// pay for SIMD one by one: all differences are written first, and then one loop takes the exponentials.
+/// e = e^(x - tops[line]) for each element of some lines, to be called in a loop of run_elements. Short runs do not pay for SIMD one by
+/// one: all differences are written first, and then one loop takes the exponentials.
 template <class T> __attribute__((always_inline)) inline void write_exponentials(const SomeLines& l, const T* x, const T* tops, T* e) {
-  constexpr Index kShortRun = 32;
   const bool is_whole = l.first % l.inner == 0 && l.last % l.inner == 0 && l.begin == 0 && l.end == l.n;
-  if (!is_whole || (l.inner == 1 ? l.n : l.inner) >= kShortRun)
+  if (!is_whole || (l.inner == 1 ? l.n : l.inner) >= kShort)
     return for_each_in_lines(
         l, e, tops, tops, [x](Index i, T t, T) __attribute__((always_inline)) { return fn::straight::exp(x[i] - t); });
   for_each_in_lines(

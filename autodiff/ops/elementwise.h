@@ -200,37 +200,28 @@ inline int small_exponent(const Tensor& b) {
   const double exponent = b.element(0);
   return exponent == 1 || exponent == 2 || exponent == 3 ? static_cast<int>(exponent) : 0;
 }
-/// x^k for k from 0 to 3, in the order of straight::pow.
-template <int k, class T> __attribute__((always_inline)) inline T small_power(T x) {
-  if constexpr (k == 0) {
-    return 1;
-  } else if constexpr (k == 1) {
-    return x;
-  } else {
-    return small_power<k - 1>(x) * x;
-  }
-}
-/// loop(k) for the exponent, as a constant.
-template <class Loop> auto with_exponent(int exponent, const Loop& loop) {
-  if (exponent == 1) return loop(std::integral_constant<int, 1>());
-  if (exponent == 2) return loop(std::integral_constant<int, 2>());
-  return loop(std::integral_constant<int, 3>());
+/// with(k) for the exponent as a constant, of which the compiler makes a product in the formulas of Pow.
+template <class With> auto with_exponent(int exponent, const With& with) {
+  if (exponent == 1) return with(std::integral_constant<int, 1>());
+  if (exponent == 2) return with(std::integral_constant<int, 2>());
+  return with(std::integral_constant<int, 3>());
 }
 /// y = a^exponent
 inline void write_small_powers(int exponent, const Tensor& a, Tensor& y) {
   with_exponent(exponent, [&](auto k) {
-    const auto value = [](auto x) __attribute__((always_inline)) { return small_power<decltype(k)::value>(x); };
-    floating_into(y, {&a}, kernels::dense_loop<float, float>(value), kernels::dense_loop<double, double>(value));
+    const auto value = [](auto a) __attribute__((always_inline)) { return fn::Pow().value(a, decltype(a){decltype(k)::value}); };
+    floating_into(y, {&a}, kernels::dense_loop<float, float>(on_elements<float>(value)),
+                  kernels::dense_loop<double, double>(on_elements<double>(value)));
   });
 }
-/// m exponent a^(exponent - 1)
+/// The left rule of Pow.
 inline Tensor slope_of_small_power(int exponent, const Tensor& m, const Tensor& a) {
   return with_exponent(exponent, [&](auto k) {
-    const auto rule = [](auto m, auto x) __attribute__((always_inline)) {
-      constexpr int kExponent = decltype(k)::value;
-      return m * decltype(x)(kExponent) * small_power<kExponent - 1>(x);
+    const auto rule = [](auto m, auto a) __attribute__((always_inline)) {
+      return fn::Pow().left(m, a, decltype(a){decltype(k)::value}, a);  // reads no y
     };
-    return apply_rule(m, {&m, &a}, kernels::dense_loop<float, float, float>(rule), kernels::dense_loop<double, double, double>(rule));
+    return apply_rule(m, {&m, &a}, kernels::dense_loop<float, float, float>(on_elements<float>(rule)),
+                      kernels::dense_loop<double, double, double>(on_elements<double>(rule)));
   });
 }
 

@@ -32,19 +32,22 @@ template <class T> detail::Wide<T> sum_row(const T* x, Index n, Index step) {
       0, n, [ x, step ](Index i) __attribute__((always_inline)) { return static_cast<detail::Wide<T>>(x[i * step]); });
 }
 
-// finish(i, sum) for each element i of the result.
+// finish(i, sum) for each of the lines.
+template <class T, class Finish> void sum_each_line(const kernels::Lines& lines, const T* x, const Finish& finish) {
+  kernels::sum_all_lines<detail::Wide<T>>(
+      lines, kernels::cost::kCopy<T>, [x](Index at, Index) __attribute__((always_inline)) { return x[at]; }, finish);
+}
+
+// The same, where there may be few of them side by side.
 template <class T, class Finish> void sum_all_lines(const kernels::Lines& lines, const T* x, const Finish& finish) {
   using Wide = detail::Wide<T>;
   const auto [folds, rows] = kernels::FoldedRows(lines);
-  if (folds == 1)
-    return kernels::sum_all_lines<Wide>(
-        lines, kernels::cost::kCopy<T>, [x](Index at, Index) __attribute__((always_inline)) { return x[at]; }, finish);
+  if (folds == 1) return sum_each_line(lines, x, finish);
   const Index width = folds * lines.inner;
   const kernels::Scratch<Wide> columns(width);
   for (Index o = 0; o < lines.outer; ++o, x += lines.n * lines.inner) {
-    kernels::sum_all_lines<Wide>(
-        {1, rows, width}, kernels::cost::kCopy<T>, [x](Index at, Index) __attribute__((always_inline)) { return x[at]; },
-        [to = columns.data()](Index i, Wide sum) __attribute__((always_inline)) { to[i] = sum; });
+    sum_each_line(
+        kernels::Lines{1, rows, width}, x, [to = columns.data()](Index i, Wide sum) __attribute__((always_inline)) { to[i] = sum; });
     for (Index i = 0; i < lines.inner; ++i) {
       Wide sum = 0;
       for (Index at = i; at < width; at += lines.inner) sum += columns.data()[at];

@@ -3,10 +3,10 @@
 #include <autodiff/kernels/copy_bytes.h>
 #include <autodiff/kernels/strided.h>
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cstdint>
 #include <cstring>
-#include <string>
 #include <vector>
 
 #include "tests/support/every_isa.h"

@@ -1,8 +1,6 @@
 // Powers with the exponents 1, 2 and 3, which are products.
 #include <autodiff/autodiff.h>
-#include <autodiff/transforms/gradcheck.h>
 
-#include <bit>
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <limits>
