@@ -120,6 +120,7 @@ class Profile::Recorder final : public detail::TapeTimer {
       return false;
     }
     const Time now = Clock::now();
+    if (goes_on) count_step();
     if (depth_ == 0 && goes_on) at_step().outside += weighted(now - last_);
     last_ = now;
     cost_ += clock_;
@@ -130,6 +131,7 @@ class Profile::Recorder final : public detail::TapeTimer {
   void recorded(const detail::TapeState& tape, std::span<const Tensor* const> x) noexcept override {
     const Time now = Clock::now();
     const Duration length = now - last_;
+    count_step();
     try {
       const detail::TapeNode& node = tape.nodes[tape.nodes.size() - 1];
       TapeTotals& of_tape = tapes_[&tape];
@@ -150,6 +152,7 @@ class Profile::Recorder final : public detail::TapeTimer {
 
   void before_sweep() noexcept override {
     const Time now = Clock::now();
+    count_step();
     if (depth_ == 0) at_step().between += weighted(now - last_);
     open(now, true);
     at_step().sweeps += weight_;
@@ -195,6 +198,7 @@ class Profile::Recorder final : public detail::TapeTimer {
     steps.assign(1, {});
     step_ = 0;
     weight_ = 1;
+    counts_ = true;
     lost = 0;
     begin = last_ = Clock::now();
   }
@@ -255,20 +259,29 @@ class Profile::Recorder final : public detail::TapeTimer {
     if (const Steps& s = at_step(); s.site.line != site.line || s.site.file != site.file || s.after_gradient != after_gradient)
       step_ = place_of(site, after_gradient);
     Steps& s = at_step();
-    ++s.seen;
     measuring_ = s.to_leave_out == 0;
     if (!measuring_) {
+      ++s.seen;
       --s.to_leave_out;
       ++s.left_out;
       return false;
     }
+    counts_ = false;
+    cost_ = {};
+    step_begin_ = Clock::now();
+    return true;
+  }
+  // A measured step counts, for those left out before it too, once something happens in it: a tape that goes on after a gradient begins
+  // one that may never come.
+  void count_step() {
+    if (counts_) return;
+    counts_ = true;
+    Steps& s = at_step();
+    ++s.seen;
     weight_ = s.left_out + 1;
     s.left_out = 0;
     s.counted += weight_;
     ++s.measured;
-    cost_ = {};
-    step_begin_ = Clock::now();
-    return true;
   }
   std::uint32_t place_of(Location site, bool after_gradient) {
     std::size_t k = 1;
@@ -281,6 +294,7 @@ class Profile::Recorder final : public detail::TapeTimer {
   // As many steps are left out as make up for the time that looking at the clock took. Their number is drawn from an interval, so that
   // measuring does not fall into step with what the program repeats.
   void end_step(Time now) {
+    count_step();
     Steps& s = at_step();
     if (depth_ == 0) s.outside += weighted(now - last_);
     s.cost += cost_;
@@ -356,7 +370,7 @@ class Profile::Recorder final : public detail::TapeTimer {
 
   std::uint32_t step_ = 0;    // the place in `steps` of the step under way
   std::uint64_t weight_ = 1;  // how many steps it counts for
-  bool measuring_ = false, anew_before_ = false;
+  bool measuring_ = false, counts_ = true, anew_before_ = false;
   Time step_begin_;
   Duration cost_{};  // of measuring the step
   const Duration clock_ = cost_of_clock();

@@ -42,6 +42,9 @@ void Cotangents::add_product(int i, const MatrixFactor& left, const MatrixFactor
 
 namespace detail {
 
+static thread_local constinit std::uint64_t sweeps_begun = 0;
+std::uint64_t sweeps_of_thread() noexcept { return sweeps_begun; }
+
 // ---- the sweep --------------------------------------------------------------------------------------------------------------
 
 ReverseSweep::ReverseSweep(TapeState& tape, const GradientOptions& o, bool variables_only)
@@ -52,6 +55,7 @@ ReverseSweep::ReverseSweep(TapeState& tape, const GradientOptions& o, bool varia
       adjoints_(tape.adjoints()),
       clean_up_{tape, consume_, variables_only, tape.slots.size(), std::uncaught_exceptions()},
       pause_(!o.differentiable) {
+  ++sweeps_begun;
   t_.in_sweep = true;
   if (t_.timer) [[unlikely]]
     t_.timer->before_sweep();

@@ -63,6 +63,9 @@ class ReverseSweep {
   PauseForSweep pause_;
 };
 
+/// How many reverse sweeps the calling thread has begun.
+std::uint64_t sweeps_of_thread() noexcept;
+
 /// The gradients of the target with respect to all sources; implements Tape::gradient. `may_defer`: those of parameters may be deferred
 /// products. `receiver`: is given each gradient as well, those that are parameters' or tensors' while the sweep goes on.
 Gradients sweep_back(TapeState& tape, const Source& target, std::span<const Source> sources, const GradientOptions& options,

@@ -104,8 +104,8 @@ template <class Y> Tensor result_of_check(const Y& y, Dtype dtype) {
 ///
 /// The gradient of sum(w f(x)) for a cotangent w must agree with the one derived by hand, if given, and with central differences; forward
 /// mode with differences along a direction; <w, J v> with <J^T w, v>; and the gradient of the recorded gradient (order 2) with differences
-/// of first derivatives and with forward over reverse. Recording must not change values, a second run must give the same bits, and a
-/// cotangent of zeros must give gradients of exact zeros. f must be smooth within two steps of x.
+/// of first derivatives and with forward over reverse. Recording must not change values (beyond rounding, if f takes gradients itself), a
+/// second run must give the same bits, and a cotangent of zeros must give gradients of exact zeros. f must be smooth within two steps of x.
 ///
 /// A function that uses a custom operation without a jvp is checked without forward mode; a row of the result says so.
 ///

@@ -257,15 +257,18 @@ BOOST_AUTO_TEST_CASE(each_line_that_opens_tapes_counts_for_itself) {
 BOOST_AUTO_TEST_CASE(a_tape_that_goes_on_after_its_gradients_has_steps_too) {
   Profile profile;
   Tape tape;
-  for (int step = 0; step < 3000; ++step) {
+  std::uint64_t wrong = 0;
+  for (std::uint64_t step = 1; step <= 3000; ++step) {
     const Tensor x = tape.variable(Tensor::ones({1}, float64));
     Tensor y = x;
     for (int k = 0; k < 40; ++k) y = -y;
     static_cast<void>(tape.gradient(y, x));
+    // A step that is left out counts as soon as it begins, which is at the end of the one before it.
+    const std::uint64_t sweeps = profile.sweeps();
+    wrong += sweeps != step && sweeps != step + 1;
   }
+  BOOST_TEST(wrong == 0u);
   BOOST_TEST(profile.measured() < 0.9);
-  // The first two gradients belong to one step, so counts are not exact.
-  BOOST_TEST(static_cast<double>(profile.sweeps()) == 3000.0, boost::test_tools::tolerance(0.01));
   profile.reset();
   BOOST_TEST(profile.sweeps() == 0u);
   BOOST_TEST(profile.measured() == 1.0);

@@ -129,6 +129,19 @@ BOOST_AUTO_TEST_CASE(every_other_fault_is_found) {
   BOOST_TEST(failed_row(check(Fault::not_a_number), "tape / differences"));
 }
 
+BOOST_AUTO_TEST_CASE(recording_changes_no_value_but_rounding_in_the_gradients_that_a_function_takes) {
+  const auto changed_by = [](double e) { return [e](const Tensor& x) { return exp(x) * (x.number() ? 1 + e : 1); }; };
+  BOOST_TEST(check_gradient(changed_by(0), {x}).passed());
+  BOOST_TEST(failed_row(check_gradient(changed_by(1e-15), {x}), "recorded / not recorded"));
+  const Tensor w = Tensor::from({{0.5, -0.1, 0.2}, {0.3, 0.6, -0.4}, {-0.2, 0.1, 0.7}}, float64);
+  const Tensor start = Tensor::from({{0.1, -0.2, 0.3}, {0.4, 0.5, -0.6}}, float64);
+  const auto energy = [&](const Tensor& v) { return sum((matmul(v, w.to(v.dtype())) + 0.1 * v) * v); };
+  WENGERT_CHECK_GRADIENT([&](const Tensor& x) { return gradient(energy, x); }, {start});
+  WENGERT_CHECK_GRADIENT([&](const Tensor& x) { return gradient(energy, x); }, {start.to(float32)});
+  const auto changed = [&](const Tensor& x) { return gradient(energy, x) * (x.number() ? 1 + 1e-9 : 1); };
+  BOOST_TEST(failed_row(check_gradient(changed, {start}), "recorded / not recorded"));
+}
+
 BOOST_AUTO_TEST_CASE(an_operation_without_forward_mode_is_checked_without_it) {
   const auto cube = [](double factor) {
     return custom_operation(
