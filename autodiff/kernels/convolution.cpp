@@ -346,7 +346,7 @@ template <class T> void convolution_forward(const Convolution& c, const T* x, co
 template <class T> void convolution_data_gradient(const Convolution& c, const T* y, const T* weight, const T* bias, T* x) {
   if (has_small_groups(c)) return grouped_data_gradient(c, y, weight, bias, x);
   if constexpr (std::is_same_v<T, float>)
-    if (!bias && has_direct_data_gradient(c)) return direct_gradients(c, {}, nullptr, weight, nullptr, nullptr, y, {.x = x});
+    if (has_direct_data_gradient(c)) return direct_gradients(c, {}, nullptr, weight, nullptr, nullptr, y, {.x = x, .x_bias = bias});
   const Unrolled u(c);
   const Index plane = c.height.in * c.width.in;
   if (u.images_together<T>() > 1)

@@ -5,6 +5,10 @@
 //   y[h, w, o] = sum_r sum_{s, i} x[h + r, w + s, i] W[r, (s, i), o]            segments r, steps (s, i)
 //   x_bar = y_bar with a halo of kernel - 1 - padding, convolved with the flipped W whose channels are exchanged
 //   W_bar[r, (s, i), o] = sum_h sum_w x[h + r, w + s, i] y_bar[h, w, o]         segments h, steps w
+//
+// With a stride, pixels of x that follow each other in a tile lie a stride apart. What reads every second row and column of x, say, falls
+// in four phases: x[2 h + a, 2 w + b] is read by the weights W[2 r + a, 2 s + b] alone, so each phase of x_bar is a convolution without a
+// stride, of y_bar with those weights. With a dilation, segments are columns of the kernel, and a tile is added to for each of its rows.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "autodiff/kernels/direct_convolution.cpp"
 #include "autodiff/kernels/simd.h"
@@ -13,6 +17,9 @@
 #include <hwy/highway.h>
 
 #include <algorithm>
+#include <array>
+#include <optional>
+#include <span>
 
 #include "autodiff/kernels/direct_convolution.h"
 #include "autodiff/kernels/parallel.h"
@@ -32,20 +39,32 @@ inline constexpr Index kWinogradTiles = 32;     // at a time: their transforms s
 constexpr Index winograd_plane(Index channels) { return kWinogradTiles * channels + 16; }
 constexpr Index padded_channels(Index channels) { return (channels + kVectorChannels - 1) / kVectorChannels * kVectorChannels; }
 
+// How the results of a convolution lie along a dimension.
+struct BufferAxis {
+  Index kernel, results;
+  Index first = 0;     // in the buffer, where the window of the first result begins
+  Index stride = 1;    // in the buffer, from result to result
+  Index dilation = 1;  // in the buffer, from weight to weight
+};
+
 // The convolution of a buffer (row, column, channel) with its halo: result (height, width, padded_channels(out)).
 struct BufferConvolution {
   Index in, out;  // channels
-  Index kernel_height, kernel_width;
-  Index buffer_width;   // with the halo
-  Range rows;           // of the buffer that are no halo
-  Index height, width;  // of the result
+  BufferAxis vertical, horizontal;
+  Index buffer_width;              // with the halo
+  Range rows;                      // of the buffer that are no halo
+  Index result_row, result_pixel;  // distances in the result, in elements
 
-  Index steps() const { return kernel_width * in; }
-  Index packed_weights() const { return padded_channels(out) * kernel_height * steps(); }
+  Index steps() const { return horizontal.kernel * in; }
+  Index packed_weights() const { return padded_channels(out) * vertical.kernel * steps(); }
+  bool is_dilated() const { return vertical.dilation > 1 || horizontal.dilation > 1; }
   // Whether it is done by Winograd's minimal filtering.
   bool is_winograd() const {
-    return kernel_height == 3 && kernel_width == 3 && in >= 32 && out >= 32 && in % kVectorChannels == 0 && height % 2 == 0 &&
-           width % 2 == 0;
+    const auto fits = [](const BufferAxis& axis) {
+      return axis.kernel == 3 && (axis.results % 2 == 0 || axis.results > 4) && axis.first == 0 && axis.stride == 1 && axis.dilation == 1;
+    };
+    const bool is_dense = result_pixel == padded_channels(out) && result_row == horizontal.results * result_pixel;
+    return is_dense && fits(vertical) && fits(horizontal) && in >= 32 && out >= 32 && in % kVectorChannels == 0;
   }
   // Of what prepare_weights writes and of what convolve_buffer needs for itself, in floats.
   Index prepared_weights() const { return is_winograd() ? kWinogradProducts * in * padded_channels(out) : packed_weights(); }
@@ -68,56 +87,80 @@ namespace wengert::kernels::HWY_NAMESPACE {
 // The width of the panel of weights that begins at a channel.
 HWY_INLINE Index panel_at(Index channel, Index channels) { return channels - channel > kLanes ? kPanel : kLanes; }
 
-// packed[panel][r][(s, i)][column of the panel]
+// packed[panel][r][(s, i)][column of the panel]. (The weights of an input lie together, so they are read together.)
 void pack_weights(const BufferConvolution& b, const WeightView& w, float* packed) {
+  const Index rows = b.vertical.kernel, columns = b.horizontal.kernel;
   for (Index o = 0; o < b.out; o += kPanel) {
-    const Index width = panel_at(o, b.out);
-    for (Index r = 0; r < b.kernel_height; ++r)
-      for (Index s = 0; s < b.kernel_width; ++s)
-        for (Index i = 0; i < b.in; ++i, packed += width)
-          for (Index j = 0; j < width; ++j)
-            packed[j] = o + j < b.out && i < w.channels ? w.data[(o + j) * w.out + i * w.in + r * w.row + s * w.column] : 0;
+    const Index width = panel_at(o, b.out), outputs = HWY_MIN(width, b.out - o);
+    for (Index i = 0; i < b.in; ++i) {
+      const float* const from = w.data + o * w.out + i * w.in;
+      const Index known = i < w.channels ? outputs : 0;
+      float* to = packed + i * width;
+      for (Index r = 0; r < rows; ++r)
+        for (Index s = 0; s < columns; ++s, to += b.in * width) {
+          for (Index j = 0; j < known; ++j) to[j] = from[j * w.out + r * w.row + s * w.column];
+          for (Index j = known; j < width; ++j) to[j] = 0;
+        }
+    }
+    packed += rows * b.steps() * width;
   }
 }
 
 // The other way round, for gradients: those of w's strides in `to`.
 void unpack_weights(const BufferConvolution& b, const float* packed, const WeightView& w, float* to) {
+  const Index rows = b.vertical.kernel, columns = b.horizontal.kernel;
   for (Index o = 0; o < b.out; o += kPanel) {
-    const Index width = panel_at(o, b.out);
-    for (Index r = 0; r < b.kernel_height; ++r)
-      for (Index s = 0; s < b.kernel_width; ++s)
-        for (Index i = 0; i < b.in; ++i, packed += width)
-          for (Index j = 0; j < width && o + j < b.out; ++j) to[(o + j) * w.out + i * w.in + r * w.row + s * w.column] = packed[j];
+    const Index width = panel_at(o, b.out), outputs = HWY_MIN(width, b.out - o);
+    for (Index i = 0; i < b.in; ++i) {
+      const float* from = packed + i * width;
+      float* const weights = to + o * w.out + i * w.in;
+      for (Index r = 0; r < rows; ++r)
+        for (Index s = 0; s < columns; ++s, from += b.in * width)
+          for (Index j = 0; j < outputs; ++j) weights[j * w.out + r * w.row + s * w.column] = from[j];
+    }
+    packed += rows * b.steps() * width;
   }
 }
 
 // `bias` has padded_channels(out) elements, or is null.
 void convolve_directly(const BufferConvolution& b, const float* x, const float* packed, const float* bias, bool relu, float* y) {
   constexpr Index cached_weights = 16384;  // 64 KB of weights stay near while the rows of an image pass
-  const Index buffer_row = b.buffer_width * b.in, pixel = padded_channels(b.out);
+  const BufferAxis &down = b.vertical, &across = b.horizontal;
+  const Index buffer_row = b.buffer_width * b.in;
   for (Index o = 0; o < b.out; o += kPanel) {
     const Index width = panel_at(o, b.out), kernel_row = b.steps() * width;
-    const float* const weights = packed + o * b.kernel_height * b.steps();
-    const Index at_once = HWY_MIN(b.kernel_height, HWY_MAX(Index(1), cached_weights / kernel_row));
-    for (Index r = 0; r < b.kernel_height; r += at_once)
-      for (Index h = 0; h < b.height; ++h) {
-        const Index first = HWY_MAX(r, b.rows.first - h), last = HWY_MIN(HWY_MIN(r + at_once, b.kernel_height), b.rows.last - h);
+    const float* const weights = packed + o * down.kernel * b.steps();
+    const Index at_once = b.is_dilated() ? 1 : HWY_MAX(Index(1), HWY_MIN(down.kernel, cached_weights / HWY_MAX(kernel_row, Index(1))));
+    for (Index r = 0; r == 0 || r < down.kernel; r += at_once)  // once where there are no weights
+      for (Index h = 0; h < down.results; ++h) {
         Tile<float> t;
-        t.a = x + (h + first) * buffer_row;
-        t.a_row = b.in;
-        t.a_segment = buffer_row;
+        t.a_row = across.stride * b.in;
         t.a_step = 1;
-        t.b = weights + first * kernel_row;
-        t.b_segment = kernel_row;
         t.b_step = width;
-        t.segments = last - first;  // none or fewer where all is halo
-        t.steps = b.steps();
-        t.c = y + h * b.width * pixel + o;
-        t.c_row = pixel;
+        const Index top = down.first + h * down.stride;
+        Index row = top + r * down.dilation;
+        if (b.is_dilated()) {
+          t.a_segment = across.dilation * b.in;
+          t.b = weights + r * kernel_row;
+          t.b_segment = b.in * width;
+          t.segments = row >= b.rows.first && row < b.rows.last ? across.kernel : 0;
+          t.steps = b.in;
+        } else {
+          const Index first = HWY_MAX(r, b.rows.first - top), last = HWY_MIN(HWY_MIN(r + at_once, down.kernel), b.rows.last - top);
+          row = top + first;
+          t.a_segment = buffer_row;
+          t.b = weights + first * kernel_row;
+          t.b_segment = kernel_row;
+          t.segments = last - first;  // none or fewer where all is halo
+          t.steps = b.steps();
+        }
+        t.a = x + row * buffer_row + across.first * b.in;
+        t.c = y + h * b.result_row + o;
+        t.c_row = b.result_pixel;
         t.bias = bias ? bias + o : nullptr;
         t.accumulate = r > 0;
-        t.relu = relu && r + at_once >= b.kernel_height;
-        multiply_rows(t, b.width, width);
+        t.relu = relu && r + at_once >= down.kernel;
+        multiply_rows(t, across.results, width);
       }
   }
 }
@@ -133,42 +176,66 @@ void convolve_directly(const BufferConvolution& b, const float* x, const float* 
 //         ( 0  1  0 -1)        (0   0   1 )
 
 // G g
-HWY_INLINE void transform_column(float g0, float g1, float g2, float* to) {
+HWY_INLINE void transform_column(Vector g0, Vector g1, Vector g2, Vector* to) {
+  const Vector half = hn::Set(Floats(), 0.5f), ends = hn::Add(g0, g2);
   to[0] = g0;
-  to[1] = 0.5f * (g0 + g1 + g2);
-  to[2] = 0.5f * (g0 - g1 + g2);
+  to[1] = hn::Mul(half, hn::Add(ends, g1));
+  to[2] = hn::Mul(half, hn::Sub(ends, g1));
   to[3] = g2;
 }
 
 // transformed[e][panel][i][column of the panel]
 void transform_weights(const BufferConvolution& b, const WeightView& w, float* transformed) {
-  const Index plane = b.in * padded_channels(b.out);
-  for (Index i = 0; i < kWinogradProducts * plane; ++i) transformed[i] = 0;
+  const Floats d;
+  const Index plane = b.in * padded_channels(b.out), inputs = HWY_MIN(b.in, w.channels);
   for (Index o = 0; o < b.out; o += kPanel) {
-    const Index width = panel_at(o, b.out);
-    for (Index j = 0; j < width && o + j < b.out; ++j)
-      for (Index i = 0; i < HWY_MIN(b.in, w.channels); ++i) {
+    const Index width = panel_at(o, b.out), outputs = HWY_MIN(width, b.out - o);
+    float* const panel = transformed + o * b.in;
+    alignas(64) float g[9][kPanel] = {};
+    for (Index i = 0; i < inputs; ++i) {
+      for (Index j = 0; j < outputs; ++j) {
         const float* const from = w.data + (o + j) * w.out + i * w.in;
-        float columns[3][4], e[4];
+        for (int k = 0; k < 9; ++k) g[k][j] = from[k / 3 * w.row + k % 3 * w.column];
+      }
+      for (Index j = 0; j < width; j += kLanes) {
+        Vector columns[3][4];
+        HWY_UNROLL(3)
         for (int s = 0; s < 3; ++s)
-          transform_column(from[s * w.column], from[w.row + s * w.column], from[2 * w.row + s * w.column], columns[s]);
+          transform_column(hn::Load(d, g[s] + j), hn::Load(d, g[3 + s] + j), hn::Load(d, g[6 + s] + j), columns[s]);
+        HWY_UNROLL(4)
         for (int r = 0; r < 4; ++r) {
+          Vector e[4];
           transform_column(columns[0][r], columns[1][r], columns[2][r], e);
-          for (int s = 0; s < 4; ++s) transformed[(4 * r + s) * plane + o * b.in + i * width + j] = e[s];
+          HWY_UNROLL(4)
+          for (int s = 0; s < 4; ++s) hn::StoreU(e[s], d, panel + (4 * r + s) * plane + i * width + j);
         }
       }
+    }
+    for (Index e = 0; e < kWinogradProducts; ++e)  // channels of padding
+      for (Index k = inputs * width; k < b.in * width; ++k) panel[e * plane + k] = 0;
   }
 }
 
 // (p, q, r, s) -> B^T (p, q, r, s)
 #define WENGERT_WINOGRAD_INPUT(p, q, r, s) hn::Sub(p, r), hn::Add(q, r), hn::Sub(r, q), hn::Sub(q, s)
 
+// Tiles along a dimension of the results. Where their number is odd, the last tile overlaps the one before it by a row or column.
+struct WinogradAxis {
+  Index results;
+
+  Index tiles() const { return (results + 1) / 2; }
+  Index first(Index tile) const { return HWY_MIN(2 * tile, results - 2); }
+  bool overlaps(Index tile) const { return 2 * tile > results - 2; }
+};
+
 // to[e][tile][i] of `count` tiles from `first`, counted row by row.
 void transform_pixels(const BufferConvolution& b, const float* x, Index first, Index count, float* to) {
   const Floats d;
-  const Index row = b.buffer_width * b.in, plane = winograd_plane(b.in), across = b.width / 2;
+  const Index row = b.buffer_width * b.in, plane = winograd_plane(b.in);
+  const WinogradAxis down{b.vertical.results}, across{b.horizontal.results};
   for (Index t = 0; t < count; ++t) {
-    const float* const from = x + 2 * ((first + t) / across) * row + 2 * ((first + t) % across) * b.in;
+    const Index i = (first + t) / across.tiles(), j = (first + t) % across.tiles();
+    const float* const from = x + down.first(i) * row + across.first(j) * b.in;
     for (Index i = 0; i < b.in; i += kLanes) {
       Vector columns[4][4];
       HWY_UNROLL(4)
@@ -193,9 +260,11 @@ void transform_pixels(const BufferConvolution& b, const float* x, Index first, I
 // y from the products from[e][tile][o].
 void transform_products(const BufferConvolution& b, const float* from, Index first, Index count, const float* bias, bool relu, float* y) {
   const Floats d;
-  const Index pixel = padded_channels(b.out), plane = winograd_plane(pixel), across = b.width / 2;
+  const Index pixel = padded_channels(b.out), plane = winograd_plane(pixel);
+  const WinogradAxis down{b.vertical.results}, across{b.horizontal.results};
   for (Index t = 0; t < count; ++t) {
-    float* const to = y + (2 * ((first + t) / across) * b.width + 2 * ((first + t) % across)) * pixel;
+    const Index i = (first + t) / across.tiles(), j = (first + t) % across.tiles();
+    float* const to = y + (down.first(i) * across.results + across.first(j)) * pixel;
     for (Index o = 0; o < pixel; o += kLanes) {
       const Vector start = bias ? hn::LoadU(d, bias + o) : hn::Zero(d);
       Vector columns[2][4];
@@ -214,7 +283,7 @@ void transform_products(const BufferConvolution& b, const float* from, Index fir
         HWY_UNROLL(2)
         for (int s = 0; s < 2; ++s)
           hn::StoreU(relu ? hn::IfThenZeroElse(hn::Le(results[s], hn::Zero(d)), results[s]) : results[s], d,
-                     to + (r * b.width + s) * pixel + o);
+                     to + (r * b.horizontal.results + s) * pixel + o);
       }
     }
   }
@@ -222,7 +291,8 @@ void transform_products(const BufferConvolution& b, const float* from, Index fir
 
 void convolve_by_winograd(const BufferConvolution& b, const float* x, const float* transformed, const float* bias, bool relu, float* y,
                           float* scratch) {
-  const Index pixel = padded_channels(b.out), all = b.height / 2 * (b.width / 2);
+  const Index pixel = padded_channels(b.out);
+  const Index all = WinogradAxis{b.vertical.results}.tiles() * WinogradAxis{b.horizontal.results}.tiles();
   float* const products = scratch + kWinogradProducts * winograd_plane(b.in);
   for (Index first = 0; first < all; first += kWinogradTiles) {
     const Index count = HWY_MIN(kWinogradTiles, all - first);
@@ -244,18 +314,23 @@ void convolve_by_winograd(const BufferConvolution& b, const float* x, const floa
   }
 }
 
-// to[e][tile][o] = A y_bar A^T of `count` tiles from `first`.
+// to[e][tile][o] = A y_bar A^T of `count` tiles from `first`. What two tiles share counts in the first of them.
 void transform_gradient(const BufferConvolution& b, const float* y_bar, Index y_row, Index first, Index count, float* to) {
   const Floats d;
-  const Index pixel = padded_channels(b.out), plane = winograd_plane(pixel), across = b.width / 2;
+  const Index pixel = padded_channels(b.out), plane = winograd_plane(pixel);
+  const WinogradAxis down{b.vertical.results}, across{b.horizontal.results};
   for (Index t = 0; t < count; ++t) {
-    const float* const from = y_bar + 2 * ((first + t) / across) * y_row + 2 * ((first + t) % across) * pixel;
+    const Index i = (first + t) / across.tiles(), j = (first + t) % across.tiles();
+    const float* const from = y_bar + down.first(i) * y_row + across.first(j) * pixel;
+    const bool counted_above = down.overlaps(i), counted_before = across.overlaps(j);
     for (Index o = 0; o < pixel; o += kLanes) {
       const float* const p = from + o;
       Vector columns[4][2];
       HWY_UNROLL(2)
       for (int s = 0; s < 2; ++s) {
-        const Vector p0 = hn::LoadU(d, p + s * pixel), p1 = hn::LoadU(d, p + y_row + s * pixel);
+        const bool counted = s == 0 && counted_before;
+        const Vector p0 = counted || counted_above ? hn::Zero(d) : hn::LoadU(d, p + s * pixel);
+        const Vector p1 = counted ? hn::Zero(d) : hn::LoadU(d, p + y_row + s * pixel);
         columns[0][s] = p0;
         columns[1][s] = hn::Add(p0, p1);
         columns[2][s] = hn::Sub(p0, p1);
@@ -277,7 +352,8 @@ void transform_gradient(const BufferConvolution& b, const float* y_bar, Index y_
 // transformed (as transform_weights) += the gradient with respect to the transformed weights. y_bar as of add_weight_gradient.
 void add_transformed_gradient(const BufferConvolution& b, const float* x, const float* y_bar, Index y_row, float* transformed,
                               float* scratch) {
-  const Index pixel = padded_channels(b.out), all = b.height / 2 * (b.width / 2);
+  const Index pixel = padded_channels(b.out);
+  const Index all = WinogradAxis{b.vertical.results}.tiles() * WinogradAxis{b.horizontal.results}.tiles();
   float* const right = scratch + kWinogradProducts * winograd_plane(b.in);
   for (Index first = 0; first < all; first += kWinogradTiles) {
     const Index count = HWY_MIN(kWinogradTiles, all - first);
@@ -301,26 +377,38 @@ void add_transformed_gradient(const BufferConvolution& b, const float* x, const 
 }
 
 // G^T e
-HWY_INLINE void transform_column_back(float e0, float e1, float e2, float e3, float* to) {
-  to[0] = e0 + 0.5f * (e1 + e2);
-  to[1] = 0.5f * (e1 - e2);
-  to[2] = 0.5f * (e1 + e2) + e3;
+HWY_INLINE void transform_column_back(Vector e0, Vector e1, Vector e2, Vector e3, Vector* to) {
+  const Vector half = hn::Set(Floats(), 0.5f), middle = hn::Mul(half, hn::Add(e1, e2));
+  to[0] = hn::Add(e0, middle);
+  to[1] = hn::Mul(half, hn::Sub(e1, e2));
+  to[2] = hn::Add(middle, e3);
 }
 
 // The gradient with respect to the weights, from that with respect to the transformed ones.
 void transform_weights_back(const BufferConvolution& b, const float* transformed, const WeightView& w, float* to) {
+  const Floats d;
   const Index plane = b.in * padded_channels(b.out);
-  for (Index o = 0; o < b.out; ++o) {
-    const Index first = o / kPanel * kPanel, width = panel_at(first, b.out);
+  for (Index o = 0; o < b.out; o += kPanel) {
+    const Index width = panel_at(o, b.out), outputs = HWY_MIN(width, b.out - o);
+    alignas(64) float g[9][kPanel];
     for (Index i = 0; i < b.in; ++i) {
-      const float* const from = transformed + first * b.in + i * width + o - first;
-      float columns[4][3], g[3];
-      for (int s = 0; s < 4; ++s)
-        transform_column_back(from[s * plane], from[(4 + s) * plane], from[(8 + s) * plane], from[(12 + s) * plane], columns[s]);
-      for (int r = 0; r < 3; ++r) {
-        transform_column_back(columns[0][r], columns[1][r], columns[2][r], columns[3][r], g);
-        for (int s = 0; s < 3; ++s) to[o * w.out + i * w.in + r * w.row + s * w.column] = g[s];
+      for (Index j = 0; j < width; j += kLanes) {
+        const float* const from = transformed + o * b.in + i * width + j;
+        Vector columns[4][3];
+        HWY_UNROLL(4)
+        for (int s = 0; s < 4; ++s)
+          transform_column_back(hn::LoadU(d, from + s * plane), hn::LoadU(d, from + (4 + s) * plane), hn::LoadU(d, from + (8 + s) * plane),
+                                hn::LoadU(d, from + (12 + s) * plane), columns[s]);
+        HWY_UNROLL(3)
+        for (int r = 0; r < 3; ++r) {
+          Vector row[3];
+          transform_column_back(columns[0][r], columns[1][r], columns[2][r], columns[3][r], row);
+          HWY_UNROLL(3)
+          for (int s = 0; s < 3; ++s) hn::Store(row[s], d, g[3 * r + s] + j);
+        }
       }
+      for (Index j = 0; j < outputs; ++j)
+        for (int k = 0; k < 9; ++k) to[(o + j) * w.out + i * w.in + k / 3 * w.row + k % 3 * w.column] = g[k][j];
     }
   }
 }
@@ -341,33 +429,38 @@ void convolve_buffer(const BufferConvolution& b, const float* x, const float* pr
 void add_direct_gradient(const BufferConvolution& b, const float* x, const float* y_bar, Index y_row, float* packed) {
   constexpr Index cached_gradient = 4096;  // 16 KB
   const Index buffer_row = b.buffer_width * b.in, pixel = padded_channels(b.out);
-  const Index group = HWY_MAX(Index(1), cached_gradient / (b.width * pixel));
-  for (Index h = 0; h < b.height; h += group) {
+  const Index group = HWY_MAX(Index(1), cached_gradient / (b.horizontal.results * pixel));
+  const BufferAxis &down = b.vertical, &across = b.horizontal;
+  // Weights whose pixels are neighbours.
+  const Index columns = across.dilation == 1 ? across.kernel : 1, neighbours = columns * b.in;
+  for (Index h = 0; h < down.results; h += group) {
     float* c = packed;
     for (Index o = 0; o < b.out; o += kPanel) {
       const Index width = panel_at(o, b.out);
       // Where a row of the kernel has few weights, two of them are a tile of two groups.
-      const bool pairs = width == kLanes && b.steps() <= kTileRows;
-      for (Index r = 0, rows = 1; r < b.kernel_height; r += rows, c += rows * b.steps() * width) {
-        rows = pairs && r + 2 <= b.kernel_height ? 2 : 1;
-        Tile<float> t;
-        t.a = x + (h + r) * buffer_row;
-        t.a_row = 1;
-        t.a_segment = buffer_row;
-        t.a_step = b.in;
-        t.b = y_bar + h * y_row + o;
-        t.b_segment = y_row;
-        t.b_step = pixel;
-        t.segments = HWY_MIN(group, b.height - h);
-        t.steps = b.width;
-        t.c = c;
-        t.c_row = width;
-        t.accumulate = true;
-        t.a_group = buffer_row;
-        if (rows == 2) {
-          kTallTiles<float>[b.steps() - 1](t);
-        } else {
-          multiply_rows(t, b.steps(), width);
+      const bool pairs = width == kLanes && columns == across.kernel && neighbours <= kTileRows;
+      for (Index r = 0, rows = 1; r < down.kernel; r += rows) {
+        rows = pairs && r + 2 <= down.kernel ? 2 : 1;
+        for (Index s = 0; s < across.kernel; s += columns, c += rows * neighbours * width) {
+          Tile<float> t;
+          t.a = x + (h * down.stride + r * down.dilation) * buffer_row + s * across.dilation * b.in;
+          t.a_row = 1;
+          t.a_segment = down.stride * buffer_row;
+          t.a_step = across.stride * b.in;
+          t.b = y_bar + h * y_row + o;
+          t.b_segment = y_row;
+          t.b_step = pixel;
+          t.segments = HWY_MIN(group, down.results - h);
+          t.steps = across.results;
+          t.c = c;
+          t.c_row = width;
+          t.accumulate = true;
+          t.a_group = down.dilation * buffer_row;
+          if (rows == 2) {
+            kTallTiles<float>[neighbours - 1](t);
+          } else {
+            multiply_rows(t, neighbours, width);
+          }
         }
       }
     }
@@ -462,41 +555,119 @@ HWY_AFTER_NAMESPACE();
 namespace wengert::kernels {
 namespace {
 
+constexpr std::size_t kMostPhases = 4;  // of the gradient of x; with larger strides, each has little to do
+
+// The gradient of x along a dimension, in phases. Result q of a phase is the sum of y_bar[lowest + q - t dilation] times its weight t.
+struct GradientAxis {
+  struct Phase {
+    Index weights;  // how many; they are a stride apart
+    Index first;    // element of x, and the others a stride apart
+    Index results, lowest;
+  };
+
+  explicit GradientAxis(const WindowAxis& axis) : axis(axis) {
+    for (Index a = 0; a < axis.stride; ++a) {
+      const Phase p = phase(a);
+      if (p.weights == 0 || p.results == 0) continue;
+      before = std::max(before, reach(p) - p.lowest);
+      after = std::max(after, p.lowest + p.results - axis.out);
+    }
+  }
+  Phase phase(Index a) const {
+    const Index first = ((a - axis.padding) % axis.stride + axis.stride) % axis.stride;
+    return {std::max<Index>(divided_up(axis.kernel - a, axis.stride), 0), first,
+            std::max<Index>(divided_up(axis.in - first, axis.stride), 0), (first + axis.padding - a) / axis.stride};
+  }
+  BufferAxis of_phase(Index a) const {
+    const Phase p = phase(a);
+    return {p.weights, p.results, p.weights > 0 ? before + p.lowest - reach(p) : 0, 1, axis.dilation};
+  }
+  Index size() const { return before + axis.out + after; }
+  Index reach(const Phase& p) const { return (p.weights - 1) * axis.dilation; }
+
+  WindowAxis axis;
+  Index before = 0, after = 0;  // the halo of y_bar
+};
+
+// One phase of the gradient of x.
+struct GradientPhase {
+  BufferConvolution convolution;
+  Index first;         // of its results in x_bar
+  Index first_weight;  // of its packed weights
+  WeightView weights;
+};
+
+// Weights as they are.
+WeightView weights_forward(const Convolution& c, const float* weight) {
+  const Index column = 1, row = c.width.kernel, in = c.height.kernel * row, out = c.in_channels * in;
+  return {weight, out, in, row, column, c.in_channels};
+}
+
 // The buffers' shapes of a convolution and of its gradients.
 struct Buffers {
   explicit Buffers(const Convolution& c)
       : x_width(c.width.in + 2 * c.width.padding),
         x_size((c.height.in + 2 * c.height.padding) * x_width * c.in_channels),
         y_pixel(padded_channels(c.out_channels)),
-        y_halo_rows(c.height.kernel - 1 - c.height.padding),
-        y_halo_columns(c.width.kernel - 1 - c.width.padding),
-        y_width(c.width.out + 2 * y_halo_columns),
-        y_size((c.height.out + 2 * y_halo_rows) * y_width * y_pixel),
-        forward{c.in_channels, c.out_channels, c.height.kernel, c.width.kernel, x_width, {c.height.padding, c.height.padding + c.height.in},
-                c.height.out,  c.width.out},
-        backward{y_pixel,     c.in_channels, c.height.kernel, c.width.kernel, y_width, {y_halo_rows, y_halo_rows + c.height.out},
-                 c.height.in, c.width.in} {}
+        y_rows(c.height),
+        y_columns(c.width),
+        y_width(y_columns.size()),
+        y_size(y_rows.size() * y_width * y_pixel),
+        forward{c.in_channels,
+                c.out_channels,
+                {c.height.kernel, c.height.out, 0, c.height.stride, c.height.dilation},
+                {c.width.kernel, c.width.out, 0, c.width.stride, c.width.dilation},
+                x_width,
+                {c.height.padding, c.height.padding + c.height.in},
+                c.width.out * y_pixel,
+                y_pixel} {}
 
-  Index x_width, x_size;                               // of x with its halo, in pixels and in elements
-  Index y_pixel;                                       // padded channels
-  Index y_halo_rows, y_halo_columns, y_width, y_size;  // of y_bar with the halo for the gradient of x
-  BufferConvolution forward, backward;
+  Index x_width, x_size;           // of x with its halo, in pixels and in elements
+  Index y_pixel;                   // padded channels
+  GradientAxis y_rows, y_columns;  // of y_bar with the halo for the gradient of x
+  Index y_width, y_size;
+  BufferConvolution forward;
 
   float* inside_x(float* buffer, const Convolution& c) const {
     return buffer + (c.height.padding * x_width + c.width.padding) * c.in_channels;
   }
-  float* inside_y(float* buffer) const { return buffer + (y_halo_rows * y_width + y_halo_columns) * y_pixel; }
+  float* inside_y(float* buffer) const { return buffer + (y_rows.before * y_width + y_columns.before) * y_pixel; }
 };
 
-WeightView weights_forward(const Convolution& c, const float* weight) {
-  const Index column = 1, row = c.width.kernel, in = c.height.kernel * row, out = c.in_channels * in;
-  return {weight, out, in, row, column, c.in_channels};
-}
-// Flipped, and from outputs to inputs.
-WeightView weights_backward(const Convolution& c, const float* weight) {
-  const WeightView w = weights_forward(c, weight);
-  return {weight + w.in - 1, w.in, w.out, -w.row, -w.column, c.out_channels};
-}
+// The gradient of x: its phases, whose weights are flipped, and go from outputs to inputs.
+class BackwardPhases {
+ public:
+  BackwardPhases(const Convolution& c, const Buffers& b, const float* weight) {
+    const WeightView w = weights_forward(c, weight);
+    const Index x_pixel = padded_channels(c.in_channels), down = c.height.stride, across = c.width.stride;
+    for (Index i = 0; i < down; ++i)
+      for (Index j = 0; j < across; ++j) {
+        const GradientAxis::Phase rows = b.y_rows.phase(i), columns = b.y_columns.phase(j);
+        const Index last_row = i + (rows.weights - 1) * down, last_column = j + (columns.weights - 1) * across;
+        GradientPhase& p = phases_[count_++];
+        p.convolution = {b.y_pixel,
+                         c.in_channels,
+                         b.y_rows.of_phase(i),
+                         b.y_columns.of_phase(j),
+                         b.y_width,
+                         {b.y_rows.before, b.y_rows.before + c.height.out},
+                         down * c.width.in * x_pixel,
+                         across * x_pixel};
+        p.first = (rows.first * c.width.in + columns.first) * x_pixel;
+        p.first_weight = weights;
+        p.weights = {w.data + last_row * w.row + last_column * w.column, w.in, w.out, -down * w.row, -across * w.column, c.out_channels};
+        weights += p.convolution.prepared_weights();
+        scratch = std::max(scratch, p.convolution.scratch());
+      }
+  }
+  std::span<const GradientPhase> all() const { return {phases_.data(), count_}; }
+
+  Index weights = 0, scratch = 0;  // elements of all phases, and of the largest
+
+ private:
+  std::array<GradientPhase, kMostPhases> phases_{};
+  std::size_t count_ = 0;
+};
 
 // Parts of a batch, each of which has buffers of its own: where nothing is summed over it, some for each thread, so that none waits long
 // for the last.
@@ -508,17 +679,17 @@ Index parts_for_threads(Index batch) {
 }
 Range part_of_batch(Index batch, Index parts, Index part) { return {part * batch / parts, (part + 1) * batch / parts}; }
 
-bool takes(const WindowAxis& axis) {
-  return axis.stride == 1 && axis.dilation == 1 && axis.padding < axis.kernel && axis.out == axis.in + 2 * axis.padding - axis.kernel + 1;
-}
+bool takes(const WindowAxis& axis) { return (axis.stride == 1 || axis.dilation == 1) && axis.padding <= (axis.kernel - 1) * axis.dilation; }
 
 }  // namespace
 
 bool is_direct(const Convolution& c) {
-  return c.groups == 1 && c.in_channels > 0 && takes(c.height) && takes(c.width) && c.height.kernel * c.width.kernel > 1 &&
-         c.out_channels >= 8 && c.width.out >= 4;
+  return c.groups == 1 && c.in_channels > 0 && takes(c.height) && takes(c.width) &&
+         (c.height.kernel * c.width.kernel > 1 || c.height.stride > 1 || c.width.stride > 1) && c.out_channels >= 8 && c.width.out >= 4;
 }
-bool has_direct_data_gradient(const Convolution& c) { return is_direct(c) && c.in_channels >= 8; }
+bool has_direct_data_gradient(const Convolution& c) {
+  return is_direct(c) && c.in_channels >= 8 && c.height.stride * c.width.stride <= static_cast<Index>(kMostPhases);
+}
 
 Index pooled_positions(const Convolution& c) { return c.height.out / 2 * (c.width.out / 2) * padded_channels(c.out_channels); }
 Index pooled_position(const Convolution& c, Index channel, Index row, Index column) {
@@ -566,8 +737,18 @@ void direct_gradients(const Convolution& c, const ConvolutionTail& tail, const f
   const Index weights = gradients.weight ? b.forward.prepared_weights() : 0, sums = weights + b.y_pixel;
   const Index parts =
       gradients.weight || gradients.bias ? parts_of_batch(c.batch, sums, c.height.out * c.width.out) : parts_for_threads(c.batch);
-  Scratch<float> packed(gradients.x ? b.backward.prepared_weights() : 0), all_sums(std::max<Index>(parts, 1) * sums);
-  if (gradients.x) WENGERT_BEST_TARGET(prepare_weights)(b.backward, weights_backward(c, weight), packed.data());
+  std::optional<BackwardPhases> backward;
+  if (gradients.x) backward.emplace(c, b, weight);
+  const Index x_pixel = padded_channels(c.in_channels);
+  Scratch<float> packed(backward ? backward->weights : 0), x_bias(gradients.x_bias ? x_pixel : 0),
+      all_sums(std::max<Index>(parts, 1) * sums);
+  if (backward)
+    for (const GradientPhase& p : backward->all())
+      WENGERT_BEST_TARGET(prepare_weights)(p.convolution, p.weights, packed.data() + p.first_weight);
+  if (gradients.x_bias) {
+    std::fill_n(x_bias.data(), x_pixel, 0.0f);
+    std::copy_n(gradients.x_bias, c.in_channels, x_bias.data());
+  }
   std::fill_n(all_sums.data(), parts == 0 ? sums : 0, 0.0f);
   const auto put_last = WENGERT_BEST_TARGET(put_channels_last);
   const auto put_first = WENGERT_BEST_TARGET(put_channels_first);
@@ -577,10 +758,9 @@ void direct_gradients(const Convolution& c, const ConvolutionTail& tail, const f
   const auto add_weights = WENGERT_BEST_TARGET(add_weight_gradient);
   const auto add_bias = WENGERT_BEST_TARGET(add_channel_sums);
   parallel_blocks(parts, [&](Index part) {
-    const Index x_pixel = padded_channels(c.in_channels);
     Scratch<float> x_buffer(gradients.weight ? b.x_size : 0), y_buffer(b.y_size), turned(c.out_channels * pixels + pixels * b.y_pixel);
     Scratch<float> x_bar(gradients.x ? c.height.in * c.width.in * x_pixel : 0),
-        scratch(std::max(gradients.x ? b.backward.scratch() : 0, gradients.weight ? b.forward.scratch() : 0));
+        scratch(std::max(backward ? backward->scratch : 0, gradients.weight ? b.forward.scratch() : 0));
     if (gradients.weight) std::fill_n(x_buffer.data(), b.x_size, 0.0f);
     std::fill_n(y_buffer.data(), b.y_size, 0.0f);
     std::fill_n(turned.data(), c.out_channels * pixels + pixels * b.y_pixel, 0.0f);
@@ -607,7 +787,9 @@ void direct_gradients(const Convolution& c, const ConvolutionTail& tail, const f
         add_weights(b.forward, x_buffer.data(), inside, y_row, my_sums, scratch.data());
       }
       if (gradients.x) {
-        convolve(b.backward, y_buffer.data(), packed.data(), nullptr, false, x_bar.data(), scratch.data());
+        for (const GradientPhase& p : backward->all())
+          convolve(p.convolution, y_buffer.data(), packed.data() + p.first_weight, gradients.x_bias ? x_bias.data() : nullptr, false,
+                   x_bar.data() + p.first, scratch.data());
         put_first(x_bar.data(), c.height.in * c.width.in, x_pixel, c.in_channels, gradients.x + n * c.image_size());
       }
     }

@@ -12,10 +12,10 @@ struct ConvolutionTail {
   bool relu = false, pool = false;
 };
 
-/// Whether these functions take such a convolution and are faster than products of matrices: one group, stride and dilation 1, padding
-/// below the kernel's size, no kernel of 1 x 1, and channels enough to fill vectors.
+/// Whether these functions take such a convolution and are faster than products of matrices: one group, a stride or a dilation along each
+/// dimension but not both, padding below what a window spans, no kernel of 1 x 1, and channels enough to fill vectors.
 bool is_direct(const Convolution& c);
-/// The same for the gradient of x.
+/// The same for the gradient of x; strides are at most 2, or 4 along one dimension.
 bool has_direct_data_gradient(const Convolution& c);
 
 /// Bytes of `at` for one image: where in its window each maximum stood (row * 2 + column), or 4 where relu let nothing through. Their
@@ -31,6 +31,7 @@ void direct_convolution(const Convolution& c, const ConvolutionTail& tail, const
 /// Where gradients go; null for those that nobody wants.
 struct ConvolutionGradients {
   float *x = nullptr, *weight = nullptr, *bias = nullptr;
+  const float* x_bias = nullptr;  ///< what the gradient of x begins with, by channels; null: 0
 };
 /// The gradients, from that by the results, y_bar. x is read for the weight's gradient, y with relu alone (it says what relu let through),
 /// `at` with pooling.

@@ -48,12 +48,46 @@ HWY_INLINE void transpose_block(const double* from, Index from_row, double* to, 
   hn::StoreU(hn::InterleaveLower(d, p, q), d, to);
   hn::StoreU(hn::InterleaveUpper(d, p, q), d, to + to_row);
 }
+
+/// The same for one to four rows and as many columns as fill vectors; the results lie without gaps. Returns how many columns.
+template <int rows, class T> Index interleave_rows(const T* from, Index from_row, Index columns, T* to) {
+  const hn::ScalableTag<T> d;
+  constexpr Index kLanes = kLanesOf<T>;
+  Index k = 0;
+  for (; k + kLanes <= columns; k += kLanes) {
+    const auto a = hn::LoadU(d, from + k);
+    if constexpr (rows == 1) {
+      hn::StoreU(a, d, to + k);
+    } else {
+      const auto b = hn::LoadU(d, from + from_row + k);
+      if constexpr (rows == 2) {
+        hn::StoreInterleaved2(a, b, d, to + 2 * k);
+      } else {
+        const auto c = hn::LoadU(d, from + 2 * from_row + k);
+        if constexpr (rows == 3) {
+          hn::StoreInterleaved3(a, b, c, d, to + 3 * k);
+        } else {
+          hn::StoreInterleaved4(a, b, c, hn::LoadU(d, from + 3 * from_row + k), d, to + 4 * k);
+        }
+      }
+    }
+  }
+  return k;
+}
+template <class T> constexpr Index (*kInterleaveRows[4])(const T*, Index, Index, T*) = {interleave_rows<1, T>, interleave_rows<2, T>,
+                                                                                        interleave_rows<3, T>, interleave_rows<4, T>};
 #endif
 
 /// to[k * to_row + j] = from[j * from_row + k] for j below `rows` and k below `columns`.
 template <class T> void transpose(const T* from, Index from_row, Index rows, Index columns, T* to, Index to_row) {
   Index j = 0;
 #if HWY_TARGET != HWY_SCALAR
+  if (rows == to_row && rows > 0 && rows <= 4) {
+    const Index done = kInterleaveRows<T>[rows - 1](from, from_row, columns, to);
+    from += done;
+    to += done * to_row;
+    columns -= done;
+  }
   constexpr Index kLanes = kLanesOf<T>;
   for (; j + kLanes <= rows; j += kLanes) {
     Index k = 0;

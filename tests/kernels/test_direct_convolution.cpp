@@ -28,11 +28,56 @@ Convolution sizes(Index batch, Index in, Index out, Index height, Index width, I
           {width, width + 2 * padding - kernel_width + 1, kernel_width, 1, padding, 1}};
 }
 
-// Tails of every kind: channels that fill no vector, odd sizes, kernels that are not square, paddings up to the kernel.
+// The same kernel and image with other strides and dilations.
+Convolution spread(Convolution c, Index stride, Index across, Index dilation, Index dilation_across) {
+  const auto set = [](kernels::WindowAxis& axis, Index stride, Index dilation) {
+    axis.stride = stride;
+    axis.dilation = dilation;
+    axis.out = (axis.in + 2 * axis.padding - dilation * (axis.kernel - 1) - 1) / stride + 1;
+  };
+  set(c.height, stride, dilation);
+  set(c.width, across, dilation_across);
+  return c;
+}
+// The last row and column of results left out.
+Convolution shortened(Convolution c) {
+  --c.height.out, --c.width.out;
+  return c;
+}
+
+// Tails of every kind: channels that fill no vector, odd sizes, kernels that are not square, paddings up to the kernel, strides that leave
+// pixels out or have more phases than there are weights, and phases with weights enough for Winograd's way.
 std::vector<Convolution> all_sizes() {
-  return {sizes(2, 1, 16, 10, 12, 5, 5, 0), sizes(2, 9, 8, 6, 7, 3, 3, 1),   sizes(1, 33, 17, 5, 9, 3, 3, 1),
-          sizes(3, 16, 32, 8, 8, 5, 5, 0),  sizes(2, 3, 40, 7, 6, 3, 2, 1),  sizes(9, 8, 9, 4, 5, 1, 3, 0),
-          sizes(2, 12, 64, 6, 6, 3, 3, 2),  sizes(1, 64, 70, 4, 4, 3, 3, 1), sizes(1, 32, 48, 14, 12, 3, 3, 1)};
+  return {spread(sizes(2, 9, 17, 9, 13, 3, 3, 1), 2, 2, 1, 1),
+          spread(sizes(2, 16, 8, 10, 12, 3, 3, 1), 2, 2, 1, 1),
+          spread(sizes(2, 8, 40, 11, 12, 5, 5, 2), 2, 2, 1, 1),
+          spread(sizes(1, 12, 16, 12, 14, 4, 4, 1), 2, 2, 1, 1),
+          spread(sizes(1, 33, 16, 8, 9, 2, 2, 0), 2, 2, 1, 1),
+          spread(sizes(1, 32, 32, 12, 12, 6, 6, 2), 2, 2, 1, 1),
+          sizes(2, 32, 40, 7, 7, 3, 3, 1),
+          sizes(1, 48, 32, 9, 6, 3, 3, 1),
+          sizes(1, 32, 32, 8, 13, 3, 3, 0),
+          spread(sizes(2, 16, 24, 9, 7, 1, 1, 0), 2, 2, 1, 1),
+          spread(sizes(1, 8, 9, 20, 20, 7, 7, 3), 2, 2, 1, 1),
+          spread(sizes(2, 10, 8, 7, 9, 3, 1, 0), 2, 2, 1, 1),
+          spread(sizes(3, 8, 16, 1, 33, 1, 5, 0), 1, 4, 1, 1),
+          spread(sizes(1, 8, 16, 5, 30, 3, 2, 1), 1, 3, 1, 1),
+          spread(sizes(2, 9, 17, 9, 13, 3, 3, 2), 1, 1, 2, 2),
+          spread(sizes(2, 32, 33, 10, 10, 3, 3, 3), 1, 1, 3, 2),
+          spread(sizes(2, 1, 16, 1, 30, 1, 4, 0), 1, 1, 1, 5),
+          spread(sizes(1, 8, 8, 12, 11, 3, 3, 2), 2, 1, 1, 2),
+          spread(sizes(1, 8, 8, 13, 11, 3, 3, 1), 1, 1, 2, 1),
+          shortened(sizes(2, 9, 8, 6, 8, 3, 3, 1)),
+          shortened(spread(sizes(2, 9, 8, 11, 13, 5, 5, 2), 2, 2, 1, 1)),
+          sizes(2, 1, 16, 10, 12, 5, 5, 0),
+          sizes(2, 9, 8, 6, 7, 3, 3, 1),
+          sizes(1, 33, 17, 5, 9, 3, 3, 1),
+          sizes(3, 16, 32, 8, 8, 5, 5, 0),
+          sizes(2, 3, 40, 7, 6, 3, 2, 1),
+          sizes(9, 8, 9, 4, 5, 1, 3, 0),
+          sizes(2, 12, 64, 6, 6, 3, 3, 2),
+          sizes(1, 64, 70, 4, 4, 3, 3, 1),
+          sizes(1, 32, 48, 14, 12, 3, 3, 1)};
 }
 
 struct Operands {
@@ -42,9 +87,10 @@ struct Operands {
     x = draw(c.batch * c.image_size());
     weight = draw(c.weight_size());
     bias = draw(c.out_channels);
+    x_bias = draw(c.in_channels);
     y_bar = draw(c.batch * c.output_size());
   }
-  std::vector<float> x, weight, bias, y_bar;
+  std::vector<float> x, weight, bias, x_bias, y_bar;
 };
 
 // f(index of y, index of x, index of the weight) for everything that the formula multiplies.
@@ -88,7 +134,9 @@ void check_near(const std::vector<float>& ours, const Doubles& expected, const s
 
 std::string text(const Convolution& c) {
   return std::to_string(c.in_channels) + " -> " + std::to_string(c.out_channels) + ", " + std::to_string(c.height.kernel) + " x " +
-         std::to_string(c.width.kernel) + " on " + std::to_string(c.height.in) + " x " + std::to_string(c.width.in);
+         std::to_string(c.width.kernel) + " on " + std::to_string(c.height.in) + " x " + std::to_string(c.width.in) + ", strides " +
+         std::to_string(c.height.stride) + " and " + std::to_string(c.width.stride) + ", dilations " + std::to_string(c.height.dilation) +
+         " and " + std::to_string(c.width.dilation);
 }
 
 struct Results {
@@ -99,7 +147,7 @@ Results results_of(const Convolution& c, const Operands& o) {
             std::vector<float>(o.bias.size())};
   kernels::direct_convolution(c, {}, o.x.data(), o.weight.data(), o.bias.data(), r.y.data(), nullptr);
   kernels::direct_gradients(c, {}, o.x.data(), o.weight.data(), nullptr, nullptr, o.y_bar.data(),
-                            {r.x_bar.data(), r.w_bar.data(), r.b_bar.data()});
+                            {r.x_bar.data(), r.w_bar.data(), r.b_bar.data(), o.x_bias.data()});
   return r;
 }
 
@@ -108,13 +156,16 @@ Results results_of(const Convolution& c, const Operands& o) {
 BOOST_AUTO_TEST_CASE(values_and_gradients_are_those_of_the_loops_on_every_instruction_set) {
   for (const Convolution& c : all_sizes()) {
     const Operands o(c);
+    BOOST_TEST(kernels::has_direct_data_gradient(c) == (c.in_channels >= 8 && c.width.out >= 4), text(c));
     const Doubles y = naive_sums(c, o);
     Doubles x_bar(o.x.size()), w_bar(o.weight.size()), b_bar(o.bias.size());
     for_each_product(c, [&](std::size_t at_y, std::size_t at_x, std::size_t at_w) {
       x_bar[at_x] += static_cast<double>(o.y_bar[at_y]) * static_cast<double>(o.weight[at_w]);
       w_bar[at_w] += static_cast<double>(o.y_bar[at_y]) * static_cast<double>(o.x[at_x]);
     });
-    const Index plane = c.height.out * c.width.out;
+    const Index plane = c.height.out * c.width.out, pixels = c.height.in * c.width.in;
+    for (std::size_t i = 0; i < x_bar.size(); ++i)
+      x_bar[i] += static_cast<double>(o.x_bias[static_cast<std::size_t>(static_cast<Index>(i) / pixels % c.in_channels)]);
     for (std::size_t i = 0; i < o.y_bar.size(); ++i)
       b_bar[static_cast<std::size_t>(static_cast<Index>(i) / plane % c.out_channels)] += static_cast<double>(o.y_bar[i]);
     on_every_isa([&] {
@@ -128,14 +179,16 @@ BOOST_AUTO_TEST_CASE(values_and_gradients_are_those_of_the_loops_on_every_instru
 }
 
 BOOST_AUTO_TEST_CASE(bits_do_not_depend_on_the_number_of_threads) {
-  const Convolution c = sizes(13, 9, 20, 8, 8, 3, 3, 1);
-  const Operands o(c);
-  set_num_threads(1);
-  const Results one = results_of(c, o);
-  for (const int threads : {2, 3, 16}) {
-    set_num_threads(threads);
-    const Results r = results_of(c, o);
-    BOOST_TEST((r.y == one.y && r.x_bar == one.x_bar && r.w_bar == one.w_bar && r.b_bar == one.b_bar));
+  const Convolution plain = sizes(13, 9, 20, 8, 8, 3, 3, 1);
+  for (const Convolution& c : {plain, spread(plain, 2, 2, 1, 1), spread(plain, 1, 1, 2, 2)}) {
+    const Operands o(c);
+    set_num_threads(1);
+    const Results one = results_of(c, o);
+    for (const int threads : {2, 3, 16}) {
+      set_num_threads(threads);
+      const Results r = results_of(c, o);
+      BOOST_TEST((r.y == one.y && r.x_bar == one.x_bar && r.w_bar == one.w_bar && r.b_bar == one.b_bar));
+    }
   }
   set_num_threads(1);
 }
