@@ -134,7 +134,17 @@ void add_images(std::vector<OperationWork>& list) {
   list.push_back({"conv1d", {numbers({8, 32, 256}), numbers({32, 32, 5}), numbers({32})}});
   list.push_back({"conv2d", {image, numbers({32, 16, 3, 3}), numbers({32})}});
   list.push_back({"conv2d.stride2", {image, numbers({32, 16, 3, 3}), numbers({32})}});
+  list.push_back({"conv2d.dilated", {image, numbers({32, 16, 3, 3}), numbers({32})}});
+  list.push_back({"conv2d.grouped", {image, numbers({32, 8, 3, 3}), numbers({32})}});
   list.push_back({"conv2d.depthwise", {image, numbers({16, 1, 3, 3}), numbers({16})}});
+  list.push_back({"conv2d.depthwise.stride2", {image, numbers({16, 1, 3, 3}), numbers({16})}});
+  // Layers of residual networks: the first, one of the last, one of a single image, and the short cuts.
+  list.push_back({"conv2d.first", {numbers({1, 3, 224, 224}), numbers({64, 3, 7, 7}), numbers({64})}});
+  list.push_back({"conv2d.deep", {numbers({4, 128, 7, 7}), numbers({128, 128, 3, 3}), numbers({128})}});
+  list.push_back({"conv2d.single", {numbers({1, 64, 28, 28}), numbers({64, 64, 3, 3}), numbers({64})}});
+  const OperandWork many_channels = numbers({8, 64, 14, 14}), points = numbers({128, 64, 1, 1});
+  list.push_back({"conv2d.point", {many_channels, points, numbers({128})}});
+  list.push_back({"conv2d.point.stride2", {many_channels, points, numbers({128})}});
   list.push_back({"conv2d_relu", {image, numbers({32, 16, 3, 3}), numbers({32})}});
   list.push_back({"conv_transpose2d", {image, numbers({16, 32, 3, 3}), numbers({32})}});
   for (const char* name : {"max_pool2d", "max_pool2d_with_indices", "avg_pool2d", "adaptive_avg_pool2d"}) list.push_back({name, {pixels}});

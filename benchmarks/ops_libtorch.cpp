@@ -227,7 +227,14 @@ void add_images(std::map<std::string, Function>& f) {
   f["conv1d"] = [](Operands x) { return torch::conv1d(x[0], x[1], x[2], 1, 2); };
   f["conv2d"] = [](Operands x) { return torch::conv2d(x[0], x[1], x[2], 1, 1); };
   f["conv2d.stride2"] = [](Operands x) { return torch::conv2d(x[0], x[1], x[2], 2, 1); };
+  f["conv2d.dilated"] = [](Operands x) { return torch::conv2d(x[0], x[1], x[2], 1, 2, 2); };
+  f["conv2d.grouped"] = [](Operands x) { return torch::conv2d(x[0], x[1], x[2], 1, 1, 1, 2); };
   f["conv2d.depthwise"] = [](Operands x) { return torch::conv2d(x[0], x[1], x[2], 1, 1, 1, 16); };
+  f["conv2d.depthwise.stride2"] = [](Operands x) { return torch::conv2d(x[0], x[1], x[2], 2, 1, 1, 16); };
+  f["conv2d.first"] = [](Operands x) { return torch::conv2d(x[0], x[1], x[2], 2, 3); };
+  f["conv2d.deep"] = f["conv2d.single"] = f["conv2d"];
+  f["conv2d.point"] = [](Operands x) { return torch::conv2d(x[0], x[1], x[2]); };
+  f["conv2d.point.stride2"] = [](Operands x) { return torch::conv2d(x[0], x[1], x[2], 2); };
   f["conv2d_relu"] = [](Operands x) { return torch::relu(torch::conv2d(x[0], x[1], x[2], 1, 1)); };
   f["conv_transpose2d"] = [](Operands x) { return torch::conv_transpose2d(x[0], x[1], x[2], 2, 1); };
   f["max_pool2d"] = [](Operands x) { return torch::max_pool2d(x[0], 2); };

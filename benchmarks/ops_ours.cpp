@@ -158,7 +158,14 @@ void add_images(std::map<std::string, Function>& f) {
   f["conv1d"] = [](Operands x) { return conv1d(x[0], x[1], x[2], {.padding = 2}); };
   f["conv2d"] = [](Operands x) { return conv2d(x[0], x[1], x[2], {.padding = 1}); };
   f["conv2d.stride2"] = [](Operands x) { return conv2d(x[0], x[1], x[2], {.stride = 2, .padding = 1}); };
+  f["conv2d.dilated"] = [](Operands x) { return conv2d(x[0], x[1], x[2], {.padding = 2, .dilation = 2}); };
+  f["conv2d.grouped"] = [](Operands x) { return conv2d(x[0], x[1], x[2], {.padding = 1, .groups = 2}); };
   f["conv2d.depthwise"] = [](Operands x) { return conv2d(x[0], x[1], x[2], {.padding = 1, .groups = 16}); };
+  f["conv2d.depthwise.stride2"] = [](Operands x) { return conv2d(x[0], x[1], x[2], {.stride = 2, .padding = 1, .groups = 16}); };
+  f["conv2d.first"] = [](Operands x) { return conv2d(x[0], x[1], x[2], {.stride = 2, .padding = 3}); };
+  f["conv2d.deep"] = f["conv2d.single"] = f["conv2d"];
+  f["conv2d.point"] = [](Operands x) { return conv2d(x[0], x[1], x[2]); };
+  f["conv2d.point.stride2"] = [](Operands x) { return conv2d(x[0], x[1], x[2], {.stride = 2}); };
   f["conv2d_relu"] = [](Operands x) { return conv2d_relu(x[0], x[1], x[2], {.padding = 1}); };
   f["conv_transpose2d"] = [](Operands x) { return conv_transpose2d(x[0], x[1], x[2], {.stride = 2, .padding = 1}); };
   f["max_pool2d"] = [](Operands x) { return max_pool2d(x[0], 2); };

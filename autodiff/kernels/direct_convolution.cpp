@@ -76,6 +76,8 @@ struct BufferConvolution {
 struct WeightView {
   const float* data;
   Index out, in, row, column, channels;
+
+  WeightView from(Index first) const { return {data + first, out, in, row, column, channels}; }
 };
 
 }  // namespace wengert::kernels
@@ -669,85 +671,106 @@ class BackwardPhases {
   std::size_t count_ = 0;
 };
 
-// Parts of a batch, each of which has buffers of its own: where nothing is summed over it, some for each thread, so that none waits long
-// for the last.
-Index parts_for_threads(Index batch) {
+// Parts of the groups of a batch, each of which has buffers of its own: where nothing is summed over it, some for each thread, so that none
+// waits long for the last.
+Index parts_for_threads(Index items) {
   constexpr Index kForEach = 4;
   const Index threads = usable_threads();
-  if (threads == 1 || batch == 0) return std::min(batch, Index(1));
-  return divided_up(batch, divided_up(batch, kForEach * threads));
+  if (threads == 1 || items == 0) return std::min(items, Index(1));
+  return divided_up(items, divided_up(items, kForEach * threads));
 }
-Range part_of_batch(Index batch, Index parts, Index part) { return {part * batch / parts, (part + 1) * batch / parts}; }
+Range part_of(Index count, Index parts, Index part) { return {part * count / parts, (part + 1) * count / parts}; }
+
+// One group of each image. Groups of images follow each other as images do.
+Convolution group_of(const Convolution& c) {
+  Convolution g = c;
+  g.in_channels /= c.groups;
+  g.out_channels /= c.groups;
+  g.groups = 1;
+  return g;
+}
 
 bool takes(const WindowAxis& axis) { return (axis.stride == 1 || axis.dilation == 1) && axis.padding <= (axis.kernel - 1) * axis.dilation; }
 
 }  // namespace
 
 bool is_direct(const Convolution& c) {
-  return c.groups == 1 && c.in_channels > 0 && takes(c.height) && takes(c.width) &&
-         (c.height.kernel * c.width.kernel > 1 || c.height.stride > 1 || c.width.stride > 1) && c.out_channels >= 8 && c.width.out >= 4;
+  return c.in_channels > 0 && takes(c.height) && takes(c.width) &&
+         (c.height.kernel * c.width.kernel > 1 || c.height.stride > 1 || c.width.stride > 1) && c.out_channels / c.groups >= 8 &&
+         c.width.out >= 4;
 }
 bool has_direct_data_gradient(const Convolution& c) {
-  return is_direct(c) && c.in_channels >= 8 && c.height.stride * c.width.stride <= static_cast<Index>(kMostPhases);
+  return is_direct(c) && c.in_channels / c.groups >= 8 && c.height.stride * c.width.stride <= static_cast<Index>(kMostPhases);
 }
 
-Index pooled_positions(const Convolution& c) { return c.height.out / 2 * (c.width.out / 2) * padded_channels(c.out_channels); }
+Index pooled_positions(const Convolution& c) {
+  return c.groups * (c.height.out / 2) * (c.width.out / 2) * padded_channels(c.out_channels / c.groups);
+}
 Index pooled_position(const Convolution& c, Index channel, Index row, Index column) {
-  return (row * (c.width.out / 2) + column) * padded_channels(c.out_channels) + channel;
+  const Index channels = c.out_channels / c.groups, group = channel / channels;
+  return ((group * (c.height.out / 2) + row) * (c.width.out / 2) + column) * padded_channels(channels) + channel % channels;
 }
 
 void direct_convolution(const Convolution& c, const ConvolutionTail& tail, const float* x, const float* weight, const float* bias, float* y,
                         std::uint8_t* at) {
-  const Buffers b(c);
-  Scratch<float> packed(b.forward.prepared_weights()), padded_bias(b.y_pixel);
-  WENGERT_BEST_TARGET(prepare_weights)(b.forward, weights_forward(c, weight), packed.data());
-  std::fill_n(padded_bias.data(), b.y_pixel, 0.0f);
-  if (bias) std::copy_n(bias, c.out_channels, padded_bias.data());
+  const Convolution g = group_of(c);
+  const Buffers b(g);
+  const Index weights = b.forward.prepared_weights();
+  Scratch<float> packed(c.groups * weights), padded_bias(c.groups * b.y_pixel);
+  std::fill_n(padded_bias.data(), c.groups * b.y_pixel, 0.0f);
+  for (Index k = 0; k < c.groups; ++k) {
+    WENGERT_BEST_TARGET(prepare_weights)(b.forward, weights_forward(g, weight + k * g.weight_size()), packed.data() + k * weights);
+    if (bias) std::copy_n(bias + k * g.out_channels, g.out_channels, padded_bias.data() + k * b.y_pixel);
+  }
   const Index height = tail.pool ? c.height.out / 2 : c.height.out, width = tail.pool ? c.width.out / 2 : c.width.out;
   const Index sums = c.height.out * c.width.out * b.y_pixel, pixels = height * width;
   const auto put_last = WENGERT_BEST_TARGET(put_channels_last);
   const auto put_first = WENGERT_BEST_TARGET(put_channels_first);
   const auto convolve = WENGERT_BEST_TARGET(convolve_buffer);
   const auto pool = WENGERT_BEST_TARGET(pool_with_relu);
-  const Index parts = parts_for_threads(c.batch);
+  const Index items = c.batch * c.groups, parts = parts_for_threads(items);
   parallel_blocks(parts, [&](Index part) {
     Scratch<float> buffer(b.x_size), results(sums + (tail.pool ? pixels * b.y_pixel : 0));
     Scratch<float> scratch(b.forward.scratch());
     std::fill_n(buffer.data(), b.x_size, 0.0f);
-    const Range images = part_of_batch(c.batch, parts, part);
-    for (Index n = images.first; n < images.last; ++n) {
-      put_last(x + n * c.image_size(), c.in_channels, c.height.in, c.width.in, b.inside_x(buffer.data(), c), c.in_channels,
-               b.x_width * c.in_channels);
-      convolve(b.forward, buffer.data(), packed.data(), padded_bias.data(), tail.relu && !tail.pool, results.data(), scratch.data());
+    const Range mine = part_of(items, parts, part);
+    for (Index item = mine.first; item < mine.last; ++item) {
+      const Index group = item % c.groups;
+      put_last(x + item * g.image_size(), g.in_channels, c.height.in, c.width.in, b.inside_x(buffer.data(), g), g.in_channels,
+               b.x_width * g.in_channels);
+      convolve(b.forward, buffer.data(), packed.data() + group * weights, padded_bias.data() + group * b.y_pixel, tail.relu && !tail.pool,
+               results.data(), scratch.data());
       float* last = results.data();
       if (tail.pool) {
         last += sums;
-        pool(results.data(), height, width, b.y_pixel, last, at + n * pooled_positions(c));
+        pool(results.data(), height, width, b.y_pixel, last, at + item * pooled_positions(g));
       }
-      put_first(last, pixels, b.y_pixel, c.out_channels, y + n * c.out_channels * pixels);
+      put_first(last, pixels, b.y_pixel, g.out_channels, y + item * g.out_channels * pixels);
     }
   });
 }
 
 void direct_gradients(const Convolution& c, const ConvolutionTail& tail, const float* x, const float* weight, const float* y,
                       const std::uint8_t* at, const float* y_bar, const ConvolutionGradients& gradients) {
-  const Buffers b(c);
+  const Convolution g = group_of(c);
+  const Buffers b(g);
   const Index height = tail.pool ? c.height.out / 2 : c.height.out, width = tail.pool ? c.width.out / 2 : c.width.out;
   const Index pixels = height * width, y_row = b.y_width * b.y_pixel;
-  const Index weights = gradients.weight ? b.forward.prepared_weights() : 0, sums = weights + b.y_pixel;
-  const Index parts =
-      gradients.weight || gradients.bias ? parts_of_batch(c.batch, sums, c.height.out * c.width.out) : parts_for_threads(c.batch);
+  const Index weights = gradients.weight ? b.forward.prepared_weights() : 0, group_sums = weights + b.y_pixel;
+  const Index sums = c.groups * group_sums;
+  // Sums are of whole images.
+  const bool has_sums = gradients.weight || gradients.bias;
+  const Index parts = has_sums ? parts_of_batch(c.batch, sums, c.height.out * c.width.out) : parts_for_threads(c.batch * c.groups);
   std::optional<BackwardPhases> backward;
-  if (gradients.x) backward.emplace(c, b, weight);
-  const Index x_pixel = padded_channels(c.in_channels);
-  Scratch<float> packed(backward ? backward->weights : 0), x_bias(gradients.x_bias ? x_pixel : 0),
+  if (gradients.x) backward.emplace(g, b, weight);
+  const Index x_pixel = padded_channels(g.in_channels), backward_weights = backward ? backward->weights : 0;
+  Scratch<float> packed(c.groups * backward_weights), x_bias(gradients.x_bias ? c.groups * x_pixel : 0),
       all_sums(std::max<Index>(parts, 1) * sums);
-  if (backward)
-    for (const GradientPhase& p : backward->all())
-      WENGERT_BEST_TARGET(prepare_weights)(p.convolution, p.weights, packed.data() + p.first_weight);
-  if (gradients.x_bias) {
-    std::fill_n(x_bias.data(), x_pixel, 0.0f);
-    std::copy_n(gradients.x_bias, c.in_channels, x_bias.data());
+  std::fill_n(x_bias.data(), gradients.x_bias ? c.groups * x_pixel : 0, 0.0f);
+  for (Index k = 0; backward && k < c.groups; ++k) {
+    for (const GradientPhase& p : backward->all()) WENGERT_BEST_TARGET(prepare_weights)
+    (p.convolution, p.weights.from(k * g.weight_size()), packed.data() + k * backward_weights + p.first_weight);
+    if (gradients.x_bias) std::copy_n(gradients.x_bias + k * g.in_channels, g.in_channels, x_bias.data() + k * x_pixel);
   }
   std::fill_n(all_sums.data(), parts == 0 ? sums : 0, 0.0f);
   const auto put_last = WENGERT_BEST_TARGET(put_channels_last);
@@ -758,46 +781,52 @@ void direct_gradients(const Convolution& c, const ConvolutionTail& tail, const f
   const auto add_weights = WENGERT_BEST_TARGET(add_weight_gradient);
   const auto add_bias = WENGERT_BEST_TARGET(add_channel_sums);
   parallel_blocks(parts, [&](Index part) {
-    Scratch<float> x_buffer(gradients.weight ? b.x_size : 0), y_buffer(b.y_size), turned(c.out_channels * pixels + pixels * b.y_pixel);
+    Scratch<float> x_buffer(gradients.weight ? b.x_size : 0), y_buffer(b.y_size), turned(g.out_channels * pixels + pixels * b.y_pixel);
     Scratch<float> x_bar(gradients.x ? c.height.in * c.width.in * x_pixel : 0),
         scratch(std::max(backward ? backward->scratch : 0, gradients.weight ? b.forward.scratch() : 0));
     if (gradients.weight) std::fill_n(x_buffer.data(), b.x_size, 0.0f);
     std::fill_n(y_buffer.data(), b.y_size, 0.0f);
-    std::fill_n(turned.data(), c.out_channels * pixels + pixels * b.y_pixel, 0.0f);
+    std::fill_n(turned.data(), g.out_channels * pixels + pixels * b.y_pixel, 0.0f);
     float* const my_sums = all_sums.data() + part * sums;
     std::fill_n(my_sums, sums, 0.0f);
     float* const inside = b.inside_y(y_buffer.data());
-    const Range images = part_of_batch(c.batch, parts, part);
-    for (Index n = images.first; n < images.last; ++n) {
-      const float* from = y_bar + n * c.out_channels * pixels;
+    const Range images = part_of(c.batch, parts, part);
+    const Range mine = has_sums ? Range{images.first * c.groups, images.last * c.groups} : part_of(c.batch * c.groups, parts, part);
+    for (Index item = mine.first; item < mine.last; ++item) {
+      const Index group = item % c.groups;
+      float* const sums_of_group = my_sums + group * group_sums;
+      const float* from = y_bar + item * g.out_channels * pixels;
       if (tail.pool) {
-        put_last(from, c.out_channels, height, width, turned.data(), b.y_pixel, width * b.y_pixel);
-        spread(turned.data(), at + n * pooled_positions(c), height, width, b.y_pixel, inside, y_row);
+        put_last(from, g.out_channels, height, width, turned.data(), b.y_pixel, width * b.y_pixel);
+        spread(turned.data(), at + item * pooled_positions(g), height, width, b.y_pixel, inside, y_row);
       } else {
         if (tail.relu) {
-          mask(y + n * c.out_channels * pixels, from, c.out_channels * pixels, turned.data());
+          mask(y + item * g.out_channels * pixels, from, g.out_channels * pixels, turned.data());
           from = turned.data();
         }
-        put_last(from, c.out_channels, height, width, inside, b.y_pixel, y_row);
+        put_last(from, g.out_channels, height, width, inside, b.y_pixel, y_row);
       }
-      if (gradients.bias) add_bias(inside, c.height.out, c.width.out, b.y_pixel, y_row, my_sums + weights);
+      if (gradients.bias) add_bias(inside, c.height.out, c.width.out, b.y_pixel, y_row, sums_of_group + weights);
       if (gradients.weight) {
-        put_last(x + n * c.image_size(), c.in_channels, c.height.in, c.width.in, b.inside_x(x_buffer.data(), c), c.in_channels,
-                 b.x_width * c.in_channels);
-        add_weights(b.forward, x_buffer.data(), inside, y_row, my_sums, scratch.data());
+        put_last(x + item * g.image_size(), g.in_channels, c.height.in, c.width.in, b.inside_x(x_buffer.data(), g), g.in_channels,
+                 b.x_width * g.in_channels);
+        add_weights(b.forward, x_buffer.data(), inside, y_row, sums_of_group, scratch.data());
       }
       if (gradients.x) {
         for (const GradientPhase& p : backward->all())
-          convolve(p.convolution, y_buffer.data(), packed.data() + p.first_weight, gradients.x_bias ? x_bias.data() : nullptr, false,
-                   x_bar.data() + p.first, scratch.data());
-        put_first(x_bar.data(), c.height.in * c.width.in, x_pixel, c.in_channels, gradients.x + n * c.image_size());
+          convolve(p.convolution, y_buffer.data(), packed.data() + group * backward_weights + p.first_weight,
+                   gradients.x_bias ? x_bias.data() + group * x_pixel : nullptr, false, x_bar.data() + p.first, scratch.data());
+        put_first(x_bar.data(), c.height.in * c.width.in, x_pixel, g.in_channels, gradients.x + item * g.image_size());
       }
     }
   });
   add_parts(all_sums.data() + sums, parts - 1, sums, sums, all_sums.data());
-  if (gradients.weight)
-    WENGERT_BEST_TARGET(finish_weight_gradient)(b.forward, all_sums.data(), weights_forward(c, nullptr), gradients.weight);
-  if (gradients.bias) std::copy_n(all_sums.data() + weights, c.out_channels, gradients.bias);
+  for (Index k = 0; k < c.groups; ++k) {
+    const float* const of_group = all_sums.data() + k * group_sums;
+    if (gradients.weight) WENGERT_BEST_TARGET(finish_weight_gradient)
+    (b.forward, of_group, weights_forward(g, nullptr), gradients.weight + k * g.weight_size());
+    if (gradients.bias) std::copy_n(of_group + weights, g.out_channels, gradients.bias + k * g.out_channels);
+  }
 }
 
 }  // namespace wengert::kernels

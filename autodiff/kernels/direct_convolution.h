@@ -12,14 +12,14 @@ struct ConvolutionTail {
   bool relu = false, pool = false;
 };
 
-/// Whether these functions take such a convolution and are faster than products of matrices: one group, a stride or a dilation along each
-/// dimension but not both, padding below what a window spans, no kernel of 1 x 1, and channels enough to fill vectors.
+/// Whether these functions take such a convolution and are faster than products of matrices: a stride or a dilation along each
+/// dimension but not both, padding below what a window spans, no kernel of 1 x 1, and channels enough in a group to fill vectors.
 bool is_direct(const Convolution& c);
 /// The same for the gradient of x; strides are at most 2, or 4 along one dimension.
 bool has_direct_data_gradient(const Convolution& c);
 
 /// Bytes of `at` for one image: where in its window each maximum stood (row * 2 + column), or 4 where relu let nothing through. Their
-/// order is (row, column, channel), with channels padded.
+/// order is (group, row, column, channel), with channels padded.
 Index pooled_positions(const Convolution& c);
 /// The place of one of them.
 Index pooled_position(const Convolution& c, Index channel, Index row, Index column);

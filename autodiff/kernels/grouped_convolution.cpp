@@ -5,10 +5,11 @@
 //
 //   y[i, j] += w[r, s] phase[i + r', j + s']     with the phase ((r dh) mod sh, (s dw) mod sw), r' = (r dh) / sh and s' = (s dw) / sw
 //
-// The elements of such a y beyond the width of an output are 0, or are not read. All positions of the kernel are added up in registers, some
-// vectors of y at a time. Both gradients are loops over the same places:
+// The elements of such a y beyond the width of an output are 0, or are not read. All positions of the kernel are added up in registers,
+// some vectors of y at a time. Both gradients are loops over the same places:
 //
-//   phase_bar[i, j] = sum of w[r, s] y_bar[i - r', j - s'] over the (r, s) of the phase,   w_bar[r, s] = sum of phase[i + r', j + s'] y_bar[i, j]
+//   phase_bar[i, j] = sum of w[r, s] y_bar[i - r', j - s'] over the (r, s) of the phase
+//   w_bar[r, s] = sum of phase[i + r', j + s'] y_bar[i, j]
 //
 // Products are not fused, and sums have a fixed order, so the bits are the same on every processor.
 #undef HWY_TARGET_INCLUDE

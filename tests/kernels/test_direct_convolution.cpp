@@ -39,6 +39,10 @@ Convolution spread(Convolution c, Index stride, Index across, Index dilation, In
   set(c.width, across, dilation_across);
   return c;
 }
+Convolution grouped(Convolution c, Index groups) {
+  c.groups = groups;
+  return c;
+}
 // The last row and column of results left out.
 Convolution shortened(Convolution c) {
   --c.height.out, --c.width.out;
@@ -67,6 +71,9 @@ std::vector<Convolution> all_sizes() {
           spread(sizes(2, 1, 16, 1, 30, 1, 4, 0), 1, 1, 1, 5),
           spread(sizes(1, 8, 8, 12, 11, 3, 3, 2), 2, 1, 1, 2),
           spread(sizes(1, 8, 8, 13, 11, 3, 3, 1), 1, 1, 2, 1),
+          grouped(sizes(2, 18, 34, 6, 7, 3, 3, 1), 2),
+          grouped(sizes(1, 96, 96, 6, 6, 3, 3, 1), 3),
+          grouped(spread(sizes(3, 32, 32, 9, 8, 3, 3, 1), 2, 2, 1, 1), 4),
           shortened(sizes(2, 9, 8, 6, 8, 3, 3, 1)),
           shortened(spread(sizes(2, 9, 8, 11, 13, 5, 5, 2), 2, 2, 1, 1)),
           sizes(2, 1, 16, 10, 12, 5, 5, 0),
@@ -95,18 +102,19 @@ struct Operands {
 
 // f(index of y, index of x, index of the weight) for everything that the formula multiplies.
 template <class F> void for_each_product(const Convolution& c, F&& f) {
+  const Index channels = c.in_channels / c.groups;
   for (Index n = 0; n < c.batch; ++n)
     for (Index o = 0; o < c.out_channels; ++o)
-      for (Index i = 0; i < c.height.out; ++i)
+      for (Index i = 0, first = o / (c.out_channels / c.groups) * channels; i < c.height.out; ++i)
         for (Index j = 0; j < c.width.out; ++j)
-          for (Index k = 0; k < c.in_channels; ++k)
+          for (Index k = 0; k < channels; ++k)
             for (Index r = 0; r < c.height.kernel; ++r)
               for (Index s = 0; s < c.width.kernel; ++s) {
                 const Index h = c.height.input(i, r), w = c.width.input(j, s);
                 if (h < 0 || w < 0 || h >= c.height.in || w >= c.width.in) continue;
                 f(static_cast<std::size_t>(((n * c.out_channels + o) * c.height.out + i) * c.width.out + j),
-                  static_cast<std::size_t>(((n * c.in_channels + k) * c.height.in + h) * c.width.in + w),
-                  static_cast<std::size_t>(((o * c.in_channels + k) * c.height.kernel + r) * c.width.kernel + s));
+                  static_cast<std::size_t>(((n * c.in_channels + first + k) * c.height.in + h) * c.width.in + w),
+                  static_cast<std::size_t>(((o * channels + k) * c.height.kernel + r) * c.width.kernel + s));
               }
 }
 
@@ -133,10 +141,10 @@ void check_near(const std::vector<float>& ours, const Doubles& expected, const s
 }
 
 std::string text(const Convolution& c) {
-  return std::to_string(c.in_channels) + " -> " + std::to_string(c.out_channels) + ", " + std::to_string(c.height.kernel) + " x " +
-         std::to_string(c.width.kernel) + " on " + std::to_string(c.height.in) + " x " + std::to_string(c.width.in) + ", strides " +
-         std::to_string(c.height.stride) + " and " + std::to_string(c.width.stride) + ", dilations " + std::to_string(c.height.dilation) +
-         " and " + std::to_string(c.width.dilation);
+  return std::to_string(c.in_channels) + " -> " + std::to_string(c.out_channels) + " in " + std::to_string(c.groups) + " groups, " +
+         std::to_string(c.height.kernel) + " x " + std::to_string(c.width.kernel) + " on " + std::to_string(c.height.in) + " x " +
+         std::to_string(c.width.in) + ", strides " + std::to_string(c.height.stride) + " and " + std::to_string(c.width.stride) +
+         ", dilations " + std::to_string(c.height.dilation) + " and " + std::to_string(c.width.dilation);
 }
 
 struct Results {
@@ -156,7 +164,7 @@ Results results_of(const Convolution& c, const Operands& o) {
 BOOST_AUTO_TEST_CASE(values_and_gradients_are_those_of_the_loops_on_every_instruction_set) {
   for (const Convolution& c : all_sizes()) {
     const Operands o(c);
-    BOOST_TEST(kernels::has_direct_data_gradient(c) == (c.in_channels >= 8 && c.width.out >= 4), text(c));
+    BOOST_TEST(kernels::has_direct_data_gradient(c) == (c.in_channels / c.groups >= 8 && c.width.out >= 4), text(c));
     const Doubles y = naive_sums(c, o);
     Doubles x_bar(o.x.size()), w_bar(o.weight.size()), b_bar(o.bias.size());
     for_each_product(c, [&](std::size_t at_y, std::size_t at_x, std::size_t at_w) {
@@ -180,7 +188,7 @@ BOOST_AUTO_TEST_CASE(values_and_gradients_are_those_of_the_loops_on_every_instru
 
 BOOST_AUTO_TEST_CASE(bits_do_not_depend_on_the_number_of_threads) {
   const Convolution plain = sizes(13, 9, 20, 8, 8, 3, 3, 1);
-  for (const Convolution& c : {plain, spread(plain, 2, 2, 1, 1), spread(plain, 1, 1, 2, 2)}) {
+  for (const Convolution& c : {plain, spread(plain, 2, 2, 1, 1), spread(plain, 1, 1, 2, 2), grouped(sizes(13, 16, 16, 8, 8, 3, 3, 1), 2)}) {
     const Operands o(c);
     set_num_threads(1);
     const Results one = results_of(c, o);
@@ -191,6 +199,36 @@ BOOST_AUTO_TEST_CASE(bits_do_not_depend_on_the_number_of_threads) {
     }
   }
   set_num_threads(1);
+}
+
+BOOST_AUTO_TEST_CASE(groups_are_pooled_like_convolutions_of_their_own) {
+  const Convolution c = grouped(sizes(2, 4, 24, 9, 10, 2, 3, 0), 2);
+  Convolution one = c;
+  one.batch = one.groups = 1, one.in_channels = 2, one.out_channels = 12;
+  const Operands o(c);
+  const auto pixels = static_cast<std::size_t>(c.height.out / 2 * (c.width.out / 2));
+  std::vector<float> y(48 * pixels), x_bar(o.x.size()), y_bar(o.y_bar.begin(), o.y_bar.begin() + static_cast<std::ptrdiff_t>(y.size()));
+  std::vector<std::uint8_t> at(static_cast<std::size_t>(c.batch * kernels::pooled_positions(c)));
+  kernels::direct_convolution(c, {true, true}, o.x.data(), o.weight.data(), o.bias.data(), y.data(), at.data());
+  kernels::direct_gradients(c, {true, true}, o.x.data(), o.weight.data(), nullptr, at.data(), y_bar.data(), {.x = x_bar.data()});
+  std::vector<float> y_of_one(12 * pixels), x_bar_of_one(static_cast<std::size_t>(one.image_size()));
+  std::vector<std::uint8_t> at_of_one(static_cast<std::size_t>(kernels::pooled_positions(one)));
+  for (std::size_t item = 0; item < 4; ++item) {
+    const std::size_t group = item % 2;
+    const float* const weight = o.weight.data() + group * static_cast<std::size_t>(one.weight_size());
+    kernels::direct_convolution(one, {true, true}, o.x.data() + item * x_bar_of_one.size(), weight, o.bias.data() + 12 * group,
+                                y_of_one.data(), at_of_one.data());
+    kernels::direct_gradients(one, {true, true}, nullptr, weight, nullptr, at_of_one.data(), y_bar.data() + item * y_of_one.size(),
+                              {.x = x_bar_of_one.data()});
+    BOOST_TEST(std::equal(y_of_one.begin(), y_of_one.end(), y.begin() + static_cast<std::ptrdiff_t>(item * y_of_one.size())));
+    BOOST_TEST(
+        std::equal(x_bar_of_one.begin(), x_bar_of_one.end(), x_bar.begin() + static_cast<std::ptrdiff_t>(item * x_bar_of_one.size())));
+    for (Index channel = 0; channel < 12; ++channel) {
+      const Index of_all = kernels::pooled_position(c, 12 * static_cast<Index>(group) + channel, 1, 2);
+      BOOST_TEST(at[item / 2 * static_cast<std::size_t>(kernels::pooled_positions(c)) + static_cast<std::size_t>(of_all)] ==
+                 at_of_one[static_cast<std::size_t>(kernels::pooled_position(one, channel, 1, 2))]);
+    }
+  }
 }
 
 BOOST_AUTO_TEST_CASE(pooling_takes_the_first_of_equal_maxima_and_keeps_nan) {
