@@ -2,6 +2,7 @@
 // Pooling with two spatial dimensions: maxima and means of windows, and their transposed maps.
 #include <cstdint>
 
+#include "autodiff/kernels/blocks.h"
 #include "autodiff/kernels/windows.h"
 
 namespace wengert::kernels {
@@ -11,7 +12,16 @@ namespace wengert::kernels {
 struct Pooling {
   Index planes = 0;
   WindowAxis height, width;
+
+  /// Elements of a plane of x, and of y.
+  Index plane_in() const { return height.in * width.in; }
+  Index plane_out() const { return height.out * width.out; }
 };
+
+/// f(first plane, last plane) for blocks of planes, over the thread pool.
+template <class F> void for_blocks_of_planes(const Pooling& p, F&& f) {
+  for_blocks_of(p.planes, cost::kCopy<double> * static_cast<double>(p.plane_in()), f);
+}
 
 // Each function writes all of its results; T is float or double. Planes are spread over the thread pool in blocks that depend on the sizes
 // alone, so the bits do not depend on num_threads().
