@@ -17,19 +17,22 @@ inline bool seem_to_overlap(const std::byte* to, const std::byte* from) {
   return behind > 0 && behind < 64;
 }
 
-/// Copies n >= 64 bytes from the end to the start, so that no load is close to the store before it.
-inline void copy_backwards(std::byte* to, const std::byte* from, std::size_t n) {
+/// Copies n >= 64 bytes, each line of 64 being read before the one ahead of it is written: no load is close to a store before it. (From
+/// the end to the start would do as well, but memory is read more slowly that way.)
+inline void copy_reading_ahead(std::byte* to, const std::byte* from, std::size_t n) {
   run_on_best_target([=]() __attribute__((always_inline)) {
     typedef char Line __attribute__((vector_size(64)));
-    Line first, line;
-    std::memcpy(&first, from, sizeof(Line));
-    for (std::size_t rest = n; rest > sizeof(Line);) {
-      rest -= sizeof(Line);
-      std::memcpy(&line, from + rest, sizeof(Line));
-      std::memcpy(to + rest, &line, sizeof(Line));
-      asm("" : "+r"(rest));  // or the compiler calls memcpy
+    Line line, next, last;
+    std::memcpy(&line, from, sizeof(Line));
+    std::memcpy(&last, from + n - sizeof(Line), sizeof(Line));
+    for (std::size_t at = sizeof(Line); at + sizeof(Line) <= n; at += sizeof(Line)) {
+      std::memcpy(&next, from + at, sizeof(Line));
+      asm("" : "+r"(at) : : "memory");  // or the compiler calls memcpy
+      std::memcpy(to + at - sizeof(Line), &line, sizeof(Line));
+      line = next;
     }
-    std::memcpy(to, &first, sizeof(Line));
+    std::memcpy(to + (n / sizeof(Line) - 1) * sizeof(Line), &line, sizeof(Line));
+    std::memcpy(to + n - sizeof(Line), &last, sizeof(Line));
   });
 }
 
@@ -38,7 +41,7 @@ inline void copy_bytes(std::byte* to, const std::byte* from, std::size_t n) {
   using Sixteen = std::array<std::byte, 16>;
   constexpr std::size_t kPart = sizeof(Sixteen), kLong = 1024;
   if (n < kPart || n > 4 * kPart) {
-    if (n > kLong && seem_to_overlap(to, from)) return copy_backwards(to, from, n);
+    if (n > kLong && seem_to_overlap(to, from)) return copy_reading_ahead(to, from, n);
     std::memcpy(to, from, n);
     return;
   }
