@@ -9,14 +9,15 @@
 namespace wengert::kernels {
 namespace {
 
-constexpr Index kBlock = 1024;  // elements of a block: of four operands, 32 KiB at most
+constexpr Index kBlock = 1024;       // elements of a block: of four operands, 32 KiB at most
+constexpr Index kTileBytes = 16384;  // of a tile of a transposed operand, whose lines should be long
 
 // Where one operand of a plane lies, `rows` rows of n elements.
 struct PlaneOperand {
   const std::byte* data;
   Index row_step, step;  // in elements
   Index size;            // of an element in bytes
-  std::byte* buffer;     // of kBlock elements
+  std::byte* buffer;     // of kTileBytes
 };
 
 // How a plane is cut into blocks.
@@ -48,9 +49,11 @@ void gather(const PlaneOperand& x, Index row, Index rows, Index column, Index co
 // Blocks that each operand's buffer can hold: whole rows, as many as there is room for, or parts of one; of operands that are transposed,
 // tiles, in which what is read together lies together.
 template <std::size_t N> Cut cut_of(const std::array<PlaneOperand, N>& x, Index rows, Index n) {
-  constexpr Index kTile = 64;
+  constexpr Index kTileRows = 16, kLongest = 256;
+  Index columns = kLongest;
+  for (const PlaneOperand& o : x) columns = std::min(columns, kTileBytes / (kTileRows * o.size));
   const auto transposed = [](const PlaneOperand& o) { return is_transposed(o.row_step, o.step); };
-  if (rows > 1 && n > kTile && std::any_of(x.begin(), x.end(), transposed)) return {kBlock / kTile, kTile};
+  if (rows > 1 && n > kBlock / kTileRows && std::any_of(x.begin(), x.end(), transposed)) return {kTileRows, std::min(n, columns)};
   if (rows > 1 && 2 * n <= kBlock) return {std::min(rows, kBlock / n), n};
   return {1, std::min(n, kBlock)};
 }
@@ -115,7 +118,7 @@ template <std::size_t N> void run(const Shape& shape, const StridedOperand* x, v
   Rows<static_cast<int>(N)>(shape, strides)
       .for_each_plane(
           loop.ns(y_size), [&](const auto& offset, Index rows, const auto& row_step, Index n, const auto& step, Index at, Index pitch) {
-            alignas(64) std::byte buffers[N][kBlock * 8];
+            alignas(64) std::byte buffers[N][kTileBytes];
             std::array<PlaneOperand, N> operands;
             for (std::size_t k = 0; k < N; ++k)
               operands[k] = {static_cast<const std::byte*>(x[k].data) + offset[k] * x[k].size, row_step[k], step[k], x[k].size, buffers[k]};
