@@ -305,6 +305,54 @@ template <class T> void multiply_by_dots(const Gemm<T>& g, const GemmBlock& bloc
     for (Index row = 0; row < block.rows; ++row) dot_tile<T, 1, 1>(g, block.row + row, j);
 }
 
+// Some rows of a small product. B has rows of kWidth elements; so has C, at a distance of c_row.
+template <class T, int kWidth, int kRows>
+HWY_INLINE void small_rows(const MatrixView<T>& a, Index k, const T* b, Index b_row, T* c, Index c_row) {
+  const hn::CappedTag<T, kWidth> d;
+  constexpr int kLanes = hn::MaxLanes(d);
+  for (int j = 0; j < kWidth; j += kLanes) {
+    hn::Vec<decltype(d)> sums[kRows];
+    HWY_UNROLL(4)
+    for (int r = 0; r < kRows; ++r) sums[r] = hn::Zero(d);
+    for (Index i = 0; i < k; ++i) {
+      const auto right = hn::LoadU(d, b + i * b_row + j);
+      HWY_UNROLL(4)
+      for (int r = 0; r < kRows; ++r) sums[r] = hn::MulAdd(hn::Set(d, a.data[r * a.row + i * a.column]), right, sums[r]);
+    }
+    HWY_UNROLL(4)
+    for (int r = 0; r < kRows; ++r) hn::StoreU(sums[r], d, c + r * c_row + j);
+  }
+}
+
+template <class T, int kWidth> void small_products_of(const SmallProducts<T>& p, Index first, Index last) {
+  constexpr Index kMost = kMostInSmallProducts;
+  alignas(64) T copy_of_b[kMost * kWidth] = {}, copy_of_c[kMost * kWidth];
+  const bool reads_b = p.b.column == 1 && p.n == kWidth, writes_c = p.n == kWidth;
+  const Index b_row = reads_b ? p.b.row : kWidth;
+  for (Index i = first; i < last; ++i) {
+    const T *a = p.a.data + i * p.a_step, *b = p.b.data + i * p.b_step;
+    if (!reads_b) {
+      for (Index row = 0; row < p.k; ++row)
+        for (Index j = 0; j < p.n; ++j) copy_of_b[row * kWidth + j] = b[row * p.b.row + j * p.b.column];
+      b = copy_of_b;
+    }
+    T* const result = p.c + i * p.m * p.n;
+    T* const c = writes_c ? result : copy_of_c;
+    Index row = 0;
+    for (; row + 4 <= p.m; row += 4)
+      small_rows<T, kWidth, 4>({a + row * p.a.row, p.a.row, p.a.column}, p.k, b, b_row, c + row * kWidth, kWidth);
+    for (; row < p.m; ++row) small_rows<T, kWidth, 1>({a + row * p.a.row, p.a.row, p.a.column}, p.k, b, b_row, c + row * kWidth, kWidth);
+    if (writes_c) continue;
+    for (row = 0; row < p.m; ++row)
+      for (Index j = 0; j < p.n; ++j) result[row * p.n + j] = copy_of_c[row * kWidth + j];
+  }
+}
+template <class T> void multiply_small(const SmallProducts<T>& p, Index first, Index last) {
+  if (p.n <= 4) return small_products_of<T, 4>(p, first, last);
+  if (p.n <= 8) return small_products_of<T, 8>(p, first, last);
+  small_products_of<T, kMostInSmallProducts>(p, first, last);
+}
+
 }  // namespace wengert::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -444,6 +492,10 @@ void gemm(Index m, Index n, Index k, const MatrixView<T>& a, const MatrixView<T>
   multiply<T>({m, n, k, a, b, nullptr, c, c_row, options});
 }
 
+template <class T> void small_products(const SmallProducts<T>& p, Index first, Index last) {
+  WENGERT_BEST_TARGET(multiply_small<T>)(p, first, last);
+}
+
 template <class T> void gemm_descent(Index m, Index n, Index k, const MatrixView<T>& a, const MatrixView<T>& b, T rate, T* c, Index c_row) {
   if (m == 0 || n == 0 || k == 0) return;
   multiply<T>({m, n, k, a, b, nullptr, c, c_row, {}, true, rate});
@@ -462,6 +514,7 @@ void gemm(Index m, const MatrixView<T>& a, const PackedMatrix<T>& b, T* c, Index
 
 #define WENGERT_INSTANTIATE(T)                                                                                              \
   template void gemm(Index, Index, Index, const MatrixView<T>&, const MatrixView<T>&, T*, Index, const ProductOptions<T>&); \
+  template void small_products(const SmallProducts<T>&, Index, Index);                                                      \
   template void gemm_descent(Index, Index, Index, const MatrixView<T>&, const MatrixView<T>&, T, T*, Index);                \
   template class PackedMatrix<T>;                                                                                           \
   template void gemm(Index, const MatrixView<T>&, const PackedMatrix<T>&, T*, Index, const ProductOptions<T>&);

@@ -46,11 +46,15 @@ template <class T> void multiply_batch(const Tensor& a, const Tensor& b, Tensor&
     return s;
   };
   // Small products are distributed over the threads; large ones are computed one by one, each by all threads.
-  constexpr double kCall = 40, kFlopsPerNs = std::is_same_v<T, float> ? 40 : 20, kSmall = 100'000;  // of a product, in nanoseconds
+  constexpr double kCall = 10, kFlopsPerNs = std::is_same_v<T, float> ? 40 : 20, kSmall = 100'000;  // of a product, in nanoseconds
   const double ns = kCall + 2 * static_cast<double>(m) * static_cast<double>(n) * static_cast<double>(k) / kFlopsPerNs;
   const Shape sa = batch_strides(a), sb = batch_strides(b);
   kernels::Rows<2>(batch, {&sa, &sb}).for_each([&](const auto& offset, Index rows, const auto& step) {
     const auto multiply = [&](Index first, Index last) {
+      if (kernels::are_small_products<T>(m, n, k)) {
+        const auto left = gemm_matrix<T>(a, offset[0]), right = gemm_matrix<T>(b, offset[1]);
+        return kernels::small_products<T>({m, n, k, left, right, step[0], step[1], out}, first, last);
+      }
       for (Index i = first; i < last; ++i)
         kernels::product<T>(m, n, k, gemm_matrix<T>(a, offset[0] + i * step[0]), gemm_matrix<T>(b, offset[1] + i * step[1]),
                             out + i * m * n, n);

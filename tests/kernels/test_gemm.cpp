@@ -214,6 +214,35 @@ BOOST_AUTO_TEST_CASE_TEMPLATE(bits_do_not_depend_on_the_way_of_a_product, T, Typ
   });
 }
 
+BOOST_AUTO_TEST_CASE_TEMPLATE(small_products_have_the_bits_of_single_ones, T, Types) {
+  constexpr Index kProducts = 3;
+  const auto check = [&](Index m, Index n, Index k, bool a_transposed, bool b_transposed, Index b_step) {
+    const std::vector<T> a = values<T>(kProducts * m * k, 1), b = values<T>(kProducts * k * n, 2);
+    std::vector<T> c(static_cast<std::size_t>(kProducts * m * n + 1), T(7)), expected = c;
+    const auto view = [](const T* data, Index rows, Index columns, bool transposed) {
+      return transposed ? kernels::MatrixView<T>{data, 1, rows} : kernels::MatrixView<T>{data, columns, 1};
+    };
+    for (Index i = 0; i < kProducts; ++i)
+      kernels::gemm<T>(m, n, k, view(a.data() + i * m * k, m, k, a_transposed), view(b.data() + i * b_step, k, n, b_transposed),
+                       expected.data() + i * m * n, n);
+    kernels::small_products<T>({m, n, k, view(a.data(), m, k, a_transposed), view(b.data(), k, n, b_transposed), m * k, b_step, c.data()},
+                               0, kProducts);
+    BOOST_TEST((c == expected), m << " x " << k << " x " << n << ", transposed " << a_transposed << " " << b_transposed);
+  };
+  on_every_isa([&] {
+    for (Index m = 1; m <= 16; m += m < 6 ? 1 : 5)
+      for (Index n = 1; n <= 16; n += n < 9 ? 1 : 3)
+        for (const Index k : {2, 3, 4, 5, 7, 8, 15, 16})
+          for (const bool a_transposed : {false, true})
+            for (const bool b_transposed : {false, true})
+              for (const Index b_step : {Index(0), k * n})
+                if (kernels::are_small_products<T>(m, n, k)) check(m, n, k, a_transposed, b_transposed, b_step);
+  });
+  BOOST_TEST(kernels::are_small_products<T>(16, 16, 16));
+  BOOST_TEST(!kernels::are_small_products<T>(17, 4, 4));
+  BOOST_TEST(!kernels::are_small_products<T>(1, 1, 4));
+}
+
 BOOST_AUTO_TEST_CASE_TEMPLATE(a_descent_has_the_bits_of_a_product_and_a_difference, T, Types) {
   constexpr T rate = T(0.3);
   set_num_threads(2);
