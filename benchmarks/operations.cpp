@@ -43,6 +43,7 @@ void add_functions(std::vector<OperationWork>& list) {
   list.push_back({"*.transposed", {kNumbers, kNumbers}});
   list.push_back({"exp.transposed", {kNumbers}});
   list.push_back({"pow.cube", {kNumbers}});
+  list.push_back({"pow.number", {kPositive}});
 }
 
 void add_logic(std::vector<OperationWork>& list) {

@@ -80,6 +80,7 @@ void add_functions(std::map<std::string, Function>& f) {
   f["/"] = [](Operands x) { return x[0] / x[1]; };
   f["pow"] = [](Operands x) { return torch::pow(x[0], x[1]); };
   f["pow.cube"] = [](Operands x) { return torch::pow(x[0], 3); };
+  f["pow.number"] = [](Operands x) { return torch::pow(x[0], -2.5); };
   f["maximum"] = [](Operands x) { return torch::maximum(x[0], x[1]); };
   f["minimum"] = [](Operands x) { return torch::minimum(x[0], x[1]); };
   f["atan2"] = [](Operands x) { return torch::atan2(x[0], x[1]); };

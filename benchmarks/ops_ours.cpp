@@ -29,6 +29,7 @@ void add_functions(std::map<std::string, Function>& f) {
   WENGERT_BINARY_FUNCTIONS(WENGERT_FUNCTION)
 #undef WENGERT_FUNCTION
   f["pow.cube"] = [](Operands x) { return pow(x[0], 3); };
+  f["pow.number"] = [](Operands x) { return pow(x[0], -2.5); };
   for (const char* variant : {"*.row", "*.column", "*.number"}) f[variant] = f["*"];
   f["*.transposed"] = [](Operands x) { return x[0] * transpose(x[1]); };
   f["exp.transposed"] = [](Operands x) { return exp(transpose(x[0])); };

@@ -4,6 +4,7 @@
 // A function has one loop, over rows whose elements lie behind each other in every operand. Where they do not (transposed operands, every
 // second element, rows of a few elements ...), elementwise_strided copies them to a small buffer block by block and runs the same loop on
 // the blocks.
+#include <algorithm>
 #include <array>
 #include <concepts>
 #include <cstddef>
@@ -100,6 +101,32 @@ template <class Y, class A, class B, class F> auto dense_loop(F f) {
   return [both, left, right](const ElementwiseRows& r) {
     if (r.repeated < 0) return both(r);
     return r.repeated == 0 ? left(r) : right(r);
+  };
+}
+
+/// The same, where the one element for a row is copied as often as a block has elements: for a function that the compiler does not turn
+/// into vectors where an operand is constant, as it then branches on conditions that are constant, too.
+template <class T, class F> auto dense_loop_of_copies(F f) {
+  const auto both = dense_loop_of<T, T, T>([f](Index n, T* __restrict to, const T* a, const T* b) __attribute__((always_inline)) {
+    for (Index i = 0; i < n; ++i) to[i] = static_cast<T>(f(a[i], b[i]));
+  });
+  return [both](const ElementwiseRows& r) {
+    if (r.repeated < 0) return both(r);
+    constexpr Index kBlock = 512;
+    const auto copied = static_cast<std::size_t>(r.repeated), other = 1 - copied;
+    std::array<T, kBlock> copies;
+    ElementwiseRows part;
+    part.x[copied] = copies.data();
+    for (Index row = 0; row < r.rows; ++row) {
+      std::fill_n(copies.begin(), std::min(r.n, kBlock), static_cast<const T*>(r.x[copied])[row * r.pitch[copied]]);
+      for (Index begin = 0; begin < r.n; begin += kBlock) {
+        part.n = std::min(r.n - begin, kBlock);
+        part.x[other] = static_cast<const T*>(r.x[other]) + row * r.pitch[other] + begin;
+        part.y = static_cast<T*>(r.y) + row * r.y_pitch + begin;
+        part.pitch[0] = part.pitch[1] = 0;
+        both(part);
+      }
+    }
   };
 }
 

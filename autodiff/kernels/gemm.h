@@ -34,8 +34,8 @@ template <class T> constexpr bool are_small_products(Index m, Index n, Index k) 
   const bool may_be_dots = (m <= 4 || n == 1) && k >= static_cast<Index>(64 / sizeof(T));  // or outer products, with a single term
   return std::max({m, n, k}) <= kMostInSmallProducts && k > 1 && (m > 1 || n > 1) && !may_be_dots;
 }
-  const bool may_be_dots = (m <= 4 || n == 1) && k >= static_cast<Index>(64 / sizeof(T));  // or outer products, with one term
-/// the C[i] are dense, and lie behind each other.
+/// C[i] = A[i] B[i] for i in [first, last), with the bits of gemm. A[i] and B[i] begin `a_step` and `b_step` elements after the ones
+/// before; the C[i] are dense, and lie behind each other.
 template <class T> struct SmallProducts {
   Index m, n, k;
   MatrixView<T> a, b;

@@ -308,6 +308,15 @@ template <class F> Tensor map(const F& f, const Tensor& x, Location site) {
   return record(Map<F>(f), site, {&x}, std::move(y));
 }
 
+/// The loop of a function of two operands.
+template <class F, class T, class Value> auto zip_loop(const Value& value) {
+  if constexpr (std::is_same_v<F, fn::Pow>) {
+    return kernels::dense_loop_of_copies<T>(on_elements<T>(value));
+  } else {
+    return kernels::dense_loop<T, T, T>(on_elements<T>(value));
+  }
+}
+
 template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Location site) {
   check_same_dtype(F::name, a, b);
   if (!(kIntegers<F> && a.dtype() == int64)) check_floating(F::name, a);
@@ -325,8 +334,7 @@ template <class F> Tensor zip(const F& f, const Tensor& a, const Tensor& b, Loca
       return record(Zip<F>(f), site, {&a, &b}, std::move(y));
     }
   }
-  floating_into(y, {&a, &b}, kernels::costing<Cost<F>>(kernels::dense_loop<float, float, float>(on_elements<float>(value))),
-                kernels::costing<Cost<F>>(kernels::dense_loop<double, double, double>(on_elements<double>(value))));
+  floating_into(y, {&a, &b}, kernels::costing<Cost<F>>(zip_loop<F, float>(value)), kernels::costing<Cost<F>>(zip_loop<F, double>(value)));
   return record(Zip<F>(f), site, {&a, &b}, std::move(y));
 }
 

@@ -1,6 +1,7 @@
 // Internal.
 // The bodies of block_kernels.h, for the sources that compile them for one type each.
 #pragma once
+#include <algorithm>
 #include <type_traits>
 
 #include "autodiff/kernels/target.h"
@@ -17,9 +18,11 @@
 namespace wengert::detail {
 
 /// Functions that are computed one lane at a time in float64, so that wider registers do not help their loops.
-template <class F> constexpr bool kCallsLibrary =
-    std::is_same_v<F, fn::Pow> || std::is_same_v<F, fn::Lgamma> || std::is_same_v<F, fn::Polygamma>;
+template <class F> constexpr bool kCallsLibrary = std::is_same_v<F, fn::Lgamma> || std::is_same_v<F, fn::Polygamma>;
 template <class T, class F> constexpr bool kGainsFromSimd = std::is_same_v<T, float> || !kCallsLibrary<F>;
+
+/// Functions whose loops compilers do not turn into SIMD where an operand is one number: they branch on its conditions.
+template <class F> constexpr bool kCopiesNumbers = std::is_same_v<F, fn::Pow>;
 
 /// each(i) for i < n; in blocks for which is_rare(i) holds nowhere usual(i) in its place, which compilers make SIMD of.
 template <class Rare, class Usual, class Each>
@@ -115,7 +118,7 @@ template <class F, int k> constexpr fn::Reads reads_of() {
   }
 }
 
-template <class T, class F, int k, int mode, bool first> struct ReverseBody {
+template <class T, class F, int k, int mode, bool first, bool has_sums = (mode >> k & 1) != 0> struct ReverseBody {
   WENGERT_INLINE static void run(const ReverseArguments<T>& x) {
     constexpr fn::Reads reads = reads_of<F, k>();
     // What is not read may lie outside every row: m stands in for it.
@@ -134,7 +137,7 @@ template <class T, class F, int k, int mode, bool first> struct ReverseBody {
       }
     };
     const auto part = [&](Index i) __attribute__((always_inline)) { return passed(i, straight_rule<F, k, T>(f, m[i], a[i], b[i], y[i])); };
-    if constexpr ((mode >> k & 1) != 0) {
+    if constexpr (has_sums) {
       T sums[kPartialSums] = {};
       Index i = 0;
       for (; i + kPartialSums <= x.n; i += kPartialSums)
@@ -174,6 +177,47 @@ template <class T, class F, int k, int mode, bool first> struct ReverseBody {
   }
 };
 
+// ---- numbers that are copied to as many elements as a few lanes have -----------------------------------------------------------------
+
+constexpr Index kCopies = 64;
+static_assert(kCopies % kPartialSums == 0);
+
+/// Calls each(first lane, how many) with operands[j] as an array where bit j of `mode` says that it is one number.
+template <int mode, class T, class Each>
+void for_lanes_with_copies(Index n, const T* const* numbers, const T** operands, const Each& each) {
+  T copies[2][kCopies];
+  for (int j = 0; j < 2; ++j)
+    if (mode >> j & 1) std::fill_n(copies[j], std::min(n, kCopies), *numbers[j]);
+  for (Index begin = 0; begin < n; begin += kCopies) {
+    for (int j = 0; j < 2; ++j) operands[j] = mode >> j & 1 ? copies[j] : numbers[j] + begin;
+    each(begin, std::min(n - begin, kCopies));
+  }
+}
+
+/// The loop of a function of two operands, by one that takes an array for each of them.
+template <class T, int mode> struct ForwardWithCopies {
+  template <ForwardLoop<T> loop> static void run(const ForwardArguments<T>& x) {
+    ForwardArguments<T> part = x;
+    for_lanes_with_copies<mode>(x.n, x.operands, part.operands, [&](Index begin, Index n) {
+      part.n = n;
+      part.y = x.y + begin;
+      loop(part);
+    });
+  }
+};
+template <class T, int mode, bool has_sums> struct ReverseWithCopies {
+  template <ReverseLoop<T> loop> static void run(const ReverseArguments<T>& x) {
+    ReverseArguments<T> part = x;
+    for_lanes_with_copies<mode>(x.n, x.operands, part.operands, [&](Index begin, Index n) {
+      part.n = n;
+      part.to = has_sums ? x.to : x.to + begin;
+      part.m = x.m + begin;
+      if (x.y) part.y = x.y + begin;
+      loop(part);
+    });
+  }
+};
+
 // ---- compiled for each instruction set ----------------------------------------------------------------------------------------------
 
 template <class Body, class Arguments> void run_baseline(const Arguments& x) { Body::run(x); }
@@ -196,6 +240,34 @@ template <class Body, class Arguments, bool simd> void (*loop_on(kernels::Isa is
   return run_baseline<Body, Arguments>;
 }
 
+/// The same by Copies::run.
+template <class Copies, class Body, class Arguments, bool simd> void (*copying_loop_on(kernels::Isa isa))(const Arguments&) {
+#if defined(__x86_64__) && defined(__GNUC__)
+  if constexpr (simd) {
+    if (isa == kernels::Isa::avx512) return Copies::template run<run_in_avx512<Body, Arguments>>;
+    if (isa == kernels::Isa::avx2) return Copies::template run<run_in_avx2<Body, Arguments>>;
+  }
+#endif
+  static_cast<void>(isa);
+  return Copies::template run<run_baseline<Body, Arguments>>;
+}
+
+template <class T, class F, int mode, bool simd> ForwardLoop<T> forward_loop(kernels::Isa isa) {
+  if constexpr (kCopiesNumbers<F> && mode != 0) {
+    return copying_loop_on<ForwardWithCopies<T, mode>, ForwardBody<T, F, 0>, ForwardArguments<T>, simd>(isa);
+  } else {
+    return loop_on<ForwardBody<T, F, mode>, ForwardArguments<T>, simd>(isa);
+  }
+}
+template <class T, class F, int k, int mode, bool first, bool simd> ReverseLoop<T> reverse_loop(kernels::Isa isa) {
+  if constexpr (kCopiesNumbers<F> && mode != 0) {
+    constexpr bool has_sums = (mode >> k & 1) != 0;
+    return copying_loop_on<ReverseWithCopies<T, mode, has_sums>, ReverseBody<T, F, k, 0, first, has_sums>, ReverseArguments<T>, simd>(isa);
+  } else {
+    return loop_on<ReverseBody<T, F, k, mode, first>, ReverseArguments<T>, simd>(isa);
+  }
+}
+
 template <class F> constexpr bool kHasSlope = requires { F::smooth; };
 template <> inline constexpr bool kHasSlope<fn::Where> = true;
 template <> inline constexpr bool kHasSlope<fn::Sign> = false;
@@ -208,14 +280,13 @@ template <class T, class F> void add_loops(BlockKernels<T>& to, kernels::Isa isa
   constexpr bool simd = kGainsFromSimd<T, F>;
   constexpr int operands = FunctionTraits<F>::operands, opcode = static_cast<int>(FunctionTraits<F>::opcode);
   const auto add_mode = [&]<int mode>(std::integral_constant<int, mode>) {
-    to.forward[opcode][mode] = loop_on<ForwardBody<T, F, mode>, ForwardArguments<T>, simd>(isa);
+    to.forward[opcode][mode] = forward_loop<T, F, mode, simd>(isa);
     const auto add_rule = [&]<int k>(std::integral_constant<int, k>) {
       constexpr bool sums = (mode >> k & 1) != 0;
       // A choice's rules read the condition alone.
       constexpr int its_mode = std::is_same_v<F, fn::Where> ? mode & (1 | 1 << k) : mode;
-      to.reverse[opcode][k][mode] = loop_on<ReverseBody<T, F, k, its_mode, false>, ReverseArguments<T>, simd>(isa);
-      if constexpr (!sums)
-        to.reverse_first[opcode][k][mode] = loop_on<ReverseBody<T, F, k, its_mode, true>, ReverseArguments<T>, simd>(isa);
+      to.reverse[opcode][k][mode] = reverse_loop<T, F, k, its_mode, false, simd>(isa);
+      if constexpr (!sums) to.reverse_first[opcode][k][mode] = reverse_loop<T, F, k, its_mode, true, simd>(isa);
     };
     if constexpr (std::is_same_v<F, fn::Where>) {
       add_rule(std::integral_constant<int, 1>());
