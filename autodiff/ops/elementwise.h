@@ -10,6 +10,7 @@
 // their own (elementwise_*.cpp).
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <type_traits>
 
@@ -194,17 +195,26 @@ template <class F> class Map : public ElementwiseOperation {
   [[no_unique_address]] F f_;
 };
 
-/// The exponent of a power if it is 1, 2 or 3 for all elements, where straight::pow is a product; else 0.
+/// The exponent of a power if it is one number for which straight::pow is a product or the inverse; else 0.
 inline int small_exponent(const Tensor& b) {
   if (b.size() != 1) return 0;
   const double exponent = b.element(0);
-  return exponent == 1 || exponent == 2 || exponent == 3 ? static_cast<int>(exponent) : 0;
+  return exponent >= -1 && exponent <= 4 && exponent == std::floor(exponent) ? static_cast<int>(exponent) : 0;
 }
 /// with(k) for the exponent as a constant, of which the compiler makes a product in the formulas of Pow.
 template <class With> auto with_exponent(int exponent, const With& with) {
-  if (exponent == 1) return with(std::integral_constant<int, 1>());
-  if (exponent == 2) return with(std::integral_constant<int, 2>());
-  return with(std::integral_constant<int, 3>());
+  switch (exponent) {
+    case -1:
+      return with(std::integral_constant<int, -1>());
+    case 1:
+      return with(std::integral_constant<int, 1>());
+    case 2:
+      return with(std::integral_constant<int, 2>());
+    case 3:
+      return with(std::integral_constant<int, 3>());
+    default:
+      return with(std::integral_constant<int, 4>());
+  }
 }
 /// y = a^exponent
 inline void write_small_powers(int exponent, const Tensor& a, Tensor& y) {

@@ -57,6 +57,45 @@ template <class T, class Finish> void sum_all_lines(const kernels::Lines& lines,
   }
 }
 
+// The dimensions of a dense tensor that are summed, by groups of neighbours, from the last group to the first.
+class SummedGroups {
+ public:
+  SummedGroups(const Shape& shape, const Shape& kept) : shape_(shape), kept_(kept), d_(shape.rank()), outer_(shape.size()) {}
+
+  // The lines of the next group, in what the groups before have left.
+  kernels::Lines next() {
+    for (; !is_summed(d_ - 1); --d_) inner_ *= shape_[d_ - 1], outer_ /= shape_[d_ - 1];
+    kernels::Lines lines{outer_, 1, inner_};
+    for (; d_ > 0 && (is_summed(d_ - 1) || shape_[d_ - 1] == 1); --d_) lines.n *= shape_[d_ - 1];
+    lines.outer = outer_ /= lines.n;
+    return lines;
+  }
+  bool is_done() const {
+    for (int d = 0; d < d_; ++d)
+      if (is_summed(d)) return false;
+    return true;
+  }
+
+ private:
+  bool is_summed(int d) const { return kept_[d] != shape_[d]; }
+
+  const Shape &shape_, &kept_;
+  int d_;  // the dimensions from here on are done
+  Index outer_, inner_ = 1;
+};
+
+// The sums of all groups, in double, as what a group leaves for the next one.
+template <class T> void sum_groups(const T* x, SummedGroups groups, double* sums) {
+  const auto into = [](double* to) {
+    return [to](Index i, double sum) __attribute__((always_inline)) { to[i] = sum; };
+  };
+  const kernels::Lines lines = groups.next();
+  if (groups.is_done()) return sum_all_lines(lines, x, into(sums));
+  const kernels::Scratch<double> left(lines.count());
+  sum_all_lines(lines, x, into(left.data()));
+  sum_groups<double>(left.data(), groups, sums);
+}
+
 enum class Result { sum, mean };
 
 // y = the sums or the means of x. (A sum is not divided by 1: the division would take longer than the additions where they are few.)
@@ -67,14 +106,18 @@ template <Result kResult, class T, class R> void sum_into(const Tensor& x, const
   };
   if (const auto lines = detail::lines_of(x, r.kept)) return sum_all_lines(*lines, x.data<T>(), finish);
   pool::Vector<detail::Wide<T>> sums(static_cast<std::size_t>(y.size()), detail::Wide<T>(0));
-  detail::for_each_reduced_row<T>(x, r, [&](const T* row, Index at, Index n, Index x_step, Index y_step) {
-    detail::Wide<T>* const to = sums.data() + at;
-    if (y_step == 0) {
-      *to += sum_row(row, n, x_step);
-    } else {
-      for (Index i = 0; i < n; ++i) to[i * y_step] += static_cast<detail::Wide<T>>(row[i * x_step]);
-    }
-  });
+  if (std::is_floating_point_v<T> && x.is_row_major() && x.size() > 0) {
+    if constexpr (std::is_floating_point_v<T>) sum_groups(x.data<T>(), SummedGroups(x.shape(), r.kept), sums.data());
+  } else {
+    detail::for_each_reduced_row<T>(x, r, [&](const T* row, Index at, Index n, Index x_step, Index y_step) {
+      detail::Wide<T>* const to = sums.data() + at;
+      if (y_step == 0) {
+        *to += sum_row(row, n, x_step);
+      } else {
+        for (Index i = 0; i < n; ++i) to[i * y_step] += static_cast<detail::Wide<T>>(row[i * x_step]);
+      }
+    });
+  }
   for (Index i = 0; i < y.size(); ++i) finish(i, sums[static_cast<std::size_t>(i)]);
 }
 

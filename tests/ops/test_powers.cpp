@@ -1,5 +1,6 @@
-// Powers with the exponents 1, 2 and 3, which are products.
+// Powers with the exponents -1, 1, 2, 3 and 4, which are the inverse and products.
 #include <autodiff/autodiff.h>
+#include <autodiff/tensor/random.h>
 
 #include <boost/test/unit_test.hpp>
 #include <cmath>
@@ -13,6 +14,8 @@ using namespace wengert::testing;
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity(), kNaN = std::numeric_limits<double>::quiet_NaN();
+
+constexpr int kExponents[] = {-1, 1, 2, 3, 4};
 
 Tensor bases(Dtype dtype) {
   return Tensor::from({0.0, -0.0, 1.0, -1.0, 0.3, -2.7, 1e-30, -1e20, 1e160, 5e-324, kInfinity, -kInfinity, kNaN, 3.0}, float64).to(dtype);
@@ -32,7 +35,7 @@ bool are_same(const Tensor& x, const Tensor& y) {
 // A tensor of exponents takes the formula for any exponent.
 BOOST_AUTO_TEST_CASE(a_number_as_exponent_gives_what_a_tensor_gives) {
   for (const Dtype dtype : {float32, float64})
-    for (const int k : {1, 2, 3}) {
+    for (const int k : kExponents) {
       const Tensor x = bases(dtype), exponents = Tensor::full(x.shape(), k, dtype), seed = Tensor::full(x.shape(), 0.7, dtype);
       BOOST_TEST(are_same(pow(x, k), pow(x, exponents)), "exponent " << k);
       const auto slope = [&](const auto& exponent) {
@@ -44,19 +47,31 @@ BOOST_AUTO_TEST_CASE(a_number_as_exponent_gives_what_a_tensor_gives) {
     }
 }
 
+BOOST_AUTO_TEST_CASE(values_are_those_of_the_c_library) {
+  const Tensor x = Generator(5).uniform({1000}, 0.1, 10, float64), x32 = x.to(float32);
+  for (const int k : kExponents) {
+    const Tensor y = pow(x, k), single = pow(x32, k);
+    for (Index i = 0; i < x.size(); ++i) {
+      const double expected = std::pow(x.element(i), k), of_single = std::pow(x32.element(i), k);
+      BOOST_TEST(std::abs(y.element(i) - expected) <= 2.42 * std::scalbn(1.0, std::ilogb(expected) - 52));
+      BOOST_TEST(std::abs(single.element(i) - of_single) <= 0.502 * std::scalbn(1.0, std::ilogb(of_single) - 23));
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(every_order_of_derivative) {
-  const Tensor x = Tensor::from({-1.3, 0.0, 0.4, 2.0}, float64);
-  for (const int k : {1, 2, 3}) {
+  for (const int k : kExponents) {
+    const Tensor x = Tensor::from({-1.3, k > 0 ? 0.0 : 0.5, 0.4, 2.0}, float64);
     const auto f = [k](const Tensor& x) { return sum(pow(x, k)); };
     Tape tape;
     const Tensor a = tape.variable(x);
     Tensor y = f(a);
     double factor = 1;
-    for (int order = 1; order <= 4; ++order) {  // also beyond k, where all are 0
+    for (int order = 1; order <= 5; ++order) {  // also beyond k, where all are 0
       factor *= k - order + 1;
       y = tape.differentiable_gradient(order == 1 ? y : sum(y), a);
       for (Index i = 0; i < x.size(); ++i) {
-        const double expected = order > k ? 0 : factor * std::pow(x.element(i), k - order);
+        const double expected = k > 0 && order > k ? 0 : factor * std::pow(x.element(i), k - order);
         BOOST_TEST(y.element(i) == expected, boost::test_tools::tolerance(1e-14));
       }
     }
@@ -65,7 +80,7 @@ BOOST_AUTO_TEST_CASE(every_order_of_derivative) {
 
 // Where the exponent is a variable too, the slope depends on it.
 BOOST_AUTO_TEST_CASE(mixed_derivatives_with_a_variable_exponent) {
-  for (const double k : {1.0, 2.0, 3.0}) {
+  for (const double k : kExponents) {
     Tape tape;
     const double x = 1.7;
     const Tensor a = tape.variable(Tensor::from({x}, float64)), b = tape.variable(Tensor::from({k}, float64));

@@ -1,4 +1,5 @@
 #include <autodiff/autodiff.h>
+#include <autodiff/tensor/random.h>
 #include <autodiff/transforms/gradcheck.h>
 
 #include <boost/test/unit_test.hpp>
@@ -60,6 +61,33 @@ BOOST_AUTO_TEST_CASE(sums_of_rows_of_any_length_and_of_few_columns) {
     for (Index columns = 1; columns < 10; ++columns)
       for (const Index rows : {2, 50, 77, 1000, 70'001}) check(rows, columns, dtype);
   }
+}
+
+// The same sums one dimension after the other.
+BOOST_AUTO_TEST_CASE(sums_over_dimensions_that_lie_apart) {
+  for (const Shape& shape : {Shape{3, 4, 5, 2}, Shape{2, 3, 1, 2, 4, 2}, Shape{1, 7, 1, 33, 1}, Shape{5, 1, 3, 1, 2, 9}, Shape{2, 0, 3, 4}})
+    for (const Dtype dtype : {float32, float64, int64}) {
+      const Index size = shape.size();
+      const Tensor x = reshape(Tensor::arange(0, static_cast<double>(size)), shape).to(dtype);
+      for (Index set = 1; set < Index(1) << shape.rank(); ++set) {
+        Dims dims;
+        Tensor expected = x;
+        double count = 1;
+        for (int d = 0; d < shape.rank(); ++d)
+          if (set >> d & 1) {
+            dims.push_back(d);
+            expected = sum(expected, d, {.keepdim = true});
+            count *= static_cast<double>(shape[d]);
+          }
+        BOOST_TEST_CONTEXT(to_string(shape) << ", dimensions " << to_string(dims) << ", " << to_string(dtype)) {
+          check_numbers(numbers(sum(x, dims, {.keepdim = true})), numbers(expected), 0);
+          BOOST_TEST((sum(x, dims, {.keepdim = true}).shape() == expected.shape()));
+          if (dtype != int64 && size > 0) check_numbers(numbers(mean(x, dims)), numbers(expected / count), 1e-6);
+        }
+      }
+    }
+  const Tensor x = Generator(3).uniform({2, 3, 2, 4}, -1, 1, float64);
+  BOOST_TEST(check_gradient([](const Tensor& v) { return square(sum(v, {0, 2})) + mean(exp(v), {0, 2}); }, {x}).passed());
 }
 
 BOOST_AUTO_TEST_CASE(the_sums_of_repeated_uses_add_up) {
