@@ -17,8 +17,8 @@ inline bool seem_to_overlap(const std::byte* to, const std::byte* from) {
   return behind > 0 && behind < 64;
 }
 
-/// Copies n >= 64 bytes, each line of 64 being read before the one ahead of it is written: no load is close to a store before it. (From
-/// the end to the start would do as well, but memory is read more slowly that way.)
+/// Copies n >= 64 bytes. Each line of 64 is read before the previous one is written, so no load is close to a store before it. (From the
+/// end to the start would do as well, but memory is read more slowly that way.)
 inline void copy_reading_ahead(std::byte* to, const std::byte* from, std::size_t n) {
   run_on_best_target([=]() __attribute__((always_inline)) {
     typedef char Line __attribute__((vector_size(64)));

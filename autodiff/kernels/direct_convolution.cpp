@@ -61,7 +61,8 @@ struct BufferConvolution {
   // Whether it is done by Winograd's minimal filtering.
   bool is_winograd() const {
     const auto fits = [](const BufferAxis& axis) {
-      return axis.kernel == 3 && (axis.results % 2 == 0 || axis.results > 4) && axis.first == 0 && axis.stride == 1 && axis.dilation == 1;
+      const bool overlaps_little = axis.results % 2 == 0 || axis.results > 4;
+      return axis.kernel == 3 && overlaps_little && axis.first == 0 && axis.stride == 1 && axis.dilation == 1;
     };
     const bool is_dense = result_pixel == padded_channels(out) && result_row == horizontal.results * result_pixel;
     return is_dense && fits(vertical) && fits(horizontal) && in >= 32 && out >= 32 && in % kVectorChannels == 0;
@@ -145,7 +146,7 @@ void convolve_directly(const BufferConvolution& b, const float* x, const float* 
           t.a_segment = across.dilation * b.in;
           t.b = weights + r * kernel_row;
           t.b_segment = b.in * width;
-          t.segments = row >= b.rows.first && row < b.rows.last ? across.kernel : 0;
+          t.segments = r < down.kernel && row >= b.rows.first && row < b.rows.last ? across.kernel : 0;
           t.steps = b.in;
         } else {
           const Index first = HWY_MAX(r, b.rows.first - top), last = HWY_MIN(HWY_MIN(r + at_once, down.kernel), b.rows.last - top);
@@ -236,8 +237,8 @@ void transform_pixels(const BufferConvolution& b, const float* x, Index first, I
   const Index row = b.buffer_width * b.in, plane = winograd_plane(b.in);
   const WinogradAxis down{b.vertical.results}, across{b.horizontal.results};
   for (Index t = 0; t < count; ++t) {
-    const Index i = (first + t) / across.tiles(), j = (first + t) % across.tiles();
-    const float* const from = x + down.first(i) * row + across.first(j) * b.in;
+    const Index tile_row = (first + t) / across.tiles(), tile_column = (first + t) % across.tiles();
+    const float* const from = x + down.first(tile_row) * row + across.first(tile_column) * b.in;
     for (Index i = 0; i < b.in; i += kLanes) {
       Vector columns[4][4];
       HWY_UNROLL(4)
@@ -557,7 +558,7 @@ HWY_AFTER_NAMESPACE();
 namespace wengert::kernels {
 namespace {
 
-constexpr std::size_t kMostPhases = 4;  // of the gradient of x; with larger strides, each has little to do
+constexpr Index kMostPhases = 4;  // of the gradient of x; with larger strides, each has little to do
 
 // The gradient of x along a dimension, in phases. Result q of a phase is the sum of y_bar[lowest + q - t dilation] times its weight t.
 struct GradientAxis {
@@ -568,7 +569,7 @@ struct GradientAxis {
   };
 
   explicit GradientAxis(const WindowAxis& axis) : axis(axis) {
-    for (Index a = 0; a < axis.stride; ++a) {
+    for (Index a = 0; a < std::min(axis.stride, axis.kernel); ++a) {  // later ones have no weights
       const Phase p = phase(a);
       if (p.weights == 0 || p.results == 0) continue;
       before = std::max(before, reach(p) - p.lowest);
@@ -667,7 +668,7 @@ class BackwardPhases {
   Index weights = 0, scratch = 0;  // elements of all phases, and of the largest
 
  private:
-  std::array<GradientPhase, kMostPhases> phases_{};
+  std::array<GradientPhase, static_cast<std::size_t>(kMostPhases)> phases_{};
   std::size_t count_ = 0;
 };
 
@@ -687,6 +688,8 @@ Convolution group_of(const Convolution& c) {
   g.in_channels /= c.groups;
   g.out_channels /= c.groups;
   g.groups = 1;
+  g.height = simplified(c.height);
+  g.width = simplified(c.width);
   return g;
 }
 
@@ -695,12 +698,13 @@ bool takes(const WindowAxis& axis) { return (axis.stride == 1 || axis.dilation =
 }  // namespace
 
 bool is_direct(const Convolution& c) {
-  return c.in_channels > 0 && takes(c.height) && takes(c.width) &&
+  return c.batch > 0 && c.in_channels > 0 && takes(c.height) && takes(c.width) &&
          (c.height.kernel * c.width.kernel > 1 || c.height.stride > 1 || c.width.stride > 1) && c.out_channels / c.groups >= 8 &&
          c.width.out >= 4;
 }
 bool has_direct_data_gradient(const Convolution& c) {
-  return is_direct(c) && c.in_channels / c.groups >= 8 && c.height.stride * c.width.stride <= static_cast<Index>(kMostPhases);
+  return is_direct(c) && c.in_channels / c.groups >= 8 && std::max(c.height.stride, c.width.stride) <= kMostPhases &&
+         c.height.stride * c.width.stride <= kMostPhases;
 }
 
 Index pooled_positions(const Convolution& c) {
@@ -718,8 +722,9 @@ void direct_convolution(const Convolution& c, const ConvolutionTail& tail, const
   const Index weights = b.forward.prepared_weights();
   Scratch<float> packed(c.groups * weights), padded_bias(c.groups * b.y_pixel);
   std::fill_n(padded_bias.data(), c.groups * b.y_pixel, 0.0f);
+  const auto prepare = WENGERT_BEST_TARGET(prepare_weights);
   for (Index k = 0; k < c.groups; ++k) {
-    WENGERT_BEST_TARGET(prepare_weights)(b.forward, weights_forward(g, weight + k * g.weight_size()), packed.data() + k * weights);
+    prepare(b.forward, weights_forward(g, weight + k * g.weight_size()), packed.data() + k * weights);
     if (bias) std::copy_n(bias + k * g.out_channels, g.out_channels, padded_bias.data() + k * b.y_pixel);
   }
   const Index height = tail.pool ? c.height.out / 2 : c.height.out, width = tail.pool ? c.width.out / 2 : c.width.out;
@@ -757,10 +762,11 @@ void direct_gradients(const Convolution& c, const ConvolutionTail& tail, const f
   const Index height = tail.pool ? c.height.out / 2 : c.height.out, width = tail.pool ? c.width.out / 2 : c.width.out;
   const Index pixels = height * width, y_row = b.y_width * b.y_pixel;
   const Index weights = gradients.weight ? b.forward.prepared_weights() : 0, group_sums = weights + b.y_pixel;
-  const Index sums = c.groups * group_sums;
   // Sums are of whole images.
   const bool has_sums = gradients.weight || gradients.bias;
+  const Index sums = has_sums ? c.groups * group_sums : 0;
   const Index parts = has_sums ? parts_of_batch(c.batch, sums, c.height.out * c.width.out) : parts_for_threads(c.batch * c.groups);
+  const auto prepare = WENGERT_BEST_TARGET(prepare_weights);
   std::optional<BackwardPhases> backward;
   if (gradients.x) backward.emplace(g, b, weight);
   const Index x_pixel = padded_channels(g.in_channels), backward_weights = backward ? backward->weights : 0;
@@ -768,8 +774,8 @@ void direct_gradients(const Convolution& c, const ConvolutionTail& tail, const f
       all_sums(std::max<Index>(parts, 1) * sums);
   std::fill_n(x_bias.data(), gradients.x_bias ? c.groups * x_pixel : 0, 0.0f);
   for (Index k = 0; backward && k < c.groups; ++k) {
-    for (const GradientPhase& p : backward->all()) WENGERT_BEST_TARGET(prepare_weights)
-    (p.convolution, p.weights.from(k * g.weight_size()), packed.data() + k * backward_weights + p.first_weight);
+    for (const GradientPhase& p : backward->all())
+      prepare(p.convolution, p.weights.from(k * g.weight_size()), packed.data() + k * backward_weights + p.first_weight);
     if (gradients.x_bias) std::copy_n(gradients.x_bias + k * g.in_channels, g.in_channels, x_bias.data() + k * x_pixel);
   }
   std::fill_n(all_sums.data(), parts == 0 ? sums : 0, 0.0f);
@@ -820,11 +826,12 @@ void direct_gradients(const Convolution& c, const ConvolutionTail& tail, const f
       }
     }
   });
+  if (!has_sums) return;
+  const auto finish = WENGERT_BEST_TARGET(finish_weight_gradient);
   add_parts(all_sums.data() + sums, parts - 1, sums, sums, all_sums.data());
   for (Index k = 0; k < c.groups; ++k) {
     const float* const of_group = all_sums.data() + k * group_sums;
-    if (gradients.weight) WENGERT_BEST_TARGET(finish_weight_gradient)
-    (b.forward, of_group, weights_forward(g, nullptr), gradients.weight + k * g.weight_size());
+    if (gradients.weight) finish(b.forward, of_group, weights_forward(g, nullptr), gradients.weight + k * g.weight_size());
     if (gradients.bias) std::copy_n(of_group + weights, g.out_channels, gradients.bias + k * g.out_channels);
   }
 }

@@ -12,8 +12,9 @@ struct ConvolutionTail {
   bool relu = false, pool = false;
 };
 
-/// Whether these functions take such a convolution and are faster than products of matrices: a stride or a dilation along each
-/// dimension but not both, padding below what a window spans, no kernel of 1 x 1, and channels enough in a group to fill vectors.
+/// Whether these functions take such a convolution and are faster than products of matrices: a stride or a dilation along each dimension
+/// but not both, padding below what a window spans, no 1 x 1 kernel without a stride, and enough channels in a group and results in a row
+/// to fill tiles.
 bool is_direct(const Convolution& c);
 /// The same for the gradient of x; strides are at most 2, or 4 along one dimension.
 bool has_direct_data_gradient(const Convolution& c);

@@ -28,10 +28,10 @@ template <class T> struct ProductOptions {
 template <class T> void gemm(Index m, Index n, Index k, const MatrixView<T>& a, const MatrixView<T>& b, T* c, Index c_row,
                              const ProductOptions<T>& options = {});
 
-/// Whether products of this size are small_products: to call gemm for each would take several times as long as to multiply.
-inline constexpr Index kMostInSmallProducts = 16;  // rows, columns and terms
+inline constexpr Index kMostInSmallProducts = 16;  ///< rows, columns and terms
+/// Whether products of this size are for small_products: to call gemm for each would take several times as long as to multiply.
 template <class T> constexpr bool are_small_products(Index m, Index n, Index k) {
-  const bool may_be_dots = (m <= 4 || n == 1) && k >= static_cast<Index>(64 / sizeof(T));  // or outer products, with a single term
+  const bool may_be_dots = (m <= 4 || n == 1) && k >= static_cast<Index>(64 / sizeof(T));  // way_of() in gemm.cpp; k = 1: an outer product
   return std::max({m, n, k}) <= kMostInSmallProducts && k > 1 && (m > 1 || n > 1) && !may_be_dots;
 }
 /// C[i] = A[i] B[i] for i in [first, last), with the bits of gemm. A[i] and B[i] begin `a_step` and `b_step` elements after the ones
@@ -44,7 +44,7 @@ template <class T> struct SmallProducts {
 };
 template <class T> void small_products(const SmallProducts<T>& p, Index first, Index last);
 
-/// C -= rate * (A B), where each element of A B is rounded before, as if it had been stored. k is at most most_descent_depth.
+/// C -= rate * (A B), where each element of A B is rounded before, as if it had been stored. k is at most kMaxDescentDepth.
 template <class T> void gemm_descent(Index m, Index n, Index k, const MatrixView<T>& a, const MatrixView<T>& b, T rate, T* c, Index c_row);
 inline constexpr Index kMaxDescentDepth = 264;
 

@@ -1,5 +1,6 @@
 // The maxima of windows. A vector of neighbouring outputs of a row is computed at a time, in registers, so what the vectors read must
-// exist: a plane with padding, or with rows too short for a vector, is copied first, between columns of -inf, which are never larger.
+// exist: a plane with padding, with rows too short for a vector, or with a large stride is copied first, between columns of -inf, which are
+// never larger.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "autodiff/kernels/max_pool.cpp"
 #include "autodiff/kernels/simd.h"
@@ -18,28 +19,41 @@
 #define WENGERT_MAX_POOL_ONCE
 namespace wengert::kernels {
 
-// Lanes of the longest vector of any target, of float.
-inline constexpr Index kMostLanes = 16;
-
 // What is pooled, and what positions are written as; void: none are.
 template <class T, class P> struct PooledTypes {
   using Element = T;
   using Position = P;
 };
 
+// Lanes of the longest vector of any target, of float.
+inline constexpr Index kMostLanes = 16;
+// Up to this stride, vectors are split when they are read; with a larger one, a row is copied to phases (phases.h).
+inline constexpr Index kMostSplit = 4;
+
 // How the planes of x are read.
 struct PooledPlane {
-  explicit PooledPlane(const WindowAxis& width) {
-    // With stride 2, vectors of pairs are read; without a dilation, both elements of a pair belong to the window.
-    const Index last = width.kernel - 1, in_window = width.stride != 2    ? last * width.dilation
-                                                     : width.dilation > 1 ? last * width.dilation + 1
-                                                                          : last | 1;
-    const Index read = (std::max(width.out, kMostLanes) - 1) * width.stride + in_window + 1;
+  explicit PooledPlane(const WindowAxis& width) : width(width), has_phases(width.stride > kMostSplit) {
+    const Index results = std::max(width.out, kMostLanes), last = width.kernel - 1;
+    if (has_phases) {
+      phase = results + last * width.dilation / width.stride;
+      pitch = width.stride * phase;
+      is_copied = true;
+      return;
+    }
+    // So many neighbours are read at once; without a dilation, all of them may belong to the window.
+    const Index together = width.stride;
+    const Index in_window = (width.dilation == 1 ? last / together * together : last * width.dilation) + together;
+    const Index read = (results - 1) * width.stride + in_window;
     is_copied = width.padding > 0 || read > width.in;
     pitch = is_copied ? std::max(read, width.padding + width.in) : width.in;
   }
-  bool is_copied;
-  Index pitch;  // from row to row
+  // Where the elements at position s of the windows begin in a row of phases.
+  Index offset(Index s) const { return s * width.dilation % width.stride * phase + s * width.dilation / width.stride; }
+
+  WindowAxis width;
+  bool has_phases, is_copied = false;
+  Index phase = 0;  // elements of one
+  Index pitch = 0;  // from row to row
 };
 
 }  // namespace wengert::kernels
@@ -63,24 +77,36 @@ template <class D> struct Running {
   }
 };
 
-// The running maxima of a vector of outputs over a row of their windows, which begins at `row`.
-template <int known_stride, class D, class T>
-HWY_INLINE void take_row(D d, const WindowAxis& width, const T* row, Index position, Running<D>& running) {
-  const Index kernel = width.kernel, dilation = width.dilation;
-  if constexpr (known_stride == 1) {
-    for (Index s = 0; s < kernel; ++s) running.take(hn::LoadU(d, row + s * dilation), position + s);
-  } else if constexpr (known_stride == 2) {
-    const bool are_pairs = dilation == 1;
-    for (Index s = 0; s < kernel; ++s) {
-      hn::Vec<D> even, odd;
-      hn::LoadInterleaved2(d, row + s * dilation, even, odd);
-      running.take(even, position + s);
-      if (are_pairs && s + 1 < kernel) running.take(odd, position + ++s);
-    }
+// Vectors of the elements that lie kStride apart from p, p + 1, ...
+template <int kStride, class D> HWY_INLINE void load_split(D d, const hn::TFromD<D>* p, hn::Vec<D>* v) {
+  if constexpr (kStride == 2) {
+    hn::LoadInterleaved2(d, p, v[0], v[1]);
+  } else if constexpr (kStride == 3) {
+    hn::LoadInterleaved3(d, p, v[0], v[1], v[2]);
   } else {
-    const hn::RebindToSigned<D> integers;
-    const auto steps = hn::Mul(hn::Iota(integers, 0), hn::Set(integers, static_cast<hn::TFromD<decltype(integers)>>(width.stride)));
-    for (Index s = 0; s < kernel; ++s) running.take(hn::GatherIndex(d, row + s * dilation, steps), position + s);
+    hn::LoadInterleaved4(d, p, v[0], v[1], v[2], v[3]);
+  }
+}
+
+// The running maxima of a vector of outputs over a row of their windows, which begins at `row`. kStride is 0 for phases, which begin at
+// the offsets.
+template <int kStride, class D, class T>
+HWY_INLINE void take_row(D d, const WindowAxis& width, const Index* offsets, const T* row, Index position, Running<D>& running) {
+  const Index kernel = width.kernel, dilation = width.dilation;
+  if constexpr (kStride == 0) {
+    for (Index s = 0; s < kernel; ++s) running.take(hn::LoadU(d, row + offsets[s]), position + s);
+  } else if constexpr (kStride == 1) {
+    for (Index s = 0; s < kernel; ++s) running.take(hn::LoadU(d, row + s * dilation), position + s);
+  } else {
+    const Index step = dilation == 1 ? kStride : 1;
+    for (Index s = 0; s < kernel; s += step) {
+      hn::Vec<D> v[kStride];
+      load_split<kStride>(d, row + s * dilation, v);
+      running.take(v[0], position + s);
+      HWY_UNROLL(4)
+      for (int k = 1; k < kStride; ++k)
+        if (k < step && s + k < kernel) running.take(v[k], position + s + k);
+    }
   }
 }
 
@@ -90,21 +116,22 @@ template <class Where> HWY_INLINE void place_infinities(const WindowAxis& width,
     if (where[k] < 0) where[k] = static_cast<Where>(first_row * width.kernel + unpadded(width, output + k).first);
 }
 
-template <int known_stride, class T, class Position>
-HWY_INLINE void pool_rows(const Pooling& p, const T* plane, Index pitch, T* y, Position* at) {
+template <int kStride, class T, class Position>
+HWY_INLINE void pool_rows(const Pooling& p, const PooledPlane& form, const Index* offsets, const T* plane, T* y, Position* at) {
   const hn::ScalableTag<T> d;
   const hn::RebindToSigned<decltype(d)> integers;
-  constexpr Index kLanes = hn::MaxLanes(d);
-  const WindowAxis& width = p.width;
+  constexpr Index kLanes = hn::MaxLanes(d), kStep = kStride == 0 ? 1 : kStride;
+  const WindowAxis& width = form.width;
+  const Index pitch = form.pitch;
   for (Index i = 0; i < p.height.out; ++i, y += width.out) {
     const Range rows = unpadded(p.height, i);
     const T* const top = plane + p.height.input(i, rows.first) * pitch;
     for (Index next = 0; next < width.out; next += kLanes) {
       const Index j = HWY_MIN(next, HWY_MAX(width.out - kLanes, Index(0)));  // the last ones once more
-      Running<decltype(hn::ScalableTag<T>())> running{hn::Set(d, -std::numeric_limits<T>::infinity()), hn::Set(integers, -1)};
-      const T* row = top + j * width.stride;
+      Running<hn::ScalableTag<T>> running{hn::Set(d, -std::numeric_limits<T>::infinity()), hn::Set(integers, -1)};
+      const T* row = top + j * kStep;
       for (Index r = rows.first; r < rows.last; ++r, row += p.height.dilation * pitch)
-        take_row<known_stride>(d, width, row, r * width.kernel, running);
+        take_row<kStride>(d, width, offsets, row, r * width.kernel, running);
       const Index n = HWY_MIN(kLanes, width.out - j);
       if (n == kLanes) {
         hn::StoreU(running.best, d, y + j);
@@ -117,7 +144,7 @@ HWY_INLINE void pool_rows(const Pooling& p, const T* plane, Index pitch, T* y, P
         hn::TFromD<decltype(integers)> where[kLanes];
         hn::StoreU(running.where, integers, where);
         if (!hn::AllFalse(integers, hn::Lt(running.where, hn::Zero(integers)))) place_infinities(width, rows.first, j, where, n);
-        if (n == kLanes) {
+        if (n == kLanes) {  // a loop of known length
           for (Index k = 0; k < kLanes; ++k) at[i * width.out + j + k] = static_cast<Position>(where[k]);
         } else {
           for (Index k = 0; k < n; ++k) at[i * width.out + j + k] = static_cast<Position>(where[k]);
@@ -129,25 +156,39 @@ HWY_INLINE void pool_rows(const Pooling& p, const T* plane, Index pitch, T* y, P
 
 // y of a plane, and `at` if there are positions.
 template <class Types, class T = typename Types::Element, class Position = typename Types::Position>
-void pool_plane(const Pooling& p, const T* plane, Index pitch, T* y, Position* at) {
-  switch (p.width.stride) {
+void pool_plane(const Pooling& p, const PooledPlane& form, const Index* offsets, const T* plane, T* y, Position* at) {
+  switch (form.width.stride) {
     case 1:
-      return pool_rows<1>(p, plane, pitch, y, at);
+      return pool_rows<1>(p, form, offsets, plane, y, at);
     case 2:
-      return pool_rows<2>(p, plane, pitch, y, at);
+      return pool_rows<2>(p, form, offsets, plane, y, at);
+    case 3:
+      return pool_rows<3>(p, form, offsets, plane, y, at);
+    case 4:
+      return pool_rows<4>(p, form, offsets, plane, y, at);
     default:
-      return pool_rows<0>(p, plane, pitch, y, at);
+      return pool_rows<0>(p, form, offsets, plane, y, at);
   }
 }
 
-template <class T> void copy_plane(const Pooling& p, const T* x, T* to, Index pitch) {
+// Copies the elements of a plane to where they are read; what is padding there is not written.
+template <class T> void copy_plane(const Pooling& p, const PooledPlane& form, const T* x, T* to) {
   const hn::ScalableTag<T> d;
   constexpr Index kLanes = hn::MaxLanes(d);
-  const Index n = p.width.in;
-  for (Index h = 0; h < p.height.in; ++h, x += n, to += pitch) {
+  const Index n = p.width.in, padding = form.width.padding, stride = form.width.stride;
+  for (Index h = 0; h < p.height.in; ++h, x += n, to += form.pitch) {
+    if (form.has_phases) {
+      const Index phases = HWY_MIN(stride, (form.width.kernel - 1) * form.width.dilation + 1);
+      for (Index a = 0; a < phases; ++a) {
+        const Index first = HWY_MAX(divided_up(padding - a, stride), Index(0));
+        const Index last = HWY_MIN(divided_up(n + padding - a, stride), form.phase);
+        for (Index i = first; i < last; ++i) to[a * form.phase + i] = x[i * stride + a - padding];
+      }
+      continue;
+    }
     Index w = 0;
-    for (; w + kLanes <= n; w += kLanes) hn::StoreU(hn::LoadU(d, x + w), d, to + w);
-    for (; w < n; ++w) to[w] = x[w];
+    for (; w + kLanes <= n; w += kLanes) hn::StoreU(hn::LoadU(d, x + w), d, to + padding + w);
+    for (; w < n; ++w) to[padding + w] = x[w];
   }
 }
 
@@ -159,7 +200,9 @@ namespace wengert::kernels {
 
 template <class T, class Position> static void pool_planes(const Pooling& p, const T* x, T* y, Position* at) {
   using Types = PooledTypes<T, Position>;
-  const PooledPlane form(p.width);
+  const PooledPlane form(simplified(p.width));
+  const Scratch<Index> offsets(form.has_phases ? p.width.kernel : 0);
+  for (Index s = 0; form.has_phases && s < p.width.kernel; ++s) offsets.data()[s] = form.offset(s);
   const auto copy = WENGERT_BEST_TARGET(copy_plane<T>);
   const auto pool = WENGERT_BEST_TARGET(pool_plane<Types>);
   for_blocks_of_planes(p, [&](Index first, Index last) {
@@ -169,14 +212,12 @@ template <class T, class Position> static void pool_planes(const Pooling& p, con
     for (Index n = first; n < last; ++n) {
       const T* from = x + n * p.plane_in();
       if (form.is_copied) {
-        copy(p, from, plane.data() + p.width.padding, form.pitch);
+        copy(p, form, from, plane.data());
         from = plane.data();
       }
-      if constexpr (std::is_void_v<Position>) {
-        pool(p, from, form.pitch, y + n * p.plane_out(), nullptr);
-      } else {
-        pool(p, from, form.pitch, y + n * p.plane_out(), at + n * p.plane_out());
-      }
+      Position* positions = at;
+      if constexpr (!std::is_void_v<Position>) positions += n * p.plane_out();
+      pool(p, form, offsets.data(), from, y + n * p.plane_out(), positions);
     }
   });
 }

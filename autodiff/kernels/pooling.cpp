@@ -1,8 +1,6 @@
 #include "autodiff/kernels/pooling.h"
 
 #include <algorithm>
-#include <limits>
-#include <type_traits>
 
 #include "autodiff/kernels/blocks.h"
 #include "autodiff/kernels/lines.h"

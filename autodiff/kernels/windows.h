@@ -16,6 +16,13 @@ struct WindowAxis {
   Index input(Index i, Index k) const { return i * stride - padding + k * dilation; }
 };
 
+/// The same windows with a stride of 1 if there is only one, and a dilation of 1 if it has only one position: both may be huge then.
+inline WindowAxis simplified(WindowAxis axis) {
+  if (axis.out == 1) axis.stride = 1;
+  if (axis.kernel == 1) axis.dilation = 1;
+  return axis;
+}
+
 /// Positions first, first + 1, ... before last.
 struct Range {
   Index first, last;

@@ -121,6 +121,8 @@ void add_at(Tensor& y, int dim, const Tensor& index, Positions positions, const 
     if constexpr (std::is_floating_point_v<T>)
       if (positions == Positions::list) return kernels::add_slices(slices_of(y.shape(), dim), list_of(index), from, to);
     const PositionsInX in_y(y.strides(), dim, index, positions, s.shape());
+    if (s.shape()[dim] == 1)  // no element of y has more than one term
+      return in_y.for_each(check, [=](Index at, Index k) { to[at] = static_cast<T>(to[at] + from[k]); });
     in_y.for_each_strip(check, [=, n = y.shape()[dim]](auto l) {
       if constexpr (std::is_same_v<T, float>) {
         add_strip(l, n, from, to);

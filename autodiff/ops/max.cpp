@@ -6,7 +6,9 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
 
+#include "autodiff/kernels/blocks.h"
 #include "autodiff/kernels/extremes.h"
 #include "autodiff/kernels/lines.h"
 #include "autodiff/ops/reduction.h"
@@ -31,6 +33,20 @@ template <class T> bool beats(Extreme e, T candidate, T best) {
 void check_not_empty(const char* name, Extreme e, const Tensor& x, const detail::Reduced& r) {
   if (r.count == 0 && r.dropped.size() > 0)
     throw ShapeError(fmt::format("{}: there is no {} element along a dimension of size 0 of {}", name, adjective(e), describe(x)));
+}
+
+// f(n), as a constant where n is small: a loop over so many elements is no loop then.
+template <class F> __attribute__((always_inline)) inline void with_length(Index n, const F& f) {
+  switch (n) {
+    case 2:
+      return f(std::integral_constant<Index, 2>());
+    case 3:
+      return f(std::integral_constant<Index, 3>());
+    case 4:
+      return f(std::integral_constant<Index, 4>());
+    default:
+      return f(n);
+  }
 }
 
 class ExtremeOf : public detail::Reduction {
@@ -61,6 +77,8 @@ class ExtremeOf : public detail::Reduction {
       using T = decltype(zero);
       const T *in = x.data<T>(), *top = best.data<T>(), *from = m.data<T>();
       T* to = x_bar.mutable_data<T>();
+      constexpr Index kFew = 8;
+      if (l.inner == 1 && l.n <= kFew) return share_out_few(l, in, top, from, to);
       pool::Vector<T> shares(static_cast<std::size_t>(l.count()));
       T* share = shares.data();
       kernels::sum_all_lines(
@@ -73,6 +91,23 @@ class ExtremeOf : public detail::Reduction {
           });
     });
     return x_bar;
+  }
+  // The same for lines of few elements, line by line.
+  template <class T> static void share_out_few(const kernels::Lines& l, const T* x, const T* best, const T* m, T* x_bar) {
+    kernels::for_blocks_of(l.count(), 2 * kernels::cost::kCopy<T> * static_cast<double>(l.n), [=](Index first, Index last) {
+      kernels::run_on_best_target([=]() __attribute__((always_inline)) {
+        with_length(
+            l.n, [=](auto n) __attribute__((always_inline)) {
+              for (Index line = first; line < last; ++line) {
+                const T *const row = x + line * n, top = best[line];
+                T ties = 0;
+                for (Index k = 0; k < n; ++k) ties += row[k] == top ? T(1) : T(0);
+                const T share = m[line] / ties, other = top == top ? T(0) : top;
+                for (Index k = 0; k < n; ++k) x_bar[line * n + k] = row[k] == top ? share : other;
+              }
+            });
+      });
+    });
   }
   Extreme extreme_;
 };
@@ -105,6 +140,18 @@ template <class T> __attribute__((always_inline)) inline bool is_extreme(T v, T 
 // The positions of the first elements that are the extremes of their lines. Number holds every position.
 template <class Number, class T>
 __attribute__((always_inline)) inline void first_positions(const kernels::SomeLines& l, const T* x, const T* extremes, std::int64_t* to) {
+  if (l.inner == 1 && l.n <= 4) {
+    with_length(
+        l.n, [=](auto n) __attribute__((always_inline)) {
+          for (Index line = l.first; line < l.last; ++line) {
+            const T *const row = x + line * n, extreme = extremes[line];
+            Number at = 0;
+            for (Index k = n; k-- > 0;) at = is_extreme(row[k], extreme) ? static_cast<Number>(k) : at;
+            to[line] = at;
+          }
+        });
+    return;
+  }
   if (l.inner == 1) {
     constexpr Index kBlock = 64, kShort = 32;
     for (Index line = l.first; line < l.last; ++line) {

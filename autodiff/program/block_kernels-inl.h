@@ -21,7 +21,7 @@ namespace wengert::detail {
 template <class F> constexpr bool kCallsLibrary = std::is_same_v<F, fn::Lgamma> || std::is_same_v<F, fn::Polygamma>;
 template <class T, class F> constexpr bool kGainsFromSimd = std::is_same_v<T, float> || !kCallsLibrary<F>;
 
-/// Functions whose loops compilers do not turn into SIMD where an operand is one number: they branch on its conditions.
+/// Functions whose loops compilers do not turn into SIMD where an operand is one number: conditions on it become branches.
 template <class F> constexpr bool kCopiesNumbers = std::is_same_v<F, fn::Pow>;
 
 /// each(i) for i < n; in blocks for which is_rare(i) holds nowhere usual(i) in its place, which compilers make SIMD of.

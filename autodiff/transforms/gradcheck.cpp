@@ -216,7 +216,8 @@ class Checker {
       const TensorList v = variables(tape, x_);
       const std::uint64_t sweeps = sweeps_of_thread();
       const Tensor y = f_(v).constant();
-      // A sweep of f's own adds in another order where it is recorded: a product does not add to what is there already.
+      // A sweep of f's own adds in another order where it is recorded: a product does not add to what is there already. That is as much
+      // rounding as between the modes.
       if (sweeps_of_thread() == sweeps) {
         add_same("recorded / not recorded", -1, y, y_, "the result " + describe(y_));
       } else {

@@ -50,7 +50,7 @@ Convolution shortened(Convolution c) {
 }
 
 // Tails of every kind: channels that fill no vector, odd sizes, kernels that are not square, paddings up to the kernel, strides that leave
-// pixels out or have more phases than there are weights, and phases with weights enough for Winograd's way.
+// pixels out or have more phases than there are weights, and phases of the size of kernels that take Winograd's way, which phases do not.
 std::vector<Convolution> all_sizes() {
   return {spread(sizes(2, 9, 17, 9, 13, 3, 3, 1), 2, 2, 1, 1),
           spread(sizes(2, 16, 8, 10, 12, 3, 3, 1), 2, 2, 1, 1),
@@ -59,6 +59,7 @@ std::vector<Convolution> all_sizes() {
           spread(sizes(1, 33, 16, 8, 9, 2, 2, 0), 2, 2, 1, 1),
           spread(sizes(1, 32, 32, 12, 12, 6, 6, 2), 2, 2, 1, 1),
           sizes(2, 32, 40, 7, 7, 3, 3, 1),
+          spread(sizes(1, 8, 8, 6, 12, 1, 3, 0), 2, 1, 1, 2),
           sizes(1, 48, 32, 9, 6, 3, 3, 1),
           sizes(1, 32, 32, 8, 13, 3, 3, 0),
           spread(sizes(2, 16, 24, 9, 7, 1, 1, 0), 2, 2, 1, 1),

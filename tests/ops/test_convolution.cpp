@@ -234,6 +234,17 @@ BOOST_AUTO_TEST_CASE(a_stride_beyond_the_input_takes_one_window) {
   BOOST_TEST(conv2d(x, w, {.stride = huge}).item() == 4);
   BOOST_TEST(conv2d(x, Tensor::ones({1, 1, 1, 1}), {.dilation = huge}).size() == 9);
   BOOST_TEST(conv_transpose2d(Tensor::ones({1, 1, 1, 1}), w, {.stride = huge}).size() == 4);
+  // With channels enough for other kernels, and with gradients.
+  const Tensor wide = Tensor::ones({1, 8, 3, 12}), of_wide = Tensor::ones({8, 8, 2, 3});
+  const auto gradients = [&](Index stride) {
+    Tape tape;
+    const Tensor a = tape.variable(wide), b = tape.variable(of_wide);
+    const auto [a_bar, b_bar] = tape.gradient(sum(conv2d(a, b, {.stride = {stride, 1}})), a, b);
+    return concat({flatten(a_bar), flatten(b_bar)}).to_vector<float>();
+  };
+  BOOST_TEST(gradients(huge) == gradients(2), boost::test_tools::per_element());
+  BOOST_TEST(conv2d(wide, Tensor::ones({8, 8, 1, 3}), {.dilation = {huge, 1}}).size() == 8 * 3 * 10);
+  BOOST_TEST(conv2d(Tensor::ones({0, 8, 30, 30}), of_wide, {.stride = 2}).size() == 0);
 }
 
 BOOST_AUTO_TEST_CASE(the_bias_alone_and_the_weight_alone) {

@@ -187,7 +187,10 @@ BOOST_AUTO_TEST_CASE(maxima_of_wide_rows) {
   // Rows that are read where they are.
   const Pooling pairs{3, {6, 3, 2, 2}, {102, 51, 2, 2}}, threes{2, {6, 2, 3, 3}, {102, 34, 3, 3}},
       neighbours{2, {6, 5, 2, 1}, {40, 38, 3, 1}};
-  for (const Pooling& p : {pairs, threes, neighbours}) check_maxima_of(p, eighths(p.planes * p.plane_in()));
+  const Pooling fours{2, {6, 2, 3, 3}, {160, 40, 3, 4}}, sevens{2, {6, 2, 3, 3}, {40, 6, 3, 7}};
+  constexpr Index huge = std::numeric_limits<Index>::max();
+  const Pooling single{2, {5, 1, 5, huge}, {7, 1, 7, huge}}, column{2, {6, 2, 2, 4}, {9, 1, 2, huge}};
+  for (const Pooling& p : {pairs, threes, neighbours, fours, sevens, single, column}) check_maxima_of(p, eighths(p.planes * p.plane_in()));
 }
 
 BOOST_AUTO_TEST_CASE(means_against_the_definition) {

@@ -5,6 +5,7 @@
 #include <boost/test/unit_test.hpp>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "tests/support/derivatives.h"
 
@@ -87,6 +88,41 @@ BOOST_AUTO_TEST_CASE(mixed_derivatives_with_a_variable_exponent) {
     const Tensor slope = tape.differentiable_gradient(sum(pow(a, b)), a);
     const double mixed = std::pow(x, k - 1) * (1 + k * std::log(x));
     BOOST_TEST(tape.gradient(sum(slope), b).item() == mixed, boost::test_tools::tolerance(1e-13));
+  }
+}
+
+// Numbers and columns are copied in blocks.
+BOOST_AUTO_TEST_CASE(one_exponent_or_base_for_long_rows) {
+  for (const Dtype dtype : {float32, float64}) {
+    const Tensor x = Generator(2).uniform({3, 1300}, 0.5, 2).to(dtype), column = Generator(3).uniform({3, 1}, -3, 3).to(dtype);
+    const Tensor repeated = expand(column, x.shape()).clone(), number = Tensor::full(x.shape(), -2.5, dtype);
+    BOOST_TEST(are_same(pow(x, column), pow(x, repeated)));
+    BOOST_TEST(are_same(pow(square(column), x), pow(square(repeated), x)));
+    BOOST_TEST(are_same(pow(x, -2.5), pow(x, number)));
+    BOOST_TEST(are_same(pow(2.5, x), pow(-number, x)));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(programs_have_the_same_powers) {
+  const auto of_number = elementwise([](auto a) { return pow(a, -2.5); });
+  const auto of_base = elementwise([](auto a) { return pow(2.5, a); });
+  const auto of_both = elementwise([](auto a, auto b) { return pow(a, b); });
+  for (const Dtype dtype : {float32, float64}) {
+    const Tensor x = Generator(2).uniform({1300}, 0.5, 2).to(dtype), exponent = Tensor::full({}, 1.7, dtype), seed = x + 1;
+    BOOST_TEST(are_same(of_number(x), pow(x, -2.5)));
+    BOOST_TEST(are_same(of_base(x), pow(2.5, x)));
+    BOOST_TEST(are_same(of_both(x, exponent), pow(x, exponent)));
+    const auto gradients = [&](const auto& f) {
+      Tape tape;
+      const Tensor a = tape.variable(x), b = tape.variable(exponent);
+      const auto [a_bar, b_bar] = tape.gradient(f(a, b), wrt(a, b), {.seed = seed});
+      return std::pair(a_bar, b_bar);
+    };
+    const auto [a_bar, b_bar] = gradients(of_both);
+    const auto [a_expected, b_expected] = gradients([](const Tensor& a, const Tensor& b) { return pow(a, b); });
+    const double tolerance = dtype == float32 ? 1e-5 : 1e-13;
+    check_numbers(numbers(a_bar), numbers(a_expected), tolerance);
+    check_numbers(numbers(b_bar), numbers(b_expected), tolerance);
   }
 }
 

@@ -557,3 +557,27 @@ BOOST_AUTO_TEST_CASE(variances_have_the_same_bits_whether_they_are_recorded_or_n
                    boost::test_tools::per_element());
       }
 }
+
+// Rows of a few elements have loops of their own; the columns of the transposed matrix have not.
+BOOST_AUTO_TEST_CASE(rows_of_few_elements_are_like_columns) {
+  for (const Dtype dtype : {float32, float64})
+    for (Index n = 1; n < 12; ++n) {
+      Tensor x = round(Generator(4).uniform({50, n}, -2, 2, dtype));  // many ties
+      x.set({7, n - 1}, kNaN);
+      const Tensor y = transpose(x).contiguous(), seed = Tensor::arange(1, 51).to(dtype);
+      const auto gradient_of = [&](const Tensor& of, const auto& f) {
+        Tape tape;
+        const Tensor v = tape.variable(of);
+        return tape.gradient(f(v), wrt(v), {.seed = seed});
+      };
+      BOOST_TEST_CONTEXT(n << " columns of " << to_string(dtype)) {
+        const Tensor rows = gradient_of(x, [](const Tensor& v) { return max(v, 1); });
+        const Tensor columns = gradient_of(y, [](const Tensor& v) { return max(v, 0); });
+        check_numbers(numbers(rows), numbers(transpose(columns)), 0);
+        const Tensor first_in_rows = gradient_of(x, [](const Tensor& v) { return min_dim(v, 1).values; });
+        const Tensor first_in_columns = gradient_of(y, [](const Tensor& v) { return min_dim(v, 0).values; });
+        check_numbers(numbers(first_in_rows), numbers(transpose(first_in_columns)), 0);
+        check_numbers(numbers(argmax(x, 1).to(float64)), numbers(argmax(y, 0).to(float64)), 0);
+      }
+    }
+}
