@@ -120,7 +120,7 @@ template <int kStride, class T, class Position>
 HWY_INLINE void pool_rows(const Pooling& p, const PooledPlane& form, const Index* offsets, const T* plane, T* y, Position* at) {
   const hn::ScalableTag<T> d;
   const hn::RebindToSigned<decltype(d)> integers;
-  constexpr Index kLanes = hn::MaxLanes(d), kStep = kStride == 0 ? 1 : kStride;
+  constexpr Index kLanes = hn::MaxLanes(d), kStep = HWY_MAX(kStride, 1);
   const WindowAxis& width = form.width;
   const Index pitch = form.pitch;
   for (Index i = 0; i < p.height.out; ++i, y += width.out) {
