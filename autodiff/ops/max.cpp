@@ -3,6 +3,7 @@
 //   y = max_d x:   x_bar = y_bar / (number of ties) where x = y, 0 elsewhere
 #include <fmt/format.h>
 
+#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -35,18 +36,10 @@ void check_not_empty(const char* name, Extreme e, const Tensor& x, const detail:
     throw ShapeError(fmt::format("{}: there is no {} element along a dimension of size 0 of {}", name, adjective(e), describe(x)));
 }
 
-// f(n), as a constant where n is small: a loop over so many elements is no loop then.
-template <class F> __attribute__((always_inline)) inline void with_length(Index n, const F& f) {
-  switch (n) {
-    case 2:
-      return f(std::integral_constant<Index, 2>());
-    case 3:
-      return f(std::integral_constant<Index, 3>());
-    case 4:
-      return f(std::integral_constant<Index, 4>());
-    default:
-      return f(n);
-  }
+// f(n) for n up to kFew, as a constant: a loop over so many elements is no loop then.
+constexpr Index kFew = 8;
+template <Index kLength = 1, class F> __attribute__((always_inline)) inline void with_length(Index n, const F& f) {
+  if constexpr (kLength <= kFew) n == kLength ? f(std::integral_constant<Index, kLength>()) : with_length<kLength + 1>(n, f);
 }
 
 class ExtremeOf : public detail::Reduction {
@@ -77,7 +70,6 @@ class ExtremeOf : public detail::Reduction {
       using T = decltype(zero);
       const T *in = x.data<T>(), *top = best.data<T>(), *from = m.data<T>();
       T* to = x_bar.mutable_data<T>();
-      constexpr Index kFew = 8;
       if (l.inner == 1 && l.n <= kFew) return share_out_few(l, in, top, from, to);
       pool::Vector<T> shares(static_cast<std::size_t>(l.count()));
       T* share = shares.data();
@@ -94,16 +86,21 @@ class ExtremeOf : public detail::Reduction {
   }
   // The same for lines of few elements, line by line.
   template <class T> static void share_out_few(const kernels::Lines& l, const T* x, const T* best, const T* m, T* x_bar) {
+    using Word = std::conditional_t<sizeof(T) == 4, std::uint32_t, std::uint64_t>;
     kernels::for_blocks_of(l.count(), 2 * kernels::cost::kCopy<T> * static_cast<double>(l.n), [=](Index first, Index last) {
       kernels::run_on_best_target([=]() __attribute__((always_inline)) {
         with_length(
             l.n, [=](auto n) __attribute__((always_inline)) {
               for (Index line = first; line < last; ++line) {
                 const T *const row = x + line * n, top = best[line];
-                T ties = 0;
-                for (Index k = 0; k < n; ++k) ties += row[k] == top ? T(1) : T(0);
-                const T share = m[line] / ties, other = top == top ? T(0) : top;
-                for (Index k = 0; k < n; ++k) x_bar[line * n + k] = row[k] == top ? share : other;
+                Word ties = 0;
+                for (Index k = 0; k < n; ++k) ties += row[k] == top;
+                const auto share = std::bit_cast<Word>(m[line] / static_cast<T>(ties)),
+                           other = std::bit_cast<Word>(top == top ? T(0) : top);
+                for (Index k = 0; k < n; ++k) {  // by bits: branches could not be foreseen
+                  const Word is_top = Word(0) - static_cast<Word>(row[k] == top);
+                  x_bar[line * n + k] = std::bit_cast<T>((is_top & share) | (~is_top & other));
+                }
               }
             });
       });
@@ -140,13 +137,16 @@ template <class T> __attribute__((always_inline)) inline bool is_extreme(T v, T 
 // The positions of the first elements that are the extremes of their lines. Number holds every position.
 template <class Number, class T>
 __attribute__((always_inline)) inline void first_positions(const kernels::SomeLines& l, const T* x, const T* extremes, std::int64_t* to) {
-  if (l.inner == 1 && l.n <= 4) {
+  if (l.inner == 1 && l.n <= kFew) {
     with_length(
         l.n, [=](auto n) __attribute__((always_inline)) {
           for (Index line = l.first; line < l.last; ++line) {
             const T *const row = x + line * n, extreme = extremes[line];
             Number at = 0;
-            for (Index k = n; k-- > 0;) at = is_extreme(row[k], extreme) ? static_cast<Number>(k) : at;
+            for (Index k = n; k-- > 0;) {  // without branches, too
+              const auto is_it = Number(0) - static_cast<Number>(is_extreme(row[k], extreme));
+              at = (is_it & static_cast<Number>(k)) | (~is_it & at);
+            }
             to[line] = at;
           }
         });
