@@ -260,7 +260,7 @@ WENGERT_STRAIGHT float power_of_size(float a, float b) {
   const double e = std::abs(exponent) < kFar ? exponent : std::copysign(kFar, exponent), n = rounded(e);
   return static_cast<float>((1 + small_exponential((e - n) * 0x1.62e42fefa39efp-1)) * power_of_two(n));
 }
-/// a^b with the special cases of C's pow; for the exponents -1, 1, 2, 3 and 4 the inverse or a product, of floats in double.
+/// a^b with the special cases of C's pow; for the exponents -1, 1, 2, 3 and 4 the inverse or a product.
 template <class T> WENGERT_STRAIGHT T pow(T a, T b) {
   constexpr T kInfinity = std::numeric_limits<T>::infinity(), kNaN = std::numeric_limits<T>::quiet_NaN();
   constexpr T kWhole = static_cast<T>(BitsOf<T>(1) << Format<T>::kDigits);  // from here on numbers are integers
@@ -271,10 +271,10 @@ template <class T> WENGERT_STRAIGHT T pow(T a, T b) {
   const T last = b_size < 2 * kWhole ? carrier : T(0), odd_or_even = whole == b_size ? last : T(0);  // in the last bit
   const T signed_value = std::bit_cast<T>(bits(value) | ((bits(odd_or_even) << (8 * sizeof(T) - 1)) & bits(a)));
   const T known = a == a ? (b == b ? signed_value : b) : a, one = b_size == kInfinity ? size : a;
-  const double base = static_cast<double>(a), square = base * base;
-  const T cube = static_cast<T>(square * base), fourth = static_cast<T>(square * square), inverse = std::copysign(inverse_size, a);
+  const double base = static_cast<double>(a), exact = base * base;  // of a float
+  const T square = a * a, fourth = static_cast<T>(exact * exact), inverse = std::copysign(inverse_size, a);
   // (By a single chain of conditions, g++ branches, and makes no vectors.)
-  const T low = b == 1 ? a : b == 2 ? static_cast<T>(square) : known, high = b == 3 ? cube : b == 4 ? fourth : low;
+  const T low = b == 1 ? a : b == 2 ? square : known, high = b == 3 ? square * a : b == 4 ? fourth : low;
   const T usual = b == -1 ? inverse : high;
   return b == 0 ? T(1) : one == 1 ? T(1) : usual;
 }
