@@ -230,15 +230,25 @@ struct WinogradAxis {
   Index first(Index tile) const { return HWY_MIN(2 * tile, results - 2); }
   bool overlaps(Index tile) const { return 2 * tile > results - 2; }
 };
+// All tiles, counted row by row.
+struct WinogradTiles {
+  explicit WinogradTiles(const BufferConvolution& b) : down{b.vertical.results}, across{b.horizontal.results} {}
+  Index count() const { return down.tiles() * across.tiles(); }
+  Index row(Index tile) const { return down.first(tile / across.tiles()); }
+  Index column(Index tile) const { return across.first(tile % across.tiles()); }
+  bool overlaps_above(Index tile) const { return down.overlaps(tile / across.tiles()); }
+  bool overlaps_before(Index tile) const { return across.overlaps(tile % across.tiles()); }
 
-// to[e][tile][i] of `count` tiles from `first`, counted row by row.
+  WinogradAxis down, across;
+};
+
+// to[e][tile][i] of `count` tiles from `first`.
 void transform_pixels(const BufferConvolution& b, const float* x, Index first, Index count, float* to) {
   const Floats d;
   const Index row = b.buffer_width * b.in, plane = winograd_plane(b.in);
-  const WinogradAxis down{b.vertical.results}, across{b.horizontal.results};
+  const WinogradTiles tiles(b);
   for (Index t = 0; t < count; ++t) {
-    const Index tile_row = (first + t) / across.tiles(), tile_column = (first + t) % across.tiles();
-    const float* const from = x + down.first(tile_row) * row + across.first(tile_column) * b.in;
+    const float* const from = x + tiles.row(first + t) * row + tiles.column(first + t) * b.in;
     for (Index i = 0; i < b.in; i += kLanes) {
       Vector columns[4][4];
       HWY_UNROLL(4)
@@ -264,10 +274,9 @@ void transform_pixels(const BufferConvolution& b, const float* x, Index first, I
 void transform_products(const BufferConvolution& b, const float* from, Index first, Index count, const float* bias, bool relu, float* y) {
   const Floats d;
   const Index pixel = padded_channels(b.out), plane = winograd_plane(pixel);
-  const WinogradAxis down{b.vertical.results}, across{b.horizontal.results};
+  const WinogradTiles tiles(b);
   for (Index t = 0; t < count; ++t) {
-    const Index i = (first + t) / across.tiles(), j = (first + t) % across.tiles();
-    float* const to = y + (down.first(i) * across.results + across.first(j)) * pixel;
+    float* const to = y + (tiles.row(first + t) * b.horizontal.results + tiles.column(first + t)) * pixel;
     for (Index o = 0; o < pixel; o += kLanes) {
       const Vector start = bias ? hn::LoadU(d, bias + o) : hn::Zero(d);
       Vector columns[2][4];
@@ -294,8 +303,7 @@ void transform_products(const BufferConvolution& b, const float* from, Index fir
 
 void convolve_by_winograd(const BufferConvolution& b, const float* x, const float* transformed, const float* bias, bool relu, float* y,
                           float* scratch) {
-  const Index pixel = padded_channels(b.out);
-  const Index all = WinogradAxis{b.vertical.results}.tiles() * WinogradAxis{b.horizontal.results}.tiles();
+  const Index pixel = padded_channels(b.out), all = WinogradTiles(b).count();
   float* const products = scratch + kWinogradProducts * winograd_plane(b.in);
   for (Index first = 0; first < all; first += kWinogradTiles) {
     const Index count = HWY_MIN(kWinogradTiles, all - first);
@@ -321,11 +329,10 @@ void convolve_by_winograd(const BufferConvolution& b, const float* x, const floa
 void transform_gradient(const BufferConvolution& b, const float* y_bar, Index y_row, Index first, Index count, float* to) {
   const Floats d;
   const Index pixel = padded_channels(b.out), plane = winograd_plane(pixel);
-  const WinogradAxis down{b.vertical.results}, across{b.horizontal.results};
+  const WinogradTiles tiles(b);
   for (Index t = 0; t < count; ++t) {
-    const Index i = (first + t) / across.tiles(), j = (first + t) % across.tiles();
-    const float* const from = y_bar + down.first(i) * y_row + across.first(j) * pixel;
-    const bool counted_above = down.overlaps(i), counted_before = across.overlaps(j);
+    const float* const from = y_bar + tiles.row(first + t) * y_row + tiles.column(first + t) * pixel;
+    const bool counted_above = tiles.overlaps_above(first + t), counted_before = tiles.overlaps_before(first + t);
     for (Index o = 0; o < pixel; o += kLanes) {
       const float* const p = from + o;
       Vector columns[4][2];
@@ -355,8 +362,7 @@ void transform_gradient(const BufferConvolution& b, const float* y_bar, Index y_
 // transformed (as transform_weights) += the gradient with respect to the transformed weights. y_bar as of add_weight_gradient.
 void add_transformed_gradient(const BufferConvolution& b, const float* x, const float* y_bar, Index y_row, float* transformed,
                               float* scratch) {
-  const Index pixel = padded_channels(b.out);
-  const Index all = WinogradAxis{b.vertical.results}.tiles() * WinogradAxis{b.horizontal.results}.tiles();
+  const Index pixel = padded_channels(b.out), all = WinogradTiles(b).count();
   float* const right = scratch + kWinogradProducts * winograd_plane(b.in);
   for (Index first = 0; first < all; first += kWinogradTiles) {
     const Index count = HWY_MIN(kWinogradTiles, all - first);

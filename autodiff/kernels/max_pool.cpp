@@ -12,6 +12,7 @@
 #include <limits>
 #include <type_traits>
 
+#include "autodiff/kernels/phases.h"
 #include "autodiff/kernels/pooling.h"
 #include "autodiff/kernels/scratch.h"
 
@@ -32,28 +33,34 @@ inline constexpr Index kMostSplit = 4;
 
 // How the planes of x are read.
 struct PooledPlane {
-  explicit PooledPlane(const WindowAxis& width) : width(width), has_phases(width.stride > kMostSplit) {
-    const Index results = std::max(width.out, kMostLanes), last = width.kernel - 1;
+  explicit PooledPlane(const WindowAxis& width) : width(width), phases(filled(width)), has_phases(width.stride > kMostSplit) {
     if (has_phases) {
-      phase = results + last * width.dilation / width.stride;
-      pitch = width.stride * phase;
+      pitch = phases.count * phases.size;
       is_copied = true;
       return;
     }
+    const Index last = width.kernel - 1;
     // So many neighbours are read at once; without a dilation, all of them may belong to the window.
     const Index together = width.stride;
     const Index in_window = (width.dilation == 1 ? last / together * together : last * width.dilation) + together;
-    const Index read = (results - 1) * width.stride + in_window;
+    const Index read = (filled(width).out - 1) * width.stride + in_window;
     is_copied = width.padding > 0 || read > width.in;
     pitch = is_copied ? std::max(read, width.padding + width.in) : width.in;
   }
   // Where the elements at position s of the windows begin in a row of phases.
-  Index offset(Index s) const { return s * width.dilation % width.stride * phase + s * width.dilation / width.stride; }
+  Index offset(Index s) const { return phases.phase(s) * phases.size + phases.shift(s); }
 
   WindowAxis width;
+  PhaseAxis phases;
   bool has_phases, is_copied = false;
-  Index phase = 0;  // elements of one
   Index pitch = 0;  // from row to row
+
+ private:
+  // With results enough for a vector.
+  static WindowAxis filled(WindowAxis width) {
+    width.out = std::max(width.out, kMostLanes);
+    return width;
+  }
 };
 
 }  // namespace wengert::kernels
@@ -175,14 +182,12 @@ void pool_plane(const Pooling& p, const PooledPlane& form, const Index* offsets,
 template <class T> void copy_plane(const Pooling& p, const PooledPlane& form, const T* x, T* to) {
   const hn::ScalableTag<T> d;
   constexpr Index kLanes = hn::MaxLanes(d);
-  const Index n = p.width.in, padding = form.width.padding, stride = form.width.stride;
+  const Index n = p.width.in, padding = form.width.padding;
   for (Index h = 0; h < p.height.in; ++h, x += n, to += form.pitch) {
     if (form.has_phases) {
-      const Index phases = HWY_MIN(stride, (form.width.kernel - 1) * form.width.dilation + 1);
-      for (Index a = 0; a < phases; ++a) {
-        const Index first = HWY_MAX(divided_up(padding - a, stride), Index(0));
-        const Index last = HWY_MIN(divided_up(n + padding - a, stride), form.phase);
-        for (Index i = first; i < last; ++i) to[a * form.phase + i] = x[i * stride + a - padding];
+      for (Index a = 0; a < form.phases.count; ++a) {
+        const Range valid = form.phases.inputs(a);
+        for (Index i = valid.first; i < valid.last; ++i) to[a * form.phases.size + i] = x[form.phases.input(a, i)];
       }
       continue;
     }
